@@ -1,0 +1,27 @@
+//! Compiles the protos without protoc.
+
+use std::path::PathBuf;
+
+use prost::Message as _;
+
+const PROTOS: [&str; 4] = [
+    "tollgate/v1/value.proto",
+    "tollgate/v1/data_service.proto",
+    "tollgate/v1/metrics_service.proto",
+    "tollgate/v1/schema_service.proto",
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=tollgate");
+    println!("cargo:rerun-if-changed=google");
+    let descriptors = protox::compile(PROTOS, ["."])?;
+    let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out_dir.join("tollgate.v1.binpb"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure()
+        .bytes(".tollgate.v1")
+        .extern_path(".google.rpc.Status", "::tonic_types::Status")
+        .codec_path("crate::codec::ContractCodec")
+        .skip_debug([".tollgate.v1.AttributeValue", ".tollgate.v1.AttributeValue.kind", ".tollgate.v1.Object"])
+        .compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! Protobuf on the wire, with undecodable messages told as the caller's fault: INVALID_ARGUMENT with `ErrorInfo` and
+//! the field at which decoding stopped, where tonic's own codec says INTERNAL.
+
+use std::marker::PhantomData;
+
+use prost::{DecodeError, Message};
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::Reason;
+use crate::reason::DOMAIN;
+
+/// The codec of every service of the contract.
+#[derive(Debug, Clone)]
+pub struct ContractCodec<T, U> {
+    messages: PhantomData<(T, U)>,
+}
+
+impl<T, U> Default for ContractCodec<T, U> {
+    fn default() -> Self {
+        ContractCodec { messages: PhantomData }
+    }
+}
+
+impl<T, U> Codec for ContractCodec<T, U>
+where
+    T: Message + Send + 'static,
+    U: Message + Default + Send + 'static,
+{
+    type Encode = T;
+    type Decode = U;
+    type Encoder = ContractEncoder<T>;
+    type Decoder = ContractDecoder<U>;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        ContractEncoder(PhantomData)
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        ContractDecoder(PhantomData)
+    }
+}
+
+/// Encodes messages as protobuf.
+#[derive(Debug, Clone)]
+pub struct ContractEncoder<T>(PhantomData<T>);
+
+impl<T: Message> Encoder for ContractEncoder<T> {
+    type Item = T;
+    type Error = Status;
+
+    fn encode(&mut self, message: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        message.encode(buffer).map_err(|error| Status::internal(format!("response does not encode: {error}")))
+    }
+}
+
+/// Decodes messages from protobuf.
+#[derive(Debug, Clone)]
+pub struct ContractDecoder<U>(PhantomData<U>);
+
+impl<U: Message + Default> Decoder for ContractDecoder<U> {
+    type Item = U;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        U::decode(buffer).map(Some).map_err(|error| undecodable(&error))
+    }
+}
+
+fn undecodable(error: &DecodeError) -> Status {
+    let reason = Reason::UndecodableMessage;
+    let (field, description) = locate(&error.to_string());
+    let mut details = ErrorDetails::with_error_info(reason.as_str(), DOMAIN, []);
+    details.add_bad_request_violation(field, &description);
+    Status::with_error_details(Code::from(reason.code() as i32), format!("undecodable message: {description}"), details)
+}
+
+/// Prost says `failed to decode Protobuf message: Inner.field: Outer.field: what`; the last field is the request's.
+fn locate(text: &str) -> (String, String) {
+    let text = text.strip_prefix("failed to decode Protobuf message: ").unwrap_or(text);
+    let mut frames = text.rsplit(": ");
+    let description = match frames.next() {
+        Some("recursion limit reached") => "values are nested deeper than 32 levels",
+        Some(what) => what,
+        None => text,
+    };
+    let field = frames.next().and_then(|frame| frame.split_once('.')).map_or("", |(_, field)| field);
+    (field.to_owned(), description.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::v1::{AttributeValue, MapValue, SaveRequest, attribute_value::Kind};
+
+    fn nested(levels: usize) -> AttributeValue {
+        (0..levels).fold(AttributeValue { kind: Some(Kind::Bool(true)) }, |inner, _| {
+            let fields = [("a".to_owned(), inner)].into();
+            AttributeValue { kind: Some(Kind::M(MapValue { fields })) }
+        })
+    }
+
+    fn decode(levels: usize) -> Result<SaveRequest, DecodeError> {
+        let item = [("deep".to_owned(), nested(levels))].into();
+        SaveRequest::decode(SaveRequest { item, ..SaveRequest::default() }.encode_to_vec().as_slice())
+    }
+
+    #[test]
+    fn dynamodbs_own_depth_decodes() {
+        assert!(decode(32).is_ok());
+    }
+
+    #[test]
+    fn deeper_than_the_limit_names_the_field() {
+        let status = undecodable(&decode(200).expect_err("too deep"));
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let details = status.get_error_details();
+        let violation = &details.bad_request().expect("violations").field_violations[0];
+        assert_eq!(violation.field, "item");
+        assert_eq!(violation.description, "values are nested deeper than 32 levels");
+        assert_eq!(details.error_info().expect("info").reason, "UNDECODABLE_MESSAGE");
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_names_the_field() {
+        let bytes = [0x0a, 0x02, 0xff, 0xfe];
+        let status = undecodable(&SaveRequest::decode(bytes.as_slice()).expect_err("not UTF-8"));
+        assert_eq!(status.get_error_details().bad_request().expect("violations").field_violations[0].field, "model");
+    }
+}

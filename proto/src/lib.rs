@@ -1,0 +1,18 @@
+//! The gRPC contract of tollgate: messages, clients and servers of `tollgate.v1`, the reasons of its errors and the
+//! names of its metadata. Holds no behaviour beyond the codec.
+
+pub mod codec;
+pub mod metadata;
+pub mod reason;
+mod redacted;
+
+pub use reason::Reason;
+
+/// Generated from `proto/tollgate/v1/*.proto`; their comments are the API reference.
+#[allow(clippy::all, clippy::pedantic, unreachable_pub, missing_docs)] // generated code
+pub mod v1 {
+    tonic::include_proto!("tollgate.v1");
+}
+
+/// The encoded `FileDescriptorSet` of the contract with its imports, for reflection.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tollgate.v1.binpb"));

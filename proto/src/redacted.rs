@@ -1,0 +1,39 @@
+//! `Debug` of values that callers keep secret: their kind, never their content.
+
+use std::fmt;
+
+use crate::v1::attribute_value::Kind;
+use crate::v1::{AttributeValue, Object};
+
+impl fmt::Debug for AttributeValue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Some(kind) => kind.fmt(formatter),
+            None => formatter.write_str("unset"),
+        }
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Kind::S(_) => "S",
+            Kind::N(_) => "N",
+            Kind::B(_) => "B",
+            Kind::Bool(_) => "BOOL",
+            Kind::Null(_) => "NULL",
+            Kind::L(_) => "L",
+            Kind::M(_) => "M",
+            Kind::Ss(_) => "SS",
+            Kind::Ns(_) => "NS",
+            Kind::Bs(_) => "BS",
+            Kind::Object(_) => "OBJECT",
+        })
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Object").field("size", &self.size).finish_non_exhaustive()
+    }
+}
