@@ -78,14 +78,16 @@ fn undecodable(error: &DecodeError) -> Status {
 
 /// Prost says `failed to decode Protobuf message: Inner.field: Outer.field: what`; the last field is the request's.
 fn locate(text: &str) -> (String, String) {
-    let text = text.strip_prefix("failed to decode Protobuf message: ").unwrap_or(text);
-    let mut frames = text.rsplit(": ");
-    let description = match frames.next() {
-        Some("recursion limit reached") => "values are nested deeper than 32 levels",
-        Some(what) => what,
-        None => text,
+    let mut rest = text.strip_prefix("failed to decode Protobuf message: ").unwrap_or(text);
+    let mut field = "";
+    while let Some((frame, after)) = rest.split_once(": ") {
+        let Some((_, name)) = frame.split_once('.').filter(|_| !frame.contains(' ')) else { break };
+        (field, rest) = (name, after);
+    }
+    let description = match rest {
+        "recursion limit reached" => "values are nested deeper than 32 levels",
+        what => what,
     };
-    let field = frames.next().and_then(|frame| frame.split_once('.')).map_or("", |(_, field)| field);
     (field.to_owned(), description.to_owned())
 }
 

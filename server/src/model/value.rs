@@ -1,0 +1,95 @@
+//! Attribute values as the rooms inside pass them on: DynamoDB's types and objects. Their `Debug` tells the kind alone.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::Number;
+
+/// An item or a key: values by attribute name.
+pub type Item = HashMap<String, Value>;
+
+/// One attribute value.
+#[derive(Clone, PartialEq)]
+pub enum Value {
+    /// A string.
+    S(String),
+    /// A number.
+    N(Number),
+    /// Bytes.
+    B(Bytes),
+    /// A boolean.
+    Bool(bool),
+    /// An explicit null.
+    Null,
+    /// A list.
+    L(Vec<Value>),
+    /// A map.
+    M(HashMap<String, Value>),
+    /// A string set, not empty.
+    SS(BTreeSet<String>),
+    /// A number set, not empty.
+    NS(BTreeSet<Number>),
+    /// A binary set, not empty.
+    BS(BTreeSet<Bytes>),
+    /// An object: on writes what the caller sent, on reads what the stored pointer says. Never inside what goes to
+    /// DynamoDB: there it is a pointer, `M`.
+    Object(Box<Object>),
+}
+
+/// A value in S3, as callers see it.
+#[derive(Clone, Default, PartialEq)]
+pub struct Object {
+    /// The content, where it was sent or asked for.
+    pub data: Option<Bytes>,
+    /// The file name; empty where none was given.
+    pub name: String,
+    /// The media type; empty where none was given.
+    pub content_type: String,
+    /// The caller's own metadata.
+    pub metadata: HashMap<String, String>,
+    /// The bucket that holds it.
+    pub bucket: String,
+    /// Its key.
+    pub key: String,
+    /// Size of the content in bytes.
+    pub size_bytes: u64,
+    /// S3's entity tag.
+    pub etag: String,
+    /// S3's version; empty where the bucket keeps none.
+    pub version_id: String,
+    /// SHA-256 of the content in lower-case hex; empty where the pointer has none.
+    pub sha256: String,
+}
+
+impl Value {
+    /// DynamoDB's name of this type: `S`, `N`, `BOOL` …; `OBJECT` for an object.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Value::S(_) => "S",
+            Value::N(_) => "N",
+            Value::B(_) => "B",
+            Value::Bool(_) => "BOOL",
+            Value::Null => "NULL",
+            Value::L(_) => "L",
+            Value::M(_) => "M",
+            Value::SS(_) => "SS",
+            Value::NS(_) => "NS",
+            Value::BS(_) => "BS",
+            Value::Object(_) => "OBJECT",
+        }
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.type_name())
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Object").field("size_bytes", &self.size_bytes).finish_non_exhaustive()
+    }
+}
