@@ -1,7 +1,12 @@
 //! tollgate: the one gate in front of DynamoDB, KMS and S3.
 
+pub mod billing;
+pub mod aws;
+pub mod expression;
 pub mod fault;
 pub mod model;
+pub mod object;
+pub mod yaml;
 
 #[cfg(feature = "embedded")]
 pub mod embedded;

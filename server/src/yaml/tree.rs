@@ -1,0 +1,269 @@
+//! Text to nodes: the parser's events become a tree of bounded depth in which every node knows its line and scalars
+//! keep their exact text. Aliases and tags are refused, so what is written is what is there.
+
+use saphyr_parser::{Event, Parser, ScalarStyle};
+
+use super::Report;
+
+/// Largest file that is read, in bytes.
+pub const MAX_FILE_BYTES: usize = 1024 * 1024;
+
+/// Deepest nesting of lists and maps.
+pub const MAX_DEPTH: usize = 64;
+
+/// A node with the line where it begins.
+#[derive(Debug)]
+pub struct Node {
+    pub(super) line: usize,
+    pub(super) content: Content,
+}
+
+/// What a node is.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// A scalar without quotes, which may be text, a number, a boolean or nothing.
+    Plain(String),
+    /// A scalar in quotes or a block: text.
+    Text(String),
+    /// A list.
+    List(Vec<Node>),
+    /// A map in the order of the file, repeated keys included.
+    Map(Vec<Entry>),
+    /// Something that was reported already.
+    Refused,
+}
+
+/// One key and its value.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) line: usize,
+    pub(super) value: Node,
+}
+
+/// A list or map whose end was not seen yet.
+struct Open {
+    line: usize,
+    content: Content,
+    /// In a map: the key whose value comes next.
+    key: Option<(String, usize)>,
+}
+
+/// Builds documents of events.
+struct Builder<'r> {
+    open: Vec<Open>,
+    documents: Vec<Node>,
+    report: &'r mut Report,
+}
+
+/// Reads all documents of a file. Those before a syntax error are returned, so that their faults are told as well.
+pub fn documents(source: &[u8], report: &mut Report) -> Vec<Node> {
+    if source.len() > MAX_FILE_BYTES {
+        report.add_at(0, "", format!("larger than {MAX_FILE_BYTES} bytes"));
+        return Vec::new();
+    }
+    match std::str::from_utf8(source) {
+        Ok(text) => parse(text, report),
+        Err(error) => {
+            let line = 1 + source[..error.valid_up_to()]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count();
+            report.add_at(line, "", "not UTF-8 text");
+            Vec::new()
+        }
+    }
+}
+
+fn parse(text: &str, report: &mut Report) -> Vec<Node> {
+    let mut builder = Builder {
+        open: Vec::new(),
+        documents: Vec::new(),
+        report,
+    };
+    for event in Parser::new_from_str(text) {
+        let (event, span) = match event {
+            Ok(event) => event,
+            Err(error) => {
+                builder
+                    .report
+                    .add_at(error.marker().line(), "", format!("not YAML: {}", error.info()));
+                break;
+            }
+        };
+        if builder.accept(event, span.start.line()).is_none() {
+            break;
+        }
+    }
+    builder.documents
+}
+
+impl Builder<'_> {
+    /// Takes one event; none: the file is not read further.
+    fn accept(&mut self, event: Event<'_>, line: usize) -> Option<()> {
+        match event {
+            Event::Scalar(text, style, _, tag) => {
+                self.refuse_tag(tag.is_some(), line);
+                let content = match style {
+                    ScalarStyle::Plain => Content::Plain(text.into_owned()),
+                    _ => Content::Text(text.into_owned()),
+                };
+                self.place(Node { line, content });
+            }
+            Event::Alias(_) => {
+                self.report
+                    .add_at(line, "", "aliases are not supported, write the value out");
+                self.place(Node {
+                    line,
+                    content: Content::Refused,
+                });
+            }
+            Event::SequenceStart(_, tag) => self.begin(Content::List(Vec::new()), tag.is_some(), line)?,
+            Event::MappingStart(_, tag) => self.begin(Content::Map(Vec::new()), tag.is_some(), line)?,
+            Event::SequenceEnd | Event::MappingEnd => self.end(),
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd => {}
+        }
+        Some(())
+    }
+
+    fn begin(&mut self, content: Content, tagged: bool, line: usize) -> Option<()> {
+        self.refuse_tag(tagged, line);
+        if self.open.len() == MAX_DEPTH {
+            self.report
+                .add_at(line, "", format!("nested deeper than {MAX_DEPTH} levels"));
+            return None;
+        }
+        self.open.push(Open {
+            line,
+            content,
+            key: None,
+        });
+        Some(())
+    }
+
+    fn end(&mut self) {
+        if let Some(Open { line, content, .. }) = self.open.pop() {
+            self.place(Node { line, content });
+        }
+    }
+
+    /// Puts a finished node where it belongs: into the open list or map, or among the documents.
+    fn place(&mut self, node: Node) {
+        let Some(parent) = self.open.last_mut() else {
+            self.documents.push(node);
+            return;
+        };
+        match (&mut parent.content, parent.key.take()) {
+            (Content::List(items), _) => items.push(node),
+            (Content::Map(entries), Some((key, line))) => entries.push(Entry {
+                key,
+                line,
+                value: node,
+            }),
+            (_, _) => parent.key = Some((key_text(&node, self.report), node.line)),
+        }
+    }
+
+    fn refuse_tag(&mut self, tagged: bool, line: usize) {
+        if tagged {
+            self.report.add_at(line, "", "tags are not supported");
+        }
+    }
+}
+
+fn key_text(node: &Node, report: &mut Report) -> String {
+    match &node.content {
+        Content::Plain(text) | Content::Text(text) => text.clone(),
+        Content::List(_) | Content::Map(_) => {
+            report.add_at(node.line, "", "a key must be text");
+            String::new()
+        }
+        Content::Refused => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::yaml::Cursor;
+
+    fn faults_of(source: impl AsRef<[u8]>) -> Vec<String> {
+        let mut report = Report::new("f.yaml");
+        documents(source.as_ref(), &mut report);
+        report.into_faults().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_node_has_its_line() {
+        let mut report = Report::new("f.yaml");
+        let nodes = documents(b"# why\na: 1\nb:\n  c: [x,\n    y]\n---\nd: 2\n", &mut report);
+        assert_eq!(report.into_faults(), []);
+        assert_eq!(nodes.len(), 2);
+        let mut second = Report::new("f.yaml");
+        let entries = Cursor::document(&nodes[0]).entries(&mut second).unwrap();
+        let lines: Vec<usize> = entries.iter().map(|(_, cursor)| cursor.line()).collect();
+        assert_eq!(lines, [2, 3]);
+        let inner = entries[1].1.entries(&mut second).unwrap();
+        let items = inner[0].1.items(&mut second).unwrap();
+        assert_eq!((items[1].line(), items[1].path()), (5, "b.c[1]"));
+        let last = Cursor::document(&nodes[1]).entries(&mut second).unwrap();
+        assert_eq!(last[0].1.line(), 7);
+    }
+
+    #[test]
+    fn documents_before_a_syntax_error_are_kept() {
+        let mut report = Report::new("f.yaml");
+        let nodes = documents(b"a: 1\n---\nb: [1,\nc: 2\n", &mut report);
+        assert_eq!(nodes.len(), 1);
+        let faults = report.into_faults();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(
+            faults[0].line >= 3 && faults[0].text.starts_with("not YAML: "),
+            "{faults:?}"
+        );
+    }
+
+    #[test]
+    fn aliases_tags_and_odd_keys_are_refused() {
+        assert_eq!(
+            faults_of("a: &x 1\nb: *x\nc: !!int 5\n[d]: 1\n"),
+            [
+                "f.yaml:2: aliases are not supported, write the value out",
+                "f.yaml:3: tags are not supported",
+                "f.yaml:4: a key must be text",
+            ]
+        );
+    }
+
+    #[test]
+    fn bombs_end_early() {
+        let deep = |levels: usize| format!("a: {}{}", "[".repeat(levels), "]".repeat(levels));
+        assert_eq!(faults_of(deep(63)), [""; 0]);
+        assert_eq!(faults_of(deep(64)), ["f.yaml:1: nested deeper than 64 levels"]);
+        assert_eq!(faults_of(deep(20_000)).len(), 1);
+        assert_eq!(faults_of("- ".repeat(200_000)).len(), 1);
+        assert_eq!(
+            faults_of("x".repeat(MAX_FILE_BYTES + 1)),
+            ["f.yaml: larger than 1048576 bytes"]
+        );
+        assert_eq!(faults_of(b"a: 1\nb: \xff\n"), ["f.yaml:2: not UTF-8 text"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(source in prop::collection::vec(any::<u8>(), 0..200)) {
+            documents(&source, &mut Report::new("f.yaml"));
+        }
+
+        #[test]
+        fn anything_like_yaml_is_read_or_refused(source in "[a-c:\\-\\[\\]{},&*!|>'\"#? \n%@.~0-9]{0,80}") {
+            documents(source.as_bytes(), &mut Report::new("f.yaml"));
+        }
+    }
+}
