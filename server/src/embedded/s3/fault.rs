@@ -1,0 +1,83 @@
+//! What can go wrong inside the engine, and S3's code for it. Never carries a stored byte.
+
+use std::borrow::Cow;
+use std::io;
+
+use s3s::{S3Error, S3ErrorCode};
+
+/// A refusal in S3's own terms, or a failure of the store underneath.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// The request is refused: an S3 code and its text.
+    #[error("{1}")]
+    Refused(S3ErrorCode, Cow<'static, str>),
+    /// SQLite failed.
+    #[error("the index failed: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A body could not be written or read.
+    #[error("a body file failed: {0}")]
+    Io(#[from] io::Error),
+    /// The store is not as it must be, or is closing.
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl Fault {
+    /// A refusal with a text that is known before.
+    pub(super) fn refused(code: S3ErrorCode, text: &'static str) -> Self {
+        Self::Refused(code, Cow::Borrowed(text))
+    }
+
+    /// A refusal with a text made for the case.
+    pub(super) fn refused_with(code: S3ErrorCode, text: String) -> Self {
+        Self::Refused(code, Cow::Owned(text))
+    }
+}
+
+impl From<Fault> for S3Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Refused(code, text) => Self::with_message(code, text),
+            Fault::Sqlite(_) | Fault::Io(_) | Fault::Broken(_) => {
+                Self::with_message(S3ErrorCode::InternalError, fault.to_string())
+            }
+        }
+    }
+}
+
+/// `NoSuchBucket`, 404.
+pub(super) fn no_such_bucket() -> Fault {
+    Fault::refused(S3ErrorCode::NoSuchBucket, "The specified bucket does not exist")
+}
+
+/// `NoSuchKey`, 404.
+pub(super) fn no_such_key() -> Fault {
+    Fault::refused(S3ErrorCode::NoSuchKey, "The specified key does not exist.")
+}
+
+/// `NoSuchUpload`, 404.
+pub(super) fn no_such_upload() -> Fault {
+    Fault::refused(
+        S3ErrorCode::NoSuchUpload,
+        "The specified upload does not exist. The upload ID may be invalid, \
+         or the upload may have been aborted or completed.",
+    )
+}
+
+/// `PreconditionFailed`, 412.
+pub(super) fn precondition_failed() -> Fault {
+    Fault::refused(
+        S3ErrorCode::PreconditionFailed,
+        "At least one of the pre-conditions you specified did not hold",
+    )
+}
+
+/// `InvalidArgument`, 400.
+pub(super) fn invalid_argument(text: &'static str) -> Fault {
+    Fault::refused(S3ErrorCode::InvalidArgument, text)
+}
+
+/// `InvalidRequest`, 400.
+pub(super) fn invalid_request(text: &'static str) -> Fault {
+    Fault::refused(S3ErrorCode::InvalidRequest, text)
+}

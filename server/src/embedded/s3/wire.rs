@@ -1,0 +1,100 @@
+//! Carries the SDK's request to the `s3s` service and its response back, without a socket. Knows nothing of buckets.
+
+use aws_smithy_runtime_api::client::http::HttpConnectorFuture;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::{Method, StatusCode};
+use s3s::Body;
+use s3s::service::S3Service;
+use tracing::Dispatch;
+use tracing::instrument::WithSubscriber as _;
+
+use super::chunked::{Trailers, Unchunked};
+
+const DECODED_CONTENT_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
+const AWS_CHUNKED: &str = "aws-chunked";
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Answers one request of the SDK.
+pub(super) fn call(service: &S3Service, request: HttpRequest) -> HttpConnectorFuture {
+    let service = service.clone();
+    HttpConnectorFuture::new(async move {
+        answer(&service, request)
+            .await
+            .map_err(|failure| ConnectorError::other(failure, None))
+    })
+}
+
+async fn answer(service: &S3Service, request: HttpRequest) -> Result<HttpResponse, BoxError> {
+    let request = to_service(request.try_into_http1x()?)?;
+    let is_head = request.method() == Method::HEAD;
+    // s3s writes whole requests into its log and calls each 404 an error; errors are logged where they become a status
+    let response = service
+        .call(request)
+        .with_subscriber(Dispatch::none())
+        .await
+        .map_err(BoxError::from)?;
+    from_service(response, is_head)
+}
+
+fn to_service(request: http::Request<SdkBody>) -> Result<s3s::HttpRequest, BoxError> {
+    let (mut parts, body) = request.into_parts();
+    if !take_aws_chunked(&mut parts.headers)? {
+        return Ok(http::Request::from_parts(parts, Body::http_body_unsync(body)));
+    }
+    let decoded = parts
+        .headers
+        .get(DECODED_CONTENT_LENGTH)
+        .cloned()
+        .ok_or("no x-amz-decoded-content-length")?;
+    let decoded_bytes = decoded.to_str()?.parse()?;
+    parts.headers.insert(CONTENT_LENGTH, decoded);
+    let trailers = Trailers::default();
+    parts.extensions.insert(trailers.clone());
+    let body = Unchunked::new(body, decoded_bytes, trailers);
+    Ok(http::Request::from_parts(parts, Body::http_body_unsync(body)))
+}
+
+/// Takes `aws-chunked` out of `Content-Encoding`: it belongs to the way, not to the object.
+fn take_aws_chunked(headers: &mut HeaderMap) -> Result<bool, BoxError> {
+    let codings = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .map(HeaderValue::to_str)
+        .collect::<Result<Vec<_>, _>>()?;
+    let codings = codings.join(",");
+    let (framing, rest): (Vec<&str>, Vec<&str>) = codings
+        .split(',')
+        .map(str::trim)
+        .filter(|coding| !coding.is_empty())
+        .partition(|coding| *coding == AWS_CHUNKED);
+    if framing.is_empty() {
+        return Ok(false);
+    }
+    headers.remove(CONTENT_ENCODING);
+    headers.remove(TRANSFER_ENCODING);
+    if !rest.is_empty() {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_str(&rest.join(","))?);
+    }
+    Ok(true)
+}
+
+/// A response to HEAD has no body: with one, the SDK does not see that `NotFound` is meant.
+fn from_service(response: s3s::HttpResponse, is_head: bool) -> Result<HttpResponse, BoxError> {
+    let bodiless = is_head
+        || matches!(
+            response.status(),
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        );
+    let response = response.map(|body| {
+        if bodiless {
+            SdkBody::empty()
+        } else {
+            SdkBody::from_body_1_x(body)
+        }
+    });
+    Ok(HttpResponse::try_from(response)?)
+}
