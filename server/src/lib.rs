@@ -2,8 +2,10 @@
 
 pub mod billing;
 pub mod aws;
+pub mod crypto;
 pub mod expression;
 pub mod fault;
+pub mod item;
 pub mod model;
 pub mod object;
 pub mod yaml;

@@ -1,0 +1,246 @@
+//! What a caller sends, checked against the model before anything is spent: every fault at once, each with its path,
+//! none with a value. Fills in defaults; changes nothing else.
+
+mod object;
+mod value;
+
+use std::fmt;
+
+use super::Key;
+use super::size::{MAX_ITEM_BYTES, stored_bytes};
+use crate::fault::{Fault, Path};
+use crate::model::{Attribute, EncryptionMode, Item, Model, UnknownAttributes, Value};
+
+/// Levels of lists and maps that DynamoDB takes, the attribute's own value being the first.
+pub const MAX_DEPTH: usize = 32;
+
+/// Longest partition key in bytes.
+const MAX_PARTITION_KEY_BYTES: usize = 2048;
+/// Longest sort key in bytes.
+const MAX_SORT_KEY_BYTES: usize = 1024;
+/// Longest name of an attribute or map key in bytes.
+const MAX_NAME_BYTES: usize = 65_535;
+/// Faults told of one item; an item with more is told these.
+const MAX_FAULTS: usize = 100;
+/// Longest path told, in characters: names are the caller's.
+const MAX_PATH_CHARS: usize = 300;
+
+/// An item that may be stored.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// All of it, defaults too, by the model's names. Object attributes are `Value::Object` with data.
+    pub item: Item,
+    /// The defaults that were filled in.
+    pub generated: Item,
+}
+
+/// Why an item may not be stored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CheckError {
+    /// Fields are wrong; those that a mode forbids are among them.
+    #[error("the item has {} invalid fields", .0.len())]
+    Invalid(Vec<Fault>),
+    /// The fields are right, but the encryption mode of these attributes forbids to set them.
+    #[error("the encryption mode of {} attributes forbids to set them", .0.len())]
+    Mode(Vec<Fault>),
+    /// DynamoDB takes no item of this size; sealing only adds to it.
+    #[error("the item would take {bytes} bytes, more than DynamoDB's {MAX_ITEM_BYTES}")]
+    TooLarge {
+        /// What it would take at least.
+        bytes: usize,
+    },
+}
+
+/// Checks an item to be stored whole. `root` is the request's field, with which every path begins; `max_depth` is
+/// [`MAX_DEPTH`] or a stricter setting.
+///
+/// # Errors
+///
+/// See [`CheckError`]; all faults together.
+pub fn check_item(
+    model: &Model,
+    mut item: Item,
+    root: &str,
+    max_depth: usize,
+) -> Result<Checked, CheckError> {
+    let root = Path::Root(root);
+    let mut faults = Faults::default();
+    let mut forbidden = Faults::default();
+    let mut generated = Item::new();
+    if model.unknown_attributes == UnknownAttributes::Drop {
+        item.retain(|name, _| model.attribute(name).is_some());
+    }
+    for attribute in &model.attributes {
+        let path = Path::Name(&root, &attribute.name);
+        match (item.get(&attribute.name), &attribute.default) {
+            (Some(_), _) if is_read_only(attribute) => {
+                forbidden.push(path, "is read_only: this server may not set it");
+            }
+            (Some(value), _) => check_declared(model, attribute, value, path, max_depth, &mut faults),
+            (None, Some(default)) if !is_read_only(attribute) => {
+                generated.insert(attribute.name.clone(), default.clone());
+            }
+            (None, _) if attribute.required || model.is_key(&attribute.name) => faults.push(path, REQUIRED),
+            (None, _) => {}
+        }
+    }
+    check_unknown(model, &item, root, max_depth, &mut faults);
+    verdict(faults, forbidden)?;
+    item.extend(
+        generated
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone())),
+    );
+    match stored_bytes(&item) {
+        bytes if bytes > MAX_ITEM_BYTES => Err(CheckError::TooLarge { bytes }),
+        _ => Ok(Checked { item, generated }),
+    }
+}
+
+/// Checks the key of a request: exactly the model's key attributes, each of its type and of a size that a key may
+/// have; what the model checks on writes is not asked of it. `root` is the request's field.
+///
+/// # Errors
+///
+/// All faults together.
+pub fn check_key(model: &Model, key: Item, root: &str) -> Result<Key, Vec<Fault>> {
+    let root = Path::Root(root);
+    let mut faults = Faults::default();
+    for attribute in model
+        .attributes
+        .iter()
+        .filter(|attribute| model.is_key(&attribute.name))
+    {
+        let path = Path::Name(&root, &attribute.name);
+        match key.get(&attribute.name) {
+            Some(Value::Null) | None => faults.push(path, REQUIRED),
+            Some(value) if value::check_type(attribute, value, path, &mut faults) => {
+                check_key_size(model, attribute, value, path, &mut faults);
+            }
+            Some(_) => {}
+        }
+    }
+    for name in key.keys().filter(|name| !model.is_key(name)) {
+        faults.push(
+            Path::Name(&root, name),
+            format!("is not a key attribute of {}", model.name),
+        );
+    }
+    match Key::of_item(model, &key) {
+        Some(key) if faults.is_empty() => Ok(key),
+        _ => Err(faults.into_vec()),
+    }
+}
+
+const REQUIRED: &str = "is required";
+
+/// The faults found so far; bounded, in the order of their paths at the end.
+#[derive(Default)]
+struct Faults {
+    found: Vec<Fault>,
+}
+
+impl Faults {
+    fn push(&mut self, path: Path<'_>, description: impl Into<String>) {
+        if self.found.len() < MAX_FAULTS {
+            self.found.push(Fault::new(Shortened(path), description));
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    fn into_vec(mut self) -> Vec<Fault> {
+        self.found.sort_by(|left, right| left.field.cmp(&right.field));
+        self.found
+    }
+}
+
+/// A path that is cut where it is too long to be told.
+struct Shortened<'a>(Path<'a>);
+
+impl fmt::Display for Shortened<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = self.0.to_string();
+        match whole.char_indices().nth(MAX_PATH_CHARS) {
+            Some((end, _)) => write!(formatter, "{}…", &whole[..end]),
+            None => formatter.write_str(&whole),
+        }
+    }
+}
+
+fn verdict(mut faults: Faults, forbidden: Faults) -> Result<(), CheckError> {
+    match (faults.is_empty(), forbidden.is_empty()) {
+        (true, true) => Ok(()),
+        (true, false) => Err(CheckError::Mode(forbidden.into_vec())),
+        (false, _) => {
+            faults.found.extend(forbidden.found);
+            Err(CheckError::Invalid(faults.into_vec()))
+        }
+    }
+}
+
+fn is_read_only(attribute: &Attribute) -> bool {
+    attribute
+        .encrypted
+        .as_ref()
+        .is_some_and(|encryption| encryption.mode == EncryptionMode::ReadOnly)
+}
+
+/// One attribute that the model has and the caller gave.
+fn check_declared(
+    model: &Model,
+    attribute: &Attribute,
+    value: &Value,
+    path: Path<'_>,
+    max_depth: usize,
+    faults: &mut Faults,
+) {
+    let is_key = model.is_key(&attribute.name);
+    if *value == Value::Null {
+        if attribute.required || is_key {
+            faults.push(path, REQUIRED);
+        }
+        return;
+    }
+    if value::check_type(attribute, value, path, faults) {
+        value::check(attribute, value, path, max_depth, faults);
+        if is_key {
+            check_key_size(model, attribute, value, path, faults);
+        }
+    }
+}
+
+fn check_key_size(model: &Model, attribute: &Attribute, value: &Value, path: Path<'_>, faults: &mut Faults) {
+    let is_partition = attribute.name == model.partition_key;
+    let max_bytes = if is_partition {
+        MAX_PARTITION_KEY_BYTES
+    } else {
+        MAX_SORT_KEY_BYTES
+    };
+    let bytes = match value {
+        Value::S(text) => text.len(),
+        Value::B(bytes) => bytes.len(),
+        _ => return,
+    };
+    if bytes == 0 {
+        faults.push(path, "must not be empty: it is a key");
+    } else if bytes > max_bytes {
+        faults.push(path, format!("must have at most {max_bytes} bytes: it is a key"));
+    }
+}
+
+fn check_unknown(model: &Model, item: &Item, root: Path<'_>, max_depth: usize, faults: &mut Faults) {
+    for (name, value) in item.iter().filter(|(name, _)| model.attribute(name).is_none()) {
+        let path = Path::Name(&root, name);
+        match model.unknown_attributes {
+            UnknownAttributes::Reject => faults.push(path, format!("is not an attribute of {}", model.name)),
+            UnknownAttributes::Keep => {
+                value::check_name(name, path, faults);
+                value::check_parts(value, path, 1, max_depth, faults);
+            }
+            UnknownAttributes::Drop => {}
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! An object as a caller may send it: content, name, media type and metadata that survive as S3 headers. What only the
+//! server says of an object is refused, so that nobody points an item at an object that is not the item's own.
+
+use std::collections::HashSet;
+
+use super::Faults;
+use crate::fault::Path;
+use crate::model::Object;
+
+/// S3's limit for user-defined metadata, names and values together.
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html>
+const MAX_METADATA_BYTES: usize = 2048;
+/// Longest file name, as file systems have it.
+const MAX_NAME_BYTES: usize = 255;
+/// Longest media type: twice 127 characters and the slash (RFC 6838, section 4.2), and as much for parameters.
+const MAX_CONTENT_TYPE_BYTES: usize = 512;
+
+pub(super) fn check(object: &Object, path: Path<'_>, faults: &mut Faults) {
+    if object.data.is_none() {
+        faults.push(Path::Name(&path, "data"), "is required");
+    }
+    check_server_fields(object, path, faults);
+    if object.name.len() > MAX_NAME_BYTES {
+        faults.push(
+            Path::Name(&path, "name"),
+            format!("must have at most {MAX_NAME_BYTES} bytes"),
+        );
+    }
+    let content_type = Path::Name(&path, "content_type");
+    if object.content_type.len() > MAX_CONTENT_TYPE_BYTES {
+        faults.push(
+            content_type,
+            format!("must have at most {MAX_CONTENT_TYPE_BYTES} bytes"),
+        );
+    }
+    if !is_header_value(&object.content_type) {
+        faults.push(content_type, HEADER_VALUE);
+    }
+    check_metadata(object, Path::Name(&path, "metadata"), faults);
+}
+
+const HEADER_VALUE: &str = "must be printable ASCII without spaces at its ends: it becomes a header";
+
+fn check_server_fields(object: &Object, path: Path<'_>, faults: &mut Faults) {
+    let fields = [
+        ("bucket", !object.bucket.is_empty()),
+        ("key", !object.key.is_empty()),
+        ("size", object.size_bytes != 0),
+        ("etag", !object.etag.is_empty()),
+        ("version_id", !object.version_id.is_empty()),
+        ("sha256", !object.sha256.is_empty()),
+    ];
+    for (name, _) in fields.into_iter().filter(|(_, is_set)| *is_set) {
+        faults.push(Path::Name(&path, name), "set by the server; send data");
+    }
+}
+
+fn check_metadata(object: &Object, path: Path<'_>, faults: &mut Faults) {
+    let bytes: usize = object
+        .metadata
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    if bytes > MAX_METADATA_BYTES {
+        faults.push(
+            path,
+            format!("must have at most {MAX_METADATA_BYTES} bytes in all"),
+        );
+    }
+    let mut seen = HashSet::new();
+    for (name, value) in &object.metadata {
+        let path = Path::Name(&path, name);
+        if !is_header_name(name) {
+            faults.push(
+                path,
+                "must have a name of letters, digits and !#$%&'*+-.^_`|~: it becomes a header",
+            );
+        } else if !seen.insert(name.to_ascii_lowercase()) {
+            faults.push(
+                path,
+                "must differ from other names by more than case: it becomes a header",
+            );
+        }
+        if !is_header_value(value) {
+            faults.push(path, HEADER_VALUE);
+        }
+    }
+}
+
+/// A token of RFC 9110, section 5.6.2.
+fn is_header_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// What comes back from S3 as it was sent.
+fn is_header_value(value: &str) -> bool {
+    value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && value.trim_matches(' ') == value
+}

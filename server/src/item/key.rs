@@ -1,0 +1,46 @@
+//! An item's key, valid by construction: the key attributes of its model and nothing else, each S, N or B.
+
+use crate::model::{Item, Model, Value};
+
+/// The key of one item.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Key {
+    partition: (String, Value),
+    sort: Option<(String, Value)>,
+}
+
+impl Key {
+    /// The key of an item, a caller's or a stored one; none where a key attribute is missing or is not S, N or B.
+    pub fn of_item(model: &Model, item: &Item) -> Option<Key> {
+        let part = |name: &String| match item.get(name)? {
+            value @ (Value::S(_) | Value::N(_) | Value::B(_)) => Some((name.clone(), value.clone())),
+            _ => None,
+        };
+        let sort = match &model.sort_key {
+            Some(name) => Some(part(name)?),
+            None => None,
+        };
+        Some(Key {
+            partition: part(&model.partition_key)?,
+            sort,
+        })
+    }
+
+    /// The key as DynamoDB takes it.
+    pub fn item(&self) -> Item {
+        std::iter::once(&self.partition)
+            .chain(&self.sort)
+            .cloned()
+            .collect()
+    }
+
+    /// The partition key's value.
+    pub fn partition(&self) -> &Value {
+        &self.partition.1
+    }
+
+    /// The sort key's value, where the table has one.
+    pub fn sort(&self) -> Option<&Value> {
+        self.sort.as_ref().map(|(_, value)| value)
+    }
+}

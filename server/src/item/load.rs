@@ -1,0 +1,253 @@
+//! From a stored item to a caller's: the way back of [`store`](super::store). Reads leniently what is in clear (NULL is
+//! absent, unknown attributes are kept, types are not checked) and strictly what was sealed: a value that does not
+//! verify at its place is an error, and so is plaintext in a ciphertext's place.
+//!
+//! Both formats are read whatever the attribute's `format` says. With `allow_plaintext`, a value is taken as it is
+//! where it does not begin as a ciphertext does; one that does begin so must open.
+
+use futures::future::join_all;
+
+use super::Key;
+use super::pointer::Pointer;
+use super::types::fits;
+use crate::aws;
+use crate::crypto::CallKeys;
+use crate::crypto::envelope::{self, Envelope, OpenError, Place};
+use crate::model::{Attribute, AttributeType, Encryption, EncryptionMode, Item, Model, Value};
+
+/// A caller's item.
+#[derive(Debug)]
+pub struct Opened {
+    /// The values, objects without their content.
+    pub item: Item,
+    /// Attributes that are there but may not be seen in clear, in the model's order.
+    pub withheld: Vec<String>,
+}
+
+/// Why a stored item cannot be handed out; it spoils that item alone.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// What is stored of an encrypted attribute is not a whole ciphertext of this place and of the attribute's type.
+    #[error("{attribute} does not open: {problem}")]
+    Ciphertext {
+        /// The attribute.
+        attribute: String,
+        /// What is wrong with it.
+        problem: CiphertextProblem,
+    },
+    /// What is stored of an object attribute does not point to an object.
+    #[error("{attribute} does not point to an object")]
+    Pointer {
+        /// The attribute.
+        attribute: String,
+    },
+    /// The item has ciphertexts, but no whole key, which they are tied to.
+    #[error("the stored item has no key of a {model}")]
+    Key {
+        /// The model.
+        model: String,
+    },
+    /// KMS did not open the data key, for a reason that is not the ciphertext's.
+    #[error(transparent)]
+    Kms(#[from] aws::Error),
+}
+
+/// What is wrong with a ciphertext.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CiphertextProblem {
+    /// The envelope.
+    #[error(transparent)]
+    Envelope(#[from] OpenError),
+    /// The wrapped data key was changed, or belongs to another context or to a key that is not there.
+    #[error("its data key does not open")]
+    DataKey,
+    /// It verifies, but holds a value of another type than the attribute's.
+    #[error("it holds a value of another type")]
+    Type,
+}
+
+/// Opens a stored item. Only attributes in `wanted` are opened and handed out, where it is given; what is sealed opens
+/// only where `stored` has the item's whole key, wanted or not. Asks KMS once per distinct data key of the call, the
+/// fields side by side, and not at all where one of them is no ciphertext anyway.
+///
+/// # Errors
+///
+/// See [`LoadError`].
+pub async fn open(
+    model: &Model,
+    stored: Item,
+    keys: &CallKeys,
+    wanted: Option<&[String]>,
+) -> Result<Opened, LoadError> {
+    let place = place(model, &stored);
+    let mut item = wanted_values(stored, wanted);
+    item.retain(|name, value| *value != Value::Null || model.attribute(name).is_none());
+    let withheld = withhold(model, &mut item);
+    let sealed = read_envelopes(model, &item)?;
+    if !sealed.is_empty() {
+        open_all(model, &sealed, &place?, keys, &mut item).await?;
+    }
+    resolve_pointers(model, &mut item)?;
+    Ok(Opened { item, withheld })
+}
+
+/// One ciphertext of the item, taken apart.
+struct Sealed<'a> {
+    attribute: &'a Attribute,
+    encryption: &'a Encryption,
+    envelope: Envelope,
+}
+
+impl Sealed<'_> {
+    fn refused(&self, problem: impl Into<CiphertextProblem>) -> LoadError {
+        refused(self.attribute, problem)
+    }
+}
+
+fn place(model: &Model, stored: &Item) -> Result<Place, LoadError> {
+    let place =
+        Key::of_item(model, stored).and_then(|key| Place::new(&model.table, key.partition(), key.sort()));
+    place.ok_or_else(|| LoadError::Key {
+        model: model.name.clone(),
+    })
+}
+
+fn wanted_values(mut stored: Item, wanted: Option<&[String]>) -> Item {
+    if let Some(wanted) = wanted {
+        stored.retain(|name, _| wanted.contains(name));
+    }
+    stored
+}
+
+/// Takes out what may not be opened.
+fn withhold(model: &Model, item: &mut Item) -> Vec<String> {
+    let write_only = model.attributes.iter().filter(|attribute| {
+        attribute
+            .encrypted
+            .as_ref()
+            .is_some_and(|encryption| encryption.mode == EncryptionMode::WriteOnly)
+    });
+    write_only
+        .filter_map(|attribute| item.remove_entry(&attribute.name))
+        .map(|(name, _)| name)
+        .collect()
+}
+
+/// Takes every ciphertext apart before KMS is asked for any.
+fn read_envelopes<'a>(model: &'a Model, item: &Item) -> Result<Vec<Sealed<'a>>, LoadError> {
+    let mut sealed = Vec::new();
+    for attribute in &model.attributes {
+        let Some(encryption) = &attribute.encrypted else {
+            continue;
+        };
+        let Some(value) = item.get(&attribute.name) else {
+            continue;
+        };
+        match Envelope::read(value) {
+            Ok(envelope) => sealed.push(Sealed {
+                attribute,
+                encryption,
+                envelope,
+            }),
+            Err(problem) if encryption.allow_plaintext && is_plaintext(attribute.kind, problem) => {}
+            Err(problem) => return Err(refused(attribute, problem)),
+        }
+    }
+    Ok(sealed)
+}
+
+/// Whether what does not begin as a ciphertext may be a value of the attribute in clear: bytes with another format id
+/// only where the attribute holds bytes.
+fn is_plaintext(kind: AttributeType, problem: OpenError) -> bool {
+    match problem {
+        OpenError::NotSealed => true,
+        OpenError::UnknownFormat(_) => kind == AttributeType::Binary,
+        OpenError::Layout | OpenError::Forged | OpenError::Plaintext => false,
+    }
+}
+
+/// Opens the fields side by side, each to its end: a failed one does not cut off a `Decrypt` that other items of the
+/// call wait for.
+async fn open_all(
+    model: &Model,
+    sealed: &[Sealed<'_>],
+    place: &Place,
+    keys: &CallKeys,
+    item: &mut Item,
+) -> Result<(), LoadError> {
+    let values = join_all(sealed.iter().map(|sealed| open_one(model, sealed, place, keys))).await;
+    for (Sealed { attribute, .. }, value) in sealed.iter().zip(values) {
+        match value? {
+            Value::Null => item.remove(&attribute.name),
+            value => item.insert(attribute.name.clone(), value),
+        };
+    }
+    Ok(())
+}
+
+async fn open_one(
+    model: &Model,
+    sealed: &Sealed<'_>,
+    place: &Place,
+    keys: &CallKeys,
+) -> Result<Value, LoadError> {
+    let Sealed {
+        attribute,
+        encryption,
+        envelope,
+    } = sealed;
+    let context = envelope::context(envelope.format(), &encryption.context, &model.table);
+    let key = keys
+        .open(envelope.wrapped_key(), &context)
+        .await
+        .map_err(|error| of_kms(sealed, error))?;
+    let value = envelope
+        .open(&key, place, &attribute.name)
+        .map_err(|problem| sealed.refused(problem))?;
+    let is_of_type = match attribute.kind {
+        // what is stored of an object is its pointer
+        AttributeType::Object => matches!(value, Value::M(_)),
+        kind => fits(kind, &value),
+    };
+    if is_of_type || value == Value::Null {
+        Ok(value)
+    } else {
+        Err(sealed.refused(CiphertextProblem::Type))
+    }
+}
+
+/// A wrapped key that KMS cannot read, or that names a key which is not there, is damaged; what else KMS says is about
+/// the key or the service.
+fn of_kms(sealed: &Sealed<'_>, error: aws::Error) -> LoadError {
+    match error.kind {
+        aws::Kind::InvalidCiphertext | aws::Kind::Missing { .. } => {
+            sealed.refused(CiphertextProblem::DataKey)
+        }
+        _ => LoadError::Kms(error),
+    }
+}
+
+fn resolve_pointers(model: &Model, item: &mut Item) -> Result<(), LoadError> {
+    for attribute in model
+        .attributes
+        .iter()
+        .filter(|attribute| attribute.kind == AttributeType::Object)
+    {
+        let Some(value) = item.get_mut(&attribute.name) else {
+            continue;
+        };
+        let pointer = Pointer::from_value(value);
+        let pointer = pointer.ok_or_else(|| LoadError::Pointer {
+            attribute: attribute.name.clone(),
+        })?;
+        *value = Value::Object(Box::new(pointer.to_object()));
+    }
+    Ok(())
+}
+
+fn refused(attribute: &Attribute, problem: impl Into<CiphertextProblem>) -> LoadError {
+    LoadError::Ciphertext {
+        attribute: attribute.name.clone(),
+        problem: problem.into(),
+    }
+}

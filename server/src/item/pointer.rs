@@ -1,0 +1,244 @@
+//! The pointer that an item holds instead of an object: a map of type M, which pydynox reads and writes too.
+//! Knows where an object lies and what it must be, and never looks at it.
+//!
+//! | field | type | |
+//! |---|---|---|
+//! | `bucket`, `key`, `etag` | S | always |
+//! | `size` | N, bytes | always |
+//! | `content_type`, `version_id`, `name` | S | where set |
+//! | `sha256` | S, lower-case hex of the content | always when written here |
+//! | `metadata` | M of S | where not empty |
+//!
+//! Other fields (pydynox's `last_modified`) are ignored, and NULL is absent.
+
+use std::collections::HashMap;
+
+use crate::model::{Object, Value};
+
+/// Where one object lies and what it is.
+#[derive(Clone, Default, PartialEq)]
+pub struct Pointer {
+    /// The bucket that holds it.
+    pub bucket: String,
+    /// Its key, never reused.
+    pub key: String,
+    /// Size of the content in bytes.
+    pub size_bytes: u64,
+    /// S3's entity tag.
+    pub etag: String,
+    /// The media type; empty where none was given.
+    pub content_type: String,
+    /// S3's version; empty where the bucket keeps none.
+    pub version_id: String,
+    /// The caller's own metadata.
+    pub metadata: HashMap<String, String>,
+    /// SHA-256 of the content in lower-case hex; empty in pydynox's pointers.
+    pub sha256: String,
+    /// The file name; empty where none was given.
+    pub name: String,
+}
+
+impl Pointer {
+    /// The map that is stored.
+    pub fn to_value(&self) -> Value {
+        let text = |text: &String| Value::S(text.clone());
+        let mut fields = HashMap::from([
+            ("bucket".to_owned(), text(&self.bucket)),
+            ("key".to_owned(), text(&self.key)),
+            ("size".to_owned(), Value::N(decimal(self.size_bytes))),
+            ("etag".to_owned(), text(&self.etag)),
+        ]);
+        let optional = [
+            ("content_type", &self.content_type),
+            ("version_id", &self.version_id),
+            ("sha256", &self.sha256),
+            ("name", &self.name),
+        ];
+        for (name, value) in optional.into_iter().filter(|(_, value)| !value.is_empty()) {
+            fields.insert(name.to_owned(), text(value));
+        }
+        if !self.metadata.is_empty() {
+            let metadata = self
+                .metadata
+                .iter()
+                .map(|(name, value)| (name.clone(), text(value)))
+                .collect();
+            fields.insert("metadata".to_owned(), Value::M(metadata));
+        }
+        Value::M(fields)
+    }
+
+    /// The pointer that a stored value is; none where it is none.
+    pub fn from_value(stored: &Value) -> Option<Pointer> {
+        let Value::M(fields) = stored else { return None };
+        let Some(Value::N(size)) = fields.get("size") else {
+            return None;
+        };
+        Some(Pointer {
+            bucket: required(fields, "bucket")?,
+            key: required(fields, "key")?,
+            size_bytes: size.as_str().parse().ok()?,
+            etag: required(fields, "etag")?,
+            content_type: optional(fields, "content_type")?,
+            version_id: optional(fields, "version_id")?,
+            metadata: metadata(fields)?,
+            sha256: optional(fields, "sha256")?,
+            name: optional(fields, "name")?,
+        })
+    }
+
+    /// The object as callers see it, without its content.
+    pub fn to_object(&self) -> Object {
+        Object {
+            data: None,
+            name: self.name.clone(),
+            content_type: self.content_type.clone(),
+            metadata: self.metadata.clone(),
+            bucket: self.bucket.clone(),
+            key: self.key.clone(),
+            size_bytes: self.size_bytes,
+            etag: self.etag.clone(),
+            version_id: self.version_id.clone(),
+            sha256: self.sha256.clone(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Pointer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Pointer")
+            .field("size_bytes", &self.size_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+fn decimal(count: u64) -> crate::model::Number {
+    count.to_string().parse().expect("20 digits are a number")
+}
+
+fn required(fields: &HashMap<String, Value>, name: &str) -> Option<String> {
+    optional(fields, name).filter(|text| !text.is_empty())
+}
+
+/// Empty where it is absent; none where it is something else than a string.
+fn optional(fields: &HashMap<String, Value>, name: &str) -> Option<String> {
+    match fields.get(name) {
+        Some(Value::S(text)) => Some(text.clone()),
+        Some(Value::Null) | None => Some(String::new()),
+        Some(_) => None,
+    }
+}
+
+fn metadata(fields: &HashMap<String, Value>) -> Option<HashMap<String, String>> {
+    match fields.get("metadata") {
+        Some(Value::M(metadata)) => metadata
+            .keys()
+            .map(|name| Some((name.clone(), optional(metadata, name)?)))
+            .collect(),
+        Some(Value::Null) | None => Some(HashMap::new()),
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Value {
+        Value::S(text.to_owned())
+    }
+
+    fn stored(fields: &[(&str, Value)]) -> Value {
+        Value::M(
+            fields
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone()))
+                .collect(),
+        )
+    }
+
+    fn pydynox_fields() -> Vec<(&'static str, Value)> {
+        vec![
+            ("bucket", text("files")),
+            ("key", text("docs/DOC/1/report.pdf")),
+            ("size", Value::N("6291456".parse().unwrap())),
+            ("etag", text("\"d41d8-2\"")),
+            ("last_modified", text("2026-01-01T00:00:00Z")),
+        ]
+    }
+
+    fn whole() -> Pointer {
+        Pointer {
+            bucket: "files".into(),
+            key: "docs/a/b/c".into(),
+            size_bytes: u64::MAX,
+            etag: "\"e\"".into(),
+            content_type: "text/plain".into(),
+            version_id: "v1".into(),
+            metadata: HashMap::from([("author".into(), "somebody".into())]),
+            sha256: "00ff".into(),
+            name: "ñ.txt".into(),
+        }
+    }
+
+    #[test]
+    fn a_pointer_comes_back_as_it_was_stored() {
+        let few = Pointer {
+            bucket: "b".into(),
+            key: "k".into(),
+            etag: "e".into(),
+            ..Pointer::default()
+        };
+        for pointer in [whole(), few] {
+            assert_eq!(Pointer::from_value(&pointer.to_value()), Some(pointer));
+        }
+    }
+
+    #[test]
+    fn what_is_not_set_is_not_stored() {
+        let few = Pointer {
+            bucket: "b".into(),
+            key: "k".into(),
+            etag: "e".into(),
+            ..Pointer::default()
+        };
+        let Value::M(fields) = few.to_value() else {
+            panic!("a pointer is a map")
+        };
+        let mut names: Vec<_> = fields.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["bucket", "etag", "key", "size"]);
+    }
+
+    #[test]
+    fn pydynoxs_pointers_are_read() {
+        let pointer = Pointer::from_value(&stored(&pydynox_fields())).unwrap();
+        assert_eq!((pointer.size_bytes, pointer.sha256.as_str()), (6_291_456, ""));
+        assert_eq!(pointer.key, "docs/DOC/1/report.pdf");
+    }
+
+    #[test]
+    fn a_pointer_without_its_fields_is_none() {
+        for missing in 0..4 {
+            let mut fields = pydynox_fields();
+            fields.remove(missing);
+            assert!(Pointer::from_value(&stored(&fields)).is_none(), "field {missing}");
+        }
+        let mut wrong = pydynox_fields();
+        wrong[2].1 = text("6291456");
+        assert!(Pointer::from_value(&stored(&wrong)).is_none());
+        wrong[2].1 = Value::N("1.5".parse().unwrap());
+        assert!(Pointer::from_value(&stored(&wrong)).is_none());
+        assert!(Pointer::from_value(&text("s3://files/docs")).is_none());
+    }
+
+    #[test]
+    fn the_object_tells_what_the_pointer_says() {
+        let object = whole().to_object();
+        assert_eq!(
+            (object.data, object.size_bytes, object.name.as_str()),
+            (None, u64::MAX, "ñ.txt")
+        );
+    }
+}

@@ -1,0 +1,46 @@
+//! Which values an attribute of a type holds, and how both are called in faults. Never tells a value.
+
+use crate::model::{AttributeType, Value};
+
+/// Whether the value is of the attribute's type as callers see it.
+pub(super) fn fits(kind: AttributeType, value: &Value) -> bool {
+    match kind {
+        AttributeType::String => matches!(value, Value::S(_)),
+        AttributeType::Number => matches!(value, Value::N(_)),
+        AttributeType::Binary => matches!(value, Value::B(_)),
+        AttributeType::Boolean => matches!(value, Value::Bool(_)),
+        AttributeType::List => matches!(value, Value::L(_)),
+        AttributeType::Map => matches!(value, Value::M(_)),
+        AttributeType::Object => matches!(value, Value::Object(_)),
+    }
+}
+
+/// What a value is, in the words of model files.
+pub(super) fn described(value: &Value) -> &'static str {
+    match value {
+        Value::S(_) => "a string",
+        Value::N(_) => "a number",
+        Value::B(_) => "binary",
+        Value::Bool(_) => "a boolean",
+        Value::Null => "null",
+        Value::L(_) => "a list",
+        Value::M(_) => "a map",
+        Value::SS(_) => "a string set",
+        Value::NS(_) => "a number set",
+        Value::BS(_) => "a binary set",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// What an attribute holds.
+pub(super) fn expected(kind: AttributeType) -> &'static str {
+    match kind {
+        AttributeType::String => "a string",
+        AttributeType::Number => "a number",
+        AttributeType::Binary => "binary",
+        AttributeType::Boolean => "a boolean",
+        AttributeType::List => "a list",
+        AttributeType::Map => "a map",
+        AttributeType::Object => "an object",
+    }
+}
