@@ -1,0 +1,22 @@
+# syntax=docker/dockerfile:1
+# The build keeps crates and objects in caches; what ships is one binary, the example models, and no shell.
+FROM rust:1.95-slim-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --release --locked -p tollgate \
+    && cp target/release/tollgate /tollgate \
+    && mkdir /data
+
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /tollgate /usr/local/bin/tollgate
+COPY --from=build --chown=nonroot:nonroot /data /var/lib/tollgate
+COPY models /etc/tollgate/models
+ENV TOLLGATE_LISTEN=0.0.0.0:50051 \
+    TOLLGATE_MODELS=/etc/tollgate/models \
+    TOLLGATE_EMBEDDED__DATA=/var/lib/tollgate
+VOLUME /var/lib/tollgate
+EXPOSE 50051
+ENTRYPOINT ["/usr/local/bin/tollgate"]
+CMD ["serve"]

@@ -1,0 +1,114 @@
+"""A real tollgate for each need: embedded in memory, or over moto through a proxy that counts."""
+
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+import boto3
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+BINARY = os.environ["TOLLGATE_BIN"]
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+CONNECT_TIMEOUT_S = 60
+
+
+def clean_environment(**extra):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TOLLGATE_"))}
+    return {**kept, **extra}
+
+
+class Gateway:
+    """One `tollgate serve` on a free port."""
+
+    def __init__(self, *arguments, environment=None, log=None):
+        command = [BINARY, "serve", "--listen", "127.0.0.1:0", *arguments]
+        self.log = log or subprocess.DEVNULL
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=self.log, text=True, env=environment or clean_environment()
+        )
+        line = self.process.stdout.readline()
+        match = re.fullmatch(r"listening (\S+)\n", line)
+        assert match, f"no listening line, but {line!r} (exit {self.process.poll()})"
+        self.address = match.group(1)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(timeout=60) == 0
+
+
+@contextlib.contextmanager
+def gateway(*arguments, **options):
+    running = Gateway(*arguments, **options)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def embedded():
+    """A gateway with the example models, in memory."""
+    with gateway("--memory") as running:
+        yield running
+
+
+def free_line(process, pattern, stream):
+    """The first match of a pattern in a process's output; the rest is read and dropped."""
+    for line in stream:
+        match = re.search(pattern, line)
+        if match:
+            threading.Thread(target=lambda: [None for _ in stream], daemon=True).start()
+            return match
+    raise AssertionError(f"{process.args[0]} ended with {process.wait()}")
+
+
+@pytest.fixture(scope="session")
+def moto():
+    """A moto server for all three services; gives its URL."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env=clean_environment(PYTHONUNBUFFERED="1"),
+    )
+    try:
+        yield free_line(process, r"Running on (http://127\.0\.0\.1:\d+)", process.stderr).group(1)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def store(moto):
+    """moto with the tables, bucket and key of the example models and of the pydynox ones; gives its URL."""
+    session = boto3.Session("testing", "testing", region_name="us-east-1")
+    kms = session.client("kms", endpoint_url=moto)
+    key_id = kms.create_key()["KeyMetadata"]["KeyId"]
+    kms.create_alias(AliasName="alias/my-app-key", TargetKeyId=key_id)
+    session.client("s3", endpoint_url=moto).create_bucket(Bucket="my-bucket")
+    dynamodb = session.client("dynamodb", endpoint_url=moto)
+    for table in ("users", "secure_users", "documents"):
+        dynamodb.create_table(
+            TableName=table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        )
+    return moto
+
+
+def over(endpoint):
+    """The environment of a gateway whose store is at an endpoint."""
+    return clean_environment(**CREDENTIALS, AWS_ENDPOINT_URL=endpoint)

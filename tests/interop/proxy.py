@@ -1,0 +1,62 @@
+"""A reverse proxy that counts the requests it passes on, by what they ask for."""
+
+import collections
+import http.client
+import http.server
+import threading
+import urllib.parse
+
+HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding"}
+
+
+class CountingProxy:
+    """Listens on a free port; `counts` maps operation names to requests."""
+
+    def __init__(self, target):
+        self.target = urllib.parse.urlsplit(target).netloc
+        self.counts = collections.Counter()
+        self.lock = threading.Lock()
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def pass_on(self):
+                outer.pass_on(self)
+
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = pass_on
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def pass_on(self, request):
+        with self.lock:
+            self.counts[operation(request)] += 1
+        connection = http.client.HTTPConnection(self.target, timeout=60)
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
+        body = request.rfile.read(int(request.headers.get("content-length", 0)))
+        connection.request(request.command, request.path, body, headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        request.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in HOP_BY_HOP | {"content-length", "date", "server"}:
+                request.send_header(name, value)
+        length = answer.getheader("content-length") if request.command == "HEAD" else len(content)
+        request.send_header("content-length", length or 0)
+        request.end_headers()
+        request.wfile.write(content)
+        connection.close()
+
+    def calls(self, *operations):
+        return sum(self.counts[name] for name in operations)
+
+
+def operation(request):
+    """`PutItem`, `Decrypt`, ... by their header, S3's by method."""
+    target = request.headers.get("x-amz-target")
+    return target.rsplit(".", 1)[-1] if target else f"S3.{request.command}"

@@ -1,0 +1,70 @@
+"""Over moto: the bill equals what a proxy in front of the store counted."""
+
+import concurrent.futures
+
+import grpc
+
+from conftest import gateway, over
+from proxy import CountingProxy
+from wire import Client
+
+CALLERS = 16
+ROUNDS = 6
+SUMMED = ("dynamodb-calls", "kms-calls", "s3-calls", "s3-bytes-uploaded", "s3-bytes-downloaded", "retries")
+
+
+def one_round(client, caller, number):
+    """Saves, reads and removes of every kind, failures among them; gives their bills."""
+    partition = f"P#{caller}#{number}"
+    item = client.item(pk=partition, sk="A", ssn="1", phone="2", address={"city": "London"})
+    document = {**client.item(pk=partition, sk="V1", name="n"), "content": client.object(b"y" * 50_000, name="f")}
+    key = client.item(pk=partition, sk="A")
+    document_key = client.item(pk=partition, sk="V1")
+    not_there = client.type("Expression")(text="attribute_not_exists(pk)")
+    session = "moto"
+    yield client.unary("Save", client.type("SaveRequest")(model="SecureUser", item=item), session)[1]
+    yield client.unary("Get", client.type("GetRequest")(model="SecureUser", key=key), session)[1]
+    yield client.failing("Save", client.type("SaveRequest")(model="SecureUser", item=item, condition=not_there), session)[1]
+    yield client.unary("Save", client.type("SaveRequest")(model="Document", item=document), session)[1]
+    yield client.failing("Save", client.type("SaveRequest")(model="Document", item=document, condition=not_there), session)[1]
+    get = client.type("GetRequest")(model="Document", key=document_key, include_objects=["content"])
+    yield client.unary("Get", get, session)[1]
+    condition = client.type("Expression")(text="pk = :pk", values=client.item(**{":pk": partition}))
+    query = client.type("QueryRequest")(model="SecureUser", key_condition=condition)
+    yield client.stream("Query", query, session)[1]
+    yield client.unary("Delete", client.type("DeleteRequest")(model="Document", key=document_key), session)[1]
+    yield client.failing("Get", get, session)[1]
+
+
+def test_the_bill_equals_what_a_proxy_counted(store):
+    proxy = CountingProxy(store)
+    with gateway("--backend", "aws", environment=over(proxy.url)) as running:
+        client = Client(running.address)
+        proxy.counts.clear()
+        with concurrent.futures.ThreadPoolExecutor(CALLERS) as pool:
+            rounds = [(caller, number) for caller in range(CALLERS) for number in range(ROUNDS)]
+            bills = [bill for bills in pool.map(lambda at: list(one_round(client, *at)), rounds) for bill in bills]
+        total = client.unary("GetTotalMetrics", client.type("GetTotalMetricsRequest")(session="moto"), service="MetricsService")[0].total
+    sums = {name: sum(int(bill[f"tollgate-{name}"]) for bill in bills) for name in SUMMED}
+    dynamodb = proxy.calls("PutItem", "GetItem", "Query", "DeleteItem")
+    kms = proxy.calls("GenerateDataKey", "Decrypt")
+    s3 = proxy.calls("S3.PUT", "S3.GET", "S3.DELETE", "S3.POST", "S3.HEAD")
+    assert (sums["dynamodb-calls"], sums["kms-calls"], sums["s3-calls"]) == (dynamodb, kms, s3)
+    assert (total.operation_count, total.kms_calls, total.s3_calls) == (dynamodb, kms, s3)
+    assert total.call_count == len(bills)
+    assert sum(proxy.counts.values()) == dynamodb + kms + s3, proxy.counts
+
+
+def test_what_is_missing_is_told_by_name(moto, tmp_path):
+    model = "name: Ghost\ntable: ghosts\npartition_key: pk\nattributes:\n  pk: { type: string }\n"
+    (tmp_path / "ghost.yaml").write_text(model)
+    with gateway("--backend", "aws", "--models", str(tmp_path), environment=over(moto)) as running:
+        client = Client(running.address)
+        get = client.type("GetRequest")(model="Ghost", key=client.item(pk="1"))
+        try:
+            client.unary("Get", get)
+        except grpc.RpcError as error:
+            assert error.code() == grpc.StatusCode.FAILED_PRECONDITION
+            assert "ghosts" in error.details()
+        else:
+            raise AssertionError("Get of a missing table succeeded")

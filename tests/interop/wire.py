@@ -1,0 +1,85 @@
+"""The contract over plain grpcio: messages by reflection, bills from the trailers."""
+
+import grpc
+from google.protobuf import descriptor_pool, message_factory
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+MESSAGE_BYTES = 64 * 1024 * 1024
+
+
+class Client:
+    """Calls any RPC of the contract by name; requests are dicts of keyword arguments."""
+
+    def __init__(self, address):
+        options = [("grpc.max_receive_message_length", MESSAGE_BYTES), ("grpc.max_send_message_length", MESSAGE_BYTES)]
+        self.channel = grpc.insecure_channel(address, options=options)
+        self.pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
+
+    def type(self, name):
+        return message_factory.GetMessageClass(self.pool.FindMessageTypeByName(f"tollgate.v1.{name}"))
+
+    def value(self, value):
+        kinds = self.type("AttributeValue")
+        if isinstance(value, bool):
+            return kinds(bool=value)
+        if isinstance(value, str):
+            return kinds(s=value)
+        if isinstance(value, (int, float)):
+            return kinds(n=str(value))
+        if isinstance(value, bytes):
+            return kinds(b=value)
+        if isinstance(value, dict):
+            fields = {name: self.value(inner) for name, inner in value.items()}
+            return kinds(m=self.type("MapValue")(fields=fields))
+        return value
+
+    def item(self, **attributes):
+        return {name: self.value(value) for name, value in attributes.items()}
+
+    def object(self, data, **fields):
+        return self.type("AttributeValue")(object=self.type("Object")(data=data, **fields))
+
+    def unary(self, rpc, request, session=None, service="DataService"):
+        """The response and the trailers of a unary call."""
+        method = self.channel.unary_unary(
+            f"/tollgate.v1.{service}/{rpc}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=self.type(f"{rpc}Response").FromString,
+        )
+        metadata = [("tollgate-session", session)] if session else []
+        response, call = method.with_call(request, metadata=metadata, timeout=60)
+        return response, bill(call)
+
+    def failing(self, rpc, request, session=None):
+        """The status code and the trailers of a unary call that must fail."""
+        try:
+            self.unary(rpc, request, session)
+        except grpc.RpcError as error:
+            return error.code(), bill(error)
+        raise AssertionError(f"{rpc} succeeded")
+
+    def stream(self, rpc, request, session=None):
+        """All pages and the trailers of a server stream."""
+        method = self.channel.unary_stream(
+            f"/tollgate.v1.DataService/{rpc}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=self.type(f"{rpc}Response").FromString,
+        )
+        call = method(request, metadata=[("tollgate-session", session)] if session else [], timeout=60)
+        pages = list(call)
+        return pages, bill(call)
+
+
+def bill(call):
+    """The trailers as a dict; numbers stay text."""
+    return {name: value for name, value in call.trailing_metadata()}
+
+
+def plain(value):
+    """A value as Python has it."""
+    kind = value.WhichOneof("kind")
+    if kind == "m":
+        return {name: plain(inner) for name, inner in value.m.fields.items()}
+    if kind == "l":
+        return [plain(inner) for inner in value.l.values]
+    return getattr(value, kind)

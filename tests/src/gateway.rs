@@ -1,0 +1,260 @@
+//! A real gateway on a free port, its raw client, and bills as the trailers say them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tollgate::app::App;
+use tollgate::config::{Config, Flags};
+use tollgate_proto::v1;
+use tollgate_proto::v1::data_service_client::DataServiceClient;
+use tollgate_proto::v1::metrics_service_client::MetricsServiceClient;
+use tollgate_proto::v1::schema_service_client::SchemaServiceClient;
+use tonic::metadata::MetadataMap;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::wiretap::Wiretap;
+
+const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+
+/// How a gateway of a test differs from the default in memory.
+#[derive(Default)]
+pub struct Setup {
+    /// The data folder; none: in memory.
+    pub data: Option<PathBuf>,
+    /// A folder of models; none: the examples.
+    pub models: Option<PathBuf>,
+    /// Settings as `TOLLGATE_…` variables.
+    pub settings: Vec<(&'static str, String)>,
+    /// Between the clients and the engines.
+    pub wiretap: Option<Wiretap>,
+}
+
+/// A running gateway.
+pub struct Gateway {
+    address: SocketAddr,
+    channel: Channel,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<Result<(), tollgate::app::Error>>,
+}
+
+/// A response, or an error, and its bill.
+pub struct Answer<T> {
+    /// What the call answered.
+    pub outcome: Result<T, Status>,
+    /// Its trailers.
+    pub bill: Bill,
+}
+
+/// The trailers of one call.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bill(BTreeMap<String, String>);
+
+impl Gateway {
+    /// In memory, with the example models.
+    pub async fn start() -> Gateway {
+        Gateway::with(Setup::default()).await
+    }
+
+    /// In memory, behind a wiretap.
+    pub async fn tapped(wiretap: &Wiretap) -> Gateway {
+        Gateway::with(Setup { wiretap: Some(wiretap.clone()), ..Setup::default() }).await
+    }
+
+    /// As the setup says.
+    pub async fn with(setup: Setup) -> Gateway {
+        let config = config(&setup);
+        let wiretap = setup.wiretap;
+        let wrap = |connectors| match &wiretap {
+            Some(wiretap) => wiretap.wrap(connectors),
+            None => connectors,
+        };
+        let app = App::build_with(&config, wrap).await.expect("the gateway builds");
+        if let Some(wiretap) = &wiretap {
+            wiretap.clear();
+        }
+        let (ready, address) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let shutdown = async move {
+            // a dropped gateway stops too
+            let _ = stopped.await;
+        };
+        let serving = tokio::spawn(app.serve(shutdown, move |address| ready.send(address).expect("a test waits")));
+        let address = address.await.expect("the gateway serves");
+        let channel = connect(address).await;
+        Gateway { address, channel, stop: Some(stop), serving }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A connection to it; cheap to clone.
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// Stops it and waits for the drain.
+    pub async fn stop(mut self) {
+        self.begin_stop();
+        self.serving.await.expect("no panic").expect("a clean drain");
+    }
+
+    /// Tells it to stop.
+    pub fn begin_stop(&mut self) {
+        self.stop.take().map(|stop| stop.send(()));
+    }
+
+    /// The raw client of `DataService`.
+    pub fn data(&self) -> DataServiceClient<Channel> {
+        DataServiceClient::new(self.channel())
+            .max_decoding_message_size(MESSAGE_BYTES)
+            .max_encoding_message_size(MESSAGE_BYTES)
+    }
+
+    /// The raw client of `MetricsService`.
+    pub fn metrics(&self) -> MetricsServiceClient<Channel> {
+        MetricsServiceClient::new(self.channel())
+    }
+
+    /// The raw client of `SchemaService`.
+    pub fn schema(&self) -> SchemaServiceClient<Channel> {
+        SchemaServiceClient::new(self.channel())
+    }
+
+    /// Saves; a plain message or one with metadata.
+    pub async fn save(&self, request: impl tonic::IntoRequest<v1::SaveRequest>) -> Answer<v1::SaveResponse> {
+        Answer::of(self.data().save(request).await)
+    }
+
+    /// Gets.
+    pub async fn get(&self, request: impl tonic::IntoRequest<v1::GetRequest>) -> Answer<v1::GetResponse> {
+        Answer::of(self.data().get(request).await)
+    }
+
+    /// Deletes.
+    pub async fn delete(&self, request: impl tonic::IntoRequest<v1::DeleteRequest>) -> Answer<v1::DeleteResponse> {
+        Answer::of(self.data().delete(request).await)
+    }
+
+    /// Queries, to the end of the stream.
+    pub async fn query(&self, request: impl tonic::IntoRequest<v1::QueryRequest>) -> Answer<Vec<v1::QueryResponse>> {
+        Answer::of_stream(self.data().query(request).await).await
+    }
+
+    /// Scans, to the end of the stream.
+    pub async fn scan(&self, request: impl tonic::IntoRequest<v1::ScanRequest>) -> Answer<Vec<v1::ScanResponse>> {
+        Answer::of_stream(self.data().scan(request).await).await
+    }
+
+    /// The totals of a session, or of the server where none is named.
+    pub async fn totals(&self, session: &str) -> v1::GetTotalMetricsResponse {
+        let request = v1::GetTotalMetricsRequest { session: session.to_owned(), model: String::new() };
+        self.metrics().get_total_metrics(request).await.expect("totals").into_inner()
+    }
+}
+
+impl<T> Answer<T> {
+    fn of(outcome: Result<Response<T>, Status>) -> Answer<T> {
+        match outcome {
+            Ok(response) => {
+                let bill = Bill::of(response.metadata());
+                Answer { outcome: Ok(response.into_inner()), bill }
+            }
+            Err(status) => {
+                let bill = Bill::of(status.metadata());
+                Answer { outcome: Err(status), bill }
+            }
+        }
+    }
+
+    /// What a call that must succeed answered.
+    pub fn ok(self) -> T {
+        self.outcome.unwrap_or_else(|status| panic!("{status:?}"))
+    }
+
+    /// The status of a call that must fail.
+    pub fn status(self) -> Status {
+        self.outcome.err().expect("the call fails")
+    }
+}
+
+impl<T> Answer<Vec<T>> {
+    async fn of_stream(outcome: Result<Response<Streaming<T>>, Status>) -> Answer<Vec<T>> {
+        let mut stream = match outcome {
+            Ok(response) => response.into_inner(),
+            Err(status) => return Answer { bill: Bill::of(status.metadata()), outcome: Err(status) },
+        };
+        let mut pages = Vec::new();
+        loop {
+            match stream.message().await {
+                Ok(Some(page)) => pages.push(page),
+                Ok(None) => break,
+                Err(status) => return Answer { bill: Bill::of(status.metadata()), outcome: Err(status) },
+            }
+        }
+        let trailers = stream.trailers().await.expect("trailers").unwrap_or_default();
+        Answer { outcome: Ok(pages), bill: Bill::of(&trailers) }
+    }
+}
+
+impl Bill {
+    /// The ASCII metadata of the contract.
+    pub fn of(metadata: &MetadataMap) -> Bill {
+        let ascii = metadata.iter().filter_map(|entry| match entry {
+            tonic::metadata::KeyAndValueRef::Ascii(key, value) => Some((key.to_string(), value.to_str().ok()?.to_owned())),
+            tonic::metadata::KeyAndValueRef::Binary(..) => None,
+        });
+        Bill(ascii.filter(|(key, _)| key.starts_with("tollgate-") || key == "server-timing").collect())
+    }
+
+    /// A figure as text.
+    pub fn text(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    /// Whether the trailers have it.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// A whole number.
+    pub fn count(&self, name: &str) -> u64 {
+        self.text(name).parse().unwrap_or_else(|_| panic!("{name} is {:?} in {self:?}", self.text(name)))
+    }
+
+    /// A decimal.
+    pub fn decimal(&self, name: &str) -> f64 {
+        self.text(name).parse().unwrap_or_else(|_| panic!("{name} is {:?} in {self:?}", self.text(name)))
+    }
+}
+
+/// A message billed to a session.
+pub fn in_session<T>(message: T, session: &str) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("tollgate-session", session.parse().expect("an ASCII name"));
+    request
+}
+
+/// A connection of its own.
+pub async fn connect(address: SocketAddr) -> Channel {
+    let endpoint = Channel::from_shared(format!("http://{address}")).expect("an address");
+    endpoint.connect().await.expect("the gateway listens")
+}
+
+fn config(setup: &Setup) -> Config {
+    let mut settings: Vec<(String, String)> = vec![("TOLLGATE_LISTEN".to_owned(), "127.0.0.1:0".to_owned())];
+    match &setup.data {
+        Some(data) => settings.push(("TOLLGATE_EMBEDDED__DATA".to_owned(), data.display().to_string())),
+        None => settings.push(("TOLLGATE_EMBEDDED__MEMORY".to_owned(), "true".to_owned())),
+    }
+    if let Some(models) = &setup.models {
+        settings.push(("TOLLGATE_MODELS".to_owned(), models.display().to_string()));
+    }
+    settings.extend(setup.settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    Config::load(&Flags::default(), settings.into_iter()).unwrap_or_else(|faults| panic!("{faults:?}"))
+}

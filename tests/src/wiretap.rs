@@ -1,0 +1,168 @@
+//! Between the SDK clients and the embedded engines: counts every request and does what a test asks: delays, errors,
+//! lost answers.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use tollgate::aws::Connectors;
+
+/// What becomes of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is answered.
+    Pass,
+    /// It is answered after this long.
+    Delay(Duration),
+    /// It is answered with HTTP 500 and does nothing.
+    Error500,
+    /// It is answered with DynamoDB's throttling and does nothing.
+    Throttle,
+    /// It is done, and its answer is lost.
+    LoseAnswer,
+    /// It is never answered.
+    Hang,
+}
+
+type Judge = dyn Fn(&str) -> Fate + Send + Sync;
+
+/// Counts and judges the requests of all three services by the operation's name.
+#[derive(Clone)]
+pub struct Wiretap {
+    counts: Arc<Mutex<BTreeMap<String, u64>>>,
+    judge: Arc<Judge>,
+}
+
+impl Wiretap {
+    /// Every request meets what `judge` says of its operation (`PutItem`, `GenerateDataKey`, `UploadPart`, ...).
+    pub fn new(judge: impl Fn(&str) -> Fate + Send + Sync + 'static) -> Wiretap {
+        Wiretap { counts: Arc::default(), judge: Arc::new(judge) }
+    }
+
+    /// Counts alone.
+    pub fn counting() -> Wiretap {
+        Wiretap::new(|_| Fate::Pass)
+    }
+
+    /// Requests so far, by operation.
+    pub fn counts(&self) -> BTreeMap<String, u64> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Forgets the requests so far: those of the start, mostly.
+    pub fn clear(&self) {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Puts this between the clients and the engines.
+    pub fn wrap(&self, connectors: Connectors) -> Connectors {
+        let tap = |inner| SharedHttpClient::new(TappedClient { inner, tap: self.clone() });
+        Connectors {
+            dynamodb: tap(connectors.dynamodb),
+            kms: tap(connectors.kms),
+            s3: tap(connectors.s3),
+        }
+    }
+
+    fn judge(&self, operation: &str) -> Fate {
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(operation.to_owned()).or_default() += 1;
+        (self.judge)(operation)
+    }
+}
+
+impl fmt::Debug for Wiretap {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Wiretap")
+    }
+}
+
+#[derive(Debug)]
+struct TappedClient {
+    inner: SharedHttpClient,
+    tap: Wiretap,
+}
+
+impl HttpClient for TappedClient {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let inner = self.inner.http_connector(settings, components);
+        SharedHttpConnector::new(TappedConnector { inner, tap: self.tap.clone() })
+    }
+}
+
+#[derive(Debug)]
+struct TappedConnector {
+    inner: SharedHttpConnector,
+    tap: Wiretap,
+}
+
+impl HttpConnector for TappedConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let fate = self.tap.judge(&operation(&request));
+        let inner = self.inner.clone();
+        HttpConnectorFuture::new(async move {
+            match fate {
+                Fate::Pass => inner.call(request).await,
+                Fate::Delay(time) => {
+                    tokio::time::sleep(time).await;
+                    inner.call(request).await
+                }
+                Fate::Error500 => Ok(answer(500, r#"{"__type":"InternalServerError","message":"injected"}"#)),
+                Fate::Throttle => Ok(answer(
+                    400,
+                    r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"injected"}"#,
+                )),
+                Fate::LoseAnswer => {
+                    inner.call(request).await?;
+                    Err(ConnectorError::io("the answer is lost".into()))
+                }
+                Fate::Hang => std::future::pending().await,
+            }
+        })
+    }
+}
+
+fn answer(status: u16, body: &'static str) -> HttpResponse {
+    let status = StatusCode::try_from(status).expect("a status code");
+    HttpResponse::new(status, SdkBody::from(body))
+}
+
+/// The operation of a request: DynamoDB and KMS name it, S3 says it by method and query.
+pub fn operation(request: &HttpRequest) -> String {
+    if let Some(target) = request.headers().get("x-amz-target") {
+        return target.rsplit('.').next().unwrap_or(target).to_owned();
+    }
+    s3_operation(request.method(), request.uri()).to_owned()
+}
+
+/// The S3 operation of a method and a URI.
+pub fn s3_operation(method: &str, uri: &str) -> &'static str {
+    let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+    let path = path.split_once("://").map_or(path, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
+    let names_object = path.trim_matches('/').contains('/');
+    match (method, names_object) {
+        ("PUT", true) if query.contains("partNumber=") => "UploadPart",
+        ("PUT", true) => "PutObject",
+        ("PUT", false) => "CreateBucket",
+        ("POST", _) if query.contains("uploadId=") => "CompleteMultipartUpload",
+        ("POST", _) if query.contains("uploads") => "CreateMultipartUpload",
+        ("DELETE", true) if query.contains("uploadId=") => "AbortMultipartUpload",
+        ("DELETE", true) => "DeleteObject",
+        ("HEAD", true) => "HeadObject",
+        ("HEAD", false) => "HeadBucket",
+        ("GET", true) => "GetObject",
+        _ => "Other",
+    }
+}
