@@ -1,0 +1,400 @@
+//! KMS's operations: their requests and answers in JSON, and their bounds. Never touches the disk itself.
+
+use std::ops::RangeInclusive;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::super::Error;
+use super::blob::{self, Blob, Context};
+use super::error::Fault;
+use super::names::{ACCOUNT, alias_arn};
+use super::store::{MasterKey, State, Store};
+
+const TARGET_PREFIX: &str = "TrentService.";
+const ALGORITHM: &str = "SYMMETRIC_DEFAULT";
+const USAGE: &str = "ENCRYPT_DECRYPT";
+/// Bytes that `Encrypt` takes.
+const PLAINTEXT_BYTES: RangeInclusive<usize> = 1..=4096;
+/// Bytes that `Decrypt` takes.
+const CIPHERTEXT_BYTES: RangeInclusive<usize> = 1..=6144;
+/// Bytes that `GenerateDataKey` makes.
+const DATA_KEY_BYTES: RangeInclusive<usize> = 1..=1024;
+/// Names and values of an encryption context together.
+const MAX_CONTEXT_BYTES: usize = 8192;
+const MAX_DESCRIPTION_BYTES: usize = 8192;
+const ALIASES_PER_PAGE: RangeInclusive<usize> = 1..=100;
+const DEFAULT_ALIASES_PER_PAGE: usize = 50;
+
+/// An operation of KMS's API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    CreateAlias,
+    CreateKey,
+    Decrypt,
+    DescribeKey,
+    DisableKey,
+    EnableKey,
+    Encrypt,
+    GenerateDataKey,
+    ListAliases,
+    ReEncrypt,
+}
+
+impl Operation {
+    /// Reads `x-amz-target`.
+    pub(super) fn from_target(target: &str) -> Option<Self> {
+        Some(match target.strip_prefix(TARGET_PREFIX)? {
+            "CreateAlias" => Self::CreateAlias,
+            "CreateKey" => Self::CreateKey,
+            "Decrypt" => Self::Decrypt,
+            "DescribeKey" => Self::DescribeKey,
+            "DisableKey" => Self::DisableKey,
+            "EnableKey" => Self::EnableKey,
+            "Encrypt" => Self::Encrypt,
+            "GenerateDataKey" => Self::GenerateDataKey,
+            "ListAliases" => Self::ListAliases,
+            "ReEncrypt" => Self::ReEncrypt,
+            _ => return None,
+        })
+    }
+
+    /// Whether it waits for the disk.
+    pub(super) fn changes_keys(self) -> bool {
+        matches!(
+            self,
+            Self::CreateAlias | Self::CreateKey | Self::DisableKey | Self::EnableKey
+        )
+    }
+}
+
+/// Answers one request with a JSON body; KMS answers some with none.
+pub(super) fn answer(store: &Store, operation: Operation, body: &[u8]) -> Result<Vec<u8>, Fault> {
+    let answer = match operation {
+        Operation::CreateAlias => {
+            let request: CreateAlias = parse(body)?;
+            store.create_alias(&request.alias_name, &request.target_key_id)?;
+            None
+        }
+        Operation::CreateKey => Some(create_key(store, parse(body)?)?),
+        Operation::Decrypt => Some(decrypt(&store.state(), &parse(body)?)?),
+        Operation::DescribeKey => {
+            let request: OneKey = parse(body)?;
+            Some(json!({ "KeyMetadata": metadata(store.state().find(&request.key_id)?) }))
+        }
+        Operation::DisableKey | Operation::EnableKey => {
+            let request: OneKey = parse(body)?;
+            store.set_enabled(&request.key_id, operation == Operation::EnableKey)?;
+            None
+        }
+        Operation::Encrypt => Some(encrypt(&store.state(), &parse(body)?)?),
+        Operation::GenerateDataKey => Some(generate_data_key(&store.state(), &parse(body)?)?),
+        Operation::ListAliases => Some(list_aliases(&store.state(), &parse(body)?)?),
+        Operation::ReEncrypt => Some(re_encrypt(&store.state(), &parse(body)?)?),
+    };
+    Ok(answer.map_or_else(Vec::new, |answer| answer.to_string().into_bytes()))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct CreateAlias {
+    alias_name: String,
+    target_key_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct OneKey {
+    key_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct CreateKey {
+    #[serde(default)]
+    description: String,
+    key_spec: Option<String>,
+    key_usage: Option<String>,
+    origin: Option<String>,
+    multi_region: Option<bool>,
+}
+
+fn create_key(store: &Store, request: CreateKey) -> Result<Value, Fault> {
+    let wanted = [
+        (&request.key_spec, ALGORITHM),
+        (&request.key_usage, USAGE),
+        (&request.origin, "AWS_KMS"),
+    ];
+    let only = wanted
+        .iter()
+        .find(|(wanted, only)| wanted.as_deref().is_some_and(|wanted| wanted != *only));
+    if let Some((_, only)) = only {
+        return Err(Fault::Unsupported(format!(
+            "the embedded KMS makes {only} keys only"
+        )));
+    }
+    if request.multi_region == Some(true) {
+        return Err(Fault::Unsupported("the embedded KMS has one region".to_owned()));
+    }
+    within(
+        "Description",
+        0..=MAX_DESCRIPTION_BYTES,
+        request.description.len(),
+    )?;
+    Ok(json!({ "KeyMetadata": metadata(&*store.create_key(request.description)?) }))
+}
+
+fn metadata(key: &MasterKey) -> Value {
+    json!({
+        "AWSAccountId": ACCOUNT,
+        "Arn": key.id.arn(),
+        "CreationDate": key.created_at_s,
+        "CustomerMasterKeySpec": ALGORITHM,
+        "Description": key.description,
+        "Enabled": key.enabled,
+        "EncryptionAlgorithms": [ALGORITHM],
+        "KeyId": key.id.to_string(),
+        "KeyManager": "CUSTOMER",
+        "KeySpec": ALGORITHM,
+        "KeyState": if key.enabled { "Enabled" } else { "Disabled" },
+        "KeyUsage": USAGE,
+        "MultiRegion": false,
+        "Origin": "AWS_KMS",
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GenerateDataKey {
+    key_id: String,
+    key_spec: Option<String>,
+    number_of_bytes: Option<usize>,
+    #[serde(default)]
+    encryption_context: Context,
+}
+
+fn generate_data_key(state: &State, request: &GenerateDataKey) -> Result<Value, Fault> {
+    let length = match (request.key_spec.as_deref(), request.number_of_bytes) {
+        (Some("AES_256"), None) => 32,
+        (Some("AES_128"), None) => 16,
+        (None, Some(bytes)) => within("NumberOfBytes", DATA_KEY_BYTES, bytes)?,
+        (Some(_), None) => {
+            return Err(Fault::Validation(
+                "KeySpec must be one of AES_256, AES_128".to_owned(),
+            ));
+        }
+        _ => {
+            return Err(Fault::Validation(
+                "Please specify either number of bytes or key spec, and not both.".to_owned(),
+            ));
+        }
+    };
+    let mut plaintext = Zeroizing::new(vec![0; length]);
+    getrandom::fill(&mut plaintext).map_err(|failure| Error::System(failure.to_string()))?;
+    let (key, blob) = seal(state, &request.key_id, &request.encryption_context, &plaintext)?;
+    Ok(json!({ "CiphertextBlob": blob, "KeyId": key.id.arn(), "Plaintext": STANDARD.encode(&plaintext) }))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Encrypt {
+    key_id: String,
+    plaintext: Bytes,
+    #[serde(default)]
+    encryption_context: Context,
+    encryption_algorithm: Option<String>,
+}
+
+fn encrypt(state: &State, request: &Encrypt) -> Result<Value, Fault> {
+    check_algorithm(request.encryption_algorithm.as_deref())?;
+    within("Plaintext", PLAINTEXT_BYTES, request.plaintext.0.len())?;
+    let (key, blob) = seal(
+        state,
+        &request.key_id,
+        &request.encryption_context,
+        &request.plaintext.0,
+    )?;
+    Ok(json!({ "CiphertextBlob": blob, "KeyId": key.id.arn(), "EncryptionAlgorithm": ALGORITHM }))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Decrypt {
+    ciphertext_blob: Bytes,
+    key_id: Option<String>,
+    #[serde(default)]
+    encryption_context: Context,
+    encryption_algorithm: Option<String>,
+}
+
+fn decrypt(state: &State, request: &Decrypt) -> Result<Value, Fault> {
+    check_algorithm(request.encryption_algorithm.as_deref())?;
+    let blob = &request.ciphertext_blob.0;
+    let (key, plaintext) = open(
+        state,
+        request.key_id.as_deref(),
+        &request.encryption_context,
+        blob,
+    )?;
+    Ok(json!({
+        "KeyId": key.id.arn(),
+        "Plaintext": STANDARD.encode(&plaintext),
+        "EncryptionAlgorithm": ALGORITHM,
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ReEncrypt {
+    ciphertext_blob: Bytes,
+    source_key_id: Option<String>,
+    #[serde(default)]
+    source_encryption_context: Context,
+    source_encryption_algorithm: Option<String>,
+    destination_key_id: String,
+    #[serde(default)]
+    destination_encryption_context: Context,
+    destination_encryption_algorithm: Option<String>,
+}
+
+fn re_encrypt(state: &State, request: &ReEncrypt) -> Result<Value, Fault> {
+    check_algorithm(request.source_encryption_algorithm.as_deref())?;
+    check_algorithm(request.destination_encryption_algorithm.as_deref())?;
+    let (source, plaintext) = open(
+        state,
+        request.source_key_id.as_deref(),
+        &request.source_encryption_context,
+        &request.ciphertext_blob.0,
+    )?;
+    let (destination, blob) = seal(
+        state,
+        &request.destination_key_id,
+        &request.destination_encryption_context,
+        &plaintext,
+    )?;
+    Ok(json!({
+        "CiphertextBlob": blob,
+        "SourceKeyId": source.id.arn(),
+        "KeyId": destination.id.arn(),
+        "SourceEncryptionAlgorithm": ALGORITHM,
+        "DestinationEncryptionAlgorithm": ALGORITHM,
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListAliases {
+    key_id: Option<String>,
+    limit: Option<usize>,
+    marker: Option<String>,
+}
+
+/// Pages in the order of the names; the marker is the last name of the page before.
+fn list_aliases(state: &State, request: &ListAliases) -> Result<Value, Fault> {
+    let limit = within(
+        "Limit",
+        ALIASES_PER_PAGE,
+        request.limit.unwrap_or(DEFAULT_ALIASES_PER_PAGE),
+    )?;
+    let of_key = request
+        .key_id
+        .as_deref()
+        .map(|name| state.find(name).map(|key| key.id))
+        .transpose()?;
+    let marker = request.marker.as_deref().unwrap_or_default();
+    let mut rest = state
+        .aliases
+        .iter()
+        .filter(|(name, id)| name.as_str() > marker && of_key.is_none_or(|key| key == **id))
+        .peekable();
+    let page: Vec<_> = rest.by_ref().take(limit).collect();
+    let aliases: Vec<_> = page.iter().map(|(name, id)| {
+        json!({ "AliasName": name, "AliasArn": alias_arn(name), "TargetKeyId": id.to_string() })
+    }).collect();
+    Ok(match (rest.peek(), page.last()) {
+        (Some(_), Some((last, _))) => json!({ "Aliases": aliases, "Truncated": true, "NextMarker": last }),
+        _ => json!({ "Aliases": aliases, "Truncated": false }),
+    })
+}
+
+fn seal<'a>(
+    state: &'a State,
+    key_name: &str,
+    context: &Context,
+    plaintext: &[u8],
+) -> Result<(&'a MasterKey, String), Fault> {
+    check_context(context)?;
+    let key = state.find(key_name)?;
+    let blob = blob::seal(key.id, key.material()?, context, plaintext)?;
+    Ok((key, STANDARD.encode(blob)))
+}
+
+fn open<'a>(
+    state: &'a State,
+    key_name: Option<&str>,
+    context: &Context,
+    bytes: &[u8],
+) -> Result<(&'a MasterKey, Zeroizing<Vec<u8>>), Fault> {
+    check_context(context)?;
+    within("CiphertextBlob", CIPHERTEXT_BYTES, bytes.len())?;
+    let named = key_name.map(|name| state.find(name)).transpose()?;
+    let blob = Blob::parse(bytes)?;
+    let key = state.get(blob.id).ok_or(Fault::InvalidCiphertext)?;
+    if named.is_some_and(|named| named.id != key.id) {
+        return Err(Fault::IncorrectKey);
+    }
+    Ok((key, blob.open(key.material()?, context)?))
+}
+
+fn check_algorithm(wanted: Option<&str>) -> Result<(), Fault> {
+    match wanted {
+        None | Some(ALGORITHM) => Ok(()),
+        Some(_) => Err(Fault::Validation(format!(
+            "EncryptionAlgorithm must be {ALGORITHM}"
+        ))),
+    }
+}
+
+fn check_context(context: &Context) -> Result<(), Fault> {
+    let bytes = context.iter().map(|(name, value)| name.len() + value.len()).sum();
+    within("EncryptionContext", 0..=MAX_CONTEXT_BYTES, bytes).map(drop)
+}
+
+fn within(name: &str, bounds: RangeInclusive<usize>, value: usize) -> Result<usize, Fault> {
+    if bounds.contains(&value) {
+        return Ok(value);
+    }
+    let (least, most) = bounds.into_inner();
+    Err(Fault::Validation(format!(
+        "{name} is {value}, must be from {least} to {most}"
+    )))
+}
+
+fn parse<Request: DeserializeOwned>(body: &[u8]) -> Result<Request, Fault> {
+    serde_json::from_slice(body).map_err(|failure| {
+        // only serde's words on a missing field hold nothing of the request
+        let message = failure.to_string();
+        if message.starts_with("missing field") {
+            Fault::Validation(message)
+        } else {
+            Fault::Serialization
+        }
+    })
+}
+
+/// Bytes in base64, wiped when dropped.
+struct Bytes(Zeroizing<Vec<u8>>);
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        let bytes = STANDARD
+            .decode(text.as_bytes())
+            .map_err(|_| D::Error::custom("not base64"))?;
+        Ok(Self(Zeroizing::new(bytes)))
+    }
+}

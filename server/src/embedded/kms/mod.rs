@@ -1,0 +1,81 @@
+//! A small KMS on a key file, behind KMS's JSON protocol: symmetric keys and aliases, envelope encryption with an
+//! enforced context. For one machine; key material leaves it only as `GenerateDataKey` and `Decrypt` are asked to.
+
+mod api;
+mod blob;
+mod cipher;
+mod error;
+mod names;
+mod store;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use aws_smithy_runtime_api::client::http::HttpConnectorFuture;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_types::body::SdkBody;
+
+use super::connector::Engine;
+use super::folder::{Key, random_bytes};
+use super::{Error, Place};
+use api::Operation;
+use error::Fault;
+use names::KeyId;
+use store::Store;
+
+const OK: u16 = 200;
+const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+
+/// The engine.
+pub(super) struct Kms {
+    store: Arc<Store>,
+}
+
+/// Opens the key file, which must have been written under this root key.
+pub(super) fn open(place: &Place, root_key: &Key) -> Result<Arc<Kms>, Error> {
+    Ok(Arc::new(Kms {
+        store: Arc::new(Store::open(place, root_key)?),
+    }))
+}
+
+impl Engine for Kms {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target");
+        let Some(operation) = target.and_then(Operation::from_target) else {
+            return HttpConnectorFuture::ready(Ok(respond(Err(Fault::UnknownOperation))));
+        };
+        let body = request.take_body();
+        if !operation.changes_keys() {
+            return HttpConnectorFuture::ready(Ok(respond(run(&self.store, operation, &body))));
+        }
+        let store = Arc::clone(&self.store);
+        HttpConnectorFuture::new(async move {
+            // it waits for the disk, and goes on when the caller leaves
+            let done = tokio::task::spawn_blocking(move || run(&store, operation, &body)).await;
+            Ok(respond(done.unwrap_or(Err(Fault::Internal))))
+        })
+    }
+}
+
+fn run(store: &Store, operation: Operation, body: &SdkBody) -> Result<Vec<u8>, Fault> {
+    api::answer(store, operation, body.bytes().ok_or(Fault::Serialization)?)
+}
+
+fn respond(outcome: Result<Vec<u8>, Fault>) -> HttpResponse {
+    let (status, body) = match outcome {
+        Ok(body) => (OK, body),
+        Err(fault) => (fault.status(), fault.body()),
+    };
+    let status = status.try_into().expect("three-digit statuses are valid");
+    let mut response = HttpResponse::new(status, SdkBody::from(body));
+    let headers = response.headers_mut();
+    headers.insert("content-type", CONTENT_TYPE);
+    // an id that is all zeroes for want of random bytes still answers the call
+    headers.insert(
+        "x-amzn-requestid",
+        KeyId::from_bytes(random_bytes().unwrap_or_default()).to_string(),
+    );
+    response
+}
