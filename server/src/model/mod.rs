@@ -1,11 +1,23 @@
 //! The schema language: models, their attributes, and the values that attributes hold. Pure: no I/O beyond reading
 //! the model files, no other room but `yaml` and `fault`.
 
+mod attribute;
+mod checks;
+mod files;
+mod literal;
+mod names;
 mod number;
+mod parse;
+mod places;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use number::{InvalidNumber, Number};
 pub use value::{Item, Object, Value};
+
+/// One fault of a model file.
+pub use crate::yaml::Fault as ModelFault;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -96,7 +108,7 @@ pub struct Checks {
     pub min_length: Option<u64>,
     /// Greatest length.
     pub max_length: Option<u64>,
-    /// The whole string must match.
+    /// The whole string must match; it is anchored at both ends (`Checks::pattern_text` is what was written).
     pub pattern: Option<Regex>,
     /// The values allowed; empty: any.
     pub one_of: Vec<Value>,
@@ -153,13 +165,28 @@ pub struct Offload {
 impl Models {
     /// Models by their names; `models` are unique by name (the reader of the files sees to that).
     pub fn new(models: impl IntoIterator<Item = Model>) -> Models {
-        let by_name = models.into_iter().map(|model| (model.name.clone(), Arc::new(model))).collect();
-        Models { by_name: Arc::new(by_name) }
+        let by_name = models
+            .into_iter()
+            .map(|model| (model.name.clone(), Arc::new(model)))
+            .collect();
+        Models {
+            by_name: Arc::new(by_name),
+        }
     }
 
     /// The model of this name.
     pub fn get(&self, name: &str) -> Option<&Arc<Model>> {
         self.by_name.get(name)
+    }
+
+    /// How many models there are.
+    pub fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Whether there is no model.
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
     }
 
     /// All models in the order of their names.

@@ -90,6 +90,9 @@ impl fmt::Debug for Value {
 
 impl fmt::Debug for Object {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Object").field("size_bytes", &self.size_bytes).finish_non_exhaustive()
+        formatter
+            .debug_struct("Object")
+            .field("size_bytes", &self.size_bytes)
+            .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,200 @@
+//! One attribute of a model file: its type, its options, and whether they go together.
+
+use super::places::{encryption, offload};
+use super::{Attribute, AttributeType, EncryptionMode, Value, checks, literal, names};
+use crate::yaml::{Cursor, Fields, Keys, Report, did_you_mean};
+
+/// The keys of an attribute.
+pub(super) const ATTRIBUTE: Keys = Keys {
+    known: &[
+        "type",
+        "required",
+        "default",
+        "min",
+        "max",
+        "min_length",
+        "max_length",
+        "enum",
+        "pattern",
+        "encrypted",
+        "s3",
+    ],
+    later: &[
+        "alias",
+        "template",
+        "generate",
+        "compressed",
+        "discriminator",
+        "set_encoding",
+        "hide_expired",
+        "compat",
+    ],
+};
+
+const TYPES: [AttributeType; 7] = [
+    AttributeType::String,
+    AttributeType::Number,
+    AttributeType::Binary,
+    AttributeType::Boolean,
+    AttributeType::List,
+    AttributeType::Map,
+    AttributeType::Object,
+];
+
+const LATER_TYPES: [&str; 7] = [
+    "string_set",
+    "number_set",
+    "binary_set",
+    "json",
+    "datetime",
+    "ttl",
+    "version",
+];
+
+/// Which key an attribute is, with the most bytes that its value may have.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyRole {
+    Partition,
+    Sort,
+}
+
+impl KeyRole {
+    fn name(self) -> &'static str {
+        match self {
+            KeyRole::Partition => "the partition key",
+            KeyRole::Sort => "the sort key",
+        }
+    }
+
+    fn max_bytes(self) -> usize {
+        match self {
+            KeyRole::Partition => 2048,
+            KeyRole::Sort => 1024,
+        }
+    }
+}
+
+/// Reads one attribute; none where its type is not known.
+pub(super) fn read(
+    name: &str,
+    at: &Cursor<'_>,
+    role: Option<KeyRole>,
+    report: &mut Report,
+) -> Option<Attribute> {
+    if let Err(fault) = names::attribute(name, role.is_some()) {
+        report.add(at, fault);
+    }
+    let fields = at.fields(&ATTRIBUTE, report)?;
+    let required = fields
+        .get("required")
+        .and_then(|at| at.boolean(report))
+        .unwrap_or_default();
+    let kind = fields.require("type", report).and_then(|at| kind(at, report))?;
+    let checks = checks::read(&fields, kind, report);
+    let default = fields.get("default").and_then(|at| {
+        let value = literal::value(at, kind, report)?;
+        checks
+            .violations(&value)
+            .into_iter()
+            .for_each(|text| report.add(at, text));
+        Some(value)
+    });
+    let attribute = Attribute {
+        name: name.to_owned(),
+        kind,
+        required: required || (role.is_some() && fields.get("default").is_none()),
+        default,
+        checks,
+        encrypted: fields
+            .get("encrypted")
+            .and_then(|at| encryption(at, kind, report)),
+        s3: fields.get("s3").and_then(|at| offload(at, report)),
+    };
+    check_places(&fields, &attribute, report);
+    if let Some(role) = role {
+        check_key(&fields, &attribute, role, report);
+    }
+    Some(attribute)
+}
+
+fn kind(at: &Cursor<'_>, report: &mut Report) -> Option<AttributeType> {
+    let text = at.text(report)?;
+    let found = TYPES.into_iter().find(|kind| kind.as_str() == text);
+    if found.is_none() && LATER_TYPES.contains(&text) {
+        report.add(at, format!("type `{text}` is not supported by this version"));
+    } else if found.is_none() {
+        let names = TYPES.map(AttributeType::as_str);
+        report.add(
+            at,
+            format!("must be one of {}{}", names.join(", "), did_you_mean(text, names)),
+        );
+    }
+    found
+}
+
+/// Encryption and offload must go with the rest of the attribute.
+fn check_places(fields: &Fields<'_>, attribute: &Attribute, report: &mut Report) {
+    match (fields.get("s3"), attribute.kind) {
+        (Some(at), kind) if kind != AttributeType::Object => {
+            report.add(at, format!("is only for object, not for {}", kind.as_str()));
+        }
+        (None, AttributeType::Object) => {
+            report.add(fields.at(), "an object needs `s3` with a bucket");
+        }
+        _ => {}
+    }
+    if let (Some(at), AttributeType::Object) = (fields.get("encrypted"), attribute.kind) {
+        report.add(at, "on an object is not supported by this version");
+    }
+    let read_only = attribute
+        .encrypted
+        .as_ref()
+        .is_some_and(|seal| seal.mode == EncryptionMode::ReadOnly);
+    for option in ["default", "required"].iter().filter(|_| read_only) {
+        if let Some(at) = fields.get(option)
+            && (*option == "default" || attribute.required)
+        {
+            report.add(
+                at,
+                "cannot go with `mode: read_only`: no write may set the attribute",
+            );
+        }
+    }
+}
+
+/// DynamoDB's rules for key attributes.
+fn check_key(fields: &Fields<'_>, attribute: &Attribute, role: KeyRole, report: &mut Report) {
+    use AttributeType::{Binary, Number, String};
+    if let Some(at) = fields.get("type")
+        && !matches!(attribute.kind, String | Number | Binary)
+    {
+        let text = format!(
+            "{} must be string, number or binary, not {}",
+            role.name(),
+            attribute.kind.as_str()
+        );
+        report.add(at, text);
+    }
+    if let Some(at) = fields.get("encrypted") {
+        report.add(at, format!("{} cannot be encrypted", role.name()));
+    }
+    if let (Some(at), Some(length)) = (
+        fields.get("default"),
+        attribute.default.as_ref().and_then(key_length),
+    ) && !(1..=role.max_bytes()).contains(&length)
+    {
+        report.add(
+            at,
+            format!("{} must have 1 to {} bytes", role.name(), role.max_bytes()),
+        );
+    }
+}
+
+fn key_length(value: &Value) -> Option<usize> {
+    match value {
+        Value::S(text) => Some(text.len()),
+        Value::B(bytes) => Some(bytes.len()),
+        _ => None,
+    }
+}

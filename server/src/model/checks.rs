@@ -1,0 +1,196 @@
+//! What a written value must satisfy: read from a model file, and asked of a value. Says what would be right, never
+//! what the value was.
+
+use regex::{Regex, RegexBuilder};
+
+use super::literal;
+use super::{AttributeType, Checks, Number, Value};
+use crate::yaml::{Cursor, Fields, Report};
+
+/// Bytes that a compiled pattern may take.
+const MAX_PATTERN_BYTES: usize = 1 << 20;
+
+/// What a pattern is wrapped in, so that it matches whole strings only.
+const WHOLE: (&str, &str) = (r"\A(?:", r")\z");
+
+impl Checks {
+    /// What a value of the attribute's own type violates, one text each; empty: nothing.
+    pub fn violations(&self, value: &Value) -> Vec<String> {
+        let mut texts = Vec::new();
+        if let Value::N(number) = value {
+            self.range_violations(number, &mut texts);
+        }
+        if let Some((length, unit)) = length(value) {
+            self.length_violations(length, unit, &mut texts);
+        }
+        if let (Value::S(text), Some(pattern)) = (value, &self.pattern)
+            && !pattern.is_match(text)
+        {
+            texts.push(format!(
+                "must match the pattern {}",
+                self.pattern_text().unwrap_or_default()
+            ));
+        }
+        if !self.one_of.is_empty() && !self.one_of.contains(value) {
+            texts.push(format!("must be one of {}", self.one_of_text()));
+        }
+        texts
+    }
+
+    /// The pattern as the model file has it; `pattern` itself is anchored at both ends.
+    pub fn pattern_text(&self) -> Option<&str> {
+        let whole = self.pattern.as_ref()?.as_str();
+        Some(
+            whole
+                .strip_prefix(WHOLE.0)
+                .and_then(|text| text.strip_suffix(WHOLE.1))
+                .unwrap_or(whole),
+        )
+    }
+
+    fn range_violations(&self, number: &Number, texts: &mut Vec<String>) {
+        if let Some(min) = self.min.as_ref().filter(|min| number < min) {
+            texts.push(format!("must be at least {}", min.as_str()));
+        }
+        if let Some(max) = self.max.as_ref().filter(|max| number > max) {
+            texts.push(format!("must be at most {}", max.as_str()));
+        }
+    }
+
+    fn length_violations(&self, length: u64, unit: &str, texts: &mut Vec<String>) {
+        if let Some(min) = self.min_length.filter(|min| length < *min) {
+            texts.push(format!("must have at least {min} {unit}"));
+        }
+        if let Some(max) = self.max_length.filter(|max| length > *max) {
+            texts.push(format!("must have at most {max} {unit}"));
+        }
+    }
+
+    fn one_of_text(&self) -> String {
+        let texts = self.one_of.iter().map(|value| match value {
+            Value::S(text) => text.as_str(),
+            Value::N(number) => number.as_str(),
+            other => other.type_name(),
+        });
+        texts.collect::<Vec<&str>>().join(", ")
+    }
+}
+
+/// A value's length in the unit that its type is measured in.
+fn length(value: &Value) -> Option<(u64, &'static str)> {
+    let (length, unit) = match value {
+        Value::S(text) => (text.chars().count(), "characters"),
+        Value::B(bytes) => (bytes.len(), "bytes"),
+        Value::L(values) => (values.len(), "members"),
+        Value::M(fields) => (fields.len(), "members"),
+        Value::N(_)
+        | Value::Bool(_)
+        | Value::Null
+        | Value::SS(_)
+        | Value::NS(_)
+        | Value::BS(_)
+        | Value::Object(_) => return None,
+    };
+    Some((length as u64, unit))
+}
+
+/// Reads the checks of an attribute, each only where it fits the attribute's type.
+pub(super) fn read(fields: &Fields<'_>, kind: AttributeType, report: &mut Report) -> Checks {
+    use AttributeType::{Binary, List, Map, Number, String};
+    const MEASURED: &[AttributeType] = &[String, Binary, List, Map];
+    let checks = Checks {
+        min: fitting(fields, "min", kind, &[Number], report)
+            .and_then(|at| literal::number(at.number(report)?, at, report)),
+        max: fitting(fields, "max", kind, &[Number], report)
+            .and_then(|at| literal::number(at.number(report)?, at, report)),
+        min_length: fitting(fields, "min_length", kind, MEASURED, report).and_then(|at| at.whole(report)),
+        max_length: fitting(fields, "max_length", kind, MEASURED, report).and_then(|at| at.whole(report)),
+        pattern: fitting(fields, "pattern", kind, &[String], report).and_then(|at| pattern(at, report)),
+        one_of: Vec::new(),
+    };
+    compare_bounds(fields, &checks, report);
+    let one_of = fitting(fields, "enum", kind, &[String, Number], report)
+        .map(|at| one_of(at, kind, &checks, report))
+        .unwrap_or_default();
+    Checks { one_of, ..checks }
+}
+
+/// The value of an option that only some types have.
+fn fitting<'f, 'a>(
+    fields: &'f Fields<'a>,
+    option: &str,
+    kind: AttributeType,
+    kinds: &[AttributeType],
+    report: &mut Report,
+) -> Option<&'f Cursor<'a>> {
+    let at = fields.get(option)?;
+    if kinds.contains(&kind) {
+        return Some(at);
+    }
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+    report.add(
+        at,
+        format!("is only for {}, not for {}", names.join(", "), kind.as_str()),
+    );
+    None
+}
+
+fn compare_bounds(fields: &Fields<'_>, checks: &Checks, report: &mut Report) {
+    if let (Some(min), Some(max), Some(at)) = (&checks.min, &checks.max, fields.get("max"))
+        && min > max
+    {
+        report.add(at, "must not be less than min");
+    }
+    if let (Some(min), Some(max), Some(at)) = (checks.min_length, checks.max_length, fields.get("max_length"))
+        && min > max
+    {
+        report.add(at, "must not be less than min_length");
+    }
+}
+
+/// Compiles a pattern twice: alone, so that no stray bracket hides in the wrapping, then wrapped.
+fn pattern(at: &Cursor<'_>, report: &mut Report) -> Option<Regex> {
+    let text = at.text(report)?;
+    let compile = |text: &str| RegexBuilder::new(text).size_limit(MAX_PATTERN_BYTES).build();
+    let compiled = compile(text).and_then(|_| compile(&format!("{}{text}{}", WHOLE.0, WHOLE.1)));
+    match compiled {
+        Ok(pattern) => Some(pattern),
+        Err(regex::Error::CompiledTooBig(_)) => {
+            report.add(at, "is too large when compiled: repeat less");
+            None
+        }
+        Err(error) => {
+            let text = error.to_string();
+            let reason = text
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim_start_matches("error: ");
+            report.add(at, format!("is not a regular expression: {reason}"));
+            None
+        }
+    }
+}
+
+fn one_of(at: &Cursor<'_>, kind: AttributeType, checks: &Checks, report: &mut Report) -> Vec<Value> {
+    let Some(items) = at.items(report) else {
+        return Vec::new();
+    };
+    if items.is_empty() {
+        report.add(at, "must name at least one value");
+    }
+    let mut values = Vec::with_capacity(items.len());
+    for item in &items {
+        let Some(value) = literal::value(item, kind, report) else {
+            continue;
+        };
+        for text in checks.violations(&value) {
+            report.add(item, text);
+        }
+        if values.contains(&value) {
+            report.add(item, "is given twice");
+        }
+        values.push(value);
+    }
+    values
+}

@@ -1,0 +1,181 @@
+//! Model files of a folder, read together: every fault of every file is told, and what models do to each other is
+//! seen here.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::parse::{self, Parsed};
+use super::{ModelFault, Models};
+use crate::yaml::{self, Cursor, Report};
+
+/// Most model files in a folder.
+const MAX_FILES: usize = 10_000;
+
+/// The example models, as they lie in the repository's `models/`.
+const EXAMPLES: [(&str, &str); 3] = [
+    (
+        "models/document.yaml",
+        include_str!("../../../models/document.yaml"),
+    ),
+    (
+        "models/secure_user.yaml",
+        include_str!("../../../models/secure_user.yaml"),
+    ),
+    ("models/user.yaml", include_str!("../../../models/user.yaml")),
+];
+
+/// Everything read so far.
+#[derive(Default)]
+struct Collected {
+    reports: Vec<Report>,
+    /// The models, each with the index of its file's report.
+    parsed: Vec<(usize, Parsed)>,
+}
+
+impl Models {
+    /// Reads all `*.yaml` and `*.yml` of a folder, in the order of their names, several models per file.
+    ///
+    /// # Errors
+    /// Every fault of every file, in the order of files and lines; a folder that is missing or has no model.
+    pub fn read(folder: &Path) -> Result<Models, Vec<ModelFault>> {
+        let files = model_files(folder).map_err(|text| vec![folder_fault(folder, text)])?;
+        let mut collected = Collected::default();
+        for file in files {
+            let report = Report::new(file.display().to_string());
+            match read_bounded(&file) {
+                Ok(source) => collected.add(report, &source),
+                Err(error) => collected.unreadable(report, &error),
+            }
+        }
+        collected.finish()
+    }
+
+    /// The three example models, built in: what is served where nobody named a folder and there is none.
+    pub fn examples() -> Models {
+        let mut collected = Collected::default();
+        for (file, source) in EXAMPLES {
+            collected.add(Report::new(file), source.as_bytes());
+        }
+        collected
+            .finish()
+            .expect("the example models have no faults, as a test checks")
+    }
+}
+
+impl Collected {
+    fn add(&mut self, mut report: Report, source: &[u8]) {
+        let nodes = yaml::documents(source, &mut report);
+        let cursors = nodes.iter().map(Cursor::document);
+        let filled: Vec<Cursor<'_>> = cursors.filter(|cursor| !cursor.is_nothing()).collect();
+        if filled.is_empty() && report.count() == 0 {
+            report.add_at(0, "", "has no model");
+        }
+        let index = self.reports.len();
+        let parsed = filled
+            .iter()
+            .filter_map(|cursor| parse::read(cursor, &mut report));
+        self.parsed.extend(parsed.map(|parsed| (index, parsed)));
+        self.reports.push(report);
+    }
+
+    fn unreadable(&mut self, mut report: Report, error: &std::io::Error) {
+        report.add_at(0, "", format!("cannot be read: {error}"));
+        self.reports.push(report);
+    }
+
+    fn finish(mut self) -> Result<Models, Vec<ModelFault>> {
+        self.check_names();
+        self.check_tables();
+        let faults: Vec<ModelFault> = self.reports.into_iter().flat_map(Report::into_faults).collect();
+        if faults.is_empty() {
+            Ok(Models::new(
+                self.parsed.into_iter().filter_map(|(_, parsed)| parsed.model),
+            ))
+        } else {
+            Err(faults)
+        }
+    }
+
+    /// No two models have one name.
+    fn check_names(&mut self) {
+        let mut first: HashMap<&str, String> = HashMap::new();
+        for (index, parsed) in &self.parsed {
+            let Some((name, line)) = &parsed.name else {
+                continue;
+            };
+            if let Some(place) = first.get(name.as_str()) {
+                let text = format!("another model has this name already, at {place}");
+                self.reports[*index].add_at(*line, "name", text);
+            } else {
+                first.insert(name, format!("{}:{line}", self.reports[*index].file()));
+            }
+        }
+    }
+
+    /// Models of one table have the same keys.
+    fn check_tables(&mut self) {
+        let mut first = HashMap::new();
+        for (index, parsed) in &self.parsed {
+            let Some(table) = &parsed.table else { continue };
+            let place = format!("{}:{}", self.reports[*index].file(), table.line);
+            let (keys, place) = first.entry(table.name.as_str()).or_insert((&table.keys, place));
+            if **keys != table.keys {
+                let text = format!("the model at {place} has other keys for the same table");
+                self.reports[*index].add_at(table.line, "partition_key", text);
+            }
+        }
+    }
+}
+
+fn folder_fault(folder: &Path, text: String) -> ModelFault {
+    ModelFault {
+        file: folder.display().to_string(),
+        line: 0,
+        path: String::new(),
+        text,
+    }
+}
+
+/// Model files of a folder by name; hidden files are not looked at.
+fn model_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let hint = "put model files there, or name another folder";
+    let entries = fs::read_dir(folder).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => format!("no such folder; {hint}"),
+        std::io::ErrorKind::NotADirectory => format!("not a folder; {hint}"),
+        _ => format!("cannot be read: {error}"),
+    })?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| format!("cannot be read: {error}"))?.path();
+        if is_model_file(&path) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    match files.len() {
+        0 => Err(format!("no model file (*.yaml, *.yml) in this folder; {hint}")),
+        count if count > MAX_FILES => Err(format!("more than {MAX_FILES} model files")),
+        _ => Ok(files),
+    }
+}
+
+fn is_model_file(path: &Path) -> bool {
+    let hidden = path
+        .file_name()
+        .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+    let named = path
+        .extension()
+        .is_some_and(|extension| extension == "yaml" || extension == "yml");
+    named && !hidden && !path.is_dir()
+}
+
+/// A file's bytes; one more than a model file may have where it is larger.
+fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut source = Vec::new();
+    File::open(path)?
+        .take(yaml::MAX_FILE_BYTES as u64 + 1)
+        .read_to_end(&mut source)?;
+    Ok(source)
+}

@@ -1,0 +1,81 @@
+//! Values that are written in model files (defaults, enums): YAML to a value of the attribute's type.
+
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{AttributeType, Number, Value};
+use crate::yaml::{Cursor, Report, View};
+
+/// Deepest nesting of a value: DynamoDB's own.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
+const MAX_VALUE_DEPTH: usize = 32;
+
+/// A value of this type; binary is standard base64 in text.
+pub(super) fn value(at: &Cursor<'_>, kind: AttributeType, report: &mut Report) -> Option<Value> {
+    match kind {
+        AttributeType::String => Some(Value::S(at.text(report)?.to_owned())),
+        AttributeType::Number => number(at.number(report)?, at, report).map(Value::N),
+        AttributeType::Binary => binary(at, report),
+        AttributeType::Boolean => at.boolean(report).map(Value::Bool),
+        AttributeType::List => list(&at.items(report)?, 1, report),
+        AttributeType::Map => map(&at.entries(report)?, 1, report),
+        AttributeType::Object => {
+            report.add(at, "an object cannot be written in a model");
+            None
+        }
+    }
+}
+
+/// A number of its exact text.
+pub(super) fn number(text: &str, at: &Cursor<'_>, report: &mut Report) -> Option<Number> {
+    text.parse()
+        .map_err(|error: super::InvalidNumber| report.add(at, error.to_string()))
+        .ok()
+}
+
+fn binary(at: &Cursor<'_>, report: &mut Report) -> Option<Value> {
+    let decoded = STANDARD.decode(at.text(report)?).ok();
+    if decoded.is_none() {
+        report.add(at, "expected bytes as standard base64");
+    }
+    decoded.map(|bytes| Value::B(bytes.into()))
+}
+
+/// A value inside a list or map, of the type that it is written in.
+fn any(at: &Cursor<'_>, depth: usize, report: &mut Report) -> Option<Value> {
+    if depth > MAX_VALUE_DEPTH {
+        report.add(at, format!("nested deeper than {MAX_VALUE_DEPTH} levels"));
+        return None;
+    }
+    match at.view(report)? {
+        View::Nothing => Some(Value::Null),
+        View::Boolean(boolean) => Some(Value::Bool(boolean)),
+        View::Number(text) => number(text, at, report).map(Value::N),
+        View::Text(text) => Some(Value::S(text.to_owned())),
+        View::List(items) => list(&items, depth, report),
+        View::Map(entries) => map(&entries, depth, report),
+    }
+}
+
+fn list(items: &[Cursor<'_>], depth: usize, report: &mut Report) -> Option<Value> {
+    let values: Vec<Value> = items
+        .iter()
+        .filter_map(|item| any(item, depth + 1, report))
+        .collect();
+    (values.len() == items.len()).then_some(Value::L(values))
+}
+
+fn map(entries: &[(&str, Cursor<'_>)], depth: usize, report: &mut Report) -> Option<Value> {
+    let mut fields = HashMap::with_capacity(entries.len());
+    for (name, cursor) in entries {
+        if name.is_empty() {
+            report.add(cursor, "a name must not be empty");
+        }
+        if let Some(value) = any(cursor, depth + 1, report) {
+            fields.insert((*name).to_owned(), value);
+        }
+    }
+    (fields.len() == entries.len()).then_some(Value::M(fields))
+}

@@ -1,0 +1,174 @@
+//! What names may be: DynamoDB's rules for tables and attributes, S3's for buckets, KMS's for keys, and this
+//! program's own for models. Each check answers what would be right.
+
+/// Longest name of a model.
+const MAX_MODEL_NAME_BYTES: usize = 128;
+
+/// Lengths of a table's name.
+const TABLE_NAME_BYTES: std::ops::RangeInclusive<usize> = 3..=255;
+
+/// Longest name of an attribute.
+const MAX_ATTRIBUTE_NAME_BYTES: usize = 65_535;
+
+/// Longest name of a key attribute.
+const MAX_KEY_NAME_BYTES: usize = 255;
+
+/// Lengths of a bucket's name.
+const BUCKET_NAME_BYTES: std::ops::RangeInclusive<usize> = 3..=63;
+
+/// Longest prefix; a key has 1,024 bytes in all.
+const MAX_PREFIX_BYTES: usize = 256;
+
+/// Longest key id, ARN or alias.
+const MAX_KEY_ID_BYTES: usize = 2048;
+
+/// A model's name, which also names it in metrics and logs; `_` there is the calls that named no model.
+pub(super) fn model(name: &str) -> Result<(), &'static str> {
+    let first = name.starts_with(|first: char| first.is_ascii_alphabetic());
+    let valid = first && name.len() <= MAX_MODEL_NAME_BYTES && name.bytes().all(is_name_byte);
+    valid
+        .then_some(())
+        .ok_or("must be 1 to 128 of A-Z, a-z, 0-9, `_`, `.` and `-`, beginning with a letter")
+}
+
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>
+pub(super) fn table(name: &str) -> Result<(), &'static str> {
+    let valid = TABLE_NAME_BYTES.contains(&name.len()) && name.bytes().all(is_name_byte);
+    valid
+        .then_some(())
+        .ok_or("must be 3 to 255 of A-Z, a-z, 0-9, `_`, `.` and `-`")
+}
+
+/// The page of [`table`].
+pub(super) fn attribute(name: &str, is_key: bool) -> Result<(), &'static str> {
+    match name.len() {
+        0 => Err("an attribute's name must not be empty"),
+        length if is_key && length > MAX_KEY_NAME_BYTES => {
+            Err("a key attribute's name must not be longer than 255 bytes")
+        }
+        length if length > MAX_ATTRIBUTE_NAME_BYTES => {
+            Err("an attribute's name must not be longer than 65,535 bytes")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
+pub(super) fn bucket(name: &str) -> Result<(), &'static str> {
+    let outer =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
+    let bytes = name.as_bytes();
+    let valid = BUCKET_NAME_BYTES.contains(&name.len())
+        && outer(bytes.first())
+        && outer(bytes.last())
+        && name.bytes().all(inner)
+        && !name.contains("..")
+        && name.parse::<std::net::Ipv4Addr>().is_err();
+    valid.then_some(()).ok_or(
+        "must be a bucket name: 3 to 63 of a-z, 0-9, `.` and `-`, a letter or digit at both ends, no address",
+    )
+}
+
+/// What the keys of objects begin with.
+pub(super) fn prefix(prefix: &str) -> Result<(), &'static str> {
+    let valid = prefix.len() <= MAX_PREFIX_BYTES
+        && !prefix.starts_with('/')
+        && !prefix.split('/').any(|part| part == "." || part == "..")
+        && !prefix.contains("//")
+        && !prefix.chars().any(char::is_control);
+    valid
+        .then_some(())
+        .ok_or("must be at most 256 bytes such as `docs/`, not beginning with `/`")
+}
+
+/// A region's name, such as `eu-central-1`.
+pub(super) fn region(name: &str) -> Result<(), &'static str> {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let valid = (1..=63).contains(&name.len()) && name.bytes().all(inner);
+    valid
+        .then_some(())
+        .ok_or("must be a region such as `eu-central-1`")
+}
+
+/// A KMS key's id, ARN or alias.
+pub(super) fn key_id(name: &str) -> Result<(), &'static str> {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'/' | b'_' | b'-');
+    let valid = (1..=MAX_KEY_ID_BYTES).contains(&name.len()) && name.bytes().all(inner) && name != "alias/";
+    valid
+        .then_some(())
+        .ok_or("must be a KMS key's id, ARN or alias such as `alias/my-app-key`")
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_and_tables() {
+        for name in ["User", "u", "a.b-c_9"] {
+            assert_eq!(model(name), Ok(()), "{name}");
+        }
+        for name in ["", "_", "9a", "a b", "ä", &"a".repeat(129)] {
+            assert!(model(name).is_err(), "{name}");
+        }
+        for name in ["abc", "_._", &"a".repeat(255)] {
+            assert_eq!(table(name), Ok(()), "{name}");
+        }
+        for name in ["ab", "", "a/b", "a b c", &"a".repeat(256)] {
+            assert!(table(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn attributes() {
+        assert_eq!(attribute("ä b", true), Ok(()));
+        assert_eq!(attribute(&"a".repeat(256), false), Ok(()));
+        assert!(attribute(&"a".repeat(256), true).is_err());
+        assert!(attribute("", false).is_err());
+        assert!(attribute(&"a".repeat(65_536), false).is_err());
+    }
+
+    #[test]
+    fn buckets_prefixes_and_regions() {
+        for name in ["my-bucket", "a.b.c", "123"] {
+            assert_eq!(bucket(name), Ok(()), "{name}");
+        }
+        for name in [
+            "ab",
+            "My-bucket",
+            "a_b",
+            "-ab",
+            "ab-",
+            "a..b",
+            "1.2.3.4",
+            "arn:aws:s3:::b",
+            &"a".repeat(64),
+        ] {
+            assert!(bucket(name).is_err(), "{name}");
+        }
+        for name in ["", "docs/", "a/b", "a b/ä/"] {
+            assert_eq!(prefix(name), Ok(()), "{name}");
+        }
+        for name in ["/", "/a", "a//b", "../a", "a/./b", "a\nb", &"a".repeat(257)] {
+            assert!(prefix(name).is_err(), "{name}");
+        }
+        assert_eq!(region("eu-central-1"), Ok(()));
+        assert!(region("").is_err() && region("EU").is_err());
+    }
+
+    #[test]
+    fn key_ids() {
+        let arn = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+        for name in ["alias/my-app-key", arn, "mrk-1234"] {
+            assert_eq!(key_id(name), Ok(()), "{name}");
+        }
+        for name in ["", "alias/", "a b", "${KEY}"] {
+            assert!(key_id(name).is_err(), "{name}");
+        }
+    }
+}

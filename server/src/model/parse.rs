@@ -1,0 +1,148 @@
+//! One document of a model file: a model with its keys and attributes. Faults go to the report; what more than one
+//! model can do wrong is seen in `files`.
+
+use super::attribute::{self, KeyRole};
+use super::places::valid;
+use super::{Attribute, AttributeType, Model, UnknownAttributes, names};
+use crate::yaml::{Cursor, Fields, Keys, Report, did_you_mean};
+
+/// The keys of a model.
+pub(super) const MODEL: Keys = Keys {
+    known: &[
+        "name",
+        "table",
+        "partition_key",
+        "sort_key",
+        "attributes",
+        "unknown_attributes",
+    ],
+    later: &[
+        "indexes",
+        "discriminator",
+        "compat",
+        "hide_expired",
+        "set_encoding",
+    ],
+};
+
+const UNKNOWN_ATTRIBUTES: &[(&str, UnknownAttributes)] = &[
+    (UnknownAttributes::Reject.as_str(), UnknownAttributes::Reject),
+    (UnknownAttributes::Keep.as_str(), UnknownAttributes::Keep),
+    (UnknownAttributes::Drop.as_str(), UnknownAttributes::Drop),
+];
+
+/// What a document said, as far as it could be read.
+pub(super) struct Parsed {
+    /// The model, where nothing was wrong with it.
+    pub(super) model: Option<Model>,
+    /// Its name and the line of that.
+    pub(super) name: Option<(String, usize)>,
+    /// The table, with its keys and the line where they begin.
+    pub(super) table: Option<Table>,
+}
+
+/// What models of one table must agree about: names and types of the keys.
+pub(super) struct Table {
+    pub(super) name: String,
+    pub(super) keys: Vec<(String, AttributeType)>,
+    pub(super) line: usize,
+}
+
+impl UnknownAttributes {
+    /// The name in model files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            UnknownAttributes::Reject => "reject",
+            UnknownAttributes::Keep => "keep",
+            UnknownAttributes::Drop => "drop",
+        }
+    }
+}
+
+/// Reads one document; none where it is not even a map.
+pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed> {
+    let faults_before = report.count();
+    let fields = document.fields(&MODEL, report)?;
+    let name = fields
+        .require("name", report)
+        .and_then(|at| valid(at, names::model, report));
+    let table = fields
+        .require("table", report)
+        .and_then(|at| valid(at, names::table, report));
+    let partition_key = fields
+        .require("partition_key", report)
+        .and_then(|at| at.text(report));
+    let sort_key = fields.get("sort_key").and_then(|at| at.text(report));
+    let attributes = attributes(&fields, partition_key, sort_key, report);
+    let unknown_attributes = fields
+        .get("unknown_attributes")
+        .and_then(|at| at.choice(UNKNOWN_ATTRIBUTES, report))
+        .unwrap_or_default();
+    let line = |key: &str| fields.get(key).map_or(document.line(), Cursor::line);
+    let keys = [partition_key, sort_key].into_iter().flatten();
+    let known_table = table.clone().map(|name| Table {
+        name,
+        keys: keys.filter_map(|key| kind_of(&attributes, key)).collect(),
+        line: line("partition_key"),
+    });
+    let model = name
+        .clone()
+        .zip(table)
+        .zip(partition_key)
+        .map(|((name, table), partition_key)| Model {
+            name,
+            table,
+            partition_key: partition_key.to_owned(),
+            sort_key: sort_key.map(str::to_owned),
+            attributes,
+            unknown_attributes,
+        });
+    Some(Parsed {
+        model: model.filter(|_| report.count() == faults_before),
+        name: name.map(|name| (name, line("name"))),
+        table: known_table,
+    })
+}
+
+fn attributes(
+    fields: &Fields<'_>,
+    partition_key: Option<&str>,
+    sort_key: Option<&str>,
+    report: &mut Report,
+) -> Vec<Attribute> {
+    let Some(entries) = fields
+        .require("attributes", report)
+        .and_then(|at| at.entries(report))
+    else {
+        return Vec::new();
+    };
+    let declared: Vec<&str> = entries.iter().map(|(name, _)| *name).collect();
+    for (option, key) in [("partition_key", partition_key), ("sort_key", sort_key)] {
+        if let (Some(at), Some(key)) = (fields.get(option), key)
+            && !declared.contains(&key)
+        {
+            let near = did_you_mean(key, declared.iter().copied());
+            report.add(at, format!("names no attribute of this model{near}"));
+        }
+    }
+    if let (Some(at), true) = (
+        fields.get("sort_key"),
+        sort_key.is_some() && sort_key == partition_key,
+    ) {
+        report.add(at, "must be another attribute than the partition key");
+    }
+    let role = |name: &str| match name {
+        _ if Some(name) == partition_key => Some(KeyRole::Partition),
+        _ if Some(name) == sort_key => Some(KeyRole::Sort),
+        _ => None,
+    };
+    entries
+        .iter()
+        .filter_map(|(name, at)| attribute::read(name, at, role(name), report))
+        .collect()
+}
+
+fn kind_of(attributes: &[Attribute], name: &str) -> Option<(String, AttributeType)> {
+    let attribute = attributes.iter().find(|attribute| attribute.name == name)?;
+    Some((attribute.name.clone(), attribute.kind))
+}
