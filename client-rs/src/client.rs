@@ -1,0 +1,279 @@
+//! The connection, and how a call is sent: metadata, deadline, attempts. Knows nothing of items.
+
+use std::fmt;
+use std::ops::Deref;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tollgate_proto::metadata;
+use tollgate_proto::v1::data_service_client::DataServiceClient;
+use tollgate_proto::v1::metrics_service_client::MetricsServiceClient;
+use tollgate_proto::v1::schema_service_client::SchemaServiceClient;
+use tonic::metadata::{MetadataKey, MetadataValue};
+use tonic::transport::Channel;
+use tonic::{Code, Request, Response, Status};
+
+use crate::retry::{Attempts, Effect};
+use crate::{CallMetrics, Error, Options};
+
+/// A connection to a tollgate. Clones are cheap, share the connection and may call side by side.
+#[derive(Clone)]
+pub struct Client {
+    channel: Channel,
+    options: Arc<Options>,
+    request_id: Option<Arc<str>>,
+}
+
+/// A client whose calls are billed to one session; it calls like a [`Client`].
+#[derive(Clone, Debug)]
+pub struct Session {
+    client: Client,
+    name: String,
+}
+
+/// What a call answered, and what it cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer<T> {
+    /// The answer.
+    pub value: T,
+    /// The bill.
+    pub metrics: CallMetrics,
+}
+
+impl<T> Answer<T> {
+    /// The same bill with what `change` makes of the answer.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
+        Answer { value: change(self.value), metrics: self.metrics }
+    }
+
+    pub(crate) fn try_map<U>(self, change: impl FnOnce(T) -> Result<U, Error>) -> Result<Answer<U>, Error> {
+        match change(self.value) {
+            Ok(value) => Ok(Answer { value, metrics: self.metrics }),
+            Err(error) => Err(error.with_metrics(self.metrics)),
+        }
+    }
+}
+
+impl Client {
+    /// Connects to `http://host:port` or, with the feature `tls`, `https://host:port`.
+    ///
+    /// # Errors
+    ///
+    /// What is no such address, and a server that does not answer. A connection that is lost later is made again by
+    /// the calls that need it.
+    pub async fn connect(address: impl AsRef<str>) -> Result<Client, Error> {
+        Client::connect_with(address, Options::default()).await
+    }
+
+    /// Connects with other options than the default ones.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`].
+    pub async fn connect_with(address: impl AsRef<str>, options: Options) -> Result<Client, Error> {
+        let channel = options.endpoint(address.as_ref())?.connect().await.map_err(Error::no_connection)?;
+        Ok(Client::from_channel(channel, options))
+    }
+
+    /// Calls through a channel of your own: another TLS setup, a Unix socket, a balancer.
+    pub fn from_channel(channel: Channel, options: Options) -> Client {
+        Client { channel, options: Arc::new(options), request_id: None }
+    }
+
+    /// The same connection, billed to this session.
+    pub fn session(&self, name: impl Into<String>) -> Session {
+        let name = name.into();
+        let client = self.with(Options { session: Some(name.clone()), ..self.options().clone() });
+        Session { client, name }
+    }
+
+    /// The same connection with other options; those of connecting stay as they were.
+    pub fn with(&self, options: Options) -> Client {
+        Client { options: Arc::new(options), ..self.clone() }
+    }
+
+    /// The same connection, for calls that may take this long.
+    pub fn with_timeout(&self, timeout: Duration) -> Client {
+        self.with(Options { timeout: Some(timeout), ..self.options().clone() })
+    }
+
+    /// The same connection, for a call that is to have this id. Use it for one call: bills are found by it.
+    pub fn with_request_id(&self, request_id: impl Into<Arc<str>>) -> Client {
+        Client { request_id: Some(request_id.into()), ..self.clone() }
+    }
+
+    /// The options in effect.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(crate) fn data(&self) -> DataServiceClient<Channel> {
+        DataServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(self.options.message_bytes)
+            .max_encoding_message_size(self.options.message_bytes)
+    }
+
+    pub(crate) fn totals_service(&self) -> MetricsServiceClient<Channel> {
+        MetricsServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn schema(&self) -> SchemaServiceClient<Channel> {
+        SchemaServiceClient::new(self.channel.clone()).max_decoding_message_size(self.options.message_bytes)
+    }
+
+    pub(crate) fn attempts(&self, effect: Effect) -> Attempts {
+        // a timeout beyond what the clock can tell is none
+        let deadline = self.options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        Attempts::new(self.options.retry, effect, deadline)
+    }
+
+    /// The message with the metadata of this client, and with what is left of the time.
+    pub(crate) fn request<M>(&self, message: M, deadline: Option<Instant>) -> Result<Request<M>, Error> {
+        let mut request = Request::new(message);
+        if let Some(deadline) = deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Error::deadline());
+            }
+            request.set_timeout(left);
+        }
+        let options = &self.options;
+        let bearer = options.bearer.as_ref().map(|token| format!("Bearer {token}"));
+        let own = [
+            (metadata::SESSION, options.session.as_deref()),
+            (metadata::REQUEST_ID, self.request_id.as_deref()),
+            ("authorization", bearer.as_deref()),
+        ];
+        let own = own.into_iter().filter_map(|(name, text)| text.map(|text| (name, text)));
+        let others = options.metadata.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        for (name, text) in others.chain(own) {
+            insert(&mut request, name, text)?;
+        }
+        Ok(request)
+    }
+
+    /// Sends a unary call until it is answered, or failed for good; the bill is that of all attempts.
+    pub(crate) async fn unary<Q, R, F>(
+        &self,
+        effect: Effect,
+        message: Q,
+        send: impl Fn(Request<Q>) -> F,
+    ) -> Result<Answer<R>, Error>
+    where
+        Q: Clone,
+        F: Future<Output = Result<Response<R>, Status>>,
+    {
+        let mut attempts = self.attempts(effect);
+        let mut metrics = CallMetrics::default();
+        loop {
+            let error = match self.request(message.clone(), attempts.deadline()) {
+                Ok(request) => match send(request).await {
+                    Ok(response) => {
+                        metrics.add(CallMetrics::from_metadata(response.metadata()));
+                        return Ok(Answer { value: response.into_inner(), metrics });
+                    }
+                    Err(status) => Error::from(status),
+                },
+                Err(error) => error,
+            };
+            metrics.add(error.metrics().clone());
+            match attempts.wait_after(&error) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return Err(error.with_metrics(metrics)),
+            }
+        }
+    }
+}
+
+impl Session {
+    /// The session's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Deref for Session {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Client").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+fn insert<M>(request: &mut Request<M>, name: &str, text: &str) -> Result<(), Error> {
+    let unsendable = || Error::local(Code::InvalidArgument, format!("metadata `{name}` cannot be sent"));
+    let key = MetadataKey::from_str(name).map_err(|_| unsendable())?;
+    let mut value = MetadataValue::try_from(text).map_err(|_| unsendable())?;
+    value.set_sensitive(name == "authorization");
+    request.metadata_mut().insert(key, value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::transport::Endpoint;
+
+    use super::*;
+
+    fn client(options: Options) -> Client {
+        Client::from_channel(Endpoint::from_static("http://127.0.0.1:1").connect_lazy(), options)
+    }
+
+    #[tokio::test]
+    async fn calls_carry_session_id_token_and_timeout() {
+        let options = Options {
+            bearer: Some("t".into()),
+            metadata: vec![("traceparent".into(), "00-1".into())],
+            ..Options::default()
+        };
+        let session = client(options).session("run-7");
+        let caller = session.with_timeout(Duration::from_secs(2)).with_request_id("01J");
+        let request = caller.request((), caller.attempts(Effect::Read).deadline()).unwrap();
+        let sent = |name: &str| request.metadata().get(name).map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(sent("tollgate-session").as_deref(), Some("run-7"));
+        assert_eq!(sent("tollgate-request-id").as_deref(), Some("01J"));
+        assert_eq!(sent("authorization").as_deref(), Some("Bearer t"));
+        assert_eq!(sent("traceparent").as_deref(), Some("00-1"));
+        assert!(sent("grpc-timeout").is_some());
+        assert_eq!(session.name(), "run-7");
+    }
+
+    #[tokio::test]
+    async fn names_that_cannot_be_sent_are_refused() {
+        let error = client(Options::default()).session("zwölf\n").request((), None).unwrap_err();
+        assert_eq!(error.code(), Code::InvalidArgument);
+        let options = Options { metadata: vec![("not a name".into(), "x".into())], ..Options::default() };
+        assert!(client(options).request((), None).is_err());
+    }
+
+    #[tokio::test]
+    async fn attempts_end_and_their_bills_add_up() {
+        let retry = crate::Retry { attempts: 3, first_wait: Duration::from_millis(1), ..Default::default() };
+        let client = client(Options { retry, ..Options::default() });
+        let send = |_request: Request<()>| async {
+            let mut status = Status::unavailable("gone");
+            status.metadata_mut().insert(metadata::DYNAMODB_CALLS, "2".parse().unwrap());
+            Err::<Response<()>, Status>(status)
+        };
+        let error = client.unary(Effect::Read, (), send).await.unwrap_err();
+        assert_eq!((error.metrics().calls, error.metrics().dynamodb_calls), (3, 6));
+        let error = client.unary(Effect::Write, (), send).await.unwrap_err();
+        assert_eq!((error.metrics().calls, error.code()), (1, Code::Unavailable));
+    }
+
+    #[tokio::test]
+    async fn a_deadline_that_passed_sends_nothing() {
+        let client = client(Options { timeout: Some(Duration::ZERO), ..Options::default() });
+        let send = |_request: Request<()>| async { Ok::<Response<()>, Status>(Response::new(())) };
+        let error = client.unary(Effect::Read, (), send).await.unwrap_err();
+        assert_eq!(error.code(), Code::DeadlineExceeded);
+    }
+}

@@ -1,0 +1,304 @@
+//! The one error of this crate: what the server said, or why it could not be asked. Holds no item values.
+
+use std::fmt;
+use std::time::Duration;
+
+use tollgate_proto::Reason;
+use tollgate_proto::reason::DOMAIN;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, RpcStatusExt as _, StatusExt as _};
+
+use crate::{CallMetrics, Item, ValueError};
+
+/// Why a call failed, with its bill: failed calls cost too.
+pub struct Error {
+    inner: Box<Inner>,
+}
+
+struct Inner {
+    code: Code,
+    reason: Option<Reason>,
+    message: String,
+    violations: Vec<Violation>,
+    details: ErrorDetails,
+    metrics: CallMetrics,
+    key: Option<Item>,
+    nothing_sent: bool,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// A part of the request that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Where, from the request's field downwards: `item.address.lines[2]`, `condition.text`.
+    pub field: String,
+    /// What is wrong there.
+    pub description: String,
+}
+
+impl Error {
+    /// gRPC's status code.
+    pub fn code(&self) -> Code {
+        self.inner.code
+    }
+
+    /// Tollgate's reason; `None` where the error is not the server's (no connection, a local fault) or the reason is
+    /// newer than this crate.
+    pub fn reason(&self) -> Option<Reason> {
+        self.inner.reason
+    }
+
+    /// What happened, for people.
+    pub fn message(&self) -> &str {
+        &self.inner.message
+    }
+
+    /// The wrong parts of the request, all that were found.
+    pub fn violations(&self) -> &[Violation] {
+        &self.inner.violations
+    }
+
+    /// The bill of the failed call; of all its attempts where it was retried.
+    pub fn metrics(&self) -> &CallMetrics {
+        &self.inner.metrics
+    }
+
+    /// How long the server asks to wait before the next attempt.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.inner.details.retry_info().and_then(|info| info.retry_delay)
+    }
+
+    /// All of `google.rpc`'s details that the server gave.
+    pub fn details(&self) -> &ErrorDetails {
+        &self.inner.details
+    }
+
+    /// For one bad item of a Query or Scan: its key. The stream goes on after such an error.
+    pub fn key(&self) -> Option<&Item> {
+        self.inner.key.as_ref()
+    }
+
+    /// Whether it is certain that the call changed nothing.
+    pub fn nothing_changed(&self) -> bool {
+        self.inner.nothing_sent || self.inner.reason.is_some_and(Reason::nothing_changed)
+    }
+
+    pub(crate) fn local(code: Code, message: impl Into<String>) -> Error {
+        let inner = Inner {
+            code,
+            reason: None,
+            message: message.into(),
+            violations: Vec::new(),
+            details: ErrorDetails::new(),
+            metrics: CallMetrics::default(),
+            key: None,
+            nothing_sent: true,
+            source: None,
+        };
+        Error { inner: Box::new(inner) }
+    }
+
+    /// A value that the caller gave cannot be sent.
+    pub(crate) fn unsendable(field: &str, error: ValueError) -> Error {
+        let error = error.in_field(field);
+        let violation = Violation { field: error.path().to_owned(), description: error.message().to_owned() };
+        let mut local = Error::local(Code::InvalidArgument, format!("{field} cannot be sent"));
+        local.inner.violations = vec![violation];
+        local.caused_by(error)
+    }
+
+    /// An item that came is not what the caller's type says.
+    pub(crate) fn unreadable(error: ValueError) -> Error {
+        let mut local = Error::local(Code::Internal, format!("the item does not fit the type: {error}"));
+        local.inner.nothing_sent = false;
+        local.caused_by(error)
+    }
+
+    /// One bad item of a page, of which the page gives the key.
+    pub(crate) fn of_item(status: &tonic_types::Status, key: Item) -> Error {
+        let mut error = Error::local(Code::from(status.code), status.message.clone());
+        error.inner.nothing_sent = false;
+        error.inner.key = Some(key);
+        error.with_details(status.get_error_details())
+    }
+
+    pub(crate) fn no_address(error: tonic::transport::Error) -> Error {
+        Error::local(Code::InvalidArgument, "the server's address is none").caused_by(error)
+    }
+
+    pub(crate) fn no_connection(error: tonic::transport::Error) -> Error {
+        Error::local(Code::Unavailable, "no connection to the server").caused_by(error)
+    }
+
+    pub(crate) fn deadline() -> Error {
+        let mut error = Error::local(Code::DeadlineExceeded, "the deadline passed before the server answered");
+        error.inner.nothing_sent = false;
+        error
+    }
+
+    pub(crate) fn with_metrics(mut self, metrics: CallMetrics) -> Error {
+        self.inner.metrics = metrics;
+        self
+    }
+
+    pub(crate) fn take_metrics(&mut self) -> CallMetrics {
+        std::mem::take(&mut self.inner.metrics)
+    }
+
+    fn caused_by(mut self, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+        self.inner.source = Some(Box::new(error));
+        self
+    }
+
+    fn with_details(mut self, details: ErrorDetails) -> Error {
+        let info = details.error_info().filter(|info| info.domain == DOMAIN);
+        self.inner.reason = info.and_then(|info| Reason::from_text(&info.reason));
+        if let Some(request) = details.bad_request() {
+            let violations = request.field_violations.iter();
+            self.inner.violations = violations
+                .map(|violation| Violation {
+                    field: violation.field.clone(),
+                    description: violation.description.clone(),
+                })
+                .collect();
+        }
+        self.inner.details = details;
+        self
+    }
+}
+
+impl From<Status> for Error {
+    fn from(status: Status) -> Error {
+        // the client's own timer ends a call as CANCELLED
+        let code = if has_source::<tonic::TimeoutExpired>(&status) { Code::DeadlineExceeded } else { status.code() };
+        let mut error = Error::local(code, status.message()).with_details(status.get_error_details());
+        error.inner.nothing_sent = has_source::<tonic::ConnectError>(&status);
+        error.inner.metrics = CallMetrics::from_metadata(status.metadata());
+        error.caused_by(status)
+    }
+}
+
+/// Whether an error of this type lies among the causes.
+fn has_source<E: std::error::Error + 'static>(status: &Status) -> bool {
+    let mut source = std::error::Error::source(status);
+    while let Some(error) = source {
+        if error.is::<E>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.inner;
+        match inner.reason {
+            Some(reason) => write!(formatter, "{}: {}", reason.as_str(), inner.message)?,
+            None => write!(formatter, "{}: {}", code_name(inner.code), inner.message)?,
+        }
+        for Violation { field, description } in &inner.violations {
+            write!(formatter, "; {field}: {description}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.inner;
+        formatter
+            .debug_struct("Error")
+            .field("code", &inner.code)
+            .field("reason", &inner.reason)
+            .field("message", &inner.message)
+            .field("violations", &inner.violations)
+            .field("request_id", &inner.metrics.request_id)
+            .field("source", &inner.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.inner.source.as_ref().map(|source| source.as_ref() as _)
+    }
+}
+
+/// A code as gRPC writes it, such as `NOT_FOUND`.
+pub fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use tonic::metadata::MetadataMap;
+
+    use super::*;
+
+    fn refused() -> Status {
+        let mut details = ErrorDetails::with_error_info("INVALID_FIELD", DOMAIN, HashMap::new());
+        details.add_bad_request_violation("item.age", "less than 0");
+        details.set_retry_info(Some(Duration::from_millis(250)));
+        let mut trailers = MetadataMap::new();
+        trailers.insert("tollgate-request-id", "01J".parse().unwrap());
+        trailers.insert("tollgate-kms-calls", "2".parse().unwrap());
+        Status::with_error_details_and_metadata(Code::InvalidArgument, "the item is not valid", details, trailers)
+    }
+
+    #[test]
+    fn a_status_is_read_whole() {
+        let error = Error::from(refused());
+        assert_eq!(error.code(), Code::InvalidArgument);
+        assert_eq!(error.reason(), Some(Reason::InvalidField));
+        assert_eq!(error.violations()[0].field, "item.age");
+        assert_eq!(error.retry_after(), Some(Duration::from_millis(250)));
+        assert_eq!((error.metrics().request_id.as_str(), error.metrics().kms_calls), ("01J", 2));
+        assert!(error.nothing_changed());
+        assert_eq!(error.to_string(), "INVALID_FIELD: the item is not valid; item.age: less than 0");
+        assert!(std::error::Error::source(&error).is_some());
+    }
+
+    #[test]
+    fn reasons_of_other_services_are_not_ours() {
+        let details = ErrorDetails::with_error_info("THROTTLED", "elsewhere", HashMap::new());
+        let error = Error::from(Status::with_error_details(Code::Unavailable, "no", details));
+        assert_eq!(error.reason(), None);
+        assert!(!error.nothing_changed());
+    }
+
+    #[test]
+    fn a_refused_connection_sent_nothing_and_a_timer_is_a_deadline() {
+        let refused = tonic::ConnectError("refused".into());
+        assert!(Error::from(Status::from_error(Box::new(refused))).nothing_changed());
+        let timer = Error::from(Status::from_error(Box::new(tonic::TimeoutExpired(()))));
+        assert_eq!(timer.code(), Code::DeadlineExceeded);
+    }
+
+    #[test]
+    fn values_that_cannot_be_sent_name_their_field() {
+        let error = Error::unsendable("item", ValueError::new("a float that is no number").in_field("age"));
+        assert_eq!(error.violations()[0].field, "item.age");
+        assert_eq!((error.code(), error.reason()), (Code::InvalidArgument, None));
+    }
+}

@@ -1,0 +1,178 @@
+//! Conditions, filters and keys. Parses nothing: the server checks expressions against the model.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use tollgate_proto::v1;
+
+use crate::value::{item_to_wire, to_value};
+use crate::{Error, Item, ValueError};
+
+/// An expression in DynamoDB's syntax over the model's attribute names, with the values of its placeholders:
+/// `expr("age >= :least").bind(":least", 18)`. The default, without a text, is no expression.
+#[derive(Clone, Debug, Default)]
+pub struct Expression {
+    text: String,
+    values: Item,
+    names: HashMap<String, String>,
+    fault: Option<ValueError>,
+}
+
+/// An expression; bind its placeholders with [`Expression::bind`].
+pub fn expr(text: impl Into<String>) -> Expression {
+    Expression { text: text.into(), ..Expression::default() }
+}
+
+impl Expression {
+    /// Gives a `:name` placeholder of the text its value, colon included. What cannot be sent is told by the call.
+    #[must_use]
+    pub fn bind<T: Serialize>(mut self, placeholder: impl Into<String>, value: T) -> Expression {
+        put(&mut self.values, &mut self.fault, placeholder.into(), &value);
+        self
+    }
+
+    /// Gives a `#name` placeholder of the text its attribute, hash included. Reserved words need none.
+    #[must_use]
+    pub fn name(mut self, placeholder: impl Into<String>, attribute: impl Into<String>) -> Expression {
+        self.names.insert(placeholder.into(), attribute.into());
+        self
+    }
+
+    /// Both expressions have to hold; an empty one always does.
+    #[must_use]
+    pub fn and(mut self, other: Expression) -> Expression {
+        if self.text.is_empty() {
+            return other;
+        }
+        if !other.text.is_empty() {
+            self.text = format!("{} AND {}", operand(&self.text), operand(&other.text));
+            self.values.extend(other.values);
+            self.names.extend(other.names);
+            self.fault = self.fault.or(other.fault);
+        }
+        self
+    }
+
+    /// The message of the request's `field`; none where there is no text.
+    pub(crate) fn into_wire(self, field: &str) -> Result<Option<v1::Expression>, Error> {
+        if let Some(fault) = self.fault {
+            return Err(Error::unsendable(field, fault.in_field("values")));
+        }
+        let is_empty = self.text.is_empty() && self.values.is_empty() && self.names.is_empty();
+        let values = item_to_wire(self.values);
+        Ok((!is_empty).then_some(v1::Expression { text: self.text, values, names: self.names }))
+    }
+}
+
+impl From<&str> for Expression {
+    fn from(text: &str) -> Expression {
+        expr(text)
+    }
+}
+
+/// The key of an item: `Key::new("pk", "USER#1").and("sk", "PROFILE")`.
+///
+/// As a key condition it selects a whole partition, or the one item.
+#[derive(Clone, Debug, Default)]
+pub struct Key {
+    attributes: Item,
+    fault: Option<ValueError>,
+}
+
+impl Key {
+    /// A key with one attribute.
+    pub fn new<T: Serialize>(attribute: impl Into<String>, value: T) -> Key {
+        Key::default().and(attribute, value)
+    }
+
+    /// With one more attribute. What cannot be sent is told by the call.
+    #[must_use]
+    pub fn and<T: Serialize>(mut self, attribute: impl Into<String>, value: T) -> Key {
+        put(&mut self.attributes, &mut self.fault, attribute.into(), &value);
+        self
+    }
+
+    pub(crate) fn into_wire(self) -> Result<HashMap<String, v1::AttributeValue>, Error> {
+        match self.fault {
+            Some(fault) => Err(Error::unsendable("key", fault)),
+            None => Ok(item_to_wire(self.attributes)),
+        }
+    }
+}
+
+impl From<Item> for Key {
+    fn from(attributes: Item) -> Key {
+        Key { attributes, fault: None }
+    }
+}
+
+impl From<Key> for Expression {
+    fn from(key: Key) -> Expression {
+        let mut attributes: Vec<_> = key.attributes.into_iter().collect();
+        attributes.sort_by(|(left, _), (right, _)| left.cmp(right));
+        let mut expression = Expression { fault: key.fault, ..Expression::default() };
+        let mut terms = Vec::new();
+        for (index, (attribute, value)) in attributes.into_iter().enumerate() {
+            terms.push(format!("#key{index} = :key{index}"));
+            expression.names.insert(format!("#key{index}"), attribute);
+            expression.values.insert(format!(":key{index}"), value);
+        }
+        expression.text = terms.join(" AND ");
+        expression
+    }
+}
+
+/// As a side of AND: in parentheses where it may hold an OR, which binds less; key conditions take none.
+fn operand(text: &str) -> String {
+    if text.to_ascii_uppercase().contains("OR") { format!("({text})") } else { text.to_owned() }
+}
+
+/// Keeps the first fault for the call.
+fn put<T: Serialize>(values: &mut Item, fault: &mut Option<ValueError>, name: String, value: &T) {
+    match to_value(value) {
+        Ok(value) => {
+            values.insert(name, value);
+        }
+        Err(error) => {
+            fault.get_or_insert(error.in_field(&name));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+    use crate::Value;
+
+    #[test]
+    fn no_text_is_no_expression() {
+        assert!(Expression::default().into_wire("filter").unwrap().is_none());
+        assert_eq!(Expression::default().and("a = b".into()).text, "a = b");
+        assert_eq!(expr("a = b").and(Expression::default()).text, "a = b");
+    }
+
+    #[test]
+    fn a_key_is_a_key_condition() {
+        let condition = Expression::from(Key::new("sk", 7).and("pk", "USER#1"));
+        assert_eq!(condition.text, "#key0 = :key0 AND #key1 = :key1");
+        assert_eq!((condition.names["#key0"].as_str(), condition.names["#key1"].as_str()), ("pk", "sk"));
+        assert_eq!(condition.values[":key1"], Value::from(7));
+    }
+
+    #[test]
+    fn both_sides_of_and_keep_their_values() {
+        let both = expr("a = :a OR b = :a").bind(":a", 1).and(expr("#c = :c").bind(":c", true).name("#c", "count"));
+        assert_eq!(both.text, "(a = :a OR b = :a) AND #c = :c");
+        assert_eq!((both.values.len(), both.names.len()), (2, 1));
+    }
+
+    #[test]
+    fn values_that_cannot_be_sent_are_told_by_the_call() {
+        let error = expr("a = :a").bind(":a", f64::NAN).bind(":b", 1).into_wire("condition").unwrap_err();
+        assert_eq!(error.code(), Code::InvalidArgument);
+        assert_eq!(error.violations()[0].field, "condition.values.:a");
+        assert_eq!(Key::new("pk", f64::INFINITY).into_wire().unwrap_err().violations()[0].field, "key.pk");
+    }
+}

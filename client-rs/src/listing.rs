@@ -1,0 +1,178 @@
+//! What a Query or a Scan asks for. Reads nothing itself.
+
+use tollgate_proto::v1;
+
+use crate::{Error, Expression};
+
+/// Items of one partition, in the order of their sort key. Name what differs from the default:
+///
+/// ```
+/// # use tollgate_client::{expr, Key, Query};
+/// let query = Query {
+///     filter: expr("age >= :least").bind(":least", 18),
+///     descending: true,
+///     ..Query::new("User", Key::new("pk", "USER#1"))
+/// };
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// Name of a served model.
+    pub model: String,
+    /// Name of one of the model's indexes; empty: the table itself.
+    pub index: String,
+    /// The partition key's value, and optionally a range of the sort key.
+    pub key_condition: Expression,
+    /// Only items for which this holds; those that were read and dropped are paid for.
+    pub filter: Expression,
+    /// Attributes to answer; empty: all.
+    pub fields: Vec<String>,
+    /// Items in all; 0: no limit.
+    pub limit: u32,
+    /// Items that are evaluated per page; 0: up to 1 MB of them.
+    pub page_size: u32,
+    /// Resume after the page that gave this token; empty: from the beginning.
+    pub page_token: String,
+    /// From high sort keys to low.
+    pub descending: bool,
+    /// Read what every earlier write left, for twice the capacity.
+    pub consistent_read: bool,
+    /// Names of object attributes whose content comes along.
+    pub include_objects: Vec<String>,
+    /// Check everything, call nothing.
+    pub validate_only: bool,
+}
+
+impl Query {
+    /// A query for a [`Key`](crate::Key) (a whole partition, or one item of it) or any key condition:
+    /// `expr("pk = :pk AND begins_with(sk, :start)").bind(":pk", "USER#1").bind(":start", "ORDER#")`.
+    pub fn new(model: impl Into<String>, key_condition: impl Into<Expression>) -> Query {
+        Query { model: model.into(), key_condition: key_condition.into(), ..Query::default() }
+    }
+}
+
+/// All items of a model. Name what differs from the default: `Scan { parallelism: 4, ..Scan::new("User") }`.
+#[derive(Clone, Debug, Default)]
+pub struct Scan {
+    /// Name of a served model.
+    pub model: String,
+    /// Name of one of the model's indexes; empty: the table itself.
+    pub index: String,
+    /// Only items for which this holds; those that were read and dropped are paid for.
+    pub filter: Expression,
+    /// Attributes to answer; empty: all.
+    pub fields: Vec<String>,
+    /// Items in all; 0: no limit.
+    pub limit: u32,
+    /// Items that are evaluated per page; 0: up to 1 MB of them.
+    pub page_size: u32,
+    /// Resume after the page that gave this token; empty: from the beginning.
+    pub page_token: String,
+    /// Read what every earlier write left, for twice the capacity.
+    pub consistent_read: bool,
+    /// Names of object attributes whose content comes along.
+    pub include_objects: Vec<String>,
+    /// The one segment to read, of `total_segments`.
+    pub segment: u32,
+    /// In how many segments callers read side by side; 0: one.
+    pub total_segments: u32,
+    /// Segments that the server reads side by side and merges; 0 or 1: one pass in order.
+    pub parallelism: u32,
+    /// Check everything, call nothing.
+    pub validate_only: bool,
+}
+
+impl Scan {
+    /// A scan of a whole model.
+    pub fn new(model: impl Into<String>) -> Scan {
+        Scan { model: model.into(), ..Scan::default() }
+    }
+}
+
+/// A request whose answer comes in pages.
+#[derive(Clone)]
+pub(crate) enum Listing {
+    Query(v1::QueryRequest),
+    Scan(v1::ScanRequest),
+}
+
+impl Listing {
+    pub(crate) fn query(query: Query, select: v1::Select) -> Result<Listing, Error> {
+        Ok(Listing::Query(v1::QueryRequest {
+            model: query.model,
+            index: query.index,
+            key_condition: query.key_condition.into_wire("key_condition")?,
+            filter: query.filter.into_wire("filter")?,
+            fields: query.fields,
+            limit: query.limit,
+            page_size: query.page_size,
+            page_token: query.page_token,
+            descending: query.descending,
+            consistent_read: query.consistent_read,
+            include_objects: query.include_objects,
+            select: select.into(),
+            validate_only: query.validate_only,
+        }))
+    }
+
+    pub(crate) fn scan(scan: Scan, select: v1::Select) -> Result<Listing, Error> {
+        Ok(Listing::Scan(v1::ScanRequest {
+            model: scan.model,
+            index: scan.index,
+            filter: scan.filter.into_wire("filter")?,
+            fields: scan.fields,
+            limit: scan.limit,
+            page_size: scan.page_size,
+            page_token: scan.page_token,
+            consistent_read: scan.consistent_read,
+            include_objects: scan.include_objects,
+            select: select.into(),
+            segment: scan.segment,
+            total_segments: scan.total_segments,
+            parallelism: scan.parallelism,
+            validate_only: scan.validate_only,
+        }))
+    }
+
+    /// Makes it the request for what follows a page: false where nothing does.
+    pub(crate) fn advance(&mut self, next_page_token: &str, count: u32) -> bool {
+        let (page_token, limit) = match self {
+            Listing::Query(request) => (&mut request.page_token, &mut request.limit),
+            Listing::Scan(request) => (&mut request.page_token, &mut request.limit),
+        };
+        // a limit of 0 would mean none
+        let is_limit_reached = *limit > 0 && count >= *limit;
+        next_page_token.clone_into(page_token);
+        *limit = limit.saturating_sub(count);
+        !next_page_token.is_empty() && !is_limit_reached
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(listing: &Listing) -> (&str, u32) {
+        match listing {
+            Listing::Query(request) => (&request.page_token, request.limit),
+            Listing::Scan(request) => (&request.page_token, request.limit),
+        }
+    }
+
+    #[test]
+    fn what_follows_a_page_asks_for_the_rest() {
+        let scan = Scan { limit: 10, ..Scan::new("User") };
+        let mut listing = Listing::scan(scan, v1::Select::Items).unwrap();
+        assert!(listing.advance("a", 4));
+        assert_eq!(limits(&listing), ("a", 6));
+        assert!(listing.advance("b", 0));
+        assert!(!listing.advance("c", 6));
+    }
+
+    #[test]
+    fn no_token_is_the_end_and_no_limit_stays_none() {
+        let mut listing = Listing::query(Query::new("User", "pk = :pk"), v1::Select::Items).unwrap();
+        assert!(listing.advance("a", 1000));
+        assert_eq!(limits(&listing), ("a", 0));
+        assert!(!listing.advance("", 1));
+    }
+}

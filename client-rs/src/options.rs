@@ -1,0 +1,135 @@
+//! The settings of a client. Reads no environment and no files.
+
+use std::fmt;
+use std::time::Duration;
+
+use tonic::transport::Endpoint;
+
+use crate::{Error, Retry};
+
+/// As the server's own `limits.message_bytes`.
+const MESSAGE_BYTES: usize = 32 * 1024 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How a client calls. All have defaults, so name what differs:
+///
+/// ```
+/// # use std::time::Duration;
+/// # use tollgate_client::{Options, Retry};
+/// let options = Options {
+///     session: Some("billing-run-7".to_owned()),
+///     timeout: Some(Duration::from_secs(2)),
+///     retry: Retry { attempts: 2, ..Retry::default() },
+///     ..Options::default()
+/// };
+/// ```
+#[derive(Clone)]
+pub struct Options {
+    /// The session that calls are billed to; 1–128 of `A-Za-z0-9._:-`.
+    pub session: Option<String>,
+    /// The bearer token that calls carry, where the server asks for one.
+    pub bearer: Option<String>,
+    /// Metadata that calls carry besides, such as `traceparent`.
+    pub metadata: Vec<(String, String)>,
+    /// How long a call may take, its retries included; a stream, until its end. The server bounds every AWS call by
+    /// it. `None`: what the server allows.
+    pub timeout: Option<Duration>,
+    /// Which failures are retried, and how often.
+    pub retry: Retry,
+    /// Greatest message in either direction, in bytes.
+    pub message_bytes: usize,
+    /// How long a connection may take to be made.
+    pub connect_timeout: Duration,
+    /// The certificate authority (PEM) of the server's certificate, beside the system's own.
+    #[cfg(feature = "tls")]
+    pub ca_certificate_pem: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            session: None,
+            bearer: None,
+            metadata: Vec::new(),
+            timeout: None,
+            retry: Retry::default(),
+            message_bytes: MESSAGE_BYTES,
+            connect_timeout: CONNECT_TIMEOUT,
+            #[cfg(feature = "tls")]
+            ca_certificate_pem: None,
+        }
+    }
+}
+
+/// Tells whether there is a token, not which, and the names of metadata alone.
+impl fmt::Debug for Options {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.metadata.iter().map(|(name, _)| name.as_str()).collect();
+        formatter
+            .debug_struct("Options")
+            .field("session", &self.session)
+            .field("has_bearer", &self.bearer.is_some())
+            .field("metadata", &names)
+            .field("timeout", &self.timeout)
+            .field("retry", &self.retry)
+            .field("message_bytes", &self.message_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Options {
+    /// The endpoint of `http://host:port` or, with the feature `tls`, `https://host:port`.
+    pub(crate) fn endpoint(&self, address: &str) -> Result<Endpoint, Error> {
+        let endpoint = Endpoint::from_shared(address.to_owned()).map_err(Error::no_address)?;
+        let scheme = endpoint.uri().scheme_str().map(str::to_owned);
+        let endpoint = endpoint
+            .connect_timeout(self.connect_timeout)
+            .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
+        match scheme.as_deref() {
+            Some("http") => Ok(endpoint),
+            Some("https") => self.secure(endpoint),
+            _ => Err(Error::local(tonic::Code::InvalidArgument, "an address is http://host:port or https://host:port")),
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn secure(&self, endpoint: Endpoint) -> Result<Endpoint, Error> {
+        use tonic::transport::{Certificate, ClientTlsConfig};
+
+        let mut tls = ClientTlsConfig::new().with_native_roots();
+        if let Some(pem) = &self.ca_certificate_pem {
+            tls = tls.ca_certificate(Certificate::from_pem(pem));
+        }
+        endpoint.tls_config(tls).map_err(Error::no_connection)
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn secure(&self, _endpoint: Endpoint) -> Result<Endpoint, Error> {
+        let message = "https needs the feature `tls` of tollgate-client";
+        Err(Error::local(tonic::Code::InvalidArgument, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_need_a_scheme() {
+        let options = Options::default();
+        assert!(options.endpoint("http://127.0.0.1:50051").is_ok());
+        for address in ["127.0.0.1:50051", "localhost", "ftp://host", "", "http://"] {
+            assert!(options.endpoint(address).is_err(), "{address}");
+        }
+    }
+
+    #[test]
+    fn debug_keeps_the_token() {
+        let metadata = vec![("x-key".to_owned(), "hidden".to_owned())];
+        let options = Options { bearer: Some("hidden".into()), metadata, ..Options::default() };
+        assert!(!format!("{options:?}").contains("hidden"));
+    }
+}

@@ -1,0 +1,328 @@
+//! Query and Scan as streams: pages turn by themselves, a bad item is an error of its own, a stream that breaks is
+//! resumed after its last page.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures::future::BoxFuture;
+use futures::{Stream, StreamExt as _};
+use serde::de::DeserializeOwned;
+use tokio::time::{sleep, timeout_at};
+use tollgate_proto::v1;
+use tonic::{Status, Streaming};
+
+use crate::data::found;
+use crate::listing::Listing;
+use crate::retry::{Attempts, Effect};
+use crate::value::item_from_wire;
+use crate::{Answer, CallMetrics, Client, Error, Found, Item, Query, Scan};
+
+/// The items of a Query or Scan: a [`Stream`] of `Result<T, Error>`.
+///
+/// An item that could not be read, or does not fit `T`, is an `Err` in its place ([`Error::key`] says which) and the
+/// stream goes on; after any other error it ends.
+pub struct Items<T> {
+    pages: Pages<T>,
+    ready: VecDeque<Result<Found<T>, Error>>,
+}
+
+/// The pages of a Query or Scan: a [`Stream`] of `Result<Page<T>, Error>`. A page may be empty and yet not the last.
+pub struct Pages<T> {
+    state: State,
+    metrics: CallMetrics,
+    items: std::marker::PhantomData<fn() -> T>,
+}
+
+/// One page of a Query or Scan.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// The items in their order, with those that could not be read.
+    pub items: Vec<Result<Found<T>, Error>>,
+    /// Resumes after this page, also in another process; empty: this is the end.
+    pub next_page_token: String,
+    /// Items of this page that matched the filter.
+    pub count: u32,
+    /// Items of this page that were evaluated, and paid for.
+    pub scanned_count: u32,
+}
+
+/// How many items a Query or Scan would answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Items that matched the filter.
+    pub count: u64,
+    /// Items that were evaluated, and paid for.
+    pub scanned_count: u64,
+}
+
+impl Client {
+    /// Streams the items of one partition. Nothing is sent before the stream is polled; dropping it ends the call.
+    pub fn query<T: DeserializeOwned>(&self, query: Query) -> Items<T> {
+        Items::new(self, Listing::query(query, v1::Select::Items))
+    }
+
+    /// Streams all items of a model. Nothing is sent before the stream is polled; dropping it ends the call.
+    pub fn scan<T: DeserializeOwned>(&self, scan: Scan) -> Items<T> {
+        Items::new(self, Listing::scan(scan, v1::Select::Items))
+    }
+
+    /// Counts what a query would answer. It reads, and costs, the same.
+    ///
+    /// # Errors
+    ///
+    /// What the server says of the query.
+    pub async fn count_query(&self, query: Query) -> Result<Answer<Count>, Error> {
+        count(Pages::new(self, Listing::query(query, v1::Select::Count))).await
+    }
+
+    /// Counts what a scan would answer. It reads, and costs, the same.
+    ///
+    /// # Errors
+    ///
+    /// What the server says of the scan.
+    pub async fn count_scan(&self, scan: Scan) -> Result<Answer<Count>, Error> {
+        count(Pages::new(self, Listing::scan(scan, v1::Select::Count))).await
+    }
+}
+
+async fn count(mut pages: Pages<Item>) -> Result<Answer<Count>, Error> {
+    let mut value = Count::default();
+    while let Some(page) = pages.next().await {
+        let page = page?;
+        value.count += u64::from(page.count);
+        value.scanned_count += u64::from(page.scanned_count);
+    }
+    Ok(Answer { value, metrics: pages.metrics })
+}
+
+impl<T: DeserializeOwned> Items<T> {
+    fn new(client: &Client, listing: Result<Listing, Error>) -> Items<T> {
+        Items { pages: Pages::new(client, listing), ready: VecDeque::new() }
+    }
+
+    /// The same as pages, with their tokens.
+    pub fn pages(self) -> Pages<T> {
+        self.pages
+    }
+
+    /// The bill: whole once the stream has ended, with an error or without; before that, of RPCs that broke.
+    pub fn metrics(&self) -> &CallMetrics {
+        &self.pages.metrics
+    }
+}
+
+impl<T: DeserializeOwned> Stream for Items<T> {
+    type Item = Result<T, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return Poll::Ready(Some(item.map(|found| found.item)));
+            }
+            match ready!(self.pages.poll_next_unpin(context)) {
+                Some(Ok(page)) => self.ready = page.items.into(),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+/// Items are moved, never pinned.
+impl<T> Unpin for Items<T> {}
+
+impl<T: DeserializeOwned> Pages<T> {
+    fn new(client: &Client, listing: Result<Listing, Error>) -> Pages<T> {
+        let state = match listing {
+            Ok(listing) => State::Resting(Box::new(Turner::new(client, listing))),
+            Err(error) => State::Refused(error),
+        };
+        Pages { state, metrics: CallMetrics::default(), items: std::marker::PhantomData }
+    }
+
+    /// The bill: whole once the stream has ended, with an error or without; before that, of RPCs that broke.
+    pub fn metrics(&self) -> &CallMetrics {
+        &self.metrics
+    }
+}
+
+impl<T: DeserializeOwned> Stream for Pages<T> {
+    type Item = Result<Page<T>, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut turn: Turn = match std::mem::replace(&mut self.state, State::Ended) {
+            State::Resting(turner) => Box::pin(turner.turn()),
+            State::Turning(turn) => turn,
+            State::Refused(error) => return Poll::Ready(Some(Err(error))),
+            State::Ended => return Poll::Ready(None),
+        };
+        let Poll::Ready((turner, page)) = turn.as_mut().poll(context) else {
+            self.state = State::Turning(turn);
+            return Poll::Pending;
+        };
+        self.metrics = turner.metrics.clone();
+        match page {
+            Some(Ok(page)) => {
+                self.state = State::Resting(turner);
+                Poll::Ready(Some(Ok(page.read())))
+            }
+            Some(Err(error)) => Poll::Ready(Some(Err(error.with_metrics(self.metrics.clone())))),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+type Turn = BoxFuture<'static, (Box<Turner>, Option<Result<WirePage, Error>>)>;
+
+enum State {
+    /// Between two pages.
+    Resting(Box<Turner>),
+    /// Waiting for a page.
+    Turning(Turn),
+    /// The request cannot be sent.
+    Refused(Error),
+    Ended,
+}
+
+/// One message of either stream.
+struct WirePage {
+    results: Vec<v1::ItemResult>,
+    next_page_token: String,
+    count: u32,
+    scanned_count: u32,
+}
+
+impl WirePage {
+    fn read<T: DeserializeOwned>(self) -> Page<T> {
+        let read = |result: v1::ItemResult| match result.error {
+            Some(status) => Err(Error::of_item(&status, item_from_wire(result.item).unwrap_or_default())),
+            None => found(result.item, result.withheld),
+        };
+        Page {
+            items: self.results.into_iter().map(read).collect(),
+            next_page_token: self.next_page_token,
+            count: self.count,
+            scanned_count: self.scanned_count,
+        }
+    }
+}
+
+/// The open answer of the server.
+enum Messages {
+    Query(Streaming<v1::QueryResponse>),
+    Scan(Streaming<v1::ScanResponse>),
+}
+
+impl Messages {
+    async fn next(&mut self) -> Result<Option<WirePage>, Status> {
+        Ok(match self {
+            Messages::Query(messages) => messages.message().await?.map(|message| WirePage {
+                results: message.results,
+                next_page_token: message.next_page_token,
+                count: message.count,
+                scanned_count: message.scanned_count,
+            }),
+            Messages::Scan(messages) => messages.message().await?.map(|message| WirePage {
+                results: message.results,
+                next_page_token: message.next_page_token,
+                count: message.count,
+                scanned_count: message.scanned_count,
+            }),
+        })
+    }
+
+    /// The bill, after the last message.
+    async fn bill(&mut self) -> Result<CallMetrics, Status> {
+        let trailers = match self {
+            Messages::Query(messages) => messages.trailers().await?,
+            Messages::Scan(messages) => messages.trailers().await?,
+        };
+        Ok(trailers.map(|trailers| CallMetrics::from_metadata(&trailers)).unwrap_or_default())
+    }
+}
+
+/// Turns pages, and opens the stream again where it broke.
+struct Turner {
+    client: Client,
+    listing: Listing,
+    messages: Option<Messages>,
+    attempts: Attempts,
+    metrics: CallMetrics,
+    /// Everything that was asked for has arrived: only the bill may follow.
+    is_complete: bool,
+}
+
+impl Turner {
+    fn new(client: &Client, listing: Listing) -> Turner {
+        Turner {
+            client: client.clone(),
+            listing,
+            messages: None,
+            attempts: client.attempts(Effect::Read),
+            metrics: CallMetrics::default(),
+            is_complete: false,
+        }
+    }
+
+    /// The next page; after `None` or an error the bill is whole.
+    async fn turn(mut self: Box<Self>) -> (Box<Turner>, Option<Result<WirePage, Error>>) {
+        loop {
+            match self.step().await {
+                Ok(Some(page)) => {
+                    self.attempts.progress();
+                    self.is_complete = !self.listing.advance(&page.next_page_token, page.count);
+                    return (self, Some(Ok(page)));
+                }
+                Ok(None) => return (self, None),
+                Err(mut error) => {
+                    self.messages = None;
+                    self.metrics.add(error.take_metrics());
+                    if self.is_complete {
+                        return (self, None);
+                    }
+                    match self.attempts.wait_after(&error) {
+                        Some(wait) => sleep(wait).await,
+                        None => return (self, Some(Err(error))),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<Option<WirePage>, Error> {
+        if self.messages.is_none() {
+            self.messages = Some(self.open().await?);
+        }
+        let messages = self.messages.as_mut().expect("the stream was opened above");
+        let deadline = self.attempts.deadline();
+        let next = async {
+            match messages.next().await? {
+                Some(page) => Ok((Some(page), CallMetrics::default())),
+                None => Ok((None, messages.bill().await?)),
+            }
+        };
+        let answer: Result<_, Status> = match deadline {
+            Some(deadline) => timeout_at(deadline, next).await.map_err(|_| Error::deadline())?,
+            None => next.await,
+        };
+        let (page, bill) = answer?;
+        self.metrics.add(bill);
+        Ok(page)
+    }
+
+    async fn open(&self) -> Result<Messages, Error> {
+        let deadline = self.attempts.deadline();
+        let mut service = self.client.data();
+        Ok(match self.listing.clone() {
+            Listing::Query(query) => {
+                let request = self.client.request(query, deadline)?;
+                Messages::Query(service.query(request).await?.into_inner())
+            }
+            Listing::Scan(scan) => {
+                let request = self.client.request(scan, deadline)?;
+                Messages::Scan(service.scan(request).await?.into_inner())
+            }
+        })
+    }
+}
