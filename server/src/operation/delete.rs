@@ -1,0 +1,48 @@
+//! Delete: one item and the objects that it owns. Removing what is not there succeeds, as in DynamoDB.
+
+use std::sync::Arc;
+
+use super::save::{condition_refusal, open_old, settled_condition};
+use super::verdict::Verdict;
+use super::{Error, Gate};
+use crate::billing::Call;
+use crate::expression::Expression;
+use crate::fault::Fault;
+use crate::item::check;
+use crate::model::{Item, Model};
+use crate::object::settle::Removal;
+
+/// What to remove.
+pub struct Delete {
+    /// The model.
+    pub model: Arc<Model>,
+    /// The key attributes.
+    pub key: Item,
+    /// Remove only where this holds.
+    pub condition: Option<Expression>,
+    /// Answer the item that was removed.
+    pub return_old: bool,
+    /// Check only.
+    pub validate_only: bool,
+    /// What decoding found.
+    pub faults: Vec<Fault>,
+}
+
+/// Removes one item; answers it where asked.
+pub async fn delete(gate: &Arc<Gate>, call: &Call, request: Delete) -> Result<Option<Item>, Error> {
+    let Delete { model, key, condition, return_old, validate_only, faults } = request;
+    let mut verdict = Verdict::new(faults);
+    let condition = verdict.expression(settled_condition(&model, condition.as_ref()));
+    let key = verdict.field(check::check_key(&model, key, "key"));
+    let passed = verdict.pass()?;
+    let (condition, key) = (passed.take(condition)?, passed.take(key)?);
+    if validate_only {
+        return Ok(None);
+    }
+    let removal = Removal { call: call.clone(), model: model.clone(), key, condition, return_old };
+    match gate.settler.delete(removal).await {
+        Ok(Some(old)) => Ok(open_old(gate, call, &model, old).await),
+        Ok(None) => Ok(None),
+        Err(error) => Err(condition_refusal(gate, call, &model, return_old, error).await),
+    }
+}

@@ -1,0 +1,63 @@
+//! Why an operation failed, as its callers act on it. `transport::status` turns each variant into a status.
+
+use tollgate_proto::Reason;
+
+use crate::aws;
+use crate::fault::Fault;
+use crate::model::Item;
+
+/// Why an operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No model of this name is served.
+    #[error("there is no model {model:?}")]
+    UnknownModel { model: String },
+    /// The model has no such index.
+    #[error("there is no index {index:?}")]
+    UnknownIndex { index: String },
+    /// There is no item with this key.
+    #[error("there is no {model} with this key")]
+    ItemNotFound { model: String },
+    /// Fields of the request are wrong.
+    #[error("{}", Listed(.0))]
+    Invalid(Vec<Fault>),
+    /// An expression is wrong; other fields may be too.
+    #[error("{}", Listed(.0))]
+    InvalidExpression(Vec<Fault>),
+    /// A page token does not open here.
+    #[error("page_token: {0}")]
+    InvalidPageToken(&'static str),
+    /// The encryption mode of an attribute forbids it.
+    #[error("{}", Listed(.0))]
+    Mode(Vec<Fault>),
+    /// The item would be too large for DynamoDB.
+    #[error("the item would take {bytes} bytes, more than DynamoDB's {}", crate::item::size::MAX_ITEM_BYTES)]
+    ItemTooLarge { bytes: usize },
+    /// Content asked for inline does not fit a message.
+    #[error("the content of {attribute} has {bytes} bytes, more than a message may carry")]
+    ObjectTooLarge { attribute: String, bytes: u64 },
+    /// The caller's condition did not hold; the item as it is, where asked.
+    #[error("the condition does not hold for the item as it is")]
+    ConditionFailed { current: Option<Item> },
+    /// A stored value cannot be trusted.
+    #[error("{description}")]
+    DataLoss { reason: Reason, attribute: String, description: String },
+    /// The store answered with an error.
+    #[error("{0}")]
+    Store(#[from] aws::Error),
+    /// A fault of this program.
+    #[error("{0}")]
+    Internal(&'static str),
+}
+
+struct Listed<'a>(&'a [Fault]);
+
+impl std::fmt::Display for Listed<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, fault) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(formatter, "{separator}{fault}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! Save: one item whole. Checks everything first; then `object::settle` runs the writes to their end.
+
+use std::sync::Arc;
+
+use tracing::warn;
+
+use super::verdict::Verdict;
+use super::{Error, Gate, ReturnValues};
+use crate::aws;
+use crate::billing::Call;
+use crate::expression::{self, Expression, Placeholders};
+use crate::fault::Fault;
+use crate::item::check::{self, CheckError};
+use crate::item::load;
+use crate::item::pointer::Pointer;
+use crate::item::store::StoreError;
+use crate::model::{Item, Model, Value};
+use crate::object::settle::{Condition, SettleError, Write};
+
+/// What to write.
+pub struct Save {
+    /// The model.
+    pub model: Arc<Model>,
+    /// The whole item.
+    pub item: Item,
+    /// Write only where this holds.
+    pub condition: Option<Expression>,
+    /// What to answer.
+    pub return_values: ReturnValues,
+    /// Check only.
+    pub validate_only: bool,
+    /// What decoding found.
+    pub faults: Vec<Fault>,
+}
+
+/// What was written; empty where the request was only checked.
+#[derive(Default)]
+pub struct Saved {
+    /// What the server set.
+    pub generated: Item,
+    /// The item that was replaced, where asked.
+    pub old_item: Option<Item>,
+    /// The item as written, where asked.
+    pub item: Option<Item>,
+}
+
+/// Writes one item.
+pub async fn save(gate: &Arc<Gate>, call: &Call, request: Save) -> Result<Saved, Error> {
+    let Save { model, item, condition, return_values, validate_only, faults } = request;
+    let mut verdict = Verdict::new(faults);
+    let condition = verdict.expression(settled_condition(&model, condition.as_ref()));
+    let checked = match check::check_item(&model, item, "item", gate.limits.attribute_depth) {
+        Ok(checked) => Some(checked),
+        Err(CheckError::Invalid(faults)) => {
+            verdict.add_fields(faults);
+            None
+        }
+        Err(CheckError::Mode(faults)) => return verdict.pass().and(Err(Error::Mode(faults))),
+        Err(CheckError::TooLarge { bytes }) => return verdict.pass().and(Err(Error::ItemTooLarge { bytes })),
+    };
+    let passed = verdict.pass()?;
+    let (condition, checked) = (passed.take(condition)?, passed.take(checked)?);
+    if validate_only {
+        return Ok(Saved::default());
+    }
+    let keys = gate.keyring.for_call(call);
+    let written = (return_values == ReturnValues::AllNew).then(|| checked.item.clone());
+    let write = Write {
+        call: call.clone(),
+        model: model.clone(),
+        item: checked.item,
+        keys,
+        condition,
+        return_old: return_values == ReturnValues::AllOld,
+    };
+    let committed = match gate.settler.save(write).await {
+        Ok(committed) => committed,
+        Err(error) => return Err(refusal(gate, call, &model, return_values, error).await),
+    };
+    let references = references(committed.objects);
+    let old_item = match committed.old {
+        Some(old) => open_old(gate, call, &model, old).await,
+        None => None,
+    };
+    let item = written.map(|item| item.into_iter().chain(references.clone()).collect());
+    let generated = checked.generated.into_iter().chain(references).collect();
+    Ok(Saved { generated, old_item, item })
+}
+
+/// A condition ready for the commit; none where none was given.
+pub(super) fn settled_condition(
+    model: &Model,
+    condition: Option<&Expression>,
+) -> Result<Option<Condition>, Vec<Fault>> {
+    let Some(condition) = condition else { return Ok(None) };
+    let mut placeholders = Placeholders::new();
+    let text = expression::condition(model, condition, "condition", &mut placeholders)?;
+    let (names, values) = placeholders.into_parts();
+    Ok(Some(Condition { text, names, values }))
+}
+
+/// The item that a write replaced or removed, for its caller. The write is done: an old value that does not open is
+/// left out rather than told as a failure of what succeeded.
+pub(super) async fn open_old(gate: &Arc<Gate>, call: &Call, model: &Arc<Model>, old: Item) -> Option<Item> {
+    let keys = gate.keyring.for_call(call);
+    match load::open(model, old, &keys, None).await {
+        Ok(opened) => Some(opened.item),
+        Err(error) => {
+            warn!(request_id = call.request_id(), "the old item does not open: {error}");
+            None
+        }
+    }
+}
+
+async fn refusal(
+    gate: &Arc<Gate>,
+    call: &Call,
+    model: &Arc<Model>,
+    return_values: ReturnValues,
+    error: SettleError,
+) -> Error {
+    match error {
+        SettleError::Seal(StoreError::TooLarge { bytes }) => Error::ItemTooLarge { bytes },
+        SettleError::Seal(StoreError::Kms(error)) => Error::Store(error),
+        SettleError::Seal(StoreError::Unsealable { .. } | StoreError::NoKey) => {
+            Error::Internal("a checked item does not seal")
+        }
+        SettleError::Store(error) => {
+            condition_refusal(gate, call, model, return_values == ReturnValues::AllOld, error).await
+        }
+    }
+}
+
+/// A refused condition, with the item as it is where that was asked for.
+pub(super) async fn condition_refusal(
+    gate: &Arc<Gate>,
+    call: &Call,
+    model: &Arc<Model>,
+    return_old: bool,
+    error: aws::Error,
+) -> Error {
+    match error.kind {
+        aws::Kind::ConditionFailed { item: Some(item) } if return_old => {
+            Error::ConditionFailed { current: open_old(gate, call, model, item).await }
+        }
+        aws::Kind::ConditionFailed { .. } => Error::ConditionFailed { current: None },
+        _ => Error::Store(error),
+    }
+}
+
+fn references(objects: Vec<(String, Pointer)>) -> Item {
+    objects.into_iter().map(|(name, pointer)| (name, Value::Object(Box::new(pointer.to_object())))).collect()
+}

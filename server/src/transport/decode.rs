@@ -1,0 +1,165 @@
+//! From the contract's messages to the values inside: numbers parse, sets are sets, every value has a kind.
+//! Knows nothing of models.
+
+use std::collections::{BTreeSet, HashMap};
+
+use bytes::Bytes;
+use tollgate_proto::v1;
+use tollgate_proto::v1::attribute_value::Kind;
+
+use crate::expression::Expression;
+use crate::fault::{Fault, Path};
+use crate::model::{Item, Object, Value};
+
+/// Collects what is wrong with a request while it is being decoded.
+#[derive(Default)]
+pub(super) struct Decoder {
+    faults: Vec<Fault>,
+}
+
+impl Decoder {
+    /// The faults found, in the order of the fields.
+    pub(super) fn into_faults(self) -> Vec<Fault> {
+        self.faults
+    }
+
+    /// An item or a key; values that do not decode are left out and told.
+    pub(super) fn item(&mut self, values: HashMap<String, v1::AttributeValue>, root: &str) -> Item {
+        self.fields(values, Path::Root(root))
+    }
+
+    /// An expression; none where nothing of it is set.
+    pub(super) fn expression(&mut self, expression: Option<v1::Expression>, root: &str) -> Option<Expression> {
+        let v1::Expression { text, values, names } = expression?;
+        if text.is_empty() && values.is_empty() && names.is_empty() {
+            return None;
+        }
+        let values = self.fields(values, Path::Name(&Path::Root(root), "values"));
+        Some(Expression { text, values, names })
+    }
+
+    /// Complains of one field.
+    pub(super) fn fault(&mut self, field: &str, description: &str) {
+        self.faults.push(Fault::new(field, description));
+    }
+
+    fn fields(&mut self, values: HashMap<String, v1::AttributeValue>, parent: Path<'_>) -> Item {
+        let mut fields = Item::with_capacity(values.len());
+        for (name, value) in values {
+            if let Some(value) = self.value(value, Path::Name(&parent, &name)) {
+                fields.insert(name, value);
+            }
+        }
+        fields
+    }
+
+    fn value(&mut self, value: v1::AttributeValue, path: Path<'_>) -> Option<Value> {
+        let Some(kind) = value.kind else {
+            return self.refuse(path, "no kind is set; one of s, n, b, bool, null, l, m, ss, ns, bs, object is needed");
+        };
+        Some(match kind {
+            Kind::S(text) => Value::S(text),
+            Kind::N(text) => match text.parse() {
+                Ok(number) => Value::N(number),
+                Err(error) => return self.refuse(path, &format!("{error}")),
+            },
+            Kind::B(bytes) => Value::B(bytes),
+            Kind::Bool(flag) => Value::Bool(flag),
+            Kind::Null(_) => Value::Null,
+            Kind::L(list) => Value::L(self.list(list.values, path)),
+            Kind::M(map) => Value::M(self.fields(map.fields, path)),
+            Kind::Ss(set) => Value::SS(self.set(set.values, path, |text| Ok::<_, String>(text))?),
+            Kind::Ns(set) => Value::NS(self.set(set.values, path, |text| text.parse())?),
+            Kind::Bs(set) => Value::BS(self.set(set.values, path, |bytes: Bytes| Ok::<_, String>(bytes))?),
+            Kind::Object(object) => Value::Object(Box::new(decode_object(object))),
+        })
+    }
+
+    fn list(&mut self, values: Vec<v1::AttributeValue>, path: Path<'_>) -> Vec<Value> {
+        let decoded = values.into_iter().enumerate();
+        decoded.filter_map(|(index, value)| self.value(value, Path::Index(&path, index))).collect()
+    }
+
+    fn set<T, M: Ord, E: std::fmt::Display>(
+        &mut self,
+        members: Vec<T>,
+        path: Path<'_>,
+        parse: impl Fn(T) -> Result<M, E>,
+    ) -> Option<BTreeSet<M>> {
+        if members.is_empty() {
+            return self.refuse(path, "a set has at least one member");
+        }
+        let mut set = BTreeSet::new();
+        for (index, member) in members.into_iter().enumerate() {
+            let path = Path::Index(&path, index);
+            match parse(member) {
+                Ok(member) => {
+                    if !set.insert(member) {
+                        return self.refuse(path, "the set has this member already");
+                    }
+                }
+                Err(error) => return self.refuse(path, &error.to_string()),
+            }
+        }
+        Some(set)
+    }
+
+    fn refuse<T>(&mut self, path: Path<'_>, description: &str) -> Option<T> {
+        self.faults.push(Fault::new(path, description));
+        None
+    }
+}
+
+fn decode_object(object: v1::Object) -> Object {
+    Object {
+        data: object.data,
+        name: object.name,
+        content_type: object.content_type,
+        metadata: object.metadata,
+        bucket: object.bucket,
+        key: object.key,
+        size_bytes: object.size,
+        etag: object.etag,
+        version_id: object.version_id,
+        sha256: object.sha256,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(kind: Option<Kind>) -> (Item, Vec<Fault>) {
+        let mut decoder = Decoder::default();
+        let item = decoder.item([("a".to_owned(), v1::AttributeValue { kind })].into(), "item");
+        (item, decoder.into_faults())
+    }
+
+    fn number(text: &str) -> v1::AttributeValue {
+        v1::AttributeValue { kind: Some(Kind::N(text.to_owned())) }
+    }
+
+    #[test]
+    fn a_value_without_a_kind_is_told_with_its_path() {
+        let (item, faults) = decode(None);
+        assert!(item.is_empty());
+        assert_eq!(faults[0].field, "item.a");
+    }
+
+    #[test]
+    fn every_bad_number_of_a_list_is_told() {
+        let values = vec![number("1"), number("one"), number("1e200")];
+        let (_, faults) = decode(Some(Kind::L(v1::ListValue { values })));
+        let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
+        assert_eq!(fields, ["item.a[1]", "item.a[2]"]);
+    }
+
+    #[test]
+    fn sets_refuse_emptiness_and_equal_numbers() {
+        let (_, faults) = decode(Some(Kind::Ss(v1::StringSet::default())));
+        assert_eq!(faults[0].field, "item.a");
+        let values = vec!["1".to_owned(), "1.0".to_owned()];
+        let (_, faults) = decode(Some(Kind::Ns(v1::NumberSet { values })));
+        assert_eq!(faults[0].field, "item.a[1]");
+    }
+}

@@ -1,0 +1,89 @@
+//! `MetricsService`: the books, as messages.
+
+use std::sync::Arc;
+
+use tollgate_proto::v1::metrics_service_server::MetricsService;
+use tollgate_proto::{Reason, v1};
+use tonic::{Request, Response, Status};
+
+use super::status;
+use crate::billing::{Books, FinishedCall, Scope};
+use crate::model::Models;
+
+/// Answers what calls cost.
+pub struct Metrics {
+    books: Arc<Books>,
+    models: Models,
+}
+
+impl Metrics {
+    /// Over the books, for the models being served.
+    pub fn new(books: Arc<Books>, models: Models) -> Metrics {
+        Metrics { books, models }
+    }
+
+    fn scope(&self, session: String, model: String) -> Result<Scope, Status> {
+        if !model.is_empty() && self.models.get(&model).is_none() {
+            return Err(status::unknown_resource(Reason::UnknownModel, "model", &model));
+        }
+        let given = |name: String| (!name.is_empty()).then_some(name);
+        Ok(Scope { session: given(session), model: given(model) })
+    }
+}
+
+fn unknown_session(scope: &Scope) -> Status {
+    status::unknown_resource(Reason::UnknownSession, "session", scope.session.as_deref().unwrap_or_default())
+}
+
+#[tonic::async_trait]
+impl MetricsService for Metrics {
+    async fn get_total_metrics(
+        &self,
+        request: Request<v1::GetTotalMetricsRequest>,
+    ) -> Result<Response<v1::GetTotalMetricsResponse>, Status> {
+        let v1::GetTotalMetricsRequest { session, model } = request.into_inner();
+        let scope = self.scope(session, model)?;
+        let totals = self.books.totals(&scope).ok_or_else(|| unknown_session(&scope))?;
+        Ok(Response::new(v1::GetTotalMetricsResponse {
+            total: Some(totals.total.into()),
+            by_model: totals.by_model.into_iter().map(|(model, bill)| (model.to_string(), bill.into())).collect(),
+            by_operation: totals.by_operation.into_iter().map(|(rpc, bill)| (rpc.to_owned(), bill.into())).collect(),
+            since: Some(totals.since.into()),
+        }))
+    }
+
+    async fn reset_metrics(
+        &self,
+        request: Request<v1::ResetMetricsRequest>,
+    ) -> Result<Response<v1::ResetMetricsResponse>, Status> {
+        let v1::ResetMetricsRequest { session, model } = request.into_inner();
+        let scope = self.scope(session, model)?;
+        let cleared = self.books.reset(&scope).ok_or_else(|| unknown_session(&scope))?;
+        Ok(Response::new(v1::ResetMetricsResponse { cleared: Some(cleared.into()) }))
+    }
+
+    async fn get_call_metrics(
+        &self,
+        request: Request<v1::GetCallMetricsRequest>,
+    ) -> Result<Response<v1::GetCallMetricsResponse>, Status> {
+        let request_id = request.into_inner().request_id;
+        let Some(finished) = self.books.finished(&request_id) else {
+            return Err(status::unknown_resource(Reason::UnknownRequest, "request", &request_id));
+        };
+        Ok(Response::new(encode_finished(finished)))
+    }
+}
+
+fn encode_finished(finished: FinishedCall) -> v1::GetCallMetricsResponse {
+    let text = |name: &Option<Arc<str>>| name.as_deref().unwrap_or_default().to_owned();
+    v1::GetCallMetricsResponse {
+        request_id: finished.request_id.to_string(),
+        rpc: finished.operation.to_owned(),
+        model: text(&finished.model),
+        session: text(&finished.session),
+        code: finished.code as i32 as u32,
+        started: Some(finished.started_at.into()),
+        duration_ms: finished.bill.wall_us as f64 / 1000.0,
+        metrics: Some(finished.bill.into()),
+    }
+}

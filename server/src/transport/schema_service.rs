@@ -1,0 +1,108 @@
+//! `SchemaService`: the models being served, as messages.
+
+use tollgate_proto::v1;
+use tollgate_proto::v1::schema_service_server::SchemaService;
+use tollgate_proto::Reason;
+use tonic::{Request, Response, Status};
+
+use super::encode;
+use super::status;
+use crate::model::{Attribute, Encryption, EncryptionFormat, EncryptionMode, Model, Models, Offload, UnknownAttributes};
+
+/// Answers which models are served.
+pub struct Schema {
+    models: Models,
+}
+
+impl Schema {
+    /// Over the models being served.
+    pub fn new(models: Models) -> Schema {
+        Schema { models }
+    }
+}
+
+#[tonic::async_trait]
+impl SchemaService for Schema {
+    async fn list_models(
+        &self,
+        _: Request<v1::ListModelsRequest>,
+    ) -> Result<Response<v1::ListModelsResponse>, Status> {
+        let models = self.models.iter().map(|model| encode_model(model)).collect();
+        Ok(Response::new(v1::ListModelsResponse { models }))
+    }
+
+    async fn get_model(
+        &self,
+        request: Request<v1::GetModelRequest>,
+    ) -> Result<Response<v1::GetModelResponse>, Status> {
+        let name = request.into_inner().name;
+        let Some(model) = self.models.get(&name) else {
+            return Err(status::unknown_resource(Reason::UnknownModel, "model", &name));
+        };
+        Ok(Response::new(v1::GetModelResponse { model: Some(encode_model(model)) }))
+    }
+}
+
+fn encode_model(model: &Model) -> v1::Model {
+    v1::Model {
+        name: model.name.clone(),
+        table: model.table.clone(),
+        partition_key: model.partition_key.clone(),
+        sort_key: model.sort_key.clone().unwrap_or_default(),
+        attributes: model.attributes.iter().map(encode_attribute).collect(),
+        unknown_attributes: match model.unknown_attributes {
+            UnknownAttributes::Reject => "reject",
+            UnknownAttributes::Keep => "keep",
+            UnknownAttributes::Drop => "drop",
+        }
+        .to_owned(),
+    }
+}
+
+fn encode_attribute(attribute: &Attribute) -> v1::Attribute {
+    let checks = &attribute.checks;
+    let number = |number: &Option<crate::model::Number>| match number {
+        Some(number) => number.as_str().to_owned(),
+        None => String::new(),
+    };
+    v1::Attribute {
+        name: attribute.name.clone(),
+        r#type: attribute.kind.as_str().to_owned(),
+        required: attribute.required,
+        default: attribute.default.clone().map(encode::value),
+        min: number(&checks.min),
+        max: number(&checks.max),
+        min_length: checks.min_length,
+        max_length: checks.max_length,
+        pattern: checks.pattern.as_ref().map(|pattern| pattern.as_str().to_owned()).unwrap_or_default(),
+        r#enum: checks.one_of.iter().cloned().map(encode::value).collect(),
+        encrypted: attribute.encrypted.as_ref().map(encode_encryption),
+        s3: attribute.s3.as_ref().map(encode_offload),
+    }
+}
+
+fn encode_encryption(encryption: &Encryption) -> v1::Encryption {
+    v1::Encryption {
+        key_id: encryption.key_id.clone(),
+        context: encryption.context.clone().into_iter().collect(),
+        mode: match encryption.mode {
+            EncryptionMode::ReadWrite => "read_write",
+            EncryptionMode::WriteOnly => "write_only",
+            EncryptionMode::ReadOnly => "read_only",
+        }
+        .to_owned(),
+        format: match encryption.format {
+            EncryptionFormat::Sealed => "sealed",
+            EncryptionFormat::Pydynox => "pydynox",
+        }
+        .to_owned(),
+    }
+}
+
+fn encode_offload(offload: &Offload) -> v1::Offload {
+    v1::Offload {
+        bucket: offload.bucket.clone(),
+        prefix: offload.prefix.clone(),
+        region: offload.region.clone().unwrap_or_default(),
+    }
+}

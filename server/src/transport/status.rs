@@ -1,0 +1,238 @@
+//! The one place that builds a `tonic::Status`: every error of the rooms inside, matched by name, becomes a code, a
+//! public text and details (`api.md`, Errors). Causes go to the log, once, here; never to the caller.
+
+use std::time::Duration;
+
+use prost::Message as _;
+use tollgate_proto::reason::DOMAIN;
+use tollgate_proto::{Reason, v1};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _, pb};
+use tracing::{error, warn};
+
+use super::encode;
+use crate::aws;
+use crate::billing::Call;
+use crate::fault::Fault;
+use crate::model::Item;
+use crate::operation::Error;
+
+/// Faults told in one answer: more would not fit the header that clients accept.
+const MAX_FAULTS: usize = 16;
+/// Bytes of the public text: headers are small.
+const MAX_MESSAGE_BYTES: usize = 1024;
+/// An item in error details is left out above this: it travels in a header.
+const MAX_CURRENT_ITEM_BYTES: usize = 2048;
+/// When to try again after the store throttled or failed.
+const RETRY_DELAY: Duration = Duration::from_millis(200);
+
+/// A status with `ErrorInfo` alone.
+pub fn status(reason: Reason, message: impl Into<String>) -> Status {
+    with_details(reason, message, info(reason))
+}
+
+/// A status that names fields: `BadRequest`.
+pub fn invalid(reason: Reason, faults: &[Fault]) -> Status {
+    let mut details = info(reason);
+    for fault in faults.iter().take(MAX_FAULTS) {
+        details.add_bad_request_violation(&fault.field, bounded(&fault.description, MAX_MESSAGE_BYTES / 4));
+    }
+    with_details(reason, listed(faults), details)
+}
+
+/// A status that names what is not there: `ResourceInfo`.
+pub fn unknown_resource(reason: Reason, kind: &str, name: &str) -> Status {
+    let name = bounded(name, MAX_MESSAGE_BYTES / 4);
+    let mut details = info(reason);
+    details.set_resource_info(format!("tollgate.{kind}"), &name, "", format!("no such {kind}"));
+    with_details(reason, format!("there is no {kind} {name:?}"), details)
+}
+
+/// A status that tells when to try again: `RetryInfo`.
+pub fn retry_later(reason: Reason, message: impl Into<String>) -> Status {
+    let mut details = info(reason);
+    details.set_retry_info(Some(RETRY_DELAY));
+    with_details(reason, message, details)
+}
+
+/// A status of one of our own limits: `QuotaFailure`, and `RetryInfo` where a retry helps.
+pub fn over_limit(reason: Reason, setting: &str, description: impl Into<String>) -> Status {
+    let description = description.into();
+    let mut details = info(reason);
+    details.add_quota_failure_violation(setting, &description);
+    if reason.retry_helps() {
+        details.set_retry_info(Some(RETRY_DELAY));
+    }
+    with_details(reason, description, details)
+}
+
+/// The status of a failed operation; logs the cause where the fault is not the caller's.
+pub fn of(call: &Call, failure: Error) -> Status {
+    let status = public(call, failure);
+    if let Some(reason) = reason_of(&status) {
+        call.set_reason(reason);
+    }
+    status
+}
+
+/// The same as a message, for one item of a page.
+pub fn of_item(call: &Call, failure: Error) -> pb::Status {
+    let status = public(call, failure);
+    pb::Status::decode(status.details()).unwrap_or_else(|_| pb::Status {
+        code: status.code() as i32,
+        message: status.message().to_owned(),
+        details: Vec::new(),
+    })
+}
+
+/// The reason that a status of ours carries.
+pub fn reason_of(status: &Status) -> Option<Reason> {
+    Reason::from_text(&status.get_details_error_info()?.reason)
+}
+
+fn public(call: &Call, failure: Error) -> Status {
+    let text = failure.to_string();
+    match failure {
+        Error::UnknownModel { model } => unknown_resource(Reason::UnknownModel, "model", &model),
+        Error::UnknownIndex { index } => unknown_resource(Reason::UnknownIndex, "index", &index),
+        Error::ItemNotFound { model } => {
+            let mut details = info(Reason::ItemNotFound);
+            details.set_resource_info(format!("tollgate.{model}"), "", "", "no item has this key");
+            with_details(Reason::ItemNotFound, text, details)
+        }
+        Error::Invalid(faults) => invalid(Reason::InvalidField, &faults),
+        Error::InvalidExpression(faults) => invalid(Reason::InvalidExpression, &faults),
+        Error::InvalidPageToken(what) => invalid(Reason::InvalidPageToken, &[Fault::new("page_token", what)]),
+        Error::Mode(faults) => {
+            let mut details = info(Reason::EncryptionMode);
+            for fault in faults.iter().take(MAX_FAULTS) {
+                details.add_precondition_failure_violation("ENCRYPTION_MODE", &fault.field, &fault.description);
+            }
+            with_details(Reason::EncryptionMode, text, details)
+        }
+        Error::ItemTooLarge { .. } => {
+            let mut details = info(Reason::ItemTooLarge);
+            details.add_bad_request_violation("item", &text);
+            with_details(Reason::ItemTooLarge, text, details)
+        }
+        Error::ObjectTooLarge { .. } => over_limit(Reason::MessageTooLarge, "limits.message_bytes", text),
+        Error::ConditionFailed { current } => condition_failed(text, current),
+        Error::DataLoss { reason, .. } => {
+            warn!(request_id = call.request_id(), reason = reason.as_str(), "stored data does not verify: {text}");
+            status(reason, text)
+        }
+        Error::Store(cause) => of_store(call, &cause),
+        Error::Internal(what) => {
+            error!(request_id = call.request_id(), cause = what, "internal error");
+            status(Reason::Internal, "internal error; the server's log has the cause under the request id")
+        }
+    }
+}
+
+fn of_store(call: &Call, cause: &aws::Error) -> Status {
+    let reason = store_reason(&cause.kind);
+    error!(
+        request_id = call.request_id(),
+        reason = reason.as_str(),
+        operation = cause.operation,
+        aws_request_id = cause.request_id.as_deref(),
+        cause = cause.cause,
+        "{cause}"
+    );
+    match &cause.kind {
+        aws::Kind::Missing { what, name } => missing(reason, *what, name),
+        aws::Kind::Throttled => retry_later(reason, "the store is throttling; try again later"),
+        aws::Kind::Unavailable => retry_later(reason, "the store cannot be reached; try again later"),
+        aws::Kind::OutcomeUnknown => {
+            retry_later(reason, "a write was sent and its answer was lost; read the item to know what became of it")
+        }
+        aws::Kind::Deadline { sent: true } => status(reason, "the deadline passed while a write was under way"),
+        aws::Kind::Deadline { sent: false } => status(reason, "the deadline passed"),
+        aws::Kind::Denied => refused(reason, "ACCESS", "the store refuses the server's credentials"),
+        aws::Kind::KeyUnusable => refused(reason, "KMS_KEY", "the KMS key is disabled or not for this server"),
+        aws::Kind::TooLarge => status(reason, "DynamoDB takes no item of this size"),
+        aws::Kind::Refused => refused(reason, "REQUEST", "the store refuses the request"),
+        aws::Kind::InvalidCiphertext => status(reason, "the data key does not open"),
+        aws::Kind::ConditionFailed { .. } => status(reason, "the condition does not hold for the item as it is"),
+    }
+}
+
+fn store_reason(kind: &aws::Kind) -> Reason {
+    match kind {
+        aws::Kind::ConditionFailed { .. } => Reason::ConditionFailed,
+        aws::Kind::Missing { what: aws::Resource::Key, .. } | aws::Kind::KeyUnusable => Reason::KeyUnavailable,
+        aws::Kind::Missing { what: aws::Resource::Table | aws::Resource::Bucket, .. } => Reason::ResourceMissing,
+        aws::Kind::Missing { what: aws::Resource::Object, .. } => Reason::ObjectInvalid,
+        aws::Kind::Throttled => Reason::Throttled,
+        aws::Kind::Denied | aws::Kind::Refused => Reason::StoreRefused,
+        aws::Kind::InvalidCiphertext => Reason::CiphertextInvalid,
+        aws::Kind::TooLarge => Reason::ItemTooLarge,
+        aws::Kind::Unavailable => Reason::StoreUnavailable,
+        aws::Kind::OutcomeUnknown => Reason::OutcomeUnknown,
+        aws::Kind::Deadline { .. } => Reason::DeadlineExceeded,
+    }
+}
+
+fn missing(reason: Reason, what: aws::Resource, name: &str) -> Status {
+    let what = match what {
+        aws::Resource::Table => "table",
+        aws::Resource::Key => "KMS key",
+        aws::Resource::Bucket => "bucket",
+        aws::Resource::Object => return status(reason, "the object that the item points to is not there"),
+    };
+    let mut details = info(reason);
+    details.add_precondition_failure_violation("MISSING", name, format!("there is no such {what}"));
+    with_details(reason, format!("the {what} {name:?} that the model needs is not there"), details)
+}
+
+fn refused(reason: Reason, kind: &str, description: &str) -> Status {
+    let mut details = info(reason);
+    details.add_precondition_failure_violation(kind, "", description);
+    with_details(reason, description, details)
+}
+
+fn condition_failed(text: String, current: Option<Item>) -> Status {
+    let mut details = info(Reason::ConditionFailed);
+    details.add_precondition_failure_violation("CONDITION", "condition", "does not hold for the item as it is");
+    let plain = with_details(Reason::ConditionFailed, text, details);
+    let Some(current) = current.map(encode::item) else { return plain };
+    let answer = v1::SaveResponse { old_item: current, ..v1::SaveResponse::default() };
+    if answer.encoded_len() > MAX_CURRENT_ITEM_BYTES {
+        return plain;
+    }
+    let Ok(mut message) = pb::Status::decode(plain.details()) else { return plain };
+    message.details.push(prost_types::Any {
+        type_url: "type.googleapis.com/tollgate.v1.SaveResponse".to_owned(),
+        value: answer.encode_to_vec(),
+    });
+    Status::with_details(plain.code(), plain.message(), message.encode_to_vec().into())
+}
+
+fn info(reason: Reason) -> ErrorDetails {
+    ErrorDetails::with_error_info(reason.as_str(), DOMAIN, [])
+}
+
+fn with_details(reason: Reason, message: impl Into<String>, details: ErrorDetails) -> Status {
+    // the contract's `Reason` speaks of the same `tonic::Code`
+    let code: Code = reason.code();
+    Status::with_error_details(code, bounded(&message.into(), MAX_MESSAGE_BYTES), details)
+}
+
+fn listed(faults: &[Fault]) -> String {
+    let mut text: Vec<String> = faults.iter().take(MAX_FAULTS).map(Fault::to_string).collect();
+    if faults.len() > MAX_FAULTS {
+        text.push(format!("and {} more", faults.len() - MAX_FAULTS));
+    }
+    text.join("; ")
+}
+
+fn bounded(text: &str, most_bytes: usize) -> String {
+    if text.len() <= most_bytes {
+        return text.to_owned();
+    }
+    let mut end = most_bytes;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
+}
