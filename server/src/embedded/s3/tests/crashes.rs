@@ -1,0 +1,225 @@
+//! What was acknowledged is there after a restart; what was not leaves nothing behind.
+
+use std::time::Duration;
+
+use aws_sdk_s3::primitives::SdkBody;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bytes::Bytes;
+use futures::StreamExt as _;
+use http_body::Frame;
+use http_body_util::StreamBody;
+
+use super::*;
+use crate::embedded::Error;
+use crate::embedded::s3::schema;
+
+/// What a tollgate wrote with format 1: two buckets, an object of one row, one of a row and a file, an upload.
+const GOLDEN: &str = include_str!("golden_1.sql");
+
+#[tokio::test]
+async fn objects_and_uploads_survive_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    for synchronous in [Synchronous::Full, Synchronous::Normal] {
+        let reopen = || client(open(&Place::Folder(folder.path().to_owned()), synchronous).unwrap());
+        let (small, large) = (bytes(100, 1), bytes(MIB, 2));
+        let first = with_bucket(reopen()).await;
+        put(&first, "small", &small).await;
+        put(&first, "large", &large).await;
+        let upload = first
+            .create_multipart_upload()
+            .bucket(BUCKET)
+            .key("parts")
+            .metadata("a", "1")
+            .send()
+            .await
+            .unwrap();
+        let id = upload.upload_id().unwrap().to_owned();
+        let part = first
+            .upload_part()
+            .bucket(BUCKET)
+            .key("parts")
+            .upload_id(&id)
+            .part_number(1);
+        let part = part.body(ByteStream::from(large.clone())).send().await.unwrap();
+        drop(first);
+
+        let second = reopen();
+        assert!(get(&second, "small").await == small);
+        assert!(get(&second, "large").await == large);
+        let listed = CompletedPart::builder()
+            .part_number(1)
+            .set_e_tag(part.e_tag)
+            .build();
+        let listed = CompletedMultipartUpload::builder().parts(listed).build();
+        let complete = second
+            .complete_multipart_upload()
+            .bucket(BUCKET)
+            .key("parts")
+            .upload_id(&id);
+        complete.multipart_upload(listed).send().await.unwrap();
+        assert!(get(&second, "parts").await == large);
+        drop(second);
+
+        let third = reopen();
+        assert!(get(&third, "parts").await == large);
+        assert_eq!(body_files(folder.path()), 2);
+    }
+}
+
+#[tokio::test]
+async fn what_a_crash_left_over_is_swept() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = with_bucket(in_folder(folder.path())).await;
+    put(&first, "key", &bytes(MIB, 1)).await;
+    drop(first);
+    let id = ulid::Ulid::generate().to_string();
+    let objects = folder.path().join("s3/objects").join(&id[24..]);
+    std::fs::create_dir_all(&objects).unwrap();
+    std::fs::write(objects.join(&id), b"renamed, never committed").unwrap();
+    std::fs::write(folder.path().join("s3/unfinished").join(&id), b"half").unwrap();
+    let second = in_folder(folder.path());
+    assert_eq!(body_files(folder.path()), 1);
+    assert!(get(&second, "key").await == bytes(MIB, 1));
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_leaves_nothing() {
+    let (folder, clients) = both().await;
+    for client in clients {
+        put(&client, "key", b"old").await;
+        let sent = futures::stream::iter([Ok::<_, std::io::Error>(Frame::data(Bytes::from(bytes(MIB, 1))))]);
+        let body = SdkBody::from_body_1_x(StreamBody::new(sent.chain(futures::stream::pending())));
+        let put = client
+            .put_object()
+            .bucket(BUCKET)
+            .key("key")
+            .content_length(2 * MIB as i64);
+        let put = put.body(ByteStream::new(body)).send();
+        assert!(
+            tokio::time::timeout(Duration::from_millis(300), put)
+                .await
+                .is_err()
+        );
+        assert_eq!(get(&client, "key").await, b"old");
+    }
+    settled(folder.path(), 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_who_leave_at_any_moment_leave_old_or_new() {
+    let (folder, clients) = both().await;
+    for client in &clients {
+        let old = bytes(100_000, 0);
+        put(client, "key", &old).await;
+        for wait_us in (0..6000).step_by(300) {
+            let body = bytes(100_000, wait_us);
+            let put = client
+                .put_object()
+                .bucket(BUCKET)
+                .key("key")
+                .body(ByteStream::from(body.clone()))
+                .send();
+            tokio::time::timeout(Duration::from_micros(wait_us), put)
+                .await
+                .ok();
+            let seen = get(client, "key").await;
+            assert_eq!(seen.len(), 100_000);
+        }
+        let last = get(client, "key").await;
+        assert!(last == old || (0..6000).step_by(300).any(|seed| last == bytes(100_000, seed)));
+    }
+    settled(folder.path(), 1).await;
+}
+
+#[tokio::test]
+async fn a_lost_body_is_an_error_not_another_body() {
+    let folder = tempfile::tempdir().unwrap();
+    let client = with_bucket(in_folder(folder.path())).await;
+    put(&client, "key", &bytes(MIB, 1)).await;
+    let objects = std::fs::read_dir(folder.path().join("s3/objects"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let file = std::fs::read_dir(objects)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    std::fs::write(&file, vec![0; MIB / 2]).unwrap();
+    let output = client
+        .get_object()
+        .bucket(BUCKET)
+        .key("key")
+        .send()
+        .await
+        .unwrap();
+    assert!(output.body.collect().await.is_err());
+    std::fs::remove_file(&file).unwrap();
+    let output = client
+        .get_object()
+        .bucket(BUCKET)
+        .key("key")
+        .send()
+        .await
+        .unwrap();
+    assert!(output.body.collect().await.is_err());
+}
+
+#[tokio::test]
+async fn a_store_of_format_1_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("s3");
+    let body = root.join("objects/0B/01KAR8Z5V2Q7M4N8C6D9E1F30B");
+    std::fs::create_dir_all(body.parent().unwrap()).unwrap();
+    std::fs::write(body, bytes(40_000, 1)).unwrap();
+    rusqlite::Connection::open(root.join("index.sqlite"))
+        .unwrap()
+        .execute_batch(GOLDEN)
+        .unwrap();
+    let client = in_folder(folder.path());
+    assert_eq!(get(&client, "klein/ü").await, b"body");
+    assert!(get(&client, "parts").await == [bytes(40_000, 1), b"end".to_vec()].concat());
+    let head = client
+        .head_object()
+        .bucket(BUCKET)
+        .key("klein/ü")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (head.content_type(), head.metadata().unwrap()["a"].as_str()),
+        (Some("text/plain"), "b")
+    );
+    let upload = "01KAR8Z5V2Q7M4N8C6D9E1F3UP";
+    let parts = client
+        .list_parts()
+        .bucket(BUCKET)
+        .key("under way")
+        .upload_id(upload)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(parts.parts()[0].part_number(), Some(2));
+    assert_eq!(client.list_buckets().send().await.unwrap().buckets().len(), 2);
+}
+
+#[test]
+fn format_1_is_what_it_was() {
+    let tables = GOLDEN.split("-- rows").next().unwrap();
+    assert_eq!(tables.trim(), schema::FORMAT_1.trim());
+}
+
+#[test]
+fn an_index_that_is_none_is_told_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("s3")).unwrap();
+    std::fs::write(folder.path().join("s3/index.sqlite"), vec![b'x'; 8192]).unwrap();
+    let error = open(&Place::Folder(folder.path().to_owned()), Synchronous::Full)
+        .err()
+        .unwrap();
+    assert!(matches!(error, Error::Sqlite { .. }), "{error}");
+    assert!(error.to_string().contains("index.sqlite"), "{error}");
+}

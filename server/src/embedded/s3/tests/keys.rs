@@ -1,0 +1,130 @@
+//! Any key of up to 1024 bytes is a key, and no other's.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::*;
+
+#[tokio::test]
+async fn awkward_keys_are_keys_like_any_other() {
+    let (_folder, clients) = both().await;
+    let long = "k".repeat(1024);
+    let keys = [
+        "a",
+        "a/",
+        "a//",
+        "/a",
+        "//",
+        "a/b",
+        "a/../b",
+        "../../../etc/passwd",
+        "..",
+        ".",
+        "./a",
+        "a/.",
+        "a%2Fb",
+        "a%2fb",
+        "%",
+        "%25",
+        "a b",
+        "a+b",
+        "a?b=c",
+        "a#b",
+        "a&b",
+        "ü",
+        "u\u{308}",
+        "日本/語",
+        "\u{1F600}",
+        "a\\b",
+        "a:b",
+        "a*",
+        "<a>",
+        "\"a\"",
+        "a\tb",
+        "a\nb",
+        "con",
+        "a;b",
+        "a,b=c",
+        long.as_str(),
+    ];
+    for client in clients {
+        for key in keys {
+            put(&client, key, key.as_bytes()).await;
+        }
+        for key in keys {
+            assert_eq!(get(&client, key).await, key.as_bytes(), "{key}");
+            client.head_object().bucket(BUCKET).key(key).send().await.unwrap();
+        }
+        let page = client.list_objects_v2().bucket(BUCKET).send().await.unwrap();
+        let mut listed: Vec<_> = page
+            .contents()
+            .iter()
+            .map(|object| object.key().unwrap())
+            .collect();
+        let mut sorted = keys.to_vec();
+        sorted.sort_unstable();
+        assert!(listed.is_sorted());
+        listed.sort_unstable();
+        assert_eq!(listed, sorted);
+        for key in keys {
+            client
+                .delete_object()
+                .bucket(BUCKET)
+                .key(key)
+                .send()
+                .await
+                .unwrap();
+        }
+        assert!(
+            client
+                .list_objects_v2()
+                .bucket(BUCKET)
+                .send()
+                .await
+                .unwrap()
+                .contents()
+                .is_empty()
+        );
+        let longer = client
+            .put_object()
+            .bucket(BUCKET)
+            .key("k".repeat(1025))
+            .send()
+            .await;
+        assert_eq!(refusal(longer), ("KeyTooLongError".into(), 400));
+    }
+}
+
+#[test]
+fn random_keys_and_bodies_come_back() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (_folder, clients) = runtime.block_on(both());
+    let entries = prop::collection::btree_map(
+        "[^\\x00]{1,200}",
+        prop::collection::vec(any::<u8>(), 0..100),
+        1..6,
+    );
+    let mut runner = TestRunner::new(Config::with_cases(48));
+    runner
+        .run(&entries, |entries| {
+            for client in &clients {
+                runtime.block_on(async {
+                    for (key, body) in &entries {
+                        put(client, key, body).await;
+                    }
+                    for (key, body) in &entries {
+                        assert_eq!(&get(client, key).await, body);
+                        client
+                            .delete_object()
+                            .bucket(BUCKET)
+                            .key(key)
+                            .send()
+                            .await
+                            .unwrap();
+                    }
+                });
+            }
+            Ok(())
+        })
+        .unwrap();
+}
