@@ -1,0 +1,176 @@
+//! One book: the bills of a scope, added up by model and operation. Everything that is answered is derived from these
+//! cells, so that by model, by operation and in total are the same sum. Knows nothing of locks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::Bill;
+use super::books::Totals;
+
+/// The bills of the server or of a session.
+#[derive(Debug)]
+pub(super) struct Book {
+    since: SystemTime,
+    /// At most one per served model and RPC: short enough to walk.
+    cells: Vec<Cell>,
+}
+
+#[derive(Debug)]
+struct Cell {
+    model: Arc<str>,
+    operation: &'static str,
+    since: SystemTime,
+    bill: Bill,
+}
+
+impl Book {
+    pub(super) fn new(since: SystemTime) -> Book {
+        Book {
+            since,
+            cells: Vec::new(),
+        }
+    }
+
+    /// Adds to the cell of a model and an operation; `at` is when what is added came in.
+    pub(super) fn add(&mut self, model: &Arc<str>, operation: &'static str, at: SystemTime, bill: &Bill) {
+        let mut cells = self.cells.iter_mut();
+        match cells.find(|cell| cell.operation == operation && cell.model == *model) {
+            Some(cell) => cell.bill += bill,
+            None => {
+                let (model, since) = (Arc::clone(model), at.max(self.since));
+                self.cells.push(Cell {
+                    model,
+                    operation,
+                    since,
+                    bill: bill.clone(),
+                });
+            }
+        }
+    }
+
+    /// The sum over all cells.
+    pub(super) fn total(&self) -> Bill {
+        self.cells.iter().fold(Bill::default(), |mut sum, cell| {
+            sum += &cell.bill;
+            sum
+        })
+    }
+
+    /// The totals of all models, or of one.
+    pub(super) fn totals(&self, model: Option<&str>) -> Totals {
+        let mut total = Bill::default();
+        let mut by_model: BTreeMap<Arc<str>, Bill> = BTreeMap::new();
+        let mut by_operation: BTreeMap<&'static str, Bill> = BTreeMap::new();
+        for cell in self.of(model) {
+            total += &cell.bill;
+            *by_model.entry(Arc::clone(&cell.model)).or_default() += &cell.bill;
+            *by_operation.entry(cell.operation).or_default() += &cell.bill;
+        }
+        let first = self
+            .of(model)
+            .map(|cell| cell.since)
+            .min()
+            .filter(|_| model.is_some());
+        Totals {
+            total,
+            by_model,
+            by_operation,
+            since: first.unwrap_or(self.since),
+        }
+    }
+
+    /// Zeroes all models, or one, and answers what was there.
+    pub(super) fn reset(&mut self, model: Option<&str>, now: SystemTime) -> Bill {
+        let Some(model) = model else {
+            let cleared = self.total();
+            *self = Book::new(now);
+            return cleared;
+        };
+        let mut cleared = Bill::default();
+        for cell in self.cells.iter_mut().filter(|cell| *cell.model == *model) {
+            cleared += &std::mem::take(&mut cell.bill);
+            cell.since = now;
+        }
+        cleared
+    }
+
+    fn of(&self, model: Option<&str>) -> impl Iterator<Item = &Cell> {
+        self.cells
+            .iter()
+            .filter(move |cell| model.is_none_or(|name| *cell.model == *name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const START: SystemTime = SystemTime::UNIX_EPOCH;
+
+    fn at(seconds: u64) -> SystemTime {
+        START + Duration::from_secs(seconds)
+    }
+
+    fn book() -> Book {
+        let mut book = Book::new(START);
+        let bill = |kms_calls| Bill {
+            calls: 1,
+            kms_calls,
+            ..Bill::default()
+        };
+        for (model, operation, kms_calls) in [("User", "Save", 1), ("User", "Get", 2), ("_", "Get", 4)] {
+            book.add(&model.into(), operation, at(kms_calls), &bill(kms_calls));
+            book.add(&model.into(), operation, at(9), &bill(kms_calls));
+        }
+        book
+    }
+
+    #[test]
+    fn every_view_is_the_same_sum() {
+        let totals = book().totals(None);
+        assert_eq!((totals.total.calls, totals.total.kms_calls), (6, 14));
+        let sum = |bills: Vec<&Bill>| bills.iter().map(|bill| bill.kms_calls).sum::<u64>();
+        assert_eq!(sum(totals.by_model.values().collect()), 14);
+        assert_eq!(sum(totals.by_operation.values().collect()), 14);
+        assert_eq!(totals.by_model["User"].kms_calls, 6);
+        assert_eq!(totals.by_operation["Get"].kms_calls, 12);
+    }
+
+    #[test]
+    fn a_model_is_a_scope_of_its_own() {
+        let mut book = book();
+        assert_eq!(book.totals(Some("User")).total.kms_calls, 6);
+        assert_eq!(book.totals(Some("User")).since, at(1));
+        assert_eq!(book.totals(Some("Nobody")).total, Bill::default());
+        assert_eq!(book.reset(Some("User"), at(20)).kms_calls, 6);
+        assert_eq!(book.totals(Some("User")).since, at(20));
+        assert_eq!(book.totals(Some("User")).total, Bill::default());
+        assert_eq!(book.totals(None).total.kms_calls, 8);
+        assert_eq!(book.totals(None).since, START);
+    }
+
+    #[test]
+    fn a_reset_clears_and_counts_anew() {
+        let mut book = book();
+        assert_eq!(book.reset(None, at(30)).kms_calls, 14);
+        assert_eq!(book.totals(None).since, at(30));
+        book.add(
+            &"User".into(),
+            "Save",
+            at(29),
+            &Bill {
+                kms_calls: 5,
+                ..Bill::default()
+            },
+        );
+        assert_eq!(
+            book.totals(Some("User")).since,
+            at(30),
+            "nothing is counted from before the reset"
+        );
+        assert_eq!(book.reset(None, at(31)).kms_calls, 5);
+    }
+}

@@ -1,0 +1,328 @@
+//! The proof that sums are equal, not nearly: thousands of calls side by side, closed, dropped, fed after they were
+//! closed, while scopes are reset. What was counted is what was cleared and what is there.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tonic::Code;
+
+use super::{Attempt, Bill, Books, Bounds, Call, NONE, Opening, Prices, Scope, Service, lock};
+
+const WORKERS: u64 = 8;
+const CALLS_PER_WORKER: u64 = 2_000;
+const SESSIONS: [&str; 4] = ["a", "b", "c", "d"];
+const MODELS: [&str; 3] = ["User", "Document", NONE];
+const CODES: [Code; 4] = [Code::Ok, Code::NotFound, Code::DeadlineExceeded, Code::Cancelled];
+const OPERATIONS: [&str; 3] = ["Save", "Get", "Query"];
+
+/// Whole numbers that look random; the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+
+    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[usize::try_from(self.roll(choices.len() as u64)).unwrap()]
+    }
+}
+
+/// What the workers did, beside the books: by session and model.
+#[derive(Default)]
+struct Truth {
+    cells: Mutex<std::collections::HashMap<(Option<&'static str>, &'static str), Bill>>,
+}
+
+impl Truth {
+    fn add(&self, session: Option<&'static str>, model: &'static str, bill: &Bill) {
+        *lock(&self.cells).entry((session, model)).or_default() += bill;
+    }
+
+    fn sum(&self, of: impl Fn(Option<&str>, &str) -> bool) -> Bill {
+        let cells = lock(&self.cells);
+        let wanted = cells.iter().filter(|((session, model), _)| of(*session, model));
+        wanted.fold(Bill::default(), |mut sum, (_, bill)| {
+            sum += bill;
+            sum
+        })
+    }
+}
+
+fn books() -> Arc<Books> {
+    Arc::new(Books::new(Bounds::default(), Prices::shipped()))
+}
+
+fn open(books: &Arc<Books>, operation: &'static str, session: Option<&str>) -> Call {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    Call::open(
+        books,
+        &Opening {
+            operation,
+            request_id: None,
+            session,
+            deadline,
+        },
+    )
+}
+
+/// A few random counts; attempts that are under way are kept for later.
+fn feed(call: &Call, dice: &mut Dice, under_way: &mut Vec<Attempt>) {
+    for _ in 0..dice.roll(4) {
+        let (service, operation) = dice.of(&[
+            (Service::DynamoDb, "PutItem"),
+            (Service::DynamoDb, "Query"),
+            (Service::Kms, "Decrypt"),
+            (Service::S3, "UploadPart"),
+        ]);
+        let attempt = call.attempt(service, operation);
+        match dice.roll(4) {
+            0 => under_way.push(attempt),
+            1 => attempt.unsent(),
+            _ => attempt.finish(),
+        }
+        call.add_capacity(0.5, dice.roll(3) as f64);
+        call.add_items(dice.roll(5), dice.roll(9));
+        call.add_uploaded(dice.roll(1 << 20));
+    }
+}
+
+/// One call from its opening to the end of all work for it; its whole bill.
+fn run(books: &Arc<Books>, dice: &mut Dice, truth: &Truth) {
+    let session = (dice.roll(3) > 0).then(|| dice.of(&SESSIONS));
+    let model = dice.of(&MODELS);
+    let call = open(books, dice.of(&OPERATIONS), session);
+    if model != NONE {
+        call.set_model(model);
+    }
+    let mut under_way = Vec::new();
+    feed(&call, dice, &mut under_way);
+    let code = dice.of(&CODES);
+    assert!(call.close(code).is_some());
+    assert!(call.close(Code::Ok).is_none(), "closed once");
+    if dice.roll(2) == 0 {
+        feed(&call, dice, &mut under_way);
+    }
+    for attempt in under_way {
+        if dice.roll(3) == 0 {
+            attempt.unsent()
+        } else {
+            drop(attempt)
+        }
+    }
+    truth.add(session, model, &call.bill());
+    let finished = books.finished(call.request_id());
+    assert!(finished.is_none_or(|finished| finished.bill == call.bill() && finished.code == code));
+}
+
+/// Resets random scopes until told to stop; what each reset answered.
+fn reset_until(books: &Books, stop: &AtomicBool, seed: u64) -> Vec<(Scope, Bill)> {
+    let mut dice = Dice(seed);
+    let mut cleared = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let session = (dice.roll(2) == 0).then(|| dice.of(&SESSIONS).to_owned());
+        let model = (dice.roll(2) == 0).then(|| dice.of(&MODELS).to_owned());
+        let scope = Scope { session, model };
+        if let Some(bill) = books.reset(&scope) {
+            cleared.push((scope, bill));
+        }
+        thread::yield_now();
+    }
+    cleared
+}
+
+fn sum<'a>(bills: impl Iterator<Item = &'a Bill>) -> Bill {
+    bills.fold(Bill::default(), |mut sum, bill| {
+        sum += bill;
+        sum
+    })
+}
+
+#[test]
+fn nothing_is_lost_or_counted_twice() {
+    let (books, truth) = (books(), Truth::default());
+    let stop = AtomicBool::new(false);
+    let cleared: Vec<(Scope, Bill)> = thread::scope(|threads| {
+        let resetters: Vec<_> = (1..3)
+            .map(|seed| {
+                let (books, stop) = (&books, &stop);
+                threads.spawn(move || reset_until(books, stop, seed * 7919))
+            })
+            .collect();
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|worker| {
+                let (books, truth) = (&books, &truth);
+                threads.spawn(move || {
+                    let mut dice = Dice(worker * 104_729 + 1);
+                    (0..CALLS_PER_WORKER).for_each(|_| run(books, &mut dice, truth));
+                })
+            })
+            .collect();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        stop.store(true, Ordering::Relaxed);
+        resetters
+            .into_iter()
+            .flat_map(|resetter| resetter.join().unwrap())
+            .collect()
+    });
+    assert!(
+        cleared.len() > 10 && cleared.iter().any(|(_, bill)| bill.calls > 0),
+        "resets fell between the calls"
+    );
+
+    let cleared_of = |session: Option<&str>| {
+        sum(cleared
+            .iter()
+            .filter(|(scope, _)| scope.session.as_deref() == session)
+            .map(|(_, bill)| bill))
+    };
+    let mut server = books.totals(&Scope::default()).unwrap().total;
+    server += &cleared_of(None);
+    assert_eq!(server, truth.sum(|_, _| true));
+    assert_eq!(server.calls, WORKERS * CALLS_PER_WORKER);
+    for name in SESSIONS {
+        let totals = books
+            .totals(&Scope {
+                session: Some(name.to_owned()),
+                model: None,
+            })
+            .unwrap();
+        assert_eq!(sum(totals.by_model.values()), totals.total);
+        assert_eq!(sum(totals.by_operation.values()), totals.total);
+        let mut session = totals.total;
+        session += &cleared_of(Some(name));
+        assert_eq!(session, truth.sum(|session, _| session == Some(name)));
+    }
+}
+
+#[test]
+fn every_scope_sums_to_what_was_counted() {
+    let (books, truth) = (books(), Truth::default());
+    let mut dice = Dice(4_711);
+    (0..2_000).for_each(|_| run(&books, &mut dice, &truth));
+    for session in [None, Some("a"), Some("d")] {
+        for model in [None, Some("User"), Some(NONE)] {
+            let scope = Scope {
+                session: session.map(str::to_owned),
+                model: model.map(str::to_owned),
+            };
+            let expected = truth.sum(|in_session, of_model| {
+                session.is_none_or(|name| in_session == Some(name))
+                    && model.is_none_or(|name| of_model == name)
+            });
+            assert_eq!(books.totals(&scope).unwrap().total, expected, "{scope:?}");
+            assert!(expected.calls > 0);
+        }
+    }
+    assert!(
+        books
+            .totals(&Scope {
+                session: Some("nobody".to_owned()),
+                model: None
+            })
+            .is_none()
+    );
+    assert!(
+        books
+            .reset(&Scope {
+                session: Some("nobody".to_owned()),
+                model: None
+            })
+            .is_none()
+    );
+}
+
+#[test]
+fn a_reset_clears_its_own_scope_only() {
+    let books = books();
+    let bill = |session: &str| {
+        let call = open(&books, "Get", Some(session));
+        call.set_model("User");
+        call.close(Code::Ok).unwrap()
+    };
+    bill("a");
+    bill("a");
+    assert_eq!(bill("b").session.unwrap().calls, 1);
+    let of = |session: Option<&str>| Scope {
+        session: session.map(str::to_owned),
+        model: None,
+    };
+    let calls = |session| books.totals(&of(session)).unwrap().total.calls;
+    assert_eq!(books.reset(&of(Some("a"))).unwrap().calls, 2);
+    assert_eq!((calls(Some("a")), calls(Some("b")), calls(None)), (0, 1, 3));
+    assert_eq!(books.reset(&of(None)).unwrap().calls, 3);
+    assert_eq!((calls(Some("a")), calls(Some("b")), calls(None)), (0, 1, 0));
+}
+
+#[test]
+fn a_session_is_there_from_its_first_call_on() {
+    let books = books();
+    let scope = Scope {
+        session: Some("a".to_owned()),
+        model: None,
+    };
+    assert!(books.totals(&scope).is_none());
+    let call = open(&books, "Get", Some("a"));
+    assert_eq!(books.totals(&scope).unwrap().total, Bill::default());
+    call.close(Code::Ok);
+    assert_eq!(books.totals(&scope).unwrap().total.calls, 1);
+}
+
+#[test]
+fn a_call_is_well_failed_or_cancelled() {
+    let ended = |code| {
+        let bill = open(&books(), "Get", None).close(code).unwrap().bill;
+        (bill.calls, bill.failed_calls, bill.cancelled_calls)
+    };
+    assert_eq!(ended(Code::Ok), (1, 0, 0));
+    assert_eq!(ended(Code::NotFound), (1, 1, 0));
+    assert_eq!(ended(Code::Cancelled), (1, 0, 1));
+    assert_eq!(ended(Code::DeadlineExceeded), (1, 0, 1));
+}
+
+#[test]
+fn the_gateways_time_is_the_time_without_an_attempt() {
+    let call = open(&books(), "Save", None);
+    let pause = Duration::from_millis(20);
+    thread::sleep(pause);
+    let first = call.attempt(Service::Kms, "Decrypt");
+    let second = call.attempt(Service::Kms, "Decrypt");
+    thread::sleep(pause);
+    drop(first);
+    thread::sleep(pause);
+    drop(second);
+    let bill = call.close(Code::Ok).unwrap().bill;
+    assert!(bill.kms_us >= 60_000, "side by side adds up: {}", bill.kms_us);
+    assert!(
+        bill.gateway_us >= 20_000 && bill.gateway_us <= bill.wall_us - 40_000,
+        "{}",
+        bill.gateway_us
+    );
+}
+
+#[test]
+fn the_first_name_stands() {
+    let books = books();
+    let call = open(&books, "Save", None);
+    assert_eq!(call.request_id().len(), 26);
+    call.set_request_id("mine");
+    call.set_request_id("other");
+    assert_eq!(call.request_id(), "mine");
+    call.close(Code::Ok);
+    assert_eq!(books.finished("mine").unwrap().operation, "Save");
+    let deadline = Instant::now();
+    let given = Opening {
+        operation: "Save",
+        request_id: Some("given"),
+        session: None,
+        deadline,
+    };
+    let call = Call::open(&books, &given);
+    call.set_request_id("mine");
+    assert_eq!(call.request_id(), "given");
+}

@@ -1,0 +1,200 @@
+//! The response body: passes messages through and puts the bill into the trailers, the last thing that is sent.
+//!
+//! A caller that stops reading stops the body from being polled, so a task of its own watches the deadline: the call is
+//! closed and its place in flight is free whether or not anybody asks for the next message.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body as _, Frame};
+use tokio::task::AbortHandle;
+use tollgate_proto::Reason;
+use tonic::body::Body;
+use tonic::{Code, Status};
+
+use super::open::Open;
+use super::{deadline_passed, rewrite};
+use crate::billing::write_request_id;
+
+/// A response body that ends with the bill.
+#[derive(Debug)]
+pub(super) struct TrailedBody {
+    state: Arc<Mutex<State>>,
+    watch: Option<AbortHandle>,
+}
+
+/// What is added at the end.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// The bill of a call that is closed by it.
+    Billed(Open),
+    /// The id of a call that is not billed.
+    Unbilled { request_id: String },
+}
+
+#[derive(Debug)]
+enum State {
+    /// Messages are passed on. The waker is that of whoever waits for the next one.
+    Open {
+        body: Body,
+        ending: Ending,
+        waiting: Option<Waker>,
+    },
+    /// The deadline passed; these trailers are all that is left to send.
+    Expired(HeaderMap),
+    /// Everything was sent.
+    Ended,
+}
+
+impl TrailedBody {
+    /// Wraps a body that is about to be sent.
+    pub(super) fn wrap(body: Body, ending: Ending) -> Body {
+        if body.is_end_stream() {
+            ending.write(Code::Unknown, None);
+            return body;
+        }
+        let deadline = match &ending {
+            Ending::Billed(open) => Some(open.call().deadline()),
+            Ending::Unbilled { .. } => None,
+        };
+        let state = Arc::new(Mutex::new(State::Open {
+            body,
+            ending,
+            waiting: None,
+        }));
+        let watch = deadline.map(|deadline| {
+            let watched = Arc::clone(&state);
+            let watch = async move {
+                tokio::time::sleep_until(deadline.into()).await;
+                expire(&watched);
+            };
+            tokio::spawn(watch).abort_handle()
+        });
+        Body::new(TrailedBody { state, watch })
+    }
+}
+
+impl http_body::Body for TrailedBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let mut state = lock(&self.state);
+        match &mut *state {
+            State::Open { body, waiting, .. } => match Pin::new(body).poll_frame(context) {
+                Poll::Ready(frame) => Poll::Ready(state.pass(frame)),
+                Poll::Pending => {
+                    *waiting = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            },
+            State::Expired(trailers) => {
+                let trailers = std::mem::take(trailers);
+                *state = State::Ended;
+                Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+            }
+            State::Ended => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(*lock(&self.state), State::Ended)
+    }
+}
+
+impl Drop for TrailedBody {
+    fn drop(&mut self) {
+        if let Some(watch) = &self.watch {
+            watch.abort();
+        }
+        // the watch may hold the state a moment longer; the caller's leaving is now
+        *lock(&self.state) = State::Ended;
+    }
+}
+
+impl State {
+    /// What becomes of a frame of the body: the last one closes the call.
+    fn pass(&mut self, frame: Option<Result<Frame<Bytes>, Status>>) -> Option<Result<Frame<Bytes>, Status>> {
+        match frame.map(|frame| frame.map(Frame::into_trailers)) {
+            Some(Ok(Err(message))) => Some(Ok(message)),
+            Some(Ok(Ok(mut trailers))) => {
+                let rewritten = rewrite::rewrite(&mut trailers);
+                if let Some(ending) = self.finish() {
+                    let reason = rewritten.as_ref().and_then(|rewritten| rewritten.reason);
+                    let code = rewritten.map_or(Code::Unknown, |rewritten| rewritten.code);
+                    ending.because_of(reason).write(code, Some(&mut trailers));
+                }
+                Some(Ok(Frame::trailers(trailers)))
+            }
+            Some(Err(status)) => {
+                if let Some(ending) = self.finish() {
+                    ending.write(status.code(), None);
+                }
+                Some(Err(status))
+            }
+            None => {
+                if let Some(ending) = self.finish() {
+                    ending.write(Code::Unknown, None);
+                }
+                None
+            }
+        }
+    }
+
+    /// Drops the body, so that what it still had under way is counted, and hands out its ending.
+    fn finish(&mut self) -> Option<Ending> {
+        match std::mem::replace(self, State::Ended) {
+            State::Open { ending, .. } => Some(ending),
+            State::Expired(_) | State::Ended => None,
+        }
+    }
+}
+
+impl Ending {
+    fn because_of(self, reason: Option<Reason>) -> Ending {
+        match self {
+            Ending::Billed(open) => Ending::Billed(open.because_of(reason)),
+            Ending::Unbilled { .. } => self,
+        }
+    }
+
+    fn write(self, code: Code, trailers: Option<&mut HeaderMap>) {
+        match (self, trailers) {
+            (Ending::Billed(open), trailers) => open.end(code, trailers),
+            (Ending::Unbilled { request_id }, Some(trailers)) => write_request_id(trailers, &request_id),
+            (Ending::Unbilled { .. }, None) => {}
+        }
+    }
+}
+
+/// Ends a body whose deadline passed.
+fn expire(state: &Mutex<State>) {
+    let mut state = lock(state);
+    let State::Open { waiting, .. } = &mut *state else {
+        return;
+    };
+    let waiting = waiting.take();
+    let Some(ending) = state.finish() else { return };
+    let status = deadline_passed();
+    let mut trailers = HeaderMap::new();
+    // a status that cannot be a header is none of ours
+    let _ = status.add_header(&mut trailers);
+    ending
+        .because_of(Some(Reason::DeadlineExceeded))
+        .write(status.code(), Some(&mut trailers));
+    *state = State::Expired(trailers);
+    drop(state);
+    if let Some(waiting) = waiting {
+        waiting.wake();
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}

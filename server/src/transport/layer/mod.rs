@@ -1,0 +1,207 @@
+//! The outermost layer: every call of DataService is opened, admitted, bounded by its deadline, and closed here, once,
+//! with its bill in the trailers and one line in the log. Errors that tonic answers by itself get the contract's
+//! details, for all services. Knows the wire, nothing of operations.
+//!
+//! | how a call ends | who closes it, with which status |
+//! |---|---|
+//! | response head with a status (Trailers-Only) | [`Open::end`], that status, the bill in the head |
+//! | response body with trailers | the body, the trailers' status, the bill in the trailers |
+//! | response body that breaks off | the body, the error's status or UNKNOWN |
+//! | deadline before the head, or in the body | the layer or the body's watch, DEADLINE_EXCEEDED, the bill in the trailers |
+//! | the caller leaves: future or body dropped | `Drop` of [`Open`], CANCELLED |
+//! | refused here (names, calls in flight) | [`Open::end`], the refusal's status |
+//!
+//! Only the RPC's own future and stream are dropped by a deadline; work that was spawned to run to its end goes on, and
+//! what it counts reaches the same bill.
+
+mod body;
+mod open;
+mod request;
+mod rewrite;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
+use tollgate_proto::Reason;
+use tonic::Status;
+use tonic::body::Body;
+
+use self::body::{Ending, TrailedBody};
+use self::open::Open;
+use self::request::Head;
+use super::status;
+use crate::billing::{Books, NONE, OPERATIONS, TrailerChoice, write_request_id};
+
+/// What the layer is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Calls of DataService at once; past it they are refused.
+    pub in_flight: usize,
+    /// How long a call may take whose caller set no deadline.
+    pub deadline: Duration,
+    /// From this duration on a call's log line is a warning.
+    pub slow: Duration,
+    /// Which trailers are sent.
+    pub trailers: TrailerChoice,
+}
+
+/// Makes a [`Gate`] of the routes.
+#[derive(Clone, Debug)]
+pub struct GateLayer(Arc<Shared>);
+
+/// The routes behind the gate.
+#[derive(Clone, Debug)]
+pub struct Gate<S> {
+    shared: Arc<Shared>,
+    inner: S,
+}
+
+#[derive(Debug)]
+struct Shared {
+    books: Arc<Books>,
+    settings: Settings,
+    permits: Arc<Semaphore>,
+}
+
+impl GateLayer {
+    /// A gate that bills to these books.
+    pub fn new(books: Arc<Books>, settings: Settings) -> GateLayer {
+        let in_flight = settings.in_flight.clamp(1, Semaphore::MAX_PERMITS);
+        let settings = Settings {
+            in_flight,
+            ..settings
+        };
+        GateLayer(Arc::new(Shared {
+            books,
+            settings,
+            permits: Arc::new(Semaphore::new(in_flight)),
+        }))
+    }
+}
+
+impl<S> tower::Layer<S> for GateLayer {
+    type Service = Gate<S>;
+
+    fn layer(&self, inner: S) -> Gate<S> {
+        Gate {
+            shared: Arc::clone(&self.0),
+            inner,
+        }
+    }
+}
+
+impl<S> tower::Service<Request<Body>> for Gate<S>
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let next = self.inner.clone();
+        let ready = std::mem::replace(&mut self.inner, next);
+        let Some(operation) = operation(request.uri().path()) else {
+            return Box::pin(unbilled(ready, request));
+        };
+        // opened here, not when the future is first polled: the deadline counts from now
+        match self.shared.admit(operation, &request) {
+            Ok(open) => Box::pin(billed(ready, request, open)),
+            Err((open, refusal)) => Box::pin(std::future::ready(Ok(open.answer(&refusal)))),
+        }
+    }
+}
+
+impl Shared {
+    /// Opens a call, and refuses it where its names are wrong or too many are in flight.
+    fn admit(
+        self: &Arc<Shared>,
+        operation: &'static str,
+        request: &Request<Body>,
+    ) -> Result<Open, (Open, Status)> {
+        let head = Head::read(request.headers(), self.settings.deadline);
+        let mut open = Open::new(Arc::clone(self), operation, &head);
+        if !head.faults.is_empty() {
+            return Err((
+                open.because(Reason::InvalidField),
+                status::invalid(Reason::InvalidField, &head.faults),
+            ));
+        }
+        if open.take_permit() {
+            return Ok(open);
+        }
+        let text = format!("{} calls are in flight already", self.settings.in_flight);
+        let refusal = status::over_limit(Reason::TooManyCalls, "limits.in_flight", text);
+        Err((open.because(Reason::TooManyCalls), refusal))
+    }
+
+    /// Calls in flight over the limit.
+    fn utilization(&self) -> f64 {
+        let in_flight = self.settings.in_flight - self.permits.available_permits();
+        in_flight as f64 / self.settings.in_flight as f64
+    }
+}
+
+/// The RPC's name where it is one of DataService.
+fn operation(path: &str) -> Option<&'static str> {
+    let method = path.strip_prefix("/tollgate.v1.DataService/")?;
+    Some(
+        OPERATIONS
+            .into_iter()
+            .find(|name| *name == method)
+            .unwrap_or(NONE),
+    )
+}
+
+async fn billed<S>(mut inner: S, mut request: Request<Body>, open: Open) -> Result<Response<Body>, Infallible>
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    request.extensions_mut().insert(open.call().clone());
+    let answered = timeout_at(open.call().deadline().into(), inner.call(request)).await;
+    let Ok(response) = answered else {
+        let open = open.because(Reason::DeadlineExceeded);
+        return Ok(open.answer(&deadline_passed()));
+    };
+    let mut response = response?;
+    if let Some(rewritten) = rewrite::rewrite(response.headers_mut()) {
+        open.because_of(rewritten.reason)
+            .end(rewritten.code, Some(response.headers_mut()));
+        return Ok(response);
+    }
+    Ok(response.map(|body| TrailedBody::wrap(body, Ending::Billed(open))))
+}
+
+async fn unbilled<S>(mut inner: S, request: Request<Body>) -> Result<Response<Body>, Infallible>
+where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let request_id = request::id_of(request.headers());
+    let mut response = inner.call(request).await?;
+    if rewrite::rewrite(response.headers_mut()).is_some() {
+        write_request_id(response.headers_mut(), &request_id);
+        return Ok(response);
+    }
+    Ok(response.map(|body| TrailedBody::wrap(body, Ending::Unbilled { request_id })))
+}
+
+fn deadline_passed() -> Status {
+    status::status(
+        Reason::DeadlineExceeded,
+        "the deadline passed before the call ended",
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+//! What the layer reads of a request's metadata: names and the deadline.
+
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+use tollgate_proto::metadata;
+
+use crate::billing::is_name;
+use crate::fault::Fault;
+
+const TIMEOUT: &str = "grpc-timeout";
+/// gRPC's own bound on the digits of a timeout.
+const MAX_TIMEOUT_DIGITS: usize = 8;
+/// Longer timeouts are cut to this: gRPC allows eleven thousand years, clocks do not.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+/// A caller's deadline is ours by so much earlier, so that it is this layer that answers, with details and the bill,
+/// and not tonic's own timeout, which sits outside of it, and so that the answer arrives before the caller gives up.
+const AHEAD_OF_CALLER: Duration = Duration::from_millis(3);
+/// But by no more than this part of a short timeout.
+const AHEAD_PART: u32 = 10;
+
+/// The metadata of one request.
+#[derive(Debug)]
+pub(super) struct Head<'a> {
+    pub(super) request_id: Option<&'a str>,
+    pub(super) session: Option<&'a str>,
+    pub(super) deadline: Instant,
+    /// What is wrong with the names; a wrong one is none.
+    pub(super) faults: Vec<Fault>,
+}
+
+impl<'a> Head<'a> {
+    /// Reads the metadata of a request that came in now.
+    pub(super) fn read(headers: &'a HeaderMap, longest: Duration) -> Head<'a> {
+        let mut faults = Vec::new();
+        let timeout = match timeout(headers) {
+            Some(timeout) => timeout - AHEAD_OF_CALLER.min(timeout / AHEAD_PART),
+            None => longest,
+        };
+        Head {
+            request_id: name(headers, metadata::REQUEST_ID, &mut faults),
+            session: name(headers, metadata::SESSION, &mut faults),
+            deadline: Instant::now() + timeout.min(LONGEST_TIMEOUT),
+            faults,
+        }
+    }
+}
+
+/// The id of a call that is not billed: the caller's where it is one, else a fresh one.
+pub(super) fn id_of(headers: &HeaderMap) -> String {
+    let given = name(headers, metadata::REQUEST_ID, &mut Vec::new());
+    given.map_or_else(|| ulid::Ulid::generate().to_string(), str::to_owned)
+}
+
+fn name<'a>(headers: &'a HeaderMap, key: &'static str, faults: &mut Vec<Fault>) -> Option<&'a str> {
+    let text = headers.get(key)?.to_str().ok().filter(|text| is_name(text));
+    if text.is_none() {
+        faults.push(Fault::new(key, "must be 1 to 128 of A-Za-z0-9._:-"));
+    }
+    text
+}
+
+/// A timeout in the form of gRPC over HTTP/2; one that is none is ignored, as tonic does.
+fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(TIMEOUT)?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > MAX_TIMEOUT_DIGITS || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
+            .collect()
+    }
+
+    fn until(headers: &HeaderMap) -> Duration {
+        Head::read(headers, Duration::from_secs(30)).deadline - Instant::now()
+    }
+
+    #[test]
+    fn timeouts_are_those_of_grpc() {
+        let read = |text: &str| timeout(&headers(&[(TIMEOUT, text)]));
+        assert_eq!(read("2S"), Some(Duration::from_secs(2)));
+        assert_eq!(read("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        assert_eq!(read("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(read("7u"), Some(Duration::from_micros(7)));
+        for none in ["", "S", "5", "5s", "+5S", "-5S", "123456789S", "1.5S"] {
+            assert_eq!(read(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn the_callers_deadline_is_met_ahead_of_time() {
+        let second = Duration::from_secs(1);
+        let left = until(&headers(&[(TIMEOUT, "1S")]));
+        assert!(left <= second - AHEAD_OF_CALLER && left > second / 2, "{left:?}");
+        assert!(until(&headers(&[(TIMEOUT, "1000u")])) <= Duration::from_micros(900));
+        assert!(until(&headers(&[(TIMEOUT, "99999999H")])) <= LONGEST_TIMEOUT);
+    }
+
+    #[test]
+    fn the_servers_deadline_stands_where_the_caller_set_none() {
+        let left = until(&headers(&[]));
+        assert!(
+            left <= Duration::from_secs(30) && left > Duration::from_secs(29),
+            "{left:?}"
+        );
+        let longer = until(&headers(&[(TIMEOUT, "60S")]));
+        assert!(longer > Duration::from_secs(59), "the caller may ask for more");
+    }
+
+    #[test]
+    fn wrong_names_are_told_together() {
+        let headers = headers(&[(metadata::SESSION, "a b"), (metadata::REQUEST_ID, "")]);
+        let head = Head::read(&headers, Duration::from_secs(1));
+        assert_eq!((head.session, head.request_id), (None, None));
+        let fields: Vec<&str> = head.faults.iter().map(|fault| fault.field.as_str()).collect();
+        assert_eq!(fields, ["tollgate-request-id", "tollgate-session"]);
+        assert_eq!(id_of(&headers).len(), 26);
+    }
+}

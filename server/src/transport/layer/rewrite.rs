@@ -1,0 +1,167 @@
+//! Errors that tonic answers by itself, told as the contract tells errors: with the reason and its code. Errors that
+//! carry details, and those of other services' own making, are left as they are.
+
+use http::{HeaderMap, HeaderName};
+use tollgate_proto::Reason;
+use tonic::{Code, Status};
+use tracing::warn;
+
+use super::super::status;
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+
+/// How tonic's texts on broken requests begin; it calls them INTERNAL.
+const BROKEN_REQUESTS: [&str; 4] = [
+    "protocol error: ",
+    "Unexpected EOF",
+    "Missing request message",
+    "Error decompressing",
+];
+/// What tonic's texts on sizes contain.
+const TOO_LARGE: [&str; 3] = ["message length too large", "size limit", "more than 4GB"];
+
+/// The status that a call ends with, and why, where this room knows it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Rewritten {
+    pub(super) code: Code,
+    pub(super) reason: Option<Reason>,
+}
+
+/// Gives a status of tonic's own its details; `None` where there is no status among the headers.
+pub(super) fn rewrite(headers: &mut HeaderMap) -> Option<Rewritten> {
+    let code = Code::from_bytes(headers.get(GRPC_STATUS)?.as_bytes());
+    if code == Code::Ok || headers.contains_key(GRPC_DETAILS) {
+        return Some(Rewritten { code, reason: None });
+    }
+    let message = Status::from_header_map(headers)
+        .map(|status| status.message().to_owned())
+        .unwrap_or_default();
+    let Some(reason) = reason(code, &message) else {
+        return Some(Rewritten { code, reason: None });
+    };
+    // a status that cannot be a header leaves the one that is there
+    let _ = status::status(reason, text(reason, message)).add_header(headers);
+    Some(Rewritten {
+        code: reason.code(),
+        reason: Some(reason),
+    })
+}
+
+fn reason(code: Code, message: &str) -> Option<Reason> {
+    let too_large = TOO_LARGE.iter().any(|part| message.contains(part));
+    let broken = BROKEN_REQUESTS.iter().any(|start| message.starts_with(start));
+    match code {
+        Code::Unimplemented => Some(Reason::Unimplemented),
+        Code::OutOfRange | Code::ResourceExhausted if too_large => Some(Reason::MessageTooLarge),
+        Code::Internal if broken => Some(Reason::UndecodableMessage),
+        Code::Internal | Code::Unknown => Some(Reason::Internal),
+        Code::Ok
+        | Code::Cancelled
+        | Code::InvalidArgument
+        | Code::DeadlineExceeded
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unavailable
+        | Code::DataLoss
+        | Code::Unauthenticated => None,
+    }
+}
+
+/// The public text: tonic's own where it speaks of the request.
+fn text(reason: Reason, message: String) -> String {
+    match reason {
+        Reason::Internal => {
+            warn!(
+                cause = message,
+                "answered by the gRPC library as an internal error"
+            );
+            "internal error; the server's log has the cause".to_owned()
+        }
+        _ if message.is_empty() => "there is no such method".to_owned(),
+        _ => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::StatusExt as _;
+
+    use super::*;
+
+    fn rewritten(code: Code, message: &str) -> (Code, String, Option<String>) {
+        let mut headers = HeaderMap::new();
+        Status::new(code, message).add_header(&mut headers).unwrap();
+        let rewritten = rewrite(&mut headers).unwrap();
+        let status = Status::from_header_map(&headers).unwrap();
+        assert_eq!(rewritten.code, status.code());
+        let info = status.get_details_error_info();
+        (
+            status.code(),
+            status.message().to_owned(),
+            info.map(|info| info.reason),
+        )
+    }
+
+    #[test]
+    fn tonics_own_errors_get_reasons() {
+        let cases = [
+            (Code::Unimplemented, "", Reason::Unimplemented),
+            (
+                Code::Unimplemented,
+                "Content is compressed with `br` which isn't supported",
+                Reason::Unimplemented,
+            ),
+            (
+                Code::OutOfRange,
+                "Error, decoded message length too large: found 9 bytes, the limit is: 4 bytes",
+                Reason::MessageTooLarge,
+            ),
+            (
+                Code::Internal,
+                "Unexpected EOF decoding stream.",
+                Reason::UndecodableMessage,
+            ),
+            (
+                Code::Internal,
+                "Missing request message.",
+                Reason::UndecodableMessage,
+            ),
+            (Code::Internal, "something else", Reason::Internal),
+        ];
+        for (code, message, reason) in cases {
+            let (new_code, text, info) = rewritten(code, message);
+            assert_eq!(
+                (new_code, info.as_deref()),
+                (reason.code(), Some(reason.as_str())),
+                "{message}"
+            );
+            assert!(!text.is_empty() && !text.contains("something else"), "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_of_others_stay() {
+        let expected = (Code::NotFound, "service not registered".to_owned(), None);
+        assert_eq!(rewritten(Code::NotFound, "service not registered"), expected);
+        let mut headers = HeaderMap::new();
+        status::status(Reason::Internal, "ours")
+            .add_header(&mut headers)
+            .unwrap();
+        let before = headers.clone();
+        assert_eq!(
+            rewrite(&mut headers),
+            Some(Rewritten {
+                code: Code::Internal,
+                reason: None
+            })
+        );
+        assert_eq!(headers, before);
+        assert_eq!(rewrite(&mut HeaderMap::new()), None);
+    }
+}
