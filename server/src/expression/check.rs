@@ -1,0 +1,375 @@
+//! What a condition says, against the model: which attributes it may name, and whether the types agree. Every fault
+//! at once; never looks beyond the model and the expression.
+
+use super::ast::{Condition, Name, Operand, Path, Step, ValueRef};
+use super::definitions::Definitions;
+use super::{MAX_FAULTS, quoted};
+use crate::fault::Fault;
+use crate::model::{Attribute, AttributeType, Model, UnknownAttributes, Value};
+
+/// Operands of one IN: DynamoDB's own limit.
+const MAX_IN_OPERANDS: usize = 100;
+
+/// What `attribute_type` may ask for.
+const TYPE_NAMES: [&str; 10] = ["S", "SS", "N", "NS", "B", "BS", "BOOL", "NULL", "L", "M"];
+
+/// DynamoDB's name of a type; none where it is not known before the item is read.
+type Type = Option<&'static str>;
+
+/// What a path is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Presence,
+    Value,
+}
+
+/// Collects the faults of one expression.
+pub(super) struct Checker<'a> {
+    model: &'a Model,
+    definitions: Definitions<'a>,
+    are_keys_refused: bool,
+    faults: Vec<Fault>,
+}
+
+impl<'a> Checker<'a> {
+    /// `faults` are those that are known already.
+    pub(super) fn new(model: &'a Model, definitions: Definitions<'a>, faults: Vec<Fault>) -> Checker<'a> {
+        Checker {
+            model,
+            definitions,
+            are_keys_refused: false,
+            faults,
+        }
+    }
+
+    /// From here on key attributes are faults.
+    pub(super) fn refuse_keys(&mut self) {
+        self.are_keys_refused = true;
+    }
+
+    pub(super) fn definitions(&self) -> Definitions<'a> {
+        self.definitions
+    }
+
+    pub(super) fn push(&mut self, fault: Fault) {
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
+
+    pub(super) fn fault_at(&mut self, column: usize, description: impl AsRef<str>) {
+        self.push(self.definitions.fault_at(column, description));
+    }
+
+    /// The definitions, where all is well.
+    pub(super) fn finish(mut self) -> Result<Definitions<'a>, Vec<Fault>> {
+        if self.faults.is_empty() {
+            return Ok(self.definitions);
+        }
+        self.faults.truncate(MAX_FAULTS);
+        Err(self.faults)
+    }
+
+    /// Checks a condition and everything in it; tells whether it is without fault.
+    pub(super) fn condition(&mut self, condition: &Condition<'a>) -> bool {
+        let known = self.faults.len();
+        match condition {
+            Condition::Compare(left, comparator, right) => {
+                self.compare(comparator.as_str(), comparator.is_ordering(), &[left, right]);
+            }
+            Condition::Between(subject, low, high) => self.between(subject, low, high),
+            Condition::In(subject, operands) => self.listed(subject, operands),
+            Condition::Exists(path) | Condition::NotExists(path) => _ = self.path(path, Asked::Presence),
+            Condition::HasType(path, type_name) => {
+                self.path(path, Asked::Value);
+                self.type_name(type_name);
+            }
+            Condition::BeginsWith(subject, prefix) => self.begins_with(subject, prefix),
+            Condition::Contains(container, sought) => self.contains(container, sought),
+            Condition::Not(inner) => _ = self.condition(inner),
+            Condition::And(parts) | Condition::Or(parts) => {
+                for part in parts {
+                    self.condition(part);
+                }
+            }
+        }
+        self.faults.len() == known
+    }
+
+    fn compare(&mut self, operator: &str, is_ordering: bool, operands: &[&Operand<'a>]) {
+        self.distinct(operator, operands);
+        let mut types = Vec::with_capacity(operands.len());
+        for operand in operands {
+            let mut kind = self.operand(operand);
+            if is_ordering
+                && let Some(other) = kind
+                && !matches!(other, "S" | "N" | "B")
+            {
+                let description = format!("is {other}, but {operator} compares S, N and B only");
+                self.operand_fault(operand, description);
+                kind = None;
+            }
+            types.push(kind);
+        }
+        self.agree(operands, &types);
+    }
+
+    /// All types must be that of the first attribute, or else of the first value; NULL is of any type.
+    fn agree(&mut self, operands: &[&Operand<'a>], types: &[Type]) {
+        let known = operands.iter().copied().zip(types.iter().copied());
+        let typed: Vec<_> = known
+            .filter_map(|(operand, kind)| Some((operand, kind.filter(|kind| *kind != "NULL")?)))
+            .collect();
+        let of_attribute = typed
+            .iter()
+            .find(|(operand, _)| !matches!(operand, Operand::Value(_)));
+        let Some((standard, expected)) = of_attribute.or(typed.first()) else {
+            return;
+        };
+        for (operand, kind) in typed.iter().filter(|(_, kind)| kind != expected) {
+            self.operand_fault(
+                operand,
+                format!("is {kind}, where {} is {expected}", self.label(standard)),
+            );
+        }
+    }
+
+    fn between(&mut self, subject: &Operand<'a>, low: &Operand<'a>, high: &Operand<'a>) {
+        self.compare("BETWEEN", true, &[subject, low, high]);
+        let (Operand::Value(low), Operand::Value(high)) = (low, high) else {
+            return;
+        };
+        let (Some(least), Some(greatest)) = (self.definitions.value(low), self.definitions.value(high))
+        else {
+            return;
+        };
+        let is_ordered = match (least, greatest) {
+            (Value::S(least), Value::S(greatest)) => least <= greatest,
+            (Value::N(least), Value::N(greatest)) => least <= greatest,
+            (Value::B(least), Value::B(greatest)) => least <= greatest,
+            _ => true,
+        };
+        if !is_ordered {
+            let description = format!("is less than {}, the lower bound of BETWEEN", quoted(low.name));
+            self.push(self.definitions.value_fault(high.name, description));
+        }
+    }
+
+    fn listed(&mut self, subject: &Operand<'a>, operands: &[Operand<'a>]) {
+        if operands.len() > MAX_IN_OPERANDS {
+            self.fault_at(
+                subject.column(),
+                format!("IN takes up to {MAX_IN_OPERANDS} operands"),
+            );
+        }
+        let all: Vec<_> = std::iter::once(subject).chain(operands).collect();
+        self.compare("IN", false, &all);
+    }
+
+    fn begins_with(&mut self, subject: &Operand<'a>, prefix: &Operand<'a>) {
+        let operands = [subject, prefix];
+        self.distinct("begins_with", &operands);
+        let types = operands.map(|operand| {
+            let kind = self.operand(operand)?;
+            if matches!(kind, "S" | "B") {
+                return Some(kind);
+            }
+            self.operand_fault(operand, format!("is {kind}, but begins_with takes S and B only"));
+            None
+        });
+        self.agree(&operands, &types);
+    }
+
+    fn contains(&mut self, container: &Operand<'a>, sought: &Operand<'a>) {
+        self.distinct("contains", &[container, sought]);
+        let (outer, inner) = (self.operand(container), self.operand(sought));
+        let expected = match outer {
+            Some("S" | "SS") => "S",
+            Some("B" | "BS") => "B",
+            Some("NS") => "N",
+            Some("L") | None => return,
+            Some(other) => {
+                return self.operand_fault(
+                    container,
+                    format!("is {other}: contains looks into S, B, L and sets only"),
+                );
+            }
+        };
+        if let Some(kind) = inner.filter(|kind| *kind != expected) {
+            let description = format!(
+                "is {kind}, but what {} contains is {expected}",
+                self.label(container)
+            );
+            self.operand_fault(sought, description);
+        }
+    }
+
+    fn type_name(&mut self, value: &ValueRef<'a>) {
+        let is_known = match self.definitions.value(value) {
+            Some(Value::S(name)) => TYPE_NAMES.contains(&name.as_str()),
+            Some(_) => false,
+            None => true,
+        };
+        if !is_known {
+            let description = format!(
+                "must be a string that names a type: one of {}",
+                TYPE_NAMES.join(", ")
+            );
+            self.push(self.definitions.value_fault(value.name, description));
+        }
+    }
+
+    /// DynamoDB's own rule: the first operand is not to be compared with itself.
+    fn distinct(&mut self, operator: &str, operands: &[&Operand<'a>]) {
+        let Some((first, others)) = operands.split_first() else {
+            return;
+        };
+        if let Some(same) = others.iter().find(|other| self.are_same(first, other)) {
+            self.fault_at(
+                same.column(),
+                format!("{operator} compares an operand with itself"),
+            );
+        }
+    }
+
+    fn are_same(&self, one: &Operand<'a>, other: &Operand<'a>) -> bool {
+        match (one, other) {
+            (Operand::Value(one), Operand::Value(other)) => one.name == other.name,
+            (Operand::Path(one), Operand::Path(other)) | (Operand::Size(one), Operand::Size(other)) => {
+                self.are_same_path(one, other)
+            }
+            _ => false,
+        }
+    }
+
+    fn are_same_path(&self, one: &Path<'a>, other: &Path<'a>) -> bool {
+        let is_same_step = |(one, other): (&Step<'a>, &Step<'a>)| match (one, other) {
+            (Step::Index(one), Step::Index(other)) => one == other,
+            (Step::Name(one), Step::Name(other)) => self.are_same_name(one, other),
+            _ => false,
+        };
+        self.are_same_name(&one.attribute, &other.attribute)
+            && one.steps.len() == other.steps.len()
+            && one.steps.iter().zip(&other.steps).all(is_same_step)
+    }
+
+    fn are_same_name(&self, one: &Name<'a>, other: &Name<'a>) -> bool {
+        let name = self.definitions.name(one);
+        name.is_some() && name == self.definitions.name(other)
+    }
+
+    fn operand(&mut self, operand: &Operand<'a>) -> Type {
+        match operand {
+            Operand::Path(path) => self.path(path, Asked::Value),
+            Operand::Value(value) => {
+                let value = self.definitions.value(value)?;
+                (!matches!(value, Value::Object(_))).then(|| value.type_name())
+            }
+            Operand::Size(path) => {
+                if let Some(kind) = self.path(path, Asked::Value)
+                    && matches!(kind, "N" | "BOOL")
+                {
+                    let description = format!("{} is {kind}, which has no size", self.path_label(path));
+                    self.fault_at(path.attribute.column, description);
+                }
+                Some("N")
+            }
+        }
+    }
+
+    /// Checks that a condition may name this path; its type, where the model knows it.
+    fn path(&mut self, path: &Path<'a>, asked: Asked) -> Type {
+        let name = self.definitions.name(&path.attribute)?;
+        let Some(attribute) = self.model.attribute(name) else {
+            if self.model.unknown_attributes == UnknownAttributes::Reject {
+                let description = format!("{} has no attribute {}", self.model.name, quoted(name));
+                self.push(self.definitions.name_fault(&path.attribute, description));
+            }
+            return None;
+        };
+        if let Some(refusal) = self.refusal(attribute, path, asked) {
+            self.fault_at(path.attribute.column, refusal);
+            return None;
+        }
+        if path.steps.is_empty() {
+            stored_type(attribute.kind)
+        } else {
+            None
+        }
+    }
+
+    fn refusal(&self, attribute: &Attribute, path: &Path<'a>, asked: Asked) -> Option<String> {
+        let name = quoted(&attribute.name);
+        if attribute.encrypted.is_some() {
+            return Some(format!(
+                "{name} is encrypted: no condition, filter or key condition can name it"
+            ));
+        }
+        if attribute.kind == AttributeType::Object && (asked == Asked::Value || !path.steps.is_empty()) {
+            let functions = "attribute_exists and attribute_not_exists";
+            return Some(format!(
+                "{name} is an object: only {functions} can ask for it, as a whole"
+            ));
+        }
+        if self.are_keys_refused && self.model.is_key(&attribute.name) {
+            return Some(format!(
+                "{name} is a key attribute: it belongs into the key condition, no filter takes it"
+            ));
+        }
+        step_refusal(attribute, path.steps.first())
+    }
+
+    /// A fault of an operand: at its value, or where it stands in the text.
+    fn operand_fault(&mut self, operand: &Operand<'a>, description: String) {
+        match operand {
+            Operand::Value(value) => self.push(self.definitions.value_fault(value.name, description)),
+            Operand::Path(_) | Operand::Size(_) => {
+                let description = format!("{} {description}", self.label(operand));
+                self.fault_at(operand.column(), description);
+            }
+        }
+    }
+
+    fn label(&self, operand: &Operand<'a>) -> String {
+        match operand {
+            Operand::Path(path) => self.path_label(path),
+            Operand::Value(value) => quoted(value.name),
+            Operand::Size(path) => format!("the size of {}", self.path_label(path)),
+        }
+    }
+
+    fn path_label(&self, path: &Path<'a>) -> String {
+        quoted(
+            self.definitions
+                .name(&path.attribute)
+                .unwrap_or(path.attribute.text),
+        )
+    }
+}
+
+/// Why the first step down from an attribute leads nowhere, if so.
+pub(super) fn step_refusal(attribute: &Attribute, step: Option<&Step<'_>>) -> Option<String> {
+    let (name, kind) = (quoted(&attribute.name), attribute.kind.as_str());
+    match (step?, attribute.kind) {
+        (Step::Name(_), AttributeType::Map) | (Step::Index(_), AttributeType::List) => None,
+        (Step::Name(_), AttributeType::List) => {
+            Some(format!("{name} is a list: its members are asked for by [index]"))
+        }
+        (Step::Index(_), AttributeType::Map) => {
+            Some(format!("{name} is a map: its fields are asked for by .name"))
+        }
+        _ => Some(format!("{name} is a {kind}: there is nothing within it")),
+    }
+}
+
+fn stored_type(kind: AttributeType) -> Type {
+    match kind {
+        AttributeType::String => Some("S"),
+        AttributeType::Number => Some("N"),
+        AttributeType::Binary => Some("B"),
+        AttributeType::Boolean => Some("BOOL"),
+        AttributeType::List => Some("L"),
+        AttributeType::Map => Some("M"),
+        AttributeType::Object => None,
+    }
+}

@@ -1,0 +1,402 @@
+//! From tokens to a tree, with DynamoDB's precedence: comparisons and functions, then NOT, AND, OR. Knows nothing of
+//! models; never recurses, and the depth of what it builds is bounded.
+
+use super::ast::{Condition, Name, Operand, Path, Step, ValueRef};
+use super::lexer::{Token, TokenKind};
+use super::quoted;
+
+/// Parentheses within each other. More say nothing: a level that matters has an AND or OR and a comparison of its own,
+/// two of the operators that DynamoDB allows.
+const MAX_DEPTH: usize = MAX_OPERATORS / 2;
+
+/// Operators and functions of one expression: DynamoDB's own limit.
+const MAX_OPERATORS: usize = 300;
+
+/// Names and indexes of one path: DynamoDB's own limit.
+const MAX_PATH_ELEMENTS: usize = 32;
+
+const KEYWORDS: [&str; 5] = ["AND", "OR", "NOT", "BETWEEN", "IN"];
+
+const OPERAND: &str = "an attribute, a :value or size(attribute)";
+
+/// What was expected instead of what stands at a column.
+#[derive(Debug)]
+pub(super) struct SyntaxError {
+    pub(super) column: usize,
+    pub(super) description: String,
+}
+
+type Parsed<T> = Result<T, SyntaxError>;
+
+/// Reads a whole condition.
+pub(super) fn condition<'a>(tokens: &[Token<'a>]) -> Parsed<Condition<'a>> {
+    let mut parser = Parser {
+        tokens,
+        position: 0,
+        operators: 0,
+    };
+    let condition = parser.joined()?;
+    parser.expect(TokenKind::End, "AND, OR or the end")?;
+    Ok(condition)
+}
+
+/// Reads a whole document path.
+pub(super) fn path<'a>(tokens: &[Token<'a>]) -> Parsed<Path<'a>> {
+    let mut parser = Parser {
+        tokens,
+        position: 0,
+        operators: 0,
+    };
+    let path = parser.path("an attribute")?;
+    parser.expect(TokenKind::End, "`.`, `[` or the end")?;
+    Ok(path)
+}
+
+/// `tokens` ends in `End`, which is never passed.
+struct Parser<'t, 'a> {
+    tokens: &'t [Token<'a>],
+    position: usize,
+    operators: usize,
+}
+
+/// What stands between two parentheses, or outside of all.
+#[derive(Default)]
+struct Level<'a> {
+    any: Vec<Condition<'a>>,
+    all: Vec<Condition<'a>>,
+    negations: usize,
+}
+
+impl<'a> Parser<'_, 'a> {
+    /// Conditions joined by AND and OR, negated and in parentheses. Parentheses take a level each, not stack.
+    fn joined(&mut self) -> Parsed<Condition<'a>> {
+        let mut outer = Vec::new();
+        let mut level = Level::default();
+        loop {
+            while !self.is_named_not() && self.operator("NOT")? {
+                level.negations += 1;
+            }
+            if self.peek(0) == TokenKind::Open {
+                outer.push(std::mem::take(&mut level));
+                if outer.len() > MAX_DEPTH {
+                    return self.refuse(format!("more than {MAX_DEPTH} parentheses within each other"));
+                }
+                self.position += 1;
+                continue;
+            }
+            level.push(self.single()?);
+            while !self.joins(&mut level)? {
+                let condition = level.whole();
+                let Some(parent) = outer.pop() else {
+                    return Ok(condition);
+                };
+                self.expect(TokenKind::Close, "AND, OR or `)`")?;
+                level = parent;
+                level.push(condition);
+            }
+        }
+    }
+
+    /// Whether AND or OR joins another condition to this level's.
+    fn joins(&mut self, level: &mut Level<'a>) -> Parsed<bool> {
+        if self.operator("OR")? {
+            level.end_all();
+            return Ok(true);
+        }
+        self.operator("AND")
+    }
+
+    /// Whether the NOT that stands here is an attribute's name.
+    fn is_named_not(&self) -> bool {
+        matches!(
+            self.peek(1),
+            TokenKind::Comparator(_) | TokenKind::Dot | TokenKind::OpenIndex
+        )
+    }
+
+    /// One comparison or function.
+    fn single(&mut self) -> Parsed<Condition<'a>> {
+        if let (TokenKind::Word(name), TokenKind::Open) = (self.peek(0), self.peek(1))
+            && name != "size"
+            && !is_keyword(name)
+        {
+            return self.function(name);
+        }
+        let left = self.operand("a condition")?;
+        if let TokenKind::Comparator(comparator) = self.peek(0) {
+            self.count_operator()?;
+            self.position += 1;
+            return Ok(Condition::Compare(left, comparator, self.operand(OPERAND)?));
+        }
+        if self.operator("BETWEEN")? {
+            return self.between(left);
+        }
+        if self.operator("IN")? {
+            return self.listed(left);
+        }
+        self.expected("=, <>, <, <=, >, >=, BETWEEN or IN")
+    }
+
+    fn between(&mut self, subject: Operand<'a>) -> Parsed<Condition<'a>> {
+        let low = self.operand(OPERAND)?;
+        if !self.take_word("AND") {
+            return self.expected("AND and the upper bound");
+        }
+        Ok(Condition::Between(subject, low, self.operand(OPERAND)?))
+    }
+
+    fn listed(&mut self, subject: Operand<'a>) -> Parsed<Condition<'a>> {
+        self.expect(TokenKind::Open, "`(` and the operands of IN")?;
+        let mut operands = vec![self.operand(OPERAND)?];
+        while self.take(TokenKind::Comma) {
+            operands.push(self.operand(OPERAND)?);
+        }
+        self.expect(TokenKind::Close, "`,` or `)`")?;
+        Ok(Condition::In(subject, operands))
+    }
+
+    fn function(&mut self, name: &'a str) -> Parsed<Condition<'a>> {
+        if !matches!(
+            name,
+            "attribute_exists" | "attribute_not_exists" | "attribute_type" | "begins_with" | "contains"
+        ) {
+            return self.refuse(format!(
+                "{} is no function; there are attribute_exists, attribute_not_exists, attribute_type, begins_with, \
+                 contains and size, in lower case",
+                quoted(name)
+            ));
+        }
+        self.count_operator()?;
+        self.position += 2;
+        let condition = match name {
+            "attribute_exists" => Condition::Exists(self.path("an attribute")?),
+            "attribute_not_exists" => Condition::NotExists(self.path("an attribute")?),
+            "attribute_type" => Condition::HasType(self.path("an attribute")?, self.type_name()?),
+            "begins_with" => Condition::BeginsWith(self.operand(OPERAND)?, self.second()?),
+            _ => Condition::Contains(self.operand(OPERAND)?, self.second()?),
+        };
+        self.expect(TokenKind::Close, "`)`")?;
+        Ok(condition)
+    }
+
+    fn second(&mut self) -> Parsed<Operand<'a>> {
+        self.expect(TokenKind::Comma, "`,` and a second operand")?;
+        self.operand(OPERAND)
+    }
+
+    fn type_name(&mut self) -> Parsed<ValueRef<'a>> {
+        self.expect(TokenKind::Comma, "`,` and a :value that names a type")?;
+        match self.operand("a :value that names a type")? {
+            Operand::Value(value) => Ok(value),
+            other => Err(SyntaxError {
+                column: other.column(),
+                description: "expected a :value that names a type".to_owned(),
+            }),
+        }
+    }
+
+    fn operand(&mut self, expected: &str) -> Parsed<Operand<'a>> {
+        let column = self.column();
+        match (self.peek(0), self.peek(1)) {
+            (TokenKind::ValueRef(name), _) => {
+                self.position += 1;
+                Ok(Operand::Value(ValueRef { name, column }))
+            }
+            (TokenKind::Word("size"), TokenKind::Open) => self.size(),
+            (TokenKind::Word(name), TokenKind::Open) if !is_keyword(name) => self.refuse(format!(
+                "{} cannot stand here; of the functions only size can",
+                quoted(name)
+            )),
+            _ => Ok(Operand::Path(self.path(expected)?)),
+        }
+    }
+
+    fn size(&mut self) -> Parsed<Operand<'a>> {
+        self.count_operator()?;
+        self.position += 2;
+        let path = self.path("an attribute")?;
+        self.expect(TokenKind::Close, "`)`")?;
+        Ok(Operand::Size(path))
+    }
+
+    fn path(&mut self, expected: &str) -> Parsed<Path<'a>> {
+        if matches!(self.peek(0), TokenKind::Word(name) if is_keyword(name)) && !self.ends_operand(1) {
+            return self.expected(expected);
+        }
+        let attribute = self.name(expected)?;
+        let mut steps = Vec::new();
+        loop {
+            if self.take(TokenKind::Dot) {
+                steps.push(Step::Name(self.name("a name")?));
+            } else if self.take(TokenKind::OpenIndex) {
+                steps.push(Step::Index(self.index()?));
+            } else {
+                return Ok(Path { attribute, steps });
+            }
+            if steps.len() >= MAX_PATH_ELEMENTS {
+                return self.refuse(format!("a path has up to {MAX_PATH_ELEMENTS} names and indexes"));
+            }
+        }
+    }
+
+    fn name(&mut self, expected: &str) -> Parsed<Name<'a>> {
+        let column = self.column();
+        let (text, is_placeholder) = match self.peek(0) {
+            TokenKind::Word(text) => (text, false),
+            TokenKind::NameRef(text) => (text, true),
+            _ => return self.expected(expected),
+        };
+        self.position += 1;
+        Ok(Name {
+            text,
+            is_placeholder,
+            column,
+        })
+    }
+
+    /// As DynamoDB reads it, `[01]` is no index.
+    fn index(&mut self) -> Parsed<u32> {
+        let TokenKind::Digits(digits) = self.peek(0) else {
+            return self.expected("an index such as 0");
+        };
+        let index = digits
+            .parse()
+            .ok()
+            .filter(|_| digits == "0" || !digits.starts_with('0'));
+        let Some(index) = index else {
+            return self.refuse("expected an index without leading zeros, of at most ten digits".to_owned());
+        };
+        self.position += 1;
+        self.expect(TokenKind::CloseIndex, "`]`")?;
+        Ok(index)
+    }
+
+    /// Whether the token at a distance can follow an operand: then a keyword before it is an attribute's name.
+    fn ends_operand(&self, distance: usize) -> bool {
+        match self.peek(distance) {
+            TokenKind::Word(word) => is_keyword(word) && !word.eq_ignore_ascii_case("NOT"),
+            TokenKind::Comparator(_)
+            | TokenKind::Dot
+            | TokenKind::OpenIndex
+            | TokenKind::Close
+            | TokenKind::Comma
+            | TokenKind::End => true,
+            _ => false,
+        }
+    }
+
+    fn peek(&self, distance: usize) -> TokenKind<'a> {
+        self.tokens
+            .get(self.position + distance)
+            .map_or(TokenKind::End, |token| token.kind)
+    }
+
+    fn column(&self) -> usize {
+        self.tokens
+            .get(self.position)
+            .or(self.tokens.last())
+            .map_or(1, |token| token.column)
+    }
+
+    fn take(&mut self, kind: TokenKind<'_>) -> bool {
+        let is_there = self.peek(0) == kind;
+        self.position += usize::from(is_there);
+        is_there
+    }
+
+    fn take_word(&mut self, word: &str) -> bool {
+        let is_there = matches!(self.peek(0), TokenKind::Word(text) if text.eq_ignore_ascii_case(word));
+        self.position += usize::from(is_there);
+        is_there
+    }
+
+    fn operator(&mut self, word: &str) -> Parsed<bool> {
+        let is_there = self.take_word(word);
+        if is_there {
+            self.count_operator()?;
+        }
+        Ok(is_there)
+    }
+
+    fn count_operator(&mut self) -> Parsed<()> {
+        self.operators += 1;
+        if self.operators > MAX_OPERATORS {
+            return self.refuse(format!("more than {MAX_OPERATORS} operators and functions"));
+        }
+        Ok(())
+    }
+
+    fn expect(&mut self, kind: TokenKind<'_>, expected: &str) -> Parsed<()> {
+        if self.take(kind) {
+            Ok(())
+        } else {
+            self.expected(expected)
+        }
+    }
+
+    fn expected<T>(&self, expected: &str) -> Parsed<T> {
+        self.refuse(format!("expected {expected}, found {}", found(self.peek(0))))
+    }
+
+    fn refuse<T>(&self, description: String) -> Parsed<T> {
+        Err(SyntaxError {
+            column: self.column(),
+            description,
+        })
+    }
+}
+
+impl<'a> Level<'a> {
+    /// Adds what AND joins; the negations before it are its own.
+    fn push(&mut self, condition: Condition<'a>) {
+        let negations = std::mem::take(&mut self.negations);
+        match (0..negations).fold(condition, |inner, _| Condition::Not(Box::new(inner))) {
+            Condition::And(parts) => self.all.extend(parts),
+            part => self.all.push(part),
+        }
+    }
+
+    /// What AND joined so far becomes one part of what OR joins.
+    fn end_all(&mut self) {
+        match one_or(std::mem::take(&mut self.all), Condition::And) {
+            Condition::Or(parts) => self.any.extend(parts),
+            part => self.any.push(part),
+        }
+    }
+
+    fn whole(&mut self) -> Condition<'a> {
+        self.end_all();
+        one_or(std::mem::take(&mut self.any), Condition::Or)
+    }
+}
+
+fn one_or<'a>(mut parts: Vec<Condition<'a>>, many: fn(Vec<Condition<'a>>) -> Condition<'a>) -> Condition<'a> {
+    if parts.len() == 1 {
+        parts.remove(0)
+    } else {
+        many(parts)
+    }
+}
+
+fn is_keyword(word: &str) -> bool {
+    KEYWORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(word))
+}
+
+/// A token as faults show it; digits and unknown characters may be a value of the caller's, so they are not shown.
+fn found(token: TokenKind<'_>) -> String {
+    match token {
+        TokenKind::Word(text) | TokenKind::NameRef(text) | TokenKind::ValueRef(text) => quoted(text),
+        TokenKind::Digits(_) => "a number: values are written as :name".to_owned(),
+        TokenKind::Comparator(comparator) => format!("`{}`", comparator.as_str()),
+        TokenKind::Open => "`(`".to_owned(),
+        TokenKind::Close => "`)`".to_owned(),
+        TokenKind::OpenIndex => "`[`".to_owned(),
+        TokenKind::CloseIndex => "`]`".to_owned(),
+        TokenKind::Dot => "`.`".to_owned(),
+        TokenKind::Comma => "`,`".to_owned(),
+        TokenKind::Unknown => {
+            "a character that no expression has: values are written as :name, other names as #name".to_owned()
+        }
+        TokenKind::End => "the end".to_owned(),
+    }
+}

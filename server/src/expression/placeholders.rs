@@ -1,0 +1,115 @@
+//! The names and values of all expressions of one request, under placeholders of our own that never collide.
+
+use std::collections::HashMap;
+
+use crate::model::{Item, Value};
+
+/// Collects what the expressions of one request stand on; rendered as `#n0`, `#n1` … and `:v0`, `:v1` ….
+#[derive(Debug, Default)]
+pub struct Placeholders {
+    names: HashMap<String, String>,
+    by_name: HashMap<String, String>,
+    values: Item,
+    substituted_bytes: usize,
+}
+
+impl Placeholders {
+    /// None yet.
+    pub fn new() -> Placeholders {
+        Placeholders::default()
+    }
+
+    /// The placeholder of a stored attribute name: always the same one for the same name.
+    pub fn name(&mut self, stored_name: &str) -> String {
+        if let Some(placeholder) = self.by_name.get(stored_name) {
+            return placeholder.clone();
+        }
+        let placeholder = format!("#n{}", self.names.len());
+        self.substituted_bytes += placeholder.len() + stored_name.len();
+        self.names.insert(placeholder.clone(), stored_name.to_owned());
+        self.by_name.insert(stored_name.to_owned(), placeholder.clone());
+        placeholder
+    }
+
+    /// A new placeholder for a value.
+    pub fn value(&mut self, value: Value) -> String {
+        let placeholder = format!(":v{}", self.values.len());
+        self.substituted_bytes += placeholder.len() + value_bytes(&value);
+        self.values.insert(placeholder.clone(), value);
+        placeholder
+    }
+
+    /// The names and the values by their placeholders.
+    pub fn into_parts(self) -> (HashMap<String, String>, Item) {
+        (self.names, self.values)
+    }
+
+    /// Bytes of all names, values and their placeholders.
+    pub(super) fn substituted_bytes(&self) -> usize {
+        self.substituted_bytes
+    }
+}
+
+/// Size of a value as DynamoDB counts it; numbers by their digits, which is never less.
+fn value_bytes(value: &Value) -> usize {
+    match value {
+        Value::S(text) => text.len(),
+        Value::N(number) => number.as_str().len(),
+        Value::B(bytes) => bytes.len(),
+        Value::Bool(_) | Value::Null => 1,
+        Value::L(members) => {
+            3 + members
+                .iter()
+                .map(|member| 1 + value_bytes(member))
+                .sum::<usize>()
+        }
+        Value::M(fields) => {
+            3 + fields
+                .iter()
+                .map(|(name, field)| 1 + name.len() + value_bytes(field))
+                .sum::<usize>()
+        }
+        Value::SS(members) => members.iter().map(String::len).sum(),
+        Value::NS(members) => members.iter().map(|member| member.as_str().len()).sum(),
+        Value::BS(members) => members.iter().map(bytes::Bytes::len).sum(),
+        Value::Object(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_name_has_one_placeholder_and_every_value_its_own() {
+        let mut placeholders = Placeholders::new();
+        assert_eq!(placeholders.name("a"), "#n0");
+        assert_eq!(placeholders.name("b"), "#n1");
+        assert_eq!(placeholders.name("a"), "#n0");
+        assert_eq!(placeholders.value(Value::Null), ":v0");
+        assert_eq!(placeholders.value(Value::Null), ":v1");
+        let (names, values) = placeholders.into_parts();
+        assert_eq!(
+            names,
+            HashMap::from([
+                ("#n0".to_owned(), "a".to_owned()),
+                ("#n1".to_owned(), "b".to_owned())
+            ])
+        );
+        assert_eq!(values.len(), 2);
+    }
+
+    #[test]
+    fn counts_what_is_substituted() {
+        let mut placeholders = Placeholders::new();
+        placeholders.name("abc");
+        placeholders.name("abc");
+        assert_eq!(placeholders.substituted_bytes(), 6);
+        let nested = Value::M(HashMap::from([(
+            "k".to_owned(),
+            Value::L(vec![Value::S("xy".to_owned())]),
+        )]));
+        placeholders.value(nested);
+        assert_eq!(placeholders.substituted_bytes(), 6 + 3 + 3 + 1 + 1 + 3 + 1 + 2);
+    }
+}

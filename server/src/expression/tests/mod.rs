@@ -1,0 +1,356 @@
+//! Whole expressions against a model: what is taken, what is refused and where the faults lie. Also what the tests of
+//! this room share.
+
+mod bounds;
+mod guide;
+mod round_trip;
+mod syntax;
+mod types;
+
+use bytes::Bytes;
+
+use super::{Expression, Placeholders, condition, query_filter};
+use crate::fault::Fault;
+use crate::model::{
+    Attribute, AttributeType, Checks, Encryption, EncryptionFormat, EncryptionMode, Model, Object, Offload,
+    UnknownAttributes, Value,
+};
+
+pub(super) fn text(value: &str) -> Value {
+    Value::S(value.to_owned())
+}
+
+pub(super) fn number(value: &str) -> Value {
+    Value::N(value.parse().unwrap())
+}
+
+pub(super) fn binary(value: &'static [u8]) -> Value {
+    Value::B(Bytes::from_static(value))
+}
+
+pub(super) fn attribute(name: &str, kind: AttributeType) -> Attribute {
+    let (required, default, checks) = (false, None, Checks::default());
+    Attribute {
+        name: name.to_owned(),
+        kind,
+        required,
+        default,
+        checks,
+        encrypted: None,
+        s3: None,
+    }
+}
+
+/// One attribute of each type, an encrypted and an offloaded one.
+pub(super) fn model() -> Model {
+    let mut ssn = attribute("ssn", AttributeType::Map);
+    ssn.encrypted = Some(Encryption {
+        key_id: "alias/key".to_owned(),
+        context: [].into(),
+        mode: EncryptionMode::ReadWrite,
+        format: EncryptionFormat::Sealed,
+        allow_plaintext: false,
+    });
+    let mut photo = attribute("photo", AttributeType::Object);
+    photo.s3 = Some(Offload {
+        bucket: "bucket".to_owned(),
+        prefix: String::new(),
+        region: None,
+    });
+    let plain = [
+        ("pk", AttributeType::String),
+        ("sk", AttributeType::String),
+        ("name", AttributeType::String),
+        ("email", AttributeType::String),
+        ("age", AttributeType::Number),
+        ("raw", AttributeType::Binary),
+        ("active", AttributeType::Boolean),
+        ("tags", AttributeType::List),
+        ("address", AttributeType::Map),
+        ("first-name", AttributeType::String),
+    ];
+    let plain = plain.into_iter().map(|(name, kind)| attribute(name, kind));
+    Model {
+        name: "User".to_owned(),
+        table: "users".to_owned(),
+        partition_key: "pk".to_owned(),
+        sort_key: Some("sk".to_owned()),
+        attributes: plain.chain([ssn, photo]).collect(),
+        unknown_attributes: UnknownAttributes::Reject,
+    }
+}
+
+/// A model that takes any attribute.
+pub(super) fn open_model() -> Model {
+    Model {
+        unknown_attributes: UnknownAttributes::Keep,
+        ..model()
+    }
+}
+
+pub(super) fn expression(text: &str, values: &[(&str, Value)], names: &[(&str, &str)]) -> Expression {
+    Expression {
+        text: text.to_owned(),
+        values: values
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
+        names: names
+            .iter()
+            .map(|(name, meant)| ((*name).to_owned(), (*meant).to_owned()))
+            .collect(),
+    }
+}
+
+/// Faults as `field: description`.
+pub(super) fn told(faults: Vec<Fault>) -> Vec<String> {
+    faults.into_iter().map(|fault| fault.to_string()).collect()
+}
+
+fn check(text: &str, values: &[(&str, Value)]) -> Result<String, Vec<String>> {
+    let mut out = Placeholders::new();
+    condition(&model(), &expression(text, values, &[]), "condition", &mut out).map_err(told)
+}
+
+/// The one fault of a condition on `model()`.
+fn fault(text: &str, values: &[(&str, Value)]) -> String {
+    match check(text, values) {
+        Ok(rendered) => panic!("{text} was taken as {rendered}"),
+        Err(faults) => {
+            assert_eq!(faults.len(), 1, "{text}: {faults:?}");
+            faults.concat()
+        }
+    }
+}
+
+#[test]
+fn renders_every_name_and_value_behind_a_placeholder() {
+    let expression = expression(
+        "name = :n AND (#a > :m OR NOT contains(tags, :n)) AND address.street[0].#s <> :n",
+        &[(":n", text("x")), (":m", number("18"))],
+        &[("#a", "age"), ("#s", "a.b c")],
+    );
+    let mut out = Placeholders::new();
+    let rendered = condition(&model(), &expression, "condition", &mut out).unwrap();
+    assert_eq!(
+        rendered,
+        "#n0=:v0 AND (#n1>:v1 OR NOT contains(#n2,:v0)) AND #n3.#n4[0].#n5<>:v0"
+    );
+    let (names, values) = out.into_parts();
+    let expected = [
+        ("#n0", "name"),
+        ("#n1", "age"),
+        ("#n2", "tags"),
+        ("#n3", "address"),
+        ("#n4", "street"),
+    ];
+    for (placeholder, name) in expected.into_iter().chain([("#n5", "a.b c")]) {
+        assert_eq!(names[placeholder], name);
+    }
+    assert_eq!((names.len(), values.len()), (6, 2));
+    assert!(values[":v0"] == text("x") && values[":v1"] == number("18"));
+}
+
+#[test]
+fn expressions_of_one_request_share_names_and_never_values() {
+    let mut out = Placeholders::new();
+    let (first, second) = (("age < :x", number("1")), ("age > :x", number("2")));
+    let mut rendered = [first, second].map(|(condition_text, value)| {
+        let expression = expression(condition_text, &[(":x", value)], &[]);
+        condition(&model(), &expression, "filter", &mut out).unwrap()
+    });
+    rendered.sort();
+    assert_eq!(rendered, ["#n0<:v0", "#n0>:v1"]);
+    let (_, values) = out.into_parts();
+    assert!(values[":v0"] == number("1") && values[":v1"] == number("2"));
+}
+
+#[test]
+fn empty_means_that_nothing_at_all_was_sent() {
+    assert!(Expression::default().is_empty());
+    for partly in [
+        expression("", &[(":x", text("x"))], &[]),
+        expression("", &[], &[("#x", "name")]),
+        expression(" ", &[], &[]),
+    ] {
+        assert!(!partly.is_empty());
+        let faults = condition(&model(), &partly, "filter", &mut Placeholders::new())
+            .map_err(told)
+            .unwrap_err();
+        assert!(faults[0].starts_with("filter.text: column "), "{faults:?}");
+        assert!(
+            faults[0].ends_with("expected a condition, found the end"),
+            "{faults:?}"
+        );
+    }
+}
+
+#[test]
+fn unknown_attributes_are_faults_where_the_model_rejects_them() {
+    let values = [(":x", text("x"))];
+    assert_eq!(
+        fault("nmae = :x", &values),
+        r#"condition.text: column 1: User has no attribute "nmae""#
+    );
+    let by_name = expression("#n = :x", &values, &[("#n", "nmae")]);
+    let faults = condition(&model(), &by_name, "condition", &mut Placeholders::new()).map_err(told);
+    assert_eq!(
+        faults.unwrap_err(),
+        [r##"condition.names["#n"]: User has no attribute "nmae""##]
+    );
+    assert!(condition(&open_model(), &by_name, "condition", &mut Placeholders::new()).is_ok());
+    let drop = Model {
+        unknown_attributes: UnknownAttributes::Drop,
+        ..model()
+    };
+    assert!(condition(&drop, &by_name, "condition", &mut Placeholders::new()).is_ok());
+}
+
+#[test]
+fn encrypted_attributes_are_refused_everywhere_by_name() {
+    let values = [(":x", text("x"))];
+    for condition_text in [
+        "ssn = :x",
+        "name = ssn AND email = :x",
+        "name BETWEEN ssn AND :x",
+        "name IN (:x, ssn)",
+        "email = :x AND attribute_exists(ssn)",
+        "email = :x AND attribute_not_exists(ssn)",
+        "attribute_type(ssn, :x) AND email = :x",
+        "begins_with(name, ssn) AND email = :x",
+        "contains(tags, ssn) AND email = :x",
+        "email = :x AND NOT (age > size(ssn.a))",
+        "ssn.part = :x",
+    ] {
+        let faults = check(condition_text, &values).unwrap_err();
+        let told = r#""ssn" is encrypted: no condition, filter or key condition can name it"#;
+        assert!(
+            faults[0].starts_with("condition.text: column ") && faults[0].ends_with(told),
+            "{faults:?}"
+        );
+    }
+}
+
+#[test]
+fn objects_can_only_be_asked_for_their_presence() {
+    assert!(check("attribute_exists(photo) OR attribute_not_exists(photo)", &[]).is_ok());
+    let values = [(":x", text("x"))];
+    for condition_text in [
+        "photo = :x",
+        "attribute_type(photo, :x)",
+        "photo.bucket = :x",
+        "attribute_exists(photo.bucket)",
+        "size(photo) > age",
+    ] {
+        let faults = check(condition_text, &values).unwrap_err();
+        assert!(
+            faults
+                .iter()
+                .any(|told| told.contains(r#""photo" is an object: only attribute_exists"#)),
+            "{faults:?}"
+        );
+    }
+}
+
+#[test]
+fn a_querys_filter_takes_no_keys() {
+    let filter = expression(
+        "attribute_exists(sk) AND pk = :x AND name = :x",
+        &[(":x", text("x"))],
+        &[],
+    );
+    let faults = query_filter(&model(), &filter, "filter", &mut Placeholders::new())
+        .map_err(told)
+        .unwrap_err();
+    assert_eq!(faults.len(), 2);
+    assert!(
+        faults[0].starts_with(r#"filter.text: column 18: "sk" is a key attribute"#),
+        "{faults:?}"
+    );
+    assert!(
+        faults[1].starts_with(r#"filter.text: column 26: "pk" is a key attribute"#),
+        "{faults:?}"
+    );
+    assert!(super::filter(&model(), &filter, "filter", &mut Placeholders::new()).is_ok());
+}
+
+#[test]
+fn placeholders_must_be_defined_and_used() {
+    let expression = expression(
+        "name = :missing AND #missing = :used",
+        &[(":used", text("x")), (":unused", text("x"))],
+        &[("#unused", "name")],
+    );
+    let faults = condition(&model(), &expression, "condition", &mut Placeholders::new())
+        .map_err(told)
+        .unwrap_err();
+    let expected = [
+        r##"condition.names["#missing"]: is not defined, but used at column 21 of the text"##,
+        r##"condition.names["#unused"]: is not used in the text"##,
+        r#"condition.values[":missing"]: is not defined, but used at column 8 of the text"#,
+        r#"condition.values[":unused"]: is not used in the text"#,
+    ];
+    assert_eq!(faults, expected);
+}
+
+#[test]
+fn definitions_are_checked_even_where_the_text_is_wrong() {
+    let deep = (0..33).fold(text("x"), |inner, _| Value::L(vec![inner]));
+    let object = Value::M([("o".to_owned(), Value::Object(Box::<Object>::default()))].into());
+    let wrong = expression(
+        "name = :deep AND :object = = :gone",
+        &[
+            (":deep", deep),
+            (":object", object),
+            (":a-b", text("x")),
+            ("x", text("x")),
+        ],
+        &[("#a", ""), ("#", "name")],
+    );
+    let faults = condition(&model(), &wrong, "condition", &mut Placeholders::new())
+        .map_err(told)
+        .unwrap_err();
+    let expected = [
+        "condition.text: column 28: expected an attribute, a :value or size(attribute), found `=`",
+        r##"condition.names["#"]: is not used in the text"##,
+        r##"condition.names["#a"]: is not used in the text"##,
+        r#"condition.values[":gone"]: is not defined, but used at column 30 of the text"#,
+        r#"condition.values[":a-b"]: is not used in the text"#,
+        r#"condition.values.x: is not used in the text"#,
+        r##"condition.names["#"]: is written as `#`, then letters, digits and `_`"##,
+        r##"condition.names["#a"]: a name has 1 to 65535 bytes"##,
+        r#"condition.values[":a-b"]: is written as `:`, then letters, digits and `_`"#,
+        r#"condition.values[":deep"]: is nested deeper than 32 levels"#,
+        r#"condition.values[":object"]: is an object, which no expression can compare"#,
+        r#"condition.values.x: is written as `:`, then letters, digits and `_`"#,
+    ];
+    assert_eq!(faults, expected);
+}
+
+#[test]
+fn tells_every_fault_once() {
+    let faults = check(
+        "ssn = :x OR foo = :x OR age = :x OR age < :x",
+        &[(":x", text("x"))],
+    )
+    .unwrap_err();
+    assert_eq!(faults.len(), 3, "{faults:?}");
+}
+
+#[test]
+fn long_names_are_cut_in_faults() {
+    let long = "x".repeat(4000);
+    let cut = fault(&format!("attribute_exists({long})"), &[]);
+    assert!(cut.len() < 150 && cut.contains("xxx\"…"), "{cut}");
+    let unused = expression("attribute_exists(name)", &[], &[(&format!("#{long}"), "name")]);
+    let faults = condition(&model(), &unused, "condition", &mut Placeholders::new())
+        .map_err(told)
+        .unwrap_err();
+    assert_eq!(
+        faults,
+        [
+            "condition.names: a placeholder is not used in the text",
+            "condition.names: a placeholder is longer than 255 bytes"
+        ]
+    );
+}
