@@ -1,0 +1,194 @@
+//! The SDK clients: over the embedded engines, or as the environment says. One layer retries: the SDK, in standard
+//! mode; time is bounded by each call's deadline, not here.
+
+use std::future::Future;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_http_client::{Builder, tls};
+use aws_smithy_runtime_api::client::auth::AuthSchemeId;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
+use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_smithy_types::checksum_config::{RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_smithy_types::retry::RetryConfig;
+use aws_types::service_config::ServiceConfigKey;
+
+use super::dynamodb::DynamoDb;
+use super::interceptor::Counting;
+use super::kms::Kms;
+use super::s3::S3;
+
+/// The region that the embedded engines are in.
+const EMBEDDED_REGION: &str = "us-east-1";
+/// Idle connections kept per host: what a busy process uses again at once, far below any limit of descriptors.
+const MAX_IDLE_CONNECTIONS: usize = 256;
+
+/// What carries the requests of each service.
+#[derive(Clone, Debug)]
+pub struct Connectors {
+    /// To DynamoDB.
+    pub dynamodb: SharedHttpClient,
+    /// To KMS.
+    pub kms: SharedHttpClient,
+    /// To S3.
+    pub s3: SharedHttpClient,
+}
+
+/// What the configuration says about the stores.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Overrides the environment's region.
+    pub region: Option<String>,
+    /// Overrides every endpoint of the environment.
+    pub endpoint_url: Option<String>,
+    /// Requests to S3 that one call may have under way.
+    pub s3_in_flight: usize,
+    /// Attempts of one request, the first one counted.
+    pub max_attempts: u32,
+}
+
+/// Clients of the three stores. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Stores {
+    /// Items.
+    pub dynamodb: DynamoDb,
+    /// Data keys.
+    pub kms: Kms,
+    /// Objects.
+    pub s3: S3,
+}
+
+/// Why there are no clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SetupError {
+    /// Neither the settings nor the environment names a region.
+    #[error("no AWS region is set: set AWS_REGION, a profile with a region, or aws.region")]
+    NoRegion,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            region: None,
+            endpoint_url: None,
+            s3_in_flight: 8,
+            max_attempts: 3,
+        }
+    }
+}
+
+impl Stores {
+    /// Clients over the engines in this process: unsigned, since nobody is between, and without the checks that
+    /// networks need; contents carry their SHA-256 in the pointer as they do everywhere.
+    pub fn embedded(connectors: Connectors, settings: &Settings) -> Stores {
+        let counting = SharedInterceptor::permanent(Counting { over_sockets: false });
+        let retries = RetryConfig::standard().with_max_attempts(settings.max_attempts);
+        macro_rules! client {
+            ($service:ident, $connector:expr $(, $option:ident($value:expr))*) => {{
+                let mut config = $service::config::Builder::new()
+                    .behavior_version(BehaviorVersion::latest())
+                    .region(Region::from_static(EMBEDDED_REGION))
+                    .endpoint_url("http://embedded.localhost")
+                    .http_client($connector)
+                    .retry_config(retries.clone())
+                    .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+                    .allow_no_auth()
+                    .auth_scheme_preference([AuthSchemeId::from("noAuth")])
+                    $(.$option($value))*;
+                config.push_interceptor(counting.clone());
+                $service::Client::from_conf(config.build())
+            }};
+        }
+        let s3 = client!(
+            aws_sdk_s3,
+            connectors.s3,
+            force_path_style(true),
+            request_checksum_calculation(RequestChecksumCalculation::WhenRequired),
+            response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        );
+        Stores {
+            dynamodb: DynamoDb {
+                client: client!(aws_sdk_dynamodb, connectors.dynamodb),
+            },
+            kms: Kms {
+                client: client!(aws_sdk_kms, connectors.kms),
+            },
+            s3: S3::new(s3, settings.s3_in_flight),
+        }
+    }
+
+    /// Clients as the environment says: everything that the SDK reads counts (region, profile, SSO, web identity,
+    /// container and instance credentials, endpoints), the settings above it. With a custom S3 endpoint addressing is
+    /// by path. `connectors` carry the requests to the stores instead of sockets.
+    ///
+    /// # Errors
+    ///
+    /// Where no region is named. Nothing is sent: credentials are fetched with the first request.
+    pub async fn from_environment(
+        settings: &Settings,
+        connectors: Option<Connectors>,
+    ) -> Result<Stores, SetupError> {
+        let sdk_config = load(settings).await;
+        if sdk_config.region().is_none() {
+            return Err(SetupError::NoRegion);
+        }
+        let over_sockets = connectors.is_none();
+        let counting = SharedInterceptor::permanent(Counting { over_sockets });
+        let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(&sdk_config);
+        let mut kms = aws_sdk_kms::config::Builder::from(&sdk_config);
+        let mut s3 = aws_sdk_s3::config::Builder::from(&sdk_config);
+        s3.set_force_path_style(has_s3_endpoint(&sdk_config).then_some(true));
+        if let Some(connectors) = connectors {
+            dynamodb.set_http_client(Some(connectors.dynamodb));
+            kms.set_http_client(Some(connectors.kms));
+            s3.set_http_client(Some(connectors.s3));
+        }
+        dynamodb.push_interceptor(counting.clone());
+        kms.push_interceptor(counting.clone());
+        s3.push_interceptor(counting);
+        Ok(Stores {
+            dynamodb: DynamoDb {
+                client: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+            },
+            kms: Kms {
+                client: aws_sdk_kms::Client::from_conf(kms.build()),
+            },
+            s3: S3::new(aws_sdk_s3::Client::from_conf(s3.build()), settings.s3_in_flight),
+        })
+    }
+}
+
+/// The one HTTPS client of the process, for the stores and for the credential providers.
+fn https_client() -> SharedHttpClient {
+    Builder::new()
+        .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https()
+}
+
+fn load(settings: &Settings) -> impl Future<Output = SdkConfig> {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(https_client())
+        .retry_config(RetryConfig::standard().with_max_attempts(settings.max_attempts));
+    if let Some(region) = &settings.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(endpoint_url) = &settings.endpoint_url {
+        loader = loader.endpoint_url(endpoint_url);
+    }
+    loader.load()
+}
+
+/// Whether S3 is somewhere else than at AWS: `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`, the profile's, or the setting.
+fn has_s3_endpoint(sdk_config: &SdkConfig) -> bool {
+    if sdk_config.endpoint_url().is_some() {
+        return true;
+    }
+    let key = ServiceConfigKey::builder()
+        .service_id("S3")
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build();
+    let service_config = sdk_config.service_config();
+    key.is_ok_and(|key| service_config.is_some_and(|config| config.load_config(key).is_some()))
+}

@@ -1,0 +1,88 @@
+//! Between our values and the SDK's, by move. Never copies bytes, never changes a value.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_types::Blob;
+use bytes::Bytes;
+
+use crate::model::{Item, Number, Value};
+
+/// An object where a stored value was expected: it had to become a pointer before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotStorable;
+
+/// An item as the SDK sends it.
+pub(super) fn to_sdk(item: Item) -> Result<HashMap<String, AttributeValue>, NotStorable> {
+    item.into_iter()
+        .map(|(name, value)| Ok((name, value_to_sdk(value)?)))
+        .collect()
+}
+
+/// An item that the service answered.
+pub(super) fn from_sdk(item: HashMap<String, AttributeValue>) -> Item {
+    item.into_iter()
+        .map(|(name, value)| (name, value_from_sdk(value)))
+        .collect()
+}
+
+fn value_to_sdk(value: Value) -> Result<AttributeValue, NotStorable> {
+    Ok(match value {
+        Value::S(text) => AttributeValue::S(text),
+        Value::N(number) => AttributeValue::N(number.as_str().to_owned()),
+        Value::B(bytes) => AttributeValue::B(blob(bytes)),
+        Value::Bool(bool) => AttributeValue::Bool(bool),
+        Value::Null => AttributeValue::Null(true),
+        Value::L(values) => {
+            AttributeValue::L(values.into_iter().map(value_to_sdk).collect::<Result<_, _>>()?)
+        }
+        Value::M(fields) => AttributeValue::M(to_sdk(fields)?),
+        Value::SS(texts) => AttributeValue::Ss(texts.into_iter().collect()),
+        Value::NS(numbers) => {
+            AttributeValue::Ns(numbers.iter().map(|number| number.as_str().to_owned()).collect())
+        }
+        Value::BS(members) => AttributeValue::Bs(members.into_iter().map(blob).collect()),
+        Value::Object(_) => return Err(NotStorable),
+    })
+}
+
+fn value_from_sdk(value: AttributeValue) -> Value {
+    match value {
+        AttributeValue::S(text) => Value::S(text),
+        AttributeValue::N(text) => number(text),
+        AttributeValue::B(blob) => Value::B(Bytes::from(blob.into_inner())),
+        AttributeValue::Bool(bool) => Value::Bool(bool),
+        AttributeValue::L(values) => Value::L(values.into_iter().map(value_from_sdk).collect()),
+        AttributeValue::M(fields) => Value::M(from_sdk(fields)),
+        AttributeValue::Ss(texts) => Value::SS(texts.into_iter().collect()),
+        AttributeValue::Ns(texts) => numbers(texts),
+        AttributeValue::Bs(blobs) => Value::BS(
+            blobs
+                .into_iter()
+                .map(|blob| Bytes::from(blob.into_inner()))
+                .collect(),
+        ),
+        // the SDK's enum is open: a type of the future is nothing that we could show
+        AttributeValue::Null(_) | _ => Value::Null,
+    }
+}
+
+fn blob(bytes: Bytes) -> Blob {
+    Blob::new(Vec::from(bytes))
+}
+
+/// A store that speaks DynamoDB's protocol may hold numbers that DynamoDB would not: they are shown as their text
+/// rather than lost.
+fn number(text: String) -> Value {
+    match text.parse::<Number>() {
+        Ok(number) => Value::N(number),
+        Err(_invalid) => Value::S(text),
+    }
+}
+
+fn numbers(texts: Vec<String>) -> Value {
+    match texts.iter().map(|text| text.parse::<Number>()).collect() {
+        Ok(numbers) => Value::NS(numbers),
+        Err(_invalid) => Value::SS(texts.into_iter().collect()),
+    }
+}

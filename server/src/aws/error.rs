@@ -1,0 +1,376 @@
+//! Why a request to a store failed, as kinds that callers act on. Never holds item values: the texts of validation
+//! errors, which may quote them, are left out.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::billing::Service;
+use crate::model::Item;
+
+use super::interceptor::never_connected;
+use super::meter::{Cause, Failure};
+
+/// Longest text of a service that goes into a cause.
+const MAX_CAUSE_CHARS: usize = 500;
+
+/// A request to a store failed, after the SDK's retries.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{service} {operation}: {kind}", service = service_name(*.service))]
+pub struct Error {
+    /// What callers act on.
+    pub kind: Kind,
+    /// The store.
+    pub service: Service,
+    /// The API's name: `PutItem`.
+    pub operation: &'static str,
+    /// The service's own id of the last attempt.
+    pub request_id: Option<Box<str>>,
+    /// Whether an attempt of this write may have been applied although it ended in an error.
+    pub doubt: Doubt,
+    /// For the log: the service's code and text or the connection's failure; never item values.
+    pub cause: Box<str>,
+}
+
+/// What callers act on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// The write's condition did not hold; the item as it is, if there is one.
+    ConditionFailed {
+        /// As stored: sealed, with pointers.
+        item: Option<Item>,
+    },
+    /// A table, key, bucket or object is not there.
+    Missing {
+        /// What is missing.
+        what: Resource,
+        /// Its name.
+        name: String,
+    },
+    /// The service refuses for now.
+    Throttled,
+    /// The credentials do not allow it.
+    Denied,
+    /// The KMS key is disabled, pending deletion, or not for us.
+    KeyUnusable,
+    /// KMS does not open this ciphertext in this context.
+    InvalidCiphertext,
+    /// DynamoDB's 400 KB, or an object larger than asked for.
+    TooLarge,
+    /// The service says that the request is wrong: our own fault or the item's.
+    Refused,
+    /// The service is down or cannot be reached; nothing was changed.
+    Unavailable,
+    /// A write was sent, and nobody knows whether it was applied.
+    OutcomeUnknown,
+    /// The call's deadline passed.
+    Deadline {
+        /// A write was sent before, and nobody knows whether it was applied.
+        sent: bool,
+    },
+}
+
+/// What can be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// A DynamoDB table or index.
+    Table,
+    /// A KMS key.
+    Key,
+    /// An S3 bucket.
+    Bucket,
+    /// An S3 object.
+    Object,
+}
+
+/// Whether something that ended in an error may have been applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Doubt {
+    /// Certainly not.
+    #[default]
+    None,
+    /// It may have been, but is not under way any longer: the service answered.
+    Answered,
+    /// It may have been, or may still be: no answer came.
+    Lost,
+}
+
+/// What a request was about, for its error.
+pub(super) struct Request<'a> {
+    pub(super) service: Service,
+    pub(super) operation: &'static str,
+    /// The table, KMS key, or bucket.
+    pub(super) name: &'a str,
+    /// It changes what callers see, so that a lost answer matters.
+    pub(super) is_write: bool,
+}
+
+impl Request<'_> {
+    /// The error of a failed request.
+    pub(super) fn error<E>(&self, failure: &Failure<E>) -> Error
+    where
+        E: StdError + ProvideErrorMetadata + 'static,
+    {
+        let doubt = if self.is_write { failure.doubt } else { Doubt::None };
+        let (kind, request_id, cause) = match &failure.cause {
+            Cause::Deadline => (
+                Kind::Deadline {
+                    sent: doubt != Doubt::None,
+                },
+                None,
+                "the deadline passed".to_owned(),
+            ),
+            Cause::Sdk(error) => (self.kind(error), request_id(error), cause_of(error)),
+        };
+        Error {
+            kind: if doubt == Doubt::None {
+                kind
+            } else {
+                in_doubt(kind)
+            },
+            service: self.service,
+            operation: self.operation,
+            request_id,
+            doubt,
+            cause: cause.into(),
+        }
+    }
+
+    /// An error of this side, before anything was sent.
+    pub(super) fn refused(&self, cause: &str) -> Error {
+        self.unsent(Kind::Refused, cause)
+    }
+
+    /// An error that is no answer of the service.
+    pub(super) fn unsent(&self, kind: Kind, cause: &str) -> Error {
+        Error {
+            kind,
+            service: self.service,
+            operation: self.operation,
+            request_id: None,
+            doubt: Doubt::None,
+            cause: cause.into(),
+        }
+    }
+
+    fn kind<E: ProvideErrorMetadata>(&self, error: &SdkError<E, HttpResponse>) -> Kind {
+        match error {
+            SdkError::ServiceError(context) => {
+                let status = context.raw().status().as_u16();
+                let metadata = context.err().meta();
+                self.kind_of_code(metadata.code().unwrap_or_default(), metadata.message(), status)
+            }
+            SdkError::ConstructionFailure(_) => Kind::Refused,
+            // no answer, or none that can be read: a write is in doubt then
+            SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => {
+                Kind::Unavailable
+            }
+            // the SDK's enum is open; what it may add is no answer either
+            _ => Kind::Unavailable,
+        }
+    }
+
+    fn kind_of_code(&self, code: &str, message: Option<&str>, status: u16) -> Kind {
+        match code {
+            "ConditionalCheckFailedException" => Kind::ConditionFailed { item: None },
+            "ResourceNotFoundException" => self.missing(Resource::Table),
+            "NotFoundException" => self.missing(Resource::Key),
+            "NoSuchBucket" => self.missing(Resource::Bucket),
+            "NoSuchKey" | "NotFound" => self.missing(Resource::Object),
+            "DisabledException" | "KMSInvalidStateException" | "InvalidKeyUsageException" => {
+                Kind::KeyUnusable
+            }
+            "InvalidCiphertextException" | "IncorrectKeyException" => Kind::InvalidCiphertext,
+            "ItemCollectionSizeLimitExceededException" | "EntityTooLarge" => Kind::TooLarge,
+            "ValidationException" if message.is_some_and(is_about_size) => Kind::TooLarge,
+            "TransactionConflictException" | "ReplicatedWriteConflictException" => Kind::Throttled,
+            "KeyUnavailableException" | "DependencyTimeoutException" | "KMSInternalException" => {
+                Kind::Unavailable
+            }
+            code if aws_runtime_throttles(code) => Kind::Throttled,
+            code if is_denial(code) => self.denied(),
+            _ => self.kind_of_status(status),
+        }
+    }
+
+    fn kind_of_status(&self, status: u16) -> Kind {
+        match status {
+            401 | 403 => self.denied(),
+            429 => Kind::Throttled,
+            500.. => Kind::Unavailable,
+            _ => Kind::Refused,
+        }
+    }
+
+    fn missing(&self, what: Resource) -> Kind {
+        Kind::Missing {
+            what,
+            name: self.name.to_owned(),
+        }
+    }
+
+    fn denied(&self) -> Kind {
+        match self.service {
+            Service::Kms => Kind::KeyUnusable,
+            Service::DynamoDb | Service::S3 => Kind::Denied,
+        }
+    }
+}
+
+/// A write of which an earlier attempt may have been applied has failed only if its condition says so; and even that
+/// may be its own doing, which `object::settle` finds out.
+fn in_doubt(kind: Kind) -> Kind {
+    match kind {
+        Kind::ConditionFailed { item } => Kind::ConditionFailed { item },
+        Kind::Deadline { sent } => Kind::Deadline { sent },
+        Kind::Missing { .. }
+        | Kind::Throttled
+        | Kind::Denied
+        | Kind::KeyUnusable
+        | Kind::InvalidCiphertext
+        | Kind::TooLarge
+        | Kind::Refused
+        | Kind::Unavailable
+        | Kind::OutcomeUnknown => Kind::OutcomeUnknown,
+    }
+}
+
+/// The codes that the SDK takes for throttling, too.
+fn aws_runtime_throttles(code: &str) -> bool {
+    matches!(
+        code,
+        "Throttling"
+            | "ThrottlingException"
+            | "ThrottledException"
+            | "RequestThrottledException"
+            | "TooManyRequestsException"
+            | "ProvisionedThroughputExceededException"
+            | "TransactionInProgressException"
+            | "RequestLimitExceeded"
+            | "BandwidthLimitExceeded"
+            | "LimitExceededException"
+            | "RequestThrottled"
+            | "SlowDown"
+            | "PriorRequestNotComplete"
+    )
+}
+
+fn is_denial(code: &str) -> bool {
+    matches!(
+        code,
+        "AccessDenied"
+            | "AccessDeniedException"
+            | "AuthFailure"
+            | "ExpiredToken"
+            | "ExpiredTokenException"
+            | "IncompleteSignature"
+            | "InvalidAccessKeyId"
+            | "InvalidClientTokenId"
+            | "InvalidSignatureException"
+            | "InvalidToken"
+            | "MissingAuthenticationToken"
+            | "MissingAuthenticationTokenException"
+            | "NotAuthorized"
+            | "SignatureDoesNotMatch"
+            | "UnrecognizedClientException"
+    )
+}
+
+/// DynamoDB has no code of its own for "item size has exceeded the maximum allowed size".
+fn is_about_size(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    message.contains("size") && (message.contains("exceeded") || message.contains("maximum"))
+}
+
+fn request_id<E>(error: &SdkError<E, HttpResponse>) -> Option<Box<str>> {
+    let headers = error.raw_response()?.headers();
+    let id = headers
+        .get("x-amzn-requestid")
+        .or_else(|| headers.get("x-amz-request-id"))?;
+    Some(id.into())
+}
+
+fn cause_of<E>(error: &SdkError<E, HttpResponse>) -> String
+where
+    E: StdError + ProvideErrorMetadata + 'static,
+{
+    let SdkError::ServiceError(context) = error else {
+        return connection_cause(error);
+    };
+    let metadata = context.err().meta();
+    let code = metadata.code().unwrap_or("no code");
+    let status = context.raw().status().as_u16();
+    match metadata.message() {
+        Some(message) if !quotes_values(code) => {
+            let message: String = message.chars().take(MAX_CAUSE_CHARS).collect();
+            format!("{status} {code}: {message}")
+        }
+        Some(_) | None => format!("{status} {code}"),
+    }
+}
+
+/// The texts of these codes may quote what was sent.
+fn quotes_values(code: &str) -> bool {
+    matches!(
+        code,
+        "ValidationException" | "SerializationException" | "InvalidArgument" | "MalformedXML"
+    )
+}
+
+fn connection_cause<E: StdError + 'static>(error: &SdkError<E, HttpResponse>) -> String {
+    let before = match error {
+        SdkError::DispatchFailure(failure)
+            if failure.as_connector_error().is_some_and(|e| never_connected(e)) =>
+        {
+            "no connection: "
+        }
+        _ => "",
+    };
+    let causes: Vec<String> = std::iter::successors(error.source(), |&cause| cause.source())
+        .map(ToString::to_string)
+        .collect();
+    let text = format!("{before}{error}: {}", causes.join(": "));
+    text.chars().take(MAX_CAUSE_CHARS).collect()
+}
+
+fn service_name(service: Service) -> &'static str {
+    match service {
+        Service::DynamoDb => "DynamoDB",
+        Service::Kms => "KMS",
+        Service::S3 => "S3",
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Kind::ConditionFailed { .. } => "the condition does not hold",
+            Kind::Missing { what, name } => return write!(formatter, "there is no {what} {name:?}"),
+            Kind::Throttled => "throttled",
+            Kind::Denied => "not allowed",
+            Kind::KeyUnusable => "the key cannot be used",
+            Kind::InvalidCiphertext => "the ciphertext does not open",
+            Kind::TooLarge => "too large",
+            Kind::Refused => "the request was refused",
+            Kind::Unavailable => "the service is not available",
+            Kind::OutcomeUnknown => "sent, but the outcome is unknown",
+            Kind::Deadline { sent: false } => "the deadline passed",
+            Kind::Deadline { sent: true } => "the deadline passed with the outcome unknown",
+        };
+        formatter.write_str(text)
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Resource::Table => "table",
+            Resource::Key => "key",
+            Resource::Bucket => "bucket",
+            Resource::Object => "object",
+        })
+    }
+}

@@ -1,0 +1,244 @@
+//! One request to a store: bounds it by the call's deadline and keeps what its attempts tell the bill. The counting
+//! interceptor finds the meter through a task-local, which costs a request far less than a configuration of its own.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+
+use crate::billing::{Attempt, Call, Service};
+
+use super::error::Doubt;
+
+tokio::task_local! {
+    static METER: Arc<Meter>;
+}
+
+/// What the attempts of one request tell: to the bill at once, to its caller when it is over.
+pub(super) struct Meter {
+    call: Call,
+    service: Service,
+    /// Bytes of content that every attempt uploads.
+    uploaded_bytes: u64,
+    /// The attempt that succeeds stays open until its body was read.
+    streamed: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    in_flight: Option<InFlight>,
+    /// Attempts that left the process.
+    sent: u32,
+    doubt: Doubt,
+    /// Waiting between two attempts since then.
+    backoff_since: Option<Instant>,
+}
+
+struct InFlight {
+    attempt: Attempt,
+    /// Tells whether a connection was had, where requests go over sockets.
+    connection: Option<CaptureSmithyConnection>,
+    /// The answer is there, its body is being read.
+    answered: bool,
+}
+
+/// How one attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// With the answer that was hoped for.
+    Succeeded,
+    /// With an answer that says that nothing was done.
+    Refused,
+    /// It never left the process.
+    Unsent,
+    /// It may have been applied, as far as its end tells.
+    Doubtful(Doubt),
+}
+
+/// What a request came to that has no output.
+pub(super) struct Failure<E> {
+    pub(super) cause: Cause<E>,
+    pub(super) doubt: Doubt,
+}
+
+pub(super) enum Cause<E> {
+    /// The call's deadline passed.
+    Deadline,
+    /// What the SDK says after its retries.
+    Sdk(Box<SdkError<E, HttpResponse>>),
+}
+
+/// Runs one request of an SDK client within the call's deadline, and has its attempts counted to the call.
+pub(super) async fn send<T, E>(
+    call: &Call,
+    service: Service,
+    request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+) -> Result<T, Failure<E>> {
+    Meter::new(call, service, 0, false).bounded(request).await
+}
+
+/// As [`send`], for requests that upload content: every attempt that leaves uploads so many bytes.
+pub(super) async fn send_content<T, E>(
+    call: &Call,
+    service: Service,
+    content_bytes: usize,
+    request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+) -> Result<T, Failure<E>> {
+    Meter::new(call, service, content_bytes as u64, false)
+        .bounded(request)
+        .await
+}
+
+/// As [`send`], for answers with a body that is read afterwards: the attempt lasts until the meter is dropped.
+pub(super) async fn send_streamed<T, E>(
+    call: &Call,
+    service: Service,
+    request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+) -> Result<(T, Arc<Meter>), Failure<E>> {
+    let meter = Meter::new(call, service, 0, true);
+    let output = meter.bounded(request).await?;
+    Ok((output, meter))
+}
+
+/// Shows the running request's meter to the interceptor; requests without a call (provisioning) have none.
+pub(super) fn with_current(use_meter: impl FnOnce(&Meter)) {
+    // no meter in scope: the request is billed to nobody
+    let _ = METER.try_with(|meter| use_meter(meter));
+}
+
+impl Meter {
+    fn new(call: &Call, service: Service, uploaded_bytes: u64, streamed: bool) -> Arc<Meter> {
+        Arc::new(Meter {
+            call: call.clone(),
+            service,
+            uploaded_bytes,
+            streamed,
+            state: Mutex::default(),
+        })
+    }
+
+    async fn bounded<T, E>(
+        self: &Arc<Meter>,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, Failure<E>> {
+        let deadline = self.call.deadline();
+        if deadline <= Instant::now() {
+            return Err(Failure {
+                cause: Cause::Deadline,
+                doubt: Doubt::None,
+            });
+        }
+        let scoped = METER.scope(Arc::clone(self), request);
+        let outcome = tokio::time::timeout_at(deadline.into(), scoped).await;
+        if outcome.is_err() {
+            self.abandon();
+        }
+        let mut state = self.state();
+        // no attempt follows: the time since the last one is no waiting for another
+        state.backoff_since = None;
+        let cause = match outcome {
+            Ok(Ok(output)) => return Ok(output),
+            Ok(Err(error)) => Cause::Sdk(Box::new(error)),
+            Err(_elapsed) => Cause::Deadline,
+        };
+        Err(Failure {
+            cause,
+            doubt: state.doubt,
+        })
+    }
+
+    /// An attempt is about to be prepared: waiting for it is over.
+    pub(super) fn resume(&self) {
+        if let Some(since) = self.state().backoff_since.take() {
+            self.call.add_backoff(since.elapsed());
+        }
+    }
+
+    /// An attempt is about to be sent.
+    pub(super) fn begin(&self, operation: &str, connection: Option<CaptureSmithyConnection>) {
+        let attempt = self.call.attempt(self.service, operation);
+        self.state().in_flight = Some(InFlight {
+            attempt,
+            connection,
+            answered: false,
+        });
+    }
+
+    /// The attempt ended with what its answer says.
+    pub(super) fn end(&self, ending: Ending) {
+        let mut state = self.state();
+        // a request that could not even be signed began no attempt
+        let Some(mut in_flight) = state.in_flight.take() else {
+            return;
+        };
+        state.backoff_since = Some(Instant::now());
+        match ending {
+            Ending::Unsent => in_flight.attempt.unsent(),
+            Ending::Succeeded if self.streamed => {
+                self.count_sent(&mut state);
+                in_flight.answered = true;
+                state.in_flight = Some(in_flight);
+            }
+            Ending::Succeeded | Ending::Refused => {
+                self.count_sent(&mut state);
+                in_flight.attempt.finish();
+            }
+            Ending::Doubtful(doubt) => {
+                self.count_sent(&mut state);
+                state.doubt = state.doubt.max(doubt);
+                in_flight.attempt.finish();
+            }
+        }
+    }
+
+    /// The service said that there is too much.
+    pub(super) fn throttled(&self) {
+        self.call.add_throttled();
+    }
+
+    /// Nobody waits any longer: what is in flight ends here, whatever becomes of it.
+    fn abandon(&self) {
+        let mut state = self.state();
+        if let Some(since) = state.backoff_since.take() {
+            self.call.add_backoff(since.elapsed());
+        }
+        let Some(in_flight) = state.in_flight.take() else {
+            return;
+        };
+        if in_flight.answered {
+            in_flight.attempt.finish();
+        } else if in_flight
+            .connection
+            .is_some_and(|connection| connection.get().is_none())
+        {
+            in_flight.attempt.unsent();
+        } else {
+            self.count_sent(&mut state);
+            state.doubt = Doubt::Lost;
+            in_flight.attempt.finish();
+        }
+    }
+
+    fn count_sent(&self, state: &mut State) {
+        state.sent += 1;
+        if state.sent > 1 {
+            self.call.add_retry();
+        }
+        if self.uploaded_bytes > 0 {
+            self.call.add_uploaded(self.uploaded_bytes);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        self.abandon();
+    }
+}

@@ -1,0 +1,302 @@
+//! What the models need of the stores at start: made where it is missing on the embedded backend, only reported on
+//! AWS. Billed to no call.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableDescription,
+};
+use aws_sdk_s3::error::{DisplayErrorContext, SdkError};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+
+use crate::model::{AttributeType, Model, Models};
+
+use super::Stores;
+
+/// How long looking and making may take in all.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the embedded backend refused at start; one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the embedded backend cannot make {what}: {cause}")]
+pub struct ProvisionError {
+    what: String,
+    cause: String,
+}
+
+/// One thing that models need.
+#[derive(Clone, Debug)]
+enum Need<'a> {
+    Table(&'a Model),
+    Bucket { name: &'a str, region: Option<&'a str> },
+    Key(&'a str),
+}
+
+/// What looking for a [`Need`] told.
+enum Found {
+    Standing,
+    Missing,
+    /// Something stands there that does not fit, or could not be looked at.
+    Unfit(String),
+}
+
+/// Makes the tables, buckets and key aliases that the models need and that are missing. Answers what stands but does
+/// not fit, a line each.
+///
+/// # Errors
+///
+/// The first thing that could not be made.
+pub async fn provision(stores: &Stores, models: &Models) -> Result<Vec<String>, ProvisionError> {
+    let needs = needs(models);
+    let mut made: FuturesUnordered<_> = needs.iter().map(|need| ensure(stores, need)).collect();
+    let mut warnings = Vec::new();
+    let all = async {
+        while let Some(result) = made.next().await {
+            warnings.extend(result?);
+        }
+        Ok(())
+    };
+    let elapsed = |_| ProvisionError {
+        what: "what the models need".to_owned(),
+        cause: "it takes too long".to_owned(),
+    };
+    tokio::time::timeout(TIMEOUT, all).await.map_err(elapsed)??;
+    warnings.sort();
+    Ok(warnings)
+}
+
+/// What the models need and the stores do not have, by name, a line each. Changes nothing.
+pub async fn missing(stores: &Stores, models: &Models) -> Vec<String> {
+    let needs = needs(models);
+    let looked: FuturesUnordered<_> = needs.iter().map(|need| report(stores, need)).collect();
+    let all = looked.filter_map(std::future::ready).collect::<Vec<String>>();
+    match tokio::time::timeout(TIMEOUT, all).await {
+        Ok(mut warnings) => {
+            warnings.sort();
+            warnings
+        }
+        Err(_elapsed) => vec!["the stores did not say in time what is missing".to_owned()],
+    }
+}
+
+/// Each thing once, however many models need it.
+fn needs(models: &Models) -> Vec<Need<'_>> {
+    let mut seen = BTreeSet::new();
+    let mut needs = Vec::new();
+    for model in models.iter() {
+        if seen.insert(("table", model.table.as_str())) {
+            needs.push(Need::Table(model));
+        }
+        for attribute in &model.attributes {
+            if let Some(encryption) = &attribute.encrypted
+                && seen.insert(("key", encryption.key_id.as_str()))
+            {
+                needs.push(Need::Key(&encryption.key_id));
+            }
+            if let Some(offload) = &attribute.s3
+                && seen.insert(("bucket", offload.bucket.as_str()))
+            {
+                needs.push(Need::Bucket {
+                    name: &offload.bucket,
+                    region: offload.region.as_deref(),
+                });
+            }
+        }
+    }
+    needs
+}
+
+async fn ensure(stores: &Stores, need: &Need<'_>) -> Result<Option<String>, ProvisionError> {
+    match look(stores, need).await {
+        Found::Standing => return Ok(None),
+        Found::Unfit(warning) => return Ok(Some(warning)),
+        Found::Missing => {}
+    }
+    let made = match need {
+        Need::Table(model) => create_table(stores, model).await,
+        Need::Bucket { name, region } => {
+            let client = stores.s3.client(*region);
+            client
+                .create_bucket()
+                .bucket(*name)
+                .send()
+                .await
+                .map(|_| ())
+                .map_err(text)
+        }
+        Need::Key(alias) if alias.starts_with("alias/") => create_key(stores, alias).await,
+        // an id or ARN is given by KMS, nobody can choose it
+        Need::Key(_) => {
+            return Ok(Some(format!(
+                "{} is missing: the embedded KMS makes aliases only",
+                need.name()
+            )));
+        }
+    };
+    match made {
+        Ok(()) => Ok(None),
+        Err(cause) => Err(ProvisionError {
+            what: need.name(),
+            cause,
+        }),
+    }
+}
+
+async fn report(stores: &Stores, need: &Need<'_>) -> Option<String> {
+    match look(stores, need).await {
+        Found::Standing => None,
+        Found::Missing => Some(format!("{} is missing", need.name())),
+        Found::Unfit(warning) => Some(warning),
+    }
+}
+
+async fn look(stores: &Stores, need: &Need<'_>) -> Found {
+    let unknown = |cause: String| Found::Unfit(format!("{} cannot be looked at: {cause}", need.name()));
+    match need {
+        Need::Table(model) => match stores
+            .dynamodb
+            .client
+            .describe_table()
+            .table_name(&model.table)
+            .send()
+            .await
+        {
+            Ok(output) => fit(model, output.table.as_ref()),
+            Err(error) => match error.as_service_error() {
+                Some(DescribeTableError::ResourceNotFoundException(_)) => Found::Missing,
+                _ => unknown(text(error)),
+            },
+        },
+        Need::Bucket { name, region } => {
+            match stores.s3.client(*region).head_bucket().bucket(*name).send().await {
+                Ok(_) => Found::Standing,
+                Err(error) if status(&error) == Some(404) => Found::Missing,
+                Err(error) => unknown(text(error)),
+            }
+        }
+        Need::Key(id) => match stores.kms.client.describe_key().key_id(*id).send().await {
+            Ok(output) if output.key_metadata.as_ref().is_some_and(|key| key.enabled) => Found::Standing,
+            Ok(_) => Found::Unfit(format!("{} is not enabled", need.name())),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_not_found_exception()) =>
+            {
+                Found::Missing
+            }
+            Err(error) => unknown(text(error)),
+        },
+    }
+}
+
+/// A table whose keys are not the model's would refuse every call.
+fn fit(model: &Model, table: Option<&TableDescription>) -> Found {
+    let schema = table.map(TableDescription::key_schema).unwrap_or_default();
+    let name_of = |kind: KeyType| {
+        schema
+            .iter()
+            .find(|element| element.key_type == kind)
+            .map(|element| element.attribute_name.as_str())
+    };
+    let stands = (name_of(KeyType::Hash), name_of(KeyType::Range));
+    let wanted = (Some(model.partition_key.as_str()), model.sort_key.as_deref());
+    if stands == wanted {
+        return Found::Standing;
+    }
+    let keys = |(partition, sort): (Option<&str>, Option<&str>)| {
+        partition
+            .into_iter()
+            .chain(sort)
+            .collect::<Vec<_>>()
+            .join(" and ")
+    };
+    Found::Unfit(format!(
+        "the table {} has the keys {}, the model {} wants {}",
+        model.table,
+        keys(stands),
+        model.name,
+        keys(wanted)
+    ))
+}
+
+async fn create_table(stores: &Stores, model: &Model) -> Result<(), String> {
+    let mut create = stores
+        .dynamodb
+        .client
+        .create_table()
+        .table_name(&model.table)
+        .billing_mode(BillingMode::PayPerRequest);
+    for (name, kind) in model.key_names().zip([KeyType::Hash, KeyType::Range]) {
+        let definition = AttributeDefinition::builder()
+            .attribute_name(name)
+            .attribute_type(scalar_type(model, name))
+            .build();
+        let element = KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(kind)
+            .build();
+        create = create
+            .attribute_definitions(definition.map_err(|error| error.to_string())?)
+            .key_schema(element.map_err(|error| error.to_string())?);
+    }
+    create.send().await.map(|_| ()).map_err(text)
+}
+
+async fn create_key(stores: &Stores, alias: &str) -> Result<(), String> {
+    let created = stores
+        .kms
+        .client
+        .create_key()
+        .description("made by tollgate")
+        .send()
+        .await
+        .map_err(text)?;
+    let id = created.key_metadata.map(|key| key.key_id).unwrap_or_default();
+    stores
+        .kms
+        .client
+        .create_alias()
+        .alias_name(alias)
+        .target_key_id(id)
+        .send()
+        .await
+        .map(|_| ())
+        .map_err(text)
+}
+
+/// The model's parser sees to it that key attributes have one of these types.
+fn scalar_type(model: &Model, name: &str) -> ScalarAttributeType {
+    match model.attribute(name).map(|attribute| attribute.kind) {
+        Some(AttributeType::Number) => ScalarAttributeType::N,
+        Some(AttributeType::Binary) => ScalarAttributeType::B,
+        Some(
+            AttributeType::String
+            | AttributeType::Boolean
+            | AttributeType::List
+            | AttributeType::Map
+            | AttributeType::Object,
+        )
+        | None => ScalarAttributeType::S,
+    }
+}
+
+impl Need<'_> {
+    fn name(&self) -> String {
+        match self {
+            Need::Table(model) => format!("the table {}", model.table),
+            Need::Bucket { name, .. } => format!("the bucket {name}"),
+            Need::Key(id) => format!("the KMS key {id}"),
+        }
+    }
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+fn text<E: std::error::Error + 'static>(error: SdkError<E>) -> String {
+    DisplayErrorContext(error).to_string()
+}

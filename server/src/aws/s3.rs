@@ -1,0 +1,366 @@
+//! S3: typed calls on single objects. Contents are whole buffers of a bounded size; splitting, naming and cleaning up
+//! belong to `object`. No write here changes what callers see, so that none has an unknown outcome: the item decides.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+
+use aws_sdk_s3::config::Region;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bytes::{Bytes, BytesMut};
+
+use crate::billing::{Call, Service};
+
+use super::error::{Error, Kind, Request};
+use super::meter;
+
+/// S3, for calls that pay for it.
+#[derive(Clone, Debug)]
+pub struct S3 {
+    client: aws_sdk_s3::Client,
+    /// Clients of other regions, as models name them: as many as there are regions in the models.
+    regional: Arc<RwLock<HashMap<String, aws_sdk_s3::Client>>>,
+    in_flight: usize,
+}
+
+/// Where an object lies.
+#[derive(Clone, Copy, Debug)]
+pub struct Location<'a> {
+    /// The bucket.
+    pub bucket: &'a str,
+    /// The key.
+    pub key: &'a str,
+    /// The bucket's region, where it is not the client's.
+    pub region: Option<&'a str>,
+}
+
+/// What S3 says of an object that it stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredObject {
+    /// The entity tag, with its quotes.
+    pub etag: String,
+    /// The version, where the bucket keeps versions.
+    pub version_id: Option<String>,
+}
+
+/// A multipart upload that was begun.
+#[derive(Clone, Debug)]
+pub struct MultipartUpload<'a> {
+    /// Where the object will lie.
+    pub location: Location<'a>,
+    /// S3's id of the upload.
+    pub id: String,
+}
+
+/// A part that was uploaded.
+#[derive(Clone, Debug)]
+pub struct Part {
+    number: i32,
+    etag: Option<String>,
+    crc32: Option<String>,
+}
+
+impl S3 {
+    pub(super) fn new(client: aws_sdk_s3::Client, in_flight: usize) -> S3 {
+        S3 {
+            client,
+            regional: Arc::default(),
+            in_flight: in_flight.max(1),
+        }
+    }
+
+    /// Requests that one call may have under way (`s3.in_flight`).
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Stores a whole object.
+    ///
+    /// # Errors
+    ///
+    /// `Missing` for a bucket that is not there; what all calls have.
+    pub async fn put_object(
+        &self,
+        call: &Call,
+        location: Location<'_>,
+        content: Bytes,
+        content_type: Option<&str>,
+        metadata: &HashMap<String, String>,
+    ) -> Result<StoredObject, Error> {
+        let request = request("PutObject", location);
+        let content_bytes = content.len();
+        let sent = Box::pin(
+            self.client(location.region)
+                .put_object()
+                .bucket(location.bucket)
+                .key(location.key)
+                .set_content_type(content_type.map(str::to_owned))
+                .set_metadata(some_metadata(metadata))
+                .body(ByteStream::from(content))
+                .send(),
+        );
+        let sent = meter::send_content(call, Service::S3, content_bytes, sent);
+        let output = sent.await.map_err(|failure| request.error(&failure))?;
+        Ok(StoredObject {
+            etag: output.e_tag.unwrap_or_default(),
+            version_id: output.version_id,
+        })
+    }
+
+    /// Begins a multipart upload.
+    ///
+    /// # Errors
+    ///
+    /// As [`S3::put_object`].
+    pub async fn create_multipart_upload<'a>(
+        &self,
+        call: &Call,
+        location: Location<'a>,
+        content_type: Option<&str>,
+        metadata: &HashMap<String, String>,
+    ) -> Result<MultipartUpload<'a>, Error> {
+        let request = request("CreateMultipartUpload", location);
+        let sent = Box::pin(
+            self.client(location.region)
+                .create_multipart_upload()
+                .bucket(location.bucket)
+                .key(location.key)
+                .set_content_type(content_type.map(str::to_owned))
+                .set_metadata(some_metadata(metadata))
+                .send(),
+        );
+        let output = send(call, &request, sent).await?;
+        let id = output
+            .upload_id
+            .ok_or_else(|| request.unsent(Kind::Unavailable, "the answer has no upload id"))?;
+        Ok(MultipartUpload { location, id })
+    }
+
+    /// Uploads one part; parts are numbered from 1.
+    ///
+    /// # Errors
+    ///
+    /// What all calls have.
+    pub async fn upload_part(
+        &self,
+        call: &Call,
+        upload: &MultipartUpload<'_>,
+        number: i32,
+        content: Bytes,
+    ) -> Result<Part, Error> {
+        let request = request("UploadPart", upload.location);
+        let content_bytes = content.len();
+        let sent = Box::pin(
+            self.client(upload.location.region)
+                .upload_part()
+                .bucket(upload.location.bucket)
+                .key(upload.location.key)
+                .upload_id(&upload.id)
+                .part_number(number)
+                .body(ByteStream::from(content))
+                .send(),
+        );
+        let sent = meter::send_content(call, Service::S3, content_bytes, sent);
+        let output = sent.await.map_err(|failure| request.error(&failure))?;
+        Ok(Part {
+            number,
+            etag: output.e_tag,
+            crc32: output.checksum_crc32,
+        })
+    }
+
+    /// Makes the object of its parts, given in their order.
+    ///
+    /// # Errors
+    ///
+    /// What all calls have.
+    pub async fn complete_multipart_upload(
+        &self,
+        call: &Call,
+        upload: &MultipartUpload<'_>,
+        parts: Vec<Part>,
+    ) -> Result<StoredObject, Error> {
+        let request = request("CompleteMultipartUpload", upload.location);
+        let parts = parts.into_iter().map(completed).collect();
+        let sent = Box::pin(
+            self.client(upload.location.region)
+                .complete_multipart_upload()
+                .bucket(upload.location.bucket)
+                .key(upload.location.key)
+                .upload_id(&upload.id)
+                .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
+                .send(),
+        );
+        let output = send(call, &request, sent).await?;
+        Ok(StoredObject {
+            etag: output.e_tag.unwrap_or_default(),
+            version_id: output.version_id,
+        })
+    }
+
+    /// Gives a multipart upload up, and the parts that it has.
+    ///
+    /// # Errors
+    ///
+    /// What all calls have.
+    pub async fn abort_multipart_upload(
+        &self,
+        call: &Call,
+        upload: &MultipartUpload<'_>,
+    ) -> Result<(), Error> {
+        let request = request("AbortMultipartUpload", upload.location);
+        let sent = Box::pin(
+            self.client(upload.location.region)
+                .abort_multipart_upload()
+                .bucket(upload.location.bucket)
+                .key(upload.location.key)
+                .upload_id(&upload.id)
+                .send(),
+        );
+        send(call, &request, sent).await.map(|_output| ())
+    }
+
+    /// An object's whole content, of at most `max_bytes`; the SDK checks the checksum where S3 has one.
+    ///
+    /// # Errors
+    ///
+    /// `Missing` for an object or bucket that is not there, `TooLarge` for more than `max_bytes`.
+    pub async fn get_object(
+        &self,
+        call: &Call,
+        location: Location<'_>,
+        max_bytes: u64,
+    ) -> Result<Bytes, Error> {
+        let request = request("GetObject", location);
+        let client = self.client(location.region);
+        let sent = Box::pin(
+            client
+                .get_object()
+                .bucket(location.bucket)
+                .key(location.key)
+                .send(),
+        );
+        // the attempt goes on until its body was read: the meter is kept so long
+        let (output, _meter) = meter::send_streamed(call, Service::S3, sent)
+            .await
+            .map_err(|failure| request.error(&failure))?;
+        let announced = output.content_length.map_or(0, i64::unsigned_abs);
+        if announced > max_bytes {
+            return Err(request.unsent(Kind::TooLarge, "the object is larger than asked for"));
+        }
+        read_body(call, &request, output.body, announced, max_bytes).await
+    }
+
+    /// Removes an object; one that is not there is removed already.
+    ///
+    /// # Errors
+    ///
+    /// What all calls have.
+    pub async fn delete_object(&self, call: &Call, location: Location<'_>) -> Result<(), Error> {
+        let request = request("DeleteObject", location);
+        let client = self.client(location.region);
+        let sent = Box::pin(
+            client
+                .delete_object()
+                .bucket(location.bucket)
+                .key(location.key)
+                .send(),
+        );
+        send(call, &request, sent).await.map(|_output| ())
+    }
+
+    pub(super) fn client(&self, region: Option<&str>) -> aws_sdk_s3::Client {
+        let own = self.client.config().region().map(Region::as_ref);
+        let Some(region) = region.filter(|&region| own != Some(region)) else {
+            return self.client.clone();
+        };
+        if let Some(client) = self
+            .regional
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .get(region)
+        {
+            return client.clone();
+        }
+        let config = self
+            .client
+            .config()
+            .to_builder()
+            .region(Region::new(region.to_owned()))
+            .build();
+        let client = aws_sdk_s3::Client::from_conf(config);
+        let mut regional = self
+            .regional
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        regional.entry(region.to_owned()).or_insert(client).clone()
+    }
+}
+
+fn request<'a>(operation: &'static str, location: Location<'a>) -> Request<'a> {
+    Request {
+        service: Service::S3,
+        operation,
+        name: location.bucket,
+        is_write: false,
+    }
+}
+
+async fn send<T, E>(
+    call: &Call,
+    request: &Request<'_>,
+    sent: impl Future<Output = Result<T, SdkError<E>>>,
+) -> Result<T, Error>
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+{
+    meter::send(call, Service::S3, sent)
+        .await
+        .map_err(|failure| request.error(&failure))
+}
+
+/// Counts every byte that arrives, also of a body that breaks off.
+async fn read_body(
+    call: &Call,
+    request: &Request<'_>,
+    mut body: ByteStream,
+    announced: u64,
+    max_bytes: u64,
+) -> Result<Bytes, Error> {
+    let deadline = call.deadline().into();
+    let mut content = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
+    loop {
+        let chunk = match tokio::time::timeout_at(deadline, body.next()).await {
+            Ok(Some(Ok(chunk))) => chunk,
+            Ok(Some(Err(error))) => {
+                return Err(request.unsent(Kind::Unavailable, &format!("the body broke off: {error}")));
+            }
+            Ok(None) => return Ok(content.freeze()),
+            Err(_elapsed) => {
+                return Err(request.unsent(Kind::Deadline { sent: false }, "the deadline passed"));
+            }
+        };
+        call.add_downloaded(chunk.len() as u64);
+        if (content.len() + chunk.len()) as u64 > max_bytes {
+            return Err(request.unsent(Kind::TooLarge, "the object is larger than asked for"));
+        }
+        content.extend_from_slice(&chunk);
+    }
+}
+
+fn completed(part: Part) -> CompletedPart {
+    CompletedPart::builder()
+        .part_number(part.number)
+        .set_e_tag(part.etag)
+        .set_checksum_crc32(part.crc32)
+        .build()
+}
+
+fn some_metadata(metadata: &HashMap<String, String>) -> Option<HashMap<String, String>> {
+    if metadata.is_empty() {
+        None
+    } else {
+        Some(metadata.clone())
+    }
+}

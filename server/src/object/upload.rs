@@ -1,0 +1,264 @@
+//! Uploads a fresh object: one PutObject up to 5 MiB, multipart above, parts side by side. Never deletes: what became
+//! of each object is kept for `settle`, which does.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+use ulid::Ulid;
+
+use crate::aws::{Error, Kind, Location, MultipartUpload, S3, StoredObject};
+use crate::billing::Call;
+use crate::item::Key;
+use crate::item::pointer::Pointer;
+use crate::model::{Model, Object, Offload};
+
+use super::key;
+
+/// Up to here an object is one PutObject; also the size of a part, and S3's least.
+pub const PART_BYTES: usize = 5 * 1024 * 1024;
+/// S3's limit.
+const MAX_PARTS: usize = 10_000;
+/// Contents up to here are hashed where they are; larger ones off the async threads.
+const MAX_INLINE_HASH_BYTES: usize = 256 * 1024;
+/// S3's limit on the names and values of an object's metadata.
+const MAX_METADATA_BYTES: usize = 2048;
+/// Names under which an object's metadata tells which item owns it; values are percent-encoded.
+const TABLE: &str = "tollgate-table";
+const PARTITION: &str = "tollgate-partition";
+const SORT: &str = "tollgate-sort";
+
+/// An object to be uploaded under a key of its own.
+pub(super) struct Fresh {
+    offload: Offload,
+    key: String,
+    content: Bytes,
+    name: String,
+    content_type: String,
+    metadata: HashMap<String, String>,
+    owner: Vec<(&'static str, String)>,
+    /// S3 may hold the object.
+    stored: AtomicBool,
+    /// A multipart upload was begun and not completed.
+    multipart: Mutex<Option<String>>,
+}
+
+impl Fresh {
+    /// A new object of the item with this key; nothing is sent yet. None where the object has no content.
+    pub(super) fn new(model: &Model, item_key: &Key, offload: &Offload, object: Object) -> Option<Fresh> {
+        let owner = [
+            (TABLE, Some(key::encoded(&model.table))),
+            (PARTITION, Some(key::encoded(&key::text(item_key.partition())))),
+            (SORT, item_key.sort().map(|sort| key::encoded(&key::text(sort)))),
+        ];
+        Some(Fresh {
+            key: key::fresh(&offload.prefix, item_key, Ulid::generate(), &object.name),
+            offload: offload.clone(),
+            content: object.data?,
+            name: object.name,
+            content_type: object.content_type,
+            metadata: object.metadata,
+            owner: owner
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value?)))
+                .collect(),
+            stored: AtomicBool::new(false),
+            multipart: Mutex::new(None),
+        })
+    }
+
+    /// Where the object lies or would lie.
+    pub(super) fn location(&self) -> Location<'_> {
+        Location {
+            bucket: &self.offload.bucket,
+            key: &self.key,
+            region: self.offload.region.as_deref(),
+        }
+    }
+
+    /// Whether a pointer points here.
+    pub(super) fn is_at(&self, pointer: &Pointer) -> bool {
+        pointer.bucket == self.offload.bucket && pointer.key == self.key
+    }
+
+    /// Whether S3 may hold the object.
+    pub(super) fn may_be_stored(&self) -> bool {
+        self.stored.load(Ordering::Acquire)
+    }
+
+    /// The multipart upload that S3 may hold parts of.
+    pub(super) fn open_multipart(&self) -> Option<MultipartUpload<'_>> {
+        let id = self
+            .multipart
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()?;
+        Some(MultipartUpload {
+            location: self.location(),
+            id,
+        })
+    }
+
+    /// Uploads the content; `slots` bounds what the call has under way.
+    pub(super) async fn upload(&self, s3: &S3, call: &Call, slots: &Semaphore) -> Result<Pointer, Error> {
+        let (sha256, stored) = tokio::join!(sha256_hex(self.content.clone()), self.store(s3, call, slots));
+        let stored = stored?;
+        Ok(Pointer {
+            bucket: self.offload.bucket.clone(),
+            key: self.key.clone(),
+            size_bytes: self.content.len() as u64,
+            etag: stored.etag,
+            content_type: self.content_type.clone(),
+            version_id: stored.version_id.unwrap_or_default(),
+            metadata: self.metadata.clone(),
+            sha256,
+            name: self.name.clone(),
+        })
+    }
+
+    async fn store(&self, s3: &S3, call: &Call, slots: &Semaphore) -> Result<StoredObject, Error> {
+        let metadata = self.object_metadata();
+        if self.content.len() > PART_BYTES {
+            return self.store_in_parts(s3, call, slots, &metadata).await;
+        }
+        let _slot = slots.acquire().await.expect("the semaphore is never closed");
+        self.stored.store(true, Ordering::Release);
+        let stored = s3
+            .put_object(
+                call,
+                self.location(),
+                self.content.clone(),
+                self.content_type(),
+                &metadata,
+            )
+            .await;
+        if stored
+            .as_ref()
+            .is_err_and(|error| !may_have_been_done(&error.kind))
+        {
+            self.stored.store(false, Ordering::Release);
+        }
+        stored
+    }
+
+    async fn store_in_parts(
+        &self,
+        s3: &S3,
+        call: &Call,
+        slots: &Semaphore,
+        metadata: &HashMap<String, String>,
+    ) -> Result<StoredObject, Error> {
+        let upload = {
+            let _slot = slots.acquire().await.expect("the semaphore is never closed");
+            s3.create_multipart_upload(call, self.location(), self.content_type(), metadata)
+                .await?
+        };
+        self.set_multipart(Some(upload.id.clone()));
+        let upload = &upload;
+        let part_bytes = part_bytes(self.content.len());
+        let starts = (0..self.content.len()).step_by(part_bytes);
+        let parts = starts.zip(1..).map(|(start, number)| async move {
+            let content = self
+                .content
+                .slice(start..self.content.len().min(start + part_bytes));
+            let _slot = slots.acquire().await.expect("the semaphore is never closed");
+            s3.upload_part(call, upload, number, content).await
+        });
+        let parts: Vec<_> = stream::iter(parts).buffered(s3.in_flight()).try_collect().await?;
+        self.stored.store(true, Ordering::Release);
+        let stored = s3.complete_multipart_upload(call, upload, parts).await?;
+        self.set_multipart(None);
+        Ok(stored)
+    }
+
+    fn content_type(&self) -> Option<&str> {
+        if self.content_type.is_empty() {
+            None
+        } else {
+            Some(&self.content_type)
+        }
+    }
+
+    fn set_multipart(&self, id: Option<String>) {
+        *self.multipart.lock().unwrap_or_else(PoisonError::into_inner) = id;
+    }
+
+    /// Who owns the object, for `sweep`, then of the caller's metadata what a header can carry, within S3's limit; the
+    /// pointer has all of it. An owner whose key is too long for that is not named: `sweep` leaves such objects alone.
+    fn object_metadata(&self) -> HashMap<String, String> {
+        let mut left = MAX_METADATA_BYTES;
+        let mut metadata = HashMap::new();
+        let owner_bytes: usize = self
+            .owner
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        if owner_bytes <= left {
+            left -= owner_bytes;
+            metadata.extend(
+                self.owner
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), value.clone())),
+            );
+        }
+        let mut own: Vec<_> = self
+            .metadata
+            .iter()
+            .filter(|(name, value)| is_header(name, value))
+            .collect();
+        own.sort_unstable();
+        for (name, value) in own {
+            let bytes = name.len() + value.len();
+            if bytes <= left {
+                left -= bytes;
+                metadata.insert(name.clone(), value.clone());
+            }
+        }
+        metadata
+    }
+}
+
+/// 5 MiB, or more where 10,000 of these would not do.
+fn part_bytes(content_bytes: usize) -> usize {
+    PART_BYTES.max(content_bytes.div_ceil(MAX_PARTS))
+}
+
+/// Whether a failed request may have done its work all the same.
+fn may_have_been_done(kind: &Kind) -> bool {
+    match kind {
+        Kind::Unavailable | Kind::OutcomeUnknown | Kind::Deadline { .. } => true,
+        Kind::ConditionFailed { .. }
+        | Kind::Missing { .. }
+        | Kind::Throttled
+        | Kind::Denied
+        | Kind::KeyUnusable
+        | Kind::InvalidCiphertext
+        | Kind::TooLarge
+        | Kind::Refused => false,
+    }
+}
+
+/// What S3 gives back as it was sent: lower-case names, values of visible ASCII and single spaces inside.
+fn is_header(name: &str, value: &str) -> bool {
+    let token = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    let visible = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    !name.is_empty()
+        && !name.starts_with("tollgate-")
+        && name.bytes().all(token)
+        && value.bytes().all(visible)
+        && value.trim() == value
+        && !value.contains("  ")
+}
+
+/// SHA-256 in lower-case hex.
+pub(super) async fn sha256_hex(content: Bytes) -> String {
+    if content.len() <= MAX_INLINE_HASH_BYTES {
+        return key::hex(&Sha256::digest(&content));
+    }
+    let hashed = tokio::task::spawn_blocking(move || key::hex(&Sha256::digest(&content))).await;
+    hashed.expect("hashing does not panic, and nobody aborts it")
+}
