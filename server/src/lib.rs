@@ -1,13 +1,18 @@
 //! tollgate: the one gate in front of DynamoDB, KMS and S3.
 
+pub mod app;
 pub mod billing;
 pub mod aws;
+pub mod config;
 pub mod crypto;
 pub mod expression;
 pub mod fault;
 pub mod item;
 pub mod model;
 pub mod object;
+pub mod operation;
+pub mod transport;
+mod serve;
 pub mod yaml;
 
 #[cfg(feature = "embedded")]

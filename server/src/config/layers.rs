@@ -1,0 +1,214 @@
+//! The layers above the defaults: file, environment, flags. Each becomes a list of what was given for which setting;
+//! names that are not settings are faults here.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use super::settings::{LATER, SETTINGS, Setting, variable};
+use super::values::Raw;
+use super::{ConfigFault, Flags};
+use crate::yaml::{self, Cursor, Report, View, did_you_mean};
+
+/// What the names of all variables begin with.
+const PREFIX: &str = "TOLLGATE_";
+
+/// What one layer gives for a setting.
+pub(super) struct Given {
+    pub(super) setting: &'static Setting,
+    /// `file:line`, a variable's name or a flag.
+    pub(super) origin: String,
+    /// The setting's path where the origin does not name it.
+    pub(super) path: String,
+    pub(super) raw: Raw,
+}
+
+/// The settings file: the one that was named, else the default one where there is one.
+pub(super) fn file(default: &Path, named: Option<&Path>, faults: &mut Vec<ConfigFault>) -> Vec<Given> {
+    let path = named.unwrap_or(default);
+    let name = path.display().to_string();
+    let mut source = Vec::new();
+    let read = File::open(path).and_then(|file| {
+        file.take(yaml::MAX_FILE_BYTES as u64 + 1)
+            .read_to_end(&mut source)
+    });
+    match read {
+        Ok(_) => parse(&name, &source, faults),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => Vec::new(),
+        Err(error) => {
+            faults.push(ConfigFault {
+                origin: name,
+                path: String::new(),
+                text: format!("cannot be read: {error}"),
+            });
+            Vec::new()
+        }
+    }
+}
+
+fn parse(file: &str, source: &[u8], faults: &mut Vec<ConfigFault>) -> Vec<Given> {
+    let mut report = Report::new(file);
+    let mut given = Vec::new();
+    let nodes = yaml::documents(source, &mut report);
+    for (index, cursor) in nodes.iter().map(Cursor::document).enumerate() {
+        if index > 0 {
+            report.add(&cursor, "a settings file is one document");
+        } else if !cursor.is_nothing() {
+            section(&cursor, &mut given, &mut report);
+        }
+    }
+    faults.extend(report.into_faults().into_iter().map(|fault| ConfigFault {
+        origin: place(&fault.file, fault.line),
+        path: fault.path,
+        text: fault.text,
+    }));
+    given
+}
+
+/// One map of the file: settings and further sections.
+fn section(at: &Cursor<'_>, given: &mut Vec<Given>, report: &mut Report) {
+    for (key, cursor) in at.entries(report).unwrap_or_default() {
+        let within = format!("{}.", cursor.path());
+        if let Some(setting) = SETTINGS.iter().find(|setting| setting.path == cursor.path()) {
+            given.extend(leaf(setting, &cursor, report));
+        } else if SETTINGS.iter().any(|setting| setting.path.starts_with(&within)) {
+            section(&cursor, given, report);
+        } else {
+            report.add(
+                &cursor,
+                format!("no such setting{}", did_you_mean(key, siblings(at.path()))),
+            );
+        }
+    }
+}
+
+/// The keys that a section may have.
+fn siblings(section: &str) -> impl Iterator<Item = &'static str> {
+    let prefix = if section.is_empty() {
+        String::new()
+    } else {
+        format!("{section}.")
+    };
+    SETTINGS
+        .iter()
+        .filter_map(move |setting| setting.path.strip_prefix(&prefix))
+        .map(|rest| rest.split('.').next().unwrap_or(rest))
+}
+
+fn leaf(setting: &'static Setting, at: &Cursor<'_>, report: &mut Report) -> Option<Given> {
+    let raw = match at.view(report)? {
+        View::Nothing if setting.is_optional() => return None,
+        View::Boolean(boolean) => Raw::Text(boolean.to_string()),
+        View::Number(text) | View::Text(text) => Raw::Text(text.to_owned()),
+        View::List(items) => Raw::List(
+            items
+                .iter()
+                .filter_map(|item| item.text(report))
+                .map(str::to_owned)
+                .collect(),
+        ),
+        View::Map(_) if LATER.iter().any(|later| later.starts_with(setting.path)) => {
+            report.add(
+                at,
+                "must be off: a cache of data keys is not supported by this version",
+            );
+            return None;
+        }
+        other @ (View::Nothing | View::Map(_)) => return at.expected("a value", &other, report),
+    };
+    let origin = place(report.file(), at.line());
+    Some(Given {
+        setting,
+        origin,
+        path: setting.path.to_owned(),
+        raw,
+    })
+}
+
+fn place(file: &str, line: usize) -> String {
+    if line == 0 {
+        file.to_owned()
+    } else {
+        format!("{file}:{line}")
+    }
+}
+
+/// The variables whose names begin with `TOLLGATE_`, in the order of their names.
+pub(super) fn environment(
+    variables: impl Iterator<Item = (String, String)>,
+    faults: &mut Vec<ConfigFault>,
+) -> Vec<Given> {
+    let mut ours: Vec<(String, String)> = variables
+        .filter(|(name, value)| name.starts_with(PREFIX) && !is_of_kubernetes(&name[PREFIX.len()..], value))
+        .collect();
+    ours.sort();
+    let mut given = Vec::new();
+    for (name, value) in ours {
+        match SETTINGS.iter().find(|setting| setting.variable() == name) {
+            Some(setting) => {
+                given.push(Given {
+                    setting,
+                    origin: name,
+                    path: String::new(),
+                    raw: Raw::Text(value),
+                });
+            }
+            None => faults.push(ConfigFault {
+                text: unknown_variable(&name),
+                origin: name,
+                path: String::new(),
+            }),
+        }
+    }
+    given
+}
+
+fn unknown_variable(name: &str) -> String {
+    if LATER.iter().any(|later| variable(later) == name) {
+        return "is not supported by this version".to_owned();
+    }
+    let known: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
+    let short: Vec<&str> = known.iter().map(|name| &name[PREFIX.len()..]).collect();
+    let near = did_you_mean(name.strip_prefix(PREFIX).unwrap_or(name), short);
+    format!(
+        "no such setting{}",
+        near.replace("(did you mean `", &format!("(did you mean `{PREFIX}"))
+    )
+}
+
+/// Kubernetes sets variables for every service of the namespace, and this program's service is likely called as it is.
+/// <https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables>
+fn is_of_kubernetes(name: &str, value: &str) -> bool {
+    let is_address = value.starts_with("tcp://") || value.starts_with("udp://");
+    name == "SERVICE_HOST"
+        || name == "SERVICE_PORT"
+        || name.starts_with("SERVICE_PORT_")
+        || (name == "PORT" && is_address)
+        || name
+            .strip_prefix("PORT_")
+            .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+}
+
+/// The flags that were given.
+pub(super) fn flags(flags: &Flags) -> Vec<Given> {
+    let memory = flags.memory.then(|| "true".to_owned());
+    let all = [
+        ("listen", "--listen", &flags.listen),
+        ("models", "--models", &flags.models),
+        ("backend", "--backend", &flags.backend),
+        ("embedded.data", "--data", &flags.data),
+        ("embedded.memory", "--memory", &memory),
+        ("log.format", "--log", &flags.log),
+    ];
+    let given = all.into_iter().filter_map(|(path, flag, value)| {
+        let setting = SETTINGS.iter().find(|setting| setting.path == path)?;
+        let raw = Raw::Text(value.clone()?);
+        Some(Given {
+            setting,
+            origin: flag.to_owned(),
+            path: String::new(),
+            raw,
+        })
+    });
+    given.collect()
+}

@@ -1,0 +1,300 @@
+//! Every setting, once: its name, how it is read, how it is shown. The file's keys, the variables' names and what
+//! `--print-config` prints all come from this table.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::values::{
+    Raw, address, boolean, choice, count, duration, filled, name_of, show_duration, show_size, show_text,
+    size, token_key, url,
+};
+use super::{Backend, Config, LogFormat, LogLevel, Synchronous, Trailer};
+
+const MESSAGE_BYTES: RangeInclusive<usize> = 1024..=1 << 30;
+const IN_FLIGHT: RangeInclusive<usize> = 1..=1_000_000;
+const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60 * 60);
+const ATTRIBUTE_DEPTH: RangeInclusive<usize> = 1..=32;
+const IN_FLIGHT_PER_CALL: RangeInclusive<usize> = 1..=1024;
+const SESSION_IDLE: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(30 * 24 * 60 * 60);
+const SESSIONS: RangeInclusive<usize> = 1..=10_000_000;
+const FINISHED_CALLS: RangeInclusive<usize> = 1..=10_000_000;
+const LOG_SLOW: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60 * 60);
+const SHUTDOWN_GRACE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60 * 60);
+
+const BACKENDS: &[(&str, Backend)] = &[("embedded", Backend::Embedded), ("aws", Backend::Aws)];
+const SYNCHRONOUS: &[(&str, Synchronous)] = &[("full", Synchronous::Full), ("normal", Synchronous::Normal)];
+const TRAILERS: &[(&str, Trailer)] = &[
+    ("call", Trailer::Call),
+    ("session", Trailer::Session),
+    ("orca", Trailer::Orca),
+    ("server_timing", Trailer::ServerTiming),
+];
+const LOG_FORMATS: &[(&str, LogFormat)] = &[
+    ("auto", LogFormat::Auto),
+    ("pretty", LogFormat::Pretty),
+    ("json", LogFormat::Json),
+];
+const LOG_LEVELS: &[(&str, LogLevel)] = &[
+    ("error", LogLevel::Error),
+    ("warn", LogLevel::Warn),
+    ("info", LogLevel::Info),
+    ("debug", LogLevel::Debug),
+    ("trace", LogLevel::Trace),
+];
+
+/// What a setting that is not set prints as.
+const NOTHING: &str = "null";
+
+/// One setting.
+pub(super) struct Setting {
+    /// Its place in the settings file, such as `limits.in_flight`.
+    pub(super) path: &'static str,
+    /// Puts what was given into the settings, or says what would be right.
+    pub(super) read: Read,
+    show: Show,
+}
+
+type Read = fn(&mut Config, &Raw) -> Result<(), String>;
+
+/// A setting's value as YAML.
+enum Show {
+    Always(fn(&Config) -> String),
+    /// None where it is not set.
+    Optional(fn(&Config) -> Option<String>),
+}
+
+/// Settings of a later version.
+pub(super) const LATER: &[&str] = &[
+    "kms.cache.max_age",
+    "kms.cache.max_uses",
+    "kms.cache.max_bytes",
+    "kms.cache.max_entries",
+];
+
+/// All settings; those of one section stand together.
+pub(super) const SETTINGS: &[Setting] = &[
+    setting(
+        "listen",
+        |config, raw| set(&mut config.listen, address(raw)),
+        |config| show_text(&config.listen),
+    ),
+    setting(
+        "models",
+        |config, raw| set(&mut config.models, path(raw)),
+        |config| show_text(config.models.display()),
+    ),
+    setting(
+        "backend",
+        |config, raw| set(&mut config.backend, choice(raw.text()?, BACKENDS)),
+        |config| name_of(config.backend, BACKENDS).to_owned(),
+    ),
+    setting(
+        "embedded.data",
+        |config, raw| set(&mut config.embedded.data, path(raw)),
+        |config| show_text(config.embedded.data.display()),
+    ),
+    setting(
+        "embedded.memory",
+        |config, raw| set(&mut config.embedded.memory, boolean(raw)),
+        |config| config.embedded.memory.to_string(),
+    ),
+    setting(
+        "embedded.synchronous",
+        |config, raw| set(&mut config.embedded.synchronous, choice(raw.text()?, SYNCHRONOUS)),
+        |config| name_of(config.embedded.synchronous, SYNCHRONOUS).to_owned(),
+    ),
+    optional(
+        "aws.region",
+        |config, raw| {
+            set(
+                &mut config.aws.region,
+                filled(raw).map(|region| Some(region.to_owned())),
+            )
+        },
+        |config| config.aws.region.as_ref().map(show_text),
+    ),
+    optional(
+        "aws.endpoint_url",
+        |config, raw| set(&mut config.aws.endpoint_url, url(raw).map(Some)),
+        |config| config.aws.endpoint_url.as_ref().map(show_text),
+    ),
+    setting(
+        "limits.message_bytes",
+        |config, raw| set(&mut config.limits.message_bytes, size(raw, &MESSAGE_BYTES)),
+        |config| show_size(config.limits.message_bytes),
+    ),
+    setting(
+        "limits.in_flight",
+        |config, raw| set(&mut config.limits.in_flight, count(raw, &IN_FLIGHT)),
+        |config| config.limits.in_flight.to_string(),
+    ),
+    setting(
+        "limits.deadline",
+        |config, raw| set(&mut config.limits.deadline, duration(raw, &DEADLINE)),
+        |config| show_duration(config.limits.deadline),
+    ),
+    setting(
+        "limits.attribute_depth",
+        |config, raw| set(&mut config.limits.attribute_depth, count(raw, &ATTRIBUTE_DEPTH)),
+        |config| config.limits.attribute_depth.to_string(),
+    ),
+    setting(
+        "kms.in_flight",
+        |config, raw| set(&mut config.kms.in_flight, count(raw, &IN_FLIGHT_PER_CALL)),
+        |config| config.kms.in_flight.to_string(),
+    ),
+    setting("kms.cache", |_, raw| cache(raw), |_| "off".to_owned()),
+    setting(
+        "s3.in_flight",
+        |config, raw| set(&mut config.s3.in_flight, count(raw, &IN_FLIGHT_PER_CALL)),
+        |config| config.s3.in_flight.to_string(),
+    ),
+    setting(
+        "sessions.idle",
+        |config, raw| set(&mut config.sessions.idle, duration(raw, &SESSION_IDLE)),
+        |config| show_duration(config.sessions.idle),
+    ),
+    setting(
+        "sessions.max",
+        |config, raw| set(&mut config.sessions.max, count(raw, &SESSIONS)),
+        |config| config.sessions.max.to_string(),
+    ),
+    setting(
+        "finished_calls",
+        |config, raw| set(&mut config.finished_calls, count(raw, &FINISHED_CALLS)),
+        |config| config.finished_calls.to_string(),
+    ),
+    optional(
+        "token_key",
+        |config, raw| set(&mut config.token_key, token_key(raw).map(Some)),
+        |config| config.token_key.as_ref().map(|key| show_text(format!("{key:?}"))),
+    ),
+    setting(
+        "trailers",
+        |config, raw| set(&mut config.trailers, trailers(raw)),
+        |config| show_trailers(&config.trailers),
+    ),
+    optional(
+        "prices",
+        |config, raw| set(&mut config.prices, path(raw).map(Some)),
+        |config| config.prices.as_ref().map(|path| show_text(path.display())),
+    ),
+    setting(
+        "log.format",
+        |config, raw| set(&mut config.log.format, choice(raw.text()?, LOG_FORMATS)),
+        |config| name_of(config.log.format, LOG_FORMATS).to_owned(),
+    ),
+    setting(
+        "log.level",
+        |config, raw| set(&mut config.log.level, choice(raw.text()?, LOG_LEVELS)),
+        |config| name_of(config.log.level, LOG_LEVELS).to_owned(),
+    ),
+    setting(
+        "log.slow",
+        |config, raw| set(&mut config.log.slow, duration(raw, &LOG_SLOW)),
+        |config| show_duration(config.log.slow),
+    ),
+    setting(
+        "shutdown_grace",
+        |config, raw| set(&mut config.shutdown_grace, duration(raw, &SHUTDOWN_GRACE)),
+        |config| show_duration(config.shutdown_grace),
+    ),
+];
+
+impl Setting {
+    /// The variable that sets it.
+    pub(super) fn variable(&self) -> String {
+        variable(self.path)
+    }
+
+    /// Whether `null` in the file leaves it unset.
+    pub(super) fn is_optional(&self) -> bool {
+        matches!(self.show, Show::Optional(_))
+    }
+
+    fn value(&self, config: &Config) -> String {
+        match self.show {
+            Show::Always(show) => show(config),
+            Show::Optional(show) => show(config).unwrap_or_else(|| NOTHING.to_owned()),
+        }
+    }
+}
+
+/// The variable of a path: `limits.in_flight` is `TOLLGATE_LIMITS__IN_FLIGHT`.
+pub(super) fn variable(path: &str) -> String {
+    format!("TOLLGATE_{}", path.replace('.', "__").to_uppercase())
+}
+
+/// All settings as a settings file.
+pub(super) fn render(config: &Config) -> String {
+    let mut text = String::new();
+    let mut section = "";
+    for setting in SETTINGS {
+        let (in_section, name) = setting.path.split_once('.').unwrap_or(("", setting.path));
+        if in_section != section && !in_section.is_empty() {
+            text.push_str(&format!("{in_section}:\n"));
+        }
+        section = in_section;
+        let indent = if section.is_empty() { "" } else { "  " };
+        let origin = config
+            .origins
+            .get(setting.path)
+            .map(|origin| format!("  # {origin}"));
+        text.push_str(&format!(
+            "{indent}{name}: {}{}\n",
+            setting.value(config),
+            origin.unwrap_or_default()
+        ));
+    }
+    text
+}
+
+const fn setting(path: &'static str, read: Read, show: fn(&Config) -> String) -> Setting {
+    Setting {
+        path,
+        read,
+        show: Show::Always(show),
+    }
+}
+
+const fn optional(path: &'static str, read: Read, show: fn(&Config) -> Option<String>) -> Setting {
+    Setting {
+        path,
+        read,
+        show: Show::Optional(show),
+    }
+}
+
+fn set<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {
+    *place = value?;
+    Ok(())
+}
+
+fn path(raw: &Raw) -> Result<PathBuf, String> {
+    filled(raw).map(PathBuf::from)
+}
+
+fn cache(raw: &Raw) -> Result<(), String> {
+    match raw.text()? {
+        "off" => Ok(()),
+        _ => Err("must be off: a cache of data keys is not supported by this version".to_owned()),
+    }
+}
+
+fn trailers(raw: &Raw) -> Result<BTreeSet<Trailer>, String> {
+    raw.list()
+        .into_iter()
+        .map(|name| choice(name, TRAILERS))
+        .collect()
+}
+
+fn show_trailers(trailers: &BTreeSet<Trailer>) -> String {
+    let names: Vec<&str> = trailers
+        .iter()
+        .map(|trailer| name_of(*trailer, TRAILERS))
+        .collect();
+    format!("[{}]", names.join(", "))
+}

@@ -1,0 +1,335 @@
+//! Settings from outside: layers over each other, faults of all of them, and what is printed.
+
+use std::fs;
+
+use base64::Engine as _;
+use proptest::prelude::*;
+
+use super::settings::SETTINGS;
+use super::*;
+
+const NO_FILE: &str = "/nowhere/tollgate.yaml";
+
+fn load(file: Option<&str>, variables: &[(&str, &str)], flags: &Flags) -> Result<Config, Vec<String>> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tollgate.yaml");
+    if let Some(source) = file {
+        fs::write(&path, source).unwrap();
+    }
+    let variables = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let prefix = format!("{}/", folder.path().display());
+    Config::load_beside(&path, flags, variables).map_err(|faults| {
+        faults
+            .iter()
+            .map(|fault| fault.to_string().replace(&prefix, ""))
+            .collect()
+    })
+}
+
+fn from_file(source: &str) -> Result<Config, Vec<String>> {
+    load(Some(source), &[], &Flags::default())
+}
+
+fn from_variables(variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    load(None, variables, &Flags::default())
+}
+
+#[test]
+fn nothing_set_is_valid_and_as_documented() {
+    let config = load(None, &[("PATH", "/bin"), ("AWS_REGION", "x")], &Flags::default()).unwrap();
+    assert_eq!(config.listen, "127.0.0.1:50051");
+    assert_eq!(
+        (config.models.to_str(), config.models_set),
+        (Some("./models"), false)
+    );
+    assert_eq!(config.backend, Backend::Embedded);
+    assert_eq!(config.embedded.data.to_str(), Some("./tollgate-data"));
+    assert_eq!(config.embedded.synchronous, Synchronous::Full);
+    assert!(!config.embedded.memory && config.token_key.is_none() && config.prices.is_none());
+    assert_eq!(config.limits.message_bytes, 33_554_432);
+    assert_eq!(
+        (config.limits.in_flight, config.limits.attribute_depth),
+        (1024, 32)
+    );
+    assert_eq!(config.limits.deadline, Duration::from_secs(30));
+    assert_eq!((config.kms.in_flight, config.s3.in_flight), (16, 8));
+    assert_eq!(
+        (config.sessions.idle, config.sessions.max),
+        (Duration::from_secs(3600), 100_000)
+    );
+    assert_eq!(config.finished_calls, 10_000);
+    assert_eq!(config.trailers.len(), 4);
+    assert_eq!(
+        (config.log.format, config.log.slow),
+        (LogFormat::Auto, Duration::from_millis(100))
+    );
+    assert_eq!(config.shutdown_grace, Duration::from_secs(30));
+}
+
+#[test]
+fn later_layers_win() {
+    let file = "listen: 0.0.0.0:1\nmodels: from-file\nlimits: { in_flight: 1, deadline: 1s }\nbackend: aws\n";
+    let variables = [
+        ("TOLLGATE_LISTEN", "0.0.0.0:2"),
+        ("TOLLGATE_LIMITS__IN_FLIGHT", "2"),
+        ("TOLLGATE_BACKEND", "aws"),
+    ];
+    let flags = Flags {
+        listen: Some("0.0.0.0:3".into()),
+        backend: Some("embedded".into()),
+        ..Flags::default()
+    };
+    let config = load(Some(file), &variables, &flags).unwrap();
+    assert_eq!(config.listen, "0.0.0.0:3");
+    assert_eq!(
+        (config.limits.in_flight, config.limits.deadline),
+        (2, Duration::from_secs(1))
+    );
+    assert_eq!(config.backend, Backend::Embedded);
+    assert_eq!(
+        (config.models.to_str(), config.models_set),
+        (Some("from-file"), true)
+    );
+}
+
+#[test]
+fn every_setting_is_read_from_file_and_environment() {
+    let key = base64::engine::general_purpose::STANDARD.encode([7; 32]);
+    let cases = [
+        ("listen", "'[::1]:0'", "[::1]:0"),
+        ("models", "m", "m"),
+        ("backend", "aws", "aws"),
+        ("embedded.data", "/d", "/d"),
+        ("embedded.memory", "true", "true"),
+        ("embedded.synchronous", "normal", "normal"),
+        ("aws.region", "eu-central-1", "eu-central-1"),
+        (
+            "aws.endpoint_url",
+            "http://localhost:4566",
+            "http://localhost:4566",
+        ),
+        ("limits.message_bytes", "4 MiB", "4MiB"),
+        ("limits.in_flight", "3", "3"),
+        ("limits.deadline", "5m", "300s"),
+        ("limits.attribute_depth", "4", "4"),
+        ("kms.in_flight", "5", "5"),
+        ("kms.cache", "off", "off"),
+        ("s3.in_flight", "6", "6"),
+        ("sessions.idle", "1day", "24h"),
+        ("sessions.max", "7", "7"),
+        ("finished_calls", "8", "8"),
+        ("token_key", key.as_str(), key.as_str()),
+        ("trailers", "[call, orca]", "orca, call"),
+        ("prices", "p.yaml", "p.yaml"),
+        ("log.format", "json", "json"),
+        ("log.level", "debug", "debug"),
+        ("log.slow", "1s", "1s"),
+        ("shutdown_grace", "0s", "0s"),
+    ];
+    let paths: Vec<&str> = SETTINGS.iter().map(|setting| setting.path).collect();
+    assert_eq!(paths, cases.map(|(path, ..)| path), "every setting has its case");
+    let defaults = Config::default().to_yaml();
+    for (path, in_file, in_variable) in cases {
+        let source = match path.split_once('.') {
+            Some((section, key)) => format!("{section}:\n  {key}: {in_file}\n"),
+            None => format!("{path}: {in_file}\n"),
+        };
+        let one = from_file(&source).unwrap();
+        let other = from_variables(&[(&settings::variable(path), in_variable)]).unwrap();
+        let values = |config: &Config| {
+            Config {
+                origins: BTreeMap::new(),
+                ..config.clone()
+            }
+            .to_yaml()
+        };
+        assert_eq!(values(&one), values(&other), "{path}");
+        assert_eq!(
+            values(&one) == defaults,
+            path == "kms.cache",
+            "{path} changes something"
+        );
+        assert_eq!(one.token_key, other.token_key);
+    }
+}
+
+#[test]
+fn flags_set_what_they_name() {
+    let flags = Flags {
+        models: Some("m".into()),
+        data: Some("d".into()),
+        memory: true,
+        log: Some("pretty".into()),
+        ..Flags::default()
+    };
+    let config = load(None, &[("TOLLGATE_EMBEDDED__MEMORY", "false")], &flags).unwrap();
+    assert_eq!((config.models.to_str(), config.models_set), (Some("m"), true));
+    assert_eq!(config.embedded.data.to_str(), Some("d"));
+    assert!(config.embedded.memory);
+    assert_eq!(config.log.format, LogFormat::Pretty);
+}
+
+#[test]
+fn all_faults_of_all_layers_are_told_with_where_they_came_from() {
+    let file = "listne: 1\nlimits:\n  in_flight: 0\n  message_bytes: lots\nkms: { cache: { max_age: 5m } }\nlog: pretty\n\
+        trailers: [call, all]\nembedded:\n  memory: yes\nbackend:\n";
+    let variables = [
+        ("TOLLGATE_LIMITS__IN_FLITE", "1"),
+        ("TOLLGATE_KMS__CACHE__MAX_AGE", "1m"),
+        ("TOLLGATE_TOKEN_KEY", "c2VjcmV0"),
+        ("TOLLGATE_LOG__SLOW", "5"),
+    ];
+    let flags = Flags {
+        listen: Some(":50051".into()),
+        backend: Some("gcp".into()),
+        ..Flags::default()
+    };
+    assert_eq!(
+        load(Some(file), &variables, &flags).unwrap_err(),
+        [
+            "tollgate.yaml:1: listne: no such setting (did you mean `listen`?)",
+            "tollgate.yaml:5: kms.cache: must be off: a cache of data keys is not supported by this version",
+            "tollgate.yaml:6: log: expected a map, found text",
+            "tollgate.yaml:10: backend: expected a value, found nothing",
+            "TOLLGATE_KMS__CACHE__MAX_AGE: is not supported by this version",
+            "TOLLGATE_LIMITS__IN_FLITE: no such setting (did you mean `TOLLGATE_LIMITS__IN_FLIGHT`?)",
+            "tollgate.yaml:3: limits.in_flight: must be a whole number from 1 to 1000000",
+            "tollgate.yaml:4: limits.message_bytes: must be a size from 1 KiB to 1 GiB, such as `32 MiB`",
+            "tollgate.yaml:7: trailers: must be one of call, session, orca, server_timing",
+            "tollgate.yaml:9: embedded.memory: must be true or false",
+            "TOLLGATE_LOG__SLOW: must be a duration from 0s to 1h, such as `30s` or `5m`",
+            "TOLLGATE_TOKEN_KEY: must be 32 bytes as standard base64",
+            "--listen: must be HOST:PORT, such as `127.0.0.1:50051`",
+            "--backend: must be one of embedded, aws",
+        ]
+    );
+}
+
+#[test]
+fn values_out_of_bounds_are_refused() {
+    let cases = [
+        (
+            "TOLLGATE_LISTEN",
+            &["", "localhost", "a b:1", "::1:50051", "h:65536", "h:", "[x]:1"][..],
+        ),
+        (
+            "TOLLGATE_LIMITS__MESSAGE_BYTES",
+            &["0", "1023", "2 GiB", "-1", "1e3", "99999999999999999999 GiB"],
+        ),
+        ("TOLLGATE_LIMITS__ATTRIBUTE_DEPTH", &["0", "33"]),
+        (
+            "TOLLGATE_LIMITS__DEADLINE",
+            &["0s", "2h", "x", "99999999999999999999s"],
+        ),
+        ("TOLLGATE_KMS__IN_FLIGHT", &["0", "1025", "1.5"]),
+        ("TOLLGATE_KMS__CACHE", &["on", ""]),
+        ("TOLLGATE_FINISHED_CALLS", &["0"]),
+        ("TOLLGATE_MODELS", &["", " "]),
+        ("TOLLGATE_EMBEDDED__MEMORY", &["1", "yes", "TRUE"]),
+        (
+            "TOLLGATE_AWS__ENDPOINT_URL",
+            &["localhost:1", "ftp://x", "http://user:secret@x", "http://x/?q=1"],
+        ),
+        ("TOLLGATE_LOG__LEVEL", &["loud"]),
+    ];
+    for (name, values) in cases {
+        for value in values {
+            assert!(from_variables(&[(name, value)]).is_err(), "{name}={value}");
+        }
+    }
+    assert!(from_variables(&[("TOLLGATE_LISTEN", "localhost:0"), ("TOLLGATE_TRAILERS", "")]).is_ok());
+}
+
+#[test]
+fn a_named_file_must_be_there_and_a_default_one_need_not() {
+    let flags = Flags {
+        config: Some(NO_FILE.into()),
+        ..Flags::default()
+    };
+    let faults = Config::load(&flags, std::iter::empty()).unwrap_err();
+    assert!(
+        faults[0]
+            .to_string()
+            .starts_with("/nowhere/tollgate.yaml: cannot be read: "),
+        "{faults:?}"
+    );
+    assert!(Config::load_beside(Path::new(NO_FILE), &Flags::default(), std::iter::empty()).is_ok());
+    assert!(from_file("").is_ok() && from_file("# nothing\n").is_ok());
+    assert_eq!(
+        from_file("{}\n---\n{}\n").unwrap_err(),
+        ["tollgate.yaml:3: a settings file is one document"]
+    );
+    assert_eq!(
+        from_file("[]").unwrap_err(),
+        ["tollgate.yaml:1: expected a map, found a list"]
+    );
+}
+
+#[test]
+fn variables_of_kubernetes_services_are_not_ours() {
+    let variables = [
+        ("TOLLGATE_SERVICE_HOST", "10.0.0.1"),
+        ("TOLLGATE_SERVICE_PORT", "50051"),
+        ("TOLLGATE_SERVICE_PORT_GRPC", "50051"),
+        ("TOLLGATE_PORT", "tcp://10.0.0.1:50051"),
+        ("TOLLGATE_PORT_50051_TCP_ADDR", "10.0.0.1"),
+    ];
+    assert!(from_variables(&variables).is_ok());
+    assert_eq!(
+        from_variables(&[("TOLLGATE_PORT", "50052")]).unwrap_err(),
+        ["TOLLGATE_PORT: no such setting"]
+    );
+}
+
+#[test]
+fn secrets_are_never_printed() {
+    let secret = base64::engine::general_purpose::STANDARD.encode([0x5a; 32]);
+    let config = from_variables(&[("TOLLGATE_TOKEN_KEY", &secret)]).unwrap();
+    let printed = format!("{}{config:?}", config.to_yaml());
+    assert!(printed.contains("[redacted]") && !printed.contains(&secret) && !printed.contains("90, 90"));
+    let faults = from_variables(&[("TOLLGATE_TOKEN_KEY", "hunter2")]).unwrap_err();
+    assert!(!faults.concat().contains("hunter2"));
+}
+
+#[test]
+fn what_is_printed_can_be_read_again() {
+    let file = "listen: '[::1]:0'\nmodels: 'a b: #c'\nembedded: { data: 'null' }\nlimits: { deadline: 90s }\ntrailers: []\n";
+    let config = load(Some(file), &[("TOLLGATE_LOG__FORMAT", "json")], &Flags::default()).unwrap();
+    let printed = config.to_yaml();
+    assert!(
+        printed.contains("  format: json  # TOLLGATE_LOG__FORMAT\n"),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("listen: \"[::1]:0\"  # ") && printed.contains("tollgate.yaml:1\n"),
+        "{printed}"
+    );
+    let again = from_file(&printed).unwrap();
+    let values = |config: &Config| {
+        Config {
+            origins: BTreeMap::new(),
+            ..config.clone()
+        }
+        .to_yaml()
+    };
+    assert_eq!(values(&again), values(&config));
+    assert_eq!(
+        (again.models, again.embedded.data),
+        (config.models, config.embedded.data)
+    );
+    assert!(from_file(&Config::default().to_yaml()).is_ok());
+}
+
+proptest! {
+    #[test]
+    fn any_file_is_read_or_refused(source in "[a-z_.:\\-\\[\\]{}\"#0-9 \n]{0,120}") {
+        let _ = from_file(&source);
+    }
+
+    #[test]
+    fn any_variable_is_read_or_refused(index in 0..SETTINGS.len(), value in ".{0,40}") {
+        let _ = from_variables(&[(&SETTINGS[index].variable(), &value)]);
+    }
+}

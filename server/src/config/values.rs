@@ -1,0 +1,202 @@
+//! Texts of settings to values and back: counts, sizes, durations, words. Says what would be right; a text that may
+//! be a secret is never repeated.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytesize::ByteSize;
+
+use super::TokenKey;
+
+/// What was given for a setting.
+#[derive(Clone, Debug)]
+pub(super) enum Raw {
+    /// A scalar's text.
+    Text(String),
+    /// A list of texts.
+    List(Vec<String>),
+}
+
+impl Raw {
+    /// One text.
+    pub(super) fn text(&self) -> Result<&str, String> {
+        match self {
+            Raw::Text(text) => Ok(text),
+            Raw::List(_) => Err("expected one value, found a list".to_owned()),
+        }
+    }
+
+    /// Several texts; one text is split at its commas, as in the environment.
+    pub(super) fn list(&self) -> Vec<&str> {
+        match self {
+            Raw::List(items) => items.iter().map(String::as_str).collect(),
+            Raw::Text(text) if text.trim().is_empty() => Vec::new(),
+            Raw::Text(text) => text.split(',').map(str::trim).collect(),
+        }
+    }
+}
+
+/// A whole number within bounds.
+pub(super) fn count(raw: &Raw, bounds: &RangeInclusive<usize>) -> Result<usize, String> {
+    let fault = || {
+        format!(
+            "must be a whole number from {} to {}",
+            bounds.start(),
+            bounds.end()
+        )
+    };
+    raw.text()?
+        .parse()
+        .ok()
+        .filter(|count| bounds.contains(count))
+        .ok_or_else(fault)
+}
+
+/// A size such as `32 MiB` within bounds, in bytes.
+pub(super) fn size(raw: &Raw, bounds: &RangeInclusive<usize>) -> Result<usize, String> {
+    let fault = || {
+        format!(
+            "must be a size from {} to {}, such as `32 MiB`",
+            show_size(*bounds.start()),
+            show_size(*bounds.end())
+        )
+    };
+    let bytes = raw
+        .text()?
+        .parse::<ByteSize>()
+        .ok()
+        .and_then(|size| usize::try_from(size.as_u64()).ok());
+    bytes.filter(|bytes| bounds.contains(bytes)).ok_or_else(fault)
+}
+
+/// A duration such as `30s`, `5m` or `1h` within bounds.
+pub(super) fn duration(raw: &Raw, bounds: &RangeInclusive<Duration>) -> Result<Duration, String> {
+    let fault = || {
+        let (least, most) = (show_duration(*bounds.start()), show_duration(*bounds.end()));
+        format!("must be a duration from {least} to {most}, such as `30s` or `5m`")
+    };
+    humantime::parse_duration(raw.text()?)
+        .ok()
+        .filter(|value| bounds.contains(value))
+        .ok_or_else(fault)
+}
+
+/// `true` or `false`.
+pub(super) fn boolean(raw: &Raw) -> Result<bool, String> {
+    raw.text()?
+        .parse()
+        .map_err(|_| "must be true or false".to_owned())
+}
+
+/// One of several words.
+pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    let chosen = choices
+        .iter()
+        .find(|(name, _)| *name == text)
+        .map(|(_, value)| *value);
+    chosen.ok_or_else(|| {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        format!("must be one of {}", names.join(", "))
+    })
+}
+
+/// The word of a value.
+pub(super) fn name_of<T: Copy + PartialEq>(value: T, choices: &[(&'static str, T)]) -> &'static str {
+    choices
+        .iter()
+        .find(|(_, choice)| *choice == value)
+        .map_or("", |(name, _)| name)
+}
+
+/// Text that is not empty.
+pub(super) fn filled(raw: &Raw) -> Result<&str, String> {
+    let text = raw.text()?;
+    if text.trim().is_empty() {
+        Err("must not be empty".to_owned())
+    } else {
+        Ok(text)
+    }
+}
+
+/// `host:port`, an IPv6 address in brackets.
+pub(super) fn address(raw: &Raw) -> Result<String, String> {
+    let text = raw.text()?;
+    let valid = text
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok());
+    valid
+        .then(|| text.to_owned())
+        .ok_or_else(|| "must be HOST:PORT, such as `127.0.0.1:50051`".to_owned())
+}
+
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            let byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+            !host.is_empty() && host.bytes().all(byte)
+        }
+    }
+}
+
+/// An `http://` or `https://` URL without credentials.
+pub(super) fn url(raw: &Raw) -> Result<String, String> {
+    let text = raw.text()?;
+    let uri = text.parse::<http::Uri>().ok();
+    let valid = uri.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri
+                .authority()
+                .is_some_and(|authority| !authority.as_str().contains('@'))
+            && uri.query().is_none()
+    });
+    valid
+        .then(|| text.to_owned())
+        .ok_or_else(|| "must be a URL such as `http://localhost:4566`".to_owned())
+}
+
+/// 32 bytes as standard base64; the text is a secret.
+pub(super) fn token_key(raw: &Raw) -> Result<TokenKey, String> {
+    let decoded = STANDARD.decode(raw.text()?.trim()).ok();
+    let bytes = decoded.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    bytes
+        .map(TokenKey::new)
+        .ok_or_else(|| "must be 32 bytes as standard base64".to_owned())
+}
+
+/// A size in the largest unit that divides it.
+pub(super) fn show_size(bytes: usize) -> String {
+    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let unit = units
+        .into_iter()
+        .find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit));
+    unit.map_or_else(
+        || bytes.to_string(),
+        |(unit, name)| format!("{} {name}", bytes / unit),
+    )
+}
+
+/// A duration as it is written.
+pub(super) fn show_duration(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
+}
+
+/// Text as a YAML scalar, in quotes where it might be read as something else.
+pub(super) fn show_text(text: impl Display) -> String {
+    let text = text.to_string();
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'/' | b':' | b'-');
+    let first = text.starts_with(|first: char| first.is_ascii_alphanumeric() || matches!(first, '.' | '/'));
+    let words = ["null", "true", "false"];
+    let plain = first
+        && text.bytes().all(inner)
+        && !text.ends_with(':')
+        && !words.contains(&text.to_ascii_lowercase().as_str());
+    if plain {
+        text
+    } else {
+        serde_json::Value::from(text).to_string()
+    }
+}
