@@ -31,9 +31,10 @@ const MAX_READERS: usize = 8;
 
 /// The engine. Dropping it ends its threads once they have done what was queued.
 pub(super) struct DynamoDb {
-    writer: Threads,
     /// None in memory, where a second handle would be a second database.
     readers: Option<Threads>,
+    /// Dropped last: the last handle to close empties and removes the log, and two at once leave it.
+    writer: Threads,
 }
 
 /// Opens the database, making it where it is missing.
@@ -51,7 +52,7 @@ pub(super) fn open(place: &Place, synchronous: Synchronous) -> Result<Arc<Dynamo
             )?)
         }
     };
-    Ok(Arc::new(DynamoDb { writer, readers }))
+    Ok(Arc::new(DynamoDb { readers, writer }))
 }
 
 impl DynamoDb {
