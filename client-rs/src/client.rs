@@ -45,12 +45,18 @@ pub struct Answer<T> {
 impl<T> Answer<T> {
     /// The same bill with what `change` makes of the answer.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
-        Answer { value: change(self.value), metrics: self.metrics }
+        Answer {
+            value: change(self.value),
+            metrics: self.metrics,
+        }
     }
 
     pub(crate) fn try_map<U>(self, change: impl FnOnce(T) -> Result<U, Error>) -> Result<Answer<U>, Error> {
         match change(self.value) {
-            Ok(value) => Ok(Answer { value, metrics: self.metrics }),
+            Ok(value) => Ok(Answer {
+                value,
+                metrics: self.metrics,
+            }),
             Err(error) => Err(error.with_metrics(self.metrics)),
         }
     }
@@ -73,35 +79,55 @@ impl Client {
     ///
     /// As [`Client::connect`].
     pub async fn connect_with(address: impl AsRef<str>, options: Options) -> Result<Client, Error> {
-        let channel = options.endpoint(address.as_ref())?.connect().await.map_err(Error::no_connection)?;
+        let channel = options
+            .endpoint(address.as_ref())?
+            .connect()
+            .await
+            .map_err(Error::no_connection)?;
         Ok(Client::from_channel(channel, options))
     }
 
     /// Calls through a channel of your own: another TLS setup, a Unix socket, a balancer.
     pub fn from_channel(channel: Channel, options: Options) -> Client {
-        Client { channel, options: Arc::new(options), request_id: None }
+        Client {
+            channel,
+            options: Arc::new(options),
+            request_id: None,
+        }
     }
 
     /// The same connection, billed to this session.
     pub fn session(&self, name: impl Into<String>) -> Session {
         let name = name.into();
-        let client = self.with(Options { session: Some(name.clone()), ..self.options().clone() });
+        let client = self.with(Options {
+            session: Some(name.clone()),
+            ..self.options().clone()
+        });
         Session { client, name }
     }
 
     /// The same connection with other options; those of connecting stay as they were.
     pub fn with(&self, options: Options) -> Client {
-        Client { options: Arc::new(options), ..self.clone() }
+        Client {
+            options: Arc::new(options),
+            ..self.clone()
+        }
     }
 
     /// The same connection, for calls that may take this long.
     pub fn with_timeout(&self, timeout: Duration) -> Client {
-        self.with(Options { timeout: Some(timeout), ..self.options().clone() })
+        self.with(Options {
+            timeout: Some(timeout),
+            ..self.options().clone()
+        })
     }
 
     /// The same connection, for a call that is to have this id. Use it for one call: bills are found by it.
     pub fn with_request_id(&self, request_id: impl Into<Arc<str>>) -> Client {
-        Client { request_id: Some(request_id.into()), ..self.clone() }
+        Client {
+            request_id: Some(request_id.into()),
+            ..self.clone()
+        }
     }
 
     /// The options in effect.
@@ -125,7 +151,10 @@ impl Client {
 
     pub(crate) fn attempts(&self, effect: Effect) -> Attempts {
         // a timeout beyond what the clock can tell is none
-        let deadline = self.options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = self
+            .options
+            .timeout
+            .and_then(|timeout| Instant::now().checked_add(timeout));
         Attempts::new(self.options.retry, effect, deadline)
     }
 
@@ -146,8 +175,13 @@ impl Client {
             (metadata::REQUEST_ID, self.request_id.as_deref()),
             ("authorization", bearer.as_deref()),
         ];
-        let own = own.into_iter().filter_map(|(name, text)| text.map(|text| (name, text)));
-        let others = options.metadata.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        let own = own
+            .into_iter()
+            .filter_map(|(name, text)| text.map(|text| (name, text)));
+        let others = options
+            .metadata
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str()));
         for (name, text) in others.chain(own) {
             insert(&mut request, name, text)?;
         }
@@ -172,7 +206,10 @@ impl Client {
                 Ok(request) => match send(request).await {
                     Ok(response) => {
                         metrics.add(CallMetrics::from_metadata(response.metadata()));
-                        return Ok(Answer { value: response.into_inner(), metrics });
+                        return Ok(Answer {
+                            value: response.into_inner(),
+                            metrics,
+                        });
                     }
                     Err(status) => Error::from(status),
                 },
@@ -204,7 +241,10 @@ impl Deref for Session {
 
 impl fmt::Debug for Client {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Client").field("options", &self.options).finish_non_exhaustive()
+        formatter
+            .debug_struct("Client")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -224,7 +264,10 @@ mod tests {
     use super::*;
 
     fn client(options: Options) -> Client {
-        Client::from_channel(Endpoint::from_static("http://127.0.0.1:1").connect_lazy(), options)
+        Client::from_channel(
+            Endpoint::from_static("http://127.0.0.1:1").connect_lazy(),
+            options,
+        )
     }
 
     #[tokio::test]
@@ -235,9 +278,18 @@ mod tests {
             ..Options::default()
         };
         let session = client(options).session("run-7");
-        let caller = session.with_timeout(Duration::from_secs(2)).with_request_id("01J");
-        let request = caller.request((), caller.attempts(Effect::Read).deadline()).unwrap();
-        let sent = |name: &str| request.metadata().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let caller = session
+            .with_timeout(Duration::from_secs(2))
+            .with_request_id("01J");
+        let request = caller
+            .request((), caller.attempts(Effect::Read).deadline())
+            .unwrap();
+        let sent = |name: &str| {
+            request
+                .metadata()
+                .get(name)
+                .map(|value| value.to_str().unwrap().to_owned())
+        };
         assert_eq!(sent("tollgate-session").as_deref(), Some("run-7"));
         assert_eq!(sent("tollgate-request-id").as_deref(), Some("01J"));
         assert_eq!(sent("authorization").as_deref(), Some("Bearer t"));
@@ -248,19 +300,34 @@ mod tests {
 
     #[tokio::test]
     async fn names_that_cannot_be_sent_are_refused() {
-        let error = client(Options::default()).session("zwölf\n").request((), None).unwrap_err();
+        let error = client(Options::default())
+            .session("zwölf\n")
+            .request((), None)
+            .unwrap_err();
         assert_eq!(error.code(), Code::InvalidArgument);
-        let options = Options { metadata: vec![("not a name".into(), "x".into())], ..Options::default() };
+        let options = Options {
+            metadata: vec![("not a name".into(), "x".into())],
+            ..Options::default()
+        };
         assert!(client(options).request((), None).is_err());
     }
 
     #[tokio::test]
     async fn attempts_end_and_their_bills_add_up() {
-        let retry = crate::Retry { attempts: 3, first_wait: Duration::from_millis(1), ..Default::default() };
-        let client = client(Options { retry, ..Options::default() });
+        let retry = crate::Retry {
+            attempts: 3,
+            first_wait: Duration::from_millis(1),
+            ..Default::default()
+        };
+        let client = client(Options {
+            retry,
+            ..Options::default()
+        });
         let send = |_request: Request<()>| async {
             let mut status = Status::unavailable("gone");
-            status.metadata_mut().insert(metadata::DYNAMODB_CALLS, "2".parse().unwrap());
+            status
+                .metadata_mut()
+                .insert(metadata::DYNAMODB_CALLS, "2".parse().unwrap());
             Err::<Response<()>, Status>(status)
         };
         let error = client.unary(Effect::Read, (), send).await.unwrap_err();
@@ -271,7 +338,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_deadline_that_passed_sends_nothing() {
-        let client = client(Options { timeout: Some(Duration::ZERO), ..Options::default() });
+        let client = client(Options {
+            timeout: Some(Duration::ZERO),
+            ..Options::default()
+        });
         let send = |_request: Request<()>| async { Ok::<Response<()>, Status>(Response::new(())) };
         let error = client.unary(Effect::Read, (), send).await.unwrap_err();
         assert_eq!(error.code(), Code::DeadlineExceeded);

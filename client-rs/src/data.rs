@@ -109,8 +109,15 @@ impl Client {
     /// # Errors
     ///
     /// `ITEM_NOT_FOUND` where there is none; what does not fit the type; what the store says.
-    pub async fn get<T: DeserializeOwned>(&self, model: &str, key: impl Into<Key>) -> Result<Answer<T>, Error> {
-        Ok(self.get_with(model, key, GetOptions::default()).await?.map(|found| found.item))
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        model: &str,
+        key: impl Into<Key>,
+    ) -> Result<Answer<T>, Error> {
+        Ok(self
+            .get_with(model, key, GetOptions::default())
+            .await?
+            .map(|found| found.item))
     }
 
     /// Reads one item by its key; `None` where there is none.
@@ -125,9 +132,10 @@ impl Client {
     ) -> Result<Answer<Option<T>>, Error> {
         match self.get(model, key).await {
             Ok(answer) => Ok(answer.map(Some)),
-            Err(error) if error.reason() == Some(Reason::ItemNotFound) => {
-                Ok(Answer { value: None, metrics: error.metrics().clone() })
-            }
+            Err(error) if error.reason() == Some(Reason::ItemNotFound) => Ok(Answer {
+                value: None,
+                metrics: error.metrics().clone(),
+            }),
             Err(error) => Err(error),
         }
     }
@@ -155,7 +163,9 @@ impl Client {
             let mut service = self.data();
             async move { service.get(request).await }
         };
-        self.unary(Effect::Read, request, send).await?.try_map(|response| found(response.item, response.withheld))
+        self.unary(Effect::Read, request, send)
+            .await?
+            .try_map(|response| found(response.item, response.withheld))
     }
 
     /// Removes one item and the objects that it owns. Succeeds where there is none.
@@ -164,7 +174,10 @@ impl Client {
     ///
     /// What the store says.
     pub async fn delete(&self, model: &str, key: impl Into<Key>) -> Result<Answer<()>, Error> {
-        Ok(self.delete_with(model, key, DeleteOptions::default()).await?.map(|_| ()))
+        Ok(self
+            .delete_with(model, key, DeleteOptions::default())
+            .await?
+            .map(|_| ()))
     }
 
     /// Removes one item under a condition; with `ReturnValues::AllOld` it answers what was removed, if anything was.
@@ -190,14 +203,18 @@ impl Client {
             let mut service = self.data();
             async move { service.delete(request).await }
         };
-        self.unary(Effect::Write, request, send).await?.try_map(|response| some_item(response.old_item))
+        self.unary(Effect::Write, request, send)
+            .await?
+            .try_map(|response| some_item(response.old_item))
     }
 }
 
 pub(crate) type WireItem = std::collections::HashMap<String, v1::AttributeValue>;
 
 pub(crate) fn found<T: DeserializeOwned>(item: WireItem, withheld: Vec<String>) -> Result<Found<T>, Error> {
-    let item = item_from_wire(item).and_then(from_item).map_err(Error::unreadable)?;
+    let item = item_from_wire(item)
+        .and_then(from_item)
+        .map_err(Error::unreadable)?;
     Ok(Found { item, withheld })
 }
 

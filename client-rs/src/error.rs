@@ -3,12 +3,17 @@
 use std::fmt;
 use std::time::Duration;
 
-use tollgate_proto::Reason;
+use prost::Message as _;
 use tollgate_proto::reason::DOMAIN;
+use tollgate_proto::{Reason, v1};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, RpcStatusExt as _, StatusExt as _};
 
+use crate::value::item_from_wire;
 use crate::{CallMetrics, Item, ValueError};
+
+/// How the server sends the current item with a refused condition.
+const CURRENT_ITEM: &str = "type.googleapis.com/tollgate.v1.SaveResponse";
 
 /// Why a call failed, with its bill: failed calls cost too.
 pub struct Error {
@@ -23,7 +28,9 @@ struct Inner {
     details: ErrorDetails,
     metrics: CallMetrics,
     key: Option<Item>,
+    current_item: Option<Item>,
     nothing_sent: bool,
+    connection_broke: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -78,9 +85,19 @@ impl Error {
         self.inner.key.as_ref()
     }
 
+    /// For a refused condition, where `ReturnValues::AllOld` asked for it and it is small: the item as it is.
+    pub fn current_item(&self) -> Option<&Item> {
+        self.inner.current_item.as_ref()
+    }
+
     /// Whether it is certain that the call changed nothing.
     pub fn nothing_changed(&self) -> bool {
         self.inner.nothing_sent || self.inner.reason.is_some_and(Reason::nothing_changed)
+    }
+
+    /// Whether the connection broke before the server's answer was whole.
+    pub(crate) fn connection_broke(&self) -> bool {
+        self.inner.connection_broke
     }
 
     pub(crate) fn local(code: Code, message: impl Into<String>) -> Error {
@@ -92,17 +109,24 @@ impl Error {
             details: ErrorDetails::new(),
             metrics: CallMetrics::default(),
             key: None,
+            current_item: None,
             nothing_sent: true,
+            connection_broke: false,
             source: None,
         };
-        Error { inner: Box::new(inner) }
+        Error {
+            inner: Box::new(inner),
+        }
     }
 
     /// A value that the caller gave cannot be sent.
     pub(crate) fn unsendable(field: &str, error: ValueError) -> Error {
         let error = error.in_field(field);
-        let violation = Violation { field: error.path().to_owned(), description: error.message().to_owned() };
-        let mut local = Error::local(Code::InvalidArgument, format!("{field} cannot be sent"));
+        let violation = Violation {
+            field: error.path().to_owned(),
+            description: error.message().to_owned(),
+        };
+        let mut local = Error::local(Code::InvalidArgument, format!("cannot be sent: {error}"));
         local.inner.violations = vec![violation];
         local.caused_by(error)
     }
@@ -131,7 +155,10 @@ impl Error {
     }
 
     pub(crate) fn deadline() -> Error {
-        let mut error = Error::local(Code::DeadlineExceeded, "the deadline passed before the server answered");
+        let mut error = Error::local(
+            Code::DeadlineExceeded,
+            "the deadline passed before the server answered",
+        );
         error.inner.nothing_sent = false;
         error
     }
@@ -170,12 +197,26 @@ impl Error {
 impl From<Status> for Error {
     fn from(status: Status) -> Error {
         // the client's own timer ends a call as CANCELLED
-        let code = if has_source::<tonic::TimeoutExpired>(&status) { Code::DeadlineExceeded } else { status.code() };
+        let is_late = has_source::<tonic::TimeoutExpired>(&status);
+        let code = if is_late {
+            Code::DeadlineExceeded
+        } else {
+            status.code()
+        };
         let mut error = Error::local(code, status.message()).with_details(status.get_error_details());
+        // what the server says has no cause here
+        error.inner.connection_broke = !is_late && std::error::Error::source(&status).is_some();
+        error.inner.current_item = current_item(&status);
         error.inner.nothing_sent = has_source::<tonic::ConnectError>(&status);
         error.inner.metrics = CallMetrics::from_metadata(status.metadata());
         error.caused_by(status)
     }
+}
+
+fn current_item(status: &Status) -> Option<Item> {
+    let details = tonic_types::Status::decode(status.details()).ok()?.details;
+    let answer = details.iter().find(|detail| detail.type_url == CURRENT_ITEM)?;
+    item_from_wire(v1::SaveResponse::decode(answer.value.as_slice()).ok()?.old_item).ok()
 }
 
 /// Whether an error of this type lies among the causes.
@@ -194,13 +235,9 @@ impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &self.inner;
         match inner.reason {
-            Some(reason) => write!(formatter, "{}: {}", reason.as_str(), inner.message)?,
-            None => write!(formatter, "{}: {}", code_name(inner.code), inner.message)?,
+            Some(reason) => write!(formatter, "{}: {}", reason.as_str(), inner.message),
+            None => write!(formatter, "{}: {}", code_name(inner.code), inner.message),
         }
-        for Violation { field, description } in &inner.violations {
-            write!(formatter, "; {field}: {description}")?;
-        }
-        Ok(())
     }
 }
 
@@ -263,7 +300,12 @@ mod tests {
         let mut trailers = MetadataMap::new();
         trailers.insert("tollgate-request-id", "01J".parse().unwrap());
         trailers.insert("tollgate-kms-calls", "2".parse().unwrap());
-        Status::with_error_details_and_metadata(Code::InvalidArgument, "the item is not valid", details, trailers)
+        Status::with_error_details_and_metadata(
+            Code::InvalidArgument,
+            "the item is not valid",
+            details,
+            trailers,
+        )
     }
 
     #[test]
@@ -273,10 +315,31 @@ mod tests {
         assert_eq!(error.reason(), Some(Reason::InvalidField));
         assert_eq!(error.violations()[0].field, "item.age");
         assert_eq!(error.retry_after(), Some(Duration::from_millis(250)));
-        assert_eq!((error.metrics().request_id.as_str(), error.metrics().kms_calls), ("01J", 2));
+        assert_eq!(
+            (error.metrics().request_id.as_str(), error.metrics().kms_calls),
+            ("01J", 2)
+        );
         assert!(error.nothing_changed());
-        assert_eq!(error.to_string(), "INVALID_FIELD: the item is not valid; item.age: less than 0");
+        assert_eq!(error.to_string(), "INVALID_FIELD: the item is not valid");
         assert!(std::error::Error::source(&error).is_some());
+    }
+
+    #[test]
+    fn the_current_item_of_a_refused_condition_is_read() {
+        let value = v1::AttributeValue {
+            kind: Some(v1::attribute_value::Kind::Bool(true)),
+        };
+        let answer = v1::SaveResponse {
+            old_item: [("paid".to_owned(), value)].into(),
+            ..Default::default()
+        };
+        let mut message = tonic_types::Status::default();
+        message.details.resize_with(1, Default::default);
+        message.details[0].type_url = CURRENT_ITEM.to_owned();
+        message.details[0].value = answer.encode_to_vec();
+        let details = message.encode_to_vec().into();
+        let error = Error::from(Status::with_details(Code::FailedPrecondition, "refused", details));
+        assert_eq!(error.current_item().expect("an item")["paid"], true.into());
     }
 
     #[test]
@@ -297,7 +360,10 @@ mod tests {
 
     #[test]
     fn values_that_cannot_be_sent_name_their_field() {
-        let error = Error::unsendable("item", ValueError::new("a float that is no number").in_field("age"));
+        let error = Error::unsendable(
+            "item",
+            ValueError::new("a float that is no number").in_field("age"),
+        );
         assert_eq!(error.violations()[0].field, "item.age");
         assert_eq!((error.code(), error.reason()), (Code::InvalidArgument, None));
     }

@@ -20,7 +20,10 @@ pub struct Expression {
 
 /// An expression; bind its placeholders with [`Expression::bind`].
 pub fn expr(text: impl Into<String>) -> Expression {
-    Expression { text: text.into(), ..Expression::default() }
+    Expression {
+        text: text.into(),
+        ..Expression::default()
+    }
 }
 
 impl Expression {
@@ -60,7 +63,11 @@ impl Expression {
         }
         let is_empty = self.text.is_empty() && self.values.is_empty() && self.names.is_empty();
         let values = item_to_wire(self.values);
-        Ok((!is_empty).then_some(v1::Expression { text: self.text, values, names: self.names }))
+        Ok((!is_empty).then_some(v1::Expression {
+            text: self.text,
+            values,
+            names: self.names,
+        }))
     }
 }
 
@@ -102,7 +109,10 @@ impl Key {
 
 impl From<Item> for Key {
     fn from(attributes: Item) -> Key {
-        Key { attributes, fault: None }
+        Key {
+            attributes,
+            fault: None,
+        }
     }
 }
 
@@ -110,7 +120,10 @@ impl From<Key> for Expression {
     fn from(key: Key) -> Expression {
         let mut attributes: Vec<_> = key.attributes.into_iter().collect();
         attributes.sort_by(|(left, _), (right, _)| left.cmp(right));
-        let mut expression = Expression { fault: key.fault, ..Expression::default() };
+        let mut expression = Expression {
+            fault: key.fault,
+            ..Expression::default()
+        };
         let mut terms = Vec::new();
         for (index, (attribute, value)) in attributes.into_iter().enumerate() {
             terms.push(format!("#key{index} = :key{index}"));
@@ -124,7 +137,11 @@ impl From<Key> for Expression {
 
 /// As a side of AND: in parentheses where it may hold an OR, which binds less; key conditions take none.
 fn operand(text: &str) -> String {
-    if text.to_ascii_uppercase().contains("OR") { format!("({text})") } else { text.to_owned() }
+    if text.to_ascii_uppercase().contains("OR") {
+        format!("({text})")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Keeps the first fault for the call.
@@ -157,22 +174,41 @@ mod tests {
     fn a_key_is_a_key_condition() {
         let condition = Expression::from(Key::new("sk", 7).and("pk", "USER#1"));
         assert_eq!(condition.text, "#key0 = :key0 AND #key1 = :key1");
-        assert_eq!((condition.names["#key0"].as_str(), condition.names["#key1"].as_str()), ("pk", "sk"));
+        assert_eq!(
+            (
+                condition.names["#key0"].as_str(),
+                condition.names["#key1"].as_str()
+            ),
+            ("pk", "sk")
+        );
         assert_eq!(condition.values[":key1"], Value::from(7));
     }
 
     #[test]
     fn both_sides_of_and_keep_their_values() {
-        let both = expr("a = :a OR b = :a").bind(":a", 1).and(expr("#c = :c").bind(":c", true).name("#c", "count"));
+        let both = expr("a = :a OR b = :a")
+            .bind(":a", 1)
+            .and(expr("#c = :c").bind(":c", true).name("#c", "count"));
         assert_eq!(both.text, "(a = :a OR b = :a) AND #c = :c");
         assert_eq!((both.values.len(), both.names.len()), (2, 1));
     }
 
     #[test]
     fn values_that_cannot_be_sent_are_told_by_the_call() {
-        let error = expr("a = :a").bind(":a", f64::NAN).bind(":b", 1).into_wire("condition").unwrap_err();
+        let error = expr("a = :a")
+            .bind(":a", f64::NAN)
+            .bind(":b", 1)
+            .into_wire("condition")
+            .unwrap_err();
         assert_eq!(error.code(), Code::InvalidArgument);
         assert_eq!(error.violations()[0].field, "condition.values.:a");
-        assert_eq!(Key::new("pk", f64::INFINITY).into_wire().unwrap_err().violations()[0].field, "key.pk");
+        assert_eq!(
+            Key::new("pk", f64::INFINITY)
+                .into_wire()
+                .unwrap_err()
+                .violations()[0]
+                .field,
+            "key.pk"
+        );
     }
 }

@@ -108,8 +108,8 @@ pub use retry::Retry;
 pub use stream::{Count, Items, Page, Pages};
 pub use totals::{Attribute, FinishedCall, Model, OperationMetrics, Scope, Totals};
 pub use value::{
-    Binary, BinarySet, InvalidNumber, Item, Number, NumberSet, Object, StringSet, Value, ValueError, from_item,
-    to_item, to_value,
+    Binary, BinarySet, InvalidNumber, Item, Number, NumberSet, Object, StringSet, Value, ValueError,
+    from_item, to_item, to_value,
 };
 
 pub use tollgate_proto::Reason;

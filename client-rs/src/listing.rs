@@ -46,7 +46,11 @@ impl Query {
     /// A query for a [`Key`](crate::Key) (a whole partition, or one item of it) or any key condition:
     /// `expr("pk = :pk AND begins_with(sk, :start)").bind(":pk", "USER#1").bind(":start", "ORDER#")`.
     pub fn new(model: impl Into<String>, key_condition: impl Into<Expression>) -> Query {
-        Query { model: model.into(), key_condition: key_condition.into(), ..Query::default() }
+        Query {
+            model: model.into(),
+            key_condition: key_condition.into(),
+            ..Query::default()
+        }
     }
 }
 
@@ -84,7 +88,10 @@ pub struct Scan {
 impl Scan {
     /// A scan of a whole model.
     pub fn new(model: impl Into<String>) -> Scan {
-        Scan { model: model.into(), ..Scan::default() }
+        Scan {
+            model: model.into(),
+            ..Scan::default()
+        }
     }
 }
 
@@ -160,7 +167,10 @@ mod tests {
 
     #[test]
     fn what_follows_a_page_asks_for_the_rest() {
-        let scan = Scan { limit: 10, ..Scan::new("User") };
+        let scan = Scan {
+            limit: 10,
+            ..Scan::new("User")
+        };
         let mut listing = Listing::scan(scan, v1::Select::Items).unwrap();
         assert!(listing.advance("a", 4));
         assert_eq!(limits(&listing), ("a", 6));

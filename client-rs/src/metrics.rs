@@ -123,12 +123,18 @@ fn text<'a>(trailers: &'a MetadataMap, key: &str) -> Option<&'a str> {
 }
 
 fn figure<T: std::str::FromStr + Default>(trailers: &MetadataMap, key: &str) -> T {
-    text(trailers, key).and_then(|text| text.parse().ok()).unwrap_or_default()
+    text(trailers, key)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_default()
 }
 
 /// `tollgate-kms-calls` is `tollgate-session-kms-calls` among the session's totals.
 fn of_session(key: &str) -> String {
-    format!("{}{}", metadata::SESSION_PREFIX, key.strip_prefix(PREFIX).unwrap_or(key))
+    format!(
+        "{}{}",
+        metadata::SESSION_PREFIX,
+        key.strip_prefix(PREFIX).unwrap_or(key)
+    )
 }
 
 /// An aligned table, a figure per line, with the session's totals beside where there are some.
@@ -137,9 +143,17 @@ impl fmt::Display for CallMetrics {
         let rows = self.rows();
         let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0).max("session".len());
         let of_call = width(&mut rows.iter().map(|(_, call, _)| call.len()));
-        let of_session = width(&mut rows.iter().map(|(_, _, session)| session.as_ref().map_or(0, String::len)));
+        let of_session = width(
+            &mut rows
+                .iter()
+                .map(|(_, _, session)| session.as_ref().map_or(0, String::len)),
+        );
         match self.session {
-            Some(_) => writeln!(formatter, "{:<15} {:>of_call$}  {:>of_session$}", "", "call", "session")?,
+            Some(_) => writeln!(
+                formatter,
+                "{:<15} {:>of_call$}  {:>of_session$}",
+                "", "call", "session"
+            )?,
             None => writeln!(formatter, "{:<15} {:>of_call$}", "", "call")?,
         }
         for (label, call, session) in &rows {
@@ -190,7 +204,12 @@ mod tests {
             ("tollgate-session-kms-calls", "14"),
             ("tollgate-session-cost-usd", "0.5"),
         ]));
-        let session = SessionMetrics { calls: 13, kms_calls: 14, cost_usd: 0.5, ..SessionMetrics::default() };
+        let session = SessionMetrics {
+            calls: 13,
+            kms_calls: 14,
+            cost_usd: 0.5,
+            ..SessionMetrics::default()
+        };
         let expected = CallMetrics {
             request_id: "01J".into(),
             calls: 1,
@@ -217,7 +236,10 @@ mod tests {
 
     #[test]
     fn no_trailers_are_no_bill() {
-        assert_eq!(CallMetrics::from_metadata(&MetadataMap::new()), CallMetrics::default());
+        assert_eq!(
+            CallMetrics::from_metadata(&MetadataMap::new()),
+            CallMetrics::default()
+        );
     }
 
     #[test]
@@ -226,17 +248,38 @@ mod tests {
             ("tollgate-dynamodb-calls", "many"),
             ("tollgate-trailers-truncated", "1"),
         ]));
-        assert_eq!((metrics.dynamodb_calls, metrics.session.is_none(), metrics.truncated), (0, true, true));
+        assert_eq!(
+            (
+                metrics.dynamodb_calls,
+                metrics.session.is_none(),
+                metrics.truncated
+            ),
+            (0, true, true)
+        );
     }
 
     #[test]
     fn bills_of_one_call_add_up() {
-        let first = CallMetrics { request_id: "a".into(), calls: 1, kms_calls: 2, rcu: 0.5, ..CallMetrics::default() };
-        let session = SessionMetrics { calls: 9, ..SessionMetrics::default() };
-        let later = CallMetrics { request_id: "b".into(), session: Some(session), ..first.clone() };
-        let mut sum = first;
-        sum.add(later);
-        assert_eq!((sum.request_id.as_str(), sum.calls, sum.kms_calls, sum.rcu), ("b", 2, 4, 1.0));
+        let bill = |request_id: &str| CallMetrics {
+            request_id: request_id.into(),
+            calls: 1,
+            kms_calls: 2,
+            rcu: 0.5,
+            ..CallMetrics::default()
+        };
+        let session = SessionMetrics {
+            calls: 9,
+            ..SessionMetrics::default()
+        };
+        let mut sum = bill("a");
+        sum.add(CallMetrics {
+            session: Some(session),
+            ..bill("b")
+        });
+        assert_eq!(
+            (sum.request_id.as_str(), sum.calls, sum.kms_calls, sum.rcu),
+            ("b", 2, 4, 1.0)
+        );
         sum.add(CallMetrics::default());
         assert_eq!((sum.request_id.as_str(), sum.calls), ("b", 2));
         assert_eq!(sum.session.map(|session| session.calls), Some(9));
@@ -244,12 +287,23 @@ mod tests {
 
     #[test]
     fn the_table_is_aligned() {
-        let session = SessionMetrics { calls: 1000, cost_usd: 12.5, ..SessionMetrics::default() };
-        let metrics = CallMetrics { request_id: "01J".into(), session: Some(session), ..CallMetrics::default() };
+        let session = SessionMetrics {
+            calls: 1000,
+            cost_usd: 12.5,
+            ..SessionMetrics::default()
+        };
+        let metrics = CallMetrics {
+            request_id: "01J".into(),
+            session: Some(session),
+            ..CallMetrics::default()
+        };
         let table = metrics.to_string();
         let lines: Vec<&str> = table.lines().collect();
         let figures = &lines[..lines.len() - 1];
-        assert!(figures.iter().all(|line| line.len() == figures[0].len()), "{table}");
+        assert!(
+            figures.iter().all(|line| line.len() == figures[0].len()),
+            "{table}"
+        );
         assert_eq!(lines.last(), Some(&"request id      01J"));
     }
 }

@@ -91,7 +91,10 @@ impl Options {
         match scheme.as_deref() {
             Some("http") => Ok(endpoint),
             Some("https") => self.secure(endpoint),
-            _ => Err(Error::local(tonic::Code::InvalidArgument, "an address is http://host:port or https://host:port")),
+            _ => Err(Error::local(
+                tonic::Code::InvalidArgument,
+                "an address is http://host:port or https://host:port",
+            )),
         }
     }
 
@@ -129,7 +132,11 @@ mod tests {
     #[test]
     fn debug_keeps_the_token() {
         let metadata = vec![("x-key".to_owned(), "hidden".to_owned())];
-        let options = Options { bearer: Some("hidden".into()), metadata, ..Options::default() };
+        let options = Options {
+            bearer: Some("hidden".into()),
+            metadata,
+            ..Options::default()
+        };
         assert!(!format!("{options:?}").contains("hidden"));
     }
 }

@@ -48,7 +48,10 @@ impl Retry {
     /// The wait after so many failures; `random` is from 0 to 1.
     fn wait(&self, failures: u32, asked: Option<Duration>, random: f64) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
-        let ceiling = self.first_wait.saturating_mul(1 << doublings).min(self.longest_wait);
+        let ceiling = self
+            .first_wait
+            .saturating_mul(1 << doublings)
+            .min(self.longest_wait);
         ceiling.mul_f64(random).max(asked.unwrap_or(Duration::ZERO))
     }
 }
@@ -72,7 +75,13 @@ pub(crate) struct Attempts {
 
 impl Attempts {
     pub(crate) fn new(retry: Retry, effect: Effect, deadline: Option<Instant>) -> Attempts {
-        Attempts { retry, effect, deadline, started: Instant::now(), failures: 0 }
+        Attempts {
+            retry,
+            effect,
+            deadline,
+            started: Instant::now(),
+            failures: 0,
+        }
     }
 
     /// The deadline of the whole call.
@@ -108,7 +117,7 @@ fn helps(error: &Error, effect: Effect) -> bool {
     }
     let may_succeed = match error.reason() {
         Some(reason) => reason.retry_helps(),
-        None => error.code() == Code::Unavailable,
+        None => error.code() == Code::Unavailable || error.connection_broke(),
     };
     may_succeed && (effect == Effect::Read || error.nothing_changed())
 }
@@ -148,7 +157,11 @@ mod tests {
             let error = error(*reason, None);
             let read = reason.retry_helps() && reason.code() != Code::Aborted;
             assert_eq!(helps(&error, Effect::Read), read, "{reason:?}");
-            assert_eq!(helps(&error, Effect::Write), read && reason.nothing_changed(), "{reason:?}");
+            assert_eq!(
+                helps(&error, Effect::Write),
+                read && reason.nothing_changed(),
+                "{reason:?}"
+            );
         }
         assert!(helps(&error(Reason::OutcomeUnknown, None), Effect::Read));
         assert!(!helps(&error(Reason::OutcomeUnknown, None), Effect::Write));
@@ -167,7 +180,14 @@ mod tests {
 
     #[test]
     fn attempts_are_bounded_and_pages_count_anew() {
-        let mut attempts = Attempts::new(Retry { attempts: 3, ..Retry::default() }, Effect::Read, None);
+        let mut attempts = Attempts::new(
+            Retry {
+                attempts: 3,
+                ..Retry::default()
+            },
+            Effect::Read,
+            None,
+        );
         assert!(attempts.wait_after(&lost()).is_some());
         assert!(attempts.wait_after(&lost()).is_some());
         assert!(attempts.wait_after(&lost()).is_none());
@@ -183,10 +203,19 @@ mod tests {
         let throttled = error(Reason::Throttled, Some(asked));
         let wait = Attempts::new(Retry::default(), Effect::Write, None).wait_after(&throttled);
         assert!(wait.is_some_and(|wait| wait >= asked));
-        let hurried = Retry { in_all: Duration::from_secs(5), ..Retry::default() };
-        assert_eq!(Attempts::new(hurried, Effect::Write, None).wait_after(&throttled), None);
+        let hurried = Retry {
+            in_all: Duration::from_secs(5),
+            ..Retry::default()
+        };
+        assert_eq!(
+            Attempts::new(hurried, Effect::Write, None).wait_after(&throttled),
+            None
+        );
         let deadline = Some(Instant::now() + Duration::from_secs(5));
-        assert_eq!(Attempts::new(Retry::default(), Effect::Write, deadline).wait_after(&throttled), None);
+        assert_eq!(
+            Attempts::new(Retry::default(), Effect::Write, deadline).wait_after(&throttled),
+            None
+        );
     }
 
     proptest! {

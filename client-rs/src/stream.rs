@@ -93,12 +93,18 @@ async fn count(mut pages: Pages<Item>) -> Result<Answer<Count>, Error> {
         value.count += u64::from(page.count);
         value.scanned_count += u64::from(page.scanned_count);
     }
-    Ok(Answer { value, metrics: pages.metrics })
+    Ok(Answer {
+        value,
+        metrics: pages.metrics,
+    })
 }
 
 impl<T: DeserializeOwned> Items<T> {
     fn new(client: &Client, listing: Result<Listing, Error>) -> Items<T> {
-        Items { pages: Pages::new(client, listing), ready: VecDeque::new() }
+        Items {
+            pages: Pages::new(client, listing),
+            ready: VecDeque::new(),
+        }
     }
 
     /// The same as pages, with their tokens.
@@ -138,7 +144,11 @@ impl<T: DeserializeOwned> Pages<T> {
             Ok(listing) => State::Resting(Box::new(Turner::new(client, listing))),
             Err(error) => State::Refused(error),
         };
-        Pages { state, metrics: CallMetrics::default(), items: std::marker::PhantomData }
+        Pages {
+            state,
+            metrics: CallMetrics::default(),
+            items: std::marker::PhantomData,
+        }
     }
 
     /// The bill: whole once the stream has ended, with an error or without; before that, of RPCs that broke.
@@ -196,7 +206,10 @@ struct WirePage {
 impl WirePage {
     fn read<T: DeserializeOwned>(self) -> Page<T> {
         let read = |result: v1::ItemResult| match result.error {
-            Some(status) => Err(Error::of_item(&status, item_from_wire(result.item).unwrap_or_default())),
+            Some(status) => Err(Error::of_item(
+                &status,
+                item_from_wire(result.item).unwrap_or_default(),
+            )),
             None => found(result.item, result.withheld),
         };
         Page {
@@ -238,7 +251,9 @@ impl Messages {
             Messages::Query(messages) => messages.trailers().await?,
             Messages::Scan(messages) => messages.trailers().await?,
         };
-        Ok(trailers.map(|trailers| CallMetrics::from_metadata(&trailers)).unwrap_or_default())
+        Ok(trailers
+            .map(|trailers| CallMetrics::from_metadata(&trailers))
+            .unwrap_or_default())
     }
 }
 

@@ -70,7 +70,12 @@ impl Client {
             let mut service = self.totals_service();
             async move { service.reset_metrics(request).await }
         };
-        Ok(self.unary(Effect::Write, request, send).await?.value.cleared.unwrap_or_default())
+        Ok(self
+            .unary(Effect::Write, request, send)
+            .await?
+            .value
+            .cleared
+            .unwrap_or_default())
     }
 
     /// The bill of a finished call by its request id, also of one that got no trailers.
@@ -79,7 +84,9 @@ impl Client {
     ///
     /// `UNKNOWN_REQUEST` where no such call finished, or its bill was forgotten.
     pub async fn call_metrics(&self, request_id: impl Into<String>) -> Result<FinishedCall, Error> {
-        let request = v1::GetCallMetricsRequest { request_id: request_id.into() };
+        let request = v1::GetCallMetricsRequest {
+            request_id: request_id.into(),
+        };
         let send = |request| {
             let mut service = self.totals_service();
             async move { service.get_call_metrics(request).await }
@@ -97,7 +104,11 @@ impl Client {
             let mut service = self.schema();
             async move { service.list_models(request).await }
         };
-        Ok(self.unary(Effect::Read, v1::ListModelsRequest {}, send).await?.value.models)
+        Ok(self
+            .unary(Effect::Read, v1::ListModelsRequest {}, send)
+            .await?
+            .value
+            .models)
     }
 
     /// One model with its attributes.
@@ -111,7 +122,12 @@ impl Client {
             let mut service = self.schema();
             async move { service.get_model(request).await }
         };
-        Ok(self.unary(Effect::Read, request, send).await?.value.model.unwrap_or_default())
+        Ok(self
+            .unary(Effect::Read, request, send)
+            .await?
+            .value
+            .model
+            .unwrap_or_default())
     }
 }
 
@@ -136,6 +152,9 @@ impl Session {
 
     /// This session, as a scope.
     pub fn scope(&self) -> Scope {
-        Scope { session: Some(self.name().to_owned()), model: None }
+        Scope {
+            session: Some(self.name().to_owned()),
+            model: None,
+        }
     }
 }

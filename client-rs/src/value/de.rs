@@ -5,8 +5,8 @@ use std::vec;
 
 use serde::de::value::StringDeserializer;
 use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess,
-    VariantAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess,
+    SeqAccess, VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
@@ -96,7 +96,9 @@ impl<'de> Deserializer<'de> for ValueDeserializer {
                 let (variant, payload) = fields.into_iter().next().expect("one field is there");
                 visitor.visit_enum(TaggedAccess { variant, payload })
             }
-            _ => Err(ValueError::new("expected an enum: a string, or a map of one field")),
+            _ => Err(ValueError::new(
+                "expected an enum: a string, or a map of one field",
+            )),
         }
     }
 
@@ -117,7 +119,10 @@ fn visit_number<'de, V: Visitor<'de>>(number: &Number, visitor: V) -> Result<V::
     if let Some(integer) = number.parse::<i64>() {
         return visitor.visit_i64(integer);
     }
-    match number.parse::<f64>().filter(|float| Number::try_from(*float).as_ref() == Ok(number)) {
+    match number
+        .parse::<f64>()
+        .filter(|float| Number::try_from(*float).as_ref() == Ok(number))
+    {
         Some(float) => visitor.visit_f64(float),
         None => visitor.visit_str(number.as_str()),
     }
@@ -130,18 +135,28 @@ struct Elements {
 
 impl Elements {
     fn new(values: impl IntoIterator<Item = Value>) -> Elements {
-        Elements { values: values.into_iter().collect::<Vec<_>>().into_iter(), index: 0 }
+        Elements {
+            values: values.into_iter().collect::<Vec<_>>().into_iter(),
+            index: 0,
+        }
     }
 }
 
 impl<'de> SeqAccess<'de> for Elements {
     type Error = ValueError;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ValueError> {
-        let Some(value) = self.values.next() else { return Ok(None) };
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, ValueError> {
+        let Some(value) = self.values.next() else {
+            return Ok(None);
+        };
         let index = self.index;
         self.index += 1;
-        seed.deserialize(ValueDeserializer(value)).map(Some).map_err(|error| error.at_index(index))
+        seed.deserialize(ValueDeserializer(value))
+            .map(Some)
+            .map_err(|error| error.at_index(index))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -156,7 +171,10 @@ struct Fields {
 
 impl Fields {
     fn new(fields: Item) -> Fields {
-        Fields { fields: fields.into_iter(), next: None }
+        Fields {
+            fields: fields.into_iter(),
+            next: None,
+        }
     }
 }
 
@@ -164,7 +182,9 @@ impl<'de> MapAccess<'de> for Fields {
     type Error = ValueError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ValueError> {
-        let Some((name, value)) = self.fields.next() else { return Ok(None) };
+        let Some((name, value)) = self.fields.next() else {
+            return Ok(None);
+        };
         let key = seed.deserialize(KeyDeserializer(name.clone()))?;
         self.next = Some((name, value));
         Ok(Some(key))
@@ -172,7 +192,8 @@ impl<'de> MapAccess<'de> for Fields {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ValueError> {
         let (name, value) = self.next.take().expect("serde asks for a key before its value");
-        seed.deserialize(ValueDeserializer(value)).map_err(|error| error.in_field(&name))
+        seed.deserialize(ValueDeserializer(value))
+            .map_err(|error| error.in_field(&name))
     }
 
     fn size_hint(&self) -> Option<usize> {

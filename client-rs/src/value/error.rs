@@ -16,7 +16,10 @@ pub struct ValueError {
 
 impl ValueError {
     pub(crate) fn new(message: impl Into<String>) -> ValueError {
-        ValueError { path: String::new(), message: message.into() }
+        ValueError {
+            path: String::new(),
+            message: message.into(),
+        }
     }
 
     /// Where in the item, such as `address.lines[2]`; empty: the item itself.
@@ -30,13 +33,21 @@ impl ValueError {
     }
 
     pub(crate) fn in_field(mut self, name: &str) -> ValueError {
-        let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+        let dot = if self.path.is_empty() || self.path.starts_with('[') {
+            ""
+        } else {
+            "."
+        };
         self.path = format!("{name}{dot}{}", self.path);
         self
     }
 
     pub(crate) fn at_index(mut self, index: usize) -> ValueError {
-        let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+        let dot = if self.path.is_empty() || self.path.starts_with('[') {
+            ""
+        } else {
+            "."
+        };
         self.path = format!("[{index}]{dot}{}", self.path);
         self
     }
@@ -69,7 +80,10 @@ impl de::Error for ValueError {
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> ValueError {
-        ValueError::new(format!("expected {expected}, found another {}", kind(&unexpected)))
+        ValueError::new(format!(
+            "expected {expected}, found another {}",
+            kind(&unexpected)
+        ))
     }
 
     fn unknown_variant(_variant: &str, expected: &'static [&'static str]) -> ValueError {

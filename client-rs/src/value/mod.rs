@@ -151,7 +151,9 @@ impl<'de> Visitor<'de> for ValueVisitor {
             "SS" => payload.newtype_variant().map(Value::StringSet),
             "NS" => payload.newtype_variant().map(Value::NumberSet),
             "BS" => payload.newtype_variant().map(Value::BinarySet),
-            "OBJECT" => payload.newtype_variant().map(|object| Value::Object(Box::new(object))),
+            "OBJECT" => payload
+                .newtype_variant()
+                .map(|object| Value::Object(Box::new(object))),
             _ => payload.unit_variant().map(|()| Value::Null),
         }
     }

@@ -151,11 +151,18 @@ pub struct Object {
 impl Object {
     /// An object to write, with this content.
     pub fn new(data: impl Into<Bytes>) -> Object {
-        Object { data: Some(Binary(data.into())), ..Object::default() }
+        Object {
+            data: Some(Binary(data.into())),
+            ..Object::default()
+        }
     }
 
     pub(super) fn into_fields(self) -> HashMap<String, Value> {
-        let metadata = self.metadata.into_iter().map(|(name, text)| (name, Value::String(text))).collect();
+        let metadata = self
+            .metadata
+            .into_iter()
+            .map(|(name, text)| (name, Value::String(text)))
+            .collect();
         let fields = [
             ("data", self.data.map_or(Value::Null, Value::Binary)),
             ("name", Value::String(self.name)),
@@ -168,13 +175,19 @@ impl Object {
             ("version_id", Value::String(self.version_id)),
             ("sha256", Value::String(self.sha256)),
         ];
-        fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        fields
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
     }
 }
 
 /// Shows the size alone: contents and names may be secret.
 impl fmt::Debug for Object {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Object").field("size", &self.size).finish_non_exhaustive()
+        formatter
+            .debug_struct("Object")
+            .field("size", &self.size)
+            .finish_non_exhaustive()
     }
 }

@@ -55,7 +55,9 @@ impl FromStr for Number {
     type Err = InvalidNumber;
 
     fn from_str(text: &str) -> Result<Number, InvalidNumber> {
-        Parts::read(text).map(|parts| Number { text: parts.write() }).ok_or(InvalidNumber)
+        Parts::read(text)
+            .map(|parts| Number { text: parts.write() })
+            .ok_or(InvalidNumber)
     }
 }
 
@@ -190,10 +192,18 @@ impl Parts {
     fn normal(negative: bool, all: &str, exponent: i64) -> Parts {
         let digits = all.trim_start_matches('0').trim_end_matches('0');
         if digits.is_empty() {
-            return Parts { negative: false, digits: String::new(), exponent: 0 };
+            return Parts {
+                negative: false,
+                digits: String::new(),
+                exponent: 0,
+            };
         }
         let trailing = all.len() - all.trim_end_matches('0').len();
-        Parts { negative, digits: digits.to_owned(), exponent: exponent + trailing as i64 }
+        Parts {
+            negative,
+            digits: digits.to_owned(),
+            exponent: exponent + trailing as i64,
+        }
     }
 
     /// How many digits stand before the point; negative where zeros follow it.
@@ -228,7 +238,11 @@ impl Parts {
             (false, true) => -1,
             (false, false) => 1,
         };
-        let magnitude = || self.point().cmp(&other.point()).then_with(|| self.digits.cmp(&other.digits));
+        let magnitude = || {
+            self.point()
+                .cmp(&other.point())
+                .then_with(|| self.digits.cmp(&other.digits))
+        };
         sign(self).cmp(&sign(other)).then_with(|| match sign(self) {
             0 => Ordering::Equal,
             1 => magnitude(),
@@ -261,7 +275,10 @@ mod tests {
             ("-0.00120", "-0.0012"),
             ("1E-130", "1E-130"),
             ("12e124", "1.2E125"),
-            ("340282366920938463463374607431768211455", "340282366920938463463374607431768211455"),
+            (
+                "340282366920938463463374607431768211455",
+                "340282366920938463463374607431768211455",
+            ),
         ] {
             assert_eq!(number(text).as_str(), canonical);
         }
@@ -269,7 +286,21 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in ["", "-", ".", "1.2.3", "1e", "e1", "NaN", "inf", "0x10", "1 ", "١", "1e999999999999", "--1"] {
+        for text in [
+            "",
+            "-",
+            ".",
+            "1.2.3",
+            "1e",
+            "e1",
+            "NaN",
+            "inf",
+            "0x10",
+            "1 ",
+            "١",
+            "1e999999999999",
+            "--1",
+        ] {
             assert_eq!(text.parse::<Number>(), Err(InvalidNumber), "{text}");
         }
         assert!(Number::try_from(f64::NAN).is_err());
@@ -278,7 +309,9 @@ mod tests {
 
     #[test]
     fn order_is_by_value() {
-        let sorted = ["-1E50", "-10", "-2", "-0.1", "0", "1E-130", "0.09", "0.1", "1.5", "1.51", "2", "10", "1E125"];
+        let sorted = [
+            "-1E50", "-10", "-2", "-0.1", "0", "1E-130", "0.09", "0.1", "1.5", "1.51", "2", "10", "1E125",
+        ];
         let numbers: Vec<Number> = sorted.iter().map(|text| number(text)).collect();
         assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]));
     }

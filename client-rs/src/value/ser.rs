@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde::Serialize;
 use serde::de::Deserialize as _;
 use serde::ser::{
-    SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple, SerializeTupleStruct,
-    SerializeTupleVariant, Serializer,
+    SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
 use super::de::ValueDeserializer;
@@ -34,7 +34,9 @@ pub fn to_item<T: Serialize + ?Sized>(value: &T) -> Result<Item, ValueError> {
 ///
 /// Map keys that are not text, NaN and infinities.
 pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, ValueError> {
-    Ok(value.serialize(ValueSerializer { is_top: false })?.unwrap_or(Value::Null))
+    Ok(value
+        .serialize(ValueSerializer { is_top: false })?
+        .unwrap_or(Value::Null))
 }
 
 /// Answers `None` for `Option::None`, so that the level above can leave it out.
@@ -119,9 +121,10 @@ impl Serializer for ValueSerializer {
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Serialized {
         match (name, value.serialize(self)?) {
-            (number::NAME, Some(Value::String(text))) => {
-                text.parse::<Number>().map_err(|error| ValueError::new(error.to_string())).and_then(some)
-            }
+            (number::NAME, Some(Value::String(text))) => text
+                .parse::<Number>()
+                .map_err(|error| ValueError::new(error.to_string()))
+                .and_then(some),
             (STRING_SET, Some(list)) => StringSet::deserialize(ValueDeserializer(list)).and_then(some),
             (NUMBER_SET, Some(list)) => NumberSet::deserialize(ValueDeserializer(list)).and_then(some),
             (BINARY_SET, Some(list)) => BinarySet::deserialize(ValueDeserializer(list)).and_then(some),
@@ -163,11 +166,18 @@ impl Serializer for ValueSerializer {
     }
 
     fn serialize_map(self, _length: Option<usize>) -> Result<MapBuilder, ValueError> {
-        Ok(MapBuilder { skips_none: self.is_top, ..MapBuilder::default() })
+        Ok(MapBuilder {
+            skips_none: self.is_top,
+            ..MapBuilder::default()
+        })
     }
 
     fn serialize_struct(self, name: &'static str, _length: usize) -> Result<MapBuilder, ValueError> {
-        Ok(MapBuilder { skips_none: self.is_top, is_object: name == OBJECT, ..MapBuilder::default() })
+        Ok(MapBuilder {
+            skips_none: self.is_top,
+            is_object: name == OBJECT,
+            ..MapBuilder::default()
+        })
     }
 
     fn serialize_struct_variant(
@@ -177,7 +187,10 @@ impl Serializer for ValueSerializer {
         variant: &'static str,
         _length: usize,
     ) -> Result<MapBuilder, ValueError> {
-        Ok(MapBuilder { variant: Some(variant), ..MapBuilder::default() })
+        Ok(MapBuilder {
+            variant: Some(variant),
+            ..MapBuilder::default()
+        })
     }
 }
 
@@ -189,7 +202,10 @@ struct ListBuilder {
 impl ListBuilder {
     /// Lengths come from the value and may be wrong, so they bound nothing but the first allocation.
     fn new(length: usize, variant: Option<&'static str>) -> ListBuilder {
-        ListBuilder { values: Vec::with_capacity(length.min(1024)), variant }
+        ListBuilder {
+            values: Vec::with_capacity(length.min(1024)),
+            variant,
+        }
     }
 
     fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), ValueError> {
@@ -240,7 +256,10 @@ struct MapBuilder {
 
 impl MapBuilder {
     fn insert<T: Serialize + ?Sized>(&mut self, name: String, value: &T) -> Result<(), ValueError> {
-        match value.serialize(ValueSerializer { is_top: false }).map_err(|error| error.in_field(&name))? {
+        match value
+            .serialize(ValueSerializer { is_top: false })
+            .map_err(|error| error.in_field(&name))?
+        {
             None if self.skips_none => {}
             value => {
                 self.fields.insert(name, value.unwrap_or(Value::Null));

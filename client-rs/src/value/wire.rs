@@ -8,7 +8,9 @@ use tollgate_proto::v1::attribute_value::Kind;
 use super::{Binary, BinarySet, Item, Number, NumberSet, Object, StringSet, Value, ValueError};
 
 pub(crate) fn item_to_wire(item: Item) -> HashMap<String, v1::AttributeValue> {
-    item.into_iter().map(|(name, value)| (name, value.into())).collect()
+    item.into_iter()
+        .map(|(name, value)| (name, value.into()))
+        .collect()
 }
 
 pub(crate) fn item_from_wire(item: HashMap<String, v1::AttributeValue>) -> Result<Item, ValueError> {
@@ -27,17 +29,21 @@ impl From<Value> for v1::AttributeValue {
             Value::Binary(Binary(bytes)) => Kind::B(bytes),
             Value::Bool(truth) => Kind::Bool(truth),
             Value::Null => Kind::Null(0),
-            Value::List(values) => {
-                Kind::L(v1::ListValue { values: values.into_iter().map(Into::into).collect() })
-            }
-            Value::Map(fields) => Kind::M(v1::MapValue { fields: item_to_wire(fields) }),
-            Value::StringSet(members) => Kind::Ss(v1::StringSet { values: members.0.into_iter().collect() }),
-            Value::NumberSet(members) => {
-                Kind::Ns(v1::NumberSet { values: members.iter().map(Number::to_string).collect() })
-            }
-            Value::BinarySet(members) => {
-                Kind::Bs(v1::BinarySet { values: members.0.into_iter().map(|Binary(bytes)| bytes).collect() })
-            }
+            Value::List(values) => Kind::L(v1::ListValue {
+                values: values.into_iter().map(Into::into).collect(),
+            }),
+            Value::Map(fields) => Kind::M(v1::MapValue {
+                fields: item_to_wire(fields),
+            }),
+            Value::StringSet(members) => Kind::Ss(v1::StringSet {
+                values: members.0.into_iter().collect(),
+            }),
+            Value::NumberSet(members) => Kind::Ns(v1::NumberSet {
+                values: members.iter().map(Number::to_string).collect(),
+            }),
+            Value::BinarySet(members) => Kind::Bs(v1::BinarySet {
+                values: members.0.into_iter().map(|Binary(bytes)| bytes).collect(),
+            }),
             Value::Object(object) => Kind::Object((*object).into()),
         };
         v1::AttributeValue { kind: Some(kind) }
@@ -70,11 +76,14 @@ impl TryFrom<v1::AttributeValue> for Value {
 
 fn list_from_wire(list: v1::ListValue) -> Result<Vec<Value>, ValueError> {
     let values = list.values.into_iter().enumerate();
-    values.map(|(index, wire)| Value::try_from(wire).map_err(|error| error.at_index(index))).collect()
+    values
+        .map(|(index, wire)| Value::try_from(wire).map_err(|error| error.at_index(index)))
+        .collect()
 }
 
 fn number(text: &str) -> Result<Number, ValueError> {
-    text.parse().map_err(|_| ValueError::new("the server sent a number that is none"))
+    text.parse()
+        .map_err(|_| ValueError::new("the server sent a number that is none"))
 }
 
 impl From<Object> for v1::Object {
