@@ -3,6 +3,7 @@
 pub mod app;
 pub mod billing;
 pub mod aws;
+pub mod cli;
 pub mod config;
 pub mod crypto;
 pub mod expression;

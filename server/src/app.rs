@@ -1,0 +1,251 @@
+//! The hallway: builds everything from the settings, and is the only file that names the concrete parts together.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use crate::aws::{self, Connectors, Stores};
+use crate::billing::{Books, Bounds, Prices, TrailerChoice};
+use crate::config::{Backend, Config, Synchronous, Trailer};
+use crate::crypto::Keyring;
+use crate::fault::Fault;
+use crate::model::{ModelFault, Models};
+use crate::object::settle::Settler;
+use crate::operation::{Gate, Limits, PageTokens};
+use crate::serve::{self, Bound, Services};
+use crate::transport::layer::{self, GateLayer};
+use crate::transport::{Data, Metrics, Schema};
+
+#[cfg(feature = "embedded")]
+use crate::embedded;
+
+/// A gateway that is built and bound, not yet serving.
+pub struct App {
+    bound: Bound,
+    services: Services,
+    summary: Summary,
+}
+
+/// What there is to tell people at the start.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The backend, in words.
+    pub backend: String,
+    /// How many models are served.
+    pub models: usize,
+}
+
+/// Why the gateway cannot start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The models have faults.
+    #[error("{} faults in the models", .0.len())]
+    Models(Vec<ModelFault>),
+    /// The price book cannot be read.
+    #[error("{} faults in the price book", .0.len())]
+    Prices(Vec<Fault>),
+    /// The embedded engines cannot open.
+    #[cfg(feature = "embedded")]
+    #[error("{0}")]
+    Embedded(#[from] embedded::Error),
+    /// This build has no engines.
+    #[error("this build has no embedded engines; use --backend aws")]
+    NoEngines,
+    /// What the models need cannot be made.
+    #[error("{0}")]
+    Provision(#[from] aws::ProvisionError),
+    /// The AWS settings do not come together.
+    #[error("{0}")]
+    Aws(#[from] aws::SetupError),
+    /// The listener.
+    #[error("{0}")]
+    Serve(#[from] serve::Error),
+    /// No random bytes.
+    #[error("the system gives no random bytes")]
+    Random,
+}
+
+impl App {
+    /// Opens the backend, prepares what the models need and binds the listener.
+    pub async fn build(config: &Config) -> Result<App, Error> {
+        App::build_with(config, |connectors| connectors).await
+    }
+
+    /// The same, with the embedded engines' connectors wrapped: tests count, delay and break requests there.
+    pub async fn build_with(
+        config: &Config,
+        wrap: impl FnOnce(Connectors) -> Connectors,
+    ) -> Result<App, Error> {
+        let models = read_models(config)?;
+        let prices = read_prices(config)?;
+        let bound = Bound::to(&config.listen).await?;
+        let (stores, token_key) = open_stores(config, &models, wrap).await?;
+        let books = Arc::new(Books::new(bounds(config), prices));
+        let writes = TaskTracker::new();
+        let gate = Arc::new(Gate {
+            models: models.clone(),
+            keyring: Keyring::new(stores.kms.clone(), config.kms.in_flight),
+            settler: Settler::new(stores.clone(), writes.clone()),
+            page_tokens: PageTokens::new(&token_key),
+            limits: Limits {
+                attribute_depth: config.limits.attribute_depth,
+                message_bytes: config.limits.message_bytes,
+                objects_in_flight: config.s3.in_flight,
+            },
+            stores,
+        });
+        let summary =
+            Summary { address: bound.address(), backend: describe_backend(config), models: models.iter().count() };
+        let services = Services {
+            data: Data::new(gate),
+            metrics: Metrics::new(books.clone(), models.clone()),
+            schema: Schema::new(models),
+            layer: GateLayer::new(books, layer_settings(config)),
+            writes,
+            message_bytes: config.limits.message_bytes,
+            shutdown_grace: config.shutdown_grace,
+        };
+        Ok(App { bound, services, summary })
+    }
+
+    /// What there is to tell people.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// Serves until `shutdown`, then drains. `ready` is told once health says SERVING.
+    pub async fn serve(
+        self,
+        shutdown: impl Future<Output = ()> + Send,
+        ready: impl FnOnce(SocketAddr),
+    ) -> Result<(), Error> {
+        Ok(self.bound.serve(self.services, shutdown, ready).await?)
+    }
+}
+
+fn read_models(config: &Config) -> Result<Models, Error> {
+    if !config.models_set && !config.models.exists() {
+        info!("no ./models folder: serving the example models");
+        return Ok(Models::examples());
+    }
+    Models::read(&config.models).map_err(Error::Models)
+}
+
+async fn open_stores(
+    config: &Config,
+    models: &Models,
+    wrap: impl FnOnce(Connectors) -> Connectors,
+) -> Result<(Stores, [u8; 32]), Error> {
+    let begun = Instant::now();
+    let opened = match config.backend {
+        Backend::Embedded => open_embedded(config, models, wrap).await?,
+        Backend::Aws => {
+            let stores = Stores::from_environment(&aws_settings(config), None).await?;
+            for missing in aws::missing(&stores, models).await {
+                warn!("{missing}");
+            }
+            (stores, token_key(config, None)?)
+        }
+    };
+    info!(elapsed_ms = begun.elapsed().as_millis() as u64, "the store is ready");
+    Ok(opened)
+}
+
+#[cfg(feature = "embedded")]
+async fn open_embedded(
+    config: &Config,
+    models: &Models,
+    wrap: impl FnOnce(Connectors) -> Connectors,
+) -> Result<(Stores, [u8; 32]), Error> {
+    let place = match config.embedded.memory {
+        true => embedded::Place::Memory,
+        false => embedded::Place::Folder(config.embedded.data.clone()),
+    };
+    let synchronous = match config.embedded.synchronous {
+        Synchronous::Full => embedded::Synchronous::Full,
+        Synchronous::Normal => embedded::Synchronous::Normal,
+    };
+    let engines = embedded::Engines::open(&place, synchronous).await?;
+    let connectors = Connectors { dynamodb: engines.dynamodb, kms: engines.kms, s3: engines.s3 };
+    let stores = Stores::embedded(wrap(connectors), &aws_settings(config));
+    for warning in aws::provision(&stores, models).await? {
+        warn!("{warning}");
+    }
+    Ok((stores, token_key(config, Some(engines.token_key))?))
+}
+
+#[cfg(not(feature = "embedded"))]
+async fn open_embedded(
+    _: &Config,
+    _: &Models,
+    _: impl FnOnce(Connectors) -> Connectors,
+) -> Result<(Stores, [u8; 32]), Error> {
+    Err(Error::NoEngines)
+}
+
+/// The setting, else the data folder's, else one that ends with the process.
+fn token_key(config: &Config, kept: Option<[u8; 32]>) -> Result<[u8; 32], Error> {
+    if let Some(key) = config.token_key.as_ref().map(|key| *key.bytes()).or(kept) {
+        return Ok(key);
+    }
+    warn!("token_key is not set: page tokens end with this process");
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|_| Error::Random)?;
+    Ok(key)
+}
+
+fn read_prices(config: &Config) -> Result<Prices, Error> {
+    match &config.prices {
+        Some(path) => Prices::read(path, region(config)).map_err(Error::Prices),
+        None => Ok(Prices::shipped()),
+    }
+}
+
+fn region(config: &Config) -> &str {
+    config.aws.region.as_deref().unwrap_or("us-east-1")
+}
+
+fn aws_settings(config: &Config) -> aws::Settings {
+    aws::Settings {
+        region: config.aws.region.clone(),
+        endpoint_url: config.aws.endpoint_url.clone(),
+        s3_in_flight: config.s3.in_flight,
+        ..aws::Settings::default()
+    }
+}
+
+fn bounds(config: &Config) -> Bounds {
+    Bounds {
+        session_idle: config.sessions.idle,
+        session_max: config.sessions.max,
+        finished_calls: config.finished_calls,
+    }
+}
+
+fn layer_settings(config: &Config) -> layer::Settings {
+    let chosen = |trailer| config.trailers.contains(&trailer);
+    layer::Settings {
+        in_flight: config.limits.in_flight,
+        deadline: config.limits.deadline,
+        slow: config.log.slow,
+        trailers: TrailerChoice {
+            call: chosen(Trailer::Call),
+            session: chosen(Trailer::Session),
+            orca: chosen(Trailer::Orca),
+            server_timing: chosen(Trailer::ServerTiming),
+        },
+    }
+}
+
+fn describe_backend(config: &Config) -> String {
+    match config.backend {
+        Backend::Aws => "aws".to_owned(),
+        Backend::Embedded if config.embedded.memory => "embedded, in memory".to_owned(),
+        Backend::Embedded => format!("embedded, in {}", config.embedded.data.display()),
+    }
+}

@@ -1,0 +1,138 @@
+//! `tollgate serve`: settings in, the gateway until a signal, an exit code out.
+
+use std::io::{IsTerminal as _, Write as _, stderr, stdout};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use tracing::{Level, info};
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::exit;
+use crate::app::{self, App, Summary};
+use crate::config::{Config, Flags, Log, LogFormat, LogLevel, environment};
+
+/// Runs the service.
+pub(super) fn run(flags: &Flags) -> ExitCode {
+    let config = match Config::load(flags, environment()) {
+        Ok(config) => config,
+        Err(faults) => return exit::faults("settings", &faults),
+    };
+    if flags.print_config {
+        return exit::print(&config.to_yaml());
+    }
+    start_log(&config.log, stderr);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(serve(&config)),
+        Err(error) => exit::failure(&format!("cannot start threads: {error}")),
+    }
+}
+
+async fn serve(config: &Config) -> ExitCode {
+    // before anything is opened: a signal during the start ends it too
+    let shutdown = match shutdown_signal() {
+        Ok(shutdown) => shutdown,
+        Err(error) => return exit::failure(&format!("cannot listen to signals: {error}")),
+    };
+    let app = match App::build(config).await {
+        Ok(app) => app,
+        Err(error) => return of_app(&error),
+    };
+    let summary = app.summary().clone();
+    match app
+        .serve(shutdown, move |address| announce(address, &summary))
+        .await
+    {
+        Ok(()) => {
+            info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Err(error) => of_app(&error),
+    }
+}
+
+fn of_app(error: &app::Error) -> ExitCode {
+    match error {
+        app::Error::Models(faults) => exit::faults("models", faults),
+        app::Error::Prices(faults) => exit::faults("price book", faults),
+        _ => exit::failure(&error.to_string()),
+    }
+}
+
+/// The one line of stdout, and a banner for people on a terminal.
+fn announce(address: SocketAddr, summary: &Summary) {
+    let mut stdout = stdout().lock();
+    // nobody reads it: the service goes on
+    let _ = writeln!(stdout, "listening {address}").and_then(|()| stdout.flush());
+    info!(address = %address, backend = summary.backend, models = summary.models, "serving");
+    if stderr().is_terminal() {
+        let _ = write!(stderr().lock(), "{}", banner(address, summary));
+    }
+}
+
+fn banner(address: SocketAddr, summary: &Summary) -> String {
+    format!(
+        "\n  tollgate {version}\n  backend  {backend}\n  models   {models}\n  try      grpcurl -plaintext {address} list\n\n",
+        version = env!("CARGO_PKG_VERSION"),
+        backend = summary.backend,
+        models = summary.models,
+    )
+}
+
+/// Log lines for people on a terminal, JSON elsewhere, unless the settings say.
+fn start_log<W>(log: &Log, writer: W)
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let pretty = match log.format {
+        LogFormat::Pretty => true,
+        LogFormat::Json => false,
+        LogFormat::Auto => stderr().is_terminal(),
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level(log.level))
+        .with_writer(writer);
+    if pretty {
+        builder.with_ansi(stderr().is_terminal()).init();
+    } else {
+        builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .init();
+    }
+}
+
+fn level(level: LogLevel) -> Level {
+    match level {
+        LogLevel::Error => Level::ERROR,
+        LogLevel::Warn => Level::WARN,
+        LogLevel::Info => Level::INFO,
+        LogLevel::Debug => Level::DEBUG,
+        LogLevel::Trace => Level::TRACE,
+    }
+}
+
+/// Ends with the first SIGTERM or SIGINT.
+#[cfg(unix)]
+fn shutdown_signal() -> std::io::Result<impl Future<Output = ()> + Send> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Ends with the first Ctrl-C.
+#[cfg(not(unix))]
+fn shutdown_signal() -> std::io::Result<impl Future<Output = ()> + Send> {
+    Ok(async {
+        // without the handler the process ends at once, as it would have
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}
