@@ -1,10 +1,9 @@
-//! The command line: arguments to commands, a file each; outcomes to exit codes.
+//! The command line: arguments to commands, a file each; how they end is in `exit`.
 
 mod check;
+mod exit;
 mod serve;
 
-use std::fmt::Display;
-use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -33,21 +32,10 @@ enum Command {
     },
 }
 
-/// How a command ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Exit {
-    /// All is well.
-    Success,
-    /// Something failed on the way.
-    Failure,
-    /// The arguments, settings or models are wrong.
-    Wrong,
-}
-
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
     match Cli::try_parse() {
-        Ok(cli) => run(&cli.command).into(),
+        Ok(cli) => run(&cli.command),
         Err(error) => {
             // help and version come this way too; a closed pipe changes nothing
             let _ = error.print();
@@ -56,45 +44,18 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> Exit {
+fn run(command: &Command) -> ExitCode {
     match command {
         Command::Serve(flags) => serve::run(flags),
-        Command::Check(args) => check::run(args, &mut stdout(), &mut stderr()),
-        Command::Completions { shell } => completions(*shell, &mut stdout()),
+        Command::Check(args) => check::run(args),
+        Command::Completions { shell } => exit::print(&completions(*shell)),
     }
 }
 
-fn completions(shell: Shell, out: &mut impl Write) -> Exit {
+fn completions(shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "tollgate", &mut script);
-    out.write_all(&script).map_or(Exit::Failure, |()| Exit::Success)
-}
-
-/// Tells what is wrong with arguments, settings or models, a line each.
-fn tell_faults(faults: &[impl Display], err: &mut impl Write) -> Exit {
-    for fault in faults {
-        // whoever closed the pipe does not want to know
-        let _ = writeln!(err, "{fault}");
-    }
-    Exit::Wrong
-}
-
-/// Tells in one line why a command failed.
-fn fail(error: &impl Display, err: &mut impl Write) -> Exit {
-    // whoever closed the pipe does not want to know
-    let _ = writeln!(err, "tollgate: {error}");
-    Exit::Failure
-}
-
-impl From<Exit> for ExitCode {
-    /// The codes of `running.md`.
-    fn from(exit: Exit) -> ExitCode {
-        match exit {
-            Exit::Success => ExitCode::SUCCESS,
-            Exit::Failure => ExitCode::from(1),
-            Exit::Wrong => ExitCode::from(2),
-        }
-    }
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 #[cfg(test)]
@@ -124,9 +85,7 @@ mod tests {
     #[test]
     fn every_shell_has_completions() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-            let mut script = Vec::new();
-            assert_eq!(completions(shell, &mut script), Exit::Success);
-            assert!(String::from_utf8(script).unwrap().contains("print-config"));
+            assert!(completions(shell).contains("print-config"), "{shell}");
         }
     }
 }
