@@ -8,10 +8,9 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::aws::{self, Connectors, Stores};
-use crate::billing::{Books, Bounds, Prices, TrailerChoice};
+use crate::billing::{Books, Bounds, Prices, PricesError, TrailerChoice};
 use crate::config::{Backend, Config, Synchronous, Trailer};
 use crate::crypto::Keyring;
-use crate::fault::Fault;
 use crate::model::{ModelFault, Models};
 use crate::object::settle::Settler;
 use crate::operation::{Gate, Limits, PageTokens};
@@ -47,8 +46,8 @@ pub enum Error {
     #[error("{} faults in the models", .0.len())]
     Models(Vec<ModelFault>),
     /// The price book cannot be read.
-    #[error("{} faults in the price book", .0.len())]
-    Prices(Vec<Fault>),
+    #[error("{0}")]
+    Prices(#[from] PricesError),
     /// The embedded engines cannot open.
     #[cfg(feature = "embedded")]
     #[error("{0}")]
@@ -201,7 +200,7 @@ fn token_key(config: &Config, kept: Option<[u8; 32]>) -> Result<[u8; 32], Error>
 
 fn read_prices(config: &Config) -> Result<Prices, Error> {
     match &config.prices {
-        Some(path) => Prices::read(path, region(config)).map_err(Error::Prices),
+        Some(path) => Ok(Prices::read(path, region(config))?),
         None => Ok(Prices::shipped()),
     }
 }
