@@ -76,17 +76,18 @@ impl Bodies {
         let Home::Folder { root, .. } = &self.home else {
             return Ok(());
         };
-        for entry in fs::read_dir(root.join(UNFINISHED))? {
-            fs::remove_file(entry?.path())?;
+        for (path, _) in own_files(&root.join(UNFINISHED))? {
+            fs::remove_file(path)?;
         }
         for folder in fs::read_dir(root.join(OBJECTS))? {
-            for entry in fs::read_dir(folder?.path())? {
-                let entry = entry?;
-                let name = entry.file_name();
-                if !name.to_str().is_some_and(is_id) || wanted(&name.to_string_lossy())? {
-                    continue;
+            let folder = folder?;
+            if !folder.file_type()?.is_dir() {
+                continue;
+            }
+            for (path, id) in own_files(&folder.path())? {
+                if !wanted(&id)? {
+                    fs::remove_file(path)?;
                 }
-                fs::remove_file(entry.path())?;
             }
         }
         Ok(())
@@ -129,6 +130,24 @@ impl Bodies {
         Held {
             content: content.to_owned(),
             bodies: Arc::clone(self),
+        }
+    }
+
+    /// Pushes the index's log to the disk where commits do not: a body must not go before the commit that lets it
+    /// go is sure, or a loss of power would bring its row back without it.
+    pub(super) fn push_index(&self, log: &str) -> io::Result<()> {
+        let Home::Folder {
+            root,
+            synchronous: Synchronous::Normal,
+        } = &self.home
+        else {
+            return Ok(());
+        };
+        match File::open(root.join(log)) {
+            Ok(log) => log.sync_data(),
+            // the index was closed, which pushed all of it
+            Err(failure) if failure.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(failure) => Err(failure),
         }
     }
 
@@ -341,9 +360,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether a name is one of ours: 26 characters of a ULID. Anything else in the folder is left alone.
-fn is_id(name: &str) -> bool {
-    Ulid::from_string(name).is_ok()
+/// The files of a folder that are named as bodies are, and their ids. Anything else is not ours and left alone.
+fn own_files(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if let Some(id) = name.to_str().filter(|name| Ulid::from_string(name).is_ok()) {
+            files.push((entry.path(), id.to_owned()));
+        }
+    }
+    Ok(files)
 }
 
 fn fan_out(id: &str) -> &str {
@@ -356,7 +383,10 @@ mod tests {
 
     fn files(root: &Path) -> usize {
         let finished = fs::read_dir(root.join(OBJECTS)).unwrap();
-        let finished = finished.map(|folder| fs::read_dir(folder.unwrap().path()).unwrap().count());
+        let folders = finished
+            .map(|folder| folder.unwrap().path())
+            .filter(|path| path.is_dir());
+        let finished = folders.map(|folder| fs::read_dir(folder).unwrap().count());
         finished.sum::<usize>() + fs::read_dir(root.join(UNFINISHED)).unwrap().count()
     }
 
@@ -413,7 +443,9 @@ mod tests {
         let wanted_id = wanted.id().to_owned();
         wanted.keep();
         write(&bodies, b"left over").keep();
-        fs::write(folder.path().join(UNFINISHED).join("01"), b"half").unwrap();
+        let half = Ulid::generate().to_string();
+        fs::write(folder.path().join(UNFINISHED).join(half), b"half").unwrap();
+        fs::write(folder.path().join(OBJECTS).join("stray"), b"not ours").unwrap();
         fs::write(
             folder
                 .path()

@@ -81,3 +81,14 @@ pub(super) fn invalid_argument(text: &'static str) -> Fault {
 pub(super) fn invalid_request(text: &'static str) -> Fault {
     Fault::refused(S3ErrorCode::InvalidRequest, text)
 }
+
+/// Refuses any version but `null`, the one that every object here has: `NoSuchVersion`, 404.
+pub(super) fn require_null_version(version: Option<&str>) -> Result<(), Fault> {
+    if version.is_none_or(|version| version == "null") {
+        return Ok(());
+    }
+    Err(Fault::refused(
+        S3ErrorCode::NoSuchVersion,
+        "The specified version does not exist.",
+    ))
+}

@@ -40,11 +40,11 @@ use super::connector::Engine;
 use super::{Error, Place, Synchronous};
 use bodies::Bodies;
 use fault::Fault;
+use schema::INDEX;
 use service::Service;
 use workers::{READERS, Shared, Workers};
 
 const FOLDER: &str = "s3";
-const INDEX: &str = "index.sqlite";
 
 /// The engine: answers S3's REST protocol, path-style, from one store.
 pub(super) struct S3 {

@@ -19,7 +19,7 @@ use super::catalog::{
 use super::digest::{Algorithm, base64, hex};
 use super::fault::{Fault, invalid_argument, invalid_request, no_such_upload};
 use super::headers::{Headers, headers_of, refuse_unkept};
-use super::intake::{BODY_BYTES, Body, receive, too_large};
+use super::intake::{BODY_BYTES, Body, Received, receive, too_large};
 use super::promise::{named, promise_of, set_checksum};
 use super::put::DEFAULT_ALGORITHM;
 use super::workers::Aftermath;
@@ -99,35 +99,46 @@ pub(super) async fn upload_part(
         .workers
         .read(move |connection| find_upload(connection, &sought))
         .await?;
-    let promised = promise.algorithm();
-    let algorithms = part_algorithms(&upload, promised)?;
+    let algorithms = part_algorithms(&upload, promise.algorithm())?;
     let body = input
         .body
         .take()
         .ok_or_else(|| Fault::Broken("a request without a body".to_owned()))?;
     let received = receive(&store.bodies, body, &algorithms, std::future::ready(Ok(()))).await?;
     promise.check(&received.digested)?;
-    let segment = Segment {
-        number: i64::from(input.part_number),
-        size: received.digested.size,
-        etag: hex(&received.digested.md5),
-        modified_ms: now_ms(),
-        checksum: Checksum::of(&received, upload.kept_algorithm())?,
-        file: None,
-    };
-    let shown = promised.and_then(|shown| received.digested.sum(shown).map(|sum| (shown, base64(sum))));
-    let mut output = UploadPartOutput {
-        e_tag: Some(ETag::Strong(segment.etag.clone())),
-        ..UploadPartOutput::default()
-    };
-    if let Some((algorithm, text)) = shown {
-        set_checksum!(output, algorithm, text);
-    }
+    let output = part_output(&received, promise.algorithm());
+    let segment = part_segment(input.part_number, &received, upload.kept_algorithm())?;
     store
         .workers
         .write(move |connection| insert_part(connection, &name, &segment, received.body))
         .await?;
     Ok(output)
+}
+
+fn part_segment(number: i32, received: &Received, kept: Algorithm) -> Result<Segment, Fault> {
+    Ok(Segment {
+        number: i64::from(number),
+        size: received.digested.size,
+        etag: hex(&received.digested.md5),
+        modified_ms: now_ms(),
+        checksum: Checksum::of(received, kept)?,
+        file: None,
+    })
+}
+
+/// The part's ETag, and its checksum where the caller promised one.
+fn part_output(received: &Received, promised: Option<Algorithm>) -> UploadPartOutput {
+    let etag = ETag::Strong(hex(&received.digested.md5));
+    let mut output = UploadPartOutput {
+        e_tag: Some(etag),
+        ..UploadPartOutput::default()
+    };
+    if let Some(algorithm) = promised
+        && let Some(sum) = received.digested.sum(algorithm)
+    {
+        set_checksum!(output, algorithm, base64(sum));
+    }
+    output
 }
 
 /// Answers ListParts.

@@ -13,6 +13,11 @@ use rusqlite::{Connection, OpenFlags};
 use super::super::Synchronous;
 use super::fault::Fault;
 
+/// The index's file.
+pub(super) const INDEX: &str = "index.sqlite";
+/// What SQLite has committed and not yet moved into that file.
+pub(super) const INDEX_LOG: &str = "index.sqlite-wal";
+
 /// The format that this program writes, and the newest that it reads.
 pub(super) const FORMAT: u32 = 1;
 

@@ -98,3 +98,94 @@ fn from_service(response: s3s::HttpResponse, is_head: bool) -> Result<HttpRespon
     });
     Ok(HttpResponse::try_from(response)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex, PoisonError};
+
+    use tracing::subscriber::with_default;
+    use tracing_subscriber::filter::LevelFilter;
+
+    use super::*;
+    use crate::embedded::connector::Engine as _;
+    use crate::embedded::{Place, Synchronous};
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn request(method: &str, path: &str, body: &'static str) -> HttpRequest {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(format!("http://localhost{path}"));
+        request
+            .header("content-length", body.len())
+            .body(SdkBody::from(body))
+            .unwrap()
+            .try_into()
+            .unwrap()
+    }
+
+    #[test]
+    fn nothing_of_a_request_gets_into_the_log() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(LevelFilter::TRACE)
+            .with_writer(move || writer.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let engine = crate::embedded::s3::open(&Place::Memory, Synchronous::Full).unwrap();
+        with_default(subscriber.finish(), || {
+            runtime.block_on(async {
+                let cases = [
+                    ("PUT", "/my-bucket", "", 200),
+                    ("PUT", "/my-bucket/key", "a plain value", 200),
+                    ("GET", "/my-bucket/key", "", 200),
+                    ("GET", "/my-bucket/none", "", 404),
+                    ("POST", "/my-bucket?delete", "<Delete><secret/></Delete>", 400),
+                ];
+                for (method, path, body, status) in cases {
+                    let response = engine.call(request(method, path, body)).await.unwrap();
+                    assert_eq!(response.status().as_u16(), status, "{method} {path}");
+                }
+                tracing::error!("the subscriber listens");
+            });
+        });
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(log.contains("the subscriber listens"));
+        assert_eq!(log.lines().count(), 1, "{log}");
+    }
+
+    #[test]
+    fn the_framing_is_taken_out_of_the_encoding() {
+        for (given, framed, left) in [
+            ("aws-chunked", true, None),
+            ("gzip", false, Some("gzip")),
+            ("gzip, aws-chunked", true, Some("gzip")),
+            ("aws-chunked,gzip,br", true, Some("gzip,br")),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(given));
+            assert_eq!(take_aws_chunked(&mut headers).unwrap(), framed, "{given}");
+            assert_eq!(
+                headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap()),
+                left,
+                "{given}"
+            );
+        }
+    }
+}

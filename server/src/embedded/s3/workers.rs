@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::bodies::{Arrival, Bodies, Doomed};
 use super::fault::Fault;
+use super::schema::INDEX_LOG;
 
 /// Threads that read the index.
 pub(super) const READERS: usize = 4;
@@ -70,9 +71,7 @@ impl Workers {
         }
         workers.spawn("s3-writer", move || write_all(&writer, write_queue, &removals))?;
         let bodies = Arc::clone(bodies);
-        workers.spawn("s3-remover", move || {
-            removal_queue.into_iter().for_each(|doomed| bodies.remove(doomed))
-        })?;
+        workers.spawn("s3-remover", move || remove_all(&bodies, &removal_queue))?;
         Ok(workers)
     }
 
@@ -208,6 +207,21 @@ fn settle(committed: &rusqlite::Result<()>, done: Vec<Done>, removals: &blocking
     }
 }
 
+fn remove_all(bodies: &Bodies, queue: &blocking::Receiver<Doomed>) {
+    while let Ok(first) = queue.recv() {
+        let batch: Vec<Doomed> = std::iter::once(first)
+            .chain(queue.try_iter().take(REMOVALS))
+            .collect();
+        if let Err(failure) = bodies.push_index(INDEX_LOG) {
+            tracing::warn!(error = %failure, "old bodies stay until the next start");
+            continue;
+        }
+        for doomed in batch {
+            bodies.remove(doomed);
+        }
+    }
+}
+
 fn in_savepoint<T>(
     connection: &Connection,
     job: impl FnOnce(&Connection) -> Result<T, Fault>,
@@ -227,5 +241,73 @@ fn in_savepoint<T>(
             connection.execute_batch("ROLLBACK TO job; RELEASE job")?;
             Err(fault)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::join_all;
+
+    use super::super::schema::open_memory;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_that_fails_undoes_its_own_part_only() {
+        let connection = Arc::new(Mutex::new(open_memory().unwrap()));
+        let bodies = Arc::new(Bodies::memory());
+        let workers =
+            Workers::start(Arc::clone(&connection), vec![Arc::clone(&connection)], &bodies).unwrap();
+        // the writer waits for the connection, so that all jobs come into few transactions
+        let held = connection.lock().unwrap();
+        let jobs = join_all((0..100_i64).map(|number| {
+            workers.write(move |connection| {
+                connection.execute("INSERT INTO bucket VALUES (?1, ?2)", (number.to_string(), number))?;
+                if number % 3 == 0 {
+                    return Err(Fault::Broken("refused".to_owned()));
+                }
+                Ok((number, Aftermath::default()))
+            })
+        }));
+        let (results, ()) = tokio::join!(jobs, async { drop(held) });
+        let written: Vec<i64> = results
+            .iter()
+            .filter_map(|result| result.as_ref().ok().copied())
+            .collect();
+        assert_eq!(written.len(), 66);
+        let stored = workers.read(|connection| {
+            let mut statement = connection.prepare("SELECT created_ms FROM bucket ORDER BY created_ms")?;
+            Ok(statement
+                .query_map([], |row| row.get(0))?
+                .collect::<Result<Vec<i64>, _>>()?)
+        });
+        assert_eq!(stored.await.unwrap(), written);
+    }
+
+    #[tokio::test]
+    async fn a_lost_transaction_is_told_to_all_whose_work_it_held() {
+        let connection = Arc::new(Mutex::new(open_memory().unwrap()));
+        let bodies = Arc::new(Bodies::memory());
+        let workers =
+            Workers::start(Arc::clone(&connection), vec![Arc::clone(&connection)], &bodies).unwrap();
+        let held = connection.lock().unwrap();
+        let jobs = join_all((0..10_i64).map(|number| {
+            workers.write(move |connection| {
+                // as SQLite does by itself on a full disk
+                let statement = if number == 5 {
+                    "ROLLBACK"
+                } else {
+                    "INSERT INTO bucket VALUES (hex(randomblob(8)), 0)"
+                };
+                connection.execute_batch(statement)?;
+                Ok(((), Aftermath::default()))
+            })
+        }));
+        let (results, ()) = tokio::join!(jobs, async { drop(held) });
+        let acknowledged = results.iter().filter(|result| result.is_ok()).count();
+        let count = workers.read(|connection| {
+            Ok(connection.query_row("SELECT count(*) FROM bucket", [], |row| row.get::<_, usize>(0))?)
+        });
+        assert_eq!(count.await.unwrap(), acknowledged);
+        assert!(workers.write(|_| Ok(((), Aftermath::default()))).await.is_ok());
     }
 }

@@ -1,5 +1,7 @@
 //! What was acknowledged is there after a restart; what was not leaves nothing behind.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::SdkBody;
@@ -63,6 +65,101 @@ async fn objects_and_uploads_survive_a_restart() {
         let third = reopen();
         assert!(get(&third, "parts").await == large);
         assert_eq!(body_files(folder.path()), 2);
+    }
+}
+
+/// Names the folder to the process that is to be killed.
+const FOLDER_TO_WRITE: &str = "S3_TEST_FOLDER_TO_WRITE";
+
+#[test]
+fn what_was_acknowledged_survives_a_kill() {
+    for synchronous in ["full", "normal"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut acknowledged = 0;
+        for _ in 0..3 {
+            acknowledged = kill_while_writing(folder.path(), synchronous).max(acknowledged);
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async {
+                let client = in_folder(folder.path());
+                for number in 0..=acknowledged {
+                    let body = get(&client, &format!("key {number}")).await;
+                    assert!(
+                        body == written(number),
+                        "{number} of {acknowledged}, {synchronous}"
+                    );
+                }
+                let mut files = 0;
+                let mut pages = client.list_objects_v2().bucket(BUCKET).into_paginator().send();
+                while let Some(page) = pages.next().await {
+                    for object in page.unwrap().contents() {
+                        files += usize::from(object.size() > Some(32 * 1024));
+                        assert_eq!(
+                            get(&client, object.key().unwrap()).await.len() as i64,
+                            object.size().unwrap()
+                        );
+                    }
+                }
+                assert_eq!(body_files(folder.path()), files);
+            });
+        }
+        assert!(acknowledged > 10, "{acknowledged}");
+    }
+}
+
+/// What the writer puts under a number: now a row, now a file.
+fn written(number: u64) -> Vec<u8> {
+    bytes(if number.is_multiple_of(2) { 1000 } else { 100_000 }, number)
+}
+
+/// Runs this test binary as a writer over the folder and kills it in the middle; the last number that it was told is
+/// written.
+fn kill_while_writing(folder: &Path, synchronous: &str) -> u64 {
+    let mut writer = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "--nocapture", "--test-threads=1"])
+        .arg(format!(
+            "{}::the_writer_that_is_killed",
+            module_path!().split_once("::").unwrap().1
+        ))
+        .env(FOLDER_TO_WRITE, folder)
+        .env("S3_TEST_SYNCHRONOUS", synchronous)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(writer.stdout.take().unwrap()).lines();
+    let numbers = lines
+        .map_while(Result::ok)
+        .filter_map(|line| line.strip_prefix("written ")?.parse::<u64>().ok());
+    let mut last = 0;
+    for (count, number) in numbers.enumerate() {
+        last = last.max(number);
+        if count == 40 {
+            writer.kill().unwrap();
+        }
+    }
+    writer.wait().unwrap();
+    last
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "runs only as the process that another test kills"]
+async fn the_writer_that_is_killed() {
+    let folder = std::env::var(FOLDER_TO_WRITE).unwrap();
+    let synchronous = match std::env::var("S3_TEST_SYNCHRONOUS").unwrap().as_str() {
+        "full" => Synchronous::Full,
+        _ => Synchronous::Normal,
+    };
+    let client = with_bucket(client(open(&Place::Folder(folder.into()), synchronous).unwrap())).await;
+    let before = client
+        .list_objects_v2()
+        .bucket(BUCKET)
+        .send()
+        .await
+        .unwrap()
+        .contents()
+        .len() as u64;
+    for number in before.. {
+        put(&client, &format!("key {number}"), &written(number)).await;
+        writeln!(std::io::stdout(), "written {number}").unwrap();
     }
 }
 

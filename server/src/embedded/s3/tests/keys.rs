@@ -99,11 +99,9 @@ async fn awkward_keys_are_keys_like_any_other() {
 fn random_keys_and_bodies_come_back() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (_folder, clients) = runtime.block_on(both());
-    let entries = prop::collection::btree_map(
-        "[^\\x00]{1,200}",
-        prop::collection::vec(any::<u8>(), 0..100),
-        1..6,
-    );
+    // a key of white space alone never leaves the SDK
+    let key = "[^\\x00]{1,200}".prop_filter("white space alone", |key| !key.trim().is_empty());
+    let entries = prop::collection::btree_map(key, prop::collection::vec(any::<u8>(), 0..100), 1..6);
     let mut runner = TestRunner::new(Config::with_cases(48));
     runner
         .run(&entries, |entries| {

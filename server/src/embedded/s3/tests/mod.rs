@@ -6,6 +6,7 @@ mod keys;
 mod lists;
 mod multipart;
 mod objects;
+mod refusals;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -108,9 +109,9 @@ fn body_files(data: &Path) -> usize {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                folders.push(path)
+                folders.push(path);
             } else {
-                count += 1
+                count += 1;
             }
         }
     }
