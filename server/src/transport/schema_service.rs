@@ -74,7 +74,7 @@ fn encode_attribute(attribute: &Attribute) -> v1::Attribute {
         max: number(&checks.max),
         min_length: checks.min_length,
         max_length: checks.max_length,
-        pattern: checks.pattern.as_ref().map(|pattern| pattern.as_str().to_owned()).unwrap_or_default(),
+        pattern: checks.pattern_text().unwrap_or_default().to_owned(),
         r#enum: checks.one_of.iter().cloned().map(encode::value).collect(),
         encrypted: attribute.encrypted.as_ref().map(encode_encryption),
         s3: attribute.s3.as_ref().map(encode_offload),
