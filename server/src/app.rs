@@ -8,9 +8,10 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::aws::{self, Connectors, Stores};
-use crate::billing::{Books, Bounds, Prices, PricesError, TrailerChoice};
+use crate::billing::{Books, Bounds, Prices, TrailerChoice};
 use crate::config::{Backend, Config, Synchronous, Trailer};
 use crate::crypto::Keyring;
+use crate::fault::Fault;
 use crate::model::{ModelFault, Models};
 use crate::object::settle::Settler;
 use crate::operation::{Gate, Limits, PageTokens};
@@ -46,8 +47,8 @@ pub enum Error {
     #[error("{} faults in the models", .0.len())]
     Models(Vec<ModelFault>),
     /// The price book cannot be read.
-    #[error("{0}")]
-    Prices(#[from] PricesError),
+    #[error("{} faults in the price book", .0.len())]
+    Prices(Vec<Fault>),
     /// The embedded engines cannot open.
     #[cfg(feature = "embedded")]
     #[error("{0}")]
@@ -200,7 +201,7 @@ fn token_key(config: &Config, kept: Option<[u8; 32]>) -> Result<[u8; 32], Error>
 
 fn read_prices(config: &Config) -> Result<Prices, Error> {
     match &config.prices {
-        Some(path) => Ok(Prices::read(path, region(config))?),
+        Some(path) => Prices::read(path, region(config)).map_err(Error::Prices),
         None => Ok(Prices::shipped()),
     }
 }

@@ -65,10 +65,9 @@ impl Prices {
             Ok(source) => prices = Prices::parse(&source, region, &mut report),
             Err(error) => report.add_at(0, "", error.to_string()),
         }
-        if report.count() == 0 {
-            Ok(prices)
-        } else {
-            Err(report.into_faults())
+        match report.into_faults() {
+            faults if faults.is_empty() => Ok(prices),
+            faults => Err(faults),
         }
     }
 
@@ -244,7 +243,13 @@ mod tests {
             ("eu-central-1", 100_000_000)
         );
         let faults = Prices::read(file.path(), "us-east-1").unwrap_err();
-        assert_eq!(faults[0].path, "regions");
+        assert_eq!(faults.len(), 1);
+        assert!(
+            faults[0]
+                .to_string()
+                .ends_with("has no prices of the server's region, us-east-1"),
+            "{faults:?}"
+        );
     }
 
     #[test]

@@ -1,0 +1,304 @@
+//! `tollgate call …`: one RPC from the shell. Talks to a server as any client does and knows nothing of its inside.
+
+mod commands;
+mod input;
+mod json;
+mod output;
+mod report;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Subcommand;
+
+use commands::execute;
+use output::{Output, fault_lines};
+
+/// The call failed, or some of its items.
+const FAILED: u8 = 1;
+/// The arguments are wrong, or a file that they name.
+const MISUSED: u8 = 2;
+
+/// Call a running tollgate: prints what it answers, then what it cost.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Attributes are typed by the model, which the server is asked for:
+  name=Ada age=36         text, as the attribute's type; base64 for binary
+  'tags:=[\"a\", 1]'        JSON, for anything else
+  content=@report.pdf     the bytes of a file, for binary and object attributes
+
+Exit codes: 0 done, 1 the call failed, 2 wrong arguments.")]
+pub struct Args {
+    /// Where the server listens
+    #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:50051")]
+    address: String,
+    /// The session that the call is billed to; for `metrics`: the one to answer for
+    #[arg(long, global = true, value_name = "NAME")]
+    session: Option<String>,
+    /// Print one JSON object with `response` and `metrics`
+    #[arg(long, global = true)]
+    json: bool,
+    /// How long the call may take, such as 5s; by default what the server allows
+    #[arg(long, global = true, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write one item whole
+    Save(Save),
+    /// Read one item by its key
+    Get(Get),
+    /// Remove one item and the objects that it owns
+    Delete(Delete),
+    /// Read the items of one partition, in the order of their sort key
+    Query(Query),
+    /// Read all items of a model
+    Scan(Scan),
+    /// What calls cost: of a session, a model, the server, or of one finished call
+    Metrics(Metrics),
+    /// The models being served, or one with its attributes
+    Models(Models),
+}
+
+#[derive(Debug, clap::Args)]
+struct Save {
+    /// The model's name
+    model: String,
+    /// The item's attributes; they override those of --file
+    #[arg(value_name = "ATTRIBUTE", required_unless_present = "file")]
+    attributes: Vec<String>,
+    /// A JSON object with the item's attributes
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    condition: Condition,
+}
+
+#[derive(Debug, clap::Args)]
+struct Get {
+    /// The model's name
+    model: String,
+    /// The key attributes, as name=value
+    #[arg(value_name = "KEY", required = true)]
+    key: Vec<String>,
+    /// The attributes to read, as paths; by default all
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    fields: Vec<String>,
+    /// An object attribute whose content is to come along
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    include_object: Vec<String>,
+    /// Write the content of the object to this file instead of printing it
+    #[arg(long, value_name = "FILE", requires = "include_object")]
+    output: Option<PathBuf>,
+    /// Read what every earlier write left, for twice the capacity
+    #[arg(long)]
+    consistent: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Delete {
+    /// The model's name
+    model: String,
+    /// The key attributes, as name=value
+    #[arg(value_name = "KEY", required = true)]
+    key: Vec<String>,
+    #[command(flatten)]
+    condition: Condition,
+}
+
+#[derive(Debug, clap::Args)]
+struct Query {
+    /// The model's name
+    model: String,
+    /// Key attributes that have to be equal, as name=value
+    #[arg(value_name = "KEY", required_unless_present = "key_condition")]
+    key: Vec<String>,
+    /// What else the key has to be, such as 'begins_with(sk, :start)'
+    #[arg(long = "where", value_name = "EXPRESSION")]
+    key_condition: Option<String>,
+    /// From high sort keys to low
+    #[arg(long)]
+    descending: bool,
+    #[command(flatten)]
+    listing: Listing,
+}
+
+#[derive(Debug, clap::Args)]
+struct Scan {
+    /// The model's name
+    model: String,
+    /// Segments that the server reads side by side
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    parallelism: u32,
+    #[command(flatten)]
+    listing: Listing,
+}
+
+#[derive(Debug, clap::Args)]
+struct Metrics {
+    /// The model to answer for
+    #[arg(long, value_name = "NAME", conflicts_with = "call")]
+    model: Option<String>,
+    /// Zero what is answered for
+    #[arg(long, conflicts_with = "call")]
+    reset: bool,
+    /// The request id of the finished call to answer for
+    #[arg(long, value_name = "REQUEST_ID")]
+    call: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Models {
+    /// The model's name; by default all are listed
+    name: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Condition {
+    /// Write only where this holds for the item as it is, such as 'attribute_not_exists(pk)'
+    #[arg(long, value_name = "EXPRESSION")]
+    condition: Option<String>,
+    /// A placeholder of the expression: :name=text, :name=18, or :name:=JSON
+    #[arg(long = "value", value_name = ":NAME=VALUE", requires = "condition")]
+    values: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Listing {
+    /// Only items for which this holds, such as 'age >= :least'
+    #[arg(long, value_name = "EXPRESSION")]
+    filter: Option<String>,
+    /// A placeholder of the expressions: :name=text, :name=18, or :name:=JSON
+    #[arg(long = "value", value_name = ":NAME=VALUE")]
+    values: Vec<String>,
+    /// The attributes to read, as paths; by default all
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    fields: Vec<String>,
+    /// Items in all; by default every one
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+    limit: u32,
+    /// Items that are evaluated per page
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+    page_size: u32,
+    /// Resume after the page that gave this token
+    #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
+    page_token: String,
+    /// Read what every earlier write left, for twice the capacity
+    #[arg(long)]
+    consistent: bool,
+}
+
+/// Why nothing, or not all, was printed.
+#[derive(Debug)]
+enum Failure {
+    /// An argument, or a file that it names.
+    Arguments(String),
+    /// The call.
+    Call(tollgate_client::Error),
+    /// Standard output.
+    Output(io::Error),
+}
+
+impl From<tollgate_client::Error> for Failure {
+    fn from(error: tollgate_client::Error) -> Failure {
+        Failure::Call(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Output(error)
+    }
+}
+
+/// How a command ended that was carried out.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    /// Some items could not be read; they are told on standard error.
+    ItemsFailed,
+}
+
+/// Sends the call and prints its answer: 0 where it succeeded, 1 where it failed, 2 for wrong arguments.
+pub async fn run(args: Args) -> ExitCode {
+    let mut output = Output::new(io::stdout(), args.json);
+    let outcome = execute(args, &mut output).await;
+    let outcome = match outcome {
+        Err(Failure::Call(error)) => output.failure(&error).map_err(Failure::Output).and(Err(Failure::Call(error))),
+        other => other,
+    };
+    match outcome {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::ItemsFailed) => FAILED.into(),
+        Err(Failure::Call(error)) => complain(&fault_lines(&error), FAILED),
+        Err(Failure::Arguments(what)) => complain(&format!("error: {}\n", json::printable(&what)), MISUSED),
+        // whoever read the output has seen enough
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Failure::Output(error)) => complain(&format!("error: output cannot be written: {error}\n"), FAILED),
+    }
+}
+
+/// Where standard error cannot be written either, the exit code has to say it all.
+fn complain(text: &str, code: u8) -> ExitCode {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+    code.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        let words = std::iter::once("call").chain(line.split(' '));
+        Program::try_parse_from(words).map(|program| program.args)
+    }
+
+    #[test]
+    fn options_go_before_and_after_the_command() {
+        let args = parse("--session run-7 save User pk=USER#1 age=-3 --json --timeout 5s").unwrap();
+        assert_eq!((args.session.as_deref(), args.json), (Some("run-7"), true));
+        assert_eq!(args.timeout, Some(Duration::from_secs(5)));
+        let Command::Save(save) = args.command else { panic!("save was asked for") };
+        assert_eq!(save.attributes, ["pk=USER#1", "age=-3"]);
+    }
+
+    #[test]
+    fn lists_of_names_take_commas() {
+        let Command::Get(get) = parse("get User pk=1 --fields a,b.c --fields d").unwrap().command else {
+            panic!("get was asked for")
+        };
+        assert_eq!(get.fields, ["a", "b.c", "d"]);
+    }
+
+    #[test]
+    fn what_is_missing_or_contradictory_is_refused() {
+        for line in [
+            "save User",
+            "get User",
+            "delete User",
+            "query User",
+            "get User pk=1 --output file",
+            "delete User pk=1 --value :a=1",
+            "metrics --call 01J --reset",
+            "scan User --limit many",
+            "save",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+        assert!(parse("save User --file item.json").is_ok());
+        assert!(parse("query User --where pk=:pk --value :pk=1").is_ok());
+    }
+}
