@@ -8,7 +8,7 @@ use s3s::{S3ErrorCode, S3Request};
 use super::Store;
 use super::catalog::{Object, require_bucket, timestamp};
 use super::conditions::{ReadCondition, WriteCondition};
-use super::fault::{Fault, invalid_request};
+use super::fault::{Fault, invalid_request, require_null_version};
 use super::headers::{headers_of, refuse_unkept};
 use super::intake::{BODY_BYTES, receive};
 use super::promise::{named, set_checksum};
@@ -85,12 +85,7 @@ fn source(input: &mut CopyObjectInput, replaced: bool) -> Result<Wanted, Fault> 
             "Access points are not implemented",
         ));
     };
-    if version_id.as_deref().is_some_and(|version| version != "null") {
-        return Err(Fault::refused(
-            S3ErrorCode::NoSuchVersion,
-            "The specified version does not exist.",
-        ));
-    }
+    require_null_version(version_id.as_deref())?;
     if **bucket == *input.bucket && **key == *input.key && !replaced {
         return Err(invalid_request(
             "This copy request is illegal because it is trying to copy an object to itself without changing \

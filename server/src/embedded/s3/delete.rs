@@ -11,7 +11,7 @@ use super::Store;
 use super::bodies::Doomed;
 use super::catalog::{find_object, remove_object, require_bucket, timestamp};
 use super::conditions::WriteCondition;
-use super::fault::{Fault, precondition_failed};
+use super::fault::{Fault, precondition_failed, require_null_version};
 use super::workers::Aftermath;
 
 /// Most keys of one DeleteObjects, as in S3.
@@ -94,16 +94,7 @@ fn delete(
     wanted: &ObjectIdentifier,
     if_match: Option<ETagCondition>,
 ) -> Result<Vec<Doomed>, Fault> {
-    if wanted
-        .version_id
-        .as_deref()
-        .is_some_and(|version| version != "null")
-    {
-        return Err(Fault::refused(
-            S3ErrorCode::NoSuchVersion,
-            "The specified version does not exist.",
-        ));
-    }
+    require_null_version(wanted.version_id.as_deref())?;
     let existing = find_object(connection, bucket, &wanted.key)?;
     WriteCondition {
         if_match,

@@ -23,7 +23,7 @@ use super::Store;
 use super::bodies::{Bodies, Held, Source};
 use super::catalog::{Object, Segment, find_object, require_bucket, segment_bytes, segments, timestamp};
 use super::conditions::ReadCondition;
-use super::fault::{Fault, no_such_key};
+use super::fault::{Fault, no_such_key, require_null_version};
 use super::intake::blocking;
 use super::promise::set_checksum;
 
@@ -65,6 +65,7 @@ enum PiecePlace {
 
 /// Answers GetObject.
 pub(super) async fn get_object(store: &Store, input: GetObjectInput) -> Result<GetObjectOutput, Fault> {
+    require_null_version(input.version_id.as_deref())?;
     let checksummed = wants_checksum(input.checksum_mode.as_ref());
     let found = find(
         store,
@@ -89,6 +90,7 @@ pub(super) async fn get_object(store: &Store, input: GetObjectInput) -> Result<G
 
 /// Answers HeadObject.
 pub(super) async fn head_object(store: &Store, input: HeadObjectInput) -> Result<HeadObjectOutput, Fault> {
+    require_null_version(input.version_id.as_deref())?;
     let checksummed = wants_checksum(input.checksum_mode.as_ref());
     let found = find(
         store,

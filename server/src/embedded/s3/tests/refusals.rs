@@ -73,6 +73,25 @@ async fn what_is_missing_is_told_by_its_type() {
             .unwrap_err()
             .into_service_error();
         assert!(matches!(get, GetObjectError::NoSuchKey(_)), "{get:?}");
+        put(&client, "key", b"body").await;
+        assert!(
+            client
+                .get_object()
+                .bucket(BUCKET)
+                .key("key")
+                .version_id("null")
+                .send()
+                .await
+                .is_ok()
+        );
+        let version = client
+            .get_object()
+            .bucket(BUCKET)
+            .key("key")
+            .version_id("another")
+            .send()
+            .await;
+        assert_eq!(refusal(version), ("NoSuchVersion".into(), 404));
         let none = "no-such-bucket";
         assert_eq!(
             refusal(client.get_object().bucket(none).key("k").send().await),
