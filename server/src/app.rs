@@ -11,7 +11,7 @@ use crate::aws::{self, Connectors, Stores};
 use crate::billing::{Books, Bounds, Prices, TrailerChoice};
 use crate::config::{Backend, Config, Synchronous, Trailer};
 use crate::crypto::Keyring;
-use crate::fault::Fault;
+use crate::yaml::Fault;
 use crate::model::{ModelFault, Models};
 use crate::object::settle::Settler;
 use crate::operation::{Gate, Limits, PageTokens};
