@@ -37,7 +37,7 @@ pub(super) struct Parsed {
     pub(super) model: Option<Model>,
     /// Its name and the line of that.
     pub(super) name: Option<(String, usize)>,
-    /// The table, with its keys and the line where they begin.
+    /// The table, where all its keys are known.
     pub(super) table: Option<Table>,
 }
 
@@ -45,6 +45,7 @@ pub(super) struct Parsed {
 pub(super) struct Table {
     pub(super) name: String,
     pub(super) keys: Vec<(String, AttributeType)>,
+    /// Where the keys begin.
     pub(super) line: usize,
 }
 
@@ -79,10 +80,14 @@ pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed>
         .and_then(|at| at.choice(UNKNOWN_ATTRIBUTES, report))
         .unwrap_or_default();
     let line = |key: &str| fields.get(key).map_or(document.line(), Cursor::line);
-    let keys = [partition_key, sort_key].into_iter().flatten();
-    let known_table = table.clone().map(|name| Table {
+    let keys = [partition_key, sort_key]
+        .into_iter()
+        .flatten()
+        .map(|key| kind_of(&attributes, key));
+    let keys: Option<Vec<(String, AttributeType)>> = keys.collect();
+    let known_table = table.clone().zip(keys).map(|(name, keys)| Table {
         name,
-        keys: keys.filter_map(|key| kind_of(&attributes, key)).collect(),
+        keys,
         line: line("partition_key"),
     });
     let model = name

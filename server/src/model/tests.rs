@@ -232,6 +232,11 @@ fn models_are_unique_and_agree_about_tables() {
     let other_keys = "name: C\ntable: one\npartition_key: pk\nsort_key: sk\nattributes: { pk: { type: string }, sk: { type: string } }\n";
     let same = first.replace("name: A", "name: D");
     let second = format!("---\n{same}---\n{other_keys}");
+    let keyless = "name: E\ntable: one\npartition_key: x\nattributes: {}\n";
+    assert_eq!(
+        read(&[("1.yaml", first), ("2.yaml", keyless)]).unwrap_err(),
+        ["2.yaml:3: partition_key: names no attribute of this model"]
+    );
     let faults = read(&[("1.yaml", first), ("2.yaml", other_type), ("3.yaml", &second)]).unwrap_err();
     assert_eq!(
         faults,
