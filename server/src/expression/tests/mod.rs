@@ -2,6 +2,8 @@
 //! this room share.
 
 mod bounds;
+#[cfg(feature = "embedded")]
+mod engine;
 mod guide;
 mod round_trip;
 mod syntax;

@@ -15,7 +15,7 @@ const VALUES: [&str; 3] = [":a", ":b", ":c1"];
 const NAMES: [(&str, &str); 3] = [("#a", "name"), ("#b", "not-plain"), ("#n1", "and")];
 
 /// An expression in which every placeholder is defined, each value by its own name.
-fn defined(condition_text: &str) -> Expression {
+pub(super) fn defined(condition_text: &str) -> Expression {
     Expression {
         text: condition_text.to_owned(),
         values: VALUES.map(|name| (name.to_owned(), text(name))).into(),
@@ -117,7 +117,7 @@ fn single() -> impl Strategy<Value = String> {
     ]
 }
 
-fn whole() -> impl Strategy<Value = String> {
+pub(super) fn whole() -> impl Strategy<Value = String> {
     single().prop_recursive(5, 40, 2, |inner| {
         prop_oneof![
             inner.clone().prop_map(|condition| format!("({condition})")),
