@@ -1,0 +1,3 @@
+//! Black-box tests: the real gateway on a free port, through the wire, over the embedded engines.
+
+mod bill;
