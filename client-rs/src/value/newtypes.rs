@@ -27,6 +27,12 @@ impl Deref for Binary {
     }
 }
 
+impl AsRef<[u8]> for Binary {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl<T: Into<Bytes>> From<T> for Binary {
     fn from(bytes: T) -> Binary {
         Binary(bytes.into())

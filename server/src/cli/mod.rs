@@ -1,5 +1,6 @@
 //! The command line: arguments to commands, a file each; how they end is in `exit`.
 
+mod call;
 mod check;
 mod exit;
 mod serve;
@@ -25,6 +26,8 @@ enum Command {
     Serve(Flags),
     /// Check model files: tell every fault of every file
     Check(check::Args),
+    /// Call a running tollgate: print what it answers, then what it cost
+    Call(call::Args),
     /// Print the completions of a shell
     Completions {
         /// The shell
@@ -35,7 +38,7 @@ enum Command {
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
     match Cli::try_parse() {
-        Ok(cli) => run(&cli.command),
+        Ok(cli) => run(cli.command),
         Err(error) => {
             // help and version come this way too; a closed pipe changes nothing
             let _ = error.print();
@@ -44,11 +47,12 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> ExitCode {
+fn run(command: Command) -> ExitCode {
     match command {
-        Command::Serve(flags) => serve::run(flags),
-        Command::Check(args) => check::run(args),
-        Command::Completions { shell } => exit::print(&completions(*shell)),
+        Command::Serve(flags) => serve::run(&flags),
+        Command::Check(args) => check::run(&args),
+        Command::Call(args) => call::run(args),
+        Command::Completions { shell } => exit::print(&completions(shell)),
     }
 }
 

@@ -10,13 +10,22 @@ use tollgate_client::{
 };
 
 use super::output::{Listed, Output};
-use super::{Args, Command, Condition, Delete, Failure, Get, Listing, Metrics, Models, Outcome, Query, Save, Scan};
+use super::{
+    Args, Command, Condition, Delete, Failure, Get, Listing, Metrics, Models, Outcome, Query, Save, Scan,
+};
 use super::{input, report};
 
 /// Connects, sends the call of the arguments, prints its answer.
 pub(super) async fn execute<W: Write>(args: Args, output: &mut Output<W>) -> Result<Outcome, Failure> {
-    let scheme = if args.address.contains("://") { "" } else { "http://" };
-    let options = Options { timeout: args.timeout, ..Options::default() };
+    let scheme = if args.address.contains("://") {
+        ""
+    } else {
+        "http://"
+    };
+    let options = Options {
+        timeout: args.timeout,
+        ..Options::default()
+    };
     let plain = Client::connect_with(format!("{scheme}{}", args.address), options).await?;
     let client = match &args.session {
         Some(session) => Client::clone(&plain.session(session)),
@@ -34,7 +43,12 @@ pub(super) async fn execute<W: Write>(args: Args, output: &mut Output<W>) -> Res
 }
 
 impl Save {
-    async fn run<W: Write>(self, plain: &Client, client: &Client, output: &mut Output<W>) -> Result<Outcome, Failure> {
+    async fn run<W: Write>(
+        self,
+        plain: &Client,
+        client: &Client,
+        output: &mut Output<W>,
+    ) -> Result<Outcome, Failure> {
         let model = plain.model(&self.model).await?;
         let item = input::item(&model, self.file.as_deref(), &self.attributes).await?;
         let options = SaveOptions {
@@ -54,9 +68,16 @@ impl Save {
 }
 
 impl Get {
-    async fn run<W: Write>(self, plain: &Client, client: &Client, output: &mut Output<W>) -> Result<Outcome, Failure> {
+    async fn run<W: Write>(
+        self,
+        plain: &Client,
+        client: &Client,
+        output: &mut Output<W>,
+    ) -> Result<Outcome, Failure> {
         if self.output.is_some() && self.include_object.len() != 1 {
-            return Err(Failure::Arguments("--output takes the content of one --include-object".to_owned()));
+            return Err(Failure::Arguments(
+                "--output takes the content of one --include-object".to_owned(),
+            ));
         }
         let model = plain.model(&self.model).await?;
         let key = input::key(&model, &self.key).await?;
@@ -72,18 +93,28 @@ impl Get {
             write_content(&mut item, &self.include_object[0], path).await?;
         }
         let withheld: Vec<Value> = withheld.into_iter().map(Value::String).collect();
-        let response =
-            Item::from([("item".to_owned(), item.clone().into()), ("withheld".to_owned(), withheld.into())]);
+        let response = Item::from([
+            ("item".to_owned(), item.clone().into()),
+            ("withheld".to_owned(), withheld.into()),
+        ]);
         output.item(item, &names(&model), response, &answer.metrics)?;
         Ok(Outcome::Done)
     }
 }
 
 impl Delete {
-    async fn run<W: Write>(self, plain: &Client, client: &Client, output: &mut Output<W>) -> Result<Outcome, Failure> {
+    async fn run<W: Write>(
+        self,
+        plain: &Client,
+        client: &Client,
+        output: &mut Output<W>,
+    ) -> Result<Outcome, Failure> {
         let model = plain.model(&self.model).await?;
         let key = input::key(&model, &self.key).await?;
-        let options = DeleteOptions { condition: self.condition.expression()?, ..DeleteOptions::default() };
+        let options = DeleteOptions {
+            condition: self.condition.expression()?,
+            ..DeleteOptions::default()
+        };
         let answer = client.delete_with(&self.model, key, options).await?;
         output.answer("", Item::new(), Some(&answer.metrics))?;
         Ok(Outcome::Done)
@@ -91,7 +122,12 @@ impl Delete {
 }
 
 impl Query {
-    async fn run<W: Write>(self, plain: &Client, client: &Client, output: &mut Output<W>) -> Result<Outcome, Failure> {
+    async fn run<W: Write>(
+        self,
+        plain: &Client,
+        client: &Client,
+        output: &mut Output<W>,
+    ) -> Result<Outcome, Failure> {
         let listing = self.listing;
         let texts = [self.key_condition.as_deref(), listing.filter.as_deref()];
         input::check_placeholders(&texts, &listing.values)?;
@@ -114,7 +150,12 @@ impl Query {
 }
 
 impl Scan {
-    async fn run<W: Write>(self, plain: &Client, client: &Client, output: &mut Output<W>) -> Result<Outcome, Failure> {
+    async fn run<W: Write>(
+        self,
+        plain: &Client,
+        client: &Client,
+        output: &mut Output<W>,
+    ) -> Result<Outcome, Failure> {
         let listing = self.listing;
         input::check_placeholders(&[listing.filter.as_deref()], &listing.values)?;
         let filter = listing.filter()?;
@@ -140,17 +181,26 @@ impl Metrics {
         session: Option<String>,
         output: &mut Output<W>,
     ) -> Result<Outcome, Failure> {
-        let scope = Scope { session, model: self.model };
+        let scope = Scope {
+            session,
+            model: self.model,
+        };
         let (text, response) = match self.call {
             Some(request_id) => {
                 let call = client.call_metrics(request_id).await?;
                 let metrics = call.metrics.unwrap_or_default();
-                (report::metrics_table(&[(call.rpc, &metrics)]), report::fields(&metrics))
+                (
+                    report::metrics_table(&[(call.rpc, &metrics)]),
+                    report::fields(&metrics),
+                )
             }
             None if self.reset => {
                 let cleared = client.reset_totals(scope).await?;
                 let response = Item::from([("cleared".to_owned(), report::fields(&cleared).into())]);
-                (report::metrics_table(&[("cleared".to_owned(), &cleared)]), response)
+                (
+                    report::metrics_table(&[("cleared".to_owned(), &cleared)]),
+                    response,
+                )
             }
             None => {
                 let totals = client.totals(scope).await?;
@@ -172,8 +222,14 @@ impl Models {
             }
             None => {
                 let models = client.models().await?;
-                let fields: Vec<Value> = models.iter().map(|model| report::model_fields(model).into()).collect();
-                (report::model_table(&models), Item::from([("models".to_owned(), fields.into())]))
+                let fields: Vec<Value> = models
+                    .iter()
+                    .map(|model| report::model_fields(model).into())
+                    .collect();
+                (
+                    report::model_table(&models),
+                    Item::from([("models".to_owned(), fields.into())]),
+                )
             }
         };
         output.answer(&text, response, None)?;
@@ -194,13 +250,21 @@ impl Listing {
     }
 }
 
-async fn list<W: Write>(items: Items<Item>, first: &[String], output: &mut Output<W>) -> Result<Outcome, Failure> {
+async fn list<W: Write>(
+    items: Items<Item>,
+    first: &[String],
+    output: &mut Output<W>,
+) -> Result<Outcome, Failure> {
     let mut pages = items.pages();
     let mut listed = Listed::default();
     while let Some(page) = pages.next().await {
         output.page(page?, first, &mut listed)?;
     }
-    let outcome = if listed.failed == 0 { Outcome::Done } else { Outcome::ItemsFailed };
+    let outcome = if listed.failed == 0 {
+        Outcome::Done
+    } else {
+        Outcome::ItemsFailed
+    };
     output.end(listed, pages.metrics())?;
     Ok(outcome)
 }
@@ -208,7 +272,9 @@ async fn list<W: Write>(items: Items<Item>, first: &[String], output: &mut Outpu
 /// The model's attributes in its own order, the key first.
 fn names(model: &Model) -> Vec<String> {
     let keys = [model.partition_key.clone(), model.sort_key.clone()];
-    keys.into_iter().chain(model.attributes.iter().map(|attribute| attribute.name.clone())).collect()
+    keys.into_iter()
+        .chain(model.attributes.iter().map(|attribute| attribute.name.clone()))
+        .collect()
 }
 
 /// Moves an object's content from the item to a file.

@@ -27,7 +27,10 @@ pub(super) async fn attributes(model: &Model, arguments: &[String]) -> Result<It
     for argument in arguments {
         let assignment = Assignment::split(argument)?;
         let name = assignment.name;
-        let value = assignment.value(type_of(model, name)).await.map_err(|what| wrong(name, &what))?;
+        let value = assignment
+            .value(type_of(model, name))
+            .await
+            .map_err(|what| wrong(name, &what))?;
         if item.insert(name.to_owned(), value).is_some() {
             return Err(wrong(name, "is given twice"));
         }
@@ -42,12 +45,16 @@ pub(super) async fn key(model: &Model, arguments: &[String]) -> Result<Key, Fail
 
 /// An expression with those of the `--value` placeholders that it names.
 pub(super) fn expression(text: Option<&str>, values: &[String]) -> Result<Expression, Failure> {
-    let Some(text) = text else { return Ok(Expression::default()) };
+    let Some(text) = text else {
+        return Ok(Expression::default());
+    };
     let mut expression = expr(text);
     for argument in values {
         let assignment = Assignment::split(argument)?;
         if names(text, assignment.name) {
-            let value = assignment.scalar().map_err(|what| wrong(assignment.name, &what))?;
+            let value = assignment
+                .scalar()
+                .map_err(|what| wrong(assignment.name, &what))?;
             expression = expression.bind(assignment.name, value);
         }
     }
@@ -59,7 +66,10 @@ pub(super) fn check_placeholders(texts: &[Option<&str>], values: &[String]) -> R
     for argument in values {
         let name = Assignment::split(argument)?.name;
         if !name.starts_with(':') {
-            return Err(wrong(name, "a placeholder begins with a colon, as in :name=value"));
+            return Err(wrong(
+                name,
+                "a placeholder begins with a colon, as in :name=value",
+            ));
         }
         if !texts.iter().flatten().any(|text| names(text, name)) {
             return Err(wrong(name, "no expression names this placeholder"));
@@ -71,7 +81,8 @@ pub(super) fn check_placeholders(texts: &[Option<&str>], values: &[String]) -> R
 /// Whether the text has this placeholder, and not just a longer one.
 fn names(text: &str, placeholder: &str) -> bool {
     let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
-    text.match_indices(placeholder).any(|(at, _)| !text[at + placeholder.len()..].starts_with(is_part))
+    text.match_indices(placeholder)
+        .any(|(at, _)| !text[at + placeholder.len()..].starts_with(is_part))
 }
 
 /// `name=…` or `name:=…`.
@@ -125,7 +136,11 @@ fn type_of<'a>(model: &'a Model, name: &str) -> &'a str {
 }
 
 fn typed(text: &str, kind: &str) -> Result<Value, String> {
-    let number = |text: &str| text.parse().map(Value::Number).map_err(|_| "is a number in the model".to_owned());
+    let number = |text: &str| {
+        text.parse()
+            .map(Value::Number)
+            .map_err(|_| "is a number in the model".to_owned())
+    };
     match kind {
         "number" | "version" => number(text),
         "ttl" => Ok(number(text).unwrap_or_else(|_| text.into())),
@@ -137,7 +152,8 @@ fn typed(text: &str, kind: &str) -> Result<Value, String> {
         "binary" => base64(text).map(Value::Binary),
         "object" => Ok(Object::new(text.to_owned()).into()),
         "list" | "map" | "string_set" | "number_set" | "binary_set" => {
-            let value = json::read(text).map_err(|what| format!("is a {kind} in the model, given as JSON: {what}"))?;
+            let value = json::read(text)
+                .map_err(|what| format!("is a {kind} in the model, given as JSON: {what}"))?;
             fitted(value, kind)
         }
         _ => Ok(text.into()),
@@ -150,18 +166,32 @@ fn fitted(value: Value, kind: &str) -> Result<Value, String> {
         ("binary", Value::String(text)) => base64(&text).map(Value::Binary),
         ("object", Value::String(text)) => Ok(Object::new(text).into()),
         ("object", Value::Map(fields)) => object(fields),
-        ("string_set", Value::List(values)) => Ok(Value::StringSet(members(values, "text", |value| match value {
-            Value::String(text) => Some(text),
-            _ => None,
-        })?)),
-        ("number_set", Value::List(values)) => Ok(Value::NumberSet(members(values, "numbers", |value| match value {
-            Value::Number(number) => Some(number),
-            _ => None,
-        })?)),
-        ("binary_set", Value::List(values)) => Ok(Value::BinarySet(members(values, "base64", |value| match value {
-            Value::String(text) => base64(&text).ok(),
-            _ => None,
-        })?)),
+        ("string_set", Value::List(values)) => {
+            Ok(Value::StringSet(members(values, "text", |value| match value {
+                Value::String(text) => Some(text),
+                _ => None,
+            })?))
+        }
+        ("number_set", Value::List(values)) => {
+            Ok(Value::NumberSet(members(
+                values,
+                "numbers",
+                |value| match value {
+                    Value::Number(number) => Some(number),
+                    _ => None,
+                },
+            )?))
+        }
+        ("binary_set", Value::List(values)) => {
+            Ok(Value::BinarySet(members(
+                values,
+                "base64",
+                |value| match value {
+                    Value::String(text) => base64(&text).ok(),
+                    _ => None,
+                },
+            )?))
+        }
         (_, value) => Ok(value),
     }
 }
@@ -180,23 +210,37 @@ fn object(mut fields: Item) -> Result<Value, String> {
         let data = base64(data)?;
         fields.insert("data".to_owned(), Value::Binary(data));
     }
-    from_item::<Object>(fields).map(Value::from).map_err(|error| format!("is no object: {error}"))
+    from_item::<Object>(fields)
+        .map(Value::from)
+        .map_err(|error| format!("is no object: {error}"))
 }
 
 fn base64(text: &str) -> Result<Binary, String> {
-    STANDARD.decode(text).map(Binary::from).map_err(|_| "is binary in the model: base64, or @file".to_owned())
+    STANDARD
+        .decode(text)
+        .map(Binary::from)
+        .map_err(|_| "is binary in the model: base64, or @file".to_owned())
 }
 
 async fn object_of(path: &str) -> Result<Value, String> {
-    let name = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    Ok(Object { name: name.to_owned(), ..Object::new(bytes_of(path).await?) }.into())
+    let name = Path::new(path)
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    Ok(Object {
+        name: name.to_owned(),
+        ..Object::new(bytes_of(path).await?)
+    }
+    .into())
 }
 
 async fn bytes_of(path: &str) -> Result<Vec<u8>, String> {
     let unreadable = |error: std::io::Error| format!("cannot read {path}: {error}");
     let size_bytes = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
     if size_bytes > MAX_FILE_BYTES {
-        return Err(format!("cannot send {path}: it is larger than {MAX_FILE_BYTES} bytes"));
+        return Err(format!(
+            "cannot send {path}: it is larger than {MAX_FILE_BYTES} bytes"
+        ));
     }
     tokio::fs::read(path).await.map_err(unreadable)
 }
@@ -228,10 +272,27 @@ mod tests {
 
     fn model() -> Model {
         let types = [
-            "string", "number", "binary", "boolean", "list", "map", "object", "string_set", "number_set", "ttl",
+            "string",
+            "number",
+            "binary",
+            "boolean",
+            "list",
+            "map",
+            "object",
+            "string_set",
+            "number_set",
+            "ttl",
         ];
-        let attribute = |name: &&str| Attribute { name: (*name).to_owned(), r#type: (*name).to_owned(), ..Default::default() };
-        Model { name: "All".into(), attributes: types.iter().map(attribute).collect(), ..Model::default() }
+        let attribute = |name: &&str| Attribute {
+            name: (*name).to_owned(),
+            r#type: (*name).to_owned(),
+            ..Default::default()
+        };
+        Model {
+            name: "All".into(),
+            attributes: types.iter().map(attribute).collect(),
+            ..Model::default()
+        }
     }
 
     async fn read(argument: &str) -> Result<Value, String> {
@@ -248,7 +309,11 @@ mod tests {
             ("string=@a=b:=c", "S", "\"@a=b:=c\""),
             ("string=", "S", "\"\""),
             ("number=1e2", "N", "100"),
-            ("number=12345678901234567890123456789012345678", "N", "12345678901234567890123456789012345678"),
+            (
+                "number=12345678901234567890123456789012345678",
+                "N",
+                "12345678901234567890123456789012345678",
+            ),
             ("boolean=true", "BOOL", "true"),
             ("binary=AQL/", "B", "\"AQL/\""),
             ("list=[1, \"a\"]", "L", "[1,\"a\"]"),
@@ -260,18 +325,35 @@ mod tests {
             ("unknown=36", "S", "\"36\""),
             ("unknown:=36", "N", "36"),
             ("object=hi", "OBJECT", "{\"data\":\"aGk=\",\"size\":0}"),
-            ("object:={\"data\": \"aGk=\", \"name\": \"a\"}", "OBJECT", "{\"data\":\"aGk=\",\"name\":\"a\",\"size\":0}"),
+            (
+                "object:={\"data\": \"aGk=\", \"name\": \"a\"}",
+                "OBJECT",
+                "{\"data\":\"aGk=\",\"name\":\"a\",\"size\":0}",
+            ),
         ] {
             let value = read(argument).await.expect(argument);
-            assert_eq!((value.kind(), json::compact(&value).as_str()), (kind, text), "{argument}");
+            assert_eq!(
+                (value.kind(), json::compact(&value).as_str()),
+                (kind, text),
+                "{argument}"
+            );
         }
     }
 
     #[tokio::test]
     async fn what_does_not_fit_is_told_by_name() {
         for argument in [
-            "number=many", "boolean=1", "binary=*", "list=a", "map={", "string_set=[1]", "string:=a", "binary=@/nowhere",
-            "=a", ":=1", "string",
+            "number=many",
+            "boolean=1",
+            "binary=*",
+            "list=a",
+            "map={",
+            "string_set=[1]",
+            "string:=a",
+            "binary=@/nowhere",
+            "=a",
+            ":=1",
+            "string",
         ] {
             assert!(read(argument).await.is_err(), "{argument}");
         }
@@ -285,15 +367,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("photo.png");
         std::fs::write(&path, [0xff, 0x00]).unwrap();
-        assert_eq!(json::compact(&read(&format!("binary=@{}", path.display())).await.unwrap()), "\"/wA=\"");
+        assert_eq!(
+            json::compact(&read(&format!("binary=@{}", path.display())).await.unwrap()),
+            "\"/wA=\""
+        );
         let Value::Object(object) = read(&format!("object=@{}", path.display())).await.unwrap() else {
             panic!("an object attribute gives an object")
         };
-        assert_eq!((object.name.as_str(), object.data.unwrap().len()), ("photo.png", 2));
+        assert_eq!(
+            (object.name.as_str(), object.data.unwrap().len()),
+            ("photo.png", 2)
+        );
 
         let file = folder.path().join("item.json");
         std::fs::write(&file, r#"{"string": "a", "binary": "/wA=", "string_set": ["x"]}"#).unwrap();
-        let item = item(&model(), Some(&file), &["string=b".to_owned()]).await.unwrap();
+        let item = item(&model(), Some(&file), &["string=b".to_owned()])
+            .await
+            .unwrap();
         assert_eq!(item["string"], "b".into());
         assert_eq!((item["binary"].kind(), item["string_set"].kind()), ("B", "SS"));
         assert!(super::item(&model(), Some(&path), &[]).await.is_err());
@@ -305,8 +395,18 @@ mod tests {
         check_placeholders(&[Some("x > :a AND y = :ab"), Some("z = :c")], &values).unwrap();
         assert!(check_placeholders(&[Some("x = :ab AND y = :c")], &values).is_err());
         assert!(check_placeholders(&[Some("x = :a")], &["a=1".to_owned()]).is_err());
-        for (argument, kind) in [(":a=18", "N"), (":a=007", "S"), (":a=true", "BOOL"), (":a=\"18\"", "S"), (":a:=\"18\"", "S")] {
-            assert_eq!(Assignment::split(argument).ok().unwrap().scalar().unwrap().kind(), kind, "{argument}");
+        for (argument, kind) in [
+            (":a=18", "N"),
+            (":a=007", "S"),
+            (":a=true", "BOOL"),
+            (":a=\"18\"", "S"),
+            (":a:=\"18\"", "S"),
+        ] {
+            assert_eq!(
+                Assignment::split(argument).ok().unwrap().scalar().unwrap().kind(),
+                kind,
+                "{argument}"
+            );
         }
     }
 }

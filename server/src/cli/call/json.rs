@@ -22,14 +22,22 @@ pub(super) fn read(text: &str) -> Result<Value, String> {
 /// One line, fields in the order of their names.
 pub(super) fn compact(value: &Value) -> String {
     let mut text = String::new();
-    Writer { text: &mut text, indent: None }.value(value, &[], 0);
+    Writer {
+        text: &mut text,
+        indent: None,
+    }
+    .value(value, &[], 0);
     text
 }
 
 /// Many lines; the fields of the outermost map begin with those of `first`, in that order.
 pub(super) fn pretty(value: &Value, first: &[String]) -> String {
     let mut text = String::new();
-    Writer { text: &mut text, indent: Some(2) }.value(value, first, 0);
+    Writer {
+        text: &mut text,
+        indent: Some(2),
+    }
+    .value(value, first, 0);
     text
 }
 
@@ -48,7 +56,8 @@ pub(super) fn printable(text: &str) -> String {
 
 /// Control characters, and those that turn the direction of writing.
 fn is_unsafe(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 struct Writer<'a> {
@@ -66,9 +75,18 @@ impl Writer<'_> {
             Value::Null => self.text.push_str("null"),
             Value::List(values) => self.list(values.iter(), depth),
             Value::Map(fields) => self.map(fields, first, depth),
-            Value::StringSet(set) => self.list(set.iter().cloned().map(Value::from).collect::<Vec<_>>().iter(), depth),
-            Value::NumberSet(set) => self.list(set.iter().cloned().map(Value::from).collect::<Vec<_>>().iter(), depth),
-            Value::BinarySet(set) => self.list(set.iter().cloned().map(Value::from).collect::<Vec<_>>().iter(), depth),
+            Value::StringSet(set) => self.list(
+                set.iter().cloned().map(Value::from).collect::<Vec<_>>().iter(),
+                depth,
+            ),
+            Value::NumberSet(set) => self.list(
+                set.iter().cloned().map(Value::from).collect::<Vec<_>>().iter(),
+                depth,
+            ),
+            Value::BinarySet(set) => self.list(
+                set.iter().cloned().map(Value::from).collect::<Vec<_>>().iter(),
+                depth,
+            ),
             Value::Object(object) => self.map(&reference(object), first, depth),
         }
     }
@@ -84,7 +102,12 @@ impl Writer<'_> {
     }
 
     fn map(&mut self, fields: &HashMap<String, Value>, first: &[String], depth: usize) {
-        let rank = |name: &String| first.iter().position(|other| other == name).unwrap_or(first.len());
+        let rank = |name: &String| {
+            first
+                .iter()
+                .position(|other| other == name)
+                .unwrap_or(first.len())
+        };
         let mut names: Vec<&String> = fields.keys().collect();
         names.sort_by_key(|name| (rank(name), *name));
         self.text.push('{');
@@ -147,11 +170,15 @@ fn reference(object: &Object) -> HashMap<String, Value> {
         ("sha256", &object.sha256),
     ];
     let texts = texts.into_iter().filter(|(_, text)| !text.is_empty());
-    let mut fields: HashMap<String, Value> =
-        texts.map(|(name, text)| (name.to_owned(), Value::from(text.as_str()))).collect();
+    let mut fields: HashMap<String, Value> = texts
+        .map(|(name, text)| (name.to_owned(), Value::from(text.as_str())))
+        .collect();
     fields.insert("size".to_owned(), object.size.into());
     if !object.metadata.is_empty() {
-        let metadata = object.metadata.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str())));
+        let metadata = object
+            .metadata
+            .iter()
+            .map(|(name, text)| (name.clone(), Value::from(text.as_str())));
         fields.insert("metadata".to_owned(), Value::Map(metadata.collect()));
     }
     if let Some(data) = &object.data {
@@ -219,7 +246,9 @@ impl Reader<'_> {
             escaped = byte == b'\\' && !escaped;
             is_end
         });
-        let end = length.map(|length| self.at + length + 1).ok_or_else(|| self.fault("a string does not end"))?;
+        let end = length
+            .map(|length| self.at + length + 1)
+            .ok_or_else(|| self.fault("a string does not end"))?;
         let text = serde_json::from_str(&self.text[start..end]);
         let text = text.map_err(|_| self.fault("a string with a wrong escape or a control character"))?;
         self.at = end;
@@ -231,14 +260,20 @@ impl Reader<'_> {
         let length = rest.find(|character| !matches!(character, '0'..='9' | '+' | '-' | '.' | 'e' | 'E'));
         let text = &rest[..length.unwrap_or(rest.len())];
         // serde_json knows the grammar, `Number` keeps the digits
-        let number = serde_json::from_str::<serde::de::IgnoredAny>(text).ok().and_then(|_| text.parse::<Number>().ok());
+        let number = serde_json::from_str::<serde::de::IgnoredAny>(text)
+            .ok()
+            .and_then(|_| text.parse::<Number>().ok());
         let number = number.ok_or_else(|| self.fault("no number"))?;
         self.at += text.len();
         Ok(Value::Number(number))
     }
 
     fn word(&mut self) -> Result<Value, String> {
-        for (word, value) in [("true", Value::Bool(true)), ("false", Value::Bool(false)), ("null", Value::Null)] {
+        for (word, value) in [
+            ("true", Value::Bool(true)),
+            ("false", Value::Bool(false)),
+            ("null", Value::Null),
+        ] {
             if self.text[self.at..].starts_with(word) {
                 self.at += word.len();
                 return Ok(value);
@@ -284,7 +319,13 @@ mod tests {
 
     #[test]
     fn numbers_keep_every_digit() {
-        for digits in ["12345678901234567890123456789012345678", "0.1", "-1", "1.2E125", "0"] {
+        for digits in [
+            "12345678901234567890123456789012345678",
+            "0.1",
+            "-1",
+            "1.2E125",
+            "0",
+        ] {
             assert_eq!(compact(&read(digits).unwrap()), digits);
         }
         assert_eq!(compact(&read("1.50e1").unwrap()), "15");
@@ -293,8 +334,28 @@ mod tests {
     #[test]
     fn what_is_no_json_is_refused() {
         for text in [
-            "", "{", "[1,]", "[1 2]", "{\"a\" 1}", "{,}", "{\"a\":1,}", "\"", "\"\\x\"", "01", "+1", ".5", "1.", "--1",
-            "nul", "True", "'a'", "1 2", "[1]]", "{\"a\":1,\"a\":2}", "\"\n\"", "NaN",
+            "",
+            "{",
+            "[1,]",
+            "[1 2]",
+            "{\"a\" 1}",
+            "{,}",
+            "{\"a\":1,}",
+            "\"",
+            "\"\\x\"",
+            "01",
+            "+1",
+            ".5",
+            "1.",
+            "--1",
+            "nul",
+            "True",
+            "'a'",
+            "1 2",
+            "[1]]",
+            "{\"a\":1,\"a\":2}",
+            "\"\n\"",
+            "NaN",
         ] {
             assert!(read(text).is_err(), "{text}");
         }
@@ -324,7 +385,12 @@ mod tests {
     #[test]
     fn bytes_are_base64_and_objects_their_reference() {
         assert_eq!(compact(&Value::Binary(Binary::from(vec![1, 2, 255]))), "\"AQL/\"");
-        let object = Object { bucket: "b".into(), key: "k".into(), size: 3, ..Object::default() };
+        let object = Object {
+            bucket: "b".into(),
+            key: "k".into(),
+            size: 3,
+            ..Object::default()
+        };
         assert_eq!(compact(&object.into()), r#"{"bucket":"b","key":"k","size":3}"#);
     }
 

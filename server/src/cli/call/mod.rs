@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
+use super::exit;
+
 use commands::execute;
 use output::{Output, fault_lines};
 
@@ -30,9 +32,14 @@ Attributes are typed by the model, which the server is asked for:
   content=@report.pdf     the bytes of a file, for binary and object attributes
 
 Exit codes: 0 done, 1 the call failed, 2 wrong arguments.")]
-pub struct Args {
+pub(super) struct Args {
     /// Where the server listens
-    #[arg(long, global = true, value_name = "URL", default_value = "http://127.0.0.1:50051")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:50051"
+    )]
     address: String,
     /// The session that the call is billed to; for `metrics`: the one to answer for
     #[arg(long, global = true, value_name = "NAME")]
@@ -225,11 +232,21 @@ enum Outcome {
 }
 
 /// Sends the call and prints its answer: 0 where it succeeded, 1 where it failed, 2 for wrong arguments.
-pub async fn run(args: Args) -> ExitCode {
+pub(super) fn run(args: Args) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(call(args)),
+        Err(error) => exit::failure(&format!("cannot start: {error}")),
+    }
+}
+
+async fn call(args: Args) -> ExitCode {
     let mut output = Output::new(io::stdout(), args.json);
     let outcome = execute(args, &mut output).await;
     let outcome = match outcome {
-        Err(Failure::Call(error)) => output.failure(&error).map_err(Failure::Output).and(Err(Failure::Call(error))),
+        Err(Failure::Call(error)) => output
+            .failure(&error)
+            .map_err(Failure::Output)
+            .and(Err(Failure::Call(error))),
         other => other,
     };
     match outcome {
@@ -239,7 +256,9 @@ pub async fn run(args: Args) -> ExitCode {
         Err(Failure::Arguments(what)) => complain(&format!("error: {}\n", json::printable(&what)), MISUSED),
         // whoever read the output has seen enough
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(Failure::Output(error)) => complain(&format!("error: output cannot be written: {error}\n"), FAILED),
+        Err(Failure::Output(error)) => {
+            complain(&format!("error: output cannot be written: {error}\n"), FAILED)
+        }
     }
 }
 
@@ -271,7 +290,9 @@ mod tests {
         let args = parse("--session run-7 save User pk=USER#1 age=-3 --json --timeout 5s").unwrap();
         assert_eq!((args.session.as_deref(), args.json), (Some("run-7"), true));
         assert_eq!(args.timeout, Some(Duration::from_secs(5)));
-        let Command::Save(save) = args.command else { panic!("save was asked for") };
+        let Command::Save(save) = args.command else {
+            panic!("save was asked for")
+        };
         assert_eq!(save.attributes, ["pk=USER#1", "age=-3"]);
     }
 

@@ -30,13 +30,26 @@ pub(super) struct Listed {
 
 impl<W: Write> Output<W> {
     pub(super) fn new(writer: W, is_json: bool) -> Output<W> {
-        Output { writer, is_json, is_listing: false }
+        Output {
+            writer,
+            is_json,
+            is_listing: false,
+        }
     }
 
     /// An answer of one piece: `text` for people, or `response` as JSON.
-    pub(super) fn answer(&mut self, text: &str, response: Item, metrics: Option<&CallMetrics>) -> io::Result<()> {
+    pub(super) fn answer(
+        &mut self,
+        text: &str,
+        response: Item,
+        metrics: Option<&CallMetrics>,
+    ) -> io::Result<()> {
         if !self.is_json {
-            let gap = if text.is_empty() || metrics.is_none() { "" } else { "\n" };
+            let gap = if text.is_empty() || metrics.is_none() {
+                ""
+            } else {
+                "\n"
+            };
             let table = metrics.map(|metrics| format!("{metrics}\n")).unwrap_or_default();
             return self.write(&format!("{text}{gap}{}", json::printable(&table)));
         }
@@ -48,8 +61,18 @@ impl<W: Write> Output<W> {
     }
 
     /// One item, then the bill.
-    pub(super) fn item(&mut self, item: Item, first: &[String], response: Item, metrics: &CallMetrics) -> io::Result<()> {
-        let text = if self.is_json { String::new() } else { format!("{}\n", json::pretty(&item.into(), first)) };
+    pub(super) fn item(
+        &mut self,
+        item: Item,
+        first: &[String],
+        response: Item,
+        metrics: &CallMetrics,
+    ) -> io::Result<()> {
+        let text = if self.is_json {
+            String::new()
+        } else {
+            format!("{}\n", json::pretty(&item.into(), first))
+        };
         self.answer(&text, response, Some(metrics))
     }
 
@@ -81,9 +104,19 @@ impl<W: Write> Output<W> {
         self.open_list()?;
         self.is_listing = false;
         let rest = listed.into_fields();
-        let names = ["count", "scanned_count", "next_page_token", "errors", "failed_count"];
+        let names = [
+            "count",
+            "scanned_count",
+            "next_page_token",
+            "errors",
+            "failed_count",
+        ];
         let fields = names.map(|name| format!(",\"{name}\":{}", json::compact(&rest[name])));
-        self.write(&format!("]{}}},\"metrics\":{}}}\n", fields.concat(), json::compact(&bill(metrics))))
+        self.write(&format!(
+            "]{}}},\"metrics\":{}}}\n",
+            fields.concat(),
+            json::compact(&bill(metrics))
+        ))
     }
 
     /// A failed call, for scripts; people read standard error.
@@ -93,7 +126,11 @@ impl<W: Write> Output<W> {
         }
         let fault = json::compact(&described(error));
         let metrics = json::compact(&bill(error.metrics()));
-        let response = if self.is_listing { "]}" } else { "{\"response\":null" };
+        let response = if self.is_listing {
+            "]}"
+        } else {
+            "{\"response\":null"
+        };
         self.is_listing = false;
         self.write(&format!("{response},\"error\":{fault},\"metrics\":{metrics}}}\n"))
     }
@@ -111,8 +148,12 @@ impl<W: Write> Output<W> {
         listed.items += 1;
         let item = item.into();
         match self.is_json {
-            true => self.writer.write_all(format!("{comma}{}", json::compact(&item)).as_bytes()),
-            false => self.writer.write_all(format!("{}\n", json::pretty(&item, first)).as_bytes()),
+            true => self
+                .writer
+                .write_all(format!("{comma}{}", json::compact(&item)).as_bytes()),
+            false => self
+                .writer
+                .write_all(format!("{}\n", json::pretty(&item, first)).as_bytes()),
         }
     }
 
@@ -144,15 +185,24 @@ impl Listed {
 
 /// Code, reason and message, a line per wrong field, and what the failed call cost.
 pub(super) fn fault_lines(error: &Error) -> String {
-    let reason = error.reason().map(|reason| format!(" {}", reason.as_str())).unwrap_or_default();
-    let mut lines = format!("error: {}{reason}: {}\n", code_name(error.code()), error.message());
+    let reason = error
+        .reason()
+        .map(|reason| format!(" {}", reason.as_str()))
+        .unwrap_or_default();
+    let mut lines = format!(
+        "error: {}{reason}: {}\n",
+        code_name(error.code()),
+        error.message()
+    );
     if let Some(key) = error.key() {
         lines.push_str(&format!("  key {}\n", json::compact(&key.clone().into())));
     }
     for violation in error.violations() {
         lines.push_str(&format!("  {}: {}\n", violation.field, violation.description));
     }
-    if error.violations().is_empty() && let Some(cause) = first_cause(error) {
+    if error.violations().is_empty()
+        && let Some(cause) = first_cause(error)
+    {
         lines.push_str(&format!("  {cause}\n"));
     }
     if error.metrics().calls > 0 {
@@ -173,12 +223,20 @@ fn first_cause(error: &Error) -> Option<String> {
 fn described(error: &Error) -> Value {
     let field = |violation: &tollgate_client::Violation| {
         let field = ("field".to_owned(), violation.field.as_str().into());
-        Value::Map(Item::from([field, ("description".to_owned(), violation.description.as_str().into())]))
+        Value::Map(Item::from([
+            field,
+            ("description".to_owned(), violation.description.as_str().into()),
+        ]))
     };
     let fields: Vec<Value> = error.violations().iter().map(field).collect();
     let mut description = Item::from([
         ("code".to_owned(), code_name(error.code()).into()),
-        ("reason".to_owned(), error.reason().map_or(Value::Null, |reason| reason.as_str().into())),
+        (
+            "reason".to_owned(),
+            error
+                .reason()
+                .map_or(Value::Null, |reason| reason.as_str().into()),
+        ),
         ("message".to_owned(), error.message().into()),
         ("fields".to_owned(), fields.into()),
     ]);
@@ -199,10 +257,20 @@ mod tests {
     use super::*;
 
     fn page(numbers: &[u32], next_page_token: &str) -> Page<Item> {
-        let found = |number: &u32| Ok(Found { item: Item::from([("n".into(), (*number).into())]), withheld: Vec::new() });
+        let found = |number: &u32| {
+            Ok(Found {
+                item: Item::from([("n".into(), (*number).into())]),
+                withheld: Vec::new(),
+            })
+        };
         let count = numbers.len() as u32;
         let items = numbers.iter().map(found).collect();
-        Page { items, next_page_token: next_page_token.to_owned(), count, scanned_count: count }
+        Page {
+            items,
+            next_page_token: next_page_token.to_owned(),
+            count,
+            scanned_count: count,
+        }
     }
 
     fn printed(is_json: bool, print: impl FnOnce(&mut Output<&mut Vec<u8>>)) -> String {
@@ -214,8 +282,16 @@ mod tests {
     fn list(output: &mut Output<&mut Vec<u8>>, pages: &[Page<Item>]) -> Listed {
         let mut listed = Listed::default();
         for page in pages {
-            let items = page.items.iter().map(|item| Ok(item.as_ref().unwrap().clone())).collect();
-            let page = Page { items, next_page_token: page.next_page_token.clone(), ..*page };
+            let items = page
+                .items
+                .iter()
+                .map(|item| Ok(item.as_ref().unwrap().clone()))
+                .collect();
+            let page = Page {
+                items,
+                next_page_token: page.next_page_token.clone(),
+                ..*page
+            };
             output.page(page, &[], &mut listed).unwrap();
         }
         listed
@@ -223,14 +299,21 @@ mod tests {
 
     #[test]
     fn lists_are_one_json_object_however_many_pages() {
-        for pages in [vec![], vec![page(&[], "")], vec![page(&[1, 2], "a"), page(&[], "b"), page(&[3], "c")]] {
+        for pages in [
+            vec![],
+            vec![page(&[], "")],
+            vec![page(&[1, 2], "a"), page(&[], "b"), page(&[3], "c")],
+        ] {
             let text = printed(true, |output| {
                 let listed = list(output, &pages);
                 output.end(listed, &CallMetrics::default()).unwrap();
             });
             let object: serde_json::Value = serde_json::from_str(&text).unwrap();
             let count: u64 = pages.iter().map(|page| u64::from(page.count)).sum();
-            assert_eq!(object["response"]["items"].as_array().unwrap().len() as u64, count);
+            assert_eq!(
+                object["response"]["items"].as_array().unwrap().len() as u64,
+                count
+            );
             assert_eq!(object["response"]["count"], count);
             assert_eq!(object["metrics"]["kms_calls"], 0);
         }
@@ -253,10 +336,22 @@ mod tests {
     fn people_get_items_then_the_bill() {
         let text = printed(false, |output| {
             let listed = list(output, &[page(&[1], "next")]);
-            output.end(listed, &CallMetrics { kms_calls: 3, ..CallMetrics::default() }).unwrap();
+            output
+                .end(
+                    listed,
+                    &CallMetrics {
+                        kms_calls: 3,
+                        ..CallMetrics::default()
+                    },
+                )
+                .unwrap();
         });
         assert!(text.starts_with("{\n  \"n\": 1\n}\n\n"), "{text}");
-        assert!(text.lines().any(|line| line.starts_with("KMS calls") && line.ends_with('3')), "{text}");
+        assert!(
+            text.lines()
+                .any(|line| line.starts_with("KMS calls") && line.ends_with('3')),
+            "{text}"
+        );
         assert!(text.ends_with("more: --page-token next\n"), "{text}");
     }
 

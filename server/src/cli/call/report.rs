@@ -66,7 +66,9 @@ pub(super) fn total_fields(totals: &Totals) -> Item {
     let each = |(name, metrics): (&String, &OperationMetrics)| (name.clone(), Value::Map(fields(metrics)));
     let by_model: Item = totals.by_model.iter().map(each).collect();
     let by_operation: Item = totals.by_operation.iter().map(each).collect();
-    let since = totals.since.map_or(Value::Null, |since| humantime::format_rfc3339_millis(since).to_string().into());
+    let since = totals.since.map_or(Value::Null, |since| {
+        humantime::format_rfc3339_millis(since).to_string().into()
+    });
     Item::from([
         ("total".to_owned(), fields(&totals.total).into()),
         ("by_model".to_owned(), by_model.into()),
@@ -80,15 +82,25 @@ pub(super) fn total_table(totals: &Totals) -> String {
     let mut operations: Vec<_> = totals.by_operation.iter().collect();
     operations.sort_by_key(|(name, _)| *name);
     let mut columns = vec![("total".to_owned(), &totals.total)];
-    columns.extend(operations.into_iter().map(|(name, metrics)| (name.clone(), metrics)));
-    let since = totals.since.map(|since| format!("since {}\n", humantime::format_rfc3339_seconds(since)));
+    columns.extend(
+        operations
+            .into_iter()
+            .map(|(name, metrics)| (name.clone(), metrics)),
+    );
+    let since = totals
+        .since
+        .map(|since| format!("since {}\n", humantime::format_rfc3339_seconds(since)));
     format!("{}{}", since.unwrap_or_default(), metrics_table(&columns))
 }
 
 /// Figures of several scopes, a column each.
 pub(super) fn metrics_table(columns: &[(String, &OperationMetrics)]) -> String {
     let mut rows = vec![vec![String::new()]];
-    rows.extend(figures(&OperationMetrics::default()).into_iter().map(|(name, _)| vec![name.to_owned()]));
+    rows.extend(
+        figures(&OperationMetrics::default())
+            .into_iter()
+            .map(|(name, _)| vec![name.to_owned()]),
+    );
     for (title, metrics) in columns {
         rows[0].push(title.clone());
         for (row, (_, value)) in rows[1..].iter_mut().zip(figures(metrics)) {
@@ -112,21 +124,53 @@ fn figure(value: &Value) -> String {
 
 /// The models, a line each.
 pub(super) fn model_table(models: &[Model]) -> String {
-    let header = ["model", "table", "key", "attributes"].map(str::to_owned).to_vec();
+    let header = ["model", "table", "key", "attributes"]
+        .map(str::to_owned)
+        .to_vec();
     let row = |model: &Model| {
-        let names: Vec<&str> = model.attributes.iter().map(|attribute| attribute.name.as_str()).collect();
-        vec![model.name.clone(), model.table.clone(), key(model), names.join(" ")]
+        let names: Vec<&str> = model
+            .attributes
+            .iter()
+            .map(|attribute| attribute.name.as_str())
+            .collect();
+        vec![
+            model.name.clone(),
+            model.table.clone(),
+            key(model),
+            names.join(" "),
+        ]
     };
-    table(&std::iter::once(header).chain(models.iter().map(row)).collect::<Vec<_>>(), false)
+    table(
+        &std::iter::once(header)
+            .chain(models.iter().map(row))
+            .collect::<Vec<_>>(),
+        false,
+    )
 }
 
 /// One model, its attributes a line each.
 pub(super) fn attribute_table(model: &Model) -> String {
     let header = ["attribute", "type", "options"].map(str::to_owned).to_vec();
-    let row = |attribute: &Attribute| vec![attribute.name.clone(), attribute.r#type.clone(), options(attribute)];
-    let rows: Vec<_> = std::iter::once(header).chain(model.attributes.iter().map(row)).collect();
-    let Model { name, table: stored_in, unknown_attributes, .. } = model;
-    let title = format!("{name}: table {stored_in}, key {}, unknown attributes: {unknown_attributes}\n\n", key(model));
+    let row = |attribute: &Attribute| {
+        vec![
+            attribute.name.clone(),
+            attribute.r#type.clone(),
+            options(attribute),
+        ]
+    };
+    let rows: Vec<_> = std::iter::once(header)
+        .chain(model.attributes.iter().map(row))
+        .collect();
+    let Model {
+        name,
+        table: stored_in,
+        unknown_attributes,
+        ..
+    } = model;
+    let title = format!(
+        "{name}: table {stored_in}, key {}, unknown attributes: {unknown_attributes}\n\n",
+        key(model)
+    );
     format!("{}{}", printable(&title), table(&rows, false))
 }
 
@@ -139,7 +183,11 @@ pub(super) fn model_fields(model: &Model) -> Item {
         ("sort_key", &model.sort_key),
         ("unknown_attributes", &model.unknown_attributes),
     ]);
-    let attributes: Vec<Value> = model.attributes.iter().map(|attribute| attribute_fields(attribute).into()).collect();
+    let attributes: Vec<Value> = model
+        .attributes
+        .iter()
+        .map(|attribute| attribute_fields(attribute).into())
+        .collect();
     fields.insert("attributes".to_owned(), attributes.into());
     fields
 }
@@ -153,23 +201,50 @@ fn attribute_fields(attribute: &Attribute) -> Item {
         ("pattern", &attribute.pattern),
     ]);
     fields.insert("required".to_owned(), attribute.required.into());
-    let lengths = [("min_length", attribute.min_length), ("max_length", attribute.max_length)];
-    fields.extend(lengths.into_iter().filter_map(|(name, length)| Some((name.to_owned(), length?.into()))));
-    if let Some(default) = attribute.default.clone().and_then(|value| Value::try_from(value).ok()) {
+    let lengths = [
+        ("min_length", attribute.min_length),
+        ("max_length", attribute.max_length),
+    ];
+    fields.extend(
+        lengths
+            .into_iter()
+            .filter_map(|(name, length)| Some((name.to_owned(), length?.into()))),
+    );
+    if let Some(default) = attribute
+        .default
+        .clone()
+        .and_then(|value| Value::try_from(value).ok())
+    {
         fields.insert("default".to_owned(), default);
     }
-    let allowed: Vec<Value> = attribute.r#enum.iter().cloned().filter_map(|value| Value::try_from(value).ok()).collect();
+    let allowed: Vec<Value> = attribute
+        .r#enum
+        .iter()
+        .cloned()
+        .filter_map(|value| Value::try_from(value).ok())
+        .collect();
     if !allowed.is_empty() {
         fields.insert("enum".to_owned(), allowed.into());
     }
     if let Some(seal) = &attribute.encrypted {
-        let mut options = texts(&[("key_id", &seal.key_id), ("mode", &seal.mode), ("format", &seal.format)]);
-        let context = seal.context.iter().map(|(name, text)| (name.clone(), Value::from(text.as_str())));
+        let mut options = texts(&[
+            ("key_id", &seal.key_id),
+            ("mode", &seal.mode),
+            ("format", &seal.format),
+        ]);
+        let context = seal
+            .context
+            .iter()
+            .map(|(name, text)| (name.clone(), Value::from(text.as_str())));
         options.insert("context".to_owned(), Value::Map(context.collect()));
         fields.insert("encrypted".to_owned(), options.into());
     }
     if let Some(place) = &attribute.s3 {
-        let options = texts(&[("bucket", &place.bucket), ("prefix", &place.prefix), ("region", &place.region)]);
+        let options = texts(&[
+            ("bucket", &place.bucket),
+            ("prefix", &place.prefix),
+            ("region", &place.region),
+        ]);
         fields.insert("s3".to_owned(), options.into());
     }
     fields
@@ -177,7 +252,8 @@ fn attribute_fields(attribute: &Attribute) -> Item {
 
 fn texts(fields: &[(&str, &String)]) -> Item {
     let set = fields.iter().filter(|(_, text)| !text.is_empty());
-    set.map(|(name, text)| ((*name).to_owned(), Value::from(text.as_str()))).collect()
+    set.map(|(name, text)| ((*name).to_owned(), Value::from(text.as_str())))
+        .collect()
 }
 
 fn key(model: &Model) -> String {
@@ -193,32 +269,60 @@ fn options(attribute: &Attribute) -> String {
         options.push("required".to_owned());
     }
     if let Some(seal) = &attribute.encrypted {
-        options.push(format!("encrypted ({}, {}, {})", seal.key_id, seal.mode, seal.format));
+        options.push(format!(
+            "encrypted ({}, {}, {})",
+            seal.key_id, seal.mode, seal.format
+        ));
     }
     if let Some(place) = &attribute.s3 {
         options.push(format!("in S3 ({}/{})", place.bucket, place.prefix));
     }
-    let bounds = [("min", &attribute.min), ("max", &attribute.max), ("pattern", &attribute.pattern)];
-    options.extend(bounds.iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| format!("{name} {text}")));
-    let lengths = [("min_length", attribute.min_length), ("max_length", attribute.max_length)];
-    options.extend(lengths.iter().filter_map(|(name, length)| length.map(|length| format!("{name} {length}"))));
+    let bounds = [
+        ("min", &attribute.min),
+        ("max", &attribute.max),
+        ("pattern", &attribute.pattern),
+    ];
+    options.extend(
+        bounds
+            .iter()
+            .filter(|(_, text)| !text.is_empty())
+            .map(|(name, text)| format!("{name} {text}")),
+    );
+    let lengths = [
+        ("min_length", attribute.min_length),
+        ("max_length", attribute.max_length),
+    ];
+    options.extend(
+        lengths
+            .iter()
+            .filter_map(|(name, length)| length.map(|length| format!("{name} {length}"))),
+    );
     options.join(", ")
 }
 
 /// Columns as wide as their widest cell; numbers stand to the right.
 fn table(rows: &[Vec<String>], is_numeric: bool) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| printable(cell).chars().count()).max();
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| printable(cell).chars().count())
+            .max()
+    };
     let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
-        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
-            let cell = printable(cell);
-            match is_numeric && column > 0 {
-                true => format!("{cell:>width$}"),
-                false => format!("{cell:<width$}"),
-            }
-        });
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(column, (cell, width))| {
+                let cell = printable(cell);
+                match is_numeric && column > 0 {
+                    true => format!("{cell:>width$}"),
+                    false => format!("{cell:<width$}"),
+                }
+            });
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
     }
@@ -230,40 +334,75 @@ mod tests {
     use super::*;
 
     fn metrics(call_count: u64, total: f64) -> OperationMetrics {
-        let cost = tollgate_proto::v1::Cost { total, ..Default::default() };
-        OperationMetrics { call_count, cost: Some(cost), ..OperationMetrics::default() }
+        let cost = tollgate_proto::v1::Cost {
+            total,
+            ..Default::default()
+        };
+        OperationMetrics {
+            call_count,
+            cost: Some(cost),
+            ..OperationMetrics::default()
+        }
     }
 
     #[test]
     fn totals_are_a_table_with_a_column_per_operation() {
         let totals = Totals {
             total: metrics(1200, 0.1 + 0.2),
-            by_operation: [("Save".to_owned(), metrics(1000, 0.1)), ("Get".to_owned(), metrics(200, 0.2))].into(),
+            by_operation: [
+                ("Save".to_owned(), metrics(1000, 0.1)),
+                ("Get".to_owned(), metrics(200, 0.2)),
+            ]
+            .into(),
             ..Totals::default()
         };
         let text = total_table(&totals);
-        let line = |name: &str| text.lines().find(|line| line.starts_with(name)).map(|line| line.split_whitespace().collect::<Vec<_>>());
-        assert_eq!(line("call_count"), Some(vec!["call_count", "1200", "200", "1000"]));
+        let line = |name: &str| {
+            text.lines()
+                .find(|line| line.starts_with(name))
+                .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        };
+        assert_eq!(
+            line("call_count"),
+            Some(vec!["call_count", "1200", "200", "1000"])
+        );
         assert_eq!(line("cost.total"), Some(vec!["cost.total", "0.3", "0.2", "0.1"]));
-        assert!(text.lines().next().is_some_and(|header| header.ends_with("total  Get  Save")));
+        assert!(
+            text.lines()
+                .next()
+                .is_some_and(|header| header.ends_with("total  Get  Save"))
+        );
     }
 
     #[test]
     fn json_has_the_contracts_names() {
         let fields = fields(&metrics(3, 0.5));
         assert_eq!(fields["call_count"], 3.into());
-        assert_eq!(super::super::json::compact(&fields["cost"]), r#"{"dynamodb":0,"kms":0,"s3":0,"total":0.5}"#);
+        assert_eq!(
+            super::super::json::compact(&fields["cost"]),
+            r#"{"dynamodb":0,"kms":0,"s3":0,"total":0.5}"#
+        );
     }
 
     #[test]
     fn models_are_told_in_their_order() {
-        let attribute = |name: &str| Attribute { name: name.into(), r#type: "string".into(), ..Attribute::default() };
+        let attribute = |name: &str| Attribute {
+            name: name.into(),
+            r#type: "string".into(),
+            ..Attribute::default()
+        };
         let model = Model {
             name: "User".into(),
             table: "users".into(),
             partition_key: "pk".into(),
             sort_key: "sk".into(),
-            attributes: vec![attribute("pk"), Attribute { required: true, ..attribute("email\u{1b}") }],
+            attributes: vec![
+                attribute("pk"),
+                Attribute {
+                    required: true,
+                    ..attribute("email\u{1b}")
+                },
+            ],
             ..Model::default()
         };
         assert!(attribute_table(&model).contains("email\\u{1b}  string  required\n"));
