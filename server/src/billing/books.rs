@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
-use tollgate_proto::v1;
 use tonic::Code;
 
 use super::book::Book;
@@ -155,24 +154,5 @@ impl Books {
         let book = pages.sessions.of(entry.session?, Instant::now());
         book.add(model, entry.operation, entry.started_at, bill);
         Some(book)
-    }
-}
-
-impl From<Totals> for v1::GetTotalMetricsResponse {
-    fn from(totals: Totals) -> v1::GetTotalMetricsResponse {
-        v1::GetTotalMetricsResponse {
-            total: Some(totals.total.into()),
-            by_model: totals
-                .by_model
-                .into_iter()
-                .map(|(name, bill)| (name.to_string(), bill.into()))
-                .collect(),
-            by_operation: totals
-                .by_operation
-                .into_iter()
-                .map(|(name, bill)| (name.to_owned(), bill.into()))
-                .collect(),
-            since: Some(totals.since.into()),
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! The proof that sums are equal, not nearly: thousands of calls side by side, closed, dropped, fed after they were
 //! closed, while scopes are reset. What was counted is what was cleared and what is there.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -36,7 +37,7 @@ impl Dice {
 /// What the workers did, beside the books: by session and model.
 #[derive(Default)]
 struct Truth {
-    cells: Mutex<std::collections::HashMap<(Option<&'static str>, &'static str), Bill>>,
+    cells: Mutex<HashMap<(Option<&'static str>, &'static str), Bill>>,
 }
 
 impl Truth {
@@ -92,6 +93,19 @@ fn feed(call: &Call, dice: &mut Dice, under_way: &mut Vec<Attempt>) {
     }
 }
 
+/// Closes a call; a quarter of them while another thread counts for it, as work does that outlives its caller.
+fn close_while_fed(call: &Call, code: Code, dice: &mut Dice, under_way: &mut Vec<Attempt>) {
+    if dice.roll(4) > 0 {
+        assert!(call.close(code).is_some());
+        return;
+    }
+    thread::scope(|threads| {
+        threads.spawn(|| (0..8).for_each(|_| feed(call, dice, under_way)));
+        thread::yield_now();
+        assert!(call.close(code).is_some());
+    });
+}
+
 /// One call from its opening to the end of all work for it; its whole bill.
 fn run(books: &Arc<Books>, dice: &mut Dice, truth: &Truth) {
     let session = (dice.roll(3) > 0).then(|| dice.of(&SESSIONS));
@@ -103,16 +117,15 @@ fn run(books: &Arc<Books>, dice: &mut Dice, truth: &Truth) {
     let mut under_way = Vec::new();
     feed(&call, dice, &mut under_way);
     let code = dice.of(&CODES);
-    assert!(call.close(code).is_some());
+    close_while_fed(&call, code, dice, &mut under_way);
     assert!(call.close(Code::Ok).is_none(), "closed once");
     if dice.roll(2) == 0 {
         feed(&call, dice, &mut under_way);
     }
     for attempt in under_way {
-        if dice.roll(3) == 0 {
-            attempt.unsent()
-        } else {
-            drop(attempt)
+        match dice.roll(3) {
+            0 => attempt.unsent(),
+            _ => attempt.finish(),
         }
     }
     truth.add(session, model, &call.bill());
@@ -120,20 +133,21 @@ fn run(books: &Arc<Books>, dice: &mut Dice, truth: &Truth) {
     assert!(finished.is_none_or(|finished| finished.bill == call.bill() && finished.code == code));
 }
 
-/// Resets random scopes until told to stop; what each reset answered.
-fn reset_until(books: &Books, stop: &AtomicBool, seed: u64) -> Vec<(Scope, Bill)> {
+/// Resets random scopes until told to stop; how many resets there were, and what they answered, by session.
+fn reset_until(books: &Books, stop: &AtomicBool, seed: u64) -> (u64, HashMap<Option<String>, Bill>) {
     let mut dice = Dice(seed);
-    let mut cleared = Vec::new();
+    let (mut resets, mut cleared) = (0, HashMap::<_, Bill>::new());
     while !stop.load(Ordering::Relaxed) {
         let session = (dice.roll(2) == 0).then(|| dice.of(&SESSIONS).to_owned());
         let model = (dice.roll(2) == 0).then(|| dice.of(&MODELS).to_owned());
         let scope = Scope { session, model };
         if let Some(bill) = books.reset(&scope) {
-            cleared.push((scope, bill));
+            resets += u64::from(bill.calls > 0);
+            *cleared.entry(scope.session).or_default() += &bill;
         }
         thread::yield_now();
     }
-    cleared
+    (resets, cleared)
 }
 
 fn sum<'a>(bills: impl Iterator<Item = &'a Bill>) -> Bill {
@@ -143,60 +157,53 @@ fn sum<'a>(bills: impl Iterator<Item = &'a Bill>) -> Bill {
     })
 }
 
-#[test]
-fn nothing_is_lost_or_counted_twice() {
-    let (books, truth) = (books(), Truth::default());
+/// Runs all calls with resets between them; how many resets found something, and what they answered, by session.
+fn run_all(books: &Arc<Books>, truth: &Truth) -> (u64, HashMap<Option<String>, Bill>) {
     let stop = AtomicBool::new(false);
-    let cleared: Vec<(Scope, Bill)> = thread::scope(|threads| {
-        let resetters: Vec<_> = (1..3)
-            .map(|seed| {
-                let (books, stop) = (&books, &stop);
-                threads.spawn(move || reset_until(books, stop, seed * 7919))
-            })
-            .collect();
+    thread::scope(|threads| {
+        let resetters = [7_919, 15_838].map(|seed| {
+            let stop = &stop;
+            threads.spawn(move || reset_until(books, stop, seed))
+        });
         let workers: Vec<_> = (0..WORKERS)
             .map(|worker| {
-                let (books, truth) = (&books, &truth);
                 threads.spawn(move || {
                     let mut dice = Dice(worker * 104_729 + 1);
                     (0..CALLS_PER_WORKER).for_each(|_| run(books, &mut dice, truth));
                 })
             })
             .collect();
-        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        let ended: Vec<_> = workers.into_iter().map(thread::ScopedJoinHandle::join).collect();
         stop.store(true, Ordering::Relaxed);
-        resetters
-            .into_iter()
-            .flat_map(|resetter| resetter.join().unwrap())
-            .collect()
-    });
-    assert!(
-        cleared.len() > 10 && cleared.iter().any(|(_, bill)| bill.calls > 0),
-        "resets fell between the calls"
-    );
+        ended.into_iter().for_each(|worker| worker.unwrap());
+        let [(resets, mut cleared), (more, rest)] = resetters.map(|resetter| resetter.join().unwrap());
+        rest.iter()
+            .for_each(|(session, bill)| *cleared.entry(session.clone()).or_default() += bill);
+        (resets + more, cleared)
+    })
+}
 
-    let cleared_of = |session: Option<&str>| {
-        sum(cleared
-            .iter()
-            .filter(|(scope, _)| scope.session.as_deref() == session)
-            .map(|(_, bill)| bill))
-    };
-    let mut server = books.totals(&Scope::default()).unwrap().total;
-    server += &cleared_of(None);
-    assert_eq!(server, truth.sum(|_, _| true));
-    assert_eq!(server.calls, WORKERS * CALLS_PER_WORKER);
-    for name in SESSIONS {
-        let totals = books
-            .totals(&Scope {
-                session: Some(name.to_owned()),
-                model: None,
-            })
-            .unwrap();
+#[test]
+fn nothing_is_lost_or_counted_twice() {
+    let (books, truth) = (books(), Truth::default());
+    let (resets, cleared) = run_all(&books, &truth);
+    assert!(resets > 10, "resets fell between the calls");
+    let whole = |session: Option<&str>| {
+        let session = session.map(str::to_owned);
+        let cleared = cleared.get(&session).cloned().unwrap_or_default();
+        let totals = books.totals(&Scope { session, model: None }).unwrap();
         assert_eq!(sum(totals.by_model.values()), totals.total);
         assert_eq!(sum(totals.by_operation.values()), totals.total);
-        let mut session = totals.total;
-        session += &cleared_of(Some(name));
-        assert_eq!(session, truth.sum(|session, _| session == Some(name)));
+        sum([&cleared, &totals.total].into_iter())
+    };
+    assert_eq!(whole(None), truth.sum(|_, _| true));
+    assert_eq!(whole(None).calls, WORKERS * CALLS_PER_WORKER);
+    for name in SESSIONS {
+        assert_eq!(
+            whole(Some(name)),
+            truth.sum(|session, _| session == Some(name)),
+            "{name}"
+        );
     }
 }
 

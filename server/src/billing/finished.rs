@@ -5,11 +5,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use lru::LruCache;
-use tollgate_proto::v1;
 use tonic::Code;
 
 use super::Bill;
-use super::bill::thousandths;
 use super::books::Entry;
 
 /// One finished call and its bill.
@@ -43,22 +41,6 @@ impl FinishedCall {
             code,
             started_at: entry.started_at,
             bill: bill.clone(),
-        }
-    }
-}
-
-impl From<FinishedCall> for v1::GetCallMetricsResponse {
-    fn from(call: FinishedCall) -> v1::GetCallMetricsResponse {
-        let text = |name: Option<Arc<str>>| name.map(|name| name.to_string()).unwrap_or_default();
-        v1::GetCallMetricsResponse {
-            request_id: call.request_id.to_string(),
-            rpc: call.operation.to_owned(),
-            model: text(call.model),
-            session: text(call.session),
-            code: call.code as u32,
-            started: Some(call.started_at.into()),
-            duration_ms: thousandths(call.bill.wall_us),
-            metrics: Some(call.bill.into()),
         }
     }
 }
@@ -154,31 +136,5 @@ mod tests {
             0,
             "the same id twice: the last wins"
         );
-    }
-
-    #[test]
-    fn answers_in_the_units_of_the_contract() {
-        let bill = Bill {
-            wall_us: 1_250,
-            calls: 1,
-            failed_calls: 1,
-            ..Bill::default()
-        };
-        let session: Arc<str> = Arc::from("job-7");
-        let entry = Entry {
-            session: Some(&session),
-            ..entry("a", 0)
-        };
-        let answer = v1::GetCallMetricsResponse::from(FinishedCall::new(&entry, &bill, Code::NotFound));
-        assert_eq!((answer.code, answer.duration_ms), (5, 1.25));
-        assert_eq!(
-            (
-                answer.rpc.as_str(),
-                answer.model.as_str(),
-                answer.session.as_str()
-            ),
-            ("Get", "", "job-7")
-        );
-        assert_eq!(answer.metrics.unwrap().failed_call_count, 1);
     }
 }

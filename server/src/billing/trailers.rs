@@ -131,7 +131,7 @@ fn write_within(headers: &mut HeaderMap, choice: TrailerChoice, answer: &Answer<
         HeaderValue::from_static("1"),
     );
     let request_id_bytes = metadata::REQUEST_ID.len() + answer.request_id.len() + FIELD_BYTES;
-    let mut left = max_bytes.saturating_sub(request_id_bytes + bytes_of(&[truncated.clone()]));
+    let mut left = max_bytes.saturating_sub(request_id_bytes + bytes_of(std::slice::from_ref(&truncated)));
     let mut numbers = BytesMut::with_capacity(NUMBERS_BYTES);
     for group in groups(choice, answer, &mut numbers) {
         let Some(rest) = left.checked_sub(bytes_of(&group)) else {

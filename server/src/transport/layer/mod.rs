@@ -9,7 +9,7 @@
 //! | response body that breaks off | the body, the error's status or UNKNOWN |
 //! | deadline before the head, or in the body | the layer or the body's watch, DEADLINE_EXCEEDED, the bill in the trailers |
 //! | the caller leaves: future or body dropped | `Drop` of [`Open`], CANCELLED |
-//! | refused here (names, calls in flight) | [`Open::end`], the refusal's status |
+//! | refused here (names, calls in flight, drain) | [`Open::end`], the refusal's status |
 //!
 //! Only the RPC's own future and stream are dropped by a deadline; work that was spawned to run to its end goes on, and
 //! what it counts reaches the same bill.
@@ -21,6 +21,7 @@ mod rewrite;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -37,6 +38,9 @@ use self::open::Open;
 use self::request::Head;
 use super::status;
 use crate::billing::{Books, NONE, OPERATIONS, TrailerChoice, write_request_id};
+
+/// How often a drain looks whether calls are still in flight.
+const IDLE_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What the layer is told.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +59,10 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct GateLayer(Arc<Shared>);
 
+/// Tells who drains how many calls are left.
+#[derive(Clone, Debug)]
+pub struct InFlight(Arc<Shared>);
+
 /// The routes behind the gate.
 #[derive(Clone, Debug)]
 pub struct Gate<S> {
@@ -67,6 +75,7 @@ struct Shared {
     books: Arc<Books>,
     settings: Settings,
     permits: Arc<Semaphore>,
+    draining: AtomicBool,
 }
 
 impl GateLayer {
@@ -81,7 +90,28 @@ impl GateLayer {
             books,
             settings,
             permits: Arc::new(Semaphore::new(in_flight)),
+            draining: AtomicBool::new(false),
         }))
+    }
+
+    /// The calls in flight behind this gate.
+    pub fn in_flight(&self) -> InFlight {
+        InFlight(Arc::clone(&self.0))
+    }
+}
+
+impl InFlight {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.in_flight()
+    }
+
+    /// Waits until there are none. From now on no call is admitted: its caller is told to go elsewhere.
+    pub async fn idle(&self) {
+        self.0.draining.store(true, Ordering::SeqCst);
+        while self.count() > 0 {
+            tokio::time::sleep(IDLE_CHECK_INTERVAL).await;
+        }
     }
 }
 
@@ -124,7 +154,7 @@ where
 }
 
 impl Shared {
-    /// Opens a call, and refuses it where its names are wrong or too many are in flight.
+    /// Opens a call, and refuses it where its names are wrong, too many are in flight, or the server drains.
     fn admit(
         self: &Arc<Shared>,
         operation: &'static str,
@@ -132,24 +162,35 @@ impl Shared {
     ) -> Result<Open, (Open, Status)> {
         let head = Head::read(request.headers(), self.settings.deadline);
         let mut open = Open::new(Arc::clone(self), operation, &head);
-        if !head.faults.is_empty() {
-            return Err((
-                open.because(Reason::InvalidField),
+        let (reason, refusal) = if !head.faults.is_empty() {
+            (
+                Reason::InvalidField,
                 status::invalid(Reason::InvalidField, &head.faults),
-            ));
-        }
-        if open.take_permit() {
+            )
+        } else if self.draining.load(Ordering::SeqCst) {
+            (
+                Reason::ShuttingDown,
+                status::retry_later(Reason::ShuttingDown, "the server is shutting down"),
+            )
+        } else if open.take_permit() {
             return Ok(open);
-        }
-        let text = format!("{} calls are in flight already", self.settings.in_flight);
-        let refusal = status::over_limit(Reason::TooManyCalls, "limits.in_flight", text);
-        Err((open.because(Reason::TooManyCalls), refusal))
+        } else {
+            let text = format!("{} calls are in flight already", self.settings.in_flight);
+            (
+                Reason::TooManyCalls,
+                status::over_limit(Reason::TooManyCalls, "limits.in_flight", text),
+            )
+        };
+        Err((open.because(reason), refusal))
+    }
+
+    fn in_flight(&self) -> usize {
+        self.settings.in_flight - self.permits.available_permits()
     }
 
     /// Calls in flight over the limit.
     fn utilization(&self) -> f64 {
-        let in_flight = self.settings.in_flight - self.permits.available_permits();
-        in_flight as f64 / self.settings.in_flight as f64
+        self.in_flight() as f64 / self.settings.in_flight as f64
     }
 }
 
@@ -205,3 +246,5 @@ fn deadline_passed() -> Status {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wire;

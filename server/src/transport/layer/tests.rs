@@ -88,8 +88,9 @@ fn to(path: &str, metadata: &[(&'static str, &str)]) -> Request<Body> {
     request
 }
 
+/// An empty message in gRPC's framing.
 fn message() -> Result<Frame<Bytes>, Status> {
-    Ok(Frame::data(Bytes::from_static(b"message")))
+    Ok(Frame::data(Bytes::from_static(&[0; 5])))
 }
 
 fn end(status: &Status) -> Result<Frame<Bytes>, Status> {
@@ -102,8 +103,13 @@ fn streamed(frames: Frames) -> Response<Body> {
     Response::new(Body::new(StreamBody::new(stream::iter(frames))))
 }
 
+/// One message and success.
+pub(super) fn empty_message() -> Response<Body> {
+    streamed(vec![message(), end(&Status::ok(""))])
+}
+
 /// One message, and then nothing for ever.
-fn stuck() -> Response<Body> {
+pub(super) fn stuck() -> Response<Body> {
     let frames = stream::once(ready(message()));
     Response::new(Body::new(StreamBody::new(stream::StreamExt::chain(
         frames,
@@ -124,7 +130,7 @@ async fn one_kms_call(request: Request<Body>) -> Response<Body> {
     let call = call_of(&request);
     call.set_model("User");
     call.attempt(Billed::Kms, "Decrypt").finish();
-    streamed(vec![message(), end(&Status::ok(""))])
+    empty_message()
 }
 
 async fn trailers_of(response: Response<Body>) -> HeaderMap {
@@ -340,6 +346,27 @@ async fn the_deadline_ends_a_stream() {
 }
 
 #[tokio::test]
+async fn what_a_stream_has_under_way_at_the_deadline_is_billed() {
+    let fixture = Fixture::with(2, Duration::from_millis(40));
+    let paging = |request: Request<Body>| {
+        let attempt = call_of(&request).attempt(Billed::DynamoDb, "Query");
+        let pages = stream::StreamExt::map(stream::pending::<()>(), move |()| {
+            let _held = &attempt;
+            message()
+        });
+        ready(Response::new(Body::new(StreamBody::new(pages))))
+    };
+    let trailers = trailers_of(fixture.call(request(&[]), paging).await).await;
+    assert_eq!(trailers["grpc-status"], "4");
+    assert_eq!(trailers[metadata::DYNAMODB_CALLS], "1");
+    assert_ne!(
+        trailers[metadata::DYNAMODB_DURATION_MS],
+        "0.000",
+        "the attempt was dropped and timed"
+    );
+}
+
+#[tokio::test]
 async fn a_caller_that_does_not_read_holds_its_place_until_the_deadline() {
     let fixture = Fixture::with(1, Duration::from_millis(40));
     let unread = fixture.call(request(&[]), one_kms_call).await;
@@ -389,6 +416,24 @@ async fn calls_past_the_limit_are_refused_and_billed() {
     let third = fixture.call(request(&[]), one_kms_call).await;
     assert_eq!(trailers_of(third).await["grpc-status"], "0");
     assert_eq!((fixture.total().calls, fixture.total().failed_calls), (3, 1));
+}
+
+#[tokio::test]
+async fn a_drain_waits_for_calls_and_admits_none() {
+    let fixture = Fixture::new();
+    let in_flight = fixture.layer.in_flight();
+    let first = fixture.call(request(&[]), one_kms_call).await;
+    assert_eq!(in_flight.count(), 1);
+    let drain = tokio::spawn(async move { in_flight.idle().await });
+    tokio::task::yield_now().await;
+    let late = fixture
+        .call(request(&[(metadata::REQUEST_ID, "late")]), one_kms_call)
+        .await;
+    assert_eq!(reason(late.headers()), "SHUTTING_DOWN");
+    assert_eq!(fixture.finished("late").code, Code::Unavailable);
+    assert!(!drain.is_finished());
+    assert_eq!(trailers_of(first).await["grpc-status"], "0");
+    drain.await.unwrap();
 }
 
 #[tokio::test]

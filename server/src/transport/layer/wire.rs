@@ -1,0 +1,155 @@
+//! The gate between a real client and a real server, over a pipe: what is put into trailers arrives, and at the
+//! deadline it is this layer that answers, not tonic's own timeout outside of it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::{self, StreamExt as _};
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tollgate_proto::v1::data_service_client::DataServiceClient;
+use tollgate_proto::{metadata, v1};
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::transport::Server;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+use tower::service_fn;
+use tower::util::BoxCloneService;
+
+use super::{GateLayer, Settings};
+use crate::billing::{Books, Bounds, Prices, TrailerChoice};
+
+/// In place of DataService: `Get` answers an empty message, `Query` sends nothing for ever, others never answer.
+#[derive(Clone)]
+struct Stub;
+
+impl NamedService for Stub {
+    const NAME: &'static str = "tollgate.v1.DataService";
+}
+
+impl tower::Service<Request<Body>> for Stub {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(async move {
+            match request.uri().path().rsplit('/').next() {
+                Some("Get") => Ok(super::tests::empty_message()),
+                Some("Query") => Ok(super::tests::stuck()),
+                _ => futures::future::pending().await,
+            }
+        })
+    }
+}
+
+/// HTTP/2 alone: tonic's own channel would give up at the same instant as the server.
+type Http2 = BoxCloneService<Request<Body>, Response<Incoming>, hyper::Error>;
+
+struct Wire {
+    books: Arc<Books>,
+    client: DataServiceClient<Http2>,
+}
+
+async fn wire() -> Wire {
+    let books = Arc::new(Books::new(Bounds::default(), Prices::shipped()));
+    let deadline = Duration::from_secs(30);
+    let trailers = TrailerChoice::default();
+    let settings = Settings {
+        in_flight: 100,
+        deadline,
+        slow: deadline,
+        trailers,
+    };
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let incoming = stream::iter([Ok::<_, std::io::Error>(far)]).chain(stream::pending());
+    let layer = GateLayer::new(Arc::clone(&books), settings);
+    tokio::spawn(
+        Server::builder()
+            .layer(layer)
+            .add_service(Stub)
+            .serve_with_incoming(incoming),
+    );
+    let connected = http2::handshake(TokioExecutor::new(), TokioIo::new(near)).await;
+    let (sender, connection) = connected.unwrap();
+    tokio::spawn(connection);
+    let send = service_fn(move |request| sender.clone().send_request(request));
+    let origin = Uri::from_static("http://pipe");
+    Wire {
+        books,
+        client: DataServiceClient::with_origin(BoxCloneService::new(send), origin),
+    }
+}
+
+fn with_timeout<T>(message: T, timeout: &'static str) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request
+        .metadata_mut()
+        .insert("grpc-timeout", timeout.parse().unwrap());
+    request
+        .metadata_mut()
+        .insert(metadata::REQUEST_ID, "r".parse().unwrap());
+    request
+}
+
+fn assert_is_ours(status: &Status) {
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    assert_eq!(
+        status.get_details_error_info().unwrap().reason,
+        "DEADLINE_EXCEEDED",
+        "tonic's has no details"
+    );
+    assert_eq!(status.metadata().get(metadata::REQUEST_ID).unwrap(), "r");
+    assert!(status.metadata().contains_key(metadata::COST_USD));
+}
+
+#[tokio::test]
+async fn trailers_of_a_success_arrive() {
+    let mut wire = wire().await;
+    let answer = wire.client.get(v1::GetRequest::default()).await.unwrap();
+    assert_eq!(answer.metadata().get(metadata::KMS_CALLS).unwrap(), "0");
+    let request_id = answer
+        .metadata()
+        .get(metadata::REQUEST_ID)
+        .unwrap()
+        .to_str()
+        .unwrap();
+    assert_eq!(wire.books.finished(request_id).unwrap().code, Code::Ok);
+}
+
+#[tokio::test]
+async fn at_the_deadline_it_is_this_layer_that_answers() {
+    let mut wire = wire().await;
+    for timeout in ["20m", "100m", "5m", "900u"] {
+        let status = wire
+            .client
+            .save(with_timeout(v1::SaveRequest::default(), timeout))
+            .await
+            .unwrap_err();
+        assert_is_ours(&status);
+        assert_eq!(wire.books.finished("r").unwrap().code, Code::DeadlineExceeded);
+    }
+}
+
+#[tokio::test]
+async fn at_the_deadline_a_stream_ends_with_its_bill() {
+    let mut wire = wire().await;
+    let answer = wire
+        .client
+        .query(with_timeout(v1::QueryRequest::default(), "50m"))
+        .await
+        .unwrap();
+    let mut pages = answer.into_inner();
+    assert_eq!(pages.message().await.unwrap(), Some(v1::QueryResponse::default()));
+    assert_is_ours(&pages.message().await.unwrap_err());
+}
