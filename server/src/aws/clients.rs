@@ -132,12 +132,16 @@ impl Stores {
         if sdk_config.region().is_none() {
             return Err(SetupError::NoRegion);
         }
+        Ok(Stores::configured(&sdk_config, settings, connectors))
+    }
+
+    fn configured(sdk_config: &SdkConfig, settings: &Settings, connectors: Option<Connectors>) -> Stores {
         let over_sockets = connectors.is_none();
         let counting = SharedInterceptor::permanent(Counting { over_sockets });
-        let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(&sdk_config);
-        let mut kms = aws_sdk_kms::config::Builder::from(&sdk_config);
-        let mut s3 = aws_sdk_s3::config::Builder::from(&sdk_config);
-        s3.set_force_path_style(has_s3_endpoint(&sdk_config).then_some(true));
+        let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(sdk_config);
+        let mut kms = aws_sdk_kms::config::Builder::from(sdk_config);
+        let mut s3 = aws_sdk_s3::config::Builder::from(sdk_config);
+        s3.set_force_path_style(has_s3_endpoint(sdk_config).then_some(true));
         if let Some(connectors) = connectors {
             dynamodb.set_http_client(Some(connectors.dynamodb));
             kms.set_http_client(Some(connectors.kms));
@@ -146,7 +150,7 @@ impl Stores {
         dynamodb.push_interceptor(counting.clone());
         kms.push_interceptor(counting.clone());
         s3.push_interceptor(counting);
-        Ok(Stores {
+        Stores {
             dynamodb: DynamoDb {
                 client: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
             },
@@ -154,7 +158,7 @@ impl Stores {
                 client: aws_sdk_kms::Client::from_conf(kms.build()),
             },
             s3: S3::new(aws_sdk_s3::Client::from_conf(s3.build()), settings.s3_in_flight),
-        })
+        }
     }
 }
 
@@ -192,3 +196,6 @@ fn has_s3_endpoint(sdk_config: &SdkConfig) -> bool {
     let service_config = sdk_config.service_config();
     key.is_ok_and(|key| service_config.is_some_and(|config| config.load_config(key).is_some()))
 }
+
+#[cfg(test)]
+mod tests;

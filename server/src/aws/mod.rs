@@ -17,3 +17,10 @@ pub use error::{Doubt, Error, Kind, Resource};
 pub use kms::{GeneratedKey, Kms};
 pub use provision::{ProvisionError, missing, provision};
 pub use s3::{Location, MultipartUpload, Part, S3, StoredObject};
+
+#[cfg(test)]
+#[cfg(feature = "embedded")]
+pub(crate) mod testing;
+#[cfg(test)]
+#[cfg(feature = "embedded")]
+mod tests;

@@ -270,6 +270,13 @@ impl S3 {
         send(call, &request, sent).await.map(|_output| ())
     }
 
+    /// The SDK's client: tests look behind the typed calls.
+    #[cfg(test)]
+    #[cfg(feature = "embedded")]
+    pub(crate) fn raw(&self) -> &aws_sdk_s3::Client {
+        &self.client
+    }
+
     pub(super) fn client(&self, region: Option<&str>) -> aws_sdk_s3::Client {
         let own = self.client.config().region().map(Region::as_ref);
         let Some(region) = region.filter(|&region| own != Some(region)) else {

@@ -349,4 +349,5 @@ fn given_up(operation: &'static str, committing: &AtomicBool) -> aws::Error {
 }
 
 #[cfg(test)]
+#[cfg(feature = "embedded")]
 mod tests;

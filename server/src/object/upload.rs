@@ -262,3 +262,46 @@ pub(super) async fn sha256_hex(content: Bytes) -> String {
     let hashed = tokio::task::spawn_blocking(move || key::hex(&Sha256::digest(&content))).await;
     hashed.expect("hashing does not panic, and nobody aborts it")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_5_mib_unless_10_000_would_not_do() {
+        assert_eq!(part_bytes(6 * 1024 * 1024), PART_BYTES);
+        assert_eq!(part_bytes(PART_BYTES * MAX_PARTS), PART_BYTES);
+        let larger = part_bytes(PART_BYTES * MAX_PARTS + 1);
+        assert_eq!(larger, PART_BYTES + 1);
+        assert!((PART_BYTES * MAX_PARTS + 1).div_ceil(larger) <= MAX_PARTS);
+    }
+
+    #[test]
+    fn headers_carry_what_comes_back_unchanged() {
+        for (name, value) in [("author", "somebody"), ("x_1-y", "a b, c=d"), ("empty", "")] {
+            assert!(is_header(name, value), "{name}: {value}");
+        }
+        let refused = [
+            ("", "x"),
+            ("Author", "x"),
+            ("a b", "x"),
+            ("tollgate-table", "x"),
+            ("a", "ü"),
+            ("a", " x"),
+            ("a", "x  y"),
+            ("a", "x\r\ny"),
+        ];
+        for (name, value) in refused {
+            assert!(!is_header(name, value), "{name}: {value:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_hash_is_the_same_on_and_off_the_async_threads() {
+        let small = Bytes::from_static(b"abc");
+        let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(sha256_hex(small).await, digest);
+        let large = Bytes::from(vec![0; MAX_INLINE_HASH_BYTES + 1]);
+        assert_eq!(sha256_hex(large.clone()).await, key::hex(&Sha256::digest(&large)));
+    }
+}

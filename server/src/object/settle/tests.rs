@@ -1,1 +1,653 @@
-//! Tests
+//! The protocol, over the embedded engines with faults on the way.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::aws::testing::{Fault, Rig};
+use crate::aws::{GetItem, Resource};
+use crate::billing::Bill;
+use crate::crypto::Keyring;
+use crate::crypto::testing::{attribute, encrypted, model};
+use crate::model::{Attribute, AttributeType, Models, Object};
+use crate::object::read::{ReadError, read};
+
+const MIB: usize = 1024 * 1024;
+const SERVER_ERROR: Fault = Fault::Answer(500, "InternalServerError");
+const NEW: &str = "attribute_not_exists(pk)";
+
+struct Gate {
+    rig: Rig,
+    settler: Settler,
+    tasks: TaskTracker,
+    keyring: Keyring,
+    model: Arc<Model>,
+}
+
+impl Gate {
+    async fn new() -> Gate {
+        let file = |name| {
+            let offload = Offload {
+                bucket: "files".into(),
+                prefix: "docs/".into(),
+                region: None,
+            };
+            Attribute {
+                s3: Some(offload),
+                ..attribute(name, AttributeType::Object)
+            }
+        };
+        let model = model(vec![
+            encrypted("ssn", AttributeType::String),
+            file("file"),
+            file("photo"),
+        ]);
+        let rig = Rig::new(&Models::new([model.clone()])).await;
+        let tasks = TaskTracker::new();
+        let settler = Settler::new(rig.stores.clone(), tasks.clone());
+        let keyring = Keyring::new(rig.stores.kms.clone(), 4);
+        Gate {
+            rig,
+            settler,
+            tasks,
+            keyring,
+            model: Arc::new(model),
+        }
+    }
+
+    fn write(&self, call: &Call, objects: &[(&str, &Bytes)]) -> Write {
+        let mut item = key_item();
+        for (name, content) in objects {
+            item.insert((*name).to_owned(), object(content));
+        }
+        Write {
+            call: call.clone(),
+            model: Arc::clone(&self.model),
+            item,
+            keys: self.keyring.for_call(call),
+            condition: None,
+            return_old: false,
+        }
+    }
+
+    /// Saves one object; answers its pointer.
+    async fn saved(&self, content: &Bytes) -> Pointer {
+        let write = self.write(&Call::for_test(), &[("file", content)]);
+        let committed = self.settler.save(write).await.unwrap();
+        self.rig.left();
+        committed.objects.into_iter().next().unwrap().1
+    }
+
+    async fn stored(&self) -> Option<Item> {
+        let get = GetItem {
+            table: "users".into(),
+            key: key_item(),
+            consistent_read: true,
+            ..GetItem::default()
+        };
+        let item = self
+            .rig
+            .stores
+            .dynamodb
+            .get_item(&Call::for_test(), get)
+            .await
+            .unwrap();
+        self.rig.left();
+        item
+    }
+
+    /// Where the stored item's file is.
+    async fn pointer(&self) -> Option<Pointer> {
+        Pointer::from_value(self.stored().await?.get("file")?)
+    }
+
+    async fn content(&self, pointer: &Pointer) -> Result<Bytes, ReadError> {
+        let content = read(&self.rig.stores.s3, &Call::for_test(), None, pointer, usize::MAX).await;
+        self.rig.left();
+        content
+    }
+
+    /// Every key in the bucket, of objects and of uploads that were not completed.
+    async fn keys(&self) -> Vec<String> {
+        let client = self.rig.stores.s3.raw();
+        let objects = client.list_objects_v2().bucket("files").send().await.unwrap();
+        let uploads = client
+            .list_multipart_uploads()
+            .bucket("files")
+            .send()
+            .await
+            .unwrap();
+        self.rig.left();
+        let mut keys: Vec<_> = objects
+            .contents()
+            .iter()
+            .filter_map(|object| object.key.clone())
+            .collect();
+        keys.extend(
+            uploads
+                .uploads()
+                .iter()
+                .filter_map(|upload| Some(format!("upload of {}", upload.key()?))),
+        );
+        keys
+    }
+
+    async fn idle(&self) {
+        self.tasks.close();
+        tokio::time::timeout(Duration::from_secs(20), self.tasks.wait())
+            .await
+            .unwrap();
+    }
+}
+
+fn key_item() -> Item {
+    Item::from(["pk", "sk"].map(|name| (name.to_owned(), Value::S("1".into()))))
+}
+
+fn object(content: &Bytes) -> Value {
+    Value::Object(Box::new(Object {
+        data: Some(content.clone()),
+        name: "report.pdf".into(),
+        content_type: "application/pdf".into(),
+        ..Object::default()
+    }))
+}
+
+fn content(bytes: usize) -> Bytes {
+    (0..bytes).map(|index| (index % 251) as u8).collect()
+}
+
+fn condition(text: &str) -> Option<Condition> {
+    Some(Condition {
+        text: text.to_owned(),
+        ..Condition::default()
+    })
+}
+
+fn kind(result: Result<Committed, SettleError>) -> Kind {
+    match result.unwrap_err() {
+        SettleError::Store(error) => error.kind,
+        SettleError::Seal(error) => panic!("{error}"),
+    }
+}
+
+fn s3_counts(bill: &Bill) -> (u64, u64) {
+    (bill.s3_calls, bill.uploaded_bytes)
+}
+
+#[tokio::test]
+async fn an_object_costs_as_many_calls_as_it_has_parts() {
+    let gate = Gate::new().await;
+    for (bytes, calls) in [(0, 1), (MIB, 1), (5 * MIB, 1), (6 * MIB, 4), (15_000_000, 5)] {
+        let call = Call::for_test();
+        let content = content(bytes);
+        let committed = gate
+            .settler
+            .save(gate.write(&call, &[("file", &content)]))
+            .await
+            .unwrap();
+        let deletes = gate
+            .rig
+            .left()
+            .iter()
+            .filter(|name| *name == "DeleteObject")
+            .count() as u64;
+        let bill = call.bill();
+        assert_eq!(s3_counts(&bill), (calls + deletes, bytes as u64), "{bytes} bytes");
+        assert_eq!((bill.put_count, bill.kms_calls), (1, 0));
+        let [(name, pointer)] = &committed.objects[..] else {
+            panic!("one object")
+        };
+        assert_eq!((name.as_str(), pointer.size_bytes), ("file", bytes as u64));
+        assert_eq!(gate.pointer().await.as_ref(), Some(pointer));
+        assert_eq!(gate.content(pointer).await.unwrap(), content);
+        assert_eq!(gate.keys().await, [pointer.key.as_str()], "the old one is gone");
+    }
+}
+
+#[tokio::test]
+async fn the_object_tells_its_owner_and_its_type() {
+    let gate = Gate::new().await;
+    let mut write = gate.write(&Call::for_test(), &[]);
+    let mut file = Object {
+        data: Some(content(10)),
+        content_type: "text/plain".into(),
+        ..Object::default()
+    };
+    file.metadata.insert("author".into(), "somebody".into());
+    file.metadata.insert("Ünusual".into(), "ü".into());
+    write.item.insert("pk".into(), Value::S("A/B ü".into()));
+    write
+        .item
+        .insert("file".into(), Value::Object(Box::new(file.clone())));
+    let committed = gate.settler.save(write).await.unwrap();
+    let pointer = &committed.objects[0].1;
+    assert_eq!(pointer.metadata, file.metadata);
+    assert!(
+        pointer.key.starts_with("docs/A%2FB%20%C3%BC/1/"),
+        "{}",
+        pointer.key
+    );
+    let head = gate
+        .rig
+        .stores
+        .s3
+        .raw()
+        .head_object()
+        .bucket("files")
+        .key(&pointer.key)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(head.content_type(), Some("text/plain"));
+    let metadata = head.metadata().unwrap();
+    let told = |name: &str| metadata.get(name).map(String::as_str);
+    assert_eq!(told("tollgate-table"), Some("users"));
+    assert_eq!(told("tollgate-partition"), Some("A%2FB%20%C3%BC"));
+    assert_eq!(
+        (told("tollgate-sort"), told("author")),
+        (Some("1"), Some("somebody"))
+    );
+    assert_eq!(metadata.len(), 4);
+}
+
+#[tokio::test]
+async fn what_the_old_item_owned_is_deleted_after_the_commit() {
+    let gate = Gate::new().await;
+    let (first, second) = (content(100), content(200));
+    let call = Call::for_test();
+    let committed = gate
+        .settler
+        .save(gate.write(&call, &[("file", &first), ("photo", &second)]))
+        .await
+        .unwrap();
+    assert_eq!((committed.objects.len(), s3_counts(&call.bill())), (2, (2, 300)));
+    assert!(committed.old.is_none());
+    gate.rig.left();
+    let mut write = gate.write(&call, &[("file", &second)]);
+    write.return_old = true;
+    let replaced = gate.settler.save(write).await.unwrap();
+    let old = replaced.old.unwrap();
+    assert_eq!(
+        Pointer::from_value(&old["photo"]).unwrap(),
+        committed.objects[1].1
+    );
+    let left = gate.rig.left();
+    assert_eq!(left[..2], ["PutObject", "PutItem"]);
+    assert_eq!(left[2..], ["DeleteObject", "DeleteObject"]);
+    assert_eq!(gate.keys().await, [replaced.objects[0].1.key.clone()]);
+}
+
+#[tokio::test]
+async fn a_refused_commit_deletes_the_fresh_object_and_leaves_the_live_one() {
+    let gate = Gate::new().await;
+    let live = gate.saved(&content(100)).await;
+    for (bytes, calls) in [(200, 2), (6 * MIB, 5)] {
+        let call = Call::for_test();
+        let mut write = gate.write(&call, &[("file", &content(bytes))]);
+        write.condition = condition(NEW);
+        let refused = kind(gate.settler.save(write).await);
+        let Kind::ConditionFailed { item: Some(item) } = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(Pointer::from_value(&item["file"]).unwrap(), live);
+        assert_eq!(s3_counts(&call.bill()), (calls, bytes as u64));
+        assert!(call.bill().estimated_write_milliunits > 0);
+        assert_eq!(gate.keys().await, [live.key.as_str()]);
+        assert_eq!(gate.content(&live).await.unwrap(), content(100));
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_of_the_commit_is_found_out() {
+    let gate = Gate::new().await;
+    // the retry replaces what the first attempt wrote
+    gate.rig.fault("PutItem", Fault::LoseAnswer);
+    let first = gate.saved(&content(100)).await;
+    assert_eq!(gate.pointer().await.unwrap(), first);
+    // the retry is refused by what the first attempt wrote
+    gate.settler
+        .delete(removal(&gate, &Call::for_test()))
+        .await
+        .unwrap();
+    gate.rig.fault("PutItem", Fault::LoseAnswer);
+    let mut write = gate.write(&Call::for_test(), &[("file", &content(200))]);
+    write.condition = condition(NEW);
+    let second = gate.settler.save(write).await.unwrap().objects.remove(0).1;
+    assert_eq!(gate.pointer().await.unwrap(), second);
+    // no attempt is answered
+    for _ in 0..3 {
+        gate.rig.fault("PutItem", Fault::LoseAnswer);
+    }
+    let call = Call::for_test();
+    let third = gate
+        .settler
+        .save(gate.write(&call, &[("file", &content(300))]))
+        .await
+        .unwrap();
+    assert_eq!(gate.pointer().await.unwrap(), third.objects[0].1);
+    assert_eq!(gate.content(&third.objects[0].1).await.unwrap(), content(300));
+    let bill = call.bill();
+    assert_eq!((bill.put_count, bill.get_count, bill.retries), (3, 1, 2));
+}
+
+#[tokio::test]
+async fn a_commit_that_may_land_yet_leaves_both_objects() {
+    let gate = Gate::new().await;
+    let live = gate.saved(&content(100)).await;
+    for _ in 0..3 {
+        gate.rig.fault("PutItem", Fault::LoseRequest);
+    }
+    let call = Call::for_test();
+    let outcome = kind(
+        gate.settler
+            .save(gate.write(&call, &[("file", &content(200))]))
+            .await,
+    );
+    assert_eq!(outcome, Kind::OutcomeUnknown);
+    assert_eq!(
+        (call.bill().get_count, call.bill().s3_calls),
+        (2, 1),
+        "two looks, nothing deleted"
+    );
+    assert_eq!(gate.pointer().await.unwrap(), live);
+    assert_eq!(gate.keys().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_commit_that_was_answered_with_500_and_did_not_land_deletes_the_fresh_object() {
+    let gate = Gate::new().await;
+    let live = gate.saved(&content(100)).await;
+    for _ in 0..3 {
+        gate.rig.fault("PutItem", SERVER_ERROR);
+    }
+    let call = Call::for_test();
+    let outcome = kind(
+        gate.settler
+            .save(gate.write(&call, &[("file", &content(200))]))
+            .await,
+    );
+    assert_eq!(outcome, Kind::Unavailable);
+    assert_eq!(gate.keys().await, [live.key]);
+    let bill = call.bill();
+    assert_eq!((bill.put_count, bill.get_count, bill.s3_calls), (3, 1, 2));
+}
+
+#[tokio::test]
+async fn a_failed_part_aborts_the_upload() {
+    let gate = Gate::new().await;
+    // whichever of the two parts gives up first
+    for _ in 0..6 {
+        gate.rig.fault("UploadPart", Fault::LoseRequest);
+    }
+    let call = Call::for_test();
+    let outcome = kind(
+        gate.settler
+            .save(gate.write(&call, &[("file", &content(6 * MIB))]))
+            .await,
+    );
+    assert_eq!(outcome, Kind::Unavailable);
+    let left = gate.rig.left();
+    assert_eq!(
+        left.last().map(String::as_str),
+        Some("AbortMultipartUpload"),
+        "{left:?}"
+    );
+    assert_eq!(call.bill().s3_calls, left.len() as u64);
+    assert!(!left.contains(&"PutItem".to_owned()));
+    assert_eq!(gate.keys().await, Vec::<String>::new());
+    assert!(gate.stored().await.is_none());
+}
+
+#[tokio::test]
+async fn one_failed_object_takes_the_other_with_it() {
+    let gate = Gate::new().await;
+    let mut model = (*gate.model).clone();
+    model.attributes.last_mut().unwrap().s3.as_mut().unwrap().bucket = "nowhere".into();
+    let call = Call::for_test();
+    let write = Write {
+        model: Arc::new(model),
+        ..gate.write(&call, &[("file", &content(10)), ("photo", &content(10))])
+    };
+    let outcome = kind(gate.settler.save(write).await);
+    let (what, name) = (Resource::Bucket, "nowhere".into());
+    assert_eq!(outcome, Kind::Missing { what, name });
+    assert_eq!(gate.keys().await, Vec::<String>::new());
+    assert!(gate.stored().await.is_none());
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_during_the_upload_leaves_nothing() {
+    let gate = Gate::new().await;
+    let call = Call::for_test();
+    gate.rig
+        .fault("UploadPart", Fault::Delay(Duration::from_secs(60)));
+    let write = gate.write(&call, &[("file", &content(11 * MIB))]);
+    let gone = tokio::time::timeout(Duration::from_millis(500), gate.settler.save(write)).await;
+    assert!(gone.is_err());
+    let closed = call.close(tonic::Code::Cancelled).unwrap();
+    gate.idle().await;
+    let left = gate.rig.left();
+    assert_eq!(
+        left.last().map(String::as_str),
+        Some("AbortMultipartUpload"),
+        "{left:?}"
+    );
+    assert!(!left.contains(&"PutItem".to_owned()));
+    assert_eq!(
+        call.bill().s3_calls,
+        left.len() as u64,
+        "what came after the close is billed too"
+    );
+    assert!(closed.bill.s3_calls < left.len() as u64);
+    assert_eq!(gate.keys().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_during_the_commit_changes_nothing_about_it() {
+    let gate = Gate::new().await;
+    gate.saved(&content(100)).await;
+    let call = Call::for_test();
+    gate.rig
+        .fault("PutItem", Fault::Delay(Duration::from_millis(600)));
+    let write = gate.write(&call, &[("file", &content(200))]);
+    let gone = tokio::time::timeout(Duration::from_millis(300), gate.settler.save(write)).await;
+    assert!(gone.is_err());
+    gate.idle().await;
+    assert_eq!(gate.rig.left(), ["PutObject", "PutItem", "DeleteObject"]);
+    let live = gate.pointer().await.unwrap();
+    assert_eq!(gate.content(&live).await.unwrap(), content(200));
+    assert_eq!(gate.keys().await, [live.key]);
+}
+
+#[tokio::test]
+async fn the_deadline_answers_at_once_and_the_commit_goes_on() {
+    let gate = Gate::new().await;
+    let call = Call::for_test().with_deadline(Instant::now() + Duration::from_millis(400));
+    gate.rig
+        .fault("PutItem", Fault::Delay(Duration::from_millis(800)));
+    let outcome = kind(
+        gate.settler
+            .save(gate.write(&call, &[("file", &content(10))]))
+            .await,
+    );
+    assert_eq!(outcome, Kind::Deadline { sent: true });
+    gate.idle().await;
+    assert!(gate.pointer().await.is_some());
+    assert_eq!(gate.keys().await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_deadline_during_the_upload_leaves_nothing() {
+    let gate = Gate::new().await;
+    let call = Call::for_test().with_deadline(Instant::now() + Duration::from_millis(300));
+    gate.rig.fault("PutObject", Fault::Delay(Duration::from_secs(60)));
+    let outcome = kind(
+        gate.settler
+            .save(gate.write(&call, &[("file", &content(10))]))
+            .await,
+    );
+    assert_eq!(outcome, Kind::Deadline { sent: false });
+    gate.idle().await;
+    assert_eq!(gate.rig.left(), ["PutObject", "DeleteObject"]);
+    assert!(gate.stored().await.is_none());
+    assert_eq!(gate.keys().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_failure_of_kms_costs_no_upload() {
+    let gate = Gate::new().await;
+    let mut write = gate.write(&Call::for_test(), &[("file", &content(10))]);
+    write.item.insert("ssn".into(), Value::S("123".into()));
+    gate.rig
+        .fault("GenerateDataKey", Fault::Answer(400, "DisabledException"));
+    let refused = gate.settler.save(write).await.unwrap_err();
+    let SettleError::Seal(StoreError::Kms(error)) = refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(error.kind, Kind::KeyUnusable);
+    assert_eq!(gate.rig.left(), ["GenerateDataKey"]);
+}
+
+fn removal(gate: &Gate, call: &Call) -> Removal {
+    Removal {
+        call: call.clone(),
+        model: Arc::clone(&gate.model),
+        key: Key::of_item(&gate.model, &key_item()).unwrap(),
+        condition: None,
+        return_old: false,
+    }
+}
+
+#[tokio::test]
+async fn a_delete_takes_the_objects_along() {
+    let gate = Gate::new().await;
+    gate.saved(&content(100)).await;
+    let call = Call::for_test();
+    assert!(
+        gate.settler
+            .delete(removal(&gate, &call))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(gate.rig.left(), ["DeleteItem", "DeleteObject"]);
+    assert_eq!((call.bill().delete_count, call.bill().s3_calls), (1, 1));
+    assert_eq!(gate.keys().await, Vec::<String>::new());
+    let again = Removal {
+        return_old: true,
+        ..removal(&gate, &call)
+    };
+    assert!(gate.settler.delete(again).await.unwrap().is_none());
+    assert_eq!(gate.rig.left(), ["DeleteItem"], "what is gone costs nothing more");
+}
+
+#[tokio::test]
+async fn a_refused_or_unanswered_delete_deletes_no_object() {
+    let gate = Gate::new().await;
+    let live = gate.saved(&content(100)).await;
+    let call = Call::for_test();
+    let refused = Removal {
+        condition: condition("attribute_exists(nothing)"),
+        ..removal(&gate, &call)
+    };
+    let error = gate.settler.delete(refused).await.unwrap_err();
+    assert!(matches!(error.kind, Kind::ConditionFailed { item: Some(_) }));
+    for _ in 0..3 {
+        gate.rig.fault("DeleteItem", SERVER_ERROR);
+    }
+    let error = gate.settler.delete(removal(&gate, &call)).await.unwrap_err();
+    assert_eq!(error.kind, Kind::OutcomeUnknown);
+    assert_eq!((call.bill().s3_calls, gate.keys().await), (0, vec![live.key]));
+}
+
+#[tokio::test]
+async fn a_pointer_to_another_place_is_not_followed() {
+    let gate = Gate::new().await;
+    let live = gate.saved(&content(100)).await;
+    let mut elsewhere = (*gate.model).clone();
+    for attribute in elsewhere
+        .attributes
+        .iter_mut()
+        .filter(|attribute| attribute.s3.is_some())
+    {
+        attribute.s3.as_mut().unwrap().prefix = "other/".into();
+    }
+    let removal = Removal {
+        model: Arc::new(elsewhere),
+        ..removal(&gate, &Call::for_test())
+    };
+    gate.settler.delete(removal).await.unwrap();
+    assert_eq!(gate.rig.left(), ["DeleteItem"]);
+    assert_eq!(gate.keys().await, [live.key]);
+}
+
+#[tokio::test]
+async fn a_read_verifies_what_the_pointer_says() {
+    let gate = Gate::new().await;
+    let pointer = gate.saved(&content(100)).await;
+    let another_hash = Pointer {
+        sha256: "00".repeat(32),
+        ..pointer.clone()
+    };
+    let of_pydynox = Pointer {
+        sha256: String::new(),
+        ..pointer.clone()
+    };
+    let shorter = Pointer {
+        size_bytes: 99,
+        ..pointer.clone()
+    };
+    let longer = Pointer {
+        size_bytes: 101,
+        ..pointer.clone()
+    };
+    let nowhere = Pointer {
+        key: "docs/nowhere".into(),
+        ..pointer.clone()
+    };
+    assert!(gate.content(&pointer).await.is_ok() && gate.content(&of_pydynox).await.is_ok());
+    for wrong in [another_hash, shorter, longer, nowhere] {
+        assert!(matches!(
+            gate.content(&wrong).await,
+            Err(ReadError::Invalid { .. })
+        ));
+    }
+    let bounded = read(&gate.rig.stores.s3, &Call::for_test(), None, &pointer, 99).await;
+    let Err(ReadError::Store(error)) = bounded else {
+        panic!("too large")
+    };
+    assert_eq!(error.kind, Kind::TooLarge);
+}
+
+#[tokio::test]
+async fn a_model_without_objects_needs_one_write() {
+    let gate = Gate::new().await;
+    let plain = Arc::new(model(vec![encrypted("ssn", AttributeType::String)]));
+    let call = Call::for_test();
+    let write = || Write {
+        model: Arc::clone(&plain),
+        ..gate.write(&call, &[])
+    };
+    gate.settler.save(write()).await.unwrap();
+    assert_eq!(gate.rig.left(), ["PutItem"]);
+    let old = gate
+        .settler
+        .save(Write {
+            return_old: true,
+            ..write()
+        })
+        .await
+        .unwrap()
+        .old;
+    assert_eq!(old, Some(key_item()));
+    for _ in 0..3 {
+        gate.rig.fault("PutItem", Fault::LoseAnswer);
+    }
+    let mut other = write();
+    other.item.insert("note".into(), Value::S("x".into()));
+    gate.settler.save(other).await.unwrap();
+    assert_eq!(gate.stored().await.unwrap().len(), 3);
+    assert_eq!(gate.tasks.len(), 0);
+}

@@ -1,0 +1,252 @@
+//! The clients that the environment makes: the credential chain is whole with the trimmed features, requests go over
+//! sockets, and what never had a connection is not counted.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use aws_credential_types::provider::ProvideCredentials;
+
+use super::*;
+use crate::aws::{Doubt, GetItem, Kind};
+use crate::billing::Call;
+
+/// Set where a test runs itself again with an environment of its own.
+const IS_CHILD: &str = "TOLLGATE_TEST_CHILD";
+const THIS_TEST: &str = "aws::clients::tests::credentials_come_from_every_source_of_the_chain";
+
+fn settings() -> Settings {
+    Settings {
+        max_attempts: 2,
+        ..Settings::default()
+    }
+}
+
+/// One process cannot change its own environment safely: each case runs this test again in a process of its own, with
+/// a server on loopback in the place of AWS.
+#[test]
+fn credentials_come_from_every_source_of_the_chain() {
+    if let Some(expected) = std::env::var_os(IS_CHILD) {
+        return assert_eq!(access_key_id(), expected.to_string_lossy());
+    }
+    let home = tempfile::tempdir().unwrap();
+    let server = fake_aws();
+    write_files(home.path());
+    let url = |path: &str| format!("http://{server}{path}");
+    let token = home.path().join("token").display().to_string();
+    let cases: [(&str, &[(&str, &str)]); 6] = [
+        (
+            "ENVIRONMENT",
+            &[
+                ("AWS_ACCESS_KEY_ID", "ENVIRONMENT"),
+                ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ],
+        ),
+        ("PROFILE", &[("AWS_PROFILE", "plain")]),
+        (
+            "WEBIDENTITY",
+            &[
+                ("AWS_WEB_IDENTITY_TOKEN_FILE", &token),
+                ("AWS_ROLE_ARN", "arn:aws:iam::000000000000:role/web"),
+                ("AWS_ENDPOINT_URL_STS", &url("")),
+            ],
+        ),
+        (
+            "CONTAINER",
+            &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &url("/container"))],
+        ),
+        (
+            "SSO",
+            &[("AWS_PROFILE", "sso"), ("AWS_ENDPOINT_URL_SSO", &url(""))],
+        ),
+        ("INSTANCE", &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url(""))]),
+    ];
+    for (expected, environment) in cases {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", THIS_TEST, "--nocapture"])
+            .env_clear()
+            .envs([(IS_CHILD, expected), ("AWS_REGION", "eu-central-1")])
+            .env("HOME", home.path())
+            .envs(environment.iter().copied())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stdout) + String::from_utf8_lossy(&child.stderr);
+        assert!(child.status.success(), "{expected}: {said}");
+    }
+}
+
+fn access_key_id() -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let sdk_config = load(&settings()).await;
+        assert_eq!(sdk_config.region().unwrap().as_ref(), "eu-central-1");
+        let provider = sdk_config.credentials_provider().unwrap();
+        provider
+            .provide_credentials()
+            .await
+            .unwrap()
+            .access_key_id()
+            .to_owned()
+    })
+}
+
+fn write_files(home: &Path) {
+    let folder = home.join(".aws/sso/cache");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(home.join("token"), "a web identity token").unwrap();
+    let config = "[profile plain]\naws_access_key_id = PROFILE\naws_secret_access_key = secret\n\
+        [profile sso]\nsso_session = work\nsso_account_id = 000000000000\nsso_role_name = dev\n\
+        [sso-session work]\nsso_region = eu-central-1\nsso_start_url = https://example.awsapps.com/start\n";
+    std::fs::write(home.join(".aws/config"), config).unwrap();
+    // the cached token's name is the SHA-1 of the session's name, `work`
+    let token = r#"{"accessToken":"token","expiresAt":"2099-01-01T00:00:00Z"}"#;
+    std::fs::write(
+        folder.join("e274eeff768c6396088ec6eb091f4bf4d47ab1e0.json"),
+        token,
+    )
+    .unwrap();
+}
+
+/// Answers as STS, SSO, the container's and the instance's endpoints do; stays until the process ends.
+fn fake_aws() -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || answer_all(&stream));
+        }
+    });
+    address
+}
+
+fn answer_all(mut stream: &std::net::TcpStream) {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if reader.read_line(&mut head).unwrap_or(0) == 0 {
+                return;
+            }
+        }
+        let length = head
+            .to_lowercase()
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+        let mut body = vec![0; length.unwrap_or(0)];
+        if reader.read_exact(&mut body).is_err() {
+            return;
+        }
+        let answer = answer(head.split(' ').nth(1).unwrap_or_default());
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n", answer.len());
+        let ttl = "x-aws-ec2-metadata-token-ttl-seconds: 600\r\n\r\n";
+        if stream
+            .write_all(format!("{head}{ttl}{answer}").as_bytes())
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn answer(path: &str) -> String {
+    let json = |id: &str| {
+        format!(
+            r#"{{"Code":"Success","Type":"AWS-HMAC","AccessKeyId":"{id}","SecretAccessKey":"secret","Token":"t",
+            "Expiration":"2099-01-01T00:00:00Z","LastUpdated":"2020-01-01T00:00:00Z"}}"#
+        )
+    };
+    match path {
+        "/container" => json("CONTAINER"),
+        "/latest/api/token" => "a session token".to_owned(),
+        "/latest/meta-data/iam/security-credentials/" | "/latest/meta-data/iam/security-credentials-extended/" => {
+            "role".to_owned()
+        }
+        "/latest/meta-data/iam/security-credentials/role"
+        | "/latest/meta-data/iam/security-credentials-extended/role" => json("INSTANCE"),
+        sso if sso.starts_with("/federation/credentials") => {
+            r#"{"roleCredentials":{"accessKeyId":"SSO","secretAccessKey":"secret","sessionToken":"t","expiration":4070908800000}}"#
+                .to_owned()
+        }
+        _ => "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+            <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>WEBIDENTITY</AccessKeyId>\
+            <SecretAccessKey>secret</SecretAccessKey><SessionToken>t</SessionToken>\
+            <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult>\
+            </AssumeRoleWithWebIdentityResponse>"
+            .to_owned(),
+    }
+}
+
+fn stores_at(endpoint_url: &str) -> Stores {
+    let sdk_config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("us-east-1"))
+        .endpoint_url(endpoint_url)
+        .http_client(https_client())
+        .retry_config(RetryConfig::standard().with_max_attempts(2))
+        .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(
+            aws_credential_types::Credentials::new("id", "secret", None, None, "test"),
+        ))
+        .sleep_impl(aws_smithy_async::rt::sleep::default_async_sleep().unwrap())
+        .build();
+    Stores::configured(&sdk_config, &settings(), None)
+}
+
+fn somewhere() -> GetItem {
+    GetItem {
+        table: "users".into(),
+        ..GetItem::default()
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_no_call() {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let stores = stores_at(&format!("http://127.0.0.1:{port}"));
+    let call = Call::for_test();
+    let error = stores.dynamodb.get_item(&call, somewhere()).await.unwrap_err();
+    assert_eq!((error.kind, error.doubt), (Kind::Unavailable, Doubt::None));
+    assert!(error.cause.contains("no connection"), "{}", error.cause);
+    assert_eq!((call.bill().dynamodb_calls, call.bill().retries), (0, 0));
+    assert!(call.bill().backoff_us > 0);
+}
+
+/// A TLS handshake that the other side never answers is no call either, not even when the deadline cuts it.
+#[tokio::test]
+async fn a_connection_that_is_not_made_in_time_is_no_call() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stores = stores_at(&format!("https://{}", listener.local_addr().unwrap()));
+    let call = Call::for_test();
+    let brief = call.with_deadline(std::time::Instant::now() + Duration::from_millis(300));
+    let error = stores.dynamodb.get_item(&brief, somewhere()).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Deadline { sent: false });
+    assert_eq!(call.bill().dynamodb_calls, 0);
+}
+
+#[tokio::test]
+async fn a_request_that_is_cut_midway_was_a_call() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stores = stores_at(&format!("http://{}", listener.local_addr().unwrap()));
+    let call = Call::for_test();
+    let brief = call.with_deadline(std::time::Instant::now() + Duration::from_millis(300));
+    let error = stores.dynamodb.get_item(&brief, somewhere()).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Deadline { sent: false });
+    assert_eq!(call.bill().dynamodb_calls, 1);
+}
+
+#[test]
+fn a_custom_endpoint_is_addressed_by_path_and_aws_is_not() {
+    let config = || SdkConfig::builder().region(Region::from_static("us-east-1"));
+    assert!(!has_s3_endpoint(&config().build()));
+    assert!(has_s3_endpoint(
+        &config().endpoint_url("http://localhost:9000").build()
+    ));
+}

@@ -1,0 +1,579 @@
+//! Counts, kinds and deadlines of the typed calls, over the embedded engines with faults on the way.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::testing::{Fault, Rig};
+use super::{DeleteItem, Doubt, Error, GetItem, Kind, Location, PutItem, Query, Resource, Scan, missing};
+use crate::billing::Call;
+use crate::crypto::testing::{KEY_ID, attribute, encrypted, model};
+use crate::model::{Attribute, AttributeType, Item, Models, Offload, Value};
+
+const SERVER_ERROR: Fault = Fault::Answer(500, "InternalServerError");
+const THROTTLED: Fault = Fault::Answer(400, "ProvisionedThroughputExceededException");
+
+fn models() -> Models {
+    let offload = Offload {
+        bucket: "files".into(),
+        prefix: "docs/".into(),
+        region: None,
+    };
+    let file = Attribute {
+        s3: Some(offload),
+        ..attribute("file", AttributeType::Object)
+    };
+    Models::new([model(vec![encrypted("ssn", AttributeType::String), file])])
+}
+
+fn text(text: &str) -> Value {
+    Value::S(text.to_owned())
+}
+
+fn item(partition: &str, note: &str) -> Item {
+    Item::from([
+        ("pk".into(), text(partition)),
+        ("sk".into(), text("1")),
+        ("note".into(), text(note)),
+    ])
+}
+
+fn key(partition: &str) -> Item {
+    Item::from([("pk".into(), text(partition)), ("sk".into(), text("1"))])
+}
+
+fn put(item: Item) -> PutItem {
+    PutItem {
+        table: "users".into(),
+        item,
+        ..PutItem::default()
+    }
+}
+
+fn put_new(item: Item) -> PutItem {
+    PutItem {
+        condition: Some("attribute_not_exists(pk)".into()),
+        ..put(item)
+    }
+}
+
+fn get(partition: &str) -> GetItem {
+    GetItem {
+        table: "users".into(),
+        key: key(partition),
+        consistent_read: true,
+        ..GetItem::default()
+    }
+}
+
+fn soon(call: &Call) -> Call {
+    call.with_deadline(Instant::now() + Duration::from_millis(150))
+}
+
+const FILE: Location<'static> = Location {
+    bucket: "files",
+    key: "docs/a b/ü",
+    region: None,
+};
+
+#[tokio::test]
+async fn what_is_put_is_got_and_billed_as_answered() {
+    let rig = Rig::new(&models()).await;
+    let call = Call::for_test();
+    let first = item("a", &"x".repeat(2000));
+    assert_eq!(
+        rig.stores
+            .dynamodb
+            .put_item(&call, put(first.clone()))
+            .await
+            .unwrap(),
+        None
+    );
+    let replacing = PutItem {
+        return_old: true,
+        ..put(item("a", "short"))
+    };
+    assert_eq!(
+        rig.stores.dynamodb.put_item(&call, replacing).await.unwrap(),
+        Some(first)
+    );
+    assert_eq!(
+        rig.stores.dynamodb.get_item(&call, get("a")).await.unwrap(),
+        Some(item("a", "short"))
+    );
+    assert_eq!(rig.stores.dynamodb.get_item(&call, get("b")).await.unwrap(), None);
+    let bill = call.bill();
+    assert_eq!(
+        (bill.dynamodb_calls, bill.put_count, bill.get_count, bill.items),
+        (4, 2, 2, 1)
+    );
+    assert_eq!((bill.write_milliunits, bill.read_milliunits), (4000, 2000));
+    assert_eq!(
+        (bill.retries, bill.throttled, bill.estimated_write_milliunits),
+        (0, 0, 0)
+    );
+    assert!(bill.dynamodb_us > 0);
+    assert_eq!(rig.left(), ["PutItem", "PutItem", "GetItem", "GetItem"]);
+}
+
+#[tokio::test]
+async fn pages_tell_their_counts_and_where_they_end() {
+    let rig = Rig::new(&models()).await;
+    let call = Call::for_test();
+    for sort in ["1", "2", "3"] {
+        let mut member = item("a", "x");
+        member.insert("sk".into(), text(sort));
+        rig.stores.dynamodb.put_item(&call, put(member)).await.unwrap();
+    }
+    let before = call.bill();
+    let query = Query {
+        table: "users".into(),
+        key_condition: "pk = :p".into(),
+        values: Item::from([(":p".into(), text("a"))]),
+        limit: Some(2),
+        descending: true,
+        ..Query::default()
+    };
+    let page = rig.stores.dynamodb.query(&call, query).await.unwrap();
+    assert_eq!(
+        page.items
+            .iter()
+            .map(|item| item["sk"].clone())
+            .collect::<Vec<_>>(),
+        [text("3"), text("2")]
+    );
+    assert_eq!(
+        (
+            page.count,
+            page.scanned_count,
+            page.last_key.unwrap()["sk"].clone()
+        ),
+        (2, 2, text("2"))
+    );
+    let scan = Scan {
+        table: "users".into(),
+        count_only: true,
+        ..Scan::default()
+    };
+    let page = rig.stores.dynamodb.scan(&call, scan).await.unwrap();
+    assert_eq!((page.items.len(), page.count, page.last_key), (0, 3, None));
+    let bill = call.bill();
+    assert_eq!((bill.query_count, bill.scan_count), (1, 1));
+    assert_eq!((bill.items - before.items, bill.scanned), (5, 5));
+    assert_eq!(bill.read_milliunits, 1000);
+}
+
+#[tokio::test]
+async fn a_refused_condition_costs_by_the_item_that_is_there() {
+    let rig = Rig::new(&models()).await;
+    let call = Call::for_test();
+    let large = item("a", &"x".repeat(3000));
+    rig.stores
+        .dynamodb
+        .put_item(&call, put(large.clone()))
+        .await
+        .unwrap();
+    let error = rig
+        .stores
+        .dynamodb
+        .put_item(&call, put_new(item("a", "y")))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind, error.doubt),
+        (Kind::ConditionFailed { item: Some(large) }, Doubt::None)
+    );
+    assert_eq!(call.bill().estimated_write_milliunits, 3000);
+    let delete = DeleteItem {
+        table: "users".into(),
+        key: key("b"),
+        condition: Some("attribute_exists(pk)".into()),
+        ..DeleteItem::default()
+    };
+    let error = rig.stores.dynamodb.delete_item(&call, delete).await.unwrap_err();
+    assert_eq!(error.kind, Kind::ConditionFailed { item: None });
+    assert_eq!(call.bill().estimated_write_milliunits, 4000);
+    assert_eq!(
+        (
+            call.bill().put_count,
+            call.bill().delete_count,
+            call.bill().retries
+        ),
+        (2, 1, 0)
+    );
+}
+
+#[tokio::test]
+async fn retries_and_the_waiting_between_them_are_counted() {
+    let rig = Rig::new(&models()).await;
+    let call = Call::for_test();
+    rig.fault("GetItem", SERVER_ERROR);
+    rig.fault("GetItem", THROTTLED);
+    assert_eq!(rig.stores.dynamodb.get_item(&call, get("a")).await.unwrap(), None);
+    let bill = call.bill();
+    assert_eq!((bill.get_count, bill.retries, bill.throttled), (3, 2, 1));
+    assert!(bill.backoff_us > 0);
+    assert_eq!(rig.left().len(), 3);
+}
+
+#[tokio::test]
+async fn after_the_last_attempt_the_kind_says_what_helps() {
+    let rig = Rig::new(&models()).await;
+    let call = Call::for_test();
+    for _ in 0..3 {
+        rig.fault("PutItem", THROTTLED);
+        rig.fault("DeleteItem", SERVER_ERROR);
+        rig.fault("GetItem", SERVER_ERROR);
+        rig.fault("Query", Fault::LoseAnswer);
+    }
+    let (throttled, unknown, read, lost) = tokio::join!(
+        rig.stores.dynamodb.put_item(&call, put(item("a", "x"))),
+        rig.stores.dynamodb.delete_item(
+            &call,
+            DeleteItem {
+                table: "users".into(),
+                key: key("a"),
+                ..DeleteItem::default()
+            }
+        ),
+        rig.stores.dynamodb.get_item(&call, get("a")),
+        rig.stores.dynamodb.query(
+            &call,
+            Query {
+                table: "users".into(),
+                key_condition: "pk = pk".into(),
+                ..Query::default()
+            }
+        ),
+    );
+    assert_eq!(throttled.unwrap_err().kind, Kind::Throttled);
+    let unknown = unknown.unwrap_err();
+    assert_eq!(
+        (unknown.kind, unknown.doubt),
+        (Kind::OutcomeUnknown, Doubt::Answered)
+    );
+    assert_eq!(read.unwrap_err().kind, Kind::Unavailable);
+    assert_eq!(lost.unwrap_err().kind, Kind::Unavailable);
+    let bill = call.bill();
+    assert_eq!((bill.dynamodb_calls, bill.retries, bill.throttled), (12, 8, 3));
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_in_doubt_whatever_follows() {
+    let rig = Rig::new(&models()).await;
+    let call = Call::for_test();
+    rig.fault("PutItem", Fault::LoseAnswer);
+    let written = item("a", "x");
+    let error = rig
+        .stores
+        .dynamodb
+        .put_item(&call, put_new(written.clone()))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind, error.doubt),
+        (Kind::ConditionFailed { item: Some(written) }, Doubt::Lost)
+    );
+    rig.fault("PutItem", Fault::LoseRequest);
+    rig.fault("PutItem", THROTTLED);
+    rig.fault("PutItem", Fault::NoConnection);
+    let error = rig
+        .stores
+        .dynamodb
+        .put_item(&call, put(item("b", "x")))
+        .await
+        .unwrap_err();
+    assert_eq!((error.kind, error.doubt), (Kind::OutcomeUnknown, Doubt::Lost));
+    let bill = call.bill();
+    assert_eq!((bill.put_count, bill.retries), (4, 2));
+}
+
+#[tokio::test]
+async fn what_never_had_a_connection_is_not_counted() {
+    let rig = Rig::new(&models()).await;
+    let call = Call::for_test();
+    for _ in 0..3 {
+        rig.fault("PutItem", Fault::NoConnection);
+    }
+    rig.fault("GetItem", Fault::NoConnection);
+    let error = rig
+        .stores
+        .dynamodb
+        .put_item(&call, put(item("a", "x")))
+        .await
+        .unwrap_err();
+    assert_eq!((error.kind, error.doubt), (Kind::Unavailable, Doubt::None));
+    assert_eq!(call.bill().dynamodb_calls, 0);
+    rig.stores.dynamodb.get_item(&call, get("a")).await.unwrap();
+    let bill = call.bill();
+    assert_eq!(
+        (bill.dynamodb_calls, bill.put_count, bill.get_count, bill.retries),
+        (1, 0, 1, 0)
+    );
+    assert_eq!(rig.left(), ["GetItem"]);
+}
+
+#[tokio::test]
+async fn the_deadline_ends_a_request_and_says_whether_a_write_was_sent() {
+    let rig = Rig::new(&models()).await;
+    let call = Call::for_test();
+    rig.fault("PutItem", Fault::Delay(Duration::from_secs(60)));
+    rig.fault("GetItem", Fault::Delay(Duration::from_secs(60)));
+    let begun = Instant::now();
+    let error = rig
+        .stores
+        .dynamodb
+        .put_item(&soon(&call), put(item("a", "x")))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind, error.doubt),
+        (Kind::Deadline { sent: true }, Doubt::Lost)
+    );
+    let error = rig
+        .stores
+        .dynamodb
+        .get_item(&soon(&call), get("a"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, Kind::Deadline { sent: false });
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    let error = rig
+        .stores
+        .dynamodb
+        .put_item(&call.with_deadline(begun), put(item("a", "x")))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, Kind::Deadline { sent: false });
+    let bill = call.bill();
+    assert_eq!(
+        (bill.put_count, bill.get_count),
+        (1, 1),
+        "what is past its deadline is not even sent"
+    );
+    assert!(
+        bill.dynamodb_us >= 250_000,
+        "both waited to their deadlines: {}",
+        bill.dynamodb_us
+    );
+}
+
+#[tokio::test]
+async fn a_deadline_between_two_attempts_leaves_no_doubt() {
+    let rig = Rig::new(&models()).await;
+    let call = Call::for_test();
+    // throttled twice: the backoff is long enough now and then, and an attempt is not under way when it is cut
+    let mut cut_while_waiting = false;
+    for _ in 0..40 {
+        rig.fault("PutItem", THROTTLED);
+        rig.fault("PutItem", THROTTLED);
+        let brief = call.with_deadline(Instant::now() + Duration::from_millis(5));
+        let Err(error) = rig.stores.dynamodb.put_item(&brief, put(item("a", "x"))).await else {
+            continue;
+        };
+        rig.stores
+            .dynamodb
+            .put_item(&call, put(item("a", "x")))
+            .await
+            .ok();
+        if error.kind == (Kind::Deadline { sent: false }) {
+            cut_while_waiting = true;
+            break;
+        }
+    }
+    assert!(cut_while_waiting);
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_midway_is_billed_for_what_was_sent() {
+    let rig = Rig::new(&models()).await;
+    let call = Call::for_test();
+    rig.fault("PutItem", Fault::Delay(Duration::from_secs(60)));
+    let left = tokio::time::timeout(
+        Duration::from_millis(50),
+        rig.stores.dynamodb.put_item(&call, put(item("a", "x"))),
+    );
+    assert!(left.await.is_err());
+    let bill = call.bill();
+    assert_eq!((bill.dynamodb_calls, bill.put_count), (1, 1));
+    assert!(bill.dynamodb_us >= 40_000);
+    assert_eq!(call.close(tonic::Code::Cancelled).unwrap().bill.dynamodb_calls, 1);
+}
+
+#[tokio::test]
+async fn what_is_missing_is_named() {
+    let rig = Rig::new(&models()).await;
+    let call = Call::for_test();
+    let nowhere = GetItem {
+        table: "nowhere".into(),
+        ..get("a")
+    };
+    let table = rig.stores.dynamodb.get_item(&call, nowhere).await.unwrap_err();
+    assert_eq!(
+        table.kind,
+        Kind::Missing {
+            what: Resource::Table,
+            name: "nowhere".into()
+        }
+    );
+    let key = rig
+        .stores
+        .kms
+        .generate_data_key(&call, "alias/nobodys", &BTreeMap::new())
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(
+        key.kind,
+        Kind::Missing {
+            what: Resource::Key,
+            name: "alias/nobodys".into()
+        }
+    );
+    let elsewhere = Location {
+        bucket: "elsewhere",
+        ..FILE
+    };
+    let bucket = rig
+        .stores
+        .s3
+        .put_object(&call, elsewhere, Bytes::new(), None, &HashMap::new())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        bucket.kind,
+        Kind::Missing {
+            what: Resource::Bucket,
+            name: "elsewhere".into()
+        }
+    );
+    let object = rig.stores.s3.get_object(&call, FILE, 10).await.unwrap_err();
+    assert_eq!(
+        object.kind,
+        Kind::Missing {
+            what: Resource::Object,
+            name: "files".into()
+        }
+    );
+    let bill = call.bill();
+    assert_eq!(
+        (bill.dynamodb_calls, bill.kms_calls, bill.s3_calls, bill.retries),
+        (1, 1, 2, 0)
+    );
+}
+
+#[tokio::test]
+async fn data_keys_open_in_their_context_alone() {
+    let rig = Rig::new(&models()).await;
+    let call = Call::for_test();
+    let context = BTreeMap::from([("app".to_owned(), "test".to_owned())]);
+    let generated = rig
+        .stores
+        .kms
+        .generate_data_key(&call, KEY_ID, &context)
+        .await
+        .unwrap();
+    let opened = rig
+        .stores
+        .kms
+        .decrypt(&call, &generated.wrapped, &context)
+        .await
+        .unwrap();
+    assert_eq!(opened, generated.plaintext);
+    for (wrapped, context) in [
+        (&generated.wrapped[..], &BTreeMap::new()),
+        (b"nonsense", &context),
+    ] {
+        let error = rig.stores.kms.decrypt(&call, wrapped, context).await.unwrap_err();
+        assert_eq!(error.kind, Kind::InvalidCiphertext);
+    }
+    assert_eq!((call.bill().kms_calls, call.bill().dynamodb_calls), (4, 0));
+    assert!(call.bill().kms_us > 0);
+}
+
+#[tokio::test]
+async fn objects_are_billed_by_the_bytes_of_their_content() {
+    let rig = Rig::new(&models()).await;
+    let call = Call::for_test();
+    let content = Bytes::from(vec![7; 100_000]);
+    let s3 = &rig.stores.s3;
+    s3.put_object(&call, FILE, content.clone(), Some("text/plain"), &HashMap::new())
+        .await
+        .unwrap();
+    rig.fault("PutObject", Fault::Answer(503, "SlowDown"));
+    s3.put_object(&call, FILE, content.clone(), None, &HashMap::new())
+        .await
+        .unwrap();
+    let bill = call.bill();
+    assert_eq!(
+        (bill.s3_calls, bill.uploaded_bytes, bill.retries, bill.throttled),
+        (3, 300_000, 1, 1)
+    );
+    assert_eq!(s3.get_object(&call, FILE, 100_000).await.unwrap(), content);
+    assert_eq!(call.bill().downloaded_bytes, 100_000);
+    assert_eq!(
+        s3.get_object(&call, FILE, 99_999).await.unwrap_err().kind,
+        Kind::TooLarge
+    );
+    s3.delete_object(&call, FILE).await.unwrap();
+    s3.delete_object(&call, FILE).await.unwrap();
+    let bill = call.bill();
+    assert_eq!((bill.s3_calls, bill.downloaded_bytes), (7, 100_000));
+    assert!(bill.s3_us > 0);
+}
+
+#[tokio::test]
+async fn what_the_models_need_is_made_once_and_reported() {
+    let rig = Rig::new(&models()).await;
+    assert_eq!(missing(&rig.stores, &models()).await, Vec::<String>::new());
+    assert_eq!(
+        rig.left().len(),
+        3,
+        "looking costs one request per table, bucket and key"
+    );
+    assert_eq!(
+        super::provision(&rig.stores, &models()).await.unwrap(),
+        Vec::<String>::new()
+    );
+    assert_eq!(rig.left().len(), 3, "what stands is not made again");
+
+    let mut other = model(vec![encrypted("ssn", AttributeType::String)]);
+    other.sort_key = None;
+    other.attributes[2].encrypted.as_mut().unwrap().key_id = "alias/other".into();
+    let mut third = other.clone();
+    (third.name, third.table) = ("Third".into(), "thirds".into());
+    let reported = missing(&rig.stores, &Models::new([other, third])).await;
+    assert_eq!(
+        reported,
+        [
+            "the KMS key alias/other is missing",
+            "the table thirds is missing",
+            "the table users has the keys pk and sk, the model User wants pk",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn errors_tell_the_service_and_never_a_value() {
+    let rig = Rig::new(&models()).await;
+    let call = Call::for_test();
+    let keyless = PutItem {
+        item: Item::from([("note".into(), text("s3cret"))]),
+        ..put(Item::new())
+    };
+    let error = rig.stores.dynamodb.put_item(&call, keyless).await.unwrap_err();
+    assert_eq!((error.kind.clone(), error.operation), (Kind::Refused, "PutItem"));
+    let told = format!("{error} {error:?}");
+    assert!(
+        told.contains("ValidationException") && !told.contains("s3cret"),
+        "{told}"
+    );
+    let huge = rig
+        .stores
+        .dynamodb
+        .put_item(&call, put(item("a", &"x".repeat(410 * 1024))))
+        .await;
+    assert_eq!(huge.unwrap_err().kind, Kind::TooLarge);
+    assert!(std::mem::size_of::<Error>() <= 128);
+}
