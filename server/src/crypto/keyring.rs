@@ -2,7 +2,6 @@
 //! many of them ask at the same time. Never keeps a key beyond its call, and never retries: the SDK does.
 
 use std::collections::{BTreeMap, HashMap};
-use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -18,7 +17,7 @@ pub type Context = BTreeMap<String, String>;
 
 /// Opened keys that one call remembers. A call opens at most one per encrypted value of its items, so only a Scan or
 /// Query of more values than this forgets its oldest; at some 500 bytes each a call's keys stay below 8 MiB.
-const MAX_OPENED_KEYS: NonZeroUsize = NonZeroUsize::new(16_384).expect("not zero");
+const MAX_OPENED_KEYS: usize = 16_384;
 
 /// What calls get their keyrings from.
 #[derive(Clone)]
@@ -47,7 +46,7 @@ struct Shared {
     permits: Semaphore,
     /// By key id and context; at most one per encrypted attribute of the models that the call writes.
     generated: Mutex<HashMap<(String, Context), Slot<SealingKey>>>,
-    /// By wrapped key and context.
+    /// By wrapped key and context; at most [`MAX_OPENED_KEYS`], and no memory before there is one.
     opened: Mutex<LruCache<(Bytes, Context), Slot<DataKey>>>,
 }
 
@@ -71,7 +70,7 @@ impl Keyring {
             call: call.clone(),
             permits: Semaphore::new(self.in_flight),
             generated: Mutex::default(),
-            opened: Mutex::new(LruCache::new(MAX_OPENED_KEYS)),
+            opened: Mutex::new(LruCache::unbounded()),
         };
         CallKeys {
             shared: Arc::new(shared),
@@ -99,8 +98,7 @@ impl CallKeys {
     ///
     /// What KMS answered, the same to all who asked.
     pub async fn open(&self, wrapped: &Bytes, context: &Context) -> Result<Arc<DataKey>, Error> {
-        let name = (wrapped.clone(), context.clone());
-        let slot = Arc::clone(locked(&self.shared.opened).get_or_insert(name, Slot::default));
+        let slot = self.shared.opened_slot(wrapped, context);
         slot.get_or_init(|| self.shared.ask_decrypt(wrapped, context))
             .await
             .clone()
@@ -108,6 +106,15 @@ impl CallKeys {
 }
 
 impl Shared {
+    fn opened_slot(&self, wrapped: &Bytes, context: &Context) -> Slot<DataKey> {
+        let mut opened = locked(&self.opened);
+        let slot = Arc::clone(opened.get_or_insert((wrapped.clone(), context.clone()), Slot::default));
+        if opened.len() > MAX_OPENED_KEYS {
+            opened.pop_lru();
+        }
+        slot
+    }
+
     async fn ask_generate(&self, key_id: &str, context: &Context) -> Result<Arc<SealingKey>, Error> {
         let _permit = self.permit().await;
         let generated = self.kms.generate_data_key(&self.call, key_id, context).await?;
@@ -135,4 +142,146 @@ impl Shared {
 /// Nothing that holds these locks can leave a map half changed.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[cfg(feature = "embedded")]
+mod tests {
+    use futures::future::join_all;
+
+    use super::*;
+    use crate::aws::Kind;
+    use crate::crypto::testing::{KEY_ID, keyring};
+
+    fn context(app: &str) -> Context {
+        Context::from([("app".to_owned(), app.to_owned())])
+    }
+
+    #[tokio::test]
+    async fn a_call_generates_one_key_per_key_id_and_context() {
+        let call = Call::for_test();
+        let keys = keyring().await.for_call(&call);
+        let (a, b) = (context("a"), context("b"));
+        let made = join_all((0..20).map(|_| keys.generate(KEY_ID, &a))).await;
+        let first = made[0].as_ref().unwrap();
+        assert!(made.iter().all(|made| Arc::ptr_eq(made.as_ref().unwrap(), first)));
+        assert_eq!(call.bill().kms_calls, 1);
+        let other = keys.clone().generate(KEY_ID, &b).await.unwrap();
+        assert_ne!(other.wrapped, first.wrapped);
+        assert_eq!(call.bill().kms_calls, 2);
+    }
+
+    #[tokio::test]
+    async fn a_call_opens_a_wrapped_key_once_however_many_ask() {
+        let keyring = keyring().await;
+        let context = context("a");
+        let made = keyring
+            .for_call(&Call::for_test())
+            .generate(KEY_ID, &context)
+            .await
+            .unwrap();
+
+        let call = Call::for_test();
+        let keys = keyring.for_call(&call);
+        let opened = join_all((0..50).map(|_| keys.open(&made.wrapped, &context))).await;
+        let first = opened[0].as_ref().unwrap();
+        assert!(
+            opened
+                .iter()
+                .all(|opened| Arc::ptr_eq(opened.as_ref().unwrap(), first))
+        );
+        assert_eq!(call.bill().kms_calls, 1);
+
+        let mut buffer = *b"text";
+        let tag = made.key.seal(&[0; 12], b"", &mut buffer).unwrap();
+        first.open(&[0; 12], b"", &mut buffer, &tag).unwrap();
+        assert_eq!(&buffer, b"text");
+    }
+
+    #[tokio::test]
+    async fn what_a_call_remembers_is_bounded() {
+        let keys = keyring().await.for_call(&Call::for_test());
+        let wrapped = |count: usize| Bytes::from(count.to_string());
+        let first = keys.shared.opened_slot(&wrapped(0), &context("a"));
+        let second = keys.shared.opened_slot(&wrapped(1), &context("a"));
+        for count in 2..=MAX_OPENED_KEYS {
+            keys.shared.opened_slot(&wrapped(count), &context("a"));
+        }
+        assert_eq!(locked(&keys.shared.opened).len(), MAX_OPENED_KEYS);
+        assert!(Arc::ptr_eq(
+            &second,
+            &keys.shared.opened_slot(&wrapped(1), &context("a"))
+        ));
+        assert!(!Arc::ptr_eq(
+            &first,
+            &keys.shared.opened_slot(&wrapped(0), &context("a"))
+        ));
+    }
+
+    #[tokio::test]
+    async fn another_call_asks_again() {
+        let keyring = keyring().await;
+        let (first, second) = (Call::for_test(), Call::for_test());
+        let made = keyring
+            .for_call(&first)
+            .generate(KEY_ID, &context("a"))
+            .await
+            .unwrap();
+        let again = keyring
+            .for_call(&second)
+            .generate(KEY_ID, &context("a"))
+            .await
+            .unwrap();
+        assert_ne!(made.wrapped, again.wrapped);
+        assert_eq!((first.bill().kms_calls, second.bill().kms_calls), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_to_all_and_asked_once() {
+        let keyring = keyring().await;
+        let made = keyring
+            .for_call(&Call::for_test())
+            .generate(KEY_ID, &context("a"))
+            .await
+            .unwrap();
+        let call = Call::for_test();
+        let keys = keyring.for_call(&call);
+        let context = context("b");
+        let opened = join_all((0..10).map(|_| keys.open(&made.wrapped, &context))).await;
+        assert!(
+            opened
+                .iter()
+                .all(|opened| matches!(opened, Err(error) if error.kind == Kind::InvalidCiphertext))
+        );
+        assert_eq!(
+            keys.open(&made.wrapped, &context).await.unwrap_err().kind,
+            Kind::InvalidCiphertext
+        );
+        assert_eq!(call.bill().kms_calls, 1);
+
+        let missing = join_all((0..10).map(|_| keys.generate("alias/nobody", &context))).await;
+        assert!(
+            missing
+                .iter()
+                .all(|made| matches!(made, Err(error) if matches!(error.kind, Kind::Missing { .. })))
+        );
+        assert_eq!(call.bill().kms_calls, 2);
+    }
+
+    #[tokio::test]
+    async fn no_more_requests_are_under_way_than_permitted() {
+        let call = Call::for_test();
+        let keys = keyring().await.for_call(&call);
+        let held = keys.shared.permits.acquire_many(4).await.unwrap();
+        let contexts: Vec<_> = (0..10).map(|count| context(&count.to_string())).collect();
+        let asked = join_all(contexts.iter().map(|context| keys.generate(KEY_ID, context)));
+        let waited = tokio::time::timeout(std::time::Duration::from_millis(20), asked).await;
+        assert!(waited.is_err(), "all permits are held");
+        assert_eq!(call.bill().kms_calls, 0);
+        drop(held);
+        // those that gave up left nothing behind that others wait for
+        let made = join_all(contexts.iter().map(|context| keys.generate(KEY_ID, context))).await;
+        assert!(made.iter().all(Result::is_ok));
+        assert_eq!(call.bill().kms_calls, 10);
+    }
 }

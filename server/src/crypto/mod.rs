@@ -4,6 +4,9 @@
 mod data_key;
 pub mod envelope;
 mod keyring;
+#[cfg(test)]
+#[cfg(feature = "embedded")]
+pub(crate) mod testing;
 
 pub use data_key::DataKey;
 pub use keyring::{CallKeys, Context, Keyring, SealingKey};

@@ -12,18 +12,28 @@ pub struct Key {
 impl Key {
     /// The key of an item, a caller's or a stored one; none where a key attribute is missing or is not S, N or B.
     pub fn of_item(model: &Model, item: &Item) -> Option<Key> {
-        let part = |name: &String| match item.get(name)? {
-            value @ (Value::S(_) | Value::N(_) | Value::B(_)) => Some((name.clone(), value.clone())),
-            _ => None,
+        let part = |name: &str| {
+            item.get_key_value(name)
+                .map(|(name, value)| (name.clone(), value.clone()))
         };
+        Key::from_parts(model, part)
+    }
+
+    /// The same of an item that nobody needs any longer.
+    pub(super) fn from_item(model: &Model, mut item: Item) -> Option<Key> {
+        Key::from_parts(model, |name| item.remove_entry(name))
+    }
+
+    fn from_parts(model: &Model, mut part: impl FnMut(&str) -> Option<(String, Value)>) -> Option<Key> {
+        let mut key_part = |name: &str| {
+            part(name).filter(|(_, value)| matches!(value, Value::S(_) | Value::N(_) | Value::B(_)))
+        };
+        let partition = key_part(&model.partition_key)?;
         let sort = match &model.sort_key {
-            Some(name) => Some(part(name)?),
+            Some(name) => Some(key_part(name)?),
             None => None,
         };
-        Some(Key {
-            partition: part(&model.partition_key)?,
-            sort,
-        })
+        Some(Key { partition, sort })
     }
 
     /// The key as DynamoDB takes it.

@@ -251,3 +251,7 @@ fn refused(attribute: &Attribute, problem: impl Into<CiphertextProblem>) -> Load
         problem: problem.into(),
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "embedded")]
+mod tests;

@@ -108,3 +108,132 @@ fn refuse_too_large(item: &Item) -> Result<(), StoreError> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "embedded")]
+mod tests {
+    use super::*;
+    use crate::aws::Kind;
+    use crate::billing::Call;
+    use crate::crypto::testing::{encrypted, keyring, model};
+    use crate::model::{AttributeType, EncryptionFormat};
+
+    fn item(fields: &[(&str, Value)]) -> Item {
+        let key = [("pk", text("U#1")), ("sk", text("PROFILE"))];
+        key.iter()
+            .chain(fields)
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect()
+    }
+
+    fn text(text: &str) -> Value {
+        Value::S(text.to_owned())
+    }
+
+    fn secure_user() -> Model {
+        model(vec![
+            encrypted("ssn", AttributeType::String),
+            encrypted("phone", AttributeType::String),
+            encrypted("age", AttributeType::Number),
+        ])
+    }
+
+    fn change(attribute: &mut Attribute, change: impl FnOnce(&mut Encryption)) {
+        change(attribute.encrypted.as_mut().unwrap());
+    }
+
+    #[tokio::test]
+    async fn three_fields_cost_one_kms_call_and_none_is_in_clear() {
+        let call = Call::for_test();
+        let keys = keyring().await.for_call(&call);
+        let plain = item(&[
+            ("ssn", text("123")),
+            ("phone", text("456")),
+            ("age", Value::N("7".parse().unwrap())),
+        ]);
+        let stored = seal(&secure_user(), plain.clone(), &keys).await.unwrap();
+        assert_eq!(call.bill().kms_calls, 1);
+        for name in ["ssn", "phone", "age"] {
+            assert!(
+                matches!(&stored[name], Value::B(bytes) if bytes[0] == 2),
+                "{name}"
+            );
+        }
+        assert_eq!((&stored["pk"], &stored["sk"]), (&plain["pk"], &plain["sk"]));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_costs_nothing_and_null_stays_null() {
+        let call = Call::for_test();
+        let keys = keyring().await.for_call(&call);
+        let plain = item(&[("ssn", Value::Null), ("note", text("clear"))]);
+        assert!(seal(&secure_user(), plain.clone(), &keys).await.unwrap() == plain);
+        assert_eq!(call.bill().kms_calls, 0);
+    }
+
+    #[tokio::test]
+    async fn another_context_is_another_key_and_pydynox_has_its_own() {
+        let mut model = secure_user();
+        change(&mut model.attributes[3], |encryption| encryption.context.clear());
+        change(&mut model.attributes[2], |encryption| {
+            encryption.format = EncryptionFormat::Pydynox;
+        });
+        let call = Call::for_test();
+        let keys = keyring().await.for_call(&call);
+        let plain = item(&[
+            ("ssn", text("1")),
+            ("phone", text("2")),
+            ("age", Value::N("3".parse().unwrap())),
+        ]);
+        let stored = seal(&model, plain, &keys).await.unwrap();
+        assert!(matches!(&stored["ssn"], Value::S(text) if text.starts_with("ENC:")));
+        assert_eq!(call.bill().kms_calls, 3);
+    }
+
+    #[tokio::test]
+    async fn the_size_counts_before_and_after_sealing() {
+        let call = Call::for_test();
+        let keys = keyring().await.for_call(&call);
+        let of_size = |bytes: usize| item(&[("ssn", text(&"x".repeat(bytes)))]);
+        let large = seal(&secure_user(), of_size(MAX_ITEM_BYTES), &keys).await;
+        assert!(matches!(large, Err(StoreError::TooLarge { .. })));
+        assert_eq!(call.bill().kms_calls, 0);
+        let just_too_large = seal(&secure_user(), of_size(MAX_ITEM_BYTES - 50), &keys).await;
+        assert!(matches!(just_too_large, Err(StoreError::TooLarge { bytes }) if bytes > MAX_ITEM_BYTES));
+        assert!(
+            seal(&secure_user(), of_size(MAX_ITEM_BYTES - 1000), &keys)
+                .await
+                .is_ok()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_not_there_is_told_and_nothing_is_stored_in_clear() {
+        let mut model = secure_user();
+        change(&mut model.attributes[3], |encryption| {
+            encryption.key_id = "alias/nobody".to_owned();
+        });
+        let keys = keyring().await.for_call(&Call::for_test());
+        let refused = seal(&model, item(&[("ssn", text("1")), ("phone", text("2"))]), &keys).await;
+        assert!(matches!(refused, Err(StoreError::Kms(error)) if matches!(error.kind, Kind::Missing { .. })));
+    }
+
+    #[tokio::test]
+    async fn what_should_have_been_checked_is_not_stored() {
+        let keys = keyring().await.for_call(&Call::for_test());
+        let object = item(&[("ssn", Value::Object(Box::default()))]);
+        let refused = seal(&secure_user(), object, &keys).await;
+        assert!(matches!(
+            refused,
+            Err(StoreError::Unsealable {
+                problem: SealError::Object,
+                ..
+            })
+        ));
+        let no_key = Item::from([("ssn".to_owned(), text("1"))]);
+        assert!(matches!(
+            seal(&secure_user(), no_key, &keys).await,
+            Err(StoreError::NoKey)
+        ));
+    }
+}

@@ -224,3 +224,6 @@ fn write_whole(
     whole.extend_from_slice(&tag);
     Ok(std::mem::take(&mut *whole))
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,9 @@ const MAX_FAULTS: usize = 100;
 /// Longest path told, in characters: names are the caller's.
 const MAX_PATH_CHARS: usize = 300;
 
+/// What a fault says of an attribute that is not there, or is null.
+const REQUIRED: &str = "is required";
+
 /// An item that may be stored.
 #[derive(Clone, Debug)]
 pub struct Checked {
@@ -64,28 +67,13 @@ pub fn check_item(
     max_depth: usize,
 ) -> Result<Checked, CheckError> {
     let root = Path::Root(root);
-    let mut faults = Faults::default();
-    let mut forbidden = Faults::default();
-    let mut generated = Item::new();
+    let mut found = Found::default();
     if model.unknown_attributes == UnknownAttributes::Drop {
         item.retain(|name, _| model.attribute(name).is_some());
     }
-    for attribute in &model.attributes {
-        let path = Path::Name(&root, &attribute.name);
-        match (item.get(&attribute.name), &attribute.default) {
-            (Some(_), _) if is_read_only(attribute) => {
-                forbidden.push(path, "is read_only: this server may not set it");
-            }
-            (Some(value), _) => check_declared(model, attribute, value, path, max_depth, &mut faults),
-            (None, Some(default)) if !is_read_only(attribute) => {
-                generated.insert(attribute.name.clone(), default.clone());
-            }
-            (None, _) if attribute.required || model.is_key(&attribute.name) => faults.push(path, REQUIRED),
-            (None, _) => {}
-        }
-    }
-    check_unknown(model, &item, root, max_depth, &mut faults);
-    verdict(faults, forbidden)?;
+    let generated = check_attributes(model, &item, root, max_depth, &mut found);
+    check_unknown(model, &item, root, max_depth, &mut found.faults);
+    found.verdict()?;
     item.extend(
         generated
             .iter()
@@ -126,13 +114,11 @@ pub fn check_key(model: &Model, key: Item, root: &str) -> Result<Key, Vec<Fault>
             format!("is not a key attribute of {}", model.name),
         );
     }
-    match Key::of_item(model, &key) {
+    match Key::from_item(model, key) {
         Some(key) if faults.is_empty() => Ok(key),
         _ => Err(faults.into_vec()),
     }
 }
-
-const REQUIRED: &str = "is required";
 
 /// The faults found so far; bounded, in the order of their paths at the end.
 #[derive(Default)]
@@ -170,15 +156,48 @@ impl fmt::Display for Shortened<'_> {
     }
 }
 
-fn verdict(mut faults: Faults, forbidden: Faults) -> Result<(), CheckError> {
-    match (faults.is_empty(), forbidden.is_empty()) {
-        (true, true) => Ok(()),
-        (true, false) => Err(CheckError::Mode(forbidden.into_vec())),
-        (false, _) => {
-            faults.found.extend(forbidden.found);
-            Err(CheckError::Invalid(faults.into_vec()))
+/// What is wrong with an item: faults, and attributes that are right but may not be set.
+#[derive(Default)]
+struct Found {
+    faults: Faults,
+    forbidden: Faults,
+}
+
+impl Found {
+    fn verdict(mut self) -> Result<(), CheckError> {
+        match (self.faults.is_empty(), self.forbidden.is_empty()) {
+            (true, true) => Ok(()),
+            (true, false) => Err(CheckError::Mode(self.forbidden.into_vec())),
+            (false, _) => {
+                self.faults.found.extend(self.forbidden.found);
+                Err(CheckError::Invalid(self.faults.into_vec()))
+            }
         }
     }
+}
+
+/// Checks what the model has; answers the defaults of what the caller did not give.
+fn check_attributes(model: &Model, item: &Item, root: Path<'_>, max_depth: usize, found: &mut Found) -> Item {
+    let mut generated = Item::new();
+    for attribute in &model.attributes {
+        let path = Path::Name(&root, &attribute.name);
+        match (item.get(&attribute.name), &attribute.default) {
+            (Some(_), _) if is_read_only(attribute) => {
+                found
+                    .forbidden
+                    .push(path, "is read_only: this server may not set it");
+            }
+            (Some(value), _) => check_declared(model, attribute, value, path, max_depth, &mut found.faults),
+            (None, Some(default)) if !is_read_only(attribute) => {
+                generated.insert(attribute.name.clone(), default.clone());
+            }
+            (None, _) if attribute.required || model.is_key(&attribute.name) => {
+                found.faults.push(path, REQUIRED);
+            }
+            (None, _) => {}
+        }
+    }
+    generated
 }
 
 fn is_read_only(attribute: &Attribute) -> bool {
@@ -244,3 +263,6 @@ fn check_unknown(model: &Model, item: &Item, root: Path<'_>, max_depth: usize, f
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,10 +3,7 @@
 use super::{Faults, MAX_NAME_BYTES, object};
 use crate::fault::Path;
 use crate::item::types::{described, expected, fits};
-use crate::model::{Attribute, Checks, Number, Value};
-
-/// Values that a fault names of an enumeration.
-const MAX_NAMED_VALUES: usize = 16;
+use crate::model::{Attribute, Value};
 
 /// Checks whether a value is of the attribute's type.
 pub(super) fn check_type(attribute: &Attribute, value: &Value, path: Path<'_>, faults: &mut Faults) -> bool {
@@ -32,10 +29,9 @@ pub(super) fn check(
         Value::Object(object) => object::check(object, path, faults),
         other => check_parts(other, path, 1, max_depth, faults),
     }
-    check_range(&attribute.checks, value, path, faults);
-    check_length(&attribute.checks, value, path, faults);
-    check_pattern(&attribute.checks, value, path, faults);
-    check_enumeration(&attribute.checks, value, path, faults);
+    for violation in attribute.checks.violations(value) {
+        faults.push(path, violation);
+    }
 }
 
 /// Checks what DynamoDB demands of any value: depth, names, sets that are not empty; and no objects, which lie only
@@ -89,71 +85,5 @@ pub(super) fn check_name(name: &str, path: Path<'_>, faults: &mut Faults) {
 fn check_set(is_empty: bool, path: Path<'_>, faults: &mut Faults) {
     if is_empty {
         faults.push(path, "must have at least one member");
-    }
-}
-
-fn check_range(checks: &Checks, value: &Value, path: Path<'_>, faults: &mut Faults) {
-    let Value::N(number) = value else { return };
-    if let Some(min) = checks.min.as_ref().filter(|min| number < *min) {
-        faults.push(path, format!("must be at least {}", min.as_str()));
-    }
-    if let Some(max) = checks.max.as_ref().filter(|max| number > *max) {
-        faults.push(path, format!("must be at most {}", max.as_str()));
-    }
-}
-
-fn check_length(checks: &Checks, value: &Value, path: Path<'_>, faults: &mut Faults) {
-    if checks.min_length.is_none() && checks.max_length.is_none() {
-        return;
-    }
-    let Some((length, unit)) = length(value) else {
-        return;
-    };
-    if let Some(min) = checks.min_length.filter(|min| length < *min) {
-        faults.push(path, format!("must have at least {min} {unit}"));
-    }
-    if let Some(max) = checks.max_length.filter(|max| length > *max) {
-        faults.push(path, format!("must have at most {max} {unit}"));
-    }
-}
-
-fn length(value: &Value) -> Option<(u64, &'static str)> {
-    let (length, unit) = match value {
-        Value::S(text) => (text.chars().count(), "characters"),
-        Value::B(bytes) => (bytes.len(), "bytes"),
-        Value::L(values) => (values.len(), "members"),
-        Value::M(fields) => (fields.len(), "members"),
-        _ => return None,
-    };
-    Some((length as u64, unit))
-}
-
-fn check_pattern(checks: &Checks, value: &Value, path: Path<'_>, faults: &mut Faults) {
-    let (Some(pattern), Value::S(text)) = (&checks.pattern, value) else {
-        return;
-    };
-    let is_whole = pattern.find(text).is_some_and(|found| found.len() == text.len());
-    if !is_whole {
-        faults.push(path, format!("must match the pattern {}", pattern.as_str()));
-    }
-}
-
-fn check_enumeration(checks: &Checks, value: &Value, path: Path<'_>, faults: &mut Faults) {
-    if checks.one_of.is_empty() || checks.one_of.contains(value) {
-        return;
-    }
-    let named: Option<Vec<&str>> = checks.one_of.iter().map(model_text).collect();
-    match named.filter(|named| named.len() <= MAX_NAMED_VALUES) {
-        Some(named) => faults.push(path, format!("must be one of: {}", named.join(", "))),
-        None => faults.push(path, "must be one of the values that the model names"),
-    }
-}
-
-/// A value of the model's file, as text where it has one.
-fn model_text(value: &Value) -> Option<&str> {
-    match value {
-        Value::S(text) => Some(text),
-        Value::N(number) => Some(Number::as_str(number)),
-        _ => None,
     }
 }

@@ -1,0 +1,444 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use bytes::Bytes;
+
+use super::*;
+use crate::model::{AttributeType, Checks, Encryption, EncryptionFormat, Object, Offload};
+
+fn attribute(name: &str, kind: AttributeType) -> Attribute {
+    Attribute {
+        name: name.to_owned(),
+        kind,
+        required: false,
+        default: None,
+        checks: Checks::default(),
+        encrypted: None,
+        s3: None,
+    }
+}
+
+fn encrypted(mode: EncryptionMode) -> Option<Encryption> {
+    Some(Encryption {
+        key_id: "alias/key".to_owned(),
+        context: BTreeMap::new(),
+        mode,
+        format: EncryptionFormat::Sealed,
+        allow_plaintext: false,
+    })
+}
+
+fn model() -> Model {
+    let required = Attribute {
+        required: true,
+        ..attribute("email", AttributeType::String)
+    };
+    let age_checks = Checks {
+        min: Some("0".parse().unwrap()),
+        ..Checks::default()
+    };
+    let status_checks = Checks {
+        one_of: vec![text("active"), text("closed")],
+        ..Checks::default()
+    };
+    let offload = Offload {
+        bucket: "files".to_owned(),
+        prefix: String::new(),
+        region: None,
+    };
+    Model {
+        name: "User".to_owned(),
+        table: "users".to_owned(),
+        partition_key: "pk".to_owned(),
+        sort_key: Some("sk".to_owned()),
+        attributes: vec![
+            attribute("pk", AttributeType::String),
+            Attribute {
+                default: Some(text("PROFILE")),
+                ..attribute("sk", AttributeType::String)
+            },
+            required,
+            Attribute {
+                checks: age_checks,
+                ..attribute("age", AttributeType::Number)
+            },
+            Attribute {
+                checks: status_checks,
+                default: Some(text("active")),
+                ..attribute("status", AttributeType::String)
+            },
+            attribute("address", AttributeType::Map),
+            attribute("tags", AttributeType::List),
+            attribute("raw", AttributeType::Binary),
+            attribute("good", AttributeType::Boolean),
+            Attribute {
+                encrypted: encrypted(EncryptionMode::ReadOnly),
+                ..attribute("legacy", AttributeType::String)
+            },
+            Attribute {
+                encrypted: encrypted(EncryptionMode::WriteOnly),
+                ..attribute("ssn", AttributeType::String)
+            },
+            Attribute {
+                s3: Some(offload),
+                ..attribute("content", AttributeType::Object)
+            },
+        ],
+        unknown_attributes: UnknownAttributes::Reject,
+    }
+}
+
+fn text(text: &str) -> Value {
+    Value::S(text.to_owned())
+}
+
+fn map(fields: &[(&str, Value)]) -> HashMap<String, Value> {
+    fields
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect()
+}
+
+/// An item that is right, with these fields on top.
+fn item(fields: &[(&str, Value)]) -> Item {
+    let mut item = map(&[("pk", text("U#1")), ("email", text("a@b.example"))]);
+    item.extend(map(fields));
+    item
+}
+
+fn checked(fields: &[(&str, Value)]) -> Result<Checked, CheckError> {
+    check_item(&model(), item(fields), "item", MAX_DEPTH)
+}
+
+fn faults(fields: &[(&str, Value)]) -> Vec<String> {
+    match checked(fields) {
+        Err(CheckError::Invalid(faults)) => faults.iter().map(Fault::to_string).collect(),
+        other => panic!("expected faults, got {other:?}"),
+    }
+}
+
+fn object(change: impl FnOnce(&mut Object)) -> Value {
+    let mut object = Object {
+        data: Some(Bytes::from_static(b"data")),
+        ..Object::default()
+    };
+    change(&mut object);
+    Value::Object(Box::new(object))
+}
+
+/// A scalar in lists, so many levels in all.
+fn nested(levels: usize) -> Value {
+    (1..levels).fold(Value::Bool(true), |inner, _| Value::L(vec![inner]))
+}
+
+#[test]
+fn a_right_item_passes_and_gets_its_defaults() {
+    let given = [
+        ("age", Value::N("1".parse().unwrap())),
+        ("address", Value::M(map(&[("lines", Value::L(vec![text("")]))]))),
+        ("raw", Value::B(Bytes::new())),
+        ("good", Value::Null),
+        ("ssn", text("1")),
+        ("content", object(|_| {})),
+    ];
+    let checked = checked(&given).unwrap();
+    assert_eq!(
+        checked.generated,
+        map(&[("sk", text("PROFILE")), ("status", text("active"))])
+    );
+    let mut expected = item(&given);
+    expected.extend(checked.generated.clone());
+    assert!(checked.item == expected);
+}
+
+#[test]
+fn a_value_that_was_given_is_not_generated() {
+    let checked = checked(&[("sk", text("OTHER")), ("status", Value::Null)]).unwrap();
+    assert!(checked.generated.is_empty());
+    assert_eq!(
+        (&checked.item["sk"], &checked.item["status"]),
+        (&text("OTHER"), &Value::Null)
+    );
+}
+
+#[test]
+fn every_fault_is_told_at_once_with_its_path() {
+    let bad = map(&[
+        ("sk", Value::Bool(true)),
+        ("email", Value::Null),
+        ("age", Value::N("-1".parse().unwrap())),
+        ("status", text("gone")),
+        (
+            "address",
+            Value::M(map(&[(
+                "lines",
+                Value::L(vec![Value::Null, Value::SS(BTreeSet::new())]),
+            )])),
+        ),
+        ("raw", text("x")),
+        ("a.b", Value::Null),
+    ]);
+    let Err(CheckError::Invalid(faults)) = check_item(&model(), bad, "item", MAX_DEPTH) else {
+        panic!("not refused")
+    };
+    let told: Vec<String> = faults.iter().map(Fault::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "item.address.lines[1]: must have at least one member",
+            "item.age: must be at least 0",
+            "item.email: is required",
+            "item.pk: is required",
+            "item.raw: must be binary, is a string",
+            "item.sk: must be a string, is a boolean",
+            "item.status: must be one of active, closed",
+            "item[\"a.b\"]: is not an attribute of User",
+        ]
+    );
+}
+
+#[test]
+fn keys_have_dynamodbs_sizes() {
+    assert!(checked(&[("pk", text(&"x".repeat(2048))), ("sk", text(&"x".repeat(1024)))]).is_ok());
+    assert_eq!(
+        faults(&[("pk", text(&"x".repeat(2049))), ("sk", text(&"ñ".repeat(513)))]),
+        [
+            "item.pk: must have at most 2048 bytes: it is a key",
+            "item.sk: must have at most 1024 bytes: it is a key"
+        ]
+    );
+    assert_eq!(
+        faults(&[("pk", text(""))]),
+        ["item.pk: must not be empty: it is a key"]
+    );
+    assert_eq!(faults(&[("pk", Value::Null)]), ["item.pk: is required"]);
+}
+
+#[test]
+fn depth_is_counted_as_dynamodb_counts_it() {
+    let address = |levels: usize| Value::M(map(&[("deep", nested(levels - 1))]));
+    assert!(checked(&[("address", address(32))]).is_ok());
+    let told = faults(&[("address", address(33))]);
+    assert_eq!(
+        told,
+        [format!(
+            "item.address.deep{}: is nested deeper than 32 levels",
+            "[0]".repeat(31)
+        )]
+    );
+    let Err(CheckError::Invalid(told)) = check_item(&model(), item(&[("tags", nested(4))]), "item", 3) else {
+        panic!("not refused")
+    };
+    assert_eq!(told[0].field, "item.tags[0][0][0]");
+    assert_eq!(faults(&[("tags", nested(1000))]).len(), 1);
+}
+
+#[test]
+fn unknown_attributes_are_rejected_kept_or_dropped() {
+    let unknown = item(&[("color", text("red")), ("deep", nested(2))]);
+    let with = |unknown_attributes| Model {
+        unknown_attributes,
+        ..model()
+    };
+    let check = |mode, item: &Item| check_item(&with(mode), item.clone(), "item", MAX_DEPTH);
+    assert!(
+        matches!(check(UnknownAttributes::Reject, &unknown), Err(CheckError::Invalid(faults)) if faults.len() == 2)
+    );
+    assert_eq!(
+        check(UnknownAttributes::Keep, &unknown).unwrap().item["color"],
+        text("red")
+    );
+    assert!(
+        !check(UnknownAttributes::Drop, &unknown)
+            .unwrap()
+            .item
+            .contains_key("color")
+    );
+
+    let wrong = item(&[
+        ("", text("x")),
+        ("map", Value::M(map(&[("", text("x"))]))),
+        ("file", object(|_| {})),
+    ]);
+    let Err(CheckError::Invalid(faults)) = check(UnknownAttributes::Keep, &wrong) else {
+        panic!("not refused")
+    };
+    let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
+    assert_eq!(fields, ["item.file", "item.map[\"\"]", "item[\"\"]"]);
+    assert!(check(UnknownAttributes::Drop, &wrong).is_ok());
+}
+
+#[test]
+fn read_only_attributes_are_not_set() {
+    for value in [text("x"), Value::Null, Value::Bool(true)] {
+        let Err(CheckError::Mode(told)) = checked(&[("legacy", value)]) else {
+            panic!("not refused")
+        };
+        assert_eq!(
+            told,
+            [Fault::new(
+                "item.legacy",
+                "is read_only: this server may not set it"
+            )]
+        );
+    }
+    let told = faults(&[("legacy", text("x")), ("age", text("x"))]);
+    assert_eq!(
+        told,
+        [
+            "item.age: must be a number, is a string",
+            "item.legacy: is read_only: this server may not set it"
+        ]
+    );
+}
+
+#[test]
+fn nobody_points_at_an_object_that_is_not_the_items() {
+    let told = faults(&[("content", object(|object| object.bucket = "theirs".to_owned()))]);
+    assert_eq!(told, ["item.content.bucket: set by the server; send data"]);
+    let pointer = object(|object| {
+        object.data = None;
+        object.key = "k".to_owned();
+        object.size_bytes = 1;
+        object.etag = "e".to_owned();
+        object.version_id = "v".to_owned();
+        object.sha256 = "s".to_owned();
+    });
+    let fields: Vec<_> = faults(&[("content", pointer)])
+        .iter()
+        .map(|fault| fault.split(':').next().unwrap().to_owned())
+        .collect();
+    let expected =
+        ["data", "etag", "key", "sha256", "size", "version_id"].map(|field| format!("item.content.{field}"));
+    assert_eq!(fields, expected);
+    let as_map = Value::M(map(&[("bucket", text("theirs")), ("key", text("k"))]));
+    assert_eq!(
+        faults(&[("content", as_map)]),
+        ["item.content: must be an object, is a map"]
+    );
+}
+
+#[test]
+fn objects_lie_only_where_the_model_says() {
+    let inside = Value::L(vec![object(|_| {})]);
+    let expected = "must not be an object: the model has no object attribute here";
+    assert_eq!(faults(&[("tags", inside)]), [format!("item.tags[0]: {expected}")]);
+    assert_eq!(
+        faults(&[("email", object(|_| {}))]),
+        ["item.email: must be a string, is an object"]
+    );
+}
+
+#[test]
+fn what_becomes_a_header_can_be_one() {
+    let with = |name: &str, value: &str| {
+        object(|object| drop(object.metadata.insert(name.to_owned(), value.to_owned())))
+    };
+    assert!(checked(&[("content", with("Author", "J. Doe <j@d.example>"))]).is_ok());
+    for (name, value) in [
+        ("", "x"),
+        ("a b", "x"),
+        ("a:", "x"),
+        ("ñ", "x"),
+        ("a", "ñ"),
+        ("a", "x\r\ny: z"),
+        ("a", " x"),
+        ("a", "x "),
+    ] {
+        assert_eq!(
+            faults(&[("content", with(name, value))]).len(),
+            1,
+            "{name:?} {value:?}"
+        );
+    }
+    let content_type = |text: &str| object(|object| object.content_type = text.to_owned());
+    assert!(checked(&[("content", content_type("text/plain; charset=utf-8"))]).is_ok());
+    assert_eq!(
+        faults(&[("content", content_type("text/plain\r\nx: y"))]).len(),
+        1
+    );
+    assert_eq!(faults(&[("content", content_type(&"x".repeat(513)))]).len(), 1);
+}
+
+#[test]
+fn metadata_and_names_are_bounded() {
+    let of_size =
+        |bytes: usize| object(|object| drop(object.metadata.insert("k".to_owned(), "v".repeat(bytes - 1))));
+    assert!(checked(&[("content", of_size(2048))]).is_ok());
+    assert_eq!(
+        faults(&[("content", of_size(2049))]),
+        ["item.content.metadata: must have at most 2048 bytes in all"]
+    );
+    let twice = object(|object| {
+        object.metadata = HashMap::from([("A".to_owned(), String::new()), ("a".to_owned(), String::new())]);
+    });
+    assert_eq!(faults(&[("content", twice)]).len(), 1);
+    let named = |name: String| object(|object| object.name = name);
+    assert!(checked(&[("content", named(format!("{}x", "ñ".repeat(127))))]).is_ok());
+    assert_eq!(
+        faults(&[("content", named("ñ".repeat(128)))]),
+        ["item.content.name: must have at most 255 bytes"]
+    );
+}
+
+#[test]
+fn an_item_too_large_in_clear_is_told_before_anything_is_spent() {
+    let large = checked(&[("email", text(&"x".repeat(MAX_ITEM_BYTES)))]);
+    assert!(matches!(large, Err(CheckError::TooLarge { bytes }) if bytes > MAX_ITEM_BYTES));
+}
+
+#[test]
+fn what_is_told_is_bounded_and_holds_no_value() {
+    let many: Item = (0..1000)
+        .map(|count| (format!("{count}{}", "n".repeat(1000)), text("secret")))
+        .collect();
+    let Err(CheckError::Invalid(told)) = check_item(&model(), many, "item", MAX_DEPTH) else {
+        panic!("not refused")
+    };
+    assert_eq!(told.len(), MAX_FAULTS);
+    assert!(
+        told.iter()
+            .all(|fault| fault.field.chars().count() <= MAX_PATH_CHARS + 1)
+    );
+    let secret = [
+        ("age", text("secret")),
+        ("status", text("secret")),
+        ("good", text("secret")),
+    ];
+    assert!(faults(&secret).iter().all(|fault| !fault.contains("secret")));
+}
+
+#[test]
+fn a_key_is_exactly_the_key_attributes() {
+    let key = check_key(
+        &model(),
+        map(&[("pk", text("U#1")), ("sk", text("PROFILE"))]),
+        "key",
+    )
+    .unwrap();
+    assert_eq!(
+        (key.partition(), key.sort()),
+        (&text("U#1"), Some(&text("PROFILE")))
+    );
+    assert_eq!(key.item().len(), 2);
+
+    let told = |key: &[(&str, Value)]| -> Vec<String> {
+        check_key(&model(), map(key), "key")
+            .unwrap_err()
+            .iter()
+            .map(Fault::to_string)
+            .collect()
+    };
+    assert_eq!(told(&[]), ["key.pk: is required", "key.sk: is required"]);
+    assert_eq!(
+        told(&[("pk", text("")), ("sk", Value::Bool(true)), ("age", Value::Null)]),
+        [
+            "key.age: is not a key attribute of User",
+            "key.pk: must not be empty: it is a key",
+            "key.sk: must be a string, is a boolean",
+        ]
+    );
+    assert_eq!(
+        told(&[("pk", Value::Null), ("sk", text("x"))]),
+        ["key.pk: is required"]
+    );
+}
