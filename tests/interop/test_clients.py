@@ -100,7 +100,7 @@ def test_a_refused_save_is_billed_and_leaves_the_live_object(embedded):
     assert grpcurl(embedded.address, "Save", {"model": "Document", "item": item})[1] == 0
     refused = {"model": "Document", "item": document("DOC#live", 2000), "condition": {"text": "attribute_not_exists(pk)"}}
     output, code = grpcurl(embedded.address, "Save", refused)
-    assert code != 0 and "FailedPrecondition" in output and "CONDITION_FAILED" in output
+    assert code != 0 and "FailedPrecondition" in output and "CONDITION_FAILED" in output, output
     bill = trailers(output)
     assert (bill["tollgate-s3-calls"], bill["tollgate-s3-bytes-uploaded"]) == ("2", "2000")
     request = {"model": "Document", "key": key("DOC#live", "V1"), "includeObjects": ["content"]}

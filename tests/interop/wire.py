@@ -1,5 +1,7 @@
 """The contract over plain grpcio: messages by reflection, bills from the trailers."""
 
+import threading
+
 import grpc
 from google.protobuf import descriptor_pool, message_factory
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
@@ -14,9 +16,12 @@ class Client:
         options = [("grpc.max_receive_message_length", MESSAGE_BYTES), ("grpc.max_send_message_length", MESSAGE_BYTES)]
         self.channel = grpc.insecure_channel(address, options=options)
         self.pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
+        # reflection fills the pool as types are asked for, and not two at a time
+        self.lock = threading.Lock()
 
     def type(self, name):
-        return message_factory.GetMessageClass(self.pool.FindMessageTypeByName(f"tollgate.v1.{name}"))
+        with self.lock:
+            return message_factory.GetMessageClass(self.pool.FindMessageTypeByName(f"tollgate.v1.{name}"))
 
     def value(self, value):
         kinds = self.type("AttributeValue")
