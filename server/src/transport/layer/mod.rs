@@ -4,12 +4,12 @@
 //!
 //! | how a call ends | who closes it, with which status |
 //! |---|---|
-//! | response head with a status (Trailers-Only) | [`Open::end`], that status, the bill in the head |
+//! | response head with a status (Trailers-Only) | `Open::end`, that status, the bill in the head |
 //! | response body with trailers | the body, the trailers' status, the bill in the trailers |
 //! | response body that breaks off | the body, the error's status or UNKNOWN |
 //! | deadline before the head, or in the body | the layer or the body's watch, DEADLINE_EXCEEDED, the bill in the trailers |
-//! | the caller leaves: future or body dropped | `Drop` of [`Open`], CANCELLED |
-//! | refused here (names, calls in flight, drain) | [`Open::end`], the refusal's status |
+//! | the caller leaves: future or body dropped | `Drop` of `Open`, CANCELLED |
+//! | refused here (names, calls in flight, drain) | `Open::end`, the refusal's status |
 //!
 //! Only the RPC's own future and stream are dropped by a deadline; work that was spawned to run to its end goes on, and
 //! what it counts reaches the same bill.
