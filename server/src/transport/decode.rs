@@ -68,9 +68,9 @@ impl Decoder {
             Kind::Null(_) => Value::Null,
             Kind::L(list) => Value::L(self.list(list.values, path)),
             Kind::M(map) => Value::M(self.fields(map.fields, path)),
-            Kind::Ss(set) => Value::SS(self.set(set.values, path, |text| Ok::<_, String>(text))?),
+            Kind::Ss(set) => Value::SS(self.set(set.values, path, Ok::<String, String>)?),
             Kind::Ns(set) => Value::NS(self.set(set.values, path, |text| text.parse())?),
-            Kind::Bs(set) => Value::BS(self.set(set.values, path, |bytes: Bytes| Ok::<_, String>(bytes))?),
+            Kind::Bs(set) => Value::BS(self.set(set.values, path, Ok::<Bytes, String>)?),
             Kind::Object(object) => Value::Object(Box::new(decode_object(object))),
         })
     }

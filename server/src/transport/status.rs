@@ -17,10 +17,15 @@ use crate::fault::Fault;
 use crate::model::Item;
 use crate::operation::Error;
 
-/// Faults told in one answer: more would not fit the header that clients accept.
+/// Faults told in one answer. All that an error says travels in headers, and clients take 8 KiB of them: the public
+/// text is sent percent-encoded, the details in base64, the bill comes on top.
 const MAX_FAULTS: usize = 16;
-/// Bytes of the public text: headers are small.
-const MAX_MESSAGE_BYTES: usize = 1024;
+/// Bytes of the public text.
+const MAX_MESSAGE_BYTES: usize = 512;
+/// Bytes of the paths and descriptions of faults in the details.
+const MAX_FAULT_BYTES: usize = 2048;
+/// Bytes of one path, description or name.
+const MAX_TEXT_BYTES: usize = 256;
 /// An item in error details is left out above this: it travels in a header.
 const MAX_CURRENT_ITEM_BYTES: usize = 2048;
 /// When to try again after the store throttled or failed.
@@ -34,15 +39,15 @@ pub fn status(reason: Reason, message: impl Into<String>) -> Status {
 /// A status that names fields: `BadRequest`.
 pub fn invalid(reason: Reason, faults: &[Fault]) -> Status {
     let mut details = info(reason);
-    for fault in faults.iter().take(MAX_FAULTS) {
-        details.add_bad_request_violation(&fault.field, bounded(&fault.description, MAX_MESSAGE_BYTES / 4));
+    for (field, description) in told(faults) {
+        details.add_bad_request_violation(field, description);
     }
     with_details(reason, listed(faults), details)
 }
 
 /// A status that names what is not there: `ResourceInfo`.
 pub fn unknown_resource(reason: Reason, kind: &str, name: &str) -> Status {
-    let name = bounded(name, MAX_MESSAGE_BYTES / 4);
+    let name = bounded(name, MAX_TEXT_BYTES);
     let mut details = info(reason);
     details.set_resource_info(format!("tollgate.{kind}"), &name, "", format!("no such {kind}"));
     with_details(reason, format!("there is no {kind} {name:?}"), details)
@@ -105,8 +110,8 @@ fn public(call: &Call, failure: Error) -> Status {
         Error::InvalidPageToken(what) => invalid(Reason::InvalidPageToken, &[Fault::new("page_token", what)]),
         Error::Mode(faults) => {
             let mut details = info(Reason::EncryptionMode);
-            for fault in faults.iter().take(MAX_FAULTS) {
-                details.add_precondition_failure_violation("ENCRYPTION_MODE", &fault.field, &fault.description);
+            for (field, description) in told(&faults) {
+                details.add_precondition_failure_violation("ENCRYPTION_MODE", field, description);
             }
             with_details(Reason::EncryptionMode, text, details)
         }
@@ -218,6 +223,17 @@ fn with_details(reason: Reason, message: impl Into<String>, details: ErrorDetail
     Status::with_error_details(code, bounded(&message.into(), MAX_MESSAGE_BYTES), details)
 }
 
+/// The faults that fit, paths and descriptions cut to their bounds.
+fn told(faults: &[Fault]) -> impl Iterator<Item = (String, String)> {
+    let mut left_bytes = MAX_FAULT_BYTES;
+    faults.iter().take(MAX_FAULTS).map_while(move |fault| {
+        let (field, description) =
+            (bounded(&fault.field, MAX_TEXT_BYTES), bounded(&fault.description, MAX_TEXT_BYTES));
+        left_bytes = left_bytes.checked_sub(field.len() + description.len())?;
+        Some((field, description))
+    })
+}
+
 fn listed(faults: &[Fault]) -> String {
     let mut text: Vec<String> = faults.iter().take(MAX_FAULTS).map(Fault::to_string).collect();
     if faults.len() > MAX_FAULTS {
@@ -235,4 +251,30 @@ fn bounded(text: &str, most_bytes: usize) -> String {
         end -= 1;
     }
     format!("{}…", &text[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_error_says_fits_the_headers_that_clients_take() {
+        let faults: Vec<Fault> =
+            (0..500).map(|index| Fault::new(format!("item.{index}{}", "ä".repeat(4000)), "ö".repeat(4000))).collect();
+        let status = invalid(Reason::InvalidField, &faults);
+        let encoded_bytes = status.message().len() * 3 + status.details().len() * 4 / 3;
+        assert!(encoded_bytes < 6 * 1024, "{encoded_bytes}");
+        assert!(!status.get_error_details().bad_request().expect("violations").field_violations.is_empty());
+    }
+
+    #[test]
+    fn a_current_item_rides_along_where_it_is_small() {
+        let current: Item = [("pk".to_owned(), crate::model::Value::S("A".to_owned()))].into();
+        let small = condition_failed("refused".to_owned(), Some(current));
+        let message = pb::Status::decode(small.details()).expect("a status");
+        assert!(message.details.iter().any(|detail| detail.type_url.ends_with("tollgate.v1.SaveResponse")));
+        let current: Item = [("pk".to_owned(), crate::model::Value::S("A".repeat(5000)))].into();
+        let large = condition_failed("refused".to_owned(), Some(current));
+        assert_eq!(pb::Status::decode(large.details()).expect("a status").details.len(), 2);
+    }
 }
