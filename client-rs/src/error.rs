@@ -196,14 +196,13 @@ impl Error {
 
 impl From<Status> for Error {
     fn from(status: Status) -> Error {
+        let details = status.get_error_details();
         // the client's own timer ends a call as CANCELLED
         let is_late = has_source::<tonic::TimeoutExpired>(&status);
-        let code = if is_late {
-            Code::DeadlineExceeded
-        } else {
-            status.code()
+        let mut error = match is_late {
+            true => Error::deadline(),
+            false => Error::local(status.code(), status.message()).with_details(details),
         };
-        let mut error = Error::local(code, status.message()).with_details(status.get_error_details());
         // what the server says has no cause here
         error.inner.connection_broke = !is_late && std::error::Error::source(&status).is_some();
         error.inner.current_item = current_item(&status);

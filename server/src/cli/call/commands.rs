@@ -5,8 +5,8 @@ use std::path::Path;
 
 use futures::StreamExt as _;
 use tollgate_client::{
-    Client, DeleteOptions, Expression, Found, GetOptions, Item, Items, Model, Object, Options, ReturnValues,
-    SaveOptions, Scope, Value,
+    Client, Code, DeleteOptions, Expression, Found, GetOptions, Item, Items, Model, Object, Options,
+    ReturnValues, SaveOptions, Scope, Value,
 };
 
 use super::output::{Listed, Output};
@@ -17,16 +17,7 @@ use super::{input, report};
 
 /// Connects, sends the call of the arguments, prints its answer.
 pub(super) async fn execute<W: Write>(args: Args, output: &mut Output<W>) -> Result<Outcome, Failure> {
-    let scheme = if args.address.contains("://") {
-        ""
-    } else {
-        "http://"
-    };
-    let options = Options {
-        timeout: args.timeout,
-        ..Options::default()
-    };
-    let plain = Client::connect_with(format!("{scheme}{}", args.address), options).await?;
+    let plain = connect(&args).await?;
     let client = match &args.session {
         Some(session) => Client::clone(&plain.session(session)),
         None => plain.clone(),
@@ -40,6 +31,23 @@ pub(super) async fn execute<W: Write>(args: Args, output: &mut Output<W>) -> Res
         Command::Metrics(metrics) => metrics.run(&plain, args.session, output).await,
         Command::Models(models) => models.run(&plain, output).await,
     }
+}
+
+async fn connect(args: &Args) -> Result<Client, Failure> {
+    let scheme = if args.address.contains("://") {
+        ""
+    } else {
+        "http://"
+    };
+    let options = Options {
+        timeout: args.timeout,
+        ..Options::default()
+    };
+    let client = Client::connect_with(format!("{scheme}{}", args.address), options).await;
+    client.map_err(|error| match error.code() {
+        Code::InvalidArgument => Failure::Arguments(format!("--address: {}", error.message())),
+        _ => Failure::Call(error),
+    })
 }
 
 impl Save {

@@ -16,22 +16,24 @@ use clap::Subcommand;
 use super::exit;
 
 use commands::execute;
-use output::{Output, fault_lines};
+use output::{Output, fault_and_bill, fault_lines};
 
 /// The call failed, or some of its items.
 const FAILED: u8 = 1;
 /// The arguments are wrong, or a file that they name.
 const MISUSED: u8 = 2;
 
-/// Call a running tollgate: prints what it answers, then what it cost.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
+const HELP: &str = "\
 Attributes are typed by the model, which the server is asked for:
   name=Ada age=36         text, as the attribute's type; base64 for binary
   'tags:=[\"a\", 1]'        JSON, for anything else
   content=@report.pdf     the bytes of a file, for binary and object attributes
 
-Exit codes: 0 done, 1 the call failed, 2 wrong arguments.")]
+Exit codes: 0 done, 1 the call failed, 2 wrong arguments.";
+
+/// Call a running tollgate: prints what it answers, then what it cost.
+#[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
 pub(super) struct Args {
     /// Where the server listens
     #[arg(
@@ -73,6 +75,7 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
 struct Save {
     /// The model's name
     model: String,
@@ -192,7 +195,7 @@ struct Listing {
     /// Items that are evaluated per page
     #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
     page_size: u32,
-    /// Resume after the page that gave this token
+    /// Resume after the page that gave this token; the other arguments as they were then
     #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
     page_token: String,
     /// Read what every earlier write left, for twice the capacity
@@ -240,19 +243,19 @@ pub(super) fn run(args: Args) -> ExitCode {
 }
 
 async fn call(args: Args) -> ExitCode {
-    let mut output = Output::new(io::stdout(), args.json);
+    let is_json = args.json;
+    let mut output = Output::new(io::stdout(), is_json);
     let outcome = execute(args, &mut output).await;
-    let outcome = match outcome {
-        Err(Failure::Call(error)) => output
-            .failure(&error)
-            .map_err(Failure::Output)
-            .and(Err(Failure::Call(error))),
-        other => other,
-    };
+    if let Err(Failure::Call(error)) = &outcome {
+        // where nobody reads it, standard error and the exit code still tell
+        let _ = output.failure(error);
+    }
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::ItemsFailed) => FAILED.into(),
-        Err(Failure::Call(error)) => complain(&fault_lines(&error), FAILED),
+        // the JSON object has the bill
+        Err(Failure::Call(error)) if is_json => complain(&fault_lines(&error), FAILED),
+        Err(Failure::Call(error)) => complain(&fault_and_bill(&error), FAILED),
         Err(Failure::Arguments(what)) => complain(&format!("error: {}\n", json::printable(&what)), MISUSED),
         // whoever read the output has seen enough
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

@@ -44,20 +44,21 @@ impl<W: Write> Output<W> {
         response: Item,
         metrics: Option<&CallMetrics>,
     ) -> io::Result<()> {
-        if !self.is_json {
-            let gap = if text.is_empty() || metrics.is_none() {
-                ""
-            } else {
-                "\n"
-            };
-            let table = metrics.map(|metrics| format!("{metrics}\n")).unwrap_or_default();
-            return self.write(&format!("{text}{gap}{}", json::printable(&table)));
+        if self.is_json {
+            let metrics = metrics.map(|metrics| format!(",\"metrics\":{}", json::compact(&bill(metrics))));
+            let response = json::compact(&response.into());
+            return self.write(&format!(
+                "{{\"response\":{response}{}}}\n",
+                metrics.unwrap_or_default()
+            ));
         }
-        let mut object = Item::from([("response".to_owned(), Value::Map(response))]);
-        if let Some(metrics) = metrics {
-            object.insert("metrics".to_owned(), bill(metrics));
-        }
-        self.write(&format!("{}\n", json::compact(&object.into())))
+        let gap = if text.is_empty() || metrics.is_none() {
+            ""
+        } else {
+            "\n"
+        };
+        let table = metrics.map(|metrics| json::printable(&format!("{metrics}\n")));
+        self.write(&format!("{text}{gap}{}", table.unwrap_or_default()))
     }
 
     /// One item, then the bill.
@@ -183,32 +184,42 @@ impl Listed {
     }
 }
 
-/// Code, reason and message, a line per wrong field, and what the failed call cost.
+/// Code, reason and message, a line per wrong field, and the cause where no server answered.
 pub(super) fn fault_lines(error: &Error) -> String {
     let reason = error
         .reason()
         .map(|reason| format!(" {}", reason.as_str()))
         .unwrap_or_default();
-    let mut lines = format!(
-        "error: {}{reason}: {}\n",
-        code_name(error.code()),
-        error.message()
-    );
-    if let Some(key) = error.key() {
-        lines.push_str(&format!("  key {}\n", json::compact(&key.clone().into())));
+    let fields: Vec<String> = error
+        .violations()
+        .iter()
+        .map(|violation| format!("{}: {}", violation.field, violation.description))
+        .collect();
+    let mut lines = format!("error: {}{reason}", code_name(error.code()));
+    // a message that only lists the fields would say all of it twice
+    if error.message() != fields.join("; ") {
+        lines.push_str(&format!(": {}", error.message()));
     }
-    for violation in error.violations() {
-        lines.push_str(&format!("  {}: {}\n", violation.field, violation.description));
+    let key = error
+        .key()
+        .map(|key| format!("key {}", json::compact(&key.clone().into())));
+    let cause = first_cause(error).filter(|_| fields.is_empty());
+    for line in key.into_iter().chain(fields).chain(cause) {
+        lines.push_str(&format!("\n  {line}"));
     }
-    if error.violations().is_empty()
-        && let Some(cause) = first_cause(error)
-    {
-        lines.push_str(&format!("  {cause}\n"));
+    json::printable(&lines) + "\n"
+}
+
+/// The same with what the failed call cost.
+pub(super) fn fault_and_bill(error: &Error) -> String {
+    match error.metrics().calls {
+        0 => fault_lines(error),
+        _ => format!(
+            "{}\n{}",
+            fault_lines(error),
+            json::printable(&format!("{}\n", error.metrics()))
+        ),
     }
-    if error.metrics().calls > 0 {
-        lines.push_str(&format!("\n{}\n", error.metrics()));
-    }
-    json::printable(&lines)
 }
 
 /// Where no server answered: what the connection says.
@@ -253,6 +264,7 @@ fn bill(metrics: &CallMetrics) -> Value {
 #[cfg(test)]
 mod tests {
     use tollgate_client::Found;
+    use tonic_types::StatusExt as _;
 
     use super::*;
 
@@ -353,6 +365,28 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("more: --page-token next\n"), "{text}");
+    }
+
+    #[test]
+    fn wrong_fields_are_told_once() {
+        let mut details = tonic_types::ErrorDetails::new();
+        details.add_bad_request_violation("item.age", "less than 0");
+        details.add_bad_request_violation("item.sk", "is required");
+        for (message, expected) in [
+            (
+                "item.age: less than 0; item.sk: is required",
+                "error: INVALID_ARGUMENT\n",
+            ),
+            ("two faults", "error: INVALID_ARGUMENT: two faults\n"),
+        ] {
+            let status =
+                tonic::Status::with_error_details(tonic::Code::InvalidArgument, message, details.clone());
+            let text = fault_lines(&status.into());
+            assert_eq!(
+                text,
+                format!("{expected}  item.age: less than 0\n  item.sk: is required\n")
+            );
+        }
     }
 
     #[test]
