@@ -58,7 +58,7 @@ reasons! {
     InvalidField = "INVALID_FIELD", InvalidArgument, false, true;
     /// An expression does not parse or does not fit the model.
     InvalidExpression = "INVALID_EXPRESSION", InvalidArgument, false, true;
-    /// The page token was edited, expired, or came from another request or caller.
+    /// The page token was edited, or came from another request.
     InvalidPageToken = "INVALID_PAGE_TOKEN", InvalidArgument, false, true;
     /// The message is not what the contract's protobuf types say.
     UndecodableMessage = "UNDECODABLE_MESSAGE", InvalidArgument, false, true;
@@ -69,7 +69,7 @@ reasons! {
     /// The caller's condition did not hold.
     ConditionFailed = "CONDITION_FAILED", FailedPrecondition, false, true;
     /// The item's version is another than the one given.
-    VersionMismatch = "VERSION_MISMATCH", Aborted, true, true;
+    VersionMismatch = "VERSION_MISMATCH", Aborted, false, true;
     /// The item is there already.
     AlreadyExists = "ALREADY_EXISTS", AlreadyExists, false, true;
     /// The KMS key is disabled, missing or denied.
