@@ -190,8 +190,9 @@ impl Request<'_> {
             "KeyUnavailableException" | "DependencyTimeoutException" | "KMSInternalException" => {
                 Kind::Unavailable
             }
-            code if aws_runtime_throttles(code) => Kind::Throttled,
-            code if is_denial(code) => self.denied(),
+            code if is_throttling(code) => Kind::Throttled,
+            "AccessDenied" | "AccessDeniedException" => self.denied(),
+            code if is_about_credentials(code) => Kind::Denied,
             _ => self.kind_of_status(status),
         }
     }
@@ -200,8 +201,9 @@ impl Request<'_> {
         match status {
             401 | 403 => self.denied(),
             429 => Kind::Throttled,
-            500.. => Kind::Unavailable,
-            _ => Kind::Refused,
+            400..500 => Kind::Refused,
+            // 5xx, and what cannot be read as the answer that it is
+            _ => Kind::Unavailable,
         }
     }
 
@@ -239,7 +241,7 @@ fn in_doubt(kind: Kind) -> Kind {
 }
 
 /// The codes that the SDK takes for throttling, too.
-fn aws_runtime_throttles(code: &str) -> bool {
+fn is_throttling(code: &str) -> bool {
     matches!(
         code,
         "Throttling"
@@ -258,12 +260,10 @@ fn aws_runtime_throttles(code: &str) -> bool {
     )
 }
 
-fn is_denial(code: &str) -> bool {
+fn is_about_credentials(code: &str) -> bool {
     matches!(
         code,
-        "AccessDenied"
-            | "AccessDeniedException"
-            | "AuthFailure"
+        "AuthFailure"
             | "ExpiredToken"
             | "ExpiredTokenException"
             | "IncompleteSignature"

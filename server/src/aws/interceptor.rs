@@ -85,8 +85,7 @@ fn ending(context: &FinalizerInterceptorContextRef<'_>) -> Ending {
         None => None,
     };
     if let Some(response) = context.response() {
-        let is_service_error = error.is_some_and(|error| error.is_operation_error());
-        return ending_of_status(response.status().as_u16(), is_service_error);
+        return ending_of_status(response.status().as_u16());
     }
     match error.and_then(|error| error.as_connector_error()) {
         Some(connector_error) if never_connected(connector_error) => Ending::Unsent,
@@ -95,13 +94,11 @@ fn ending(context: &FinalizerInterceptorContextRef<'_>) -> Ending {
 }
 
 /// 503 is answered before anything is done; 500 may come after, 502 and 504 come from between, while the request may
-/// still be under way; any other status that could not be read to its end was a success that was lost.
-fn ending_of_status(status: u16, is_service_error: bool) -> Ending {
+/// still be under way; a success that cannot be read is a success that was lost.
+fn ending_of_status(status: u16) -> Ending {
     match status {
-        400..500 | 503 => Ending::Refused,
+        300..500 | 503 => Ending::Refused,
         500 => Ending::Doubtful(Doubt::Answered),
-        501.. => Ending::Doubtful(Doubt::Lost),
-        _ if is_service_error => Ending::Refused,
         _ => Ending::Doubtful(Doubt::Lost),
     }
 }

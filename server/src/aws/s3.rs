@@ -6,14 +6,15 @@ use std::sync::{Arc, RwLock};
 
 use aws_sdk_s3::config::Region;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
 
 use crate::billing::{Call, Service};
 
-use super::error::{Error, Kind, Request};
-use super::meter;
+use super::error::{Doubt, Error, Kind, Request};
+use super::meter::{self, Cause, Failure};
 
 /// S3, for calls that pay for it.
 #[derive(Clone, Debug)]
@@ -192,6 +193,39 @@ impl S3 {
                 .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
                 .send(),
         );
+        let failure = match meter::send(call, Service::S3, sent).await {
+            Ok(output) => {
+                return Ok(StoredObject {
+                    etag: output.e_tag.unwrap_or_default(),
+                    version_id: output.version_id,
+                });
+            }
+            Err(failure) => failure,
+        };
+        if let Some(stored) = misnamed_completion(&failure) {
+            return Ok(stored);
+        }
+        if failure.doubt != Doubt::None && is_completed_already(&failure) {
+            return self.head_object(call, upload.location).await;
+        }
+        Err(request.error(&failure))
+    }
+
+    /// What S3 says of an object that is there.
+    ///
+    /// # Errors
+    ///
+    /// `Missing` for an object or bucket that is not there.
+    pub async fn head_object(&self, call: &Call, location: Location<'_>) -> Result<StoredObject, Error> {
+        let request = request("HeadObject", location);
+        let client = self.client(location.region);
+        let sent = Box::pin(
+            client
+                .head_object()
+                .bucket(location.bucket)
+                .key(location.key)
+                .send(),
+        );
         let output = send(call, &request, sent).await?;
         Ok(StoredObject {
             etag: output.e_tag.unwrap_or_default(),
@@ -354,6 +388,32 @@ async fn read_body(
         }
         content.extend_from_slice(&chunk);
     }
+}
+
+/// moto names the root of a good answer `CompleteMultipartUploadResponse`, which the SDK does not read.
+fn misnamed_completion(failure: &Failure<CompleteMultipartUploadError>) -> Option<StoredObject> {
+    let Cause::Sdk(error) = &failure.cause else {
+        return None;
+    };
+    let response = error
+        .raw_response()
+        .filter(|response| response.status().is_success())?;
+    let answer = std::str::from_utf8(response.body().bytes()?).ok()?;
+    let (_, members) = answer.split_once("<CompleteMultipartUploadResponse")?;
+    let (_, etag) = members.split_once("<ETag>")?;
+    let (etag, _) = etag.split_once("</ETag>")?;
+    Some(StoredObject {
+        etag: etag.replace("&quot;", "\""),
+        version_id: response.headers().get("x-amz-version-id").map(str::to_owned),
+    })
+}
+
+/// An attempt that was not answered may have completed the upload: then there is none any more.
+fn is_completed_already(failure: &Failure<CompleteMultipartUploadError>) -> bool {
+    let Cause::Sdk(error) = &failure.cause else {
+        return false;
+    };
+    error.code() == Some("NoSuchUpload")
 }
 
 fn completed(part: Part) -> CompletedPart {

@@ -32,6 +32,8 @@ pub(crate) enum Fault {
     Delay(Duration),
     /// It is answered with this instead of arriving.
     Answer(u16, &'static str),
+    /// It is answered with 200 and this body instead of arriving.
+    Body(&'static str),
 }
 
 /// Stores over engines in memory, what reached them, and what goes wrong on the way.
@@ -124,6 +126,10 @@ impl HttpConnector for Faulty<SharedHttpConnector> {
             None | Some(Fault::NoConnection) => self.client.call(request),
             Some(Fault::LoseRequest) => HttpConnectorFuture::ready(Err(reset())),
             Some(Fault::Answer(status, code)) => HttpConnectorFuture::ready(Ok(answer(status, code))),
+            Some(Fault::Body(body)) => {
+                let response = HttpResponse::new(200.try_into().unwrap(), SdkBody::from(body));
+                HttpConnectorFuture::ready(Ok(response))
+            }
             Some(Fault::LoseAnswer) => {
                 let arriving = self.client.call(request);
                 HttpConnectorFuture::new(async move {

@@ -1,5 +1,7 @@
 //! Counts, kinds and deadlines of the typed calls, over the embedded engines with faults on the way.
 
+mod faults;
+
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
@@ -205,203 +207,6 @@ async fn a_refused_condition_costs_by_the_item_that_is_there() {
 }
 
 #[tokio::test]
-async fn retries_and_the_waiting_between_them_are_counted() {
-    let rig = Rig::new(&models()).await;
-    let call = Call::for_test();
-    rig.fault("GetItem", SERVER_ERROR);
-    rig.fault("GetItem", THROTTLED);
-    assert_eq!(rig.stores.dynamodb.get_item(&call, get("a")).await.unwrap(), None);
-    let bill = call.bill();
-    assert_eq!((bill.get_count, bill.retries, bill.throttled), (3, 2, 1));
-    assert!(bill.backoff_us > 0);
-    assert_eq!(rig.left().len(), 3);
-}
-
-#[tokio::test]
-async fn after_the_last_attempt_the_kind_says_what_helps() {
-    let rig = Rig::new(&models()).await;
-    let call = Call::for_test();
-    for _ in 0..3 {
-        rig.fault("PutItem", THROTTLED);
-        rig.fault("DeleteItem", SERVER_ERROR);
-        rig.fault("GetItem", SERVER_ERROR);
-        rig.fault("Query", Fault::LoseAnswer);
-    }
-    let (throttled, unknown, read, lost) = tokio::join!(
-        rig.stores.dynamodb.put_item(&call, put(item("a", "x"))),
-        rig.stores.dynamodb.delete_item(
-            &call,
-            DeleteItem {
-                table: "users".into(),
-                key: key("a"),
-                ..DeleteItem::default()
-            }
-        ),
-        rig.stores.dynamodb.get_item(&call, get("a")),
-        rig.stores.dynamodb.query(
-            &call,
-            Query {
-                table: "users".into(),
-                key_condition: "pk = pk".into(),
-                ..Query::default()
-            }
-        ),
-    );
-    assert_eq!(throttled.unwrap_err().kind, Kind::Throttled);
-    let unknown = unknown.unwrap_err();
-    assert_eq!(
-        (unknown.kind, unknown.doubt),
-        (Kind::OutcomeUnknown, Doubt::Answered)
-    );
-    assert_eq!(read.unwrap_err().kind, Kind::Unavailable);
-    assert_eq!(lost.unwrap_err().kind, Kind::Unavailable);
-    let bill = call.bill();
-    assert_eq!((bill.dynamodb_calls, bill.retries, bill.throttled), (12, 8, 3));
-}
-
-#[tokio::test]
-async fn a_write_whose_answer_was_lost_is_in_doubt_whatever_follows() {
-    let rig = Rig::new(&models()).await;
-    let call = Call::for_test();
-    rig.fault("PutItem", Fault::LoseAnswer);
-    let written = item("a", "x");
-    let error = rig
-        .stores
-        .dynamodb
-        .put_item(&call, put_new(written.clone()))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.kind, error.doubt),
-        (Kind::ConditionFailed { item: Some(written) }, Doubt::Lost)
-    );
-    rig.fault("PutItem", Fault::LoseRequest);
-    rig.fault("PutItem", THROTTLED);
-    rig.fault("PutItem", Fault::NoConnection);
-    let error = rig
-        .stores
-        .dynamodb
-        .put_item(&call, put(item("b", "x")))
-        .await
-        .unwrap_err();
-    assert_eq!((error.kind, error.doubt), (Kind::OutcomeUnknown, Doubt::Lost));
-    let bill = call.bill();
-    assert_eq!((bill.put_count, bill.retries), (4, 2));
-}
-
-#[tokio::test]
-async fn what_never_had_a_connection_is_not_counted() {
-    let rig = Rig::new(&models()).await;
-    let call = Call::for_test();
-    for _ in 0..3 {
-        rig.fault("PutItem", Fault::NoConnection);
-    }
-    rig.fault("GetItem", Fault::NoConnection);
-    let error = rig
-        .stores
-        .dynamodb
-        .put_item(&call, put(item("a", "x")))
-        .await
-        .unwrap_err();
-    assert_eq!((error.kind, error.doubt), (Kind::Unavailable, Doubt::None));
-    assert_eq!(call.bill().dynamodb_calls, 0);
-    rig.stores.dynamodb.get_item(&call, get("a")).await.unwrap();
-    let bill = call.bill();
-    assert_eq!(
-        (bill.dynamodb_calls, bill.put_count, bill.get_count, bill.retries),
-        (1, 0, 1, 0)
-    );
-    assert_eq!(rig.left(), ["GetItem"]);
-}
-
-#[tokio::test]
-async fn the_deadline_ends_a_request_and_says_whether_a_write_was_sent() {
-    let rig = Rig::new(&models()).await;
-    let call = Call::for_test();
-    rig.fault("PutItem", Fault::Delay(Duration::from_secs(60)));
-    rig.fault("GetItem", Fault::Delay(Duration::from_secs(60)));
-    let begun = Instant::now();
-    let error = rig
-        .stores
-        .dynamodb
-        .put_item(&soon(&call), put(item("a", "x")))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.kind, error.doubt),
-        (Kind::Deadline { sent: true }, Doubt::Lost)
-    );
-    let error = rig
-        .stores
-        .dynamodb
-        .get_item(&soon(&call), get("a"))
-        .await
-        .unwrap_err();
-    assert_eq!(error.kind, Kind::Deadline { sent: false });
-    assert!(begun.elapsed() < Duration::from_secs(5));
-    let error = rig
-        .stores
-        .dynamodb
-        .put_item(&call.with_deadline(begun), put(item("a", "x")))
-        .await
-        .unwrap_err();
-    assert_eq!(error.kind, Kind::Deadline { sent: false });
-    let bill = call.bill();
-    assert_eq!(
-        (bill.put_count, bill.get_count),
-        (1, 1),
-        "what is past its deadline is not even sent"
-    );
-    assert!(
-        bill.dynamodb_us >= 250_000,
-        "both waited to their deadlines: {}",
-        bill.dynamodb_us
-    );
-}
-
-#[tokio::test]
-async fn a_deadline_between_two_attempts_leaves_no_doubt() {
-    let rig = Rig::new(&models()).await;
-    let call = Call::for_test();
-    // throttled twice: the backoff is long enough now and then, and an attempt is not under way when it is cut
-    let mut cut_while_waiting = false;
-    for _ in 0..40 {
-        rig.fault("PutItem", THROTTLED);
-        rig.fault("PutItem", THROTTLED);
-        let brief = call.with_deadline(Instant::now() + Duration::from_millis(5));
-        let Err(error) = rig.stores.dynamodb.put_item(&brief, put(item("a", "x"))).await else {
-            continue;
-        };
-        rig.stores
-            .dynamodb
-            .put_item(&call, put(item("a", "x")))
-            .await
-            .ok();
-        if error.kind == (Kind::Deadline { sent: false }) {
-            cut_while_waiting = true;
-            break;
-        }
-    }
-    assert!(cut_while_waiting);
-}
-
-#[tokio::test]
-async fn a_caller_who_leaves_midway_is_billed_for_what_was_sent() {
-    let rig = Rig::new(&models()).await;
-    let call = Call::for_test();
-    rig.fault("PutItem", Fault::Delay(Duration::from_secs(60)));
-    let left = tokio::time::timeout(
-        Duration::from_millis(50),
-        rig.stores.dynamodb.put_item(&call, put(item("a", "x"))),
-    );
-    assert!(left.await.is_err());
-    let bill = call.bill();
-    assert_eq!((bill.dynamodb_calls, bill.put_count), (1, 1));
-    assert!(bill.dynamodb_us >= 40_000);
-    assert_eq!(call.close(tonic::Code::Cancelled).unwrap().bill.dynamodb_calls, 1);
-}
-
-#[tokio::test]
 async fn what_is_missing_is_named() {
     let rig = Rig::new(&models()).await;
     let call = Call::for_test();
@@ -521,6 +326,38 @@ async fn objects_are_billed_by_the_bytes_of_their_content() {
     let bill = call.bill();
     assert_eq!((bill.s3_calls, bill.downloaded_bytes), (7, 100_000));
     assert!(bill.s3_us > 0);
+}
+
+#[tokio::test]
+async fn a_completion_under_another_name_is_read() {
+    let rig = Rig::new(&models()).await;
+    let call = Call::for_test();
+    let s3 = &rig.stores.s3;
+    let upload = s3
+        .create_multipart_upload(&call, FILE, None, &HashMap::new())
+        .await
+        .unwrap();
+    let part = s3
+        .upload_part(&call, &upload, 1, Bytes::from_static(b"abc"))
+        .await
+        .unwrap();
+    let named = "<CompleteMultipartUploadResponse><Key>k</Key><ETag>&quot;e-1&quot;</ETag></CompleteMultipartUploadResponse>";
+    for (body, etag) in [(named, Some("\"e-1\"")), ("<Nonsense/>", None)] {
+        rig.fault("CompleteMultipartUpload", Fault::Body(body));
+        let stored = s3
+            .complete_multipart_upload(&call, &upload, vec![part.clone()])
+            .await;
+        match etag {
+            Some(etag) => assert_eq!(stored.unwrap().etag, etag),
+            None => assert_eq!(stored.unwrap_err().kind, Kind::Unavailable),
+        }
+    }
+    assert_eq!(call.bill().s3_calls, 4);
+    let stored = s3
+        .complete_multipart_upload(&call, &upload, vec![part])
+        .await
+        .unwrap();
+    assert_eq!(s3.head_object(&call, FILE).await.unwrap(), stored);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The protocol, over the embedded engines with faults on the way.
 
+mod faults;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -176,6 +178,16 @@ fn s3_counts(bill: &Bill) -> (u64, u64) {
     (bill.s3_calls, bill.uploaded_bytes)
 }
 
+fn removal(gate: &Gate, call: &Call) -> Removal {
+    Removal {
+        call: call.clone(),
+        model: Arc::clone(&gate.model),
+        key: Key::of_item(&gate.model, &key_item()).unwrap(),
+        condition: None,
+        return_old: false,
+    }
+}
+
 #[tokio::test]
 async fn an_object_costs_as_many_calls_as_it_has_parts() {
     let gate = Gate::new().await;
@@ -296,227 +308,6 @@ async fn a_refused_commit_deletes_the_fresh_object_and_leaves_the_live_one() {
         assert!(call.bill().estimated_write_milliunits > 0);
         assert_eq!(gate.keys().await, [live.key.as_str()]);
         assert_eq!(gate.content(&live).await.unwrap(), content(100));
-    }
-}
-
-#[tokio::test]
-async fn a_lost_answer_of_the_commit_is_found_out() {
-    let gate = Gate::new().await;
-    // the retry replaces what the first attempt wrote
-    gate.rig.fault("PutItem", Fault::LoseAnswer);
-    let first = gate.saved(&content(100)).await;
-    assert_eq!(gate.pointer().await.unwrap(), first);
-    // the retry is refused by what the first attempt wrote
-    gate.settler
-        .delete(removal(&gate, &Call::for_test()))
-        .await
-        .unwrap();
-    gate.rig.fault("PutItem", Fault::LoseAnswer);
-    let mut write = gate.write(&Call::for_test(), &[("file", &content(200))]);
-    write.condition = condition(NEW);
-    let second = gate.settler.save(write).await.unwrap().objects.remove(0).1;
-    assert_eq!(gate.pointer().await.unwrap(), second);
-    // no attempt is answered
-    for _ in 0..3 {
-        gate.rig.fault("PutItem", Fault::LoseAnswer);
-    }
-    let call = Call::for_test();
-    let third = gate
-        .settler
-        .save(gate.write(&call, &[("file", &content(300))]))
-        .await
-        .unwrap();
-    assert_eq!(gate.pointer().await.unwrap(), third.objects[0].1);
-    assert_eq!(gate.content(&third.objects[0].1).await.unwrap(), content(300));
-    let bill = call.bill();
-    assert_eq!((bill.put_count, bill.get_count, bill.retries), (3, 1, 2));
-}
-
-#[tokio::test]
-async fn a_commit_that_may_land_yet_leaves_both_objects() {
-    let gate = Gate::new().await;
-    let live = gate.saved(&content(100)).await;
-    for _ in 0..3 {
-        gate.rig.fault("PutItem", Fault::LoseRequest);
-    }
-    let call = Call::for_test();
-    let outcome = kind(
-        gate.settler
-            .save(gate.write(&call, &[("file", &content(200))]))
-            .await,
-    );
-    assert_eq!(outcome, Kind::OutcomeUnknown);
-    assert_eq!(
-        (call.bill().get_count, call.bill().s3_calls),
-        (2, 1),
-        "two looks, nothing deleted"
-    );
-    assert_eq!(gate.pointer().await.unwrap(), live);
-    assert_eq!(gate.keys().await.len(), 2);
-}
-
-#[tokio::test]
-async fn a_commit_that_was_answered_with_500_and_did_not_land_deletes_the_fresh_object() {
-    let gate = Gate::new().await;
-    let live = gate.saved(&content(100)).await;
-    for _ in 0..3 {
-        gate.rig.fault("PutItem", SERVER_ERROR);
-    }
-    let call = Call::for_test();
-    let outcome = kind(
-        gate.settler
-            .save(gate.write(&call, &[("file", &content(200))]))
-            .await,
-    );
-    assert_eq!(outcome, Kind::Unavailable);
-    assert_eq!(gate.keys().await, [live.key]);
-    let bill = call.bill();
-    assert_eq!((bill.put_count, bill.get_count, bill.s3_calls), (3, 1, 2));
-}
-
-#[tokio::test]
-async fn a_failed_part_aborts_the_upload() {
-    let gate = Gate::new().await;
-    // whichever of the two parts gives up first
-    for _ in 0..6 {
-        gate.rig.fault("UploadPart", Fault::LoseRequest);
-    }
-    let call = Call::for_test();
-    let outcome = kind(
-        gate.settler
-            .save(gate.write(&call, &[("file", &content(6 * MIB))]))
-            .await,
-    );
-    assert_eq!(outcome, Kind::Unavailable);
-    let left = gate.rig.left();
-    assert_eq!(
-        left.last().map(String::as_str),
-        Some("AbortMultipartUpload"),
-        "{left:?}"
-    );
-    assert_eq!(call.bill().s3_calls, left.len() as u64);
-    assert!(!left.contains(&"PutItem".to_owned()));
-    assert_eq!(gate.keys().await, Vec::<String>::new());
-    assert!(gate.stored().await.is_none());
-}
-
-#[tokio::test]
-async fn one_failed_object_takes_the_other_with_it() {
-    let gate = Gate::new().await;
-    let mut model = (*gate.model).clone();
-    model.attributes.last_mut().unwrap().s3.as_mut().unwrap().bucket = "nowhere".into();
-    let call = Call::for_test();
-    let write = Write {
-        model: Arc::new(model),
-        ..gate.write(&call, &[("file", &content(10)), ("photo", &content(10))])
-    };
-    let outcome = kind(gate.settler.save(write).await);
-    let (what, name) = (Resource::Bucket, "nowhere".into());
-    assert_eq!(outcome, Kind::Missing { what, name });
-    assert_eq!(gate.keys().await, Vec::<String>::new());
-    assert!(gate.stored().await.is_none());
-}
-
-#[tokio::test]
-async fn a_caller_who_leaves_during_the_upload_leaves_nothing() {
-    let gate = Gate::new().await;
-    let call = Call::for_test();
-    gate.rig
-        .fault("UploadPart", Fault::Delay(Duration::from_secs(60)));
-    let write = gate.write(&call, &[("file", &content(11 * MIB))]);
-    let gone = tokio::time::timeout(Duration::from_millis(500), gate.settler.save(write)).await;
-    assert!(gone.is_err());
-    let closed = call.close(tonic::Code::Cancelled).unwrap();
-    gate.idle().await;
-    let left = gate.rig.left();
-    assert_eq!(
-        left.last().map(String::as_str),
-        Some("AbortMultipartUpload"),
-        "{left:?}"
-    );
-    assert!(!left.contains(&"PutItem".to_owned()));
-    assert_eq!(
-        call.bill().s3_calls,
-        left.len() as u64,
-        "what came after the close is billed too"
-    );
-    assert!(closed.bill.s3_calls < left.len() as u64);
-    assert_eq!(gate.keys().await, Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn a_caller_who_leaves_during_the_commit_changes_nothing_about_it() {
-    let gate = Gate::new().await;
-    gate.saved(&content(100)).await;
-    let call = Call::for_test();
-    gate.rig
-        .fault("PutItem", Fault::Delay(Duration::from_millis(600)));
-    let write = gate.write(&call, &[("file", &content(200))]);
-    let gone = tokio::time::timeout(Duration::from_millis(300), gate.settler.save(write)).await;
-    assert!(gone.is_err());
-    gate.idle().await;
-    assert_eq!(gate.rig.left(), ["PutObject", "PutItem", "DeleteObject"]);
-    let live = gate.pointer().await.unwrap();
-    assert_eq!(gate.content(&live).await.unwrap(), content(200));
-    assert_eq!(gate.keys().await, [live.key]);
-}
-
-#[tokio::test]
-async fn the_deadline_answers_at_once_and_the_commit_goes_on() {
-    let gate = Gate::new().await;
-    let call = Call::for_test().with_deadline(Instant::now() + Duration::from_millis(400));
-    gate.rig
-        .fault("PutItem", Fault::Delay(Duration::from_millis(800)));
-    let outcome = kind(
-        gate.settler
-            .save(gate.write(&call, &[("file", &content(10))]))
-            .await,
-    );
-    assert_eq!(outcome, Kind::Deadline { sent: true });
-    gate.idle().await;
-    assert!(gate.pointer().await.is_some());
-    assert_eq!(gate.keys().await.len(), 1);
-}
-
-#[tokio::test]
-async fn the_deadline_during_the_upload_leaves_nothing() {
-    let gate = Gate::new().await;
-    let call = Call::for_test().with_deadline(Instant::now() + Duration::from_millis(300));
-    gate.rig.fault("PutObject", Fault::Delay(Duration::from_secs(60)));
-    let outcome = kind(
-        gate.settler
-            .save(gate.write(&call, &[("file", &content(10))]))
-            .await,
-    );
-    assert_eq!(outcome, Kind::Deadline { sent: false });
-    gate.idle().await;
-    assert_eq!(gate.rig.left(), ["PutObject", "DeleteObject"]);
-    assert!(gate.stored().await.is_none());
-    assert_eq!(gate.keys().await, Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn a_failure_of_kms_costs_no_upload() {
-    let gate = Gate::new().await;
-    let mut write = gate.write(&Call::for_test(), &[("file", &content(10))]);
-    write.item.insert("ssn".into(), Value::S("123".into()));
-    gate.rig
-        .fault("GenerateDataKey", Fault::Answer(400, "DisabledException"));
-    let refused = gate.settler.save(write).await.unwrap_err();
-    let SettleError::Seal(StoreError::Kms(error)) = refused else {
-        panic!("{refused}")
-    };
-    assert_eq!(error.kind, Kind::KeyUnusable);
-    assert_eq!(gate.rig.left(), ["GenerateDataKey"]);
-}
-
-fn removal(gate: &Gate, call: &Call) -> Removal {
-    Removal {
-        call: call.clone(),
-        model: Arc::clone(&gate.model),
-        key: Key::of_item(&gate.model, &key_item()).unwrap(),
-        condition: None,
-        return_old: false,
     }
 }
 
