@@ -1,0 +1,122 @@
+//! The gateway beside direct calls of the SDK to the same engine: CPU per call, calls per second, and what share of
+//! the direct calls a core does through the gateway.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::Plan;
+use super::direct::{Direct, Setting};
+use super::load::{Load, Turn, Work};
+use super::process::{Gateway, Store};
+use super::table::{Table, at_least, median};
+
+/// Throughput per core, of direct calls with the same client.
+const GOAL: f64 = 0.6;
+/// Before the first turn of a side.
+const WARM_UP: Duration = Duration::from_millis(500);
+
+/// The three sides over engines of one kind.
+struct Sides {
+    load: Load,
+    lean: Direct,
+    default: Direct,
+    _gateway: Gateway,
+}
+
+/// The turns of one kind of call.
+#[derive(Default)]
+struct Turns {
+    gateway: Vec<Turn>,
+    lean: Vec<Turn>,
+    default: Vec<Turn>,
+}
+
+pub(crate) async fn measure(plan: &Plan) {
+    let head = [
+        "call",
+        "engine",
+        "µs of CPU: gateway",
+        "SDK",
+        "SDK, signed",
+        "calls/s: gateway",
+        "SDK",
+        "SDK, signed",
+    ];
+    let mut table = Table::new(&[&head[..], &["per core", "per core, signed", "goal"]].concat());
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, folder) in [("memory", None), ("folder, normal", Some(folder.path()))] {
+        let mut sides = Sides::start(plan, folder).await;
+        for work in Work::ALL {
+            table.row(sides.turns(plan, work).await.row(work, name));
+        }
+    }
+    table.print("The gateway beside direct SDK calls to the same engine");
+    println!(
+        "\nCPU is that of the process that serves or calls the SDK, engine included, its load generator not. The direct \
+         calls do not share the cores with a load generator, the gateway does: compare per core. `SDK` has the \
+         gateway's own client settings (unsigned), `signed` the SDK's defaults."
+    );
+}
+
+impl Sides {
+    async fn start(plan: &Plan, folder: Option<&Path>) -> Sides {
+        let places: Option<Vec<_>> = folder.map(|folder| {
+            ["gateway", "lean", "default"]
+                .map(|name| folder.join(name))
+                .into()
+        });
+        let store = |number: usize| {
+            places
+                .as_ref()
+                .map_or(Store::Memory, |places| Store::Folder(&places[number]))
+        };
+        let normal = [("TOLLGATE_EMBEDDED__SYNCHRONOUS", "normal")];
+        let gateway = Gateway::start(&plan.program, store(0), &normal).await;
+        Sides {
+            load: Load::on(&gateway, None).await,
+            lean: Direct::start(store(1), Setting::Lean).await,
+            default: Direct::start(store(2), Setting::Default).await,
+            _gateway: gateway,
+        }
+    }
+
+    async fn turns(&mut self, plan: &Plan, work: Work) -> Turns {
+        self.load.turn(work, WARM_UP).await;
+        self.lean.turn(work, WARM_UP).await;
+        self.default.turn(work, WARM_UP).await;
+        let mut turns = Turns::default();
+        for _ in 0..plan.rounds {
+            turns.gateway.push(self.load.turn(work, plan.turn).await);
+            turns.lean.push(self.lean.turn(work, plan.turn).await);
+            turns.default.push(self.default.turn(work, plan.turn).await);
+        }
+        turns
+    }
+}
+
+impl Turns {
+    fn row(&self, work: Work, engine: &str) -> Vec<String> {
+        let cpu = |turns: &[Turn]| format!("{:.1}", median(turns.iter().map(|turn| turn.cpu_us)));
+        let rate = |turns: &[Turn]| format!("{:.0}", median(turns.iter().map(|turn| turn.rate)));
+        let (per_core, per_core_signed) = (self.per_core(&self.lean), self.per_core(&self.default));
+        let mut row = vec![work.name().to_owned(), engine.to_owned()];
+        row.extend([&self.gateway, &self.lean, &self.default].map(|turns| cpu(turns)));
+        row.extend([&self.gateway, &self.lean, &self.default].map(|turns| rate(turns)));
+        row.extend([
+            format!("{per_core:.2}"),
+            format!("{per_core_signed:.2}"),
+            at_least(GOAL, per_core),
+        ]);
+        row
+    }
+
+    /// Calls of the gateway per CPU second, of the direct calls in the same round.
+    fn per_core(&self, direct: &[Turn]) -> f64 {
+        median(
+            self.gateway
+                .iter()
+                .zip(direct)
+                .map(|(gateway, direct)| direct.cpu_us / gateway.cpu_us),
+        )
+    }
+}

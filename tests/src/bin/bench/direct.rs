@@ -1,0 +1,210 @@
+//! Direct calls of the AWS SDK to the embedded engine, in a process of their own that takes its orders on stdin: what
+//! a program pays that has the SDK in it and no gateway before it.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Builder, Credentials, Region, StalledStreamProtectionConfig,
+};
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_runtime_api::client::auth::AuthSchemeId;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use futures::future::join_all;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tollgate::aws::{Connectors, Settings, Stores, provision};
+use tollgate::embedded::{Engines, Place, Synchronous};
+use tollgate::model::Models;
+
+use super::load::{AGE, CALLERS, EMAIL, ITEMS, NAME, SORT, Turn, Work, measure, partition};
+use super::process::{self, Store};
+
+/// The first argument of a process in this role.
+pub(crate) const ROLE: &str = "direct";
+/// The argument in the place of a folder.
+const MEMORY: &str = "memory";
+const TABLE: &str = "users";
+
+/// How the SDK's client is set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Setting {
+    /// As the gateway sets its own over the embedded engines: unsigned, no stalled-stream protection.
+    Lean,
+    /// As the SDK comes: every request signed.
+    Default,
+}
+
+/// A process that calls the engine directly.
+pub(crate) struct Direct {
+    process: Child,
+    orders: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Direct {
+    /// Starts the process over an engine of its own.
+    pub(crate) async fn start(store: Store<'_>, setting: Setting) -> Direct {
+        let place = match store {
+            Store::Memory => MEMORY.as_ref(),
+            Store::Folder(folder) => folder.as_os_str(),
+        };
+        let setting = if setting == Setting::Lean {
+            "lean"
+        } else {
+            "default"
+        };
+        let mut command = Command::new(std::env::current_exe().expect("a process knows its program"));
+        command
+            .arg(ROLE)
+            .arg(place)
+            .arg(setting)
+            .stdin(std::process::Stdio::piped());
+        let (mut process, stdout) = process::spawn(command);
+        let orders = process.stdin.take().expect("it is piped");
+        let mut direct = Direct {
+            process,
+            orders,
+            answers: stdout.lines(),
+        };
+        assert_eq!(direct.answer().await, "ready");
+        direct
+    }
+
+    /// One turn of one kind of call.
+    pub(crate) async fn turn(&mut self, work: Work, time: Duration) -> Turn {
+        let id = process::id(&self.process);
+        measure(id, async {
+            let order = format!("{} {}\n", work.name(), time.as_millis());
+            self.orders
+                .write_all(order.as_bytes())
+                .await
+                .expect("the process listens");
+            self.answer().await.parse().expect("a number of calls")
+        })
+        .await
+    }
+
+    async fn answer(&mut self) -> String {
+        self.answers
+            .next_line()
+            .await
+            .expect("the process answers")
+            .expect("the process lives")
+    }
+}
+
+/// The process's own side: opens the engine, then does as it is told until stdin closes.
+pub(crate) async fn run(arguments: &[String]) {
+    let [place, setting] = arguments else {
+        panic!("{ROLE} FOLDER|{MEMORY} lean|default")
+    };
+    let place = match place.as_str() {
+        MEMORY => Place::Memory,
+        folder => Place::Folder(Path::new(folder).to_owned()),
+    };
+    let client = open(&place, setting == "lean").await;
+    for number in 0..ITEMS {
+        put(&client, number).await;
+    }
+    println!("ready");
+    // blocks this thread alone, which has nothing else to do
+    for order in std::io::stdin().lines() {
+        let order = order.expect("orders are text");
+        let (work, millis) = order.split_once(' ').expect("WORK MILLISECONDS");
+        let work = if work == Work::Get.name() {
+            Work::Get
+        } else {
+            Work::Save
+        };
+        let time = Duration::from_millis(millis.parse().expect("a number"));
+        println!("{}", run_turn(&client, work, time).await);
+    }
+}
+
+async fn open(place: &Place, lean: bool) -> Client {
+    let Engines {
+        dynamodb, kms, s3, ..
+    } = Engines::open(place, Synchronous::Normal)
+        .await
+        .expect("the engines open");
+    let connectors = Connectors {
+        dynamodb: dynamodb.clone(),
+        kms,
+        s3,
+    };
+    let stores = Stores::embedded(connectors, &Settings::default());
+    provision(&stores, &Models::examples())
+        .await
+        .expect("the tables are made");
+    client(dynamodb, lean)
+}
+
+fn client(engine: SharedHttpClient, lean: bool) -> Client {
+    let mut config = Builder::new()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("us-east-1"))
+        .endpoint_url("http://embedded.localhost")
+        .http_client(engine);
+    config = match lean {
+        true => config
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .allow_no_auth()
+            .auth_scheme_preference([AuthSchemeId::from("noAuth")]),
+        false => config.credentials_provider(Credentials::new("id", "secret", None, None, "bench")),
+    };
+    Client::from_conf(config.build())
+}
+
+async fn run_turn(client: &Client, work: Work, time: Duration) -> u64 {
+    let until = Instant::now() + time;
+    let next = Arc::new(AtomicU64::new(0));
+    let callers = (0..CALLERS).map(|_| tokio::spawn(call_until(until, work, client.clone(), next.clone())));
+    let calls = join_all(callers).await;
+    calls
+        .into_iter()
+        .map(|calls| calls.expect("no caller panics"))
+        .sum()
+}
+
+async fn call_until(until: Instant, work: Work, client: Client, next: Arc<AtomicU64>) -> u64 {
+    let mut calls = 0;
+    while Instant::now() < until {
+        let number = next.fetch_add(1, Ordering::Relaxed) % ITEMS;
+        match work {
+            Work::Get => get(&client, number).await,
+            Work::Save => put(&client, number).await,
+        }
+        calls += 1;
+    }
+    calls
+}
+
+async fn get(client: &Client, number: u64) {
+    let request = client.get_item().table_name(TABLE).set_key(Some(key(number)));
+    let found = request.send().await.expect("GetItem succeeds");
+    assert_eq!(found.item.map(|item| item.len()), Some(5));
+}
+
+async fn put(client: &Client, number: u64) {
+    let mut item = key(number);
+    item.insert("name".to_owned(), AttributeValue::S(NAME.to_owned()));
+    item.insert("email".to_owned(), AttributeValue::S(EMAIL.to_owned()));
+    item.insert("age".to_owned(), AttributeValue::N(AGE.to_string()));
+    client
+        .put_item()
+        .table_name(TABLE)
+        .set_item(Some(item))
+        .send()
+        .await
+        .expect("PutItem succeeds");
+}
+
+fn key(number: u64) -> HashMap<String, AttributeValue> {
+    let pair = |name: &str, text: String| (name.to_owned(), AttributeValue::S(text));
+    HashMap::from([pair("pk", partition(number)), pair("sk", SORT.to_owned())])
+}

@@ -1,0 +1,176 @@
+//! The load: so many callers, each with its next call as soon as the last one is answered, through plain tonic clients.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use tollgate_proto::v1;
+use tollgate_proto::v1::data_service_client::DataServiceClient;
+use tollgate_tests::gateway::{connect, in_session};
+use tollgate_tests::values::{self, Item, n, s};
+use tonic::Request;
+use tonic::transport::Channel;
+
+use super::process;
+
+/// Calls in flight.
+pub(crate) const CALLERS: usize = 64;
+/// Connections that they share.
+pub(crate) const CONNECTIONS: usize = 4;
+/// Items that are read and written over.
+pub(crate) const ITEMS: u64 = 1000;
+
+/// One kind of call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    Get,
+    Save,
+}
+
+/// What one turn came to.
+#[derive(Clone, Copy)]
+pub(crate) struct Turn {
+    /// CPU of the measured process per call.
+    pub(crate) cpu_us: f64,
+    /// Calls per second of wall time.
+    pub(crate) rate: f64,
+}
+
+/// Callers of one gateway.
+pub(crate) struct Load {
+    process: u32,
+    clients: Vec<DataServiceClient<Channel>>,
+    session: Option<&'static str>,
+    next: Arc<AtomicU64>,
+}
+
+impl Work {
+    /// Both.
+    pub(crate) const ALL: [Work; 2] = [Work::Get, Work::Save];
+
+    /// As tables say it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Work::Get => "Get",
+            Work::Save => "Save",
+        }
+    }
+}
+
+impl Load {
+    /// Connects to a gateway and saves the items.
+    pub(crate) async fn on(gateway: &process::Gateway, session: Option<&'static str>) -> Load {
+        let channels = join_all((0..CONNECTIONS).map(|_| connect(gateway.address))).await;
+        let clients = channels.into_iter().map(DataServiceClient::new).collect();
+        let load = Load {
+            process: gateway.id(),
+            clients,
+            session,
+            next: Arc::default(),
+        };
+        let mut client = load.clients[0].clone();
+        for number in 0..ITEMS {
+            client.save(save(number)).await.expect("an item is saved");
+        }
+        load
+    }
+
+    /// One turn of one kind of call.
+    pub(crate) async fn turn(&self, work: Work, time: Duration) -> Turn {
+        measure(self.process, self.run(work, time)).await
+    }
+
+    async fn run(&self, work: Work, time: Duration) -> u64 {
+        let until = Instant::now() + time;
+        let callers = (0..CALLERS).map(|caller| {
+            let client = self.clients[caller % CONNECTIONS].clone();
+            tokio::spawn(call_until(until, work, client, self.session, self.next.clone()))
+        });
+        let calls = join_all(callers).await;
+        calls
+            .into_iter()
+            .map(|calls| calls.expect("no caller panics"))
+            .sum()
+    }
+}
+
+/// Measures a process while it does so many calls.
+pub(crate) async fn measure(process: u32, work: impl Future<Output = u64>) -> Turn {
+    let (begun, cpu) = (Instant::now(), process::cpu_seconds(process));
+    let calls = work.await as f64;
+    let (elapsed, used) = (begun.elapsed(), process::cpu_seconds(process) - cpu);
+    Turn {
+        cpu_us: used * 1e6 / calls,
+        rate: calls / elapsed.as_secs_f64(),
+    }
+}
+
+async fn call_until(
+    until: Instant,
+    work: Work,
+    mut client: DataServiceClient<Channel>,
+    session: Option<&'static str>,
+    next: Arc<AtomicU64>,
+) -> u64 {
+    let mut calls = 0;
+    while Instant::now() < until {
+        let number = next.fetch_add(1, Ordering::Relaxed) % ITEMS;
+        match work {
+            Work::Get => {
+                let found = client
+                    .get(billed(get(number), session))
+                    .await
+                    .expect("a Get succeeds");
+                assert_eq!(found.into_inner().item.len(), 5);
+            }
+            Work::Save => {
+                client
+                    .save(billed(save(number), session))
+                    .await
+                    .expect("a Save succeeds");
+            }
+        }
+        calls += 1;
+    }
+    calls
+}
+
+fn billed<T>(message: T, session: Option<&str>) -> Request<T> {
+    match session {
+        Some(session) => in_session(message, session),
+        None => Request::new(message),
+    }
+}
+
+fn get(number: u64) -> v1::GetRequest {
+    values::get("User", values::key(&partition(number), SORT))
+}
+
+fn save(number: u64) -> v1::SaveRequest {
+    values::save("User", user(number))
+}
+
+/// The sort key of all items.
+pub(crate) const SORT: &str = "PROFILE";
+
+/// The partition key of an item.
+pub(crate) fn partition(number: u64) -> String {
+    format!("USER#{number}")
+}
+
+/// A `User` without an encrypted field: the direct calls have no data keys.
+fn user(number: u64) -> Item {
+    let mut user = values::key(&partition(number), SORT);
+    user.extend(values::item([
+        ("name", s(NAME)),
+        ("email", s(EMAIL)),
+        ("age", n(AGE)),
+    ]));
+    user
+}
+
+/// What every item has.
+pub(crate) const NAME: &str = "Ada Lovelace";
+pub(crate) const EMAIL: &str = "ada.lovelace@example.com";
+pub(crate) const AGE: u32 = 36;

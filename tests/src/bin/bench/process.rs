@@ -1,0 +1,121 @@
+//! The processes that are measured: a gateway as people start it, and what `/proc` tells of a process.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+
+/// What `/proc/PID/stat` counts in, on every Linux that there is (`getconf CLK_TCK`).
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// `tollgate serve` on a free port.
+pub(crate) struct Gateway {
+    process: Child,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// From its start to its `listening` line.
+    pub(crate) started_in: Duration,
+}
+
+/// Where it keeps its data.
+#[derive(Clone, Copy)]
+pub(crate) enum Store<'a> {
+    Memory,
+    Folder(&'a Path),
+}
+
+impl Gateway {
+    /// Starts `program` and waits until it serves. Its log, a line for every call, goes to `/dev/null`.
+    pub(crate) async fn start(program: &Path, store: Store<'_>, settings: &[(&str, &str)]) -> Gateway {
+        let mut command = Command::new(program);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log", "json"]);
+        match store {
+            Store::Memory => command.arg("--memory"),
+            Store::Folder(folder) => command.arg("--data").arg(folder),
+        };
+        // no models and no settings but these
+        command
+            .current_dir(std::env::temp_dir())
+            .envs(settings.iter().copied());
+        let begun = Instant::now();
+        let (process, mut stdout) = spawn(command);
+        let mut line = String::new();
+        stdout
+            .read_line(&mut line)
+            .await
+            .expect("the gateway says where it listens");
+        let started_in = begun.elapsed();
+        let address = line
+            .trim()
+            .strip_prefix("listening ")
+            .and_then(|address| address.parse().ok());
+        let address = address.unwrap_or_else(|| panic!("{} said {line:?}", program.display()));
+        Gateway {
+            process,
+            address,
+            started_in,
+        }
+    }
+
+    /// The process's number.
+    pub(crate) fn id(&self) -> u32 {
+        id(&self.process)
+    }
+
+    /// Kills it, as a crash would.
+    pub(crate) async fn kill(mut self) {
+        self.process
+            .kill()
+            .await
+            .expect("a process that runs can be killed");
+    }
+}
+
+/// Starts a process that ends with this one, and reads what it prints.
+pub(crate) fn spawn(mut command: Command) -> (Child, BufReader<ChildStdout>) {
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    let mut process = command.spawn().expect("the program starts");
+    let stdout = process.stdout.take().expect("it is piped");
+    (process, BufReader::new(stdout))
+}
+
+/// A process's number.
+pub(crate) fn id(process: &Child) -> u32 {
+    process.id().expect("the process runs")
+}
+
+/// CPU seconds that a process has used, its own and the kernel's for it.
+pub(crate) fn cpu_seconds(id: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).expect("the process runs");
+    // the name, in parentheses, may hold anything
+    let (_, fields) = stat.rsplit_once(')').expect("proc(5)");
+    let ticks = |field: usize| {
+        fields
+            .split_whitespace()
+            .nth(field)
+            .and_then(|ticks| ticks.parse::<f64>().ok())
+    };
+    let (user, system) = (ticks(11).expect("utime"), ticks(12).expect("stime"));
+    (user + system) / TICKS_PER_SECOND
+}
+
+/// Memory that a process has in RAM, in MiB.
+pub(crate) fn resident_mib(id: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("the process runs");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .expect("proc(5)");
+    let kib: f64 = line
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .expect("a number of KiB");
+    kib / 1024.0
+}
