@@ -1,5 +1,10 @@
-//! What the black-box tests and benchmarks share: a real gateway on a free port, the wire, and its bills.
+//! What the black-box tests and benchmarks share: a real gateway on a free port, the wire, its bills, and the stores
+//! under it.
 
+pub mod dice;
+pub mod figures;
 pub mod gateway;
+pub mod patience;
+pub mod stores;
 pub mod values;
 pub mod wiretap;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
@@ -16,6 +16,8 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use tollgate::aws::Connectors;
 
+use crate::stores::RawStores;
+
 /// What becomes of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -25,7 +27,7 @@ pub enum Fate {
     Delay(Duration),
     /// It is answered with HTTP 500 and does nothing.
     Error500,
-    /// It is answered with DynamoDB's throttling and does nothing.
+    /// It is answered with the service's throttling and does nothing.
     Throttle,
     /// It is done, and its answer is lost.
     LoseAnswer,
@@ -40,12 +42,13 @@ type Judge = dyn Fn(&str) -> Fate + Send + Sync;
 pub struct Wiretap {
     counts: Arc<Mutex<BTreeMap<String, u64>>>,
     judge: Arc<Judge>,
+    stores: Arc<OnceLock<RawStores>>,
 }
 
 impl Wiretap {
     /// Every request meets what `judge` says of its operation (`PutItem`, `GenerateDataKey`, `UploadPart`, ...).
     pub fn new(judge: impl Fn(&str) -> Fate + Send + Sync + 'static) -> Wiretap {
-        Wiretap { counts: Arc::default(), judge: Arc::new(judge) }
+        Wiretap { counts: Arc::default(), judge: Arc::new(judge), stores: Arc::default() }
     }
 
     /// Counts alone.
@@ -58,6 +61,20 @@ impl Wiretap {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Requests of one operation so far.
+    pub fn count(&self, operation: &str) -> u64 {
+        self.counts().get(operation).copied().unwrap_or_default()
+    }
+
+    /// The stores on the other side, past the tap.
+    ///
+    /// # Panics
+    ///
+    /// Where no gateway was started behind this.
+    pub fn stores(&self) -> &RawStores {
+        self.stores.get().expect("a gateway was started behind this wiretap")
+    }
+
     /// Forgets the requests so far: those of the start, mostly.
     pub fn clear(&self) {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -65,6 +82,8 @@ impl Wiretap {
 
     /// Puts this between the clients and the engines.
     pub fn wrap(&self, connectors: Connectors) -> Connectors {
+        // a wiretap that is put before several gateways reaches the stores of the first
+        let _ = self.stores.set(RawStores::over(&connectors));
         let tap = |inner| SharedHttpClient::new(TappedClient { inner, tap: self.clone() });
         Connectors {
             dynamodb: tap(connectors.dynamodb),
@@ -111,6 +130,7 @@ struct TappedConnector {
 impl HttpConnector for TappedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let fate = self.tap.judge(&operation(&request));
+        let speaks_json = request.headers().get("x-amz-target").is_some();
         let inner = self.inner.clone();
         HttpConnectorFuture::new(async move {
             match fate {
@@ -119,11 +139,8 @@ impl HttpConnector for TappedConnector {
                     tokio::time::sleep(time).await;
                     inner.call(request).await
                 }
-                Fate::Error500 => Ok(answer(500, r#"{"__type":"InternalServerError","message":"injected"}"#)),
-                Fate::Throttle => Ok(answer(
-                    400,
-                    r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"injected"}"#,
-                )),
+                Fate::Error500 => Ok(failure(speaks_json)),
+                Fate::Throttle => Ok(throttling(speaks_json)),
                 Fate::LoseAnswer => {
                     inner.call(request).await?;
                     Err(ConnectorError::io("the answer is lost".into()))
@@ -131,6 +148,20 @@ impl HttpConnector for TappedConnector {
                 Fate::Hang => std::future::pending().await,
             }
         })
+    }
+}
+
+fn failure(speaks_json: bool) -> HttpResponse {
+    match speaks_json {
+        true => answer(500, r#"{"__type":"InternalServerError","message":"injected"}"#),
+        false => answer(500, "<Error><Code>InternalError</Code><Message>injected</Message></Error>"),
+    }
+}
+
+fn throttling(speaks_json: bool) -> HttpResponse {
+    match speaks_json {
+        true => answer(400, r#"{"__type":"ThrottlingException","message":"injected"}"#),
+        false => answer(503, "<Error><Code>SlowDown</Code><Message>injected</Message></Error>"),
     }
 }
 

@@ -1,3 +1,5 @@
 //! Black-box tests: the real gateway on a free port, through the wire, over the embedded engines.
 
 mod bill;
+mod exact;
+mod load;

@@ -1,0 +1,90 @@
+//! The stores under a gateway, reached past it: what tests look at and tamper with.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use tollgate::aws::Connectors;
+
+/// A stored item, as DynamoDB has it.
+pub type Stored = HashMap<String, AttributeValue>;
+
+/// Raw clients over the engines of a gateway; their requests are neither counted nor judged.
+#[derive(Clone, Debug)]
+pub struct RawStores {
+    /// Items.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// Objects.
+    pub s3: aws_sdk_s3::Client,
+}
+
+macro_rules! client {
+    ($service:ident, $connector:expr $(, $option:ident($value:expr))*) => {
+        $service::Client::from_conf(
+            $service::config::Builder::new()
+                .behavior_version($service::config::BehaviorVersion::latest())
+                .region($service::config::Region::from_static("us-east-1"))
+                .endpoint_url("http://embedded.localhost")
+                .http_client(SharedHttpClient::clone($connector))
+                .allow_no_auth()
+                $(.$option($value))*
+                .build(),
+        )
+    };
+}
+
+impl RawStores {
+    /// Over these connectors.
+    pub fn over(connectors: &Connectors) -> RawStores {
+        RawStores {
+            dynamodb: client!(aws_sdk_dynamodb, &connectors.dynamodb),
+            s3: client!(aws_sdk_s3, &connectors.s3, force_path_style(true)),
+        }
+    }
+
+    /// The item of the example models with this key.
+    pub async fn item(&self, table: &str, partition: &str, sort: &str) -> Option<Stored> {
+        let read = self.dynamodb.get_item().table_name(table).consistent_read(true);
+        let read = read.key("pk", text(partition)).key("sk", text(sort));
+        read.send().await.expect("the engine answers").item
+    }
+
+    /// Writes an item as it is given.
+    pub async fn put(&self, table: &str, item: Stored) {
+        let put = self.dynamodb.put_item().table_name(table).set_item(Some(item));
+        put.send().await.expect("the engine answers");
+    }
+
+    /// The keys of all objects of a bucket, in order.
+    pub async fn objects(&self, bucket: &str) -> Vec<String> {
+        let mut keys = Vec::new();
+        let mut pages = self.s3.list_objects_v2().bucket(bucket).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let objects = page.expect("the engine answers").contents.unwrap_or_default();
+            keys.extend(objects.into_iter().filter_map(|object| object.key));
+        }
+        keys
+    }
+
+    /// The multipart uploads of a bucket that are neither completed nor aborted.
+    pub async fn open_uploads(&self, bucket: &str) -> usize {
+        let listed = self.s3.list_multipart_uploads().bucket(bucket).send().await.expect("the engine answers");
+        listed.uploads().len()
+    }
+
+    /// Writes an object as it is given.
+    pub async fn put_object(&self, bucket: &str, key: &str, content: Vec<u8>) {
+        let put = self.s3.put_object().bucket(bucket).key(key).body(content.into());
+        put.send().await.expect("the engine answers");
+    }
+
+    /// Removes an object.
+    pub async fn delete_object(&self, bucket: &str, key: &str) {
+        self.s3.delete_object().bucket(bucket).key(key).send().await.expect("the engine answers");
+    }
+}
+
+/// A string, as stored.
+pub fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}

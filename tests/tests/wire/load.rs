@@ -1,0 +1,228 @@
+//! Random calls from many callers at once, among them bad ones, refused ones, ones that leave midway and ones whose
+//! deadline passes, over stores that fail, throttle, lose answers and never answer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use tollgate_proto::v1;
+use tollgate_tests::dice::Dice;
+use tollgate_tests::gateway::{Bill, Gateway, Setup};
+use tollgate_tests::values::{
+    Item, delete, expression, get, item, key, n, object, query, s, save, scan, secure_user,
+};
+use tollgate_tests::wiretap::{Fate, Wiretap};
+use tonic::{Code, Request};
+
+/// Callers at once.
+pub(crate) const CALLERS: u64 = 64;
+/// The sessions that calls are billed to; some calls name none.
+pub(crate) const SESSIONS: [&str; 5] = ["alpha", "beta", "gamma", "delta", ""];
+const MODELS: [&str; 3] = ["User", "SecureUser", "Document"];
+const PARTITIONS: u64 = 8;
+const SORTS: u64 = 5;
+/// Past S3's part size, so that an upload has parts.
+const LARGE_BYTES: usize = 5 * 1024 * 1024 + 1;
+
+/// One call, as its caller saw it.
+pub(crate) struct Seen {
+    /// Its id.
+    pub(crate) request_id: String,
+    /// The session that it named.
+    pub(crate) session: &'static str,
+    /// The status and the bill of the trailers; none where the call ended without them.
+    pub(crate) told: Option<(Code, Bill)>,
+}
+
+/// A gateway over stores that fail as `judge` says, that keeps every bill.
+pub(crate) async fn gateway(wiretap: &Wiretap) -> Arc<Gateway> {
+    let settings = vec![
+        ("TOLLGATE_FINISHED_CALLS", "100000".to_owned()),
+        ("TOLLGATE_LIMITS__DEADLINE", "2s".to_owned()),
+    ];
+    Arc::new(Gateway::with(Setup { wiretap: Some(wiretap.clone()), settings, ..Setup::default() }).await)
+}
+
+/// Stores that fail now and then, in every way there is.
+pub(crate) fn unreliable() -> Wiretap {
+    let number = AtomicU64::new(0);
+    Wiretap::new(move |operation| {
+        let mut dice = Dice::new(number.fetch_add(1, Ordering::Relaxed));
+        // where work goes on after its caller left, what never answers would hold the test up
+        let may_hang = matches!(operation, "Query" | "Scan" | "GenerateDataKey" | "Decrypt" | "UploadPart");
+        match dice.roll(1000) {
+            0..8 => Fate::Error500,
+            8..16 => Fate::Throttle,
+            16..24 => Fate::LoseAnswer,
+            24..28 if may_hang => Fate::Hang,
+            28..120 => Fate::Delay(Duration::from_micros(dice.roll(3000))),
+            _ => Fate::Pass,
+        }
+    })
+}
+
+/// All callers make their calls, side by side.
+pub(crate) async fn run(gateway: &Arc<Gateway>, calls_each: u64) -> Vec<Seen> {
+    let callers = (0..CALLERS).map(|caller| {
+        let gateway = Arc::clone(gateway);
+        tokio::spawn(async move {
+            let mut dice = Dice::new(caller);
+            let mut seen = Vec::new();
+            for number in 0..calls_each {
+                seen.push(call(&gateway, &mut dice, format!("call-{caller}-{number}")).await);
+            }
+            seen
+        })
+    });
+    let callers: Vec<_> = callers.collect();
+    let mut seen = Vec::new();
+    for caller in callers {
+        seen.extend(caller.await.expect("no caller panics"));
+    }
+    seen
+}
+
+async fn call(gateway: &Gateway, dice: &mut Dice, request_id: String) -> Seen {
+    let session = dice.pick(&SESSIONS);
+    let head = Head { request_id: &request_id, session, deadline: None };
+    let told = match dice.roll(10) {
+        0 => {
+            let patience = Duration::from_micros(dice.roll(5000));
+            tokio::time::timeout(patience, one(gateway, dice, head)).await.unwrap_or_default()
+        }
+        1 => {
+            let deadline = Some(Duration::from_micros(500 + dice.roll(20_000)));
+            one(gateway, dice, Head { deadline, ..head }).await
+        }
+        _ => one(gateway, dice, head).await,
+    };
+    Seen { request_id, session, told }
+}
+
+/// The metadata of a call.
+struct Head<'a> {
+    request_id: &'a str,
+    session: &'a str,
+    deadline: Option<Duration>,
+}
+
+impl Head<'_> {
+    fn on<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        let metadata = request.metadata_mut();
+        metadata.insert("tollgate-request-id", self.request_id.parse().expect("an ASCII id"));
+        if !self.session.is_empty() {
+            metadata.insert("tollgate-session", self.session.parse().expect("an ASCII name"));
+        }
+        if let Some(deadline) = self.deadline {
+            request.set_timeout(deadline);
+        }
+        request
+    }
+}
+
+type Told = Option<(Code, Bill)>;
+
+async fn one(gateway: &Gateway, dice: &mut Dice, head: Head<'_>) -> Told {
+    let model = if dice.once_in(40) { "Nobody" } else { dice.pick(&MODELS) };
+    match dice.roll(20) {
+        0..7 => {
+            let item = random_item(dice, model);
+            let condition = random_condition(dice);
+            told(gateway.save(head.on(v1::SaveRequest { condition, ..save(model, item) })).await)
+        }
+        7..12 => {
+            let include_objects = included(dice, model);
+            let request = v1::GetRequest { include_objects, ..get(model, random_key(dice)) };
+            told(gateway.get(head.on(request)).await)
+        }
+        12..15 => {
+            let condition = random_condition(dice);
+            told(gateway.delete(head.on(v1::DeleteRequest { condition, ..delete(model, random_key(dice)) })).await)
+        }
+        15..18 => {
+            let include_objects = included(dice, model);
+            let base = query(model, &format!("P#{}", dice.roll(PARTITIONS)));
+            let request = v1::QueryRequest { include_objects, page_size: 3, fields: random_fields(dice), ..base };
+            match dice.once_in(4) {
+                true => leave_a_stream(gateway.data().query(head.on(request)).await).await,
+                false => told(gateway.query(head.on(request)).await),
+            }
+        }
+        _ => {
+            let (page_size, parallelism) = (5, dice.roll(4) as u32);
+            let request = v1::ScanRequest { limit: 12, page_size, parallelism, fields: random_fields(dice), ..scan(model) };
+            match dice.once_in(4) {
+                true => leave_a_stream(gateway.data().scan(head.on(request)).await).await,
+                false => told(gateway.scan(head.on(request)).await),
+            }
+        }
+    }
+}
+
+fn told<T>(answer: tollgate_tests::gateway::Answer<T>) -> Told {
+    let code = answer.outcome.err().map_or(Code::Ok, |status| status.code());
+    answer.bill.has("tollgate-duration-ms").then_some((code, answer.bill))
+}
+
+/// Takes one page and leaves.
+async fn leave_a_stream<T>(answered: Result<tonic::Response<tonic::Streaming<T>>, tonic::Status>) -> Told {
+    match answered {
+        Ok(response) => {
+            let mut stream = response.into_inner();
+            // whatever came of it: nobody waits for the end
+            let _ = stream.next().await;
+            None
+        }
+        Err(status) => {
+            let bill = Bill::of(status.metadata());
+            bill.has("tollgate-duration-ms").then(|| (status.code(), bill))
+        }
+    }
+}
+
+fn random_key(dice: &mut Dice) -> Item {
+    let wrong = dice.once_in(25);
+    let mut key = key(&format!("P#{}", dice.roll(PARTITIONS)), &format!("S#{}", dice.roll(SORTS)));
+    if wrong {
+        key.insert("sk".to_owned(), n(1));
+    }
+    key
+}
+
+fn random_item(dice: &mut Dice, model: &str) -> Item {
+    let mut written = random_key(dice);
+    let attributes = match model {
+        "SecureUser" => secure_user("", ""),
+        "Document" => {
+            let bytes = if dice.once_in(60) { LARGE_BYTES } else { dice.roll(3000) as usize };
+            item([("name", s("report")), ("content", object(vec![7; bytes]))])
+        }
+        _ => item([("name", s("Ada")), ("age", n(dice.roll(100))), ("ssn", s("078-05-1120"))]),
+    };
+    for (name, value) in attributes {
+        written.entry(name).or_insert(value);
+    }
+    if dice.once_in(30) {
+        written.insert("surplus".to_owned(), s("no such attribute"));
+    }
+    written
+}
+
+fn random_condition(dice: &mut Dice) -> Option<v1::Expression> {
+    match dice.roll(8) {
+        0 => expression("attribute_not_exists(pk)", []),
+        1 => expression("attribute_exists(pk)", []),
+        2 if dice.once_in(4) => expression("attribute_exists(", []),
+        _ => None,
+    }
+}
+
+fn random_fields(dice: &mut Dice) -> Vec<String> {
+    if dice.once_in(2) { vec!["pk".to_owned(), "sk".to_owned()] } else { Vec::new() }
+}
+
+fn included(dice: &mut Dice, model: &str) -> Vec<String> {
+    if model == "Document" && dice.once_in(2) { vec!["content".to_owned()] } else { Vec::new() }
+}
