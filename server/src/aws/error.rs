@@ -191,6 +191,9 @@ impl Request<'_> {
                 Kind::Unavailable
             }
             code if is_throttling(code) => Kind::Throttled,
+            "AccessDeniedException" if self.operation == "Decrypt" && names_no_key(message) => {
+                Kind::InvalidCiphertext
+            }
             "AccessDenied" | "AccessDeniedException" => self.denied(),
             code if is_about_credentials(code) => Kind::Denied,
             _ => self.kind_of_status(status),
@@ -238,6 +241,14 @@ fn in_doubt(kind: Kind) -> Kind {
         | Kind::Unavailable
         | Kind::OutcomeUnknown => Kind::OutcomeUnknown,
     }
+}
+
+/// Whether a denial says that a blob names no key of ours: a damaged one, mostly. Some stores say nothing there, while
+/// denials that policies cause name the action: `… is not authorized to perform: kms:Decrypt …`.
+fn names_no_key(message: Option<&str>) -> bool {
+    message.is_none_or(|text| {
+        text.is_empty() || text.contains("ciphertext refers to a customer master key that does not exist")
+    })
 }
 
 /// The codes that the SDK takes for throttling, too.
