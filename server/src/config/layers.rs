@@ -13,6 +13,9 @@ use crate::yaml::{self, Cursor, Report, View, did_you_mean};
 /// What the names of all variables begin with.
 const PREFIX: &str = "TOLLGATE_";
 
+/// What the names of OpenTelemetry's variables begin with.
+const OTEL_PREFIX: &str = "OTEL_";
+
 /// What one layer gives for a setting.
 pub(super) struct Given {
     pub(super) setting: &'static Setting,
@@ -133,6 +136,11 @@ fn place(file: &str, line: usize) -> String {
     }
 }
 
+/// Whether a variable is one of OpenTelemetry's.
+pub(super) fn is_otel(name: &str) -> bool {
+    name.starts_with(OTEL_PREFIX)
+}
+
 /// The variables whose names begin with `TOLLGATE_`, in the order of their names.
 pub(super) fn environment(
     variables: impl Iterator<Item = (String, String)>,
@@ -199,6 +207,7 @@ pub(super) fn flags(flags: &Flags) -> Vec<Given> {
         ("embedded.data", "--data", &flags.data),
         ("embedded.memory", "--memory", &memory),
         ("log.format", "--log", &flags.log),
+        ("metrics.listen", "--metrics-listen", &flags.metrics_listen),
     ];
     let given = all.into_iter().filter_map(|(path, flag, value)| {
         let setting = SETTINGS.iter().find(|setting| setting.path == path)?;

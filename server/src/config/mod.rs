@@ -50,6 +50,10 @@ pub struct Config {
     pub prices: Option<PathBuf>,
     /// The log.
     pub log: Log,
+    /// The HTTP side port.
+    pub metrics: Metrics,
+    /// Traces, metrics and logs for collectors.
+    pub telemetry: Telemetry,
     /// How long calls in flight may take to end at shutdown.
     pub shutdown_grace: Duration,
     /// Where each setting that is not a default came from.
@@ -180,6 +184,29 @@ pub enum LogLevel {
     Trace,
 }
 
+/// The HTTP side port, with `/metrics`, `/healthz` and `/readyz`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// Host and port; none: off.
+    pub listen: Option<String>,
+    /// Whether anyone named them: what was not asked for may fail.
+    pub listen_set: bool,
+}
+
+/// Traces, metrics and logs for collectors.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Spans tell the keys of objects, which hold tenant data.
+    pub object_keys: bool,
+    /// OpenTelemetry's own variables: what is exported, where to and how.
+    pub variables: OtelVariables,
+}
+
+/// The variables whose names begin with `OTEL_`, as OpenTelemetry's specification has them; others read them too, so
+/// none is a fault here. Their values may be secret and are never printed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct OtelVariables(BTreeMap<String, String>);
+
 /// 32 bytes that seal page tokens; never printed, wiped when dropped.
 #[derive(Clone, PartialEq, Eq, ZeroizeOnDrop)]
 pub struct TokenKey([u8; 32]);
@@ -216,6 +243,9 @@ pub struct Flags {
     /// How log lines look: auto, pretty or json [default: auto]
     #[arg(long, value_name = "FORMAT")]
     pub log: Option<String>,
+    /// Address of /metrics, /healthz and /readyz, or off [default: 127.0.0.1:9464]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub metrics_listen: Option<String>,
     /// Settings file [default: tollgate.yaml, where there is one]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -249,9 +279,11 @@ impl Config {
     ) -> Result<Config, Vec<ConfigFault>> {
         let mut faults = Vec::new();
         let mut given = layers::file(default_file, flags.config.as_deref(), &mut faults);
-        given.extend(layers::environment(environment, &mut faults));
+        let (otel, environment): (Vec<_>, Vec<_>) = environment.partition(|(name, _)| layers::is_otel(name));
+        given.extend(layers::environment(environment.into_iter(), &mut faults));
         given.extend(layers::flags(flags));
         let mut config = Config::default();
+        config.telemetry.variables = OtelVariables(otel.into_iter().collect());
         for given in given {
             config.apply(given, &mut faults);
         }
@@ -266,6 +298,7 @@ impl Config {
         match (given.setting.read)(self, &given.raw) {
             Ok(()) => {
                 self.models_set |= given.setting.path == "models";
+                self.metrics.listen_set |= given.setting.path == "metrics.listen";
                 self.origins.insert(given.setting.path, given.origin);
             }
             Err(text) => faults.push(ConfigFault {
@@ -316,6 +349,11 @@ impl Default for Config {
                 level: LogLevel::Info,
                 slow: Duration::from_millis(100),
             },
+            metrics: Metrics {
+                listen: Some("127.0.0.1:9464".to_owned()),
+                listen_set: false,
+            },
+            telemetry: Telemetry::default(),
             shutdown_grace: Duration::from_secs(30),
             origins: BTreeMap::new(),
         }
@@ -330,6 +368,20 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
             value.to_string_lossy().into_owned(),
         )
     })
+}
+
+impl OtelVariables {
+    /// A variable's value; one that is empty is not set, as OpenTelemetry has it.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let value = self.0.get(name)?.trim();
+        if value.is_empty() { None } else { Some(value) }
+    }
+}
+
+impl fmt::Debug for OtelVariables {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 impl TokenKey {

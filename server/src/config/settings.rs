@@ -45,6 +45,8 @@ const LOG_LEVELS: &[(&str, LogLevel)] = &[
     ("trace", LogLevel::Trace),
 ];
 
+/// What turns a part off.
+const OFF: &str = "off";
 /// What a setting that is not set prints as.
 const NOTHING: &str = "null";
 
@@ -198,6 +200,19 @@ pub(super) const SETTINGS: &[Setting] = &[
         |config| show_duration(config.log.slow),
     ),
     setting(
+        "metrics.listen",
+        |config, raw| set(&mut config.metrics.listen, side_port(raw)),
+        |config| match &config.metrics.listen {
+            Some(listen) => show_text(listen),
+            None => OFF.to_owned(),
+        },
+    ),
+    setting(
+        "telemetry.object_keys",
+        |config, raw| set(&mut config.telemetry.object_keys, boolean(raw)),
+        |config| config.telemetry.object_keys.to_string(),
+    ),
+    setting(
         "shutdown_grace",
         |config, raw| set(&mut config.shutdown_grace, duration(raw, &SHUTDOWN_GRACE)),
         |config| show_duration(config.shutdown_grace),
@@ -275,6 +290,13 @@ fn set<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {
 
 fn path(raw: &Raw) -> Result<PathBuf, String> {
     filled(raw).map(PathBuf::from)
+}
+
+fn side_port(raw: &Raw) -> Result<Option<String>, String> {
+    match raw.text()? {
+        OFF => Ok(None),
+        _ => address(raw).map(Some).map_err(|text| format!("{text}, or off")),
+    }
 }
 
 fn cache(raw: &Raw) -> Result<(), String> {

@@ -126,6 +126,8 @@ fn every_setting_is_read_from_file_and_environment() {
         ("log.format", "json", "json"),
         ("log.level", "debug", "debug"),
         ("log.slow", "1s", "1s"),
+        ("metrics.listen", "off", "off"),
+        ("telemetry.object_keys", "true", "true"),
         ("shutdown_grace", "0s", "0s"),
     ];
     let paths: Vec<&str> = SETTINGS.iter().map(|setting| setting.path).collect();
@@ -233,6 +235,7 @@ fn values_out_of_bounds_are_refused() {
             &["localhost:1", "ftp://x", "http://user:secret@x", "http://x/?q=1"],
         ),
         ("TOLLGATE_LOG__LEVEL", &["loud"]),
+        ("TOLLGATE_METRICS__LISTEN", &["", "on", "9464"]),
     ];
     for (name, values) in cases {
         for value in values {
@@ -291,6 +294,43 @@ fn secrets_are_never_printed() {
     assert!(printed.contains("[redacted]") && !printed.contains(&secret) && !printed.contains("90, 90"));
     let faults = from_variables(&[("TOLLGATE_TOKEN_KEY", "hunter2")]).unwrap_err();
     assert!(!faults.concat().contains("hunter2"));
+}
+
+#[test]
+fn the_variables_of_opentelemetry_are_passed_on_and_never_printed() {
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hunter2"),
+        ("OTEL_SERVICE_NAME", " "),
+        ("OTEL_UNHEARD_OF", "1"),
+    ];
+    let config = from_variables(&variables).unwrap();
+    let otel = &config.telemetry.variables;
+    assert_eq!(
+        otel.get("OTEL_EXPORTER_OTLP_HEADERS"),
+        Some("authorization=hunter2")
+    );
+    assert_eq!(otel.get("OTEL_SERVICE_NAME"), None, "empty is not set");
+    let printed = format!("{}{config:?}", config.to_yaml());
+    assert!(!printed.contains("hunter2") && printed.contains("OTEL_EXPORTER_OTLP_HEADERS"));
+}
+
+#[test]
+fn the_side_port_is_on_unless_it_is_off() {
+    let default = from_variables(&[]).unwrap().metrics;
+    assert_eq!(
+        (default.listen.as_deref(), default.listen_set),
+        (Some("127.0.0.1:9464"), false)
+    );
+    let flags = Flags {
+        metrics_listen: Some("0.0.0.0:1".into()),
+        ..Flags::default()
+    };
+    let set = load(Some("metrics: { listen: off }"), &[], &flags)
+        .unwrap()
+        .metrics;
+    assert_eq!((set.listen.as_deref(), set.listen_set), (Some("0.0.0.0:1"), true));
+    let off = from_file("metrics: { listen: off }").unwrap().metrics;
+    assert_eq!((off.listen, off.listen_set), (None, true));
 }
 
 #[test]
