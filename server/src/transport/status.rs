@@ -1,6 +1,8 @@
 //! The one place that builds a `tonic::Status`: every error of the rooms inside, matched by name, becomes a code, a
 //! public text and details (`api.md`, Errors). Causes go to the log, once, here; never to the caller.
 
+#![expect(clippy::disallowed_methods, reason = "this is the one place")]
+
 use std::time::Duration;
 
 use prost::Message as _;

@@ -1,6 +1,8 @@
 //! The clients that the environment makes: the credential chain is whole with the trimmed features, requests go over
 //! sockets, and what never had a connection is not counted.
 
+#![expect(clippy::disallowed_methods, reason = "a child process is told what to do")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;

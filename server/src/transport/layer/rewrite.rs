@@ -40,8 +40,13 @@ pub(super) fn rewrite(headers: &mut HeaderMap) -> Option<Rewritten> {
     let Some(reason) = reason(code, &message) else {
         return Some(Rewritten { code, reason: None });
     };
+    let told = text(reason, message);
+    let status = match reason {
+        Reason::MessageTooLarge => status::over_limit(reason, "limits.message_bytes", told),
+        _ => status::status(reason, told),
+    };
     // a status that cannot be a header leaves the one that is there
-    let _ = status::status(reason, text(reason, message)).add_header(headers);
+    let _ = status.add_header(headers);
     Some(Rewritten {
         code: reason.code(),
         reason: Some(reason),
@@ -89,6 +94,7 @@ fn text(reason: Reason, message: String) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "stands for what a server answers")]
 mod tests {
     use tonic_types::StatusExt as _;
 

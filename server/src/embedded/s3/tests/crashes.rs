@@ -1,5 +1,7 @@
 //! What was acknowledged is there after a restart; what was not leaves nothing behind.
 
+#![expect(clippy::disallowed_methods, reason = "a child process is told what to do")]
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use std::time::Duration;
