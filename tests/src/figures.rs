@@ -59,8 +59,12 @@ impl Figures {
             ("cost.s3", cost.s3, PER_DOLLAR),
             ("cost.total", cost.total, PER_DOLLAR),
         ];
-        let whole = whole.into_iter().map(|(name, count)| (name, i64::try_from(count).expect("a count")));
-        let parts = parts.into_iter().map(|(name, value, scale)| (name, (value * scale).round() as i64));
+        let whole = whole
+            .into_iter()
+            .map(|(name, count)| (name, i64::try_from(count).expect("a count")));
+        let parts = parts
+            .into_iter()
+            .map(|(name, value, scale)| (name, (value * scale).round() as i64));
         Figures(whole.chain(parts).collect())
     }
 
@@ -87,8 +91,21 @@ impl Figures {
 
     /// The part of a message's figures that trailers tell.
     pub fn as_trailers(&self) -> Figures {
-        let told = ["total_rcu", "total_duration_ms", "kms_duration_ms", "s3_duration_ms", "cost.total"];
-        let counts = ["operation_count", "items_count", "kms_calls", "kms_cache_hits", "s3_calls", "retries"];
+        let told = [
+            "total_rcu",
+            "total_duration_ms",
+            "kms_duration_ms",
+            "s3_duration_ms",
+            "cost.total",
+        ];
+        let counts = [
+            "operation_count",
+            "items_count",
+            "kms_calls",
+            "kms_cache_hits",
+            "s3_calls",
+            "retries",
+        ];
         let bytes = ["s3_bytes_uploaded", "s3_bytes_downloaded"];
         let names = told.into_iter().chain(counts).chain(bytes);
         let mut figures: BTreeMap<_, _> = names.map(|name| (name, self.get(name))).collect();
@@ -114,7 +131,9 @@ impl Figures {
     pub fn differences(&self, other: &Figures) -> Vec<String> {
         let names: std::collections::BTreeSet<_> = self.0.keys().chain(other.0.keys()).collect();
         let differing = names.into_iter().filter(|name| self.get(name) != other.get(name));
-        differing.map(|name| format!("{name}: {} and {}", self.get(name), other.get(name))).collect()
+        differing
+            .map(|name| format!("{name}: {} and {}", self.get(name), other.get(name)))
+            .collect()
     }
 }
 
@@ -141,7 +160,12 @@ impl Sub for &Figures {
 /// A decimal in text as so many of its last decimals.
 fn exact(text: &str, decimals: u32) -> i64 {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-    assert!(part.len() <= decimals as usize, "{text:?} has more than {decimals} decimals");
+    assert!(
+        part.len() <= decimals as usize,
+        "{text:?} has more than {decimals} decimals"
+    );
     let padded = format!("{whole}{part:0<width$}", width = decimals as usize);
-    padded.parse().unwrap_or_else(|_| panic!("{text:?} is no figure of a bill"))
+    padded
+        .parse()
+        .unwrap_or_else(|_| panic!("{text:?} is no figure of a bill"))
 }

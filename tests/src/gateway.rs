@@ -61,7 +61,11 @@ impl Gateway {
 
     /// In memory, behind a wiretap.
     pub async fn tapped(wiretap: &Wiretap) -> Gateway {
-        Gateway::with(Setup { wiretap: Some(wiretap.clone()), ..Setup::default() }).await
+        Gateway::with(Setup {
+            wiretap: Some(wiretap.clone()),
+            ..Setup::default()
+        })
+        .await
     }
 
     /// As the setup says.
@@ -82,10 +86,17 @@ impl Gateway {
             // a dropped gateway stops too
             let _ = stopped.await;
         };
-        let serving = tokio::spawn(app.serve(shutdown, move |address| ready.send(address).expect("a test waits")));
+        let serving = tokio::spawn(app.serve(shutdown, move |address| {
+            ready.send(address).expect("a test waits")
+        }));
         let address = address.await.expect("the gateway serves");
         let channel = connect(address).await;
-        Gateway { address, channel, stop: Some(stop), serving }
+        Gateway {
+            address,
+            channel,
+            stop: Some(stop),
+            serving,
+        }
     }
 
     /// Where it listens.
@@ -137,37 +148,60 @@ impl Gateway {
     }
 
     /// Deletes.
-    pub async fn delete(&self, request: impl tonic::IntoRequest<v1::DeleteRequest>) -> Answer<v1::DeleteResponse> {
+    pub async fn delete(
+        &self,
+        request: impl tonic::IntoRequest<v1::DeleteRequest>,
+    ) -> Answer<v1::DeleteResponse> {
         Answer::of(self.data().delete(request).await)
     }
 
     /// Queries, to the end of the stream.
-    pub async fn query(&self, request: impl tonic::IntoRequest<v1::QueryRequest>) -> Answer<Vec<v1::QueryResponse>> {
+    pub async fn query(
+        &self,
+        request: impl tonic::IntoRequest<v1::QueryRequest>,
+    ) -> Answer<Vec<v1::QueryResponse>> {
         Answer::of_stream(self.data().query(request).await).await
     }
 
     /// Scans, to the end of the stream.
-    pub async fn scan(&self, request: impl tonic::IntoRequest<v1::ScanRequest>) -> Answer<Vec<v1::ScanResponse>> {
+    pub async fn scan(
+        &self,
+        request: impl tonic::IntoRequest<v1::ScanRequest>,
+    ) -> Answer<Vec<v1::ScanResponse>> {
         Answer::of_stream(self.data().scan(request).await).await
     }
 
     /// The totals of a session, or of the server where none is named.
     pub async fn totals(&self, session: &str) -> v1::GetTotalMetricsResponse {
-        let request = v1::GetTotalMetricsRequest { session: session.to_owned(), model: String::new() };
-        self.metrics().get_total_metrics(request).await.expect("totals").into_inner()
+        let request = v1::GetTotalMetricsRequest {
+            session: session.to_owned(),
+            model: String::new(),
+        };
+        self.metrics()
+            .get_total_metrics(request)
+            .await
+            .expect("totals")
+            .into_inner()
     }
 }
 
 impl<T> Answer<T> {
-    fn of(outcome: Result<Response<T>, Status>) -> Answer<T> {
+    /// Of a unary call.
+    pub fn of(outcome: Result<Response<T>, Status>) -> Answer<T> {
         match outcome {
             Ok(response) => {
                 let bill = Bill::of(response.metadata());
-                Answer { outcome: Ok(response.into_inner()), bill }
+                Answer {
+                    outcome: Ok(response.into_inner()),
+                    bill,
+                }
             }
             Err(status) => {
                 let bill = Bill::of(status.metadata());
-                Answer { outcome: Err(status), bill }
+                Answer {
+                    outcome: Err(status),
+                    bill,
+                }
             }
         }
     }
@@ -187,18 +221,31 @@ impl<T> Answer<Vec<T>> {
     async fn of_stream(outcome: Result<Response<Streaming<T>>, Status>) -> Answer<Vec<T>> {
         let mut stream = match outcome {
             Ok(response) => response.into_inner(),
-            Err(status) => return Answer { bill: Bill::of(status.metadata()), outcome: Err(status) },
+            Err(status) => {
+                return Answer {
+                    bill: Bill::of(status.metadata()),
+                    outcome: Err(status),
+                };
+            }
         };
         let mut pages = Vec::new();
         loop {
             match stream.message().await {
                 Ok(Some(page)) => pages.push(page),
                 Ok(None) => break,
-                Err(status) => return Answer { bill: Bill::of(status.metadata()), outcome: Err(status) },
+                Err(status) => {
+                    return Answer {
+                        bill: Bill::of(status.metadata()),
+                        outcome: Err(status),
+                    };
+                }
             }
         }
         let trailers = stream.trailers().await.expect("trailers").unwrap_or_default();
-        Answer { outcome: Ok(pages), bill: Bill::of(&trailers) }
+        Answer {
+            outcome: Ok(pages),
+            bill: Bill::of(&trailers),
+        }
     }
 }
 
@@ -206,10 +253,16 @@ impl Bill {
     /// The ASCII metadata of the contract.
     pub fn of(metadata: &MetadataMap) -> Bill {
         let ascii = metadata.iter().filter_map(|entry| match entry {
-            tonic::metadata::KeyAndValueRef::Ascii(key, value) => Some((key.to_string(), value.to_str().ok()?.to_owned())),
+            tonic::metadata::KeyAndValueRef::Ascii(key, value) => {
+                Some((key.to_string(), value.to_str().ok()?.to_owned()))
+            }
             tonic::metadata::KeyAndValueRef::Binary(..) => None,
         });
-        Bill(ascii.filter(|(key, _)| key.starts_with("tollgate-") || key == "server-timing").collect())
+        Bill(
+            ascii
+                .filter(|(key, _)| key.starts_with("tollgate-") || key == "server-timing")
+                .collect(),
+        )
     }
 
     /// A figure as text.
@@ -224,19 +277,25 @@ impl Bill {
 
     /// A whole number.
     pub fn count(&self, name: &str) -> u64 {
-        self.text(name).parse().unwrap_or_else(|_| panic!("{name} is {:?} in {self:?}", self.text(name)))
+        self.text(name)
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is {:?} in {self:?}", self.text(name)))
     }
 
     /// A decimal.
     pub fn decimal(&self, name: &str) -> f64 {
-        self.text(name).parse().unwrap_or_else(|_| panic!("{name} is {:?} in {self:?}", self.text(name)))
+        self.text(name)
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is {:?} in {self:?}", self.text(name)))
     }
 }
 
 /// A message billed to a session.
 pub fn in_session<T>(message: T, session: &str) -> Request<T> {
     let mut request = Request::new(message);
-    request.metadata_mut().insert("tollgate-session", session.parse().expect("an ASCII name"));
+    request
+        .metadata_mut()
+        .insert("tollgate-session", session.parse().expect("an ASCII name"));
     request
 }
 
@@ -255,6 +314,11 @@ fn config(setup: &Setup) -> Config {
     if let Some(models) = &setup.models {
         settings.push(("TOLLGATE_MODELS".to_owned(), models.display().to_string()));
     }
-    settings.extend(setup.settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    settings.extend(
+        setup
+            .settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone())),
+    );
     Config::load(&Flags::default(), settings.into_iter()).unwrap_or_else(|faults| panic!("{faults:?}"))
 }

@@ -5,6 +5,8 @@ pub mod dice;
 pub mod figures;
 pub mod gateway;
 pub mod patience;
+pub mod raw;
+pub mod refusal;
 pub mod stores;
 pub mod values;
 pub mod wiretap;

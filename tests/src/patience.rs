@@ -26,5 +26,12 @@ pub async fn eventually<T>(mut ask: impl AsyncFnMut() -> Result<T, String>) -> T
 ///
 /// With `what`, after a bounded number of tries.
 pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    eventually(async || if is_so().await { Ok(()) } else { Err(format!("still not so: {what}")) }).await;
+    eventually(async || {
+        if is_so().await {
+            Ok(())
+        } else {
+            Err(format!("still not so: {what}"))
+        }
+    })
+    .await;
 }

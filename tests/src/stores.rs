@@ -68,7 +68,13 @@ impl RawStores {
 
     /// The multipart uploads of a bucket that are neither completed nor aborted.
     pub async fn open_uploads(&self, bucket: &str) -> usize {
-        let listed = self.s3.list_multipart_uploads().bucket(bucket).send().await.expect("the engine answers");
+        let listed = self
+            .s3
+            .list_multipart_uploads()
+            .bucket(bucket)
+            .send()
+            .await
+            .expect("the engine answers");
         listed.uploads().len()
     }
 
@@ -80,7 +86,13 @@ impl RawStores {
 
     /// Removes an object.
     pub async fn delete_object(&self, bucket: &str, key: &str) {
-        self.s3.delete_object().bucket(bucket).key(key).send().await.expect("the engine answers");
+        self.s3
+            .delete_object()
+            .bucket(bucket)
+            .key(key)
+            .send()
+            .await
+            .expect("the engine answers");
     }
 }
 

@@ -12,38 +12,59 @@ pub type Item = HashMap<String, AttributeValue>;
 
 /// A string.
 pub fn s(text: impl Into<String>) -> AttributeValue {
-    AttributeValue { kind: Some(Kind::S(text.into())) }
+    AttributeValue {
+        kind: Some(Kind::S(text.into())),
+    }
 }
 
 /// A number.
 pub fn n(number: impl ToString) -> AttributeValue {
-    AttributeValue { kind: Some(Kind::N(number.to_string())) }
+    AttributeValue {
+        kind: Some(Kind::N(number.to_string())),
+    }
 }
 
 /// Bytes.
 pub fn b(bytes: impl Into<Bytes>) -> AttributeValue {
-    AttributeValue { kind: Some(Kind::B(bytes.into())) }
+    AttributeValue {
+        kind: Some(Kind::B(bytes.into())),
+    }
 }
 
 /// A list.
 pub fn l(values: impl IntoIterator<Item = AttributeValue>) -> AttributeValue {
-    AttributeValue { kind: Some(Kind::L(v1::ListValue { values: values.into_iter().collect() })) }
+    AttributeValue {
+        kind: Some(Kind::L(v1::ListValue {
+            values: values.into_iter().collect(),
+        })),
+    }
 }
 
 /// A map.
 pub fn m<const N: usize>(fields: [(&str, AttributeValue); N]) -> AttributeValue {
-    AttributeValue { kind: Some(Kind::M(v1::MapValue { fields: item(fields) })) }
+    AttributeValue {
+        kind: Some(Kind::M(v1::MapValue { fields: item(fields) })),
+    }
 }
 
 /// An object to be written.
 pub fn object(data: impl Into<Bytes>) -> AttributeValue {
-    let object = v1::Object { data: Some(data.into()), name: "report.pdf".to_owned(), ..v1::Object::default() };
-    AttributeValue { kind: Some(Kind::Object(object)) }
+    let object = v1::Object {
+        data: Some(data.into()),
+        name: "report.pdf".to_owned(),
+        ..v1::Object::default()
+    };
+    AttributeValue {
+        kind: Some(Kind::Object(object)),
+    }
 }
 
 /// An item.
 pub fn item<const N: usize>(attributes: [(&str, AttributeValue); N]) -> Item {
-    attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    attributes
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// The key of the example models.
@@ -53,7 +74,11 @@ pub fn key(partition: &str, sort: &str) -> Item {
 
 /// An expression with values.
 pub fn expression<const N: usize>(text: &str, values: [(&str, AttributeValue); N]) -> Option<v1::Expression> {
-    Some(v1::Expression { text: text.to_owned(), values: item(values), names: HashMap::new() })
+    Some(v1::Expression {
+        text: text.to_owned(),
+        values: item(values),
+        names: HashMap::new(),
+    })
 }
 
 /// A `User`.
@@ -67,7 +92,11 @@ pub fn user(partition: &str, ssn: &str) -> Item {
 pub fn secure_user(partition: &str, sort: &str) -> Item {
     let mut user = key(partition, sort);
     let address = m([("city", s("London")), ("lines", l([s("1 Main St"), n(7)]))]);
-    user.extend(item([("ssn", s("078-05-1120")), ("phone", s("+44 20")), ("address", address)]));
+    user.extend(item([
+        ("ssn", s("078-05-1120")),
+        ("phone", s("+44 20")),
+        ("address", address),
+    ]));
     user
 }
 
@@ -80,31 +109,53 @@ pub fn document(partition: &str, content: impl Into<Bytes>) -> Item {
 
 /// A Save.
 pub fn save(model: &str, item: Item) -> v1::SaveRequest {
-    v1::SaveRequest { model: model.to_owned(), item, ..v1::SaveRequest::default() }
+    v1::SaveRequest {
+        model: model.to_owned(),
+        item,
+        ..v1::SaveRequest::default()
+    }
 }
 
 /// A Get.
 pub fn get(model: &str, key: Item) -> v1::GetRequest {
-    v1::GetRequest { model: model.to_owned(), key, ..v1::GetRequest::default() }
+    v1::GetRequest {
+        model: model.to_owned(),
+        key,
+        ..v1::GetRequest::default()
+    }
 }
 
 /// A Get of a `Document` with its content.
 pub fn get_content(partition: &str) -> v1::GetRequest {
-    v1::GetRequest { include_objects: vec!["content".to_owned()], ..get("Document", key(partition, "V1")) }
+    v1::GetRequest {
+        include_objects: vec!["content".to_owned()],
+        ..get("Document", key(partition, "V1"))
+    }
 }
 
 /// A Delete.
 pub fn delete(model: &str, key: Item) -> v1::DeleteRequest {
-    v1::DeleteRequest { model: model.to_owned(), key, ..v1::DeleteRequest::default() }
+    v1::DeleteRequest {
+        model: model.to_owned(),
+        key,
+        ..v1::DeleteRequest::default()
+    }
 }
 
 /// A Query of one partition.
 pub fn query(model: &str, partition: &str) -> v1::QueryRequest {
     let key_condition = expression("pk = :pk", [(":pk", s(partition))]);
-    v1::QueryRequest { model: model.to_owned(), key_condition, ..v1::QueryRequest::default() }
+    v1::QueryRequest {
+        model: model.to_owned(),
+        key_condition,
+        ..v1::QueryRequest::default()
+    }
 }
 
 /// A Scan.
 pub fn scan(model: &str) -> v1::ScanRequest {
-    v1::ScanRequest { model: model.to_owned(), ..v1::ScanRequest::default() }
+    v1::ScanRequest {
+        model: model.to_owned(),
+        ..v1::ScanRequest::default()
+    }
 }

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -48,7 +49,11 @@ pub struct Wiretap {
 impl Wiretap {
     /// Every request meets what `judge` says of its operation (`PutItem`, `GenerateDataKey`, `UploadPart`, ...).
     pub fn new(judge: impl Fn(&str) -> Fate + Send + Sync + 'static) -> Wiretap {
-        Wiretap { counts: Arc::default(), judge: Arc::new(judge), stores: Arc::default() }
+        Wiretap {
+            counts: Arc::default(),
+            judge: Arc::new(judge),
+            stores: Arc::default(),
+        }
     }
 
     /// Counts alone.
@@ -72,7 +77,9 @@ impl Wiretap {
     ///
     /// Where no gateway was started behind this.
     pub fn stores(&self) -> &RawStores {
-        self.stores.get().expect("a gateway was started behind this wiretap")
+        self.stores
+            .get()
+            .expect("a gateway was started behind this wiretap")
     }
 
     /// Forgets the requests so far: those of the start, mostly.
@@ -84,7 +91,12 @@ impl Wiretap {
     pub fn wrap(&self, connectors: Connectors) -> Connectors {
         // a wiretap that is put before several gateways reaches the stores of the first
         let _ = self.stores.set(RawStores::over(&connectors));
-        let tap = |inner| SharedHttpClient::new(TappedClient { inner, tap: self.clone() });
+        let tap = |inner| {
+            SharedHttpClient::new(TappedClient {
+                inner,
+                tap: self.clone(),
+            })
+        };
         Connectors {
             dynamodb: tap(connectors.dynamodb),
             kms: tap(connectors.kms),
@@ -93,7 +105,12 @@ impl Wiretap {
     }
 
     fn judge(&self, operation: &str) -> Fate {
-        *self.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(operation.to_owned()).or_default() += 1;
+        *self
+            .counts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(operation.to_owned())
+            .or_default() += 1;
         (self.judge)(operation)
     }
 }
@@ -117,7 +134,10 @@ impl HttpClient for TappedClient {
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
         let inner = self.inner.http_connector(settings, components);
-        SharedHttpConnector::new(TappedConnector { inner, tap: self.tap.clone() })
+        SharedHttpConnector::new(TappedConnector {
+            inner,
+            tap: self.tap.clone(),
+        })
     }
 }
 
@@ -154,14 +174,20 @@ impl HttpConnector for TappedConnector {
 fn failure(speaks_json: bool) -> HttpResponse {
     match speaks_json {
         true => answer(500, r#"{"__type":"InternalServerError","message":"injected"}"#),
-        false => answer(500, "<Error><Code>InternalError</Code><Message>injected</Message></Error>"),
+        false => answer(
+            500,
+            "<Error><Code>InternalError</Code><Message>injected</Message></Error>",
+        ),
     }
 }
 
 fn throttling(speaks_json: bool) -> HttpResponse {
     match speaks_json {
         true => answer(400, r#"{"__type":"ThrottlingException","message":"injected"}"#),
-        false => answer(503, "<Error><Code>SlowDown</Code><Message>injected</Message></Error>"),
+        false => answer(
+            503,
+            "<Error><Code>SlowDown</Code><Message>injected</Message></Error>",
+        ),
     }
 }
 
@@ -181,7 +207,9 @@ pub fn operation(request: &HttpRequest) -> String {
 /// The S3 operation of a method and a URI.
 pub fn s3_operation(method: &str, uri: &str) -> &'static str {
     let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
-    let path = path.split_once("://").map_or(path, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
+    let path = path.split_once("://").map_or(path, |(_, rest)| {
+        rest.split_once('/').map_or("", |(_, path)| path)
+    });
     let names_object = path.trim_matches('/').contains('/');
     match (method, names_object) {
         ("PUT", true) if query.contains("partNumber=") => "UploadPart",

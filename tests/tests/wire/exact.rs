@@ -27,17 +27,27 @@ type Bills<'a> = Vec<(&'a Seen, v1::GetCallMetricsResponse)>;
 /// Asks for the bill of every call; one that never reached the server has none.
 async fn bills<'a>(gateway: &Gateway, seen: &'a [Seen]) -> Bills<'a> {
     let asked = stream::iter(seen.iter().map(|call| async move {
-        let request = v1::GetCallMetricsRequest { request_id: call.request_id.clone() };
+        let request = v1::GetCallMetricsRequest {
+            request_id: call.request_id.clone(),
+        };
         match gateway.metrics().get_call_metrics(request).await {
             Ok(answered) => Some((call, answered.into_inner())),
             Err(status) => {
                 assert_eq!(status.code(), Code::NotFound, "{status:?}");
-                assert!(call.told.is_none(), "the bill of {} is forgotten", call.request_id);
+                assert!(
+                    call.told.is_none(),
+                    "the bill of {} is forgotten",
+                    call.request_id
+                );
                 None
             }
         }
     }));
-    asked.buffer_unordered(ASKED_AT_ONCE).filter_map(std::future::ready).collect().await
+    asked
+        .buffer_unordered(ASKED_AT_ONCE)
+        .filter_map(std::future::ready)
+        .collect()
+        .await
 }
 
 fn figures(bill: &v1::GetCallMetricsResponse) -> Figures {
@@ -60,7 +70,10 @@ fn sum_by<'a>(
 }
 
 fn map_of(totals: std::collections::HashMap<String, v1::OperationMetrics>) -> BTreeMap<String, Figures> {
-    totals.into_iter().map(|(name, metrics)| (name, Figures::of(&metrics))).collect()
+    totals
+        .into_iter()
+        .map(|(name, metrics)| (name, Figures::of(&metrics)))
+        .collect()
 }
 
 /// Whether a scope's totals are the sum of these bills, by model and by operation too.
@@ -74,13 +87,26 @@ fn compare<'a>(
         model => model.to_owned(),
     };
     let sum = total(&totals);
-    let added = Figures::sum(&bills.clone().into_iter().map(|(_, bill)| figures(bill)).collect::<Vec<_>>());
+    let added = Figures::sum(
+        &bills
+            .clone()
+            .into_iter()
+            .map(|(_, bill)| figures(bill))
+            .collect::<Vec<_>>(),
+    );
     if added != sum {
-        return Err(format!("{scope}: bills and totals differ: {:?}", added.differences(&sum)));
+        return Err(format!(
+            "{scope}: bills and totals differ: {:?}",
+            added.differences(&sum)
+        ));
     }
     for (what, told, expected) in [
         ("model", map_of(totals.by_model), sum_by(bills.clone(), model)),
-        ("operation", map_of(totals.by_operation), sum_by(bills.clone(), |bill| bill.rpc.clone())),
+        (
+            "operation",
+            map_of(totals.by_operation),
+            sum_by(bills.clone(), |bill| bill.rpc.clone()),
+        ),
     ] {
         if Figures::sum(told.values()) != sum {
             return Err(format!("{scope} by {what} does not add up to its total"));
@@ -106,25 +132,44 @@ fn compare_with_stores(wiretap: &Wiretap, totals: &Figures) -> Result<(), String
     let dynamodb = by_kind.iter().map(|(_, count)| count).sum();
     let kms = take("GenerateDataKey") + take("Decrypt");
     let s3 = counts.values().sum::<u64>() as i64;
-    let services = [("operation_count", dynamodb), ("kms_calls", kms), ("s3_calls", s3)];
+    let services = [
+        ("operation_count", dynamodb),
+        ("kms_calls", kms),
+        ("s3_calls", s3),
+    ];
     let arrived = by_kind.into_iter().chain(services);
-    let wrong: Vec<_> = arrived.filter(|(name, count)| totals.get(name) != *count).collect();
+    let wrong: Vec<_> = arrived
+        .filter(|(name, count)| totals.get(name) != *count)
+        .collect();
     match wrong.is_empty() {
         true => Ok(()),
-        false => Err(format!("the stores counted {wrong:?} where the totals are {totals:?}")),
+        false => Err(format!(
+            "the stores counted {wrong:?} where the totals are {totals:?}"
+        )),
     }
 }
 
 /// What the trailers told is what the server keeps of each call. A call that its deadline ended may have gone on.
 fn compare_trailers(bills: &Bills<'_>) {
     for (seen, bill) in bills {
-        let Some((code, trailers)) = &seen.told else { continue };
+        let Some((code, trailers)) = &seen.told else {
+            continue;
+        };
         assert_eq!(*code as u32, bill.code, "{}", seen.request_id);
         assert_eq!(trailers.text("tollgate-request-id"), seen.request_id);
         assert_eq!(bill.session, seen.session);
         if *code != Code::DeadlineExceeded {
-            let (told, kept) = (Figures::of_trailers(trailers, "tollgate-"), figures(bill).as_trailers());
-            assert_eq!(told, kept, "{} {code:?}: {:?}", seen.request_id, told.differences(&kept));
+            let (told, kept) = (
+                Figures::of_trailers(trailers, "tollgate-"),
+                figures(bill).as_trailers(),
+            );
+            assert_eq!(
+                told,
+                kept,
+                "{} {code:?}: {:?}",
+                seen.request_id,
+                told.differences(&kept)
+            );
         }
     }
 }
@@ -132,10 +177,19 @@ fn compare_trailers(bills: &Bills<'_>) {
 /// The trailers of a call that costs nothing tell its session's totals as they are.
 async fn compare_session_trailers(gateway: &Gateway, session: &str) {
     let before = total(&gateway.totals(session).await);
-    let checked = v1::GetRequest { validate_only: true, ..get("User", key("P#1", "S#1")) };
+    let checked = v1::GetRequest {
+        validate_only: true,
+        ..get("User", key("P#1", "S#1"))
+    };
     let bill = gateway.get(in_session(checked, session)).await.bill;
-    assert_eq!(Figures::of_trailers(&bill, "tollgate-session-"), before.as_trailers());
-    assert_eq!(bill.count("tollgate-session-calls") as i64, before.get("call_count") + 1);
+    assert_eq!(
+        Figures::of_trailers(&bill, "tollgate-session-"),
+        before.as_trailers()
+    );
+    assert_eq!(
+        bill.count("tollgate-session-calls") as i64,
+        before.get("call_count") + 1
+    );
 }
 
 /// Looks at everything until it stands still, and is right.
@@ -143,7 +197,11 @@ async fn look(gateway: &Gateway, wiretap: &Wiretap, seen: &[Seen]) -> Result<(),
     eventually(async || compare_with_stores(wiretap, &total(&gateway.totals("").await))).await;
     let bills = bills(gateway, seen).await;
     for session in SESSIONS.into_iter().filter(|session| !session.is_empty()) {
-        let of_session: Vec<_> = bills.iter().filter(|(seen, _)| seen.session == session).cloned().collect();
+        let of_session: Vec<_> = bills
+            .iter()
+            .filter(|(seen, _)| seen.session == session)
+            .cloned()
+            .collect();
         compare(session, gateway.totals(session).await, &of_session)?;
     }
     compare("the server", gateway.totals("").await, &bills)?;
@@ -166,11 +224,20 @@ async fn what_is_told_is_what_was_done() {
     looked.unwrap();
     let totals = total(&gateway.totals("").await);
     let told = seen.iter().filter(|call| call.told.is_some()).count();
-    for happened in ["failed_call_count", "cancelled_call_count", "retries", "throttled_count", "estimated_wcu"] {
+    for happened in [
+        "failed_call_count",
+        "cancelled_call_count",
+        "retries",
+        "throttled_count",
+        "estimated_wcu",
+    ] {
         assert!(totals.get(happened) > 0, "{happened}: {totals:?}");
     }
     assert!(told as u64 > CALLERS * 20, "most calls end with trailers: {told}");
-    assert!(totals.get("call_count") > told as i64, "some ended without, and are billed: {totals:?}");
+    assert!(
+        totals.get("call_count") > told as i64,
+        "some ended without, and are billed: {totals:?}"
+    );
     for session in SESSIONS.into_iter().filter(|session| !session.is_empty()) {
         compare_session_trailers(&gateway, session).await;
     }
@@ -182,8 +249,13 @@ async fn reset_until(gateway: Arc<Gateway>, stop: Arc<AtomicBool>) -> (u64, BTre
     while !stop.load(Ordering::Relaxed) {
         for session in SESSIONS {
             let model = if resets % 3 == 0 { "User" } else { "" };
-            let request = v1::ResetMetricsRequest { session: session.to_owned(), model: model.to_owned() };
-            let Ok(answered) = gateway.metrics().reset_metrics(request).await else { continue };
+            let request = v1::ResetMetricsRequest {
+                session: session.to_owned(),
+                model: model.to_owned(),
+            };
+            let Ok(answered) = gateway.metrics().reset_metrics(request).await else {
+                continue;
+            };
             let figures = Figures::of(&answered.into_inner().cleared.expect("what was cleared"));
             resets += u64::from(figures.get("call_count") > 0);
             *cleared.entry(session).or_default() += &figures;
@@ -224,12 +296,17 @@ async fn compare_with_cleared(
 ) -> Result<(), String> {
     let bills = bills(gateway, seen).await;
     for session in SESSIONS {
-        let of_session = bills.iter().filter(|(seen, _)| session.is_empty() || seen.session == session);
+        let of_session = bills
+            .iter()
+            .filter(|(seen, _)| session.is_empty() || seen.session == session);
         let billed = Figures::sum(&of_session.map(|(_, bill)| figures(bill)).collect::<Vec<_>>());
         let mut counted = total(&gateway.totals(session).await);
         counted += &cleared[session];
         if billed != counted {
-            return Err(format!("{session:?}: bills and resets differ: {:?}", billed.differences(&counted)));
+            return Err(format!(
+                "{session:?}: bills and resets differ: {:?}",
+                billed.differences(&counted)
+            ));
         }
     }
     Ok(())

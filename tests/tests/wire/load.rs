@@ -41,7 +41,14 @@ pub(crate) async fn gateway(wiretap: &Wiretap) -> Arc<Gateway> {
         ("TOLLGATE_FINISHED_CALLS", "100000".to_owned()),
         ("TOLLGATE_LIMITS__DEADLINE", "2s".to_owned()),
     ];
-    Arc::new(Gateway::with(Setup { wiretap: Some(wiretap.clone()), settings, ..Setup::default() }).await)
+    Arc::new(
+        Gateway::with(Setup {
+            wiretap: Some(wiretap.clone()),
+            settings,
+            ..Setup::default()
+        })
+        .await,
+    )
 }
 
 /// Stores that fail now and then, in every way there is.
@@ -50,7 +57,10 @@ pub(crate) fn unreliable() -> Wiretap {
     Wiretap::new(move |operation| {
         let mut dice = Dice::new(number.fetch_add(1, Ordering::Relaxed));
         // where work goes on after its caller left, what never answers would hold the test up
-        let may_hang = matches!(operation, "Query" | "Scan" | "GenerateDataKey" | "Decrypt" | "UploadPart");
+        let may_hang = matches!(
+            operation,
+            "Query" | "Scan" | "GenerateDataKey" | "Decrypt" | "UploadPart"
+        );
         match dice.roll(1000) {
             0..8 => Fate::Error500,
             8..16 => Fate::Throttle,
@@ -85,11 +95,17 @@ pub(crate) async fn run(gateway: &Arc<Gateway>, calls_each: u64) -> Vec<Seen> {
 
 async fn call(gateway: &Gateway, dice: &mut Dice, request_id: String) -> Seen {
     let session = dice.pick(&SESSIONS);
-    let head = Head { request_id: &request_id, session, deadline: None };
+    let head = Head {
+        request_id: &request_id,
+        session,
+        deadline: None,
+    };
     let told = match dice.roll(10) {
         0 => {
             let patience = Duration::from_micros(dice.roll(5000));
-            tokio::time::timeout(patience, one(gateway, dice, head)).await.unwrap_or_default()
+            tokio::time::timeout(patience, one(gateway, dice, head))
+                .await
+                .unwrap_or_default()
         }
         1 => {
             let deadline = Some(Duration::from_micros(500 + dice.roll(20_000)));
@@ -97,7 +113,11 @@ async fn call(gateway: &Gateway, dice: &mut Dice, request_id: String) -> Seen {
         }
         _ => one(gateway, dice, head).await,
     };
-    Seen { request_id, session, told }
+    Seen {
+        request_id,
+        session,
+        told,
+    }
 }
 
 /// The metadata of a call.
@@ -111,7 +131,10 @@ impl Head<'_> {
     fn on<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         let metadata = request.metadata_mut();
-        metadata.insert("tollgate-request-id", self.request_id.parse().expect("an ASCII id"));
+        metadata.insert(
+            "tollgate-request-id",
+            self.request_id.parse().expect("an ASCII id"),
+        );
         if !self.session.is_empty() {
             metadata.insert("tollgate-session", self.session.parse().expect("an ASCII name"));
         }
@@ -125,26 +148,52 @@ impl Head<'_> {
 type Told = Option<(Code, Bill)>;
 
 async fn one(gateway: &Gateway, dice: &mut Dice, head: Head<'_>) -> Told {
-    let model = if dice.once_in(40) { "Nobody" } else { dice.pick(&MODELS) };
+    let model = if dice.once_in(40) {
+        "Nobody"
+    } else {
+        dice.pick(&MODELS)
+    };
     match dice.roll(20) {
         0..7 => {
             let item = random_item(dice, model);
             let condition = random_condition(dice);
-            told(gateway.save(head.on(v1::SaveRequest { condition, ..save(model, item) })).await)
+            told(
+                gateway
+                    .save(head.on(v1::SaveRequest {
+                        condition,
+                        ..save(model, item)
+                    }))
+                    .await,
+            )
         }
         7..12 => {
             let include_objects = included(dice, model);
-            let request = v1::GetRequest { include_objects, ..get(model, random_key(dice)) };
+            let request = v1::GetRequest {
+                include_objects,
+                ..get(model, random_key(dice))
+            };
             told(gateway.get(head.on(request)).await)
         }
         12..15 => {
             let condition = random_condition(dice);
-            told(gateway.delete(head.on(v1::DeleteRequest { condition, ..delete(model, random_key(dice)) })).await)
+            told(
+                gateway
+                    .delete(head.on(v1::DeleteRequest {
+                        condition,
+                        ..delete(model, random_key(dice))
+                    }))
+                    .await,
+            )
         }
         15..18 => {
             let include_objects = included(dice, model);
             let base = query(model, &format!("P#{}", dice.roll(PARTITIONS)));
-            let request = v1::QueryRequest { include_objects, page_size: 3, fields: random_fields(dice), ..base };
+            let request = v1::QueryRequest {
+                include_objects,
+                page_size: 3,
+                fields: random_fields(dice),
+                ..base
+            };
             match dice.once_in(4) {
                 true => leave_a_stream(gateway.data().query(head.on(request)).await).await,
                 false => told(gateway.query(head.on(request)).await),
@@ -152,7 +201,13 @@ async fn one(gateway: &Gateway, dice: &mut Dice, head: Head<'_>) -> Told {
         }
         _ => {
             let (page_size, parallelism) = (5, dice.roll(4) as u32);
-            let request = v1::ScanRequest { limit: 12, page_size, parallelism, fields: random_fields(dice), ..scan(model) };
+            let request = v1::ScanRequest {
+                limit: 12,
+                page_size,
+                parallelism,
+                fields: random_fields(dice),
+                ..scan(model)
+            };
             match dice.once_in(4) {
                 true => leave_a_stream(gateway.data().scan(head.on(request)).await).await,
                 false => told(gateway.scan(head.on(request)).await),
@@ -163,7 +218,10 @@ async fn one(gateway: &Gateway, dice: &mut Dice, head: Head<'_>) -> Told {
 
 fn told<T>(answer: tollgate_tests::gateway::Answer<T>) -> Told {
     let code = answer.outcome.err().map_or(Code::Ok, |status| status.code());
-    answer.bill.has("tollgate-duration-ms").then_some((code, answer.bill))
+    answer
+        .bill
+        .has("tollgate-duration-ms")
+        .then_some((code, answer.bill))
 }
 
 /// Takes one page and leaves.
@@ -184,7 +242,10 @@ async fn leave_a_stream<T>(answered: Result<tonic::Response<tonic::Streaming<T>>
 
 fn random_key(dice: &mut Dice) -> Item {
     let wrong = dice.once_in(25);
-    let mut key = key(&format!("P#{}", dice.roll(PARTITIONS)), &format!("S#{}", dice.roll(SORTS)));
+    let mut key = key(
+        &format!("P#{}", dice.roll(PARTITIONS)),
+        &format!("S#{}", dice.roll(SORTS)),
+    );
     if wrong {
         key.insert("sk".to_owned(), n(1));
     }
@@ -196,10 +257,18 @@ fn random_item(dice: &mut Dice, model: &str) -> Item {
     let attributes = match model {
         "SecureUser" => secure_user("", ""),
         "Document" => {
-            let bytes = if dice.once_in(60) { LARGE_BYTES } else { dice.roll(3000) as usize };
+            let bytes = if dice.once_in(60) {
+                LARGE_BYTES
+            } else {
+                dice.roll(3000) as usize
+            };
             item([("name", s("report")), ("content", object(vec![7; bytes]))])
         }
-        _ => item([("name", s("Ada")), ("age", n(dice.roll(100))), ("ssn", s("078-05-1120"))]),
+        _ => item([
+            ("name", s("Ada")),
+            ("age", n(dice.roll(100))),
+            ("ssn", s("078-05-1120")),
+        ]),
     };
     for (name, value) in attributes {
         written.entry(name).or_insert(value);
@@ -220,9 +289,17 @@ fn random_condition(dice: &mut Dice) -> Option<v1::Expression> {
 }
 
 fn random_fields(dice: &mut Dice) -> Vec<String> {
-    if dice.once_in(2) { vec!["pk".to_owned(), "sk".to_owned()] } else { Vec::new() }
+    if dice.once_in(2) {
+        vec!["pk".to_owned(), "sk".to_owned()]
+    } else {
+        Vec::new()
+    }
 }
 
 fn included(dice: &mut Dice, model: &str) -> Vec<String> {
-    if model == "Document" && dice.once_in(2) { vec!["content".to_owned()] } else { Vec::new() }
+    if model == "Document" && dice.once_in(2) {
+        vec!["content".to_owned()]
+    } else {
+        Vec::new()
+    }
 }

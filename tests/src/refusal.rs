@@ -1,0 +1,112 @@
+//! Errors as the contract has them: code, reason, and the details that fit.
+
+use tollgate_proto::Reason;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::gateway::{Answer, Bill};
+
+/// A call that was refused.
+#[derive(Debug)]
+pub struct Refusal {
+    /// gRPC's code.
+    pub code: Code,
+    /// Why, as `ErrorInfo` says it.
+    pub reason: String,
+    /// The fields of `BadRequest`, in order.
+    pub fields: Vec<String>,
+    /// Everything that it carries.
+    pub details: ErrorDetails,
+    /// The public text.
+    pub message: String,
+    /// The trailers.
+    pub bill: Bill,
+}
+
+impl Refusal {
+    /// Of a status of any service.
+    ///
+    /// # Panics
+    ///
+    /// Where it lacks `ErrorInfo`, its domain, a reason of the contract, or that reason's code.
+    pub fn of_status(status: &Status) -> Refusal {
+        let details = status.get_error_details();
+        let info = details
+            .error_info()
+            .unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
+        assert_eq!(info.domain, "tollgate", "{status:?}");
+        let reason =
+            Reason::from_text(&info.reason).unwrap_or_else(|| panic!("an unknown reason in {status:?}"));
+        assert_eq!(reason.code(), status.code(), "{status:?}");
+        assert!(!status.message().is_empty(), "an error has a text: {status:?}");
+        let violations = details
+            .bad_request()
+            .map(|bad| bad.field_violations.as_slice())
+            .unwrap_or_default();
+        assert!(
+            violations
+                .iter()
+                .all(|violation| !violation.description.is_empty()),
+            "{status:?}"
+        );
+        let mut fields: Vec<_> = violations
+            .iter()
+            .map(|violation| violation.field.clone())
+            .collect();
+        fields.sort();
+        Refusal {
+            code: status.code(),
+            reason: info.reason.clone(),
+            fields,
+            message: status.message().to_owned(),
+            bill: Bill::of(status.metadata()),
+            details,
+        }
+    }
+
+    /// Of a call of DataService, which has its bill, whatever became of it.
+    ///
+    /// # Panics
+    ///
+    /// As [`Refusal::of_status`], and where the bill is missing.
+    pub fn of<T>(answer: Answer<T>) -> Refusal {
+        let refusal = Refusal::of_status(&answer.status());
+        for figure in [
+            "tollgate-request-id",
+            "tollgate-dynamodb-calls",
+            "tollgate-duration-ms",
+            "tollgate-cost-usd",
+        ] {
+            assert!(
+                refusal.bill.has(figure),
+                "no {figure} in the trailers of {refusal:?}"
+            );
+        }
+        refusal
+    }
+
+    /// Its reason and fields must be these.
+    pub fn is(&self, reason: &str, fields: &[&str]) {
+        assert_eq!(
+            (self.reason.as_str(), self.texts()),
+            (reason, fields.to_vec()),
+            "{self:?}"
+        );
+    }
+
+    /// It was refused before anything was spent.
+    pub fn cost_nothing(&self) {
+        for calls in [
+            "tollgate-dynamodb-calls",
+            "tollgate-kms-calls",
+            "tollgate-s3-calls",
+            "tollgate-cost-usd",
+        ] {
+            assert_eq!(self.bill.text(calls), "0", "{calls} of {self:?}");
+        }
+    }
+
+    fn texts(&self) -> Vec<&str> {
+        self.fields.iter().map(String::as_str).collect()
+    }
+}

@@ -1,0 +1,93 @@
+//! Stores that fail: told as what they are, billed to the last attempt, never more than the contract says.
+
+use tollgate_tests::gateway::Gateway;
+use tollgate_tests::refusal::Refusal;
+use tollgate_tests::values::{delete, get, key, query, save, scan, user};
+use tollgate_tests::wiretap::{Fate, Wiretap};
+use tonic::Code;
+
+/// Every request of one operation meets this fate.
+async fn with(operation: &'static str, fate: Fate) -> Gateway {
+    Gateway::tapped(&Wiretap::new(
+        move |asked| if asked == operation { fate } else { Fate::Pass },
+    ))
+    .await
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_is_unavailable() {
+    for (fate, reason) in [
+        (Fate::Error500, "STORE_UNAVAILABLE"),
+        (Fate::Throttle, "THROTTLED"),
+    ] {
+        let gateway = with("GetItem", fate).await;
+        let refusal = Refusal::of(gateway.get(get("User", key("A", "B"))).await);
+        refusal.is(reason, &[]);
+        assert_eq!(refusal.code, Code::Unavailable);
+        assert!(refusal.details.retry_info().is_some());
+        assert_eq!(
+            refusal.bill.count("tollgate-dynamodb-calls"),
+            3,
+            "every attempt is billed"
+        );
+        assert_eq!(refusal.bill.count("tollgate-retries"), 2);
+    }
+}
+
+#[tokio::test]
+async fn streams_fail_with_the_bill_too() {
+    let gateway = with("Query", Fate::Throttle).await;
+    let refusal = Refusal::of(gateway.query(query("User", "A")).await);
+    refusal.is("THROTTLED", &[]);
+    assert_eq!(refusal.bill.count("tollgate-dynamodb-calls"), 3);
+    let gateway = with("Scan", Fate::Error500).await;
+    Refusal::of(gateway.scan(scan("User")).await).is("STORE_UNAVAILABLE", &[]);
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_looked_up() {
+    let gateway = with("PutItem", Fate::LoseAnswer).await;
+    let saved = gateway.save(save("User", user("A", "1"))).await;
+    assert_eq!(
+        saved.bill.count("tollgate-dynamodb-calls"),
+        4,
+        "three attempts, and a look at what they did"
+    );
+    saved.ok();
+    assert_eq!(
+        gateway.get(get("User", key("A", "PROFILE"))).await.ok().item,
+        user("A", "1")
+    );
+}
+
+#[tokio::test]
+async fn a_write_that_nobody_knows_of_is_told_so() {
+    let wiretap = Wiretap::new(|operation| match operation {
+        "PutItem" | "DeleteItem" => Fate::LoseAnswer,
+        "GetItem" => Fate::Error500,
+        _ => Fate::Pass,
+    });
+    let gateway = Gateway::tapped(&wiretap).await;
+    let refusal = Refusal::of(gateway.save(save("User", user("A", "1"))).await);
+    refusal.is("OUTCOME_UNKNOWN", &[]);
+    assert!(refusal.details.retry_info().is_some());
+    assert!(
+        wiretap.stores().item("users", "A", "PROFILE").await.is_some(),
+        "it was done"
+    );
+    Refusal::of(gateway.delete(delete("User", key("A", "PROFILE"))).await).is("OUTCOME_UNKNOWN", &[]);
+    assert!(
+        wiretap.stores().item("users", "A", "PROFILE").await.is_none(),
+        "it was done"
+    );
+}
+
+#[tokio::test]
+async fn kms_that_is_down_spends_no_write() {
+    let gateway = with("GenerateDataKey", Fate::Error500).await;
+    let refusal = Refusal::of(gateway.save(save("User", user("A", "1"))).await);
+    refusal.is("STORE_UNAVAILABLE", &[]);
+    assert_eq!(refusal.bill.count("tollgate-dynamodb-calls"), 0);
+    assert_eq!(refusal.bill.count("tollgate-kms-calls"), 3);
+    Refusal::of(gateway.get(get("User", key("A", "PROFILE"))).await).is("ITEM_NOT_FOUND", &[]);
+}
