@@ -1,0 +1,120 @@
+"""The stores that people run at home: DynamoDB Local for the items, MinIO for the objects, moto for the keys."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+
+import boto3
+import grpc
+import pytest
+
+from conftest import CREDENTIALS, clean_environment, gateway
+from wire import Client
+
+# MinIO takes no shorter secrets
+SECRETS = {**CREDENTIALS, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing-testing"}
+START_TIMEOUT_S = 60
+MIB = 1024 * 1024
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(command, port, environment):
+    """A server process, from its port's first connection on."""
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(port, process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(port, process):
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{process.args[0]} does not listen (exit {process.poll()})")
+
+
+@pytest.fixture(scope="module")
+def client(moto, tmp_path_factory):
+    """A client of a gateway over the three."""
+    jars = os.environ["DYNAMODB_LOCAL"]
+    dynamodb_port, minio_port = free_port(), free_port()
+    java = ["java", "-cp", f"{jars}/*", f"-Djava.library.path={jars}"]
+    java += ["com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-port", str(dynamodb_port)]
+    minio = [os.environ["MINIO"], "server", "--quiet", "--address", f"127.0.0.1:{minio_port}"]
+    minio.append(str(tmp_path_factory.mktemp("minio")))
+    minio_environment = clean_environment(MINIO_ROOT_USER="testing", MINIO_ROOT_PASSWORD="testing-testing")
+    with running(java, dynamodb_port, clean_environment()) as dynamodb, running(minio, minio_port, minio_environment) as s3:
+        provision(dynamodb, s3, moto)
+        endpoints = {"AWS_ENDPOINT_URL_DYNAMODB": dynamodb, "AWS_ENDPOINT_URL_S3": s3, "AWS_ENDPOINT_URL_KMS": moto}
+        with gateway("--backend", "aws", environment=clean_environment(**SECRETS, **endpoints)) as served:
+            yield Client(served.address)
+
+
+def provision(dynamodb, s3, kms):
+    session = boto3.Session("testing", "testing-testing", region_name="us-east-1")
+    session.client("s3", endpoint_url=s3).create_bucket(Bucket="my-bucket")
+    keys = session.client("kms", endpoint_url=kms)
+    with contextlib.suppress(keys.exceptions.AlreadyExistsException):
+        keys.create_alias(AliasName="alias/my-app-key", TargetKeyId=keys.create_key()["KeyMetadata"]["KeyId"])
+    tables = session.client("dynamodb", endpoint_url=dynamodb)
+    for table in ("users", "secure_users", "documents"):
+        tables.create_table(
+            TableName=table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        )
+
+
+def test_items_keys_and_objects_go_round(client):
+    secret = client.item(pk="P", sk="A", ssn="1", phone="2", address={"city": "London"})
+    _, bill = client.unary("Save", client.type("SaveRequest")(model="SecureUser", item=secret))
+    assert (bill["tollgate-kms-calls"], bill["tollgate-wcu"]) == ("1", "1")
+    response, bill = client.unary("Get", client.type("GetRequest")(model="SecureUser", key=client.item(pk="P", sk="A")))
+    assert response.item["address"].m.fields["city"].s == "London"
+    assert (bill["tollgate-kms-calls"], bill["tollgate-rcu"]) == ("1", "0.5")
+
+
+@pytest.mark.parametrize(("size", "calls"), [(1000, "1"), (5 * MIB, "1"), (6 * MIB, "4"), (15 * MIB, "5")])
+def test_objects_cost_what_their_parts_cost(client, size, calls):
+    key = client.item(pk=f"D#{size}", sk="V1")
+    content = os.urandom(size)
+    save = client.type("SaveRequest")(model="Document", item={**key, "content": client.object(content, name="ä b.pdf")})
+    _, bill = client.unary("Save", save)
+    assert (bill["tollgate-s3-calls"], bill["tollgate-s3-bytes-uploaded"]) == (calls, str(size))
+    get = client.type("GetRequest")(model="Document", key=key, include_objects=["content"])
+    response, bill = client.unary("Get", get)
+    assert response.item["content"].object.data == content
+    assert bill["tollgate-s3-bytes-downloaded"] == str(size)
+    not_there = client.type("Expression")(text="attribute_not_exists(pk)")
+    refused = client.type("SaveRequest")(model="Document", item=save.item, condition=not_there)
+    code, _ = client.failing("Save", refused)
+    assert code == grpc.StatusCode.FAILED_PRECONDITION
+    assert client.unary("Get", get)[0].item["content"].object.data == content
+    _, bill = client.unary("Delete", client.type("DeleteRequest")(model="Document", key=key))
+    assert bill["tollgate-s3-calls"] == "1"
+
+
+def test_pages_turn(client):
+    for number in range(25):
+        item = client.item(pk="PAGES", sk=f"{number:03}", name="x" * 100)
+        client.unary("Save", client.type("SaveRequest")(model="User", item=item))
+    condition = client.type("Expression")(text="pk = :pk", values=client.item(**{":pk": "PAGES"}))
+    query = client.type("QueryRequest")(model="User", key_condition=condition, page_size=10, descending=True)
+    pages, bill = client.stream("Query", query)
+    found = [result.item["sk"].s for page in pages for result in page.results]
+    assert found == [f"{number:03}" for number in reversed(range(25))]
+    assert bill["tollgate-dynamodb-calls"] == "3"
