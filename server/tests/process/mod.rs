@@ -1,0 +1,145 @@
+//! The program `tollgate` as a child process, in a folder and an environment of its own.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use tempfile::TempDir;
+use tonic::transport::Channel;
+
+/// A process that serves; killed when it is dropped.
+pub(crate) struct Process {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    address: String,
+}
+
+/// What a process left behind.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// The exit code; -1 where a signal ended it.
+    pub(crate) code: i32,
+    /// What it printed, without the line that a `Process` read already.
+    pub(crate) stdout: String,
+    /// Its log and its last words; empty for a `Process`, whose log goes where the test's goes.
+    pub(crate) stderr: String,
+}
+
+/// An empty folder.
+pub(crate) fn free_folder() -> TempDir {
+    tempfile::tempdir().expect("a folder for the test")
+}
+
+/// A command in a folder, without settings of whoever runs the test.
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    let ours = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TOLLGATE_"));
+    for (name, _) in ours {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) fn ended(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+    let mut command = command(folder, arguments);
+    let output = command
+        .envs(variables.iter().copied())
+        .output()
+        .expect("the program starts");
+    Ended {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).expect("text"),
+        stderr: String::from_utf8(output.stderr).expect("text"),
+    }
+}
+
+impl Process {
+    /// `tollgate serve` on a free port with these arguments, once it says where it listens.
+    pub(crate) fn serve(folder: &Path, arguments: &[&str]) -> Process {
+        let all = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
+        // the log is of no interest, and a pipe that nobody reads would stop the process
+        let mut child = command(folder, &all)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("text");
+        let address = line
+            .strip_prefix("listening ")
+            .unwrap_or_else(|| panic!("it says {line:?}"));
+        let address = address.trim_end().to_owned();
+        assert!(
+            address.starts_with("127.0.0.1:") && !address.ends_with(":0"),
+            "{address}"
+        );
+        Process {
+            child,
+            stdout,
+            address,
+        }
+    }
+
+    /// A connection of its own.
+    pub(crate) async fn channel(&self) -> Channel {
+        let endpoint = Channel::from_shared(format!("http://{}", self.address)).expect("an address");
+        endpoint.connect().await.expect("it listens")
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        let sent = Command::new("sh").args(["-c", &kill]).status().expect("a shell");
+        assert!(sent.success(), "{kill}");
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub(crate) fn terminate(self) -> Ended {
+        self.signal("TERM");
+        self.ended()
+    }
+
+    /// Waits for the end.
+    pub(crate) fn ended(mut self) -> Ended {
+        let mut stdout = String::new();
+        self.stdout.read_to_string(&mut stdout).expect("text");
+        let status = self.child.wait().expect("it was started here");
+        Ended {
+            code: status.code().unwrap_or(-1),
+            stdout,
+            stderr: String::new(),
+        }
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it was started here");
+        self.child.wait().expect("it was started here");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // it has ended already, in most tests
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    /// Beside the log, which is JSON, there is one line, and it says this.
+    pub(crate) fn says_in_one_line(&self, what: &str) {
+        let said: Vec<_> = self
+            .stderr
+            .lines()
+            .filter(|line| !line.starts_with('{'))
+            .collect();
+        assert!(said.len() == 1 && said[0].contains(what), "{self:?}");
+    }
+}
