@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::exit;
 use crate::config::{Config, Flags, environment};
-use crate::model::{ModelFault, Models};
+use crate::model::Models;
 
 /// The arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -17,24 +17,32 @@ pub(super) struct Args {
 
 /// Checks the folder that was named, else the one of the settings.
 pub(super) fn run(args: &Args) -> ExitCode {
-    let checked = match &args.folder {
-        Some(folder) => check(folder),
-        None => match Config::load(&Flags::default(), environment()) {
-            Ok(config) => check(&config.models),
-            Err(faults) => return exit::faults("settings", &faults),
-        },
-    };
-    match checked {
-        Ok(summary) => exit::print(&summary),
-        Err(faults) => exit::faults("models", &faults),
+    match models(args.folder.as_deref()) {
+        Ok(models) => exit::print(&summary(&models)),
+        Err(code) => code,
     }
 }
 
-/// What there is to say about a folder without faults.
-fn check(folder: &Path) -> Result<String, Vec<ModelFault>> {
-    let models = Models::read(folder)?;
+/// The models of the folder that was named, else of the one of the settings.
+///
+/// # Errors
+///
+/// How the command ends: every fault was told.
+pub(super) fn models(folder: Option<&Path>) -> Result<Models, ExitCode> {
+    let read = match folder {
+        Some(folder) => Models::read(folder),
+        None => match Config::load(&Flags::default(), environment()) {
+            Ok(config) => Models::read(&config.models),
+            Err(faults) => return Err(exit::faults("settings", &faults)),
+        },
+    };
+    read.map_err(|faults| exit::faults("models", &faults))
+}
+
+/// What there is to say about models without faults.
+fn summary(models: &Models) -> String {
     let noun = if models.len() == 1 { "model" } else { "models" };
-    Ok(format!("{} {noun}, no faults\n", models.len()))
+    format!("{} {noun}, no faults\n", models.len())
 }
 
 #[cfg(test)]
@@ -44,14 +52,14 @@ mod tests {
     #[test]
     fn good_models_are_counted() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
-        assert_eq!(check(&folder), Ok("3 models, no faults\n".to_owned()));
+        let models = models(Some(&folder)).unwrap();
+        assert_eq!(summary(&models), "3 models, no faults\n");
     }
 
     #[test]
     fn faults_end_with_2() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.yaml"), "name: A\n").unwrap();
-        assert_eq!(check(folder.path()).unwrap_err().len(), 3);
         let ended = run(&Args {
             folder: Some(folder.path().to_owned()),
         });

@@ -24,8 +24,13 @@ pub(super) fn faults(what: &str, faults: &[impl Display]) -> ExitCode {
     ExitCode::from(WRONG)
 }
 
+/// Tells beside the output what people should know of it.
+pub(super) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "tollgate: {text}");
+}
+
 /// Ends with 1 and one line that says what to do.
 pub(super) fn failure(text: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr().lock(), "tollgate: {text}");
+    note(text);
     ExitCode::FAILURE
 }

@@ -3,6 +3,7 @@
 mod call;
 mod check;
 mod exit;
+mod iam;
 mod serve;
 
 use std::process::ExitCode;
@@ -28,6 +29,8 @@ enum Command {
     Check(check::Args),
     /// Call a running tollgate: print what it answers, then what it cost
     Call(call::Args),
+    /// Print the IAM policy that the models need on AWS, least privilege
+    Iam(iam::Args),
     /// Print the completions of a shell
     Completions {
         /// The shell
@@ -52,6 +55,7 @@ fn run(command: Command) -> ExitCode {
         Command::Serve(flags) => serve::run(&flags),
         Command::Check(args) => check::run(&args),
         Command::Call(args) => call::run(args),
+        Command::Iam(args) => iam::run(&args),
         Command::Completions { shell } => exit::print(&completions(shell)),
     }
 }

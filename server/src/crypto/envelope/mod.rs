@@ -33,7 +33,7 @@ pub const MAX_WRAPPED_KEY_BYTES: usize = 6144;
 pub const MAX_LEVELS: usize = 33;
 
 /// The part of the KMS encryption context that names the table.
-const TABLE_CONTEXT: &str = "tollgate:table";
+pub const TABLE_CONTEXT: &str = "tollgate:table";
 
 /// Why a value was not sealed; always a fault of this program or its models, never of the value's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,85 @@
+//! `tollgate iam`: prints the IAM policy that the models at hand need. Asks nothing of AWS.
+
+mod policy;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use self::policy::Policy;
+use super::{check, exit};
+
+/// What a managed policy may have; white space is not counted.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+const MAX_MANAGED_CHARACTERS: usize = 6144;
+
+/// The arguments of `iam`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Folder of the model files [default: the one that `serve` reads]
+    #[arg(long = "models", value_name = "DIR")]
+    folder: Option<PathBuf>,
+    #[command(flatten)]
+    scope: Scope,
+}
+
+/// Where the tables and keys are; `*`: anywhere. ARNs of buckets name neither region nor account.
+#[derive(Debug, clap::Args)]
+struct Scope {
+    /// Region of the tables and keys
+    #[arg(long, default_value = "*", value_parser = region)]
+    region: String,
+    /// Account of the tables and keys, 12 digits
+    #[arg(long, default_value = "*", value_parser = account)]
+    account: String,
+    /// Partition of all ARNs: aws, aws-cn, aws-us-gov …
+    #[arg(long, default_value = "aws", value_parser = partition)]
+    partition: String,
+}
+
+/// Prints the policy, and on stderr whether it is too large for a managed one.
+pub(super) fn run(args: &Args) -> ExitCode {
+    let models = match check::models(args.folder.as_deref()) {
+        Ok(models) => models,
+        Err(code) => return code,
+    };
+    let policy = Policy::new(&models, &args.scope);
+    if let Some(note) = size_note(policy.characters()) {
+        exit::note(&note);
+    }
+    exit::print(&policy.to_json())
+}
+
+fn size_note(characters: usize) -> Option<String> {
+    (characters > MAX_MANAGED_CHARACTERS).then(|| {
+        format!(
+            "the policy has {characters} characters, a managed policy at most {MAX_MANAGED_CHARACTERS}: \
+             make several of its statements, or put fewer models in a folder"
+        )
+    })
+}
+
+fn region(text: &str) -> Result<String, &'static str> {
+    let valid = text == "*" || is_name(text);
+    valid
+        .then(|| text.to_owned())
+        .ok_or("must be a region such as eu-central-1, or *")
+}
+
+fn account(text: &str) -> Result<String, &'static str> {
+    let valid = text == "*" || (text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()));
+    valid.then(|| text.to_owned()).ok_or("must be 12 digits, or *")
+}
+
+fn partition(text: &str) -> Result<String, &'static str> {
+    let valid = text.starts_with("aws") && is_name(text);
+    valid
+        .then(|| text.to_owned())
+        .ok_or("must be a partition such as aws or aws-cn")
+}
+
+fn is_name(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !text.is_empty() && text.bytes().all(inner)
+}

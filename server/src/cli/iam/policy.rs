@@ -1,0 +1,348 @@
+//! From models to an IAM policy: exactly the actions that `aws` calls when it serves them, each on what they name and
+//! nothing else. Pure; never allows what only the embedded backend does, which makes tables, buckets and keys itself.
+//!
+//! | statement | why | on |
+//! |---|---|---|
+//! | `ReadItems`, `WriteItems` | calls | the tables |
+//! | `CheckTables`, `CheckKeys`, `CheckBuckets` | the look at the start | the tables, keys and buckets |
+//! | `MakeDataKeys` | attributes that are sealed | their key, in their encryption context |
+//! | `OpenDataKeys` | attributes that are opened | their key, in their encryption context |
+//! | `KeepObjects` | object attributes | their bucket and prefix |
+//!
+//! A purpose that needs several statements has a number at the second and later ones. `CheckBuckets` also lets S3 say
+//! that an object is missing (404) where it would refuse (403).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::Scope;
+use crate::crypto::envelope;
+use crate::model::{Encryption, EncryptionFormat, EncryptionMode, Models, Offload};
+
+/// The language that has policy variables, which escaped characters are.
+const VERSION: &str = "2012-10-17";
+/// The condition key of one name of an encryption context, before the name.
+const CONTEXT_KEY: &str = "kms:EncryptionContext:";
+
+const READ_ITEMS: Actions = &["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"];
+const WRITE_ITEMS: Actions = &["dynamodb:DeleteItem", "dynamodb:PutItem"];
+const CHECK_TABLES: Actions = &["dynamodb:DescribeTable"];
+const MAKE_DATA_KEYS: Actions = &["kms:GenerateDataKey"];
+const OPEN_DATA_KEYS: Actions = &["kms:Decrypt"];
+const CHECK_KEYS: Actions = &["kms:DescribeKey"];
+/// PutObject also stands for beginning, filling and completing a multipart upload, GetObject for HeadObject.
+const KEEP_OBJECTS: Actions = &[
+    "s3:AbortMultipartUpload",
+    "s3:DeleteObject",
+    "s3:GetObject",
+    "s3:PutObject",
+];
+/// What HeadBucket needs.
+const CHECK_BUCKETS: Actions = &["s3:ListBucket"];
+
+/// An identity-based policy.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html>
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Policy {
+    version: &'static str,
+    statement: Vec<Statement>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement {
+    sid: String,
+    effect: &'static str,
+    action: Actions,
+    resource: BTreeSet<String>,
+    #[serde(skip_serializing_if = "Conditions::is_empty")]
+    condition: Conditions,
+}
+
+type Actions = &'static [&'static str];
+
+/// By operator, then by condition key.
+type Conditions = BTreeMap<&'static str, BTreeMap<String, BTreeSet<String>>>;
+
+/// What KMS asks about: keys by their ARN, or all keys that have one of the aliases.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    arn: String,
+    alias: Option<String>,
+}
+
+/// Under which key data keys are made or opened, and in which context. All requests of equal terms differ in their
+/// table at most.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Terms {
+    key: Key,
+    /// The attribute's own context, as far as a policy can tell it.
+    context: BTreeMap<String, String>,
+    /// How the table in the context is compared, where there is one.
+    table_operator: Option<&'static str>,
+}
+
+/// Tables by the terms that their attributes have.
+type TablesByTerms<'a> = BTreeMap<Terms, BTreeSet<&'a str>>;
+
+impl Policy {
+    /// What serving these models takes.
+    pub(super) fn new(models: &Models, scope: &Scope) -> Policy {
+        let mut statements = items(models, scope);
+        statements.extend(data_keys(models, scope));
+        statements.extend(objects(models, scope));
+        statements.retain(|statement| !statement.resource.is_empty());
+        Policy {
+            version: VERSION,
+            statement: numbered(statements),
+        }
+    }
+
+    /// How many characters AWS counts, at most: it leaves out white space.
+    pub(super) fn characters(&self) -> usize {
+        let compact = serde_json::to_string(self).expect("a tree of strings is JSON");
+        ascii(&compact).len()
+    }
+
+    /// The policy document, ending in a newline.
+    pub(super) fn to_json(&self) -> String {
+        let pretty = serde_json::to_string_pretty(self).expect("a tree of strings is JSON");
+        ascii(&pretty) + "\n"
+    }
+}
+
+fn items(models: &Models, scope: &Scope) -> Vec<Statement> {
+    let home = scope.home("dynamodb");
+    let tables: BTreeSet<String> = models
+        .iter()
+        .map(|model| format!("{home}table/{}", model.table))
+        .collect();
+    vec![
+        Statement::allow("ReadItems", READ_ITEMS, tables.clone()),
+        Statement::allow("WriteItems", WRITE_ITEMS, tables.clone()),
+        Statement::allow("CheckTables", CHECK_TABLES, tables),
+    ]
+}
+
+fn data_keys(models: &Models, scope: &Scope) -> Vec<Statement> {
+    let (mut made, mut opened) = (TablesByTerms::new(), TablesByTerms::new());
+    let mut keys = BTreeSet::new();
+    for (table, encryption) in encryptions(models) {
+        let key = Key::new(&encryption.key_id, scope);
+        if encryption.mode != EncryptionMode::ReadOnly {
+            let terms = Terms::of_making(&key, encryption);
+            made.entry(terms).or_default().insert(table);
+        }
+        if encryption.mode != EncryptionMode::WriteOnly {
+            let terms = Terms::of_opening(&key, encryption);
+            opened.entry(terms).or_default().insert(table);
+        }
+        keys.insert(key);
+    }
+    let mut statements = under_terms("MakeDataKeys", MAKE_DATA_KEYS, made);
+    statements.extend(under_terms("OpenDataKeys", OPEN_DATA_KEYS, opened));
+    statements.extend(check_keys(keys));
+    statements
+}
+
+fn encryptions(models: &Models) -> impl Iterator<Item = (&str, &Encryption)> {
+    models.iter().flat_map(|model| {
+        let attributes = model.attributes.iter();
+        attributes.filter_map(|attribute| Some((model.table.as_str(), attribute.encrypted.as_ref()?)))
+    })
+}
+
+fn under_terms(sid: &str, action: Actions, tables_by_terms: TablesByTerms<'_>) -> Vec<Statement> {
+    tables_by_terms
+        .into_iter()
+        .map(|(terms, tables)| Statement {
+            condition: terms.conditions(&tables),
+            ..Statement::allow(sid, action, BTreeSet::from([terms.key.arn]))
+        })
+        .collect()
+}
+
+/// One statement of the keys that are named themselves, and one per place of those that have an alias.
+fn check_keys(keys: BTreeSet<Key>) -> Vec<Statement> {
+    let mut named = BTreeSet::new();
+    let mut aliases_by_arn: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for Key { arn, alias } in keys {
+        if let Some(alias) = alias {
+            aliases_by_arn.entry(arn).or_default().insert(alias);
+        } else {
+            named.insert(arn);
+        }
+    }
+    let mut statements = vec![Statement::allow("CheckKeys", CHECK_KEYS, named)];
+    statements.extend(aliases_by_arn.into_iter().map(|(arn, aliases)| Statement {
+        condition: having_alias(aliases),
+        ..Statement::allow("CheckKeys", CHECK_KEYS, BTreeSet::from([arn]))
+    }));
+    statements
+}
+
+fn objects(models: &Models, scope: &Scope) -> Vec<Statement> {
+    let (mut buckets, mut places) = (BTreeSet::new(), BTreeSet::new());
+    let attributes = models.iter().flat_map(|model| &model.attributes);
+    for Offload { bucket, prefix, .. } in attributes.filter_map(|attribute| attribute.s3.as_ref()) {
+        let bucket = format!("arn:{}:s3:::{bucket}", scope.partition);
+        places.insert(format!("{bucket}/{}*", literal(prefix)));
+        buckets.insert(bucket);
+    }
+    vec![
+        Statement::allow("KeepObjects", KEEP_OBJECTS, places),
+        Statement::allow("CheckBuckets", CHECK_BUCKETS, buckets),
+    ]
+}
+
+impl Statement {
+    /// A statement without conditions.
+    fn allow(sid: &str, action: Actions, resource: BTreeSet<String>) -> Statement {
+        Statement {
+            sid: sid.to_owned(),
+            effect: "Allow",
+            action,
+            resource,
+            condition: Conditions::new(),
+        }
+    }
+}
+
+impl Scope {
+    /// What the ARNs of a service begin with.
+    fn home(&self, service: &str) -> String {
+        format!(
+            "arn:{}:{service}:{}:{}:",
+            self.partition, self.region, self.account
+        )
+    }
+}
+
+impl Key {
+    /// A key as a model names it: by its ARN, its id, its alias, or the alias's ARN. An alias names no resource that
+    /// data keys are asked of, so that a condition has to.
+    /// <https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html>
+    fn new(key_id: &str, scope: &Scope) -> Key {
+        let (home, resource) = match key_id.rsplit_once(':') {
+            Some((home, resource)) => (format!("{home}:"), resource.to_owned()),
+            None if key_id.starts_with("alias/") => (scope.home("kms"), key_id.to_owned()),
+            None => (scope.home("kms"), format!("key/{key_id}")),
+        };
+        let is_alias = resource.starts_with("alias/");
+        Key {
+            arn: home + if is_alias { "key/*" } else { &resource },
+            alias: is_alias.then_some(resource),
+        }
+    }
+}
+
+impl Terms {
+    /// An attribute's data keys are made in the context of the format that is written.
+    fn of_making(key: &Key, encryption: &Encryption) -> Terms {
+        Terms {
+            key: key.clone(),
+            context: tellable(&encryption.context),
+            table_operator: match encryption.format {
+                EncryptionFormat::Sealed => Some("StringEquals"),
+                EncryptionFormat::Pydynox => None,
+            },
+        }
+    }
+
+    /// Both formats are read, whichever is written, and only one of them has the table in its context.
+    fn of_opening(key: &Key, encryption: &Encryption) -> Terms {
+        Terms {
+            key: key.clone(),
+            context: tellable(&encryption.context),
+            table_operator: Some("StringEqualsIfExists"),
+        }
+    }
+
+    fn conditions(&self, tables: &BTreeSet<&str>) -> Conditions {
+        let mut conditions = having_alias(self.key.alias.iter().cloned().collect());
+        for (name, value) in &self.context {
+            let value = BTreeSet::from([without_variables(value)]);
+            conditions
+                .entry("StringEquals")
+                .or_default()
+                .insert(format!("{CONTEXT_KEY}{name}"), value);
+        }
+        if let Some(operator) = self.table_operator {
+            let tables = tables.iter().map(|&table| table.to_owned()).collect();
+            conditions
+                .entry(operator)
+                .or_default()
+                .insert(format!("{CONTEXT_KEY}{}", envelope::TABLE_CONTEXT), tables);
+        }
+        conditions
+    }
+}
+
+/// None where the key is named itself.
+fn having_alias(aliases: BTreeSet<String>) -> Conditions {
+    if aliases.is_empty() {
+        return Conditions::new();
+    }
+    let condition = BTreeMap::from([("kms:ResourceAliases".to_owned(), aliases)]);
+    Conditions::from([("ForAnyValue:StringEquals", condition)])
+}
+
+/// The part of a context that conditions can ask for: names that may stand in a condition key, where case makes no
+/// difference. The rest is left to KMS itself, which opens nothing in another context.
+fn tellable(context: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':');
+    let is_tellable = |name: &str| {
+        let alike = context.keys().filter(|other| other.eq_ignore_ascii_case(name));
+        name.bytes().all(may_stand) && alike.count() == 1
+    };
+    context
+        .iter()
+        .filter(|(name, _)| is_tellable(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// Text of an ARN that means itself: `*` and `?` are no patterns, `$` begins no variable.
+fn literal(text: &str) -> String {
+    let escaped = text.chars().map(|character| match character {
+        '*' | '?' | '$' => format!("${{{character}}}"),
+        other => other.to_string(),
+    });
+    escaped.collect()
+}
+
+/// A condition's value that means itself: compared as a whole, but variables are filled in there too.
+fn without_variables(value: &str) -> String {
+    value.replace('$', "${$}")
+}
+
+/// No two statements of a policy have the same Sid.
+fn numbered(mut statements: Vec<Statement>) -> Vec<Statement> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for statement in &mut statements {
+        let count = counts.entry(statement.sid.clone()).or_default();
+        *count += 1;
+        if *count > 1 {
+            statement.sid += &count.to_string();
+        }
+    }
+    statements
+}
+
+/// JSON of ASCII alone: IAM takes no character above U+00FF as it is.
+fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character.is_ascii() {
+            text.push(character);
+        } else {
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                text.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,608 @@
+//! The policy against what the code calls: the operations in `aws`, and every request of arbitrary models, judged as
+//! IAM judges them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use regex::Regex;
+use serde_json::Value as Json;
+
+use super::policy::Policy;
+use super::{MAX_MANAGED_CHARACTERS, Scope, account, partition, region, size_note};
+use crate::crypto::envelope;
+use crate::model::{
+    Attribute, AttributeType, Checks, Encryption, EncryptionFormat, EncryptionMode, Model, Models, Offload,
+    UnknownAttributes,
+};
+
+const REGION: &str = "eu-central-1";
+const ACCOUNT: &str = "111122223333";
+const KEY_ARN: &str = "arn:aws:kms:eu-west-1:444455556666:key/0b1c";
+const ALIAS_ARN: &str = "arn:aws:kms:eu-west-1:444455556666:alias/far";
+
+/// What each operation of the stores needs. None: only the embedded backend is asked for it.
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
+const NEEDED: &[(&str, Option<&str>)] = &[
+    ("AbortMultipartUpload", Some("s3:AbortMultipartUpload")),
+    ("CompleteMultipartUpload", Some("s3:PutObject")),
+    ("CreateAlias", None),
+    ("CreateBucket", None),
+    ("CreateKey", None),
+    ("CreateMultipartUpload", Some("s3:PutObject")),
+    ("CreateTable", None),
+    ("Decrypt", Some("kms:Decrypt")),
+    ("DeleteItem", Some("dynamodb:DeleteItem")),
+    ("DeleteObject", Some("s3:DeleteObject")),
+    ("DescribeKey", Some("kms:DescribeKey")),
+    ("DescribeTable", Some("dynamodb:DescribeTable")),
+    ("GenerateDataKey", Some("kms:GenerateDataKey")),
+    ("GetItem", Some("dynamodb:GetItem")),
+    ("GetObject", Some("s3:GetObject")),
+    ("HeadBucket", Some("s3:ListBucket")),
+    ("HeadObject", Some("s3:GetObject")),
+    ("PutItem", Some("dynamodb:PutItem")),
+    ("PutObject", Some("s3:PutObject")),
+    ("Query", Some("dynamodb:Query")),
+    ("Scan", Some("dynamodb:Scan")),
+    ("UploadPart", Some("s3:PutObject")),
+];
+
+fn scope() -> Scope {
+    Scope {
+        region: REGION.into(),
+        account: ACCOUNT.into(),
+        partition: "aws".into(),
+    }
+}
+
+fn anywhere() -> Scope {
+    Scope {
+        region: "*".into(),
+        account: "*".into(),
+        partition: "aws".into(),
+    }
+}
+
+fn json(models: &Models) -> Json {
+    serde_json::from_str(&Policy::new(models, &scope()).to_json()).unwrap()
+}
+
+fn sids(policy: &Json) -> Vec<&str> {
+    let statements = policy["Statement"].as_array().unwrap().iter();
+    statements
+        .map(|statement| statement["Sid"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn the_policy_of_the_example_models_is_the_committed_one() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/iam/tollgate-policy.json");
+    let policy = Policy::new(&Models::examples(), &anywhere()).to_json();
+    assert_eq!(
+        fs::read_to_string(file).unwrap_or_default(),
+        policy,
+        "tollgate iam --models models > deploy/iam/tollgate-policy.json"
+    );
+}
+
+#[test]
+fn the_actions_are_those_of_the_operations_that_the_code_calls() {
+    let known: BTreeSet<String> = NEEDED
+        .iter()
+        .map(|(operation, _)| (*operation).to_owned())
+        .collect();
+    assert_eq!(called_operations(), known);
+    let needed: BTreeSet<&str> = NEEDED.iter().filter_map(|(_, action)| *action).collect();
+    let policy = json(&Models::examples());
+    let statements = policy["Statement"].as_array().unwrap().iter();
+    let actions = statements.flat_map(|statement| statement["Action"].as_array().unwrap());
+    let allowed: BTreeSet<&str> = actions.map(|action| action.as_str().unwrap()).collect();
+    assert_eq!(allowed, needed);
+}
+
+/// Names of all operations that the sources of `aws` ask an SDK client for.
+fn called_operations() -> BTreeSet<String> {
+    let call = Regex::new(r"\bclient\b(?:\([^()]*\))?\s*\.([a-z_]+)\(\)").unwrap();
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/aws")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() || path.ends_with("testing.rs") {
+            continue;
+        }
+        let source = fs::read_to_string(&path).unwrap();
+        let called: Vec<&str> = call
+            .captures_iter(&source)
+            .map(|captures| captures.get(1).unwrap().as_str())
+            .filter(|method| !["clone", "config"].contains(method))
+            .collect();
+        let sent = source.matches(".send()").count();
+        assert_eq!(called.len(), sent, "{}: a call that is not seen", path.display());
+        names.extend(called.into_iter().map(pascal_case));
+    }
+    names
+}
+
+fn pascal_case(name: &str) -> String {
+    let capitalised = |word: &str| word[..1].to_uppercase() + &word[1..];
+    name.split('_').map(capitalised).collect()
+}
+
+#[test]
+fn modes_allow_no_more_than_they_say() {
+    let of_mode = |mode| {
+        let encryption = Encryption {
+            mode,
+            ..encryption("1a2b", &[])
+        };
+        json(&models([model("users", vec![encrypted(encryption)])]))
+    };
+    let items = ["ReadItems", "WriteItems", "CheckTables"];
+    let with = |more: &[&'static str]| [&items[..], more].concat();
+    let read_only = of_mode(EncryptionMode::ReadOnly);
+    assert_eq!(sids(&read_only), with(&["OpenDataKeys", "CheckKeys"]));
+    let write_only = of_mode(EncryptionMode::WriteOnly);
+    assert_eq!(sids(&write_only), with(&["MakeDataKeys", "CheckKeys"]));
+    let plain = json(&models([model("users", Vec::new())]));
+    assert_eq!(sids(&plain), items);
+}
+
+#[test]
+fn keys_are_named_as_kms_knows_them() {
+    let names = ["1a2b", "alias/app", KEY_ARN, ALIAS_ARN];
+    let attributes = names.map(|key_id| encrypted(encryption(key_id, &[])));
+    let policy = json(&models([model("users", attributes.into())]));
+    let checks: Vec<(&Json, &Json)> = policy["Statement"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|statement| statement["Action"][0] == "kms:DescribeKey")
+        .map(|statement| (&statement["Resource"], &statement["Condition"]))
+        .collect();
+    let having =
+        |alias: &str| serde_json::json!({"ForAnyValue:StringEquals": {"kms:ResourceAliases": [alias]}});
+    let home = format!("arn:aws:kms:{REGION}:{ACCOUNT}:key");
+    let expected = [
+        (serde_json::json!([format!("{home}/1a2b"), KEY_ARN]), Json::Null),
+        (serde_json::json!([format!("{home}/*")]), having("alias/app")),
+        (
+            serde_json::json!(["arn:aws:kms:eu-west-1:444455556666:key/*"]),
+            having("alias/far"),
+        ),
+    ];
+    assert_eq!(checks, expected.iter().map(|(a, b)| (a, b)).collect::<Vec<_>>());
+}
+
+#[test]
+fn data_keys_of_other_tables_and_contexts_are_refused() {
+    let policy = json(&models([
+        model(
+            "users",
+            vec![encrypted(encryption("1a2b", &[("app", "billing")]))],
+        ),
+        model("orders", vec![encrypted(encryption("1a2b", &[]))]),
+    ]));
+    let asked = |action: &'static str, context: &[(&str, &str)]| {
+        allows(&policy, &kms(action, "1a2b", &owned(context)))
+    };
+    let table = envelope::TABLE_CONTEXT;
+    for action in ["kms:GenerateDataKey", "kms:Decrypt"] {
+        assert!(asked(action, &[("app", "billing"), (table, "users")]), "{action}");
+        assert!(asked(action, &[(table, "orders")]), "{action}");
+        assert!(!asked(action, &[(table, "users")]), "{action}");
+        assert!(!asked(action, &[("app", "other"), (table, "users")]), "{action}");
+        assert!(!asked(action, &[(table, "elsewhere")]), "{action}");
+    }
+    // a value that pydynox wrote opens, but none is made like it
+    assert!(asked("kms:Decrypt", &[("app", "billing")]));
+    assert!(!asked("kms:GenerateDataKey", &[("app", "billing")]));
+}
+
+#[test]
+fn a_context_that_no_condition_can_tell_is_not_asked_for() {
+    let untold = [("App", "a"), ("app", "b"), ("ä b", "c"), ("told", "${d}")];
+    let policy = json(&models([model(
+        "users",
+        vec![encrypted(encryption("1a2b", &untold))],
+    )]));
+    let made = &policy["Statement"][3];
+    assert_eq!(made["Sid"], "MakeDataKeys");
+    let expected = serde_json::json!({
+        "kms:EncryptionContext:told": ["${$}{d}"],
+        "kms:EncryptionContext:tollgate:table": ["users"],
+    });
+    assert_eq!(made["Condition"]["StringEquals"], expected);
+}
+
+#[test]
+fn large_policies_are_told() {
+    let large = models((0..60).map(|count| model(&format!("a_table_with_a_long_name_{count}"), Vec::new())));
+    let characters = Policy::new(&large, &scope()).characters();
+    assert!(characters > MAX_MANAGED_CHARACTERS);
+    let note = size_note(characters).unwrap();
+    assert!(
+        note.contains(&characters.to_string()) && note.contains("6144"),
+        "{note}"
+    );
+    assert_eq!(size_note(MAX_MANAGED_CHARACTERS), None);
+    assert_eq!(
+        size_note(Policy::new(&Models::examples(), &scope()).characters()),
+        None
+    );
+}
+
+#[test]
+fn arguments_that_are_no_part_of_an_arn_are_refused() {
+    for name in ["*", "eu-central-1"] {
+        assert_eq!(region(name).as_deref(), Ok(name));
+    }
+    for name in ["", "eu:central", "EU", "eu-*"] {
+        assert!(region(name).is_err(), "{name}");
+    }
+    assert!(account("*").is_ok() && account(ACCOUNT).is_ok());
+    assert!(account("1234").is_err() && account("11112222333x").is_err());
+    assert!(partition("aws-us-gov").is_ok());
+    assert!(partition("*").is_err() && partition("azure").is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn what_models_need_is_allowed_and_nothing_else(models in any_models()) {
+        let policy = Policy::new(&models, &scope());
+        let text = policy.to_json();
+        prop_assert!(text.is_ascii());
+        let policy: Json = serde_json::from_str(&text).unwrap();
+        prop_assert_eq!(&policy["Version"], "2012-10-17");
+        let sids = sids(&policy);
+        prop_assert!(sids.iter().all(|sid| sid.bytes().all(|byte| byte.is_ascii_alphanumeric())));
+        prop_assert_eq!(sids.iter().collect::<BTreeSet<_>>().len(), sids.len());
+        for request in models.iter().flat_map(|model| requests(model)) {
+            prop_assert!(allows(&policy, &request), "{:?} under {}", request, text);
+        }
+        for request in foreign_requests() {
+            prop_assert!(!allows(&policy, &request), "{:?} under {}", request, text);
+        }
+    }
+
+    #[test]
+    fn the_policy_of_anywhere_allows_what_that_of_a_place_does(models in any_models()) {
+        let policy = serde_json::from_str(&Policy::new(&models, &anywhere()).to_json()).unwrap();
+        for request in models.iter().flat_map(|model| requests(model)) {
+            prop_assert!(allows(&policy, &request), "{:?}", request);
+        }
+    }
+}
+
+// what models need, told independently of the policy
+
+/// One request as IAM sees it.
+#[derive(Debug)]
+struct Request {
+    action: &'static str,
+    resource: String,
+    /// Condition keys with their values; not there: the request has none.
+    keys: BTreeMap<String, Vec<String>>,
+}
+
+fn request(action: &'static str, resource: impl Into<String>) -> Request {
+    Request {
+        action,
+        resource: resource.into(),
+        keys: BTreeMap::new(),
+    }
+}
+
+fn requests(model: &Model) -> Vec<Request> {
+    let table = format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{}", model.table);
+    let mut requests: Vec<Request> = [
+        "GetItem",
+        "Query",
+        "Scan",
+        "PutItem",
+        "DeleteItem",
+        "DescribeTable",
+    ]
+    .iter()
+    .map(|operation| request(action_of(operation), &table))
+    .collect();
+    for attribute in &model.attributes {
+        requests.extend(
+            attribute
+                .encrypted
+                .iter()
+                .flat_map(|encryption| key_requests(model, encryption)),
+        );
+        requests.extend(attribute.s3.iter().flat_map(object_requests));
+    }
+    requests
+}
+
+fn key_requests(model: &Model, encryption: &Encryption) -> Vec<Request> {
+    let of = |action, context| kms(action, &encryption.key_id, &context);
+    let context = |format| envelope::context(format, &encryption.context, &model.table);
+    let mut requests = vec![of("kms:DescribeKey", BTreeMap::new())];
+    if encryption.mode != EncryptionMode::ReadOnly {
+        requests.push(of("kms:GenerateDataKey", context(encryption.format)));
+    }
+    if encryption.mode != EncryptionMode::WriteOnly {
+        let formats = [EncryptionFormat::Sealed, EncryptionFormat::Pydynox];
+        requests.extend(formats.map(|format| of("kms:Decrypt", context(format))));
+    }
+    requests
+}
+
+fn object_requests(offload: &Offload) -> Vec<Request> {
+    let bucket = format!("arn:aws:s3:::{}", offload.bucket);
+    let object = format!("{bucket}/{}A%23B/00000000000000000000000007/ü", offload.prefix);
+    let operations = [
+        "PutObject",
+        "UploadPart",
+        "AbortMultipartUpload",
+        "GetObject",
+        "DeleteObject",
+    ];
+    let on_objects = operations
+        .iter()
+        .map(|operation| request(action_of(operation), &object));
+    on_objects
+        .chain([request(action_of("HeadBucket"), &bucket)])
+        .collect()
+}
+
+fn action_of(operation: &str) -> &'static str {
+    let (_, action) = NEEDED.iter().find(|(name, _)| *name == operation).unwrap();
+    action.unwrap()
+}
+
+/// A request to the key that a model's name stands for, with all the aliases that this key has.
+fn kms(action: &'static str, key_id: &str, context: &BTreeMap<String, String>) -> Request {
+    let home = format!("arn:aws:kms:{REGION}:{ACCOUNT}:key");
+    let (resource, alias) = match key_id {
+        KEY_ARN => (KEY_ARN.to_owned(), None),
+        ALIAS_ARN => (
+            "arn:aws:kms:eu-west-1:444455556666:key/behind".to_owned(),
+            Some("alias/far"),
+        ),
+        alias if alias.starts_with("alias/") => (format!("{home}/behind"), Some(alias)),
+        id => (format!("{home}/{id}"), None),
+    };
+    let context = context
+        .iter()
+        .map(|(name, value)| (format!("kms:EncryptionContext:{name}"), vec![value.clone()]));
+    let aliases = alias.map(|alias| {
+        let aliases = vec!["alias/another".to_owned(), alias.to_owned()];
+        ("kms:ResourceAliases".to_owned(), aliases)
+    });
+    Request {
+        action,
+        resource,
+        keys: context.chain(aliases).collect(),
+    }
+}
+
+/// What no model of [`any_models`] needs.
+fn foreign_requests() -> Vec<Request> {
+    let table = |name: &str| format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}");
+    let elsewhere = owned(&[(envelope::TABLE_CONTEXT, "elsewhere"), ("app", "billing")]);
+    vec![
+        request("dynamodb:GetItem", table("foreign")),
+        request("dynamodb:GetItem", table("users/index/by_email")),
+        request(
+            "dynamodb:GetItem",
+            format!("arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/users"),
+        ),
+        request("dynamodb:DeleteTable", table("users")),
+        request("dynamodb:UpdateItem", table("users")),
+        request("s3:GetObject", "arn:aws:s3:::foreign/docs/x"),
+        request("s3:GetObject", "arn:aws:s3:::prefixed-bucket/foreign/x"),
+        request("s3:GetObject", "arn:aws:s3:::prefixed-bucket/axxxb/x"),
+        request("s3:ListBucket", "arn:aws:s3:::foreign"),
+        request("s3:DeleteBucket", "arn:aws:s3:::prefixed-bucket"),
+        kms("kms:DescribeKey", "alias/foreign", &BTreeMap::new()),
+        kms("kms:DescribeKey", "foreign", &BTreeMap::new()),
+        kms("kms:Decrypt", "alias/foreign", &BTreeMap::new()),
+        kms("kms:Decrypt", "1a2b", &elsewhere),
+        kms("kms:Decrypt", "alias/app", &elsewhere),
+        kms("kms:Encrypt", "1a2b", &BTreeMap::new()),
+    ]
+}
+
+// models
+
+fn models(models: impl IntoIterator<Item = Model>) -> Models {
+    Models::new(models)
+}
+
+fn model(table: &str, attributes: Vec<Attribute>) -> Model {
+    Model {
+        name: table.to_owned(),
+        table: table.to_owned(),
+        partition_key: "pk".to_owned(),
+        sort_key: None,
+        attributes,
+        unknown_attributes: UnknownAttributes::Reject,
+    }
+}
+
+fn attribute(kind: AttributeType) -> Attribute {
+    Attribute {
+        name: "attribute".to_owned(),
+        kind,
+        required: false,
+        default: None,
+        checks: Checks::default(),
+        encrypted: None,
+        s3: None,
+    }
+}
+
+fn encrypted(encryption: Encryption) -> Attribute {
+    Attribute {
+        encrypted: Some(encryption),
+        ..attribute(AttributeType::String)
+    }
+}
+
+fn encryption(key_id: &str, context: &[(&str, &str)]) -> Encryption {
+    Encryption {
+        key_id: key_id.to_owned(),
+        context: owned(context),
+        mode: EncryptionMode::ReadWrite,
+        format: EncryptionFormat::Sealed,
+        allow_plaintext: false,
+    }
+}
+
+fn owned(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn any_models() -> impl Strategy<Value = Models> {
+    let table = select(vec!["users", "orders", "a.b-c_9"]);
+    let attributes = prop::collection::vec(prop_oneof![any_encrypted(), any_object()], 0..5);
+    let named = (table, attributes).prop_map(|(table, attributes)| model(table, attributes));
+    prop::collection::vec(named, 1..5).prop_map(|all| {
+        let numbered = all.into_iter().enumerate();
+        models(numbered.map(|(number, model)| Model {
+            name: format!("M{number}"),
+            ..model
+        }))
+    })
+}
+
+fn any_encrypted() -> impl Strategy<Value = Attribute> {
+    let key = select(vec![
+        "1a2b",
+        "mrk-7",
+        "alias/app",
+        "alias/app/two",
+        KEY_ARN,
+        ALIAS_ARN,
+    ]);
+    let context = prop::collection::btree_map("app|App|team|ä|[$*{}]{1,3}", "billing|[$*?{}a]{0,4}", 0..3);
+    let mode = select(vec![
+        EncryptionMode::ReadWrite,
+        EncryptionMode::ReadOnly,
+        EncryptionMode::WriteOnly,
+    ]);
+    let format = select(vec![EncryptionFormat::Sealed, EncryptionFormat::Pydynox]);
+    (key, context, mode, format).prop_map(|(key_id, context, mode, format)| {
+        encrypted(Encryption {
+            context,
+            mode,
+            format,
+            ..encryption(key_id, &[])
+        })
+    })
+}
+
+fn any_object() -> impl Strategy<Value = Attribute> {
+    let prefix = select(vec!["docs/", "a*b/", "${x}/", "ä?/", "日本/"]);
+    let prefixed = prefix.prop_map(|prefix| ("prefixed-bucket", prefix));
+    prop_oneof![prefixed, Just(("whole-bucket", ""))].prop_map(|(bucket, prefix)| Attribute {
+        s3: Some(Offload {
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+            region: None,
+        }),
+        ..attribute(AttributeType::Object)
+    })
+}
+
+// IAM's judgement, as far as these policies go
+
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
+fn allows(policy: &Json, request: &Request) -> bool {
+    policy["Statement"].as_array().unwrap().iter().any(|statement| {
+        assert_eq!(statement["Effect"], "Allow");
+        strings(&statement["Action"]).contains(&request.action)
+            && strings(&statement["Resource"])
+                .iter()
+                .any(|pattern| matches(pattern, &request.resource))
+            && conditions_hold(&statement["Condition"], &request.keys)
+    })
+}
+
+fn conditions_hold(conditions: &Json, keys: &BTreeMap<String, Vec<String>>) -> bool {
+    let Some(conditions) = conditions.as_object() else {
+        return true;
+    };
+    conditions.iter().all(|(operator, comparisons)| {
+        comparisons.as_object().unwrap().iter().all(|(key, allowed)| {
+            let allowed: Vec<String> = strings(allowed).into_iter().map(filled_in).collect();
+            let has = keys
+                .get(key)
+                .map(|values| values.iter().any(|value| allowed.contains(value)));
+            match operator.as_str() {
+                "StringEquals" | "ForAnyValue:StringEquals" => has == Some(true),
+                "StringEqualsIfExists" => has != Some(false),
+                other => panic!("{other} is not known here"),
+            }
+        })
+    })
+}
+
+/// A character of a pattern, or what stands for any one or any number of them.
+#[derive(Clone, Copy, PartialEq)]
+enum Token {
+    Itself(char),
+    One,
+    Many,
+}
+
+/// `*` and `?` are patterns, unless they are escaped.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>
+fn matches(pattern: &str, text: &str) -> bool {
+    let mut tokens = Vec::new();
+    let mut rest = pattern.chars();
+    while let Some(first) = rest.next() {
+        let mut after = rest.clone();
+        let escaped = match (first, after.next(), after.next(), after.next()) {
+            ('$', Some('{'), Some(escaped), Some('}')) => Some(escaped),
+            _ => None,
+        };
+        tokens.push(match (escaped, first) {
+            (Some(escaped), _) => Token::Itself(escaped),
+            (None, '*') => Token::Many,
+            (None, '?') => Token::One,
+            (None, other) => Token::Itself(other),
+        });
+        if escaped.is_some() {
+            rest = after;
+        }
+    }
+    tokens_match(&tokens, &text.chars().collect::<Vec<char>>())
+}
+
+fn tokens_match(tokens: &[Token], text: &[char]) -> bool {
+    match (tokens.split_first(), text.split_first()) {
+        (None, None) => true,
+        (Some((Token::Many, others)), _) => {
+            (0..=text.len()).any(|skipped| tokens_match(others, &text[skipped..]))
+        }
+        (Some((Token::One, others)), Some((_, left))) => tokens_match(others, left),
+        (Some((Token::Itself(wanted), others)), Some((first, left))) => {
+            wanted == first && tokens_match(others, left)
+        }
+        (None, Some(_)) | (Some(_), None) => false,
+    }
+}
+
+/// A condition's value after its variables were filled in; only the escaped `$` is one that we know.
+fn filled_in(value: &str) -> String {
+    let unescaped = value.replace("${$}", "\0");
+    assert!(!unescaped.contains("${"), "{value} has a variable");
+    unescaped.replace('\0', "$")
+}
+
+fn strings(list: &Json) -> Vec<&str> {
+    let list = list.as_array().unwrap().iter();
+    list.map(|text| text.as_str().unwrap()).collect()
+}
