@@ -4,3 +4,4 @@ mod bill;
 mod errors;
 mod exact;
 mod load;
+mod tamper;
