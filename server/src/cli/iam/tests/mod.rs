@@ -1,22 +1,23 @@
 //! The policy against what the code calls: the operations in `aws`, and every request of arbitrary models, judged as
 //! IAM judges them.
 
+mod judge;
+mod samples;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-use proptest::sample::select;
 use regex::Regex;
 use serde_json::Value as Json;
 
+use self::judge::{Request, allows};
+use self::samples::{any_models, encrypted, encryption, model, models, owned};
 use super::policy::Policy;
 use super::{MAX_MANAGED_CHARACTERS, Scope, account, partition, region, size_note};
 use crate::crypto::envelope;
-use crate::model::{
-    Attribute, AttributeType, Checks, Encryption, EncryptionFormat, EncryptionMode, Model, Models, Offload,
-    UnknownAttributes,
-};
+use crate::model::{Encryption, EncryptionFormat, EncryptionMode, Model, Models, Offload};
 
 const REGION: &str = "eu-central-1";
 const ACCOUNT: &str = "111122223333";
@@ -279,15 +280,6 @@ proptest! {
 
 // what models need, told independently of the policy
 
-/// One request as IAM sees it.
-#[derive(Debug)]
-struct Request {
-    action: &'static str,
-    resource: String,
-    /// Condition keys with their values; not there: the request has none.
-    keys: BTreeMap<String, Vec<String>>,
-}
-
 fn request(action: &'static str, resource: impl Into<String>) -> Request {
     Request {
         action,
@@ -409,200 +401,4 @@ fn foreign_requests() -> Vec<Request> {
         kms("kms:Decrypt", "alias/app", &elsewhere),
         kms("kms:Encrypt", "1a2b", &BTreeMap::new()),
     ]
-}
-
-// models
-
-fn models(models: impl IntoIterator<Item = Model>) -> Models {
-    Models::new(models)
-}
-
-fn model(table: &str, attributes: Vec<Attribute>) -> Model {
-    Model {
-        name: table.to_owned(),
-        table: table.to_owned(),
-        partition_key: "pk".to_owned(),
-        sort_key: None,
-        attributes,
-        unknown_attributes: UnknownAttributes::Reject,
-    }
-}
-
-fn attribute(kind: AttributeType) -> Attribute {
-    Attribute {
-        name: "attribute".to_owned(),
-        kind,
-        required: false,
-        default: None,
-        checks: Checks::default(),
-        encrypted: None,
-        s3: None,
-    }
-}
-
-fn encrypted(encryption: Encryption) -> Attribute {
-    Attribute {
-        encrypted: Some(encryption),
-        ..attribute(AttributeType::String)
-    }
-}
-
-fn encryption(key_id: &str, context: &[(&str, &str)]) -> Encryption {
-    Encryption {
-        key_id: key_id.to_owned(),
-        context: owned(context),
-        mode: EncryptionMode::ReadWrite,
-        format: EncryptionFormat::Sealed,
-        allow_plaintext: false,
-    }
-}
-
-fn owned(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    let pairs = pairs.iter();
-    pairs
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
-}
-
-fn any_models() -> impl Strategy<Value = Models> {
-    let table = select(vec!["users", "orders", "a.b-c_9"]);
-    let attributes = prop::collection::vec(prop_oneof![any_encrypted(), any_object()], 0..5);
-    let named = (table, attributes).prop_map(|(table, attributes)| model(table, attributes));
-    prop::collection::vec(named, 1..5).prop_map(|all| {
-        let numbered = all.into_iter().enumerate();
-        models(numbered.map(|(number, model)| Model {
-            name: format!("M{number}"),
-            ..model
-        }))
-    })
-}
-
-fn any_encrypted() -> impl Strategy<Value = Attribute> {
-    let key = select(vec![
-        "1a2b",
-        "mrk-7",
-        "alias/app",
-        "alias/app/two",
-        KEY_ARN,
-        ALIAS_ARN,
-    ]);
-    let context = prop::collection::btree_map("app|App|team|ä|[$*{}]{1,3}", "billing|[$*?{}a]{0,4}", 0..3);
-    let mode = select(vec![
-        EncryptionMode::ReadWrite,
-        EncryptionMode::ReadOnly,
-        EncryptionMode::WriteOnly,
-    ]);
-    let format = select(vec![EncryptionFormat::Sealed, EncryptionFormat::Pydynox]);
-    (key, context, mode, format).prop_map(|(key_id, context, mode, format)| {
-        encrypted(Encryption {
-            context,
-            mode,
-            format,
-            ..encryption(key_id, &[])
-        })
-    })
-}
-
-fn any_object() -> impl Strategy<Value = Attribute> {
-    let prefix = select(vec!["docs/", "a*b/", "${x}/", "ä?/", "日本/"]);
-    let prefixed = prefix.prop_map(|prefix| ("prefixed-bucket", prefix));
-    prop_oneof![prefixed, Just(("whole-bucket", ""))].prop_map(|(bucket, prefix)| Attribute {
-        s3: Some(Offload {
-            bucket: bucket.to_owned(),
-            prefix: prefix.to_owned(),
-            region: None,
-        }),
-        ..attribute(AttributeType::Object)
-    })
-}
-
-// IAM's judgement, as far as these policies go
-
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
-fn allows(policy: &Json, request: &Request) -> bool {
-    policy["Statement"].as_array().unwrap().iter().any(|statement| {
-        assert_eq!(statement["Effect"], "Allow");
-        strings(&statement["Action"]).contains(&request.action)
-            && strings(&statement["Resource"])
-                .iter()
-                .any(|pattern| matches(pattern, &request.resource))
-            && conditions_hold(&statement["Condition"], &request.keys)
-    })
-}
-
-fn conditions_hold(conditions: &Json, keys: &BTreeMap<String, Vec<String>>) -> bool {
-    let Some(conditions) = conditions.as_object() else {
-        return true;
-    };
-    conditions.iter().all(|(operator, comparisons)| {
-        comparisons.as_object().unwrap().iter().all(|(key, allowed)| {
-            let allowed: Vec<String> = strings(allowed).into_iter().map(filled_in).collect();
-            let has = keys
-                .get(key)
-                .map(|values| values.iter().any(|value| allowed.contains(value)));
-            match operator.as_str() {
-                "StringEquals" | "ForAnyValue:StringEquals" => has == Some(true),
-                "StringEqualsIfExists" => has != Some(false),
-                other => panic!("{other} is not known here"),
-            }
-        })
-    })
-}
-
-/// A character of a pattern, or what stands for any one or any number of them.
-#[derive(Clone, Copy, PartialEq)]
-enum Token {
-    Itself(char),
-    One,
-    Many,
-}
-
-/// `*` and `?` are patterns, unless they are escaped.
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>
-fn matches(pattern: &str, text: &str) -> bool {
-    let mut tokens = Vec::new();
-    let mut rest = pattern.chars();
-    while let Some(first) = rest.next() {
-        let mut after = rest.clone();
-        let escaped = match (first, after.next(), after.next(), after.next()) {
-            ('$', Some('{'), Some(escaped), Some('}')) => Some(escaped),
-            _ => None,
-        };
-        tokens.push(match (escaped, first) {
-            (Some(escaped), _) => Token::Itself(escaped),
-            (None, '*') => Token::Many,
-            (None, '?') => Token::One,
-            (None, other) => Token::Itself(other),
-        });
-        if escaped.is_some() {
-            rest = after;
-        }
-    }
-    tokens_match(&tokens, &text.chars().collect::<Vec<char>>())
-}
-
-fn tokens_match(tokens: &[Token], text: &[char]) -> bool {
-    match (tokens.split_first(), text.split_first()) {
-        (None, None) => true,
-        (Some((Token::Many, others)), _) => {
-            (0..=text.len()).any(|skipped| tokens_match(others, &text[skipped..]))
-        }
-        (Some((Token::One, others)), Some((_, left))) => tokens_match(others, left),
-        (Some((Token::Itself(wanted), others)), Some((first, left))) => {
-            wanted == first && tokens_match(others, left)
-        }
-        (None, Some(_)) | (Some(_), None) => false,
-    }
-}
-
-/// A condition's value after its variables were filled in; only the escaped `$` is one that we know.
-fn filled_in(value: &str) -> String {
-    let unescaped = value.replace("${$}", "\0");
-    assert!(!unescaped.contains("${"), "{value} has a variable");
-    unescaped.replace('\0', "$")
-}
-
-fn strings(list: &Json) -> Vec<&str> {
-    let list = list.as_array().unwrap().iter();
-    list.map(|text| text.as_str().unwrap()).collect()
 }

@@ -1,0 +1,115 @@
+//! Models to make policies of: single ones, and arbitrary ones with all kinds of keys, contexts, modes and prefixes.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::{ALIAS_ARN, KEY_ARN};
+use crate::model::{
+    Attribute, AttributeType, Checks, Encryption, EncryptionFormat, EncryptionMode, Model, Models, Offload,
+    UnknownAttributes,
+};
+
+pub(super) fn models(models: impl IntoIterator<Item = Model>) -> Models {
+    Models::new(models)
+}
+
+pub(super) fn model(table: &str, attributes: Vec<Attribute>) -> Model {
+    Model {
+        name: table.to_owned(),
+        table: table.to_owned(),
+        partition_key: "pk".to_owned(),
+        sort_key: None,
+        attributes,
+        unknown_attributes: UnknownAttributes::Reject,
+    }
+}
+
+fn attribute(kind: AttributeType) -> Attribute {
+    Attribute {
+        name: "attribute".to_owned(),
+        kind,
+        required: false,
+        default: None,
+        checks: Checks::default(),
+        encrypted: None,
+        s3: None,
+    }
+}
+
+pub(super) fn encrypted(encryption: Encryption) -> Attribute {
+    Attribute {
+        encrypted: Some(encryption),
+        ..attribute(AttributeType::String)
+    }
+}
+
+pub(super) fn encryption(key_id: &str, context: &[(&str, &str)]) -> Encryption {
+    Encryption {
+        key_id: key_id.to_owned(),
+        context: owned(context),
+        mode: EncryptionMode::ReadWrite,
+        format: EncryptionFormat::Sealed,
+        allow_plaintext: false,
+    }
+}
+
+pub(super) fn owned(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+pub(super) fn any_models() -> impl Strategy<Value = Models> {
+    let table = select(vec!["users", "orders", "a.b-c_9"]);
+    let attributes = prop::collection::vec(prop_oneof![any_encrypted(), any_object()], 0..5);
+    let named = (table, attributes).prop_map(|(table, attributes)| model(table, attributes));
+    prop::collection::vec(named, 1..5).prop_map(|all| {
+        let numbered = all.into_iter().enumerate();
+        models(numbered.map(|(number, model)| Model {
+            name: format!("M{number}"),
+            ..model
+        }))
+    })
+}
+
+fn any_encrypted() -> impl Strategy<Value = Attribute> {
+    let key = select(vec![
+        "1a2b",
+        "mrk-7",
+        "alias/app",
+        "alias/app/two",
+        KEY_ARN,
+        ALIAS_ARN,
+    ]);
+    let context = prop::collection::btree_map("app|App|team|ä|[$*{}]{1,3}", "billing|[$*?{}a]{0,4}", 0..3);
+    let mode = select(vec![
+        EncryptionMode::ReadWrite,
+        EncryptionMode::ReadOnly,
+        EncryptionMode::WriteOnly,
+    ]);
+    let format = select(vec![EncryptionFormat::Sealed, EncryptionFormat::Pydynox]);
+    (key, context, mode, format).prop_map(|(key_id, context, mode, format)| {
+        encrypted(Encryption {
+            context,
+            mode,
+            format,
+            ..encryption(key_id, &[])
+        })
+    })
+}
+
+fn any_object() -> impl Strategy<Value = Attribute> {
+    let prefix = select(vec!["docs/", "a*b/", "${x}/", "ä?/", "日本/"]);
+    let prefixed = prefix.prop_map(|prefix| ("prefixed-bucket", prefix));
+    prop_oneof![prefixed, Just(("whole-bucket", ""))].prop_map(|(bucket, prefix)| Attribute {
+        s3: Some(Offload {
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+            region: None,
+        }),
+        ..attribute(AttributeType::Object)
+    })
+}
