@@ -1,0 +1,332 @@
+//! The documentation against the program: settings, RPCs, trailers, reasons, models. What is told
+//! twice is compared here, so that no page stays behind. Never starts a server.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Args as _, Command, FromArgMatches as _};
+use prost::Message as _;
+use regex::Regex;
+use serde_json::Value;
+use tollgate::config::{Config, Flags};
+use tollgate::model::Models;
+use tollgate_proto::{FILE_DESCRIPTOR_SET, Reason};
+
+#[test]
+fn the_settings_table_is_the_program() {
+    let rows = bare_table(&read("README.md"), "setting");
+    let defaults = settings_of(&Config::default());
+    let names: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
+    let known: Vec<&str> = defaults.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, known, "settings and their order");
+    let flags: BTreeSet<&str> = rows
+        .iter()
+        .map(|row| row[2].as_str())
+        .filter(|flag| !flag.is_empty())
+        .collect();
+    assert_eq!(
+        flags,
+        flags_of_settings()
+            .iter()
+            .map(String::as_str)
+            .collect::<BTreeSet<_>>()
+    );
+    for (row, (name, default)) in rows.iter().zip(&defaults) {
+        let [_, variable, flag, documented, what] = row.as_slice() else {
+            panic!("{row:?}")
+        };
+        assert_eq!(documented, default, "default of {name}");
+        assert!(!what.is_empty(), "{name} is explained");
+        // a value that any setting of its kind takes, to see which one it reaches
+        let value = if default.is_empty() {
+            any_value(name)
+        } else {
+            default.trim_matches(['[', ']'])
+        };
+        let by_variable = load(&Flags::default(), &[(variable, value)]);
+        assert!(origin(&by_variable, name, variable), "{variable} sets {name}");
+        if !flag.is_empty() {
+            let arguments = if value == "false" {
+                vec![flag.as_str()]
+            } else {
+                vec![flag, value]
+            };
+            assert!(
+                origin(&load(&parsed(&arguments), &[]), name, flag),
+                "{flag} sets {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_rpc_table_is_the_contract() {
+    let rows = bare_table(&read("README.md"), "service");
+    let documented: BTreeSet<_> = rows
+        .iter()
+        .map(|row| (row[0].clone(), row[1].clone(), row[2].clone()))
+        .collect();
+    let files = descriptors();
+    let services = files
+        .file
+        .iter()
+        .filter(|file| file.package() == "tollgate.v1")
+        .flat_map(|file| &file.service);
+    let mut contract = BTreeSet::new();
+    for service in services {
+        for method in &service.method {
+            let shape = match (method.client_streaming(), method.server_streaming()) {
+                (false, false) => "unary",
+                (false, true) => "server stream",
+                (true, false) => "client stream",
+                (true, true) => "client stream in, server stream out",
+            };
+            contract.insert((
+                service.name().to_owned(),
+                method.name().to_owned(),
+                shape.to_owned(),
+            ));
+        }
+    }
+    assert_eq!(documented, contract);
+}
+
+#[test]
+fn every_trailer_is_explained() {
+    let names = read("proto/src/metadata.rs");
+    let names = Regex::new(r#"&str = "([^"]+)""#)
+        .unwrap()
+        .captures_iter(&names)
+        .map(|found| found[1].to_owned())
+        .collect::<Vec<_>>();
+    assert!(names.len() > 20, "{names:?}");
+    let readme = read("README.md");
+    for name in names {
+        assert!(readme.contains(&format!("`{name}")), "{name}");
+    }
+    let files = descriptors();
+    let mut messages = files.file.iter().flat_map(|file| &file.message_type);
+    let metrics = messages
+        .find(|message| message.name() == "OperationMetrics")
+        .unwrap();
+    let figure = Regex::new("`([a-z0-9_]+)`").unwrap();
+    for row in table(&readme, "trailer") {
+        for name in figure.captures_iter(&row[3]).map(|found| found[1].to_owned()) {
+            assert!(
+                metrics.field.iter().any(|field| field.name() == name),
+                "{name} is no figure"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_reason_is_explained() {
+    let page = read("docs/errors.md");
+    let yes_or_no = |flag: bool| if flag { "yes" } else { "no" };
+    let contract: Vec<[&str; 4]> = Reason::ALL
+        .iter()
+        .map(|reason| {
+            let code = tollgate_client::code_name(reason.code());
+            [
+                reason.as_str(),
+                code,
+                yes_or_no(reason.retry_helps()),
+                yes_or_no(reason.nothing_changed()),
+            ]
+        })
+        .collect();
+    let rows = bare_table(&page, "reason");
+    let documented: Vec<&[String]> = rows.iter().map(|row| &row[..4]).collect();
+    let sorted = |mut rows: Vec<Vec<String>>| {
+        rows.sort();
+        rows
+    };
+    assert_eq!(
+        sorted(documented.into_iter().map(<[String]>::to_vec).collect()),
+        sorted(
+            contract
+                .into_iter()
+                .map(|row| row.map(str::to_owned).to_vec())
+                .collect()
+        )
+    );
+}
+
+#[test]
+fn the_models_of_the_documentation_have_no_faults() {
+    let mut count = 0;
+    for page in ["docs/models.md", "README.md"] {
+        for block in blocks(&read(page), "yaml")
+            .iter()
+            .filter(|block| block.contains("partition_key:"))
+        {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("model.yaml"), block).unwrap();
+            let read = Models::read(folder.path());
+            assert!(read.is_ok(), "{page}: {block}\n{:?}", read.err());
+            count += 1;
+        }
+    }
+    assert!(count >= 5, "{count} models");
+}
+
+#[test]
+fn every_option_of_models_is_explained() {
+    let page = read("docs/models.md");
+    let schema: Value = serde_json::from_str(&read("models/model.schema.json")).unwrap();
+    let parts = [
+        "/properties",
+        "/$defs/attribute/properties",
+        "/$defs/encrypted/properties",
+        "/$defs/s3/properties",
+    ];
+    for part in parts {
+        for option in schema.pointer(part).unwrap().as_object().unwrap().keys() {
+            assert!(page.contains(&format!("`{option}`")), "{part}: {option}");
+        }
+    }
+    for kind in schema
+        .pointer("/$defs/attribute/properties/type/enum")
+        .unwrap()
+        .as_array()
+        .unwrap()
+    {
+        assert!(
+            page.contains(&format!("| `{}` |", kind.as_str().unwrap())),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn the_settings_file_of_the_readme_is_one() {
+    let blocks = blocks(&read("README.md"), "yaml");
+    let example = blocks.iter().find(|block| block.contains("listen:")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tollgate.yaml");
+    fs::write(&file, example).unwrap();
+    let flags = Flags {
+        config: Some(file),
+        ..Flags::default()
+    };
+    assert_eq!(load(&flags, &[]).listen, "0.0.0.0:50051");
+}
+
+#[test]
+fn the_rust_snippet_is_an_example_that_compiles() {
+    let example = read("client-rs/examples/tour.rs");
+    let readme = read("README.md");
+    let snippets = blocks(&readme, "rust");
+    assert!(!snippets.is_empty());
+    for snippet in snippets {
+        assert!(
+            example.ends_with(&snippet),
+            "client-rs/examples/tour.rs ends otherwise"
+        );
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(page: &str) -> String {
+    fs::read_to_string(root().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"))
+}
+
+fn descriptors() -> prost_types::FileDescriptorSet {
+    prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap()
+}
+
+/// The rows of the table whose first column has this title.
+fn table(page: &str, first_column: &str) -> Vec<Vec<String>> {
+    let header = format!("| {first_column} |");
+    let lines = page.lines().skip_while(|line| !line.starts_with(&header)).skip(2);
+    let inner = lines.map_while(|line| line.strip_prefix('|')?.strip_suffix('|'));
+    let cells = |inner: &str| inner.split('|').map(|cell| cell.trim().to_owned()).collect();
+    let rows: Vec<Vec<String>> = inner.map(cells).collect();
+    assert!(!rows.is_empty(), "no table of {first_column}");
+    rows
+}
+
+/// The same, without the backticks around cells.
+fn bare_table(page: &str, first_column: &str) -> Vec<Vec<String>> {
+    let bare = |cell: String| cell.trim_matches('`').to_owned();
+    let rows = table(page, first_column).into_iter();
+    rows.map(|row| row.into_iter().map(bare).collect()).collect()
+}
+
+/// The fenced blocks of a language.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    page.split(&fence)
+        .skip(1)
+        .map(|rest| rest.split_once("```").expect("a fence is closed").0.to_owned())
+        .collect()
+}
+
+/// Every setting with its value, in the order of `--print-config`; what is not set is empty.
+fn settings_of(config: &Config) -> Vec<(String, String)> {
+    let mut section = String::new();
+    let mut settings = Vec::new();
+    for line in config.to_yaml().lines() {
+        let (name, value) = line.split_once(':').unwrap();
+        let value = value.trim();
+        if !name.starts_with(' ') && value.is_empty() {
+            section = format!("{name}.");
+            continue;
+        }
+        let name = match name.strip_prefix("  ") {
+            Some(name) => format!("{section}{name}"),
+            None => name.to_owned(),
+        };
+        settings.push((name, value.replace("null", "")));
+    }
+    settings
+}
+
+/// Whether `--print-config` says that this setting came from there.
+fn origin(config: &Config, setting: &str, from: &str) -> bool {
+    let values: BTreeMap<String, String> = settings_of(config).into_iter().collect();
+    values[setting].ends_with(&format!("  # {from}"))
+}
+
+/// A value for a setting that has no default.
+fn any_value(setting: &str) -> &'static str {
+    match setting {
+        "aws.endpoint_url" => "http://127.0.0.1:5000",
+        "token_key" => "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        _ => "something",
+    }
+}
+
+fn load(flags: &Flags, variables: &[(&str, &str)]) -> Config {
+    let variables = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::load(flags, variables).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
+fn serve() -> Command {
+    Flags::augment_args(Command::new("serve"))
+}
+
+fn parsed(arguments: &[&str]) -> Flags {
+    let arguments = std::iter::once("serve")
+        .chain(arguments.iter().copied())
+        .map(OsString::from);
+    Flags::from_arg_matches(&serve().try_get_matches_from(arguments).unwrap()).unwrap()
+}
+
+/// The flags of `serve` that are settings.
+fn flags_of_settings() -> BTreeSet<String> {
+    let command = serve();
+    let names = command.get_arguments().filter_map(|argument| argument.get_long());
+    names
+        .filter(|name| !matches!(*name, "config" | "print-config"))
+        .map(|name| format!("--{name}"))
+        .collect()
+}
