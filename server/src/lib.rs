@@ -1,4 +1,6 @@
-//! tollgate: the one gate in front of DynamoDB, KMS and S3.
+//! The library of the one binary. Its map:
+//!
+#![doc = include_str!("../ARCHITECTURE.md")]
 
 pub mod app;
 pub mod billing;

@@ -110,11 +110,11 @@ pub(super) fn metrics_table(columns: &[(String, &OperationMetrics)]) -> String {
     table(&rows, true)
 }
 
-/// Sums of floats carry digits that mean nothing: nine places are under a billionth of a dollar.
+/// Sums of floats carry digits that mean nothing past the twelve places that the server counts dollars in.
 fn figure(value: &Value) -> String {
     match value {
         Value::Number(number) if number.as_str().contains(['.', 'E']) => {
-            let rounded = format!("{:.9}", number.parse::<f64>().unwrap_or_default());
+            let rounded = format!("{:.12}", number.parse::<f64>().unwrap_or_default());
             rounded.trim_end_matches('0').trim_end_matches('.').to_owned()
         }
         Value::Number(number) => number.to_string(),
