@@ -26,9 +26,10 @@ def free_port():
 
 
 @contextlib.contextmanager
-def running(command, port, environment):
-    """A server process, from its port's first connection on."""
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def running(command, port, environment, folder):
+    """A server process that leaves its files in a folder, from its port's first connection on."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, env=environment, cwd=folder, **quiet)
     try:
         wait_for(port, process)
         yield f"http://127.0.0.1:{port}"
@@ -54,9 +55,13 @@ def client(moto, tmp_path_factory):
     java = ["java", "-cp", f"{jars}/*", f"-Djava.library.path={jars}"]
     java += ["com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-port", str(dynamodb_port)]
     minio = [os.environ["MINIO"], "server", "--quiet", "--address", f"127.0.0.1:{minio_port}"]
-    minio.append(str(tmp_path_factory.mktemp("minio")))
-    minio_environment = clean_environment(MINIO_ROOT_USER="testing", MINIO_ROOT_PASSWORD="testing-testing")
-    with running(java, dynamodb_port, clean_environment()) as dynamodb, running(minio, minio_port, minio_environment) as s3:
+    folder = tmp_path_factory.mktemp("stores")
+    minio.append(str(folder / "minio"))
+    environment = clean_environment(MINIO_ROOT_USER="testing", MINIO_ROOT_PASSWORD="testing-testing")
+    with (
+        running(java, dynamodb_port, environment, folder) as dynamodb,
+        running(minio, minio_port, environment, folder) as s3,
+    ):
         provision(dynamodb, s3, moto)
         endpoints = {"AWS_ENDPOINT_URL_DYNAMODB": dynamodb, "AWS_ENDPOINT_URL_S3": s3, "AWS_ENDPOINT_URL_KMS": moto}
         with gateway("--backend", "aws", environment=clean_environment(**SECRETS, **endpoints)) as served:
