@@ -44,6 +44,14 @@ pub struct Wiretap {
     counts: Arc<Mutex<BTreeMap<String, u64>>>,
     judge: Arc<Judge>,
     stores: Arc<OnceLock<RawStores>>,
+    under_way: Arc<Mutex<BTreeMap<String, UnderWay>>>,
+}
+
+/// Requests of one operation that are not answered yet.
+#[derive(Clone, Copy, Debug, Default)]
+struct UnderWay {
+    now: u64,
+    most: u64,
 }
 
 impl Wiretap {
@@ -53,6 +61,7 @@ impl Wiretap {
             counts: Arc::default(),
             judge: Arc::new(judge),
             stores: Arc::default(),
+            under_way: Arc::default(),
         }
     }
 
@@ -69,6 +78,16 @@ impl Wiretap {
     /// Requests of one operation so far.
     pub fn count(&self, operation: &str) -> u64 {
         self.counts().get(operation).copied().unwrap_or_default()
+    }
+
+    /// The most requests of one operation that were under way at a time.
+    pub fn most_under_way(&self, operation: &str) -> u64 {
+        self.under_way(operation, |under_way| under_way.most)
+    }
+
+    fn under_way<T>(&self, operation: &str, of: impl FnOnce(&mut UnderWay) -> T) -> T {
+        let mut all = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        of(all.entry(operation.to_owned()).or_default())
     }
 
     /// The stores on the other side, past the tap.
@@ -149,10 +168,13 @@ struct TappedConnector {
 
 impl HttpConnector for TappedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let fate = self.tap.judge(&operation(&request));
+        let operation = operation(&request);
+        let fate = self.tap.judge(&operation);
+        let passage = Passage::begin(&self.tap, operation);
         let speaks_json = request.headers().get("x-amz-target").is_some();
         let inner = self.inner.clone();
         HttpConnectorFuture::new(async move {
+            let _ends_when_dropped = passage;
             match fate {
                 Fate::Pass => inner.call(request).await,
                 Fate::Delay(time) => {
@@ -168,6 +190,32 @@ impl HttpConnector for TappedConnector {
                 Fate::Hang => std::future::pending().await,
             }
         })
+    }
+}
+
+/// A request on its way; over when it is answered or nobody waits for it any longer.
+struct Passage {
+    tap: Wiretap,
+    operation: String,
+}
+
+impl Passage {
+    fn begin(tap: &Wiretap, operation: String) -> Passage {
+        tap.under_way(&operation, |under_way| {
+            under_way.now += 1;
+            under_way.most = under_way.most.max(under_way.now);
+        });
+        Passage {
+            tap: tap.clone(),
+            operation,
+        }
+    }
+}
+
+impl Drop for Passage {
+    fn drop(&mut self) {
+        self.tap
+            .under_way(&self.operation, |under_way| under_way.now -= 1);
     }
 }
 

@@ -4,4 +4,6 @@ mod bill;
 mod errors;
 mod exact;
 mod load;
+mod objects;
+mod pages;
 mod tamper;
