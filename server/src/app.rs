@@ -16,11 +16,14 @@ use crate::model::{ModelFault, Models};
 use crate::object::settle::Settler;
 use crate::operation::{Gate, Limits, PageTokens};
 use crate::serve::{self, Bound, Services};
+use crate::telemetry::{SidePort, Telemetry};
 use crate::transport::layer::{self, GateLayer};
 use crate::transport::{Data, Metrics, Schema};
 
 #[cfg(feature = "embedded")]
 use crate::embedded;
+#[cfg(feature = "telemetry")]
+use crate::telemetry::Figures;
 
 /// A gateway that is built and bound, not yet serving.
 pub struct App {
@@ -81,9 +84,23 @@ impl App {
         config: &Config,
         wrap: impl FnOnce(Connectors) -> Connectors,
     ) -> Result<App, Error> {
+        let (telemetry, faults) = Telemetry::open(config);
+        for fault in faults {
+            warn!("{fault}");
+        }
+        App::build_told(config, telemetry, wrap).await
+    }
+
+    /// The same, with the telemetry that is open already, and that the log uses too.
+    pub async fn build_told(
+        config: &Config,
+        telemetry: Telemetry,
+        wrap: impl FnOnce(Connectors) -> Connectors,
+    ) -> Result<App, Error> {
         let models = read_models(config)?;
         let prices = read_prices(config)?;
         let bound = Bound::to(&config.listen).await?;
+        let side_port = bind_side_port(config).await?;
         let (stores, token_key) = open_stores(config, &models, wrap).await?;
         let books = Arc::new(Books::new(bounds(config), prices));
         let writes = TaskTracker::new();
@@ -101,11 +118,15 @@ impl App {
         });
         let summary =
             Summary { address: bound.address(), backend: describe_backend(config), models: models.iter().count() };
+        let layer = GateLayer::traced(books.clone(), layer_settings(config), telemetry.clone());
+        observe(&telemetry, &books, &layer);
         let services = Services {
             data: Data::new(gate),
-            metrics: Metrics::new(books.clone(), models.clone()),
+            metrics: Metrics::new(books, models.clone()),
             schema: Schema::new(models),
-            layer: GateLayer::new(books, layer_settings(config)),
+            layer,
+            side_port,
+            telemetry,
             writes,
             message_bytes: config.limits.message_bytes,
             shutdown_grace: config.shutdown_grace,
@@ -127,6 +148,26 @@ impl App {
         Ok(self.bound.serve(self.services, shutdown, ready).await?)
     }
 }
+
+async fn bind_side_port(config: &Config) -> Result<Option<SidePort>, Error> {
+    let listen = config.metrics.listen.clone().unwrap_or_default();
+    let bound = SidePort::bind(&config.metrics).await;
+    bound.map_err(|source| serve::Error::SidePort { listen, source }.into())
+}
+
+/// Has the instruments read their figures off the books and the gate.
+#[cfg(feature = "telemetry")]
+fn observe(telemetry: &Telemetry, books: &Arc<Books>, layer: &GateLayer) {
+    let (books, in_flight) = (Arc::clone(books), layer.in_flight());
+    telemetry.observe(Figures {
+        limit: in_flight.limit() as u64,
+        bills: Box::new(move || books.ever()),
+        in_flight: Box::new(move || in_flight.count() as u64),
+    });
+}
+
+#[cfg(not(feature = "telemetry"))]
+fn observe(_: &Telemetry, _: &Arc<Books>, _: &GateLayer) {}
 
 fn read_models(config: &Config) -> Result<Models, Error> {
     if !config.models_set && !config.models.exists() {

@@ -14,6 +14,7 @@ pub mod item;
 pub mod model;
 pub mod object;
 pub mod operation;
+pub mod telemetry;
 pub mod transport;
 mod serve;
 pub mod yaml;

@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 use tollgate_proto::v1::data_service_server::DataServiceServer;
 use tollgate_proto::v1::metrics_service_server::MetricsServiceServer;
@@ -16,6 +18,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
 
+use crate::telemetry::{SidePort, Telemetry};
 use crate::transport::layer::GateLayer;
 use crate::transport::{Data, Metrics, Schema};
 
@@ -36,6 +39,10 @@ pub(crate) struct Services {
     pub(crate) metrics: Metrics,
     pub(crate) schema: Schema,
     pub(crate) layer: GateLayer,
+    /// `/metrics` and probes.
+    pub(crate) side_port: Option<SidePort>,
+    /// Flushed after the drain.
+    pub(crate) telemetry: Telemetry,
     /// Multi-step writes that run on after their callers left.
     pub(crate) writes: TaskTracker,
     pub(crate) message_bytes: usize,
@@ -54,6 +61,9 @@ pub enum Error {
     /// The address cannot be bound.
     #[error("cannot listen on {listen}: {source}; free the port or choose another with --listen")]
     Bind { listen: String, source: std::io::Error },
+    /// The side port's address cannot be bound.
+    #[error("cannot listen on {listen}: {source}; free the port or choose another with --metrics-listen, or off")]
+    SidePort { listen: String, source: std::io::Error },
     /// The reflection service refuses its descriptors.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -77,14 +87,36 @@ impl Bound {
     }
 
     /// Serves until `shutdown`, then drains: no new connections, calls in flight and multi-step writes run to their
-    /// end, all within the grace period. `ready` is told once health says SERVING.
+    /// end, all within the grace period; then the last telemetry is sent. `ready` is told once health says SERVING.
     pub(crate) async fn serve(
+        self,
+        mut services: Services,
+        shutdown: impl Future<Output = ()> + Send,
+        ready: impl FnOnce(SocketAddr),
+    ) -> Result<(), Error> {
+        let telemetry = services.telemetry.clone();
+        let taking_calls = Arc::new(AtomicBool::new(false));
+        // dropping it ends the side port: metrics and probes are answered until the very end
+        let mut beside = JoinSet::new();
+        if let Some(side_port) = services.side_port.take() {
+            beside.spawn(side_port.serve(telemetry.clone(), Arc::clone(&taking_calls)));
+        }
+        let ended = self.serve_calls(services, shutdown, ready, &taking_calls).await;
+        if ended.is_ok() {
+            info!("stopped");
+        }
+        telemetry.shutdown().await;
+        ended
+    }
+
+    async fn serve_calls(
         self,
         services: Services,
         shutdown: impl Future<Output = ()> + Send,
         ready: impl FnOnce(SocketAddr),
+        taking_calls: &AtomicBool,
     ) -> Result<(), Error> {
-        let Services { data, metrics, schema, layer, writes, message_bytes, shutdown_grace } = services;
+        let Services { data, metrics, schema, layer, writes, message_bytes, shutdown_grace, .. } = services;
         let (health, health_service) = tonic_health::server::health_reporter();
         let in_flight = layer.in_flight();
         let stop = Arc::new(tokio::sync::Notify::new());
@@ -106,12 +138,14 @@ impl Bound {
         let serving = router.serve_with_incoming_shutdown(incoming, async move { stopped.notified().await });
         tokio::pin!(serving);
         set_health(&health, ServingStatus::Serving).await;
+        taking_calls.store(true, Ordering::Relaxed);
         ready(self.address);
         tokio::select! {
             ended = &mut serving => return Ok(ended?),
             () = shutdown => {}
         }
         info!(calls = in_flight.count(), "draining");
+        taking_calls.store(false, Ordering::Relaxed);
         set_health(&health, ServingStatus::NotServing).await;
         stop.notify_one();
         writes.close();

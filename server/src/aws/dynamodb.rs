@@ -15,8 +15,9 @@ use crate::billing::{Call, Service};
 use crate::item::size::{stored_bytes, write_units};
 use crate::model::Item;
 
+use super::answer::Answer;
 use super::convert::{NotStorable, from_sdk, to_sdk};
-use super::error::{Error, Kind, Request};
+use super::error::{Detail, Error, Kind, Request};
 use super::meter::{self, Cause, Failure};
 
 /// DynamoDB, for calls that pay for it.
@@ -190,7 +191,7 @@ impl DynamoDb {
                 .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
                 .send(),
         );
-        match meter::send(call, Service::DynamoDb, sent).await {
+        match meter::send(call, &request, sent).await {
             Ok(output) => {
                 call.add_capacity(0.0, units(output.consumed_capacity.as_ref()));
                 Ok(output.attributes.map(from_sdk))
@@ -222,7 +223,7 @@ impl DynamoDb {
                 .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
                 .send(),
         );
-        match meter::send(call, Service::DynamoDb, sent).await {
+        match meter::send(call, &request, sent).await {
             Ok(output) => {
                 call.add_capacity(0.0, units(output.consumed_capacity.as_ref()));
                 Ok(output.attributes.map(from_sdk))
@@ -313,6 +314,7 @@ fn read<'a>(operation: &'static str, table: &'a str) -> Request<'a> {
         operation,
         name: table,
         is_write: false,
+        detail: Detail::default(),
     }
 }
 
@@ -322,6 +324,7 @@ fn write<'a>(operation: &'static str, table: &'a str) -> Request<'a> {
         operation,
         name: table,
         is_write: true,
+        detail: Detail::default(),
     }
 }
 
@@ -331,9 +334,10 @@ async fn send<T, E>(
     sent: impl Future<Output = Result<T, SdkError<E>>>,
 ) -> Result<T, Error>
 where
+    T: Answer,
     E: std::error::Error + aws_sdk_dynamodb::error::ProvideErrorMetadata + 'static,
 {
-    meter::send(call, Service::DynamoDb, sent)
+    meter::send(call, request, sent)
         .await
         .map_err(|failure| request.error(&failure))
 }

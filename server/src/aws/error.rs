@@ -10,6 +10,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::billing::Service;
 use crate::model::Item;
+use crate::telemetry::RequestFacts;
 
 use super::interceptor::never_connected;
 use super::meter::{Cause, Failure};
@@ -106,9 +107,32 @@ pub(super) struct Request<'a> {
     pub(super) name: &'a str,
     /// It changes what callers see, so that a lost answer matters.
     pub(super) is_write: bool,
+    /// What its span tells beside that.
+    pub(super) detail: Detail<'a>,
+}
+
+/// What the span of a request to S3 tells.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Detail<'a> {
+    pub(super) key: Option<&'a str>,
+    pub(super) upload_id: Option<&'a str>,
+    pub(super) part_number: Option<i32>,
 }
 
 impl Request<'_> {
+    /// For its span.
+    pub(super) fn facts(&self) -> RequestFacts<'_> {
+        RequestFacts {
+            service: self.service,
+            operation: self.operation,
+            // the key of what is opened is not known: the ciphertext names it
+            name: Some(self.name).filter(|_| self.operation != "Decrypt"),
+            key: self.detail.key,
+            upload_id: self.detail.upload_id,
+            part_number: self.detail.part_number,
+        }
+    }
+
     /// The error of a failed request.
     pub(super) fn error<E>(&self, failure: &Failure<E>) -> Error
     where

@@ -16,6 +16,9 @@ use aws_smithy_runtime_api::client::retries::classifiers::{RetryAction, RetryRea
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::ErrorKind;
+use aws_types::region::Region;
+
+use crate::telemetry::names;
 
 use super::error::Doubt;
 use super::meter::{self, Ending};
@@ -57,6 +60,9 @@ impl Intercept for Counting {
                 None
             };
             meter.begin(operation, connection);
+            if meter.is_traced() {
+                meter.tell_sent(config.load::<Region>().map(Region::as_ref));
+            }
         });
         Ok(())
     }
@@ -70,6 +76,9 @@ impl Intercept for Counting {
     ) -> Result<(), BoxError> {
         meter::with_current(|meter| {
             meter.end(ending(context));
+            if meter.is_traced() {
+                meter.tell_answer(request_id(context), error_type(context));
+            }
             if is_throttled(context, components) {
                 meter.throttled();
             }
@@ -101,6 +110,25 @@ fn ending_of_status(status: u16) -> Ending {
         500 => Ending::Doubtful(Doubt::Answered),
         _ => Ending::Doubtful(Doubt::Lost),
     }
+}
+
+/// The service's own id of the attempt.
+fn request_id<'a>(context: &'a FinalizerInterceptorContextRef<'_>) -> Option<&'a str> {
+    let headers = context.response()?.headers();
+    headers
+        .get("x-amzn-requestid")
+        .or_else(|| headers.get("x-amz-request-id"))
+}
+
+/// The kind of an attempt's failure: the status that it was answered with, or that it was not.
+fn error_type(context: &FinalizerInterceptorContextRef<'_>) -> Option<String> {
+    if let Some(Ok(_output)) = context.output_or_error() {
+        return None;
+    }
+    Some(match context.response() {
+        Some(response) => response.status().as_u16().to_string(),
+        None => names::CONNECTION.to_owned(),
+    })
 }
 
 fn is_throttled(context: &FinalizerInterceptorContextRef<'_>, components: &RuntimeComponents) -> bool {

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::billing::{Call, Service};
 
-use super::error::{Error, Kind, Request};
+use super::error::{Detail, Error, Kind, Request};
 use super::meter;
 
 /// Bytes of an AES-256 key.
@@ -49,7 +49,7 @@ impl Kms {
                 .set_encryption_context(encryption_context(context))
                 .send(),
         );
-        let output = meter::send(call, Service::Kms, sent)
+        let output = meter::send(call, &request, sent)
             .await
             .map_err(|failure| request.error(&failure))?;
         let wrapped = output.ciphertext_blob.map(Blob::into_inner).unwrap_or_default();
@@ -76,7 +76,7 @@ impl Kms {
                 .set_encryption_context(encryption_context(context))
                 .send(),
         );
-        let output = meter::send(call, Service::Kms, sent)
+        let output = meter::send(call, &request, sent)
             .await
             .map_err(|failure| request.error(&failure))?;
         key_of(&request, output.plaintext)
@@ -89,6 +89,7 @@ fn request<'a>(operation: &'static str, name: &'a str) -> Request<'a> {
         operation,
         name,
         is_write: false,
+        detail: Detail::default(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! One request to a store: bounds it by the call's deadline and keeps what its attempts tell the bill. The counting
+//! One request to a store: bounds it by the call's deadline and keeps what its attempts tell the bill and its span. The counting
 //! interceptor finds the meter through a task-local, which costs a request far less than a configuration of its own.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,9 +8,13 @@ use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 
-use crate::billing::{Attempt, Call, Service};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::error::Doubt;
+use crate::billing::{Attempt, Call, Service};
+use crate::telemetry::{RequestSpan, names};
+
+use super::answer::Answer;
+use super::error::{Doubt, Request};
 
 tokio::task_local! {
     static METER: Arc<Meter>;
@@ -30,11 +34,19 @@ pub(super) struct Meter {
 #[derive(Default)]
 struct State {
     in_flight: Option<InFlight>,
+    /// Attempts that were begun.
+    attempts: u32,
     /// Attempts that left the process.
     sent: u32,
     doubt: Doubt,
     /// Waiting between two attempts since then.
     backoff_since: Option<Instant>,
+    /// Tells the request, where its call is traced.
+    span: RequestSpan,
+    /// How the request ended was told to its span.
+    outcome_told: bool,
+    /// Why the attempt before failed, for the span.
+    last_error: Option<String>,
 }
 
 struct InFlight {
@@ -72,34 +84,34 @@ pub(super) enum Cause<E> {
 }
 
 /// Runs one request of an SDK client within the call's deadline, and has its attempts counted to the call.
-pub(super) async fn send<T, E>(
+pub(super) async fn send<T: Answer, E: ProvideErrorMetadata>(
     call: &Call,
-    service: Service,
-    request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    request: &Request<'_>,
+    sent: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 ) -> Result<T, Failure<E>> {
-    Meter::new(call, service, 0, false).bounded(request).await
+    Meter::new(call, request, 0, false).bounded(request, sent).await
 }
 
 /// As [`send`], for requests that upload content: every attempt that leaves uploads so many bytes.
-pub(super) async fn send_content<T, E>(
+pub(super) async fn send_content<T: Answer, E: ProvideErrorMetadata>(
     call: &Call,
-    service: Service,
+    request: &Request<'_>,
     content_bytes: usize,
-    request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    sent: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 ) -> Result<T, Failure<E>> {
-    Meter::new(call, service, content_bytes as u64, false)
-        .bounded(request)
+    Meter::new(call, request, content_bytes as u64, false)
+        .bounded(request, sent)
         .await
 }
 
 /// As [`send`], for answers with a body that is read afterwards: the attempt lasts until the meter is dropped.
-pub(super) async fn send_streamed<T, E>(
+pub(super) async fn send_streamed<T: Answer, E: ProvideErrorMetadata>(
     call: &Call,
-    service: Service,
-    request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    request: &Request<'_>,
+    sent: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 ) -> Result<(T, Arc<Meter>), Failure<E>> {
-    let meter = Meter::new(call, service, 0, true);
-    let output = meter.bounded(request).await?;
+    let meter = Meter::new(call, request, 0, true);
+    let output = meter.bounded(request, sent).await?;
     Ok((output, meter))
 }
 
@@ -110,19 +122,20 @@ pub(super) fn with_current(use_meter: impl FnOnce(&Meter)) {
 }
 
 impl Meter {
-    fn new(call: &Call, service: Service, uploaded_bytes: u64, streamed: bool) -> Arc<Meter> {
+    fn new(call: &Call, request: &Request<'_>, uploaded_bytes: u64, streamed: bool) -> Arc<Meter> {
         Arc::new(Meter {
             call: call.clone(),
-            service,
+            service: request.service,
             uploaded_bytes,
             streamed,
             state: Mutex::default(),
         })
     }
 
-    async fn bounded<T, E>(
+    async fn bounded<T: Answer, E: ProvideErrorMetadata>(
         self: &Arc<Meter>,
-        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        request: &Request<'_>,
+        sent: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     ) -> Result<T, Failure<E>> {
         let deadline = self.call.deadline();
         if deadline <= Instant::now() {
@@ -131,7 +144,8 @@ impl Meter {
                 doubt: Doubt::None,
             });
         }
-        let scoped = METER.scope(Arc::clone(self), request);
+        self.state().span = self.call.trace().request(&request.facts());
+        let scoped = METER.scope(Arc::clone(self), sent);
         let outcome = tokio::time::timeout_at(deadline.into(), scoped).await;
         if outcome.is_err() {
             self.abandon();
@@ -139,10 +153,22 @@ impl Meter {
         let mut state = self.state();
         // no attempt follows: the time since the last one is no waiting for another
         state.backoff_since = None;
+        state.outcome_told = true;
         let cause = match outcome {
-            Ok(Ok(output)) => return Ok(output),
-            Ok(Err(error)) => Cause::Sdk(Box::new(error)),
-            Err(_elapsed) => Cause::Deadline,
+            Ok(Ok(output)) => {
+                if state.span.is_recording() {
+                    state.span.succeeded(output.facts());
+                }
+                return Ok(output);
+            }
+            Ok(Err(error)) => {
+                state.span.failed(error.code().unwrap_or(names::CONNECTION));
+                Cause::Sdk(Box::new(error))
+            }
+            Err(_elapsed) => {
+                state.span.failed(names::TIMEOUT);
+                Cause::Deadline
+            }
         };
         Err(Failure {
             cause,
@@ -152,15 +178,41 @@ impl Meter {
 
     /// An attempt is about to be prepared: waiting for it is over.
     pub(super) fn resume(&self) {
-        if let Some(since) = self.state().backoff_since.take() {
-            self.call.add_backoff(since.elapsed());
-        }
+        let mut state = self.state();
+        let Some(since) = state.backoff_since.take() else {
+            return;
+        };
+        let waited = since.elapsed();
+        self.call.add_backoff(waited);
+        let (attempt, last_error) = (state.attempts + 1, state.last_error.take());
+        state
+            .span
+            .retried(attempt, last_error.as_deref().unwrap_or(names::OTHER), waited);
+    }
+
+    /// Whether somebody wants to know more of the request than the bill does.
+    pub(super) fn is_traced(&self) -> bool {
+        self.state().span.is_recording()
+    }
+
+    /// Tells the span where the attempt goes.
+    pub(super) fn tell_sent(&self, region: Option<&str>) {
+        self.state().span.sent(region);
+    }
+
+    /// Tells the span how the attempt was answered: under which id, and with which kind of error.
+    pub(super) fn tell_answer(&self, aws_request_id: Option<&str>, error: Option<String>) {
+        let mut state = self.state();
+        state.span.answered(aws_request_id);
+        state.last_error = error;
     }
 
     /// An attempt is about to be sent.
     pub(super) fn begin(&self, operation: &str, connection: Option<CaptureSmithyConnection>) {
         let attempt = self.call.attempt(self.service, operation);
-        self.state().in_flight = Some(InFlight {
+        let mut state = self.state();
+        state.attempts += 1;
+        state.in_flight = Some(InFlight {
             attempt,
             connection,
             answered: false,
@@ -240,5 +292,9 @@ impl Meter {
 impl Drop for Meter {
     fn drop(&mut self) {
         self.abandon();
+        let mut state = self.state();
+        if !state.outcome_told {
+            state.span.failed(names::ABANDONED);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The AWS SDK clients of the three stores: typed calls, each bounded by its call's deadline and counted to its bill,
 //! and errors as kinds. Never retries by itself (the SDK does), knows nothing of models beyond `provision`.
 
+mod answer;
 mod clients;
 mod convert;
 mod dynamodb;

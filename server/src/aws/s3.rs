@@ -13,7 +13,8 @@ use bytes::{Bytes, BytesMut};
 
 use crate::billing::{Call, Service};
 
-use super::error::{Doubt, Error, Kind, Request};
+use super::answer::Answer;
+use super::error::{Detail, Doubt, Error, Kind, Request};
 use super::meter::{self, Cause, Failure};
 
 /// S3, for calls that pay for it.
@@ -101,7 +102,7 @@ impl S3 {
                 .body(ByteStream::from(content))
                 .send(),
         );
-        let sent = meter::send_content(call, Service::S3, content_bytes, sent);
+        let sent = meter::send_content(call, &request, content_bytes, sent);
         let output = sent.await.map_err(|failure| request.error(&failure))?;
         Ok(StoredObject {
             etag: output.e_tag.unwrap_or_default(),
@@ -150,7 +151,7 @@ impl S3 {
         number: i32,
         content: Bytes,
     ) -> Result<Part, Error> {
-        let request = request("UploadPart", upload.location);
+        let request = part_request("UploadPart", upload, Some(number));
         let content_bytes = content.len();
         let sent = Box::pin(
             self.client(upload.location.region)
@@ -162,7 +163,7 @@ impl S3 {
                 .body(ByteStream::from(content))
                 .send(),
         );
-        let sent = meter::send_content(call, Service::S3, content_bytes, sent);
+        let sent = meter::send_content(call, &request, content_bytes, sent);
         let output = sent.await.map_err(|failure| request.error(&failure))?;
         Ok(Part {
             number,
@@ -182,7 +183,7 @@ impl S3 {
         upload: &MultipartUpload<'_>,
         parts: Vec<Part>,
     ) -> Result<StoredObject, Error> {
-        let request = request("CompleteMultipartUpload", upload.location);
+        let request = part_request("CompleteMultipartUpload", upload, None);
         let parts = parts.into_iter().map(completed).collect();
         let sent = Box::pin(
             self.client(upload.location.region)
@@ -193,7 +194,7 @@ impl S3 {
                 .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
                 .send(),
         );
-        let failure = match meter::send(call, Service::S3, sent).await {
+        let failure = match meter::send(call, &request, sent).await {
             Ok(output) => {
                 return Ok(StoredObject {
                     etag: output.e_tag.unwrap_or_default(),
@@ -243,7 +244,7 @@ impl S3 {
         call: &Call,
         upload: &MultipartUpload<'_>,
     ) -> Result<(), Error> {
-        let request = request("AbortMultipartUpload", upload.location);
+        let request = part_request("AbortMultipartUpload", upload, None);
         let sent = Box::pin(
             self.client(upload.location.region)
                 .abort_multipart_upload()
@@ -276,7 +277,7 @@ impl S3 {
                 .send(),
         );
         // the attempt goes on until its body was read: the meter is kept so long
-        let (output, _meter) = meter::send_streamed(call, Service::S3, sent)
+        let (output, _meter) = meter::send_streamed(call, &request, sent)
             .await
             .map_err(|failure| request.error(&failure))?;
         let announced = output.content_length.map_or(0, i64::unsigned_abs);
@@ -345,7 +346,22 @@ fn request<'a>(operation: &'static str, location: Location<'a>) -> Request<'a> {
         operation,
         name: location.bucket,
         is_write: false,
+        detail: Detail {
+            key: Some(location.key),
+            ..Detail::default()
+        },
     }
+}
+
+fn part_request<'a>(
+    operation: &'static str,
+    upload: &'a MultipartUpload<'_>,
+    part_number: Option<i32>,
+) -> Request<'a> {
+    let mut request = request(operation, upload.location);
+    request.detail.upload_id = Some(&upload.id);
+    request.detail.part_number = part_number;
+    request
 }
 
 async fn send<T, E>(
@@ -354,9 +370,10 @@ async fn send<T, E>(
     sent: impl Future<Output = Result<T, SdkError<E>>>,
 ) -> Result<T, Error>
 where
+    T: Answer,
     E: std::error::Error + ProvideErrorMetadata + 'static,
 {
-    meter::send(call, Service::S3, sent)
+    meter::send(call, request, sent)
         .await
         .map_err(|failure| request.error(&failure))
 }

@@ -31,6 +31,12 @@ macro_rules! bill {
         }
 
         impl Bill {
+            /// Raises every figure that is less than the other's.
+            #[cfg(feature = "telemetry")]
+            pub(super) fn raise_to(&mut self, other: &Bill) {
+                $(self.$field = self.$field.max(other.$field);)*
+            }
+
             /// The bill as a reader sees it: a figure below zero is zero.
             pub fn clamped(mut self) -> Bill {
                 $(self.$field = clamp(self.$field);)*

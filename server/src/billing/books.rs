@@ -11,6 +11,8 @@ use std::time::{Instant, SystemTime};
 use tonic::Code;
 
 use super::book::Book;
+#[cfg(feature = "telemetry")]
+use super::ever::Ever;
 use super::finished::{Finished, FinishedCall};
 use super::sessions::Sessions;
 use super::{Bill, Bounds, NONE, Prices, lock};
@@ -51,6 +53,8 @@ pub struct Books {
 #[derive(Debug)]
 struct Pages {
     server: Book,
+    #[cfg(feature = "telemetry")]
+    ever: Ever,
     sessions: Sessions,
     finished: Finished,
 }
@@ -71,6 +75,8 @@ impl Books {
     pub fn new(bounds: Bounds, prices: Prices) -> Books {
         let pages = Pages {
             server: Book::new(SystemTime::now()),
+            #[cfg(feature = "telemetry")]
+            ever: Ever::default(),
             sessions: Sessions::new(bounds.session_idle, bounds.session_max),
             finished: Finished::new(bounds.finished_calls),
         };
@@ -113,6 +119,13 @@ impl Books {
         lock(&self.pages).finished.get(request_id).cloned()
     }
 
+    /// What all calls cost since the start by model and operation, resets notwithstanding; no figure is ever less
+    /// than it was before.
+    #[cfg(feature = "telemetry")]
+    pub fn ever(&self) -> Vec<crate::telemetry::Line> {
+        lock(&self.pages).ever.tell()
+    }
+
     pub(super) fn next_serial(&self) -> u64 {
         self.serial.fetch_add(1, Ordering::Relaxed)
     }
@@ -151,6 +164,8 @@ impl Books {
     fn add<'a>(&self, pages: &'a mut Pages, entry: &Entry<'_>, bill: &Bill) -> Option<&'a Book> {
         let model = entry.model.unwrap_or(&self.none);
         pages.server.add(model, entry.operation, entry.started_at, bill);
+        #[cfg(feature = "telemetry")]
+        pages.ever.add(model, entry.operation, bill);
         let book = pages.sessions.of(entry.session?, Instant::now());
         book.add(model, entry.operation, entry.started_at, bill);
         Some(book)

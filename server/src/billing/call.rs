@@ -16,6 +16,7 @@ use super::bill::{micros, milliunits};
 use super::books::Entry;
 use super::service::Charge;
 use super::{Bill, Books, Service, lock};
+use crate::telemetry::{CallTrace, Ended};
 
 /// The ledger of one RPC, and the deadline of the work that is billed to it. Cloning gives the same ledger.
 #[derive(Clone)]
@@ -31,6 +32,7 @@ struct Shared {
     model: OnceLock<Arc<str>>,
     started: Instant,
     started_at: SystemTime,
+    trace: CallTrace,
     ledger: Mutex<Ledger>,
 }
 
@@ -70,6 +72,11 @@ pub struct Closed {
 impl Call {
     /// Opens the ledger of an RPC that came in now.
     pub fn open(books: &Arc<Books>, opening: &Opening<'_>) -> Call {
+        Call::open_traced(books, opening, CallTrace::off())
+    }
+
+    /// The same, with the trace that it is told in.
+    pub fn open_traced(books: &Arc<Books>, opening: &Opening<'_>, trace: CallTrace) -> Call {
         let started_at = SystemTime::now();
         let request_id_given = OnceLock::new();
         if let Some(given) = opening.request_id {
@@ -89,6 +96,7 @@ impl Call {
             model: OnceLock::new(),
             started: Instant::now(),
             started_at,
+            trace,
             ledger: Mutex::new(Ledger::default()),
         });
         Call(shared, opening.deadline)
@@ -127,6 +135,11 @@ impl Call {
     /// When the call came in.
     pub fn started(&self) -> Instant {
         self.0.started
+    }
+
+    /// The trace that the call is told in.
+    pub fn trace(&self) -> &CallTrace {
+        &self.0.trace
     }
 
     /// Why the call failed, where somebody said so.
@@ -170,6 +183,7 @@ impl Call {
         Attempt {
             call: self.clone(),
             service,
+            operation: self.0.trace.operation_label(operation),
             charge,
             started,
             sent: true,
@@ -258,7 +272,18 @@ impl Call {
         bill.wall_us = micros(now - self.0.started);
         bill.gateway_us = bill.wall_us.saturating_sub(micros(busy));
         let bill = bill.clone();
+        let reason = ledger.reason;
         let session = self.0.books.post(&self.0.entry(), &bill, code);
+        drop(ledger);
+        self.0.trace.close(&Ended {
+            operation: self.0.operation,
+            model: self.0.model.get(),
+            session: self.session(),
+            request_id: self.request_id(),
+            code,
+            reason,
+            bill: &bill,
+        });
         Some(Closed { bill, session })
     }
 
@@ -326,6 +351,7 @@ impl Shared {
 pub struct Attempt {
     call: Call,
     service: Service,
+    operation: &'static str,
     charge: Charge,
     started: Instant,
     sent: bool,
@@ -352,10 +378,16 @@ impl Drop for Attempt {
         {
             ledger.busy += now - since;
         }
+        let took = now - self.started;
         shared.count(&mut ledger, |bill| match self.sent {
-            true if self.charge.counted() => *self.service.duration_us(bill) += micros(now - self.started),
+            true if self.charge.counted() => *self.service.duration_us(bill) += micros(took),
             true => {}
             false => self.charge.take_back(bill),
         });
+        drop(ledger);
+        if self.sent && self.charge.counted() {
+            let model = shared.model.get();
+            shared.trace.attempt_ended(self.service, self.operation, model, took);
+        }
     }
 }

@@ -9,6 +9,8 @@ mod bill;
 mod book;
 mod books;
 mod call;
+#[cfg(feature = "telemetry")]
+mod ever;
 mod finished;
 mod orca;
 mod prices;

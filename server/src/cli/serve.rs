@@ -4,12 +4,18 @@ use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use tracing::{Level, info};
+use tracing::{Level, info, warn};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::exit;
 use crate::app::{self, App, Summary};
 use crate::config::{Config, Flags, Log, LogFormat, LogLevel, environment};
+use crate::telemetry::{Correlated, Telemetry};
 
 /// Runs the service.
 pub(super) fn run(flags: &Flags) -> ExitCode {
@@ -20,7 +26,6 @@ pub(super) fn run(flags: &Flags) -> ExitCode {
     if flags.print_config {
         return exit::print(&config.to_yaml());
     }
-    start_log(&config.log, stderr);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime {
         Ok(runtime) => runtime.block_on(serve(&config)),
@@ -29,24 +34,29 @@ pub(super) fn run(flags: &Flags) -> ExitCode {
 }
 
 async fn serve(config: &Config) -> ExitCode {
+    let (telemetry, faults) = Telemetry::open(config);
+    start_log(&config.log, &telemetry, stderr);
+    for fault in faults {
+        warn!("{fault}");
+    }
     // before anything is opened: a signal during the start ends it too
     let shutdown = match shutdown_signal() {
         Ok(shutdown) => shutdown,
         Err(error) => return exit::failure(&format!("cannot listen to signals: {error}")),
     };
-    let app = match App::build(config).await {
+    let app = match App::build_told(config, telemetry.clone(), |connectors| connectors).await {
         Ok(app) => app,
-        Err(error) => return of_app(&error),
+        Err(error) => {
+            telemetry.shutdown().await;
+            return of_app(&error);
+        }
     };
     let summary = app.summary().clone();
     match app
         .serve(shutdown, move |address| announce(address, &summary))
         .await
     {
-        Ok(()) => {
-            info!("stopped");
-            ExitCode::SUCCESS
-        }
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => of_app(&error),
     }
 }
@@ -79,8 +89,9 @@ fn banner(address: SocketAddr, summary: &Summary) -> String {
     )
 }
 
-/// Log lines for people on a terminal, JSON elsewhere, unless the settings say.
-fn start_log<W>(log: &Log, writer: W)
+/// Log lines for people on a terminal, JSON elsewhere, unless the settings say; all of it goes to the collector too,
+/// where there is one. What the OpenTelemetry libraries say of themselves is left out: telemetry tells it once.
+fn start_log<W>(log: &Log, telemetry: &Telemetry, writer: W)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -89,18 +100,27 @@ where
         LogFormat::Json => false,
         LogFormat::Auto => stderr().is_terminal(),
     };
-    let builder = tracing_subscriber::fmt()
-        .with_max_level(level(log.level))
-        .with_writer(writer);
+    let level = level(log.level);
+    let shown = filter_fn(move |metadata| {
+        *metadata.level() <= level && !metadata.target().starts_with("opentelemetry")
+    });
+    let log = registry()
+        .with(shown.with_max_level_hint(level))
+        .with(telemetry.log_layer());
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     if pretty {
-        builder.with_ansi(stderr().is_terminal()).init();
+        let ansi = stderr().is_terminal();
+        let format = tracing_subscriber::fmt::format().with_ansi(ansi);
+        log.with(lines.with_ansi(ansi).event_format(Correlated(format)))
+            .init();
     } else {
-        builder
+        let format = tracing_subscriber::fmt::format()
             .json()
             .flatten_event(true)
             .with_current_span(false)
-            .with_span_list(false)
-            .init();
+            .with_span_list(false);
+        let lines = lines.fmt_fields(JsonFields::new()).with_ansi(false);
+        log.with(lines.event_format(Correlated(format))).init();
     }
 }
 

@@ -361,6 +361,7 @@ impl Default for Config {
 }
 
 /// The process's environment; what is not Unicode is replaced, so that it is refused rather than overlooked.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().map(|(name, value)| {
         (

@@ -144,7 +144,10 @@ impl Settler {
         let committing = Arc::clone(&presence.committing);
         let task = self
             .tasks
-            .spawn(async move { save(&stores, write, &presence, deadline + GRACE).await });
+            .spawn(async move {
+                let trace = write.call.trace().clone();
+                trace.scope(save(&stores, write, &presence, deadline + GRACE)).await
+            });
         match tokio::time::timeout_at(deadline.into(), task).await {
             Ok(joined) => finished(joined, &committing),
             Err(_elapsed) => Err(given_up("PutItem", &committing).into()),
@@ -165,7 +168,10 @@ impl Settler {
         let committing = AtomicBool::new(true);
         let task = self
             .tasks
-            .spawn(async move { delete(&stores, removal, deadline + GRACE).await });
+            .spawn(async move {
+                let trace = removal.call.trace().clone();
+                trace.scope(delete(&stores, removal, deadline + GRACE)).await
+            });
         match tokio::time::timeout_at(deadline.into(), task).await {
             Ok(joined) => finished(joined, &committing),
             Err(_elapsed) => Err(given_up("DeleteItem", &committing)),

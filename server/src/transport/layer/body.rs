@@ -18,6 +18,7 @@ use tonic::{Code, Status};
 use super::open::Open;
 use super::{deadline_passed, rewrite};
 use crate::billing::write_request_id;
+use crate::telemetry::Entered;
 
 /// A response body that ends with the bill.
 #[derive(Debug)]
@@ -87,13 +88,23 @@ impl http_body::Body for TrailedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let mut state = lock(&self.state);
         match &mut *state {
-            State::Open { body, waiting, .. } => match Pin::new(body).poll_frame(context) {
-                Poll::Ready(frame) => Poll::Ready(state.pass(frame)),
-                Poll::Pending => {
-                    *waiting = Some(context.waker().clone());
-                    Poll::Pending
+            State::Open {
+                body,
+                ending,
+                waiting,
+            } => {
+                let polled = {
+                    let _entered = ending.enter();
+                    Pin::new(body).poll_frame(context)
+                };
+                match polled {
+                    Poll::Ready(frame) => Poll::Ready(state.pass(frame)),
+                    Poll::Pending => {
+                        *waiting = Some(context.waker().clone());
+                        Poll::Pending
+                    }
                 }
-            },
+            }
             State::Expired(trailers) => {
                 let trailers = std::mem::take(trailers);
                 *state = State::Ended;
@@ -157,6 +168,14 @@ impl State {
 }
 
 impl Ending {
+    /// Tells log lines with the ids of the call's trace.
+    fn enter(&self) -> Option<Entered> {
+        match self {
+            Ending::Billed(open) => Some(open.call().trace().enter()),
+            Ending::Unbilled { .. } => None,
+        }
+    }
+
     fn because_of(self, reason: Option<Reason>) -> Ending {
         match self {
             Ending::Billed(open) => Ending::Billed(open.because_of(reason)),

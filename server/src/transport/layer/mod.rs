@@ -38,6 +38,7 @@ use self::open::Open;
 use self::request::Head;
 use super::status;
 use crate::billing::{Books, NONE, OPERATIONS, TrailerChoice, write_request_id};
+use crate::telemetry::Telemetry;
 
 /// How often a drain looks whether calls are still in flight.
 const IDLE_CHECK_INTERVAL: Duration = Duration::from_millis(10);
@@ -73,6 +74,7 @@ pub struct Gate<S> {
 #[derive(Debug)]
 struct Shared {
     books: Arc<Books>,
+    telemetry: Telemetry,
     settings: Settings,
     permits: Arc<Semaphore>,
     draining: AtomicBool,
@@ -81,6 +83,11 @@ struct Shared {
 impl GateLayer {
     /// A gate that bills to these books.
     pub fn new(books: Arc<Books>, settings: Settings) -> GateLayer {
+        GateLayer::traced(books, settings, Telemetry::off())
+    }
+
+    /// The same, with every call told in a trace.
+    pub fn traced(books: Arc<Books>, settings: Settings, telemetry: Telemetry) -> GateLayer {
         let in_flight = settings.in_flight.clamp(1, Semaphore::MAX_PERMITS);
         let settings = Settings {
             in_flight,
@@ -88,6 +95,7 @@ impl GateLayer {
         };
         GateLayer(Arc::new(Shared {
             books,
+            telemetry,
             settings,
             permits: Arc::new(Semaphore::new(in_flight)),
             draining: AtomicBool::new(false),
@@ -104,6 +112,11 @@ impl InFlight {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.0.in_flight()
+    }
+
+    /// How many there may be.
+    pub fn limit(&self) -> usize {
+        self.0.settings.in_flight
     }
 
     /// Waits until there are none. From now on no call is admitted: its caller is told to go elsewhere.
@@ -161,7 +174,8 @@ impl Shared {
         request: &Request<Body>,
     ) -> Result<Open, (Open, Status)> {
         let head = Head::read(request.headers(), self.settings.deadline);
-        let mut open = Open::new(Arc::clone(self), operation, &head);
+        let trace = self.telemetry.begin(operation, request.headers());
+        let mut open = Open::new(Arc::clone(self), operation, &head, trace);
         let (reason, refusal) = if !head.faults.is_empty() {
             (
                 Reason::InvalidField,
@@ -210,7 +224,8 @@ where
     S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
     request.extensions_mut().insert(open.call().clone());
-    let answered = timeout_at(open.call().deadline().into(), inner.call(request)).await;
+    let answering = open.call().trace().scope(inner.call(request));
+    let answered = timeout_at(open.call().deadline().into(), answering).await;
     let Ok(response) = answered else {
         let open = open.because(Reason::DeadlineExceeded);
         return Ok(open.answer(&deadline_passed()));

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use super::Shared;
 use super::request::Head;
 use crate::billing::{Answer, Bill, Call, Closed, Opening, write_trailers};
+use crate::telemetry::CallTrace;
 
 /// An open call. Its place is free again when this is dropped.
 #[derive(Debug)]
@@ -23,7 +24,12 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn new(shared: Arc<Shared>, operation: &'static str, head: &Head<'_>) -> Open {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        operation: &'static str,
+        head: &Head<'_>,
+        trace: CallTrace,
+    ) -> Open {
         let opening = Opening {
             operation,
             request_id: head.request_id,
@@ -31,7 +37,7 @@ impl Open {
             deadline: head.deadline,
         };
         Open {
-            call: Call::open(&shared.books, &opening),
+            call: Call::open_traced(&shared.books, &opening, trace),
             shared,
             permit: None,
         }
@@ -88,6 +94,7 @@ impl Open {
 
     fn log(&self, code: Code, bill: &Bill) {
         let call = &self.call;
+        let _entered = call.trace().enter();
         let reason = call
             .reason()
             .or((code == Code::Cancelled).then_some(Reason::Cancelled));

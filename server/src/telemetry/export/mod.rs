@@ -1,0 +1,136 @@
+//! The way to a collector: one bounded queue and one task per signal that is exported. A collector that is slow or down
+//! fills its queue; what does not fit is dropped and counted, nobody waits for it, and the log says so once.
+
+mod metrics;
+mod queue;
+mod transport;
+mod web;
+mod worker;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::SdkLogRecord;
+use opentelemetry_sdk::trace::SpanData;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+pub(super) use self::metrics::PushReader;
+pub(super) use self::queue::{LogQueue, SpanQueue};
+pub(super) use self::transport::{log_exporter, metric_exporter, span_exporter};
+
+use super::TARGET;
+
+/// What was not exported, by signal.
+#[derive(Debug, Default)]
+pub(super) struct Lost {
+    traces: AtomicU64,
+    metrics: AtomicU64,
+    logs: AtomicU64,
+}
+
+/// One of the three signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signal {
+    Traces,
+    Metrics,
+    Logs,
+}
+
+/// A log record with the scope that made it.
+pub(super) type ScopedRecord = (SdkLogRecord, opentelemetry::InstrumentationScope);
+
+/// What takes a batch to a collector, or to a test.
+pub(super) trait Exporter<T>: Send + Sync + 'static {
+    fn export(&self, batch: Vec<T>) -> impl Future<Output = OTelSdkResult> + Send;
+}
+
+/// The tasks that export.
+#[derive(Debug, Default)]
+pub(super) struct Tasks {
+    stop: CancellationToken,
+    running: JoinSet<()>,
+}
+
+impl Lost {
+    pub(super) fn counts(&self) -> [(&'static str, u64); 3] {
+        [Signal::Traces, Signal::Metrics, Signal::Logs]
+            .map(|signal| (signal.name(), self.of(signal).load(Ordering::Relaxed)))
+    }
+
+    fn add(&self, signal: Signal, count: usize) {
+        self.of(signal).fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    fn get(&self, signal: Signal) -> u64 {
+        self.of(signal).load(Ordering::Relaxed)
+    }
+
+    fn of(&self, signal: Signal) -> &AtomicU64 {
+        match signal {
+            Signal::Traces => &self.traces,
+            Signal::Metrics => &self.metrics,
+            Signal::Logs => &self.logs,
+        }
+    }
+}
+
+impl Signal {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Signal::Traces => "traces",
+            Signal::Metrics => "metrics",
+            Signal::Logs => "logs",
+        }
+    }
+}
+
+impl Tasks {
+    pub(super) fn export_spans(&mut self, queue: &SpanQueue, exporter: impl Exporter<SpanData>) {
+        let work = worker::run(queue.queue(), exporter, self.stop.clone());
+        self.running.spawn(work);
+    }
+
+    pub(super) fn export_logs(&mut self, queue: &LogQueue, exporter: impl Exporter<ScopedRecord>) {
+        let work = worker::run(queue.queue(), exporter, self.stop.clone());
+        self.running.spawn(work);
+    }
+
+    pub(super) fn export_metrics(
+        &mut self,
+        reader: PushReader,
+        exporter: opentelemetry_otlp::MetricExporter,
+        interval: Duration,
+        lost: Arc<Lost>,
+    ) {
+        let work = metrics::run(reader, exporter, interval, lost, self.stop.clone());
+        self.running.spawn(work);
+    }
+
+    /// Sends what is there, then ends; what is not sent within the time is left behind.
+    pub(super) async fn finish(mut self, within: Duration) {
+        self.stop.cancel();
+        let all = async { while self.running.join_next().await.is_some() {} };
+        if tokio::time::timeout(within, all).await.is_err() {
+            warn!(target: TARGET, "the collector took too long: the last telemetry is lost");
+        }
+    }
+}
+
+impl Exporter<SpanData> for opentelemetry_otlp::SpanExporter {
+    fn export(&self, batch: Vec<SpanData>) -> impl Future<Output = OTelSdkResult> + Send {
+        opentelemetry_sdk::trace::SpanExporter::export(self, batch)
+    }
+}
+
+impl Exporter<ScopedRecord> for opentelemetry_otlp::LogExporter {
+    async fn export(&self, batch: Vec<ScopedRecord>) -> OTelSdkResult {
+        let borrowed: Vec<_> = batch.iter().map(|(record, scope)| (record, scope)).collect();
+        let batch = opentelemetry_sdk::logs::LogBatch::new(&borrowed);
+        opentelemetry_sdk::logs::LogExporter::export(self, batch).await
+    }
+}

@@ -1,0 +1,73 @@
+//! The log with its traces: lines of the log get the ids of the trace that their thread is in, and the same events go to
+//! the collector. Never writes a line of its own, and never exports those of other crates.
+
+use std::fmt;
+
+use opentelemetry::Context;
+use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
+use tracing::{Event, Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::TARGET;
+use super::names::SERVICE;
+
+/// Log lines with the ids of their trace, where they are in one: at the end of a JSON object, or as two more fields.
+#[derive(Debug)]
+pub struct Correlated<F>(pub F);
+
+impl<S, N, F> FormatEvent<S, N> for Correlated<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let span = Context::map_current(|context| {
+            context
+                .has_active_span()
+                .then(|| context.span().span_context().clone())
+        });
+        let Some(span) = span else {
+            return self.0.format_event(context, writer, event);
+        };
+        let mut line = String::with_capacity(512);
+        self.0.format_event(context, Writer::new(&mut line), event)?;
+        let line = line.trim_end_matches('\n');
+        let (trace_id, span_id) = (span.trace_id(), span.span_id());
+        match line.strip_suffix('}').filter(|_| line.starts_with('{')) {
+            Some(object) => writeln!(
+                writer,
+                r#"{object},"trace_id":"{trace_id}","span_id":"{span_id}"}}"#
+            ),
+            None => writeln!(writer, "{line} trace_id={trace_id} span_id={span_id}"),
+        }
+    }
+}
+
+/// Sends the program's own events to the collector.
+pub(super) fn bridge<S>(provider: &SdkLoggerProvider) -> impl Layer<S> + use<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    OpenTelemetryTracingBridge::new(provider).with_filter(filter_fn(is_exported))
+}
+
+/// Only what this program says, not the libraries under it, and nothing about the export itself.
+fn is_exported(metadata: &Metadata<'_>) -> bool {
+    let own = metadata
+        .target()
+        .strip_prefix(SERVICE)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
+    own && metadata.target() != TARGET
+}

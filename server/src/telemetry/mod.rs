@@ -1,0 +1,123 @@
+//! What leaves the process beside the answers: spans, instruments, log records, and the side port that is scraped. All
+//! figures come from the ledger in `billing`; nothing is counted here. Never holds a call up: what cannot be sent is
+//! dropped, and counted as such.
+//!
+//! | file | what |
+//! |---|---|
+//! | `names` | every name that leaves the process |
+//! | `variables` | OpenTelemetry's variables, as the settings pass them on |
+//! | `trace` | the server span of a call, and the client spans of its requests |
+//! | `instruments` | histograms recorded as things end; everything else read off the books when asked |
+//! | `scrape`, `side_port` | the Prometheus exposition, and the HTTP port that serves it |
+//! | `export` | bounded queues, and the tasks that send them to a collector |
+//! | `log` | log lines with the ids of their trace, and the same lines to the collector |
+//!
+//! Without the feature `telemetry` the same face does nothing, and costs nothing.
+
+pub mod names;
+
+#[cfg(feature = "telemetry")]
+mod export;
+#[cfg(feature = "telemetry")]
+mod instruments;
+#[cfg(feature = "telemetry")]
+mod log;
+#[cfg(feature = "telemetry")]
+mod on;
+#[cfg(feature = "telemetry")]
+mod scrape;
+#[cfg(feature = "telemetry")]
+mod side_port;
+#[cfg(feature = "telemetry")]
+mod trace;
+#[cfg(feature = "telemetry")]
+mod variables;
+
+#[cfg(not(feature = "telemetry"))]
+mod off;
+
+#[cfg(not(feature = "telemetry"))]
+pub use off::{CallTrace, Correlated, Entered, RequestSpan, SidePort, Telemetry};
+#[cfg(feature = "telemetry")]
+pub use {
+    log::Correlated,
+    on::Telemetry,
+    side_port::SidePort,
+    trace::{CallTrace, Entered, RequestSpan},
+};
+
+use tollgate_proto::Reason;
+use tonic::Code;
+
+use crate::billing::{Bill, Service};
+
+/// The log target of what this room says; never exported, so that a failing export does not feed itself.
+pub const TARGET: &str = "tollgate::telemetry";
+
+/// Where the figures of instruments are read when somebody collects them.
+pub struct Figures {
+    /// The bills of all calls since the start by model and operation; no figure is ever less than before.
+    pub bills: Box<dyn Fn() -> Vec<Line> + Send + Sync>,
+    /// Calls in flight.
+    pub in_flight: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// Calls that may be in flight.
+    pub limit: u64,
+}
+
+/// The sum of the bills of one model and operation.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// A served model, or [`crate::billing::NONE`].
+    pub model: std::sync::Arc<str>,
+    /// The RPC's name.
+    pub operation: &'static str,
+    /// The sum.
+    pub bill: Bill,
+}
+
+/// What a call came to.
+#[derive(Debug)]
+pub struct Ended<'a> {
+    /// The RPC's name.
+    pub operation: &'static str,
+    /// The served model that it was about.
+    pub model: Option<&'a std::sync::Arc<str>>,
+    /// The session that was billed.
+    pub session: Option<&'a str>,
+    /// Its id.
+    pub request_id: &'a str,
+    /// The status that it ended with.
+    pub code: Code,
+    /// Why it failed.
+    pub reason: Option<Reason>,
+    /// What it cost.
+    pub bill: &'a Bill,
+}
+
+/// One request to AWS, as its span tells it.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestFacts<'a> {
+    /// The service.
+    pub service: Service,
+    /// AWS's name of the operation.
+    pub operation: &'static str,
+    /// The table, the KMS key, or the bucket; none where it is not known.
+    pub name: Option<&'a str>,
+    /// The object's key.
+    pub key: Option<&'a str>,
+    /// S3's id of a multipart upload.
+    pub upload_id: Option<&'a str>,
+    /// The part's number, from 1.
+    pub part_number: Option<i32>,
+}
+
+/// What DynamoDB answered beside the items.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AnswerFacts {
+    /// Capacity units.
+    pub capacity: Option<f64>,
+    /// Items that were answered.
+    pub count: Option<u32>,
+    /// Items that were evaluated.
+    pub scanned_count: Option<u32>,
+}

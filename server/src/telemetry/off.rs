@@ -1,0 +1,130 @@
+//! The face of this room in a build without telemetry: the same calls, which do nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use http::HeaderMap;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::Identity;
+use tracing_subscriber::registry::LookupSpan;
+
+use super::{AnswerFacts, Ended, Figures, RequestFacts};
+use crate::billing::Service;
+use crate::config::Config;
+
+/// Nothing is told.
+#[derive(Clone, Debug, Default)]
+pub struct Telemetry;
+
+/// A call without a trace.
+#[derive(Clone, Debug, Default)]
+pub struct CallTrace;
+
+/// Nothing was entered.
+#[derive(Debug)]
+pub struct Entered;
+
+/// A request without a span.
+#[derive(Debug, Default)]
+pub struct RequestSpan;
+
+/// No side port.
+#[derive(Debug)]
+pub struct SidePort;
+
+/// Log lines as they are.
+#[derive(Debug)]
+pub struct Correlated<F>(pub F);
+
+impl Telemetry {
+    pub fn off() -> Telemetry {
+        Telemetry
+    }
+
+    pub fn open(_: &Config) -> (Telemetry, Vec<String>) {
+        (Telemetry, Vec::new())
+    }
+
+    pub fn observe(&self, _: Figures) {}
+
+    pub fn begin(&self, _: &'static str, _: &HeaderMap) -> CallTrace {
+        CallTrace
+    }
+
+    pub fn log_layer(&self) -> Identity {
+        Identity::new()
+    }
+
+    pub async fn shutdown(&self) {}
+}
+
+impl CallTrace {
+    pub fn off() -> CallTrace {
+        CallTrace
+    }
+
+    pub fn enter(&self) -> Entered {
+        Entered
+    }
+
+    pub async fn scope<F: Future>(&self, future: F) -> F::Output {
+        future.await
+    }
+
+    pub fn request(&self, _: &RequestFacts<'_>) -> RequestSpan {
+        RequestSpan
+    }
+
+    pub fn operation_label(&self, _: &str) -> &'static str {
+        ""
+    }
+
+    pub fn attempt_ended(&self, _: Service, _: &'static str, _: Option<&Arc<str>>, _: Duration) {}
+
+    pub fn close(&self, _: &Ended<'_>) {}
+}
+
+impl RequestSpan {
+    pub fn is_recording(&self) -> bool {
+        false
+    }
+
+    pub fn sent(&mut self, _: Option<&str>) {}
+
+    pub fn answered(&mut self, _: Option<&str>) {}
+
+    pub fn retried(&mut self, _: u32, _: &str, _: Duration) {}
+
+    pub fn succeeded(&mut self, _: AnswerFacts) {}
+
+    pub fn failed(&mut self, _: &str) {}
+
+    pub fn end(&mut self) {}
+}
+
+impl SidePort {
+    pub async fn bind(_: &crate::config::Metrics) -> Result<Option<SidePort>, std::io::Error> {
+        Ok(None)
+    }
+
+    pub async fn serve(self, _: Telemetry, _: Arc<AtomicBool>) {}
+}
+
+impl<S, N, F> FormatEvent<S, N> for Correlated<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        self.0.format_event(context, writer, event)
+    }
+}

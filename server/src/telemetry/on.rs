@@ -1,0 +1,185 @@
+//! Everything of this room, opened from the settings: what is not asked for is not there, and costs nothing. No task
+//! runs where no collector is named.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::HeaderMap;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::Subscriber;
+use tracing_subscriber::Layer;
+use tracing_subscriber::registry::LookupSpan;
+
+use super::export::{self, LogQueue, Lost, PushReader, SpanQueue, Tasks};
+use super::instruments::Instruments;
+use super::scrape::Scrape;
+use super::trace::{CallTrace, Tracing};
+use super::variables::{Export, Variables};
+use super::{Figures, log};
+use crate::config::Config;
+
+/// How long the last batches may take at shutdown.
+const FLUSH_TIME: Duration = Duration::from_secs(5);
+
+/// What is told, and to whom. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Telemetry(Arc<Inner>);
+
+/// The parts that there are.
+#[derive(Debug, Default)]
+pub(super) struct Inner {
+    pub(super) tracing: Option<Tracing>,
+    pub(super) instruments: Option<Instruments>,
+    pub(super) object_keys: bool,
+    logger: Option<SdkLoggerProvider>,
+    scrape: Option<Scrape>,
+    lost: Arc<Lost>,
+    tasks: Mutex<Option<Tasks>>,
+}
+
+impl Telemetry {
+    /// Nothing is told.
+    pub fn off() -> Telemetry {
+        Telemetry(Arc::default())
+    }
+
+    /// What the settings ask for, and what cannot be had of it, for the log, which may be part of it. Has to be called
+    /// where tasks can be spawned; calls nobody yet.
+    pub fn open(config: &Config) -> (Telemetry, Vec<String>) {
+        let mut variables = Variables::read(&config.telemetry.variables);
+        let mut opening = Opening::default();
+        let tracing = opening.tracing(&variables);
+        let (instruments, scrape) = opening.instruments(&variables, config.metrics.listen.is_some());
+        let logger = opening.logger(&variables);
+        variables.faults.append(&mut opening.faults);
+        let inner = Inner {
+            tracing,
+            instruments,
+            object_keys: config.telemetry.object_keys,
+            logger,
+            scrape,
+            lost: opening.lost,
+            tasks: Mutex::new(Some(opening.tasks)),
+        };
+        (Telemetry(Arc::new(inner)), variables.faults)
+    }
+
+    /// From now on, figures are read here when somebody collects.
+    pub fn observe(&self, figures: Figures) {
+        if let Some(instruments) = &self.0.instruments {
+            instruments.observe(figures, Arc::clone(&self.0.lost));
+        }
+    }
+
+    /// Begins the trace of a call that came in now.
+    pub fn begin(&self, operation: &'static str, headers: &HeaderMap) -> CallTrace {
+        CallTrace::begin(&self.0, operation, headers)
+    }
+
+    /// The way of log events to the collector, where there is one.
+    pub fn log_layer<S>(&self) -> Option<impl Layer<S> + use<S>>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        self.0.logger.as_ref().map(log::bridge)
+    }
+
+    /// The Prometheus exposition.
+    pub(super) fn scrape(&self) -> Vec<u8> {
+        self.0.scrape.as_ref().map(Scrape::text).unwrap_or_default()
+    }
+
+    /// Sends what is there, within 5 s, and ends all tasks. Nothing is told from now on.
+    pub async fn shutdown(&self) {
+        let tasks = self
+            .0
+            .tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(tasks) = tasks else { return };
+        tasks.finish(FLUSH_TIME).await;
+        if let Some(tracing) = &self.0.tracing {
+            tracing.shut_down();
+        }
+        if let Some(instruments) = &self.0.instruments {
+            instruments.shut_down();
+        }
+        // what shutting down twice says is of no interest
+        let _ = self.0.logger.as_ref().map(SdkLoggerProvider::shutdown);
+    }
+}
+
+/// What is being opened.
+#[derive(Default)]
+struct Opening {
+    tasks: Tasks,
+    lost: Arc<Lost>,
+    faults: Vec<String>,
+}
+
+impl Opening {
+    fn tracing(&mut self, variables: &Variables) -> Option<Tracing> {
+        let export = variables.traces.as_ref()?;
+        let exporter = export::span_exporter(export, &variables.resource);
+        let exporter = self.built(export, exporter)?;
+        let queue = SpanQueue::new(variables.span_bounds, Arc::clone(&self.lost));
+        self.tasks.export_spans(&queue, exporter);
+        let provider = SdkTracerProvider::builder()
+            .with_resource(variables.resource.clone())
+            .with_sampler(variables.sampler.clone())
+            .with_span_processor(queue)
+            .build();
+        Some(Tracing::new(provider, variables.propagators))
+    }
+
+    fn instruments(&mut self, variables: &Variables, scraped: bool) -> (Option<Instruments>, Option<Scrape>) {
+        let mut builder = SdkMeterProvider::builder().with_resource(variables.resource.clone());
+        let mut scrape = None;
+        let mut is_read = false;
+        if let Some((exposition, reader)) = scraped.then(Scrape::new).flatten() {
+            builder = builder.with_reader(reader);
+            scrape = Some(exposition);
+            is_read = true;
+        }
+        let exporter = variables.metrics.as_ref().and_then(|export| {
+            let exporter = export::metric_exporter(export, variables.temporality);
+            self.built(export, exporter)
+        });
+        if let Some(exporter) = exporter {
+            let reader = PushReader::new(variables.temporality);
+            builder = builder.with_reader(reader.clone());
+            let (interval, lost) = (variables.interval, Arc::clone(&self.lost));
+            self.tasks.export_metrics(reader, exporter, interval, lost);
+            is_read = true;
+        }
+        let instruments = is_read.then(|| Instruments::new(builder.build()));
+        (instruments, scrape)
+    }
+
+    fn logger(&mut self, variables: &Variables) -> Option<SdkLoggerProvider> {
+        let export = variables.logs.as_ref()?;
+        let exporter = export::log_exporter(export, &variables.resource);
+        let exporter = self.built(export, exporter)?;
+        let queue = LogQueue::new(variables.log_bounds, Arc::clone(&self.lost));
+        self.tasks.export_logs(&queue, exporter);
+        let provider = SdkLoggerProvider::builder()
+            .with_resource(variables.resource.clone())
+            .with_log_processor(queue)
+            .build();
+        Some(provider)
+    }
+
+    fn built<E>(&mut self, export: &Export, exporter: Result<E, String>) -> Option<E> {
+        match exporter {
+            Ok(exporter) => Some(exporter),
+            Err(error) => {
+                self.faults
+                    .push(format!("{} are not exported: {error}", export.signal));
+                None
+            }
+        }
+    }
+}
