@@ -21,7 +21,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .bytes(".tollgate.v1")
         .extern_path(".google.rpc.Status", "::tonic_types::Status")
         .codec_path("crate::codec::ContractCodec")
-        .skip_debug([".tollgate.v1.AttributeValue", ".tollgate.v1.AttributeValue.kind", ".tollgate.v1.Object"])
+        .skip_debug([
+            ".tollgate.v1.AttributeValue",
+            ".tollgate.v1.AttributeValue.kind",
+            ".tollgate.v1.Object",
+        ])
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -19,7 +19,9 @@ pub struct ContractCodec<T, U> {
 
 impl<T, U> Default for ContractCodec<T, U> {
     fn default() -> Self {
-        ContractCodec { messages: PhantomData }
+        ContractCodec {
+            messages: PhantomData,
+        }
     }
 }
 
@@ -51,7 +53,9 @@ impl<T: Message> Encoder for ContractEncoder<T> {
     type Error = Status;
 
     fn encode(&mut self, message: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        message.encode(buffer).map_err(|error| Status::internal(format!("response does not encode: {error}")))
+        message
+            .encode(buffer)
+            .map_err(|error| Status::internal(format!("response does not encode: {error}")))
     }
 }
 
@@ -73,15 +77,23 @@ fn undecodable(error: &DecodeError) -> Status {
     let (field, description) = locate(&error.to_string());
     let mut details = ErrorDetails::with_error_info(reason.as_str(), DOMAIN, []);
     details.add_bad_request_violation(field, &description);
-    Status::with_error_details(Code::from(reason.code() as i32), format!("undecodable message: {description}"), details)
+    Status::with_error_details(
+        Code::from(reason.code() as i32),
+        format!("undecodable message: {description}"),
+        details,
+    )
 }
 
 /// Prost says `failed to decode Protobuf message: Inner.field: Outer.field: what`; the last field is the request's.
 fn locate(text: &str) -> (String, String) {
-    let mut rest = text.strip_prefix("failed to decode Protobuf message: ").unwrap_or(text);
+    let mut rest = text
+        .strip_prefix("failed to decode Protobuf message: ")
+        .unwrap_or(text);
     let mut field = "";
     while let Some((frame, after)) = rest.split_once(": ") {
-        let Some((_, name)) = frame.split_once('.').filter(|_| !frame.contains(' ')) else { break };
+        let Some((_, name)) = frame.split_once('.').filter(|_| !frame.contains(' ')) else {
+            break;
+        };
         (field, rest) = (name, after);
     }
     let description = match rest {
@@ -97,15 +109,29 @@ mod tests {
     use crate::v1::{AttributeValue, MapValue, SaveRequest, attribute_value::Kind};
 
     fn nested(levels: usize) -> AttributeValue {
-        (0..levels).fold(AttributeValue { kind: Some(Kind::Bool(true)) }, |inner, _| {
-            let fields = [("a".to_owned(), inner)].into();
-            AttributeValue { kind: Some(Kind::M(MapValue { fields })) }
-        })
+        (0..levels).fold(
+            AttributeValue {
+                kind: Some(Kind::Bool(true)),
+            },
+            |inner, _| {
+                let fields = [("a".to_owned(), inner)].into();
+                AttributeValue {
+                    kind: Some(Kind::M(MapValue { fields })),
+                }
+            },
+        )
     }
 
     fn decode(levels: usize) -> Result<SaveRequest, DecodeError> {
         let item = [("deep".to_owned(), nested(levels))].into();
-        SaveRequest::decode(SaveRequest { item, ..SaveRequest::default() }.encode_to_vec().as_slice())
+        SaveRequest::decode(
+            SaveRequest {
+                item,
+                ..SaveRequest::default()
+            }
+            .encode_to_vec()
+            .as_slice(),
+        )
     }
 
     #[test]
@@ -128,6 +154,14 @@ mod tests {
     fn text_that_is_not_utf8_names_the_field() {
         let bytes = [0x0a, 0x02, 0xff, 0xfe];
         let status = undecodable(&SaveRequest::decode(bytes.as_slice()).expect_err("not UTF-8"));
-        assert_eq!(status.get_error_details().bad_request().expect("violations").field_violations[0].field, "model");
+        assert_eq!(
+            status
+                .get_error_details()
+                .bad_request()
+                .expect("violations")
+                .field_violations[0]
+                .field,
+            "model"
+        );
     }
 }

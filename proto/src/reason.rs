@@ -132,7 +132,10 @@ mod tests {
     #[test]
     fn a_reason_that_a_retry_helps_is_not_the_callers_fault() {
         for reason in Reason::ALL.iter().filter(|reason| reason.retry_helps()) {
-            assert!(!matches!(reason.code(), Code::InvalidArgument | Code::NotFound | Code::DataLoss));
+            assert!(!matches!(
+                reason.code(),
+                Code::InvalidArgument | Code::NotFound | Code::DataLoss
+            ));
         }
     }
 }

@@ -34,6 +34,9 @@ impl fmt::Debug for Kind {
 
 impl fmt::Debug for Object {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Object").field("size", &self.size).finish_non_exhaustive()
+        formatter
+            .debug_struct("Object")
+            .field("size", &self.size)
+            .finish_non_exhaustive()
     }
 }

@@ -15,7 +15,10 @@ pub struct Fault {
 impl Fault {
     /// A fault at a field.
     pub fn new(field: impl fmt::Display, description: impl Into<String>) -> Fault {
-        Fault { field: field.to_string(), description: description.into() }
+        Fault {
+            field: field.to_string(),
+            description: description.into(),
+        }
     }
 }
 
@@ -49,7 +52,10 @@ impl fmt::Display for Path<'_> {
 }
 
 fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-'))
+    !name.is_empty()
+        && name
+            .chars()
+            .all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-'))
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 #![doc = include_str!("../ARCHITECTURE.md")]
 
 pub mod app;
-pub mod billing;
 pub mod aws;
+pub mod billing;
 pub mod cli;
 pub mod config;
 pub mod crypto;
@@ -14,9 +14,9 @@ pub mod item;
 pub mod model;
 pub mod object;
 pub mod operation;
+mod serve;
 pub mod telemetry;
 pub mod transport;
-mod serve;
 pub mod yaml;
 
 #[cfg(feature = "embedded")]

@@ -142,12 +142,12 @@ impl Settler {
         let stores = self.stores.clone();
         let _leaves_when_dropped = presence.left.clone().drop_guard();
         let committing = Arc::clone(&presence.committing);
-        let task = self
-            .tasks
-            .spawn(async move {
-                let trace = write.call.trace().clone();
-                trace.scope(save(&stores, write, &presence, deadline + GRACE)).await
-            });
+        let task = self.tasks.spawn(async move {
+            let trace = write.call.trace().clone();
+            trace
+                .scope(save(&stores, write, &presence, deadline + GRACE))
+                .await
+        });
         match tokio::time::timeout_at(deadline.into(), task).await {
             Ok(joined) => finished(joined, &committing),
             Err(_elapsed) => Err(given_up("PutItem", &committing).into()),
@@ -166,12 +166,10 @@ impl Settler {
         }
         let stores = self.stores.clone();
         let committing = AtomicBool::new(true);
-        let task = self
-            .tasks
-            .spawn(async move {
-                let trace = removal.call.trace().clone();
-                trace.scope(delete(&stores, removal, deadline + GRACE)).await
-            });
+        let task = self.tasks.spawn(async move {
+            let trace = removal.call.trace().clone();
+            trace.scope(delete(&stores, removal, deadline + GRACE)).await
+        });
         match tokio::time::timeout_at(deadline.into(), task).await {
             Ok(joined) => finished(joined, &committing),
             Err(_elapsed) => Err(given_up("DeleteItem", &committing)),

@@ -30,7 +30,14 @@ pub struct Delete {
 
 /// Removes one item; answers it where asked.
 pub async fn delete(gate: &Arc<Gate>, call: &Call, request: Delete) -> Result<Option<Item>, Error> {
-    let Delete { model, key, condition, return_old, validate_only, faults } = request;
+    let Delete {
+        model,
+        key,
+        condition,
+        return_old,
+        validate_only,
+        faults,
+    } = request;
     let mut verdict = Verdict::new(faults);
     let condition = verdict.expression(settled_condition(&model, condition.as_ref()));
     let key = verdict.field(check::check_key(&model, key, "key"));
@@ -39,7 +46,13 @@ pub async fn delete(gate: &Arc<Gate>, call: &Call, request: Delete) -> Result<Op
     if validate_only {
         return Ok(None);
     }
-    let removal = Removal { call: call.clone(), model: model.clone(), key, condition, return_old };
+    let removal = Removal {
+        call: call.clone(),
+        model: model.clone(),
+        key,
+        condition,
+        return_old,
+    };
     match gate.settler.delete(removal).await {
         Ok(Some(old)) => Ok(open_old(gate, call, &model, old).await),
         Ok(None) => Ok(None),

@@ -31,7 +31,10 @@ pub enum Error {
     #[error("{}", Listed(.0))]
     Mode(Vec<Fault>),
     /// The item would be too large for DynamoDB.
-    #[error("the item would take {bytes} bytes, more than DynamoDB's {}", crate::item::size::MAX_ITEM_BYTES)]
+    #[error(
+        "the item would take {bytes} bytes, more than DynamoDB's {}",
+        crate::item::size::MAX_ITEM_BYTES
+    )]
     ItemTooLarge { bytes: usize },
     /// Content asked for inline does not fit a message.
     #[error("the content of {attribute} has {bytes} bytes, more than a message may carry")]
@@ -41,7 +44,11 @@ pub enum Error {
     ConditionFailed { current: Option<Item> },
     /// A stored value cannot be trusted.
     #[error("{description}")]
-    DataLoss { reason: Reason, attribute: String, description: String },
+    DataLoss {
+        reason: Reason,
+        attribute: String,
+        description: String,
+    },
     /// The store answered with an error.
     #[error("{0}")]
     Store(#[from] aws::Error),

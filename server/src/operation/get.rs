@@ -36,7 +36,15 @@ pub type Got = Option<Opened>;
 
 /// Reads one item.
 pub async fn get(gate: &Arc<Gate>, call: &Call, request: Get) -> Result<Got, Error> {
-    let Get { model, key, fields, consistent_read, include_objects, validate_only, faults } = request;
+    let Get {
+        model,
+        key,
+        fields,
+        consistent_read,
+        include_objects,
+        validate_only,
+        faults,
+    } = request;
     let mut placeholders = Placeholders::new();
     let mut verdict = Verdict::new(faults);
     let key = verdict.field(check::check_key(&model, key, "key"));
@@ -56,7 +64,9 @@ pub async fn get(gate: &Arc<Gate>, call: &Call, request: Get) -> Result<Got, Err
         consistent_read,
     };
     let stored = gate.stores.dynamodb.get_item(call, read).await?;
-    let stored = stored.ok_or_else(|| Error::ItemNotFound { model: model.name.clone() })?;
+    let stored = stored.ok_or_else(|| Error::ItemNotFound {
+        model: model.name.clone(),
+    })?;
     let reader = Reader::new(gate, call, model, projection, include_objects);
     reader.open(stored).await.map(Some)
 }

@@ -71,6 +71,8 @@ pub enum ReturnValues {
 impl Gate {
     /// The model that a request names.
     pub fn model(&self, name: &str) -> Result<Arc<Model>, Error> {
-        self.models.get(name).cloned().ok_or_else(|| Error::UnknownModel { model: name.to_owned() })
+        self.models.get(name).cloned().ok_or_else(|| Error::UnknownModel {
+            model: name.to_owned(),
+        })
     }
 }

@@ -92,17 +92,26 @@ pub(super) enum Standing {
 impl PageTokens {
     /// Tokens under this key.
     pub fn new(key: &[u8; 32]) -> PageTokens {
-        PageTokens { cipher: Aes256Gcm::new(key.into()) }
+        PageTokens {
+            cipher: Aes256Gcm::new(key.into()),
+        }
     }
 
     pub(super) fn seal(&self, standings: &[Standing], binding: Binding) -> Result<String, Error> {
-        let positions = Positions { segments: standings.iter().map(encode_standing).collect::<Result<_, _>>()? };
+        let positions = Positions {
+            segments: standings.iter().map(encode_standing).collect::<Result<_, _>>()?,
+        };
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|_| Error::Internal("the system gives no random bytes"))?;
-        let payload = Payload { msg: &positions.encode_to_vec(), aad: &binding.0 };
+        let payload = Payload {
+            msg: &positions.encode_to_vec(),
+            aad: &binding.0,
+        };
         let nonce = Nonce::<Aes256Gcm>::from(nonce);
-        let sealed =
-            self.cipher.encrypt(&nonce, payload).map_err(|_| Error::Internal("a page token does not seal"))?;
+        let sealed = self
+            .cipher
+            .encrypt(&nonce, payload)
+            .map_err(|_| Error::Internal("a page token does not seal"))?;
         Ok(URL_SAFE_NO_PAD.encode([&[FORMAT], nonce.as_slice(), &sealed].concat()))
     }
 
@@ -114,12 +123,26 @@ impl PageTokens {
             return Err(FOREIGN);
         }
         let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| FOREIGN)?;
-        let Some((&[FORMAT], rest)) = bytes.split_first_chunk() else { return Err(FOREIGN) };
-        let Some((nonce, sealed)) = rest.split_first_chunk::<NONCE_BYTES>() else { return Err(FOREIGN) };
-        let payload = Payload { msg: sealed, aad: &binding.0 };
-        let opened = self.cipher.decrypt(&Nonce::<Aes256Gcm>::from(*nonce), payload).map_err(|_| FOREIGN)?;
+        let Some((&[FORMAT], rest)) = bytes.split_first_chunk() else {
+            return Err(FOREIGN);
+        };
+        let Some((nonce, sealed)) = rest.split_first_chunk::<NONCE_BYTES>() else {
+            return Err(FOREIGN);
+        };
+        let payload = Payload {
+            msg: sealed,
+            aad: &binding.0,
+        };
+        let opened = self
+            .cipher
+            .decrypt(&Nonce::<Aes256Gcm>::from(*nonce), payload)
+            .map_err(|_| FOREIGN)?;
         let positions = Positions::decode(opened.as_slice()).map_err(|_| FOREIGN)?;
-        positions.segments.into_iter().map(|segment| decode_standing(segment).ok_or(FOREIGN)).collect()
+        positions
+            .segments
+            .into_iter()
+            .map(|segment| decode_standing(segment).ok_or(FOREIGN))
+            .collect()
     }
 }
 
@@ -146,7 +169,9 @@ impl Binder {
     }
 
     pub(super) fn expression(&mut self, expression: Option<&Expression>) {
-        let Some(expression) = expression else { return self.number(0) };
+        let Some(expression) = expression else {
+            return self.number(0);
+        };
         self.text(&expression.text);
         let mut names: Vec<_> = expression.names.iter().collect();
         names.sort();
@@ -204,9 +229,15 @@ fn encode_standing(standing: &Standing) -> Result<SegmentPosition, Error> {
     let (progress, key) = match standing {
         Standing::NotBegun => (Progress::NotBegun, Vec::new()),
         Standing::AtEnd => (Progress::AtEnd, Vec::new()),
-        Standing::After(key) => (Progress::After, key.iter().map(encode_part).collect::<Result<_, _>>()?),
+        Standing::After(key) => (
+            Progress::After,
+            key.iter().map(encode_part).collect::<Result<_, _>>()?,
+        ),
     };
-    Ok(SegmentPosition { progress: progress.into(), key })
+    Ok(SegmentPosition {
+        progress: progress.into(),
+        key,
+    })
 }
 
 fn encode_part((name, value): (&String, &Value)) -> Result<KeyPart, Error> {
@@ -214,9 +245,16 @@ fn encode_part((name, value): (&String, &Value)) -> Result<KeyPart, Error> {
         Value::S(text) => KeyValue::S(text.clone()),
         Value::N(number) => KeyValue::N(number.as_str().to_owned()),
         Value::B(bytes) => KeyValue::B(bytes.clone()),
-        _ => return Err(Error::Internal("a key attribute that is no string, number or binary")),
+        _ => {
+            return Err(Error::Internal(
+                "a key attribute that is no string, number or binary",
+            ));
+        }
     };
-    Ok(KeyPart { name: name.clone(), value: Some(value) })
+    Ok(KeyPart {
+        name: name.clone(),
+        value: Some(value),
+    })
 }
 
 fn decode_standing(position: SegmentPosition) -> Option<Standing> {
@@ -224,7 +262,10 @@ fn decode_standing(position: SegmentPosition) -> Option<Standing> {
         Progress::NotBegun => Standing::NotBegun,
         Progress::AtEnd => Standing::AtEnd,
         Progress::After => {
-            let key = position.key.into_iter().map(|part| Some((part.name, decode_value(part.value?)?)));
+            let key = position
+                .key
+                .into_iter()
+                .map(|part| Some((part.name, decode_value(part.value?)?)));
             Standing::After(key.collect::<Option<Item>>()?)
         }
     })
@@ -256,7 +297,10 @@ mod tests {
 
     fn standings() -> Vec<Standing> {
         let number = Value::N("-12.5".parse().unwrap());
-        let key = [("pk".to_owned(), Value::S("A#1".to_owned())), ("sk".to_owned(), number)];
+        let key = [
+            ("pk".to_owned(), Value::S("A#1".to_owned())),
+            ("sk".to_owned(), number),
+        ];
         vec![Standing::After(key.into()), Standing::AtEnd, Standing::NotBegun]
     }
 

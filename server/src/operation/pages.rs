@@ -7,9 +7,9 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use futures::stream::{self, FuturesUnordered, Stream, StreamExt as _};
 
+use super::Error;
 use super::page_token::{Binding, Standing};
 use super::read::{Reader, spoils_the_call};
-use super::Error;
 use crate::aws;
 use crate::item::load::Opened;
 use crate::model::Item;
@@ -36,8 +36,9 @@ pub struct Page {
 pub type Found = Result<Opened, (Item, Error)>;
 
 /// Fetches pages of the store, one segment at a time: gives the future of the page after a key.
-pub(super) type Fetch =
-    Arc<dyn Fn(usize, Option<Item>, Option<u32>) -> BoxFuture<'static, Result<aws::Page, Error>> + Send + Sync>;
+pub(super) type Fetch = Arc<
+    dyn Fn(usize, Option<Item>, Option<u32>) -> BoxFuture<'static, Result<aws::Page, Error>> + Send + Sync,
+>;
 
 /// What a Query or Scan asks of its pages.
 pub(super) struct Plan {
@@ -78,8 +79,13 @@ struct Portion {
 /// The stream of messages of a plan.
 pub(super) fn turn(plan: Plan) -> impl Stream<Item = Result<Page, Error>> + Send {
     let remaining = plan.limit;
-    let turner =
-        Turner { plan, fetching: FuturesUnordered::new(), ready: VecDeque::new(), remaining, finished: false };
+    let turner = Turner {
+        plan,
+        fetching: FuturesUnordered::new(),
+        ready: VecDeque::new(),
+        remaining,
+        finished: false,
+    };
     stream::unfold(turner.begun(), |mut turner| async move {
         let page = turner.next().await.transpose()?;
         turner.finished |= page.is_err();
@@ -115,15 +121,26 @@ impl Turner {
             return Ok(None);
         }
         while self.ready.is_empty() {
-            let Some((segment, page)) = self.fetching.next().await else { return Ok(None) };
+            let Some((segment, page)) = self.fetching.next().await else {
+                return Ok(None);
+            };
             self.divide(segment, page?)?;
         }
-        let Some(portion) = self.ready.pop_front() else { return Ok(None) };
+        let Some(portion) = self.ready.pop_front() else {
+            return Ok(None);
+        };
         self.answer(portion).await.map(Some)
     }
 
     async fn answer(&mut self, portion: Portion) -> Result<Page, Error> {
-        let Portion { segment, mut items, mut count, scanned_count, mut standing, turns } = portion;
+        let Portion {
+            segment,
+            mut items,
+            mut count,
+            scanned_count,
+            mut standing,
+            turns,
+        } = portion;
         if let Some(remaining) = self.remaining.filter(|remaining| *remaining < count) {
             items.truncate(remaining as usize);
             count = remaining;
@@ -138,8 +155,17 @@ impl Turner {
         if turns && !self.finished {
             self.fetch(segment);
         }
-        let results = if self.plan.count_only { Vec::new() } else { open(&self.plan.reader, items).await? };
-        Ok(Page { results, next_page_token: self.token()?, count, scanned_count })
+        let results = if self.plan.count_only {
+            Vec::new()
+        } else {
+            open(&self.plan.reader, items).await?
+        };
+        Ok(Page {
+            results,
+            next_page_token: self.token()?,
+            count,
+            scanned_count,
+        })
     }
 
     /// Divides a store's page so that the inline content of each portion fits a message.
@@ -164,30 +190,59 @@ impl Turner {
             let Some(last) = items.last() else { continue };
             let standing = Standing::After(self.plan.reader.key_of(last));
             let count = items.len() as u32;
-            self.ready.push_back(Portion { segment, items, count, scanned_count: 0, standing, turns: false });
+            self.ready.push_back(Portion {
+                segment,
+                items,
+                count,
+                scanned_count: 0,
+                standing,
+                turns: false,
+            });
         }
         let sent: u32 = self.ready.iter().map(|portion| portion.count).sum();
-        let count = page.count.checked_sub(sent).ok_or(Error::Internal("a page holds more items than it counts"))?;
+        let count = page
+            .count
+            .checked_sub(sent)
+            .ok_or(Error::Internal("a page holds more items than it counts"))?;
         let scanned_count = page.scanned_count;
-        self.ready.push_back(Portion { segment, items, count, scanned_count, standing: after, turns: true });
+        self.ready.push_back(Portion {
+            segment,
+            items,
+            count,
+            scanned_count,
+            standing: after,
+            turns: true,
+        });
         Ok(())
     }
 
     fn all_at_end(&self) -> bool {
-        self.ready.is_empty() && self.plan.standings.iter().all(|standing| *standing == Standing::AtEnd)
+        self.ready.is_empty()
+            && self
+                .plan
+                .standings
+                .iter()
+                .all(|standing| *standing == Standing::AtEnd)
     }
 
     fn token(&self) -> Result<String, Error> {
         if self.all_at_end() {
             return Ok(String::new());
         }
-        self.plan.reader.gate.page_tokens.seal(&self.plan.standings, self.plan.binding)
+        self.plan
+            .reader
+            .gate
+            .page_tokens
+            .seal(&self.plan.standings, self.plan.binding)
     }
 }
 
 /// Opens the items of a page side by side, in order.
 async fn open(reader: &Reader, items: Vec<Item>) -> Result<Vec<Found>, Error> {
-    let opening: Vec<_> = items.into_iter().map(|stored| reader.open_of_page(stored)).collect();
+    let opening: Vec<_> = items
+        .into_iter()
+        .map(|stored| reader.open_of_page(stored))
+        .collect();
     let mut opening = stream::iter(opening).buffered(ITEMS_IN_FLIGHT);
     let mut results = Vec::new();
     while let Some(found) = opening.next().await {

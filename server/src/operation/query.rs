@@ -38,7 +38,14 @@ pub fn query(
     call: &Call,
     request: Query,
 ) -> Result<impl Stream<Item = Result<Page, Error>> + Send + use<>, Error> {
-    let Query { model, index, key_condition, descending, selection, faults } = request;
+    let Query {
+        model,
+        index,
+        key_condition,
+        descending,
+        selection,
+        faults,
+    } = request;
     if !index.is_empty() {
         return Err(Error::UnknownIndex { index });
     }
@@ -46,7 +53,10 @@ pub fn query(
     let mut placeholders = Placeholders::new();
     let condition = verdict.expression(match &key_condition {
         Some(condition) => expression::key_condition(&model, condition, "key_condition", &mut placeholders),
-        None => Err(vec![Fault::new("key_condition.text", "needed: an equality on the partition key")]),
+        None => Err(vec![Fault::new(
+            "key_condition.text",
+            "needed: an equality on the partition key",
+        )]),
     });
     let checked = selection.check(&model, expression::query_filter, &mut placeholders, &mut verdict);
     let passed = verdict.pass()?;
@@ -67,7 +77,10 @@ pub fn query(
         index: None,
         key_condition: condition.text,
         filter: checked.filter,
-        projection: checked.projection.as_ref().map(|projection| projection.text.clone()),
+        projection: checked
+            .projection
+            .as_ref()
+            .map(|projection| projection.text.clone()),
         names,
         values,
         limit: None,
@@ -95,7 +108,11 @@ fn fetch(gate: &Arc<Gate>, call: &Call, template: aws::Query) -> pages::Fetch {
     let (gate, call) = (gate.clone(), call.clone());
     Arc::new(move |_, start_key, limit| {
         let (gate, call) = (gate.clone(), call.clone());
-        let query = aws::Query { start_key, limit, ..template.clone() };
+        let query = aws::Query {
+            start_key,
+            limit,
+            ..template.clone()
+        };
         Box::pin(async move { Ok(gate.stores.dynamodb.query(&call, query).await?) })
     })
 }

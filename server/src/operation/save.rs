@@ -46,7 +46,14 @@ pub struct Saved {
 
 /// Writes one item.
 pub async fn save(gate: &Arc<Gate>, call: &Call, request: Save) -> Result<Saved, Error> {
-    let Save { model, item, condition, return_values, validate_only, faults } = request;
+    let Save {
+        model,
+        item,
+        condition,
+        return_values,
+        validate_only,
+        faults,
+    } = request;
     let mut verdict = Verdict::new(faults);
     let condition = verdict.expression(settled_condition(&model, condition.as_ref()));
     let checked = match check::check_item(&model, item, "item", gate.limits.attribute_depth) {
@@ -84,7 +91,11 @@ pub async fn save(gate: &Arc<Gate>, call: &Call, request: Save) -> Result<Saved,
     };
     let item = written.map(|item| item.into_iter().chain(references.clone()).collect());
     let generated = checked.generated.into_iter().chain(references).collect();
-    Ok(Saved { generated, old_item, item })
+    Ok(Saved {
+        generated,
+        old_item,
+        item,
+    })
 }
 
 /// A condition ready for the commit; none where none was given.
@@ -92,7 +103,9 @@ pub(super) fn settled_condition(
     model: &Model,
     condition: Option<&Expression>,
 ) -> Result<Option<Condition>, Vec<Fault>> {
-    let Some(condition) = condition else { return Ok(None) };
+    let Some(condition) = condition else {
+        return Ok(None);
+    };
     let mut placeholders = Placeholders::new();
     let text = expression::condition(model, condition, "condition", &mut placeholders)?;
     let (names, values) = placeholders.into_parts();
@@ -106,7 +119,10 @@ pub(super) async fn open_old(gate: &Arc<Gate>, call: &Call, model: &Arc<Model>, 
     match load::open(model, old, &keys, None).await {
         Ok(opened) => Some(opened.item),
         Err(error) => {
-            warn!(request_id = call.request_id(), "the old item does not open: {error}");
+            warn!(
+                request_id = call.request_id(),
+                "the old item does not open: {error}"
+            );
             None
         }
     }
@@ -140,14 +156,17 @@ pub(super) async fn condition_refusal(
     error: aws::Error,
 ) -> Error {
     match error.kind {
-        aws::Kind::ConditionFailed { item: Some(item) } if return_old => {
-            Error::ConditionFailed { current: open_old(gate, call, model, item).await }
-        }
+        aws::Kind::ConditionFailed { item: Some(item) } if return_old => Error::ConditionFailed {
+            current: open_old(gate, call, model, item).await,
+        },
         aws::Kind::ConditionFailed { .. } => Error::ConditionFailed { current: None },
         _ => Error::Store(error),
     }
 }
 
 fn references(objects: Vec<(String, Pointer)>) -> Item {
-    objects.into_iter().map(|(name, pointer)| (name, Value::Object(Box::new(pointer.to_object())))).collect()
+    objects
+        .into_iter()
+        .map(|(name, pointer)| (name, Value::Object(Box::new(pointer.to_object()))))
+        .collect()
 }

@@ -46,7 +46,15 @@ pub fn scan(
     request: Scan,
 ) -> Result<impl Stream<Item = Result<Page, Error>> + Send + use<>, Error> {
     let mut verdict = Verdict::new(check_segments(&request));
-    let Scan { model, index, selection, segment, total_segments, parallelism, faults } = request;
+    let Scan {
+        model,
+        index,
+        selection,
+        segment,
+        total_segments,
+        parallelism,
+        faults,
+    } = request;
     if !index.is_empty() {
         return Err(Error::UnknownIndex { index });
     }
@@ -55,7 +63,11 @@ pub fn scan(
     let checked = selection.check(&model, expression::filter, &mut placeholders, &mut verdict);
     let passed = verdict.pass()?;
     let checked = passed.take(checked)?;
-    let segments = Segments { first: segment, total: total_segments.max(parallelism), merged: parallelism.max(1) };
+    let segments = Segments {
+        first: segment,
+        total: total_segments.max(parallelism),
+        merged: parallelism.max(1),
+    };
     let mut binder = Binder::new("Scan");
     binder.text(&model.name);
     binder.number(u64::from(segments.first));
@@ -71,7 +83,10 @@ pub fn scan(
         table: model.table.clone(),
         index: None,
         filter: checked.filter,
-        projection: checked.projection.as_ref().map(|projection| projection.text.clone()),
+        projection: checked
+            .projection
+            .as_ref()
+            .map(|projection| projection.text.clone()),
         names,
         values,
         limit: None,
@@ -113,13 +128,23 @@ fn fetch(gate: &Arc<Gate>, call: &Call, template: aws::Scan, segments: Segments)
     let (gate, call) = (gate.clone(), call.clone());
     Arc::new(move |index, start_key, limit| {
         let (gate, call) = (gate.clone(), call.clone());
-        let scan = aws::Scan { start_key, limit, segment: segments.of_store(index), ..template.clone() };
+        let scan = aws::Scan {
+            start_key,
+            limit,
+            segment: segments.of_store(index),
+            ..template.clone()
+        };
         Box::pin(async move { Ok(gate.stores.dynamodb.scan(&call, scan).await?) })
     })
 }
 
 fn check_segments(request: &Scan) -> Vec<Fault> {
-    let Scan { segment, total_segments, parallelism, .. } = *request;
+    let Scan {
+        segment,
+        total_segments,
+        parallelism,
+        ..
+    } = *request;
     let mut faults = Vec::new();
     if total_segments > MAX_SEGMENTS {
         faults.push(Fault::new("total_segments", format!("at most {MAX_SEGMENTS}")));

@@ -52,10 +52,16 @@ impl Selection {
         verdict: &mut Verdict,
     ) -> Option<Checked> {
         verdict.add_fields(check_include(model, &self.include_objects));
-        let filter = self.filter.as_ref().map(|filter| checked_as(model, filter, "filter", placeholders));
+        let filter = self
+            .filter
+            .as_ref()
+            .map(|filter| checked_as(model, filter, "filter", placeholders));
         let filter = verdict.expression(filter.transpose());
         let projection = verdict.field(project(model, &self.fields, &self.include_objects, placeholders));
-        Some(Checked { filter: filter?, projection: projection? })
+        Some(Checked {
+            filter: filter?,
+            projection: projection?,
+        })
     }
 
     /// Binds a page token to all of this but how much is taken at a time.
@@ -68,14 +74,21 @@ impl Selection {
     }
 
     /// Where each segment begins: at the beginning, or where the page token says.
-    pub(super) fn standings(&self, gate: &Arc<Gate>, binding: Binding, segments: usize) -> Result<Vec<Standing>, Error> {
+    pub(super) fn standings(
+        &self,
+        gate: &Arc<Gate>,
+        binding: Binding,
+        segments: usize,
+    ) -> Result<Vec<Standing>, Error> {
         if self.page_token.is_empty() {
             return Ok(vec![Standing::NotBegun; segments]);
         }
         let standings = gate.page_tokens.open(&self.page_token, binding)?;
         match standings.len() == segments {
             true => Ok(standings),
-            false => Err(Error::InvalidPageToken("was given for another number of segments")),
+            false => Err(Error::InvalidPageToken(
+                "was given for another number of segments",
+            )),
         }
     }
 

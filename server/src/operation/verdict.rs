@@ -16,7 +16,10 @@ pub(super) struct Passed;
 impl Verdict {
     /// Begins with what decoding found.
     pub(super) fn new(decoding: Vec<Fault>) -> Verdict {
-        Verdict { fields: decoding, expressions: Vec::new() }
+        Verdict {
+            fields: decoding,
+            expressions: Vec::new(),
+        }
     }
 
     /// The outcome of checking a field.
@@ -33,7 +36,8 @@ impl Verdict {
     pub(super) fn add_fields(&mut self, faults: Vec<Fault>) {
         let told: Vec<String> = self.fields.iter().map(|fault| fault.field.clone()).collect();
         let hides = |fault: &Fault| told.iter().any(|field| field.starts_with(&fault.field));
-        self.fields.extend(faults.into_iter().filter(|fault| !hides(fault)));
+        self.fields
+            .extend(faults.into_iter().filter(|fault| !hides(fault)));
     }
 
     /// Lets the request on where nothing is wrong. Expressions lend their reason where nothing else is.

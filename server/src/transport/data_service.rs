@@ -56,17 +56,25 @@ impl DataService for Data {
         let outcome = operation::get(&self.gate, &call, decode_get(request, model)).await;
         let found = outcome.map_err(|error| status::of(&call, error))?;
         Ok(Response::new(match found {
-            Some(opened) => v1::GetResponse { item: encode::item(opened.item), withheld: opened.withheld },
+            Some(opened) => v1::GetResponse {
+                item: encode::item(opened.item),
+                withheld: opened.withheld,
+            },
             None => v1::GetResponse::default(),
         }))
     }
 
-    async fn delete(&self, request: Request<v1::DeleteRequest>) -> Result<Response<v1::DeleteResponse>, Status> {
+    async fn delete(
+        &self,
+        request: Request<v1::DeleteRequest>,
+    ) -> Result<Response<v1::DeleteResponse>, Status> {
         let (call, request) = open(request, |request| &request.request_id)?;
         let model = self.model(&call, &request.model)?;
         let outcome = operation::delete(&self.gate, &call, decode_delete(request, model)).await;
         let old_item = outcome.map_err(|error| status::of(&call, error))?;
-        Ok(Response::new(v1::DeleteResponse { old_item: encode::item(old_item.unwrap_or_default()) }))
+        Ok(Response::new(v1::DeleteResponse {
+            old_item: encode::item(old_item.unwrap_or_default()),
+        }))
     }
 
     type QueryStream = Pages<v1::QueryResponse>;
@@ -76,7 +84,9 @@ impl DataService for Data {
         let model = self.model(&call, &request.model)?;
         let pages = operation::query(&self.gate, &call, decode_query(request, model));
         let pages = pages.map_err(|error| status::of(&call, error))?;
-        Ok(Response::new(pages.map(move |page| encode_query(&call, page)).boxed()))
+        Ok(Response::new(
+            pages.map(move |page| encode_query(&call, page)).boxed(),
+        ))
     }
 
     type ScanStream = Pages<v1::ScanResponse>;
@@ -86,7 +96,9 @@ impl DataService for Data {
         let model = self.model(&call, &request.model)?;
         let pages = operation::scan(&self.gate, &call, decode_scan(request, model));
         let pages = pages.map_err(|error| status::of(&call, error))?;
-        Ok(Response::new(pages.map(move |page| encode_scan(&call, page)).boxed()))
+        Ok(Response::new(
+            pages.map(move |page| encode_scan(&call, page)).boxed(),
+        ))
     }
 }
 
@@ -138,7 +150,10 @@ fn decode_delete(request: v1::DeleteRequest, model: Arc<Model>) -> operation::De
     let mut decoder = Decoder::default();
     let return_values = decode_return_values(&mut decoder, request.return_values);
     if return_values == ReturnValues::AllNew {
-        decoder.fault("return_values", "a removed item has no new values; use NONE or ALL_OLD");
+        decoder.fault(
+            "return_values",
+            "a removed item has no new values; use NONE or ALL_OLD",
+        );
     }
     operation::Delete {
         model,
@@ -221,22 +236,50 @@ fn decode_select(decoder: &mut Decoder, select: i32) -> bool {
 }
 
 fn encode_query(call: &Call, page: Result<Page, Error>) -> Result<v1::QueryResponse, Status> {
-    let Page { results, next_page_token, count, scanned_count } = page.map_err(|error| status::of(call, error))?;
-    let results = results.into_iter().map(|found| encode_found(call, found)).collect();
-    Ok(v1::QueryResponse { results, next_page_token, count, scanned_count })
+    let Page {
+        results,
+        next_page_token,
+        count,
+        scanned_count,
+    } = page.map_err(|error| status::of(call, error))?;
+    let results = results
+        .into_iter()
+        .map(|found| encode_found(call, found))
+        .collect();
+    Ok(v1::QueryResponse {
+        results,
+        next_page_token,
+        count,
+        scanned_count,
+    })
 }
 
 fn encode_scan(call: &Call, page: Result<Page, Error>) -> Result<v1::ScanResponse, Status> {
-    let Page { results, next_page_token, count, scanned_count } = page.map_err(|error| status::of(call, error))?;
-    let results = results.into_iter().map(|found| encode_found(call, found)).collect();
-    Ok(v1::ScanResponse { results, next_page_token, count, scanned_count })
+    let Page {
+        results,
+        next_page_token,
+        count,
+        scanned_count,
+    } = page.map_err(|error| status::of(call, error))?;
+    let results = results
+        .into_iter()
+        .map(|found| encode_found(call, found))
+        .collect();
+    Ok(v1::ScanResponse {
+        results,
+        next_page_token,
+        count,
+        scanned_count,
+    })
 }
 
 fn encode_found(call: &Call, found: Found) -> v1::ItemResult {
     match found {
-        Ok(opened) => {
-            v1::ItemResult { item: encode::item(opened.item), withheld: opened.withheld, error: None }
-        }
+        Ok(opened) => v1::ItemResult {
+            item: encode::item(opened.item),
+            withheld: opened.withheld,
+            error: None,
+        },
         Err((key, error)) => v1::ItemResult {
             item: encode::item(key),
             withheld: Vec::new(),

@@ -29,7 +29,11 @@ impl Decoder {
     }
 
     /// An expression; none where nothing of it is set.
-    pub(super) fn expression(&mut self, expression: Option<v1::Expression>, root: &str) -> Option<Expression> {
+    pub(super) fn expression(
+        &mut self,
+        expression: Option<v1::Expression>,
+        root: &str,
+    ) -> Option<Expression> {
         let v1::Expression { text, values, names } = expression?;
         if text.is_empty() && values.is_empty() && names.is_empty() {
             return None;
@@ -55,7 +59,10 @@ impl Decoder {
 
     fn value(&mut self, value: v1::AttributeValue, path: Path<'_>) -> Option<Value> {
         let Some(kind) = value.kind else {
-            return self.refuse(path, "no kind is set; one of s, n, b, bool, null, l, m, ss, ns, bs, object is needed");
+            return self.refuse(
+                path,
+                "no kind is set; one of s, n, b, bool, null, l, m, ss, ns, bs, object is needed",
+            );
         };
         Some(match kind {
             Kind::S(text) => Value::S(text),
@@ -77,7 +84,9 @@ impl Decoder {
 
     fn list(&mut self, values: Vec<v1::AttributeValue>, path: Path<'_>) -> Vec<Value> {
         let decoded = values.into_iter().enumerate();
-        decoded.filter_map(|(index, value)| self.value(value, Path::Index(&path, index))).collect()
+        decoded
+            .filter_map(|(index, value)| self.value(value, Path::Index(&path, index)))
+            .collect()
     }
 
     fn set<T, M: Ord, E: std::fmt::Display>(
@@ -136,7 +145,9 @@ mod tests {
     }
 
     fn number(text: &str) -> v1::AttributeValue {
-        v1::AttributeValue { kind: Some(Kind::N(text.to_owned())) }
+        v1::AttributeValue {
+            kind: Some(Kind::N(text.to_owned())),
+        }
     }
 
     #[test]

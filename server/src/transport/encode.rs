@@ -9,7 +9,9 @@ use crate::model::{Item, Object, Value};
 
 /// An item or a key.
 pub(super) fn item(item: Item) -> HashMap<String, v1::AttributeValue> {
-    item.into_iter().map(|(name, inner)| (name, value(inner))).collect()
+    item.into_iter()
+        .map(|(name, inner)| (name, value(inner)))
+        .collect()
 }
 
 /// One value.
@@ -20,13 +22,19 @@ pub(super) fn value(value: Value) -> v1::AttributeValue {
         Value::B(bytes) => Kind::B(bytes),
         Value::Bool(flag) => Kind::Bool(flag),
         Value::Null => Kind::Null(0),
-        Value::L(values) => Kind::L(v1::ListValue { values: values.into_iter().map(self::value).collect() }),
+        Value::L(values) => Kind::L(v1::ListValue {
+            values: values.into_iter().map(self::value).collect(),
+        }),
         Value::M(fields) => Kind::M(v1::MapValue { fields: item(fields) }),
-        Value::SS(members) => Kind::Ss(v1::StringSet { values: members.into_iter().collect() }),
-        Value::NS(members) => {
-            Kind::Ns(v1::NumberSet { values: members.iter().map(|number| number.as_str().to_owned()).collect() })
-        }
-        Value::BS(members) => Kind::Bs(v1::BinarySet { values: members.into_iter().collect() }),
+        Value::SS(members) => Kind::Ss(v1::StringSet {
+            values: members.into_iter().collect(),
+        }),
+        Value::NS(members) => Kind::Ns(v1::NumberSet {
+            values: members.iter().map(|number| number.as_str().to_owned()).collect(),
+        }),
+        Value::BS(members) => Kind::Bs(v1::BinarySet {
+            values: members.into_iter().collect(),
+        }),
         Value::Object(object) => Kind::Object(encode_object(*object)),
     };
     v1::AttributeValue { kind: Some(kind) }

@@ -27,12 +27,19 @@ impl Metrics {
             return Err(status::unknown_resource(Reason::UnknownModel, "model", &model));
         }
         let given = |name: String| (!name.is_empty()).then_some(name);
-        Ok(Scope { session: given(session), model: given(model) })
+        Ok(Scope {
+            session: given(session),
+            model: given(model),
+        })
     }
 }
 
 fn unknown_session(scope: &Scope) -> Status {
-    status::unknown_resource(Reason::UnknownSession, "session", scope.session.as_deref().unwrap_or_default())
+    status::unknown_resource(
+        Reason::UnknownSession,
+        "session",
+        scope.session.as_deref().unwrap_or_default(),
+    )
 }
 
 #[tonic::async_trait]
@@ -46,8 +53,16 @@ impl MetricsService for Metrics {
         let totals = self.books.totals(&scope).ok_or_else(|| unknown_session(&scope))?;
         Ok(Response::new(v1::GetTotalMetricsResponse {
             total: Some(totals.total.into()),
-            by_model: totals.by_model.into_iter().map(|(model, bill)| (model.to_string(), bill.into())).collect(),
-            by_operation: totals.by_operation.into_iter().map(|(rpc, bill)| (rpc.to_owned(), bill.into())).collect(),
+            by_model: totals
+                .by_model
+                .into_iter()
+                .map(|(model, bill)| (model.to_string(), bill.into()))
+                .collect(),
+            by_operation: totals
+                .by_operation
+                .into_iter()
+                .map(|(rpc, bill)| (rpc.to_owned(), bill.into()))
+                .collect(),
             since: Some(totals.since.into()),
         }))
     }
@@ -59,7 +74,9 @@ impl MetricsService for Metrics {
         let v1::ResetMetricsRequest { session, model } = request.into_inner();
         let scope = self.scope(session, model)?;
         let cleared = self.books.reset(&scope).ok_or_else(|| unknown_session(&scope))?;
-        Ok(Response::new(v1::ResetMetricsResponse { cleared: Some(cleared.into()) }))
+        Ok(Response::new(v1::ResetMetricsResponse {
+            cleared: Some(cleared.into()),
+        }))
     }
 
     async fn get_call_metrics(
@@ -68,7 +85,11 @@ impl MetricsService for Metrics {
     ) -> Result<Response<v1::GetCallMetricsResponse>, Status> {
         let request_id = request.into_inner().request_id;
         let Some(finished) = self.books.finished(&request_id) else {
-            return Err(status::unknown_resource(Reason::UnknownRequest, "request", &request_id));
+            return Err(status::unknown_resource(
+                Reason::UnknownRequest,
+                "request",
+                &request_id,
+            ));
         };
         Ok(Response::new(encode_finished(finished)))
     }

@@ -1,13 +1,15 @@
 //! `SchemaService`: the models being served, as messages.
 
+use tollgate_proto::Reason;
 use tollgate_proto::v1;
 use tollgate_proto::v1::schema_service_server::SchemaService;
-use tollgate_proto::Reason;
 use tonic::{Request, Response, Status};
 
 use super::encode;
 use super::status;
-use crate::model::{Attribute, Encryption, EncryptionFormat, EncryptionMode, Model, Models, Offload, UnknownAttributes};
+use crate::model::{
+    Attribute, Encryption, EncryptionFormat, EncryptionMode, Model, Models, Offload, UnknownAttributes,
+};
 
 /// Answers which models are served.
 pub struct Schema {
@@ -39,7 +41,9 @@ impl SchemaService for Schema {
         let Some(model) = self.models.get(&name) else {
             return Err(status::unknown_resource(Reason::UnknownModel, "model", &name));
         };
-        Ok(Response::new(v1::GetModelResponse { model: Some(encode_model(model)) }))
+        Ok(Response::new(v1::GetModelResponse {
+            model: Some(encode_model(model)),
+        }))
     }
 }
 

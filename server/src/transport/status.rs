@@ -125,13 +125,20 @@ fn public(call: &Call, failure: Error) -> Status {
         Error::ObjectTooLarge { .. } => over_limit(Reason::MessageTooLarge, "limits.message_bytes", text),
         Error::ConditionFailed { current } => condition_failed(text, current),
         Error::DataLoss { reason, .. } => {
-            warn!(request_id = call.request_id(), reason = reason.as_str(), "stored data does not verify: {text}");
+            warn!(
+                request_id = call.request_id(),
+                reason = reason.as_str(),
+                "stored data does not verify: {text}"
+            );
             status(reason, text)
         }
         Error::Store(cause) => of_store(call, &cause),
         Error::Internal(what) => {
             error!(request_id = call.request_id(), cause = what, "internal error");
-            status(Reason::Internal, "internal error; the server's log has the cause under the request id")
+            status(
+                Reason::Internal,
+                "internal error; the server's log has the cause under the request id",
+            )
         }
     }
 }
@@ -150,26 +157,45 @@ fn of_store(call: &Call, cause: &aws::Error) -> Status {
         aws::Kind::Missing { what, name } => missing(reason, *what, name),
         aws::Kind::Throttled => retry_later(reason, "the store is throttling; try again later"),
         aws::Kind::Unavailable => retry_later(reason, "the store cannot be reached; try again later"),
-        aws::Kind::OutcomeUnknown => {
-            retry_later(reason, "a write was sent and its answer was lost; read the item to know what became of it")
+        aws::Kind::OutcomeUnknown => retry_later(
+            reason,
+            "a write was sent and its answer was lost; read the item to know what became of it",
+        ),
+        aws::Kind::Deadline { sent: true } => {
+            status(reason, "the deadline passed while a write was under way")
         }
-        aws::Kind::Deadline { sent: true } => status(reason, "the deadline passed while a write was under way"),
         aws::Kind::Deadline { sent: false } => status(reason, "the deadline passed"),
         aws::Kind::Denied => refused(reason, "ACCESS", "the store refuses the server's credentials"),
-        aws::Kind::KeyUnusable => refused(reason, "KMS_KEY", "the KMS key is disabled or not for this server"),
+        aws::Kind::KeyUnusable => refused(
+            reason,
+            "KMS_KEY",
+            "the KMS key is disabled or not for this server",
+        ),
         aws::Kind::TooLarge => status(reason, "DynamoDB takes no item of this size"),
         aws::Kind::Refused => refused(reason, "REQUEST", "the store refuses the request"),
         aws::Kind::InvalidCiphertext => status(reason, "the data key does not open"),
-        aws::Kind::ConditionFailed { .. } => status(reason, "the condition does not hold for the item as it is"),
+        aws::Kind::ConditionFailed { .. } => {
+            status(reason, "the condition does not hold for the item as it is")
+        }
     }
 }
 
 fn store_reason(kind: &aws::Kind) -> Reason {
     match kind {
         aws::Kind::ConditionFailed { .. } => Reason::ConditionFailed,
-        aws::Kind::Missing { what: aws::Resource::Key, .. } | aws::Kind::KeyUnusable => Reason::KeyUnavailable,
-        aws::Kind::Missing { what: aws::Resource::Table | aws::Resource::Bucket, .. } => Reason::ResourceMissing,
-        aws::Kind::Missing { what: aws::Resource::Object, .. } => Reason::ObjectInvalid,
+        aws::Kind::Missing {
+            what: aws::Resource::Key,
+            ..
+        }
+        | aws::Kind::KeyUnusable => Reason::KeyUnavailable,
+        aws::Kind::Missing {
+            what: aws::Resource::Table | aws::Resource::Bucket,
+            ..
+        } => Reason::ResourceMissing,
+        aws::Kind::Missing {
+            what: aws::Resource::Object,
+            ..
+        } => Reason::ObjectInvalid,
         aws::Kind::Throttled => Reason::Throttled,
         aws::Kind::Denied | aws::Kind::Refused => Reason::StoreRefused,
         aws::Kind::InvalidCiphertext => Reason::CiphertextInvalid,
@@ -189,7 +215,11 @@ fn missing(reason: Reason, what: aws::Resource, name: &str) -> Status {
     };
     let mut details = info(reason);
     details.add_precondition_failure_violation("MISSING", name, format!("there is no such {what}"));
-    with_details(reason, format!("the {what} {name:?} that the model needs is not there"), details)
+    with_details(
+        reason,
+        format!("the {what} {name:?} that the model needs is not there"),
+        details,
+    )
 }
 
 fn refused(reason: Reason, kind: &str, description: &str) -> Status {
@@ -200,14 +230,25 @@ fn refused(reason: Reason, kind: &str, description: &str) -> Status {
 
 fn condition_failed(text: String, current: Option<Item>) -> Status {
     let mut details = info(Reason::ConditionFailed);
-    details.add_precondition_failure_violation("CONDITION", "condition", "does not hold for the item as it is");
+    details.add_precondition_failure_violation(
+        "CONDITION",
+        "condition",
+        "does not hold for the item as it is",
+    );
     let plain = with_details(Reason::ConditionFailed, text, details);
-    let Some(current) = current.map(encode::item) else { return plain };
-    let answer = v1::SaveResponse { old_item: current, ..v1::SaveResponse::default() };
+    let Some(current) = current.map(encode::item) else {
+        return plain;
+    };
+    let answer = v1::SaveResponse {
+        old_item: current,
+        ..v1::SaveResponse::default()
+    };
     if answer.encoded_len() > MAX_CURRENT_ITEM_BYTES {
         return plain;
     }
-    let Ok(mut message) = pb::Status::decode(plain.details()) else { return plain };
+    let Ok(mut message) = pb::Status::decode(plain.details()) else {
+        return plain;
+    };
     message.details.push(prost_types::Any {
         type_url: "type.googleapis.com/tollgate.v1.SaveResponse".to_owned(),
         value: answer.encode_to_vec(),
@@ -229,8 +270,10 @@ fn with_details(reason: Reason, message: impl Into<String>, details: ErrorDetail
 fn told(faults: &[Fault]) -> impl Iterator<Item = (String, String)> {
     let mut left_bytes = MAX_FAULT_BYTES;
     faults.iter().take(MAX_FAULTS).map_while(move |fault| {
-        let (field, description) =
-            (bounded(&fault.field, MAX_TEXT_BYTES), bounded(&fault.description, MAX_TEXT_BYTES));
+        let (field, description) = (
+            bounded(&fault.field, MAX_TEXT_BYTES),
+            bounded(&fault.description, MAX_TEXT_BYTES),
+        );
         left_bytes = left_bytes.checked_sub(field.len() + description.len())?;
         Some((field, description))
     })
@@ -261,12 +304,20 @@ mod tests {
 
     #[test]
     fn what_an_error_says_fits_the_headers_that_clients_take() {
-        let faults: Vec<Fault> =
-            (0..500).map(|index| Fault::new(format!("item.{index}{}", "ä".repeat(4000)), "ö".repeat(4000))).collect();
+        let faults: Vec<Fault> = (0..500)
+            .map(|index| Fault::new(format!("item.{index}{}", "ä".repeat(4000)), "ö".repeat(4000)))
+            .collect();
         let status = invalid(Reason::InvalidField, &faults);
         let encoded_bytes = status.message().len() * 3 + status.details().len() * 4 / 3;
         assert!(encoded_bytes < 6 * 1024, "{encoded_bytes}");
-        assert!(!status.get_error_details().bad_request().expect("violations").field_violations.is_empty());
+        assert!(
+            !status
+                .get_error_details()
+                .bad_request()
+                .expect("violations")
+                .field_violations
+                .is_empty()
+        );
     }
 
     #[test]
@@ -274,9 +325,20 @@ mod tests {
         let current: Item = [("pk".to_owned(), crate::model::Value::S("A".to_owned()))].into();
         let small = condition_failed("refused".to_owned(), Some(current));
         let message = pb::Status::decode(small.details()).expect("a status");
-        assert!(message.details.iter().any(|detail| detail.type_url.ends_with("tollgate.v1.SaveResponse")));
+        assert!(
+            message
+                .details
+                .iter()
+                .any(|detail| detail.type_url.ends_with("tollgate.v1.SaveResponse"))
+        );
         let current: Item = [("pk".to_owned(), crate::model::Value::S("A".repeat(5000)))].into();
         let large = condition_failed("refused".to_owned(), Some(current));
-        assert_eq!(pb::Status::decode(large.details()).expect("a status").details.len(), 2);
+        assert_eq!(
+            pb::Status::decode(large.details())
+                .expect("a status")
+                .details
+                .len(),
+            2
+        );
     }
 }

@@ -1,6 +1,9 @@
 //! Every way a call can end, against small services in place of the routes: exactly one record each.
 
-#![expect(clippy::disallowed_methods, reason = "stands for what tonic answers by itself")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "stands for what tonic answers by itself"
+)]
 
 use std::future::{Future, pending, ready};
 use std::time::Instant;
