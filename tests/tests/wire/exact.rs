@@ -245,7 +245,11 @@ async fn what_is_told_is_what_was_done() {
 
 /// Clears one scope after the other until told to stop; how often, and the sum of what was cleared by session.
 async fn reset_until(gateway: Arc<Gateway>, stop: Arc<AtomicBool>) -> (u64, BTreeMap<&'static str, Figures>) {
-    let (mut resets, mut cleared) = (0, BTreeMap::<_, Figures>::new());
+    let mut resets = 0;
+    let mut cleared = SESSIONS
+        .map(|session| (session, Figures::default()))
+        .into_iter()
+        .collect::<BTreeMap<_, _>>();
     while !stop.load(Ordering::Relaxed) {
         for session in SESSIONS {
             let model = if resets % 3 == 0 { "User" } else { "" };
@@ -274,7 +278,10 @@ async fn resets_under_load_lose_nothing() {
     let seen = load::run(&gateway, 12).await;
     stop.store(true, Ordering::Relaxed);
     let (resets, cleared) = resetter.await.unwrap();
-    assert!(resets > 20, "resets fell between the calls: {resets}");
+    assert!(
+        resets >= SESSIONS.len() as u64,
+        "resets fell between the calls: {resets}"
+    );
     let mut compared = Err(String::new());
     for _ in 0..LOOKS {
         compared = compare_with_cleared(&gateway, &seen, &cleared).await;

@@ -7,3 +7,4 @@ mod load;
 mod objects;
 mod pages;
 mod tamper;
+mod walls;
