@@ -41,6 +41,8 @@ pub struct Summary {
     pub backend: String,
     /// How many models are served.
     pub models: usize,
+    /// Where metrics and probes are answered.
+    pub side_port: Option<SocketAddr>,
 }
 
 /// Why the gateway cannot start, or stopped.
@@ -116,8 +118,12 @@ impl App {
             },
             stores,
         });
-        let summary =
-            Summary { address: bound.address(), backend: describe_backend(config), models: models.iter().count() };
+        let summary = Summary {
+            address: bound.address(),
+            backend: describe_backend(config),
+            models: models.iter().count(),
+            side_port: side_port.as_ref().map(SidePort::address),
+        };
         let layer = GateLayer::traced(books.clone(), layer_settings(config), telemetry.clone());
         observe(&telemetry, &books, &layer);
         let services = Services {

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tollgate::app::App;
 use tollgate::config::{Config, Flags};
+use tollgate::telemetry::Telemetry;
 use tollgate_proto::v1;
 use tollgate_proto::v1::data_service_client::DataServiceClient;
 use tollgate_proto::v1::metrics_service_client::MetricsServiceClient;
@@ -36,6 +37,7 @@ pub struct Setup {
 /// A running gateway.
 pub struct Gateway {
     address: SocketAddr,
+    side_port: Option<SocketAddr>,
     channel: Channel,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<Result<(), tollgate::app::Error>>,
@@ -70,13 +72,21 @@ impl Gateway {
 
     /// As the setup says.
     pub async fn with(setup: Setup) -> Gateway {
-        let config = config(&setup);
+        let telemetry = Telemetry::open(&setup.config()).0;
+        Gateway::told(setup, telemetry).await
+    }
+
+    /// As the setup says, with telemetry that is open already.
+    pub async fn told(setup: Setup, telemetry: Telemetry) -> Gateway {
+        let config = setup.config();
         let wiretap = setup.wiretap;
         let wrap = |connectors| match &wiretap {
             Some(wiretap) => wiretap.wrap(connectors),
             None => connectors,
         };
-        let app = App::build_with(&config, wrap).await.expect("the gateway builds");
+        let app = App::build_told(&config, telemetry, wrap);
+        let app = app.await.expect("the gateway builds");
+        let side_port = app.summary().side_port;
         if let Some(wiretap) = &wiretap {
             wiretap.clear();
         }
@@ -87,12 +97,13 @@ impl Gateway {
             let _ = stopped.await;
         };
         let serving = tokio::spawn(app.serve(shutdown, move |address| {
-            ready.send(address).expect("a test waits")
+            ready.send(address).expect("a test waits");
         }));
         let address = address.await.expect("the gateway serves");
         let channel = connect(address).await;
         Gateway {
             address,
+            side_port,
             channel,
             stop: Some(stop),
             serving,
@@ -102,6 +113,11 @@ impl Gateway {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it answers `/metrics` and probes.
+    pub fn side_port(&self) -> Option<SocketAddr> {
+        self.side_port
     }
 
     /// A connection to it; cheap to clone.
@@ -305,6 +321,13 @@ pub async fn connect(address: SocketAddr) -> Channel {
     endpoint.connect().await.expect("the gateway listens")
 }
 
+impl Setup {
+    /// The settings.
+    pub fn config(&self) -> Config {
+        config(self)
+    }
+}
+
 fn config(setup: &Setup) -> Config {
     let mut settings: Vec<(String, String)> = vec![("TOLLGATE_LISTEN".to_owned(), "127.0.0.1:0".to_owned())];
     match &setup.data {
@@ -313,6 +336,11 @@ fn config(setup: &Setup) -> Config {
     }
     if let Some(models) = &setup.models {
         settings.push(("TOLLGATE_MODELS".to_owned(), models.display().to_string()));
+    }
+    // tests run side by side: the side port is there where a test asks for it
+    let side_port = "TOLLGATE_METRICS__LISTEN";
+    if !setup.settings.iter().any(|(name, _)| *name == side_port) {
+        settings.push((side_port.to_owned(), "off".to_owned()));
     }
     settings.extend(
         setup

@@ -1,6 +1,7 @@
 //! What the black-box tests and benchmarks share: a real gateway on a free port, the wire, its bills, and the stores
 //! under it.
 
+pub mod collector;
 pub mod dice;
 pub mod figures;
 pub mod gateway;

@@ -4,6 +4,7 @@ mod call;
 mod check;
 mod exit;
 mod iam;
+pub mod log;
 mod serve;
 
 use std::process::ExitCode;

@@ -4,18 +4,12 @@ use std::io::{IsTerminal as _, Write as _, stderr, stdout};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use tracing::{Level, info, warn};
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::JsonFields;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::registry;
-use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing::{dispatcher, info, warn};
 
-use super::exit;
+use super::{exit, log};
 use crate::app::{self, App, Summary};
-use crate::config::{Config, Flags, Log, LogFormat, LogLevel, environment};
-use crate::telemetry::{Correlated, Telemetry};
+use crate::config::{Config, Flags, environment};
+use crate::telemetry::Telemetry;
 
 /// Runs the service.
 pub(super) fn run(flags: &Flags) -> ExitCode {
@@ -35,7 +29,8 @@ pub(super) fn run(flags: &Flags) -> ExitCode {
 
 async fn serve(config: &Config) -> ExitCode {
     let (telemetry, faults) = Telemetry::open(config);
-    start_log(&config.log, &telemetry, stderr);
+    // another log, of a program that calls this one as a library, stays
+    let _ = dispatcher::set_global_default(log::dispatch(&config.log, &telemetry, stderr));
     for fault in faults {
         warn!("{fault}");
     }
@@ -87,51 +82,6 @@ fn banner(address: SocketAddr, summary: &Summary) -> String {
         backend = summary.backend,
         models = summary.models,
     )
-}
-
-/// Log lines for people on a terminal, JSON elsewhere, unless the settings say; all of it goes to the collector too,
-/// where there is one. What the OpenTelemetry libraries say of themselves is left out: telemetry tells it once.
-fn start_log<W>(log: &Log, telemetry: &Telemetry, writer: W)
-where
-    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
-{
-    let pretty = match log.format {
-        LogFormat::Pretty => true,
-        LogFormat::Json => false,
-        LogFormat::Auto => stderr().is_terminal(),
-    };
-    let level = level(log.level);
-    let shown = filter_fn(move |metadata| {
-        *metadata.level() <= level && !metadata.target().starts_with("opentelemetry")
-    });
-    let log = registry()
-        .with(shown.with_max_level_hint(level))
-        .with(telemetry.log_layer());
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
-    if pretty {
-        let ansi = stderr().is_terminal();
-        let format = tracing_subscriber::fmt::format().with_ansi(ansi);
-        log.with(lines.with_ansi(ansi).event_format(Correlated(format)))
-            .init();
-    } else {
-        let format = tracing_subscriber::fmt::format()
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false);
-        let lines = lines.fmt_fields(JsonFields::new()).with_ansi(false);
-        log.with(lines.event_format(Correlated(format))).init();
-    }
-}
-
-fn level(level: LogLevel) -> Level {
-    match level {
-        LogLevel::Error => Level::ERROR,
-        LogLevel::Warn => Level::WARN,
-        LogLevel::Info => Level::INFO,
-        LogLevel::Debug => Level::DEBUG,
-        LogLevel::Trace => Level::TRACE,
-    }
 }
 
 /// Ends with the first SIGTERM or SIGINT.

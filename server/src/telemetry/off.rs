@@ -33,7 +33,7 @@ pub struct RequestSpan;
 
 /// No side port.
 #[derive(Debug)]
-pub struct SidePort;
+pub struct SidePort(std::convert::Infallible);
 
 /// Log lines as they are.
 #[derive(Debug)]
@@ -108,6 +108,10 @@ impl RequestSpan {
 impl SidePort {
     pub async fn bind(_: &crate::config::Metrics) -> Result<Option<SidePort>, std::io::Error> {
         Ok(None)
+    }
+
+    pub fn address(&self) -> std::net::SocketAddr {
+        match self.0 {}
     }
 
     pub async fn serve(self, _: Telemetry, _: Arc<AtomicBool>) {}
