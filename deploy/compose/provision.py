@@ -4,6 +4,7 @@ keys. What is there already stays as it is. For local stores; in AWS such things
 Usage: provision.py FOLDER
 """
 
+import os
 import pathlib
 import sys
 import time
@@ -16,13 +17,18 @@ WAIT_S = 60
 KEY_TYPES = {"string": "S", "number": "N", "binary": "B"}
 
 
+def client(service):
+    """AWS_REGION as the server reads it; by itself boto3 knows only AWS_DEFAULT_REGION."""
+    return boto3.client(service, region_name=os.environ["AWS_REGION"])
+
+
 def patiently(call, *arguments, **named):
     """A call, again until the store answers at all."""
     end = time.monotonic() + WAIT_S
     while True:
         try:
             return call(*arguments, **named)
-        except botocore.exceptions.HTTPClientError:
+        except (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError):
             if time.monotonic() > end:
                 raise
             time.sleep(0.5)
@@ -70,13 +76,13 @@ def main(folder):
     made = []
     for model in models(folder):
         attributes = model["attributes"].values()
-        if make_table(boto3.client("dynamodb"), model):
+        if make_table(client("dynamodb"), model):
             made.append(f"table {model['table']}")
         for bucket in sorted({attribute["s3"]["bucket"] for attribute in attributes if "s3" in attribute}):
-            if make_bucket(boto3.client("s3"), bucket):
+            if make_bucket(client("s3"), bucket):
                 made.append(f"bucket {bucket}")
         for key_id in sorted({attribute["encrypted"]["key_id"] for attribute in attributes if "encrypted" in attribute}):
-            if make_key(boto3.client("kms"), key_id):
+            if make_key(client("kms"), key_id):
                 made.append(f"key {key_id}")
     print("made", ", ".join(made) or "nothing: all is there")
 

@@ -1,0 +1,111 @@
+"""What the program really is: its settings, variables and flags, its image, a running one; and running other tools."""
+
+import contextlib
+import os
+import pathlib
+import re
+import shlex
+import socket
+import subprocess
+
+import yaml
+
+ROOT = pathlib.Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+BINARY = os.environ["TOLLGATE_BIN"]
+LOCAL_STORES = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1"}
+
+
+def clean_environment(**extra):
+    foreign = ("AWS_", "TOLLGATE_", "OTEL_")
+    return {**{name: value for name, value in os.environ.items() if not name.startswith(foreign)}, **extra}
+
+
+def run(*command, **options):
+    """A command's outcome; its outputs are text."""
+    command = [str(word) for word in command]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+
+def checked(*command, **options):
+    """A command's stdout; it has to succeed."""
+    ended = run(*command, **options)
+    assert ended.returncode == 0, f"{' '.join(map(str, command))}\n{ended.stdout}{ended.stderr}"
+    return ended.stdout
+
+
+def serve_settings(*arguments, environment=None, cwd=None):
+    """The settings in effect under these arguments and variables. Fails where the program refuses any of them."""
+    printed = checked(
+        BINARY, "serve", *arguments, "--print-config", env=clean_environment(**(environment or {})), cwd=cwd
+    )
+    return dict(leaves(yaml.safe_load(printed)))
+
+
+def leaves(tree, prefix=""):
+    """The settings of a tree by their paths, such as `limits.in_flight`."""
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def variable(path):
+    return "TOLLGATE_" + path.replace(".", "__").upper()
+
+
+def image():
+    """What the Dockerfile makes: `env`, `entrypoint`, `volume`, `ports`, `user`."""
+    text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    lines = text[text.rindex("FROM ") :].splitlines()
+    of = lambda word: [line.split(None, 1)[1] for line in lines if line.startswith(word + " ")]
+    variables = [pair.split("=", 1) for line in of("ENV") for pair in shlex.split(line)]
+    return {
+        "env": dict(variables),
+        "entrypoint": yaml.safe_load(of("ENTRYPOINT")[0])[0],
+        "command": yaml.safe_load(of("CMD")[0]),
+        "volume": of("VOLUME")[0],
+        "from": of("FROM")[0],
+    }
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Gateway:
+    """A running `tollgate serve`: the addresses of its calls and of its metrics."""
+
+    def __init__(self, *arguments, environment=None):
+        self.metrics = f"127.0.0.1:{free_port()}"
+        command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", self.metrics, *arguments]
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=clean_environment(**(environment or {})),
+        )
+        line = self.process.stdout.readline()
+        match = re.fullmatch(r"listening (\S+)\n", line)
+        assert match, f"no listening line, but {line!r} (exit {self.process.poll()})"
+        self.address = match.group(1)
+
+    def call(self, *words):
+        return checked(BINARY, "call", "--address", f"http://{self.address}", *words, env=clean_environment())
+
+    def stop(self):
+        self.process.terminate()
+        assert self.process.wait(timeout=60) == 0
+
+
+@contextlib.contextmanager
+def gateway(*arguments, **options):
+    running = Gateway(*arguments, **options)
+    try:
+        yield running
+    finally:
+        running.stop()

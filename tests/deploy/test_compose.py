@@ -1,0 +1,164 @@
+"""deploy/compose.yaml: read by Compose's own loader, each name in it one of the program's or of a file beside it."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from program import DEPLOY, LOCAL_STORES, ROOT, checked, clean_environment, gateway, image, run, serve_settings
+
+GATEWAYS = {"tollgate": "embedded", "tollgate-aws": "aws-local"}
+ALWAYS = {"collector", "jaeger", "prometheus", "grafana"}
+
+
+@pytest.fixture(scope="module")
+def compose():
+    """The file as Docker Compose has it, all paths absolute."""
+    return yaml.safe_load(checked(os.environ["COMPOSE"], "compose.yaml", cwd=DEPLOY, env=clean_environment()))
+
+
+def mounts(service):
+    return {volume["target"]: volume["source"] for volume in service.get("volumes", [])}
+
+
+@pytest.mark.parametrize(
+    "right, wrong", [("read_only:", "readonly:"), ("command: [server", "command: {server"), ("*local-aws]", "*unheard]")]
+)
+def test_a_wrong_file_is_refused(tmp_path, right, wrong):
+    text = (DEPLOY / "compose.yaml").read_text()
+    assert right in text
+    (tmp_path / "compose.yaml").write_text(text.replace(right, wrong))
+    assert run(os.environ["COMPOSE"], "compose.yaml", cwd=tmp_path).returncode != 0
+
+
+def test_profiles(compose):
+    profiles = {name: set(service.get("profiles", [])) for name, service in compose["services"].items()}
+    assert {name for name, of in profiles.items() if not of} == ALWAYS
+    assert profiles["tollgate"] == {"embedded"}
+    local = {name for name, of in profiles.items() if of == {"aws-local"}}
+    assert local == {"tollgate-aws", "provision", "dynamodb", "minio", "kms"}
+
+
+def test_what_a_service_needs_runs_with_it(compose):
+    services = compose["services"]
+    for name, service in services.items():
+        for other in service.get("depends_on", {}):
+            needed = set(services[other].get("profiles", []))
+            assert not needed or set(service.get("profiles", [])) <= needed, f"{name} needs {other}"
+        named = {volume["source"] for volume in service.get("volumes", []) if volume["type"] == "volume"}
+        assert named <= set(compose["volumes"]), name
+
+
+@pytest.mark.parametrize("name", GATEWAYS)
+def test_the_program_takes_its_arguments_and_variables(compose, name):
+    service = compose["services"][name]
+    environment = {**image()["env"], **{key: str(value) for key, value in service["environment"].items()}}
+    command = service.get("command") or image()["command"]
+    assert command[0] == "serve"
+    settings = serve_settings(*command[1:], environment=environment)
+    assert settings["backend"] == {"embedded": "embedded", "aws-local": "aws"}[GATEWAYS[name]]
+    assert settings["models"] in mounts(service)
+    assert mounts(service)[settings["models"]] == str(ROOT / "models")
+    published = {port["target"] for port in service["ports"]}
+    assert published == {int(settings[path].rsplit(":", 1)[1]) for path in ("listen", "metrics.listen")}
+    assert settings["listen"].startswith("0.0.0.0:") and settings["metrics.listen"].startswith("0.0.0.0:")
+    grace_s = int(re.fullmatch(r"(\d+)s", settings["shutdown_grace"]).group(1))
+    assert int(re.fullmatch(r"(\d+)s", service["stop_grace_period"]).group(1)) > grace_s
+    assert service["healthcheck"]["test"][:2] == ["CMD", image()["entrypoint"]]
+    assert service["read_only"] and service["cap_drop"] == ["ALL"]
+    if settings["backend"] == "embedded":
+        assert settings["embedded.data"] == image()["volume"] and mounts(service)[image()["volume"]] == "data"
+
+
+def test_the_healthcheck_is_a_command_of_the_program(compose):
+    words = compose["services"]["tollgate"]["healthcheck"]["test"][2:]
+    with gateway("--memory") as running:
+        assert "User" in running.call(*words[1:])
+
+
+def test_only_the_loopback_address_is_published(compose):
+    published = [port for service in compose["services"].values() for port in service.get("ports", [])]
+    assert published and all(port["host_ip"] == "127.0.0.1" for port in published)
+
+
+def test_every_mounted_file_is_there(compose):
+    for service in compose["services"].values():
+        for volume in service.get("volumes", []):
+            if volume["type"] == "bind":
+                assert os.path.exists(volume["source"]), volume["source"]
+
+
+def test_services_find_each_other(compose):
+    services = compose["services"]
+    collector = yaml.safe_load((DEPLOY / "collector/config.yaml").read_text())
+    otlp_port = collector["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"].rsplit(":", 1)[1]
+    for name in GATEWAYS:
+        environment = services[name]["environment"]
+        assert environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == f"http://collector:{otlp_port}"
+        assert services[name]["networks"]["default"]["aliases"] == ["gateway"]
+    assert collector["exporters"]["otlphttp/jaeger"]["endpoint"].split("/")[2].split(":")[0] in services
+    scraped = yaml.safe_load((DEPLOY / "prometheus/prometheus.yaml").read_text())["scrape_configs"]
+    targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in scraped}
+    assert targets["tollgate"] == ["gateway:9464"]
+    reader = collector["service"]["telemetry"]["metrics"]["readers"][0]["pull"]["exporter"]["prometheus"]
+    assert targets["collector"] == [f"collector:{reader['port']}"]
+    sources = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/tollgate.yaml").read_text())["datasources"]
+    for source in sources:
+        host, port = source["url"].removeprefix("http://").split(":")
+        assert int(port) in {entry["target"] for entry in services[host]["ports"]}
+    provider = yaml.safe_load((DEPLOY / "grafana/provisioning/dashboards/tollgate.yaml").read_text())["providers"][0]
+    dashboard = f"{provider['options']['path']}/tollgate.json"
+    assert mounts(services["grafana"])[dashboard] == str(DEPLOY / "grafana/tollgate.json")
+    assert services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] == dashboard
+
+
+def test_local_stores_are_those_of_the_other_tests(compose):
+    services = compose["services"]
+    requirements = (ROOT / "tests/interop/requirements.txt").read_text()
+    moto = re.search(r"moto\[server\]==(\S+)", requirements).group(1)
+    assert services["kms"]["image"] == services["provision"]["image"] == f"motoserver/moto:{moto}"
+    pom = (ROOT / "tests/interop/dynamodb-local/pom.xml").read_text()
+    version = re.search(r"DynamoDBLocal</artifactId>\s*<version>([^<]+)", pom).group(1)
+    assert services["dynamodb"]["image"] == f"amazon/dynamodb-local:{version}"
+    collector = re.search(r"version: (\S+)", (ROOT / "tests/deploy/otelcol.yaml").read_text()).group(1)
+    assert services["collector"]["image"] == f"otel/opentelemetry-collector:{collector}"
+    environment, minio = services["tollgate-aws"]["environment"], services["minio"]["environment"]
+    assert environment["AWS_ACCESS_KEY_ID"] == minio["MINIO_ROOT_USER"]
+    assert environment["AWS_SECRET_ACCESS_KEY"] == minio["MINIO_ROOT_PASSWORD"]
+    for service in ("DYNAMODB", "S3", "KMS"):
+        host = environment[f"AWS_ENDPOINT_URL_{service}"].removeprefix("http://").split(":")[0]
+        assert "aws-local" in services[host]["profiles"]
+        assert services["provision"]["environment"][f"AWS_ENDPOINT_URL_{service}"] == environment[f"AWS_ENDPOINT_URL_{service}"]
+
+
+@pytest.fixture(scope="module")
+def moto():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=clean_environment())
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_what_provision_makes_is_all_that_the_models_need(compose, moto):
+    endpoints = {name: moto for name in compose["services"]["provision"]["environment"] if name.startswith("AWS_ENDPOINT")}
+    environment = {**LOCAL_STORES, **endpoints}
+    command = [sys.executable, DEPLOY / "compose/provision.py", ROOT / "models"]
+    # the store is still starting: it waits
+    made = checked(*command, env=clean_environment(**environment))
+    for thing in ("table users", "table secure_users", "table documents", "bucket my-bucket", "key alias/my-app-key"):
+        assert thing in made
+    assert "nothing" in checked(*command, env=clean_environment(**environment))
+    with gateway("--backend", "aws", "--models", ROOT / "models", environment=environment) as running:
+        running.call("save", "User", "pk=u#1", "sk=p", "ssn=123-45-6789")
+        assert "123-45-6789" in running.call("get", "User", "pk=u#1", "sk=p")
+        running.call("save", "Document", "pk=d#1", "sk=1", f"content=@{ROOT / 'LICENSE'}")

@@ -1,0 +1,67 @@
+"""deploy/systemd/tollgate.service: read by systemd, hardened by its own measure, and what it runs is the program."""
+
+import pathlib
+import re
+import shlex
+import shutil
+
+import pytest
+
+from program import BINARY, DEPLOY, checked, clean_environment, image, run, serve_settings
+
+UNIT = DEPLOY / "systemd/tollgate.service"
+# tenths, as `systemd-analyze security` gives them; below 20 it says OK
+MOST_EXPOSED = 15
+
+
+@pytest.fixture(scope="module")
+def service():
+    """The keys of [Service], each with its values in order."""
+    section = UNIT.read_text().split("[Service]")[1].split("[Install]")[0]
+    found = {}
+    for key, value in re.findall(r"^(\w+)=(.*)$", section, re.MULTILINE):
+        found.setdefault(key, []).append(value)
+    return found
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """The unit with the program where it is."""
+    assert shutil.which("systemd-analyze"), "systemd-analyze is missing: install systemd"
+    path = tmp_path / UNIT.name
+    path.write_text(UNIT.read_text().replace("/usr/local/bin/tollgate", BINARY))
+    return path
+
+
+def test_systemd_takes_it(installed):
+    ended = run("systemd-analyze", "verify", installed)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    installed.write_text(installed.read_text().replace("ProtectHome=yes", "ProtectHome=perhaps"))
+    assert run("systemd-analyze", "verify", installed).stderr
+
+
+def test_it_is_hardened(installed):
+    checked("systemd-analyze", "security", "--offline=yes", f"--threshold={MOST_EXPOSED}", installed)
+
+
+def test_the_program_takes_its_command_and_variables(service, tmp_path):
+    (command,) = service["ExecStart"]
+    path, verb, *arguments = shlex.split(command)
+    assert path == image()["entrypoint"] and verb == "serve"
+    environment = dict(entry.split("=", 1) for entry in service["Environment"])
+    settings = serve_settings(*arguments, environment=environment, cwd=tmp_path)
+    assert settings["embedded.data"] == f"/var/lib/{service['StateDirectory'][0]}"
+    assert pathlib.PurePath(settings["models"]).parent == pathlib.PurePath("/etc") / service["ConfigurationDirectory"][0]
+    grace_s = int(re.fullmatch(r"(\d+)s", settings["shutdown_grace"]).group(1))
+    assert int(service["TimeoutStopSec"][0]) > grace_s
+
+
+def test_settings_are_found_in_the_working_folder(service, tmp_path):
+    assert service["WorkingDirectory"] == [f"/etc/{service['ConfigurationDirectory'][0]}"]
+    (tmp_path / "tollgate.yaml").write_text("shutdown_grace: 7s\n")
+    assert serve_settings(cwd=tmp_path)["shutdown_grace"] == "7s"
+
+
+def test_wrong_settings_are_not_tried_again(service):
+    assert service["RestartPreventExitStatus"] == ["2"] and service["Restart"] == ["on-failure"]
+    assert run(BINARY, "serve", env=clean_environment(TOLLGATE_UNHEARD="1")).returncode == 2
