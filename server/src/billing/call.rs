@@ -215,11 +215,6 @@ impl Call {
         self.count(|bill| bill.downloaded_bytes += bytes);
     }
 
-    /// Counts a KMS call that the data-key cache saved.
-    pub fn add_cache_hit(&self) {
-        self.count(|bill| bill.kms_cache_hits += 1);
-    }
-
     /// Adds the capacity that DynamoDB answered, in units, and its price.
     pub fn add_capacity(&self, read_units: f64, write_units: f64) {
         let (read, write) = (milliunits(read_units), milliunits(write_units));

@@ -8,7 +8,7 @@ use super::definitions::Definitions;
 use super::{Expression, MAX_FAULTS, MAX_TEXT_BYTES, Placeholders, lexer, parser, quoted, render};
 use crate::fault;
 use crate::fault::Fault;
-use crate::model::{AttributeType, Item, Model};
+use crate::model::{AttributeType, Model};
 
 /// Fields of one projection: as many as its text has room for, three bytes each and a comma.
 const MAX_FIELDS: usize = MAX_TEXT_BYTES / 4;
@@ -20,20 +20,12 @@ pub struct Projection {
     /// and tell an item without the asked attributes from none at all; they cost no capacity.
     pub text: String,
     attributes: Vec<String>,
-    added: Vec<String>,
 }
 
 impl Projection {
     /// The top-level names that were asked for, each once, in the order of the fields.
     pub fn attributes(&self) -> &[String] {
         &self.attributes
-    }
-
-    /// Takes out of an item what was read for the gateway alone.
-    pub fn strip(&self, item: &mut Item) {
-        for name in &self.added {
-            item.remove(name);
-        }
     }
 }
 
@@ -144,14 +136,9 @@ fn rendered(model: &Model, paths: &[(usize, Path<'_>)], out: &mut Placeholders) 
             attributes.push(path.attribute.text.to_owned());
         }
     }
-    let is_added = |key: &&str| !attributes.iter().any(|name| name == key);
-    let added: Vec<_> = model.key_names().filter(is_added).map(str::to_owned).collect();
-    texts.extend(added.iter().map(|key| out.name(super::stored_name(model, key))));
-    Projection {
-        text: texts.join(","),
-        attributes,
-        added,
-    }
+    let unasked = model.key_names().filter(|key| !attributes.iter().any(|name| name == key));
+    texts.extend(unasked.map(|key| out.name(super::stored_name(model, key))));
+    Projection { text: texts.join(","), attributes }
 }
 
 /// Fields of which one holds the other, or that go on in different ways from one place: DynamoDB takes neither.
@@ -210,7 +197,6 @@ fn steps<'a>(path: &Path<'a>) -> Vec<Part<'a>> {
 mod tests {
     use super::super::tests::{model, told};
     use super::*;
-    use crate::model::Value;
 
     fn project(fields: &[&str]) -> Result<Projection, Vec<String>> {
         let fields: Vec<_> = fields.iter().map(|field| (*field).to_owned()).collect();
@@ -218,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn asks_for_the_keys_too_and_strips_them() {
+    fn asks_for_the_keys_too() {
         let mut out = Placeholders::new();
         let fields = ["ssn", "address.city", "address.lines[0]", "status"].map(str::to_owned);
         let projection = projection(&model(), &fields, "fields", &mut out).unwrap();
@@ -226,23 +212,12 @@ mod tests {
         assert_eq!(projection.attributes(), ["ssn", "address", "status"]);
         let (names, _) = out.into_parts();
         assert_eq!((names["#n5"].as_str(), names["#n6"].as_str()), ("pk", "sk"));
-        let mut item: Item = ["pk", "sk", "ssn", "address"]
-            .map(|name| (name.to_owned(), Value::Null))
-            .into();
-        projection.strip(&mut item);
-        let mut left: Vec<_> = item.into_keys().collect();
-        left.sort();
-        assert_eq!(left, ["address", "ssn"]);
     }
 
     #[test]
-    fn keeps_the_keys_that_were_asked_for() {
+    fn asks_once_for_keys_that_were_asked_for() {
         let projection = project(&["sk", "name"]).unwrap();
-        let mut item: Item = ["pk", "sk", "name"]
-            .map(|name| (name.to_owned(), Value::Null))
-            .into();
-        projection.strip(&mut item);
-        assert!(item.contains_key("sk") && !item.contains_key("pk"));
+        assert_eq!(projection.attributes(), ["sk", "name"]);
         assert_eq!(projection.text, "#n0,#n1,#n2");
     }
 
