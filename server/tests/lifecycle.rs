@@ -59,7 +59,12 @@ async fn status_of(health: &mut HealthClient<Channel>, service: &str) -> Serving
     let request = HealthCheckRequest {
         service: service.to_owned(),
     };
-    health.check(request).await.unwrap().into_inner().status()
+    health
+        .check(request)
+        .await
+        .expect("health answers")
+        .into_inner()
+        .status()
 }
 
 #[tokio::test]
@@ -342,14 +347,17 @@ async fn save_until_killed(
 ) {
     loop {
         let number = next.fetch_add(1, Ordering::SeqCst);
-        let partition = if number % 3 == 0 {
+        let partition = if number.is_multiple_of(3) {
             format!("own-{caller}")
         } else {
             format!("item-{number}")
         };
         match data.save(vault(&partition, number)).await {
             Ok(_) => {
-                acknowledged.lock().unwrap().insert(partition, number);
+                acknowledged
+                    .lock()
+                    .expect("no caller panics")
+                    .insert(partition, number);
                 progress.add_permits(1);
             }
             Err(status) => {
@@ -383,10 +391,11 @@ async fn one_life(folder: &Path, first: usize, kill_after: u32, acknowledged: &A
         ))
     });
     let callers: Vec<_> = callers.collect();
-    progress.acquire_many(kill_after).await.unwrap().forget();
+    let killed = progress.acquire_many(kill_after).await;
+    killed.expect("the semaphore is never closed").forget();
     process.kill();
     for caller in callers {
-        caller.await.unwrap();
+        caller.await.expect("no caller panics");
     }
     let sent = next.load(Ordering::SeqCst);
     assert!(sent < first + SAVES, "killed in the middle: {}", sent - first);
@@ -395,7 +404,12 @@ async fn one_life(folder: &Path, first: usize, kill_after: u32, acknowledged: &A
 
 /// Every acknowledged item is there, opens, and is what that Save wrote, or a later one that was not answered.
 async fn check_all(data: &DataServiceClient<Channel>, acknowledged: &Acknowledged) {
-    let expected: Vec<_> = acknowledged.lock().unwrap().clone().into_iter().collect();
+    let expected: Vec<_> = acknowledged
+        .lock()
+        .expect("no caller panics")
+        .clone()
+        .into_iter()
+        .collect();
     for (partition, number) in expected {
         let key = [("pk".to_owned(), text(&partition))].into();
         let include_objects = vec!["file".to_owned()];
@@ -413,7 +427,7 @@ async fn check_all(data: &DataServiceClient<Channel>, acknowledged: &Acknowledge
         let Some(Kind::Object(object)) = item["file"].kind.clone() else {
             panic!("{partition} has no object")
         };
-        let stored: usize = object.name.parse().unwrap();
+        let stored: usize = object.name.parse().expect("the number of its save");
         assert!(
             stored >= number,
             "{partition}: {stored} is older than the acknowledged {number}"

@@ -18,6 +18,7 @@ pub fn s(text: impl Into<String>) -> AttributeValue {
 }
 
 /// A number.
+#[allow(clippy::needless_pass_by_value)] // literals and texts alike are given without a `&`
 pub fn n(number: impl ToString) -> AttributeValue {
     AttributeValue {
         kind: Some(Kind::N(number.to_string())),

@@ -38,10 +38,7 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
-    let ours = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TOLLGATE_"));
-    for (name, _) in ours {
-        command.env_remove(name);
-    }
+    command.env_clear();
     command
 }
 

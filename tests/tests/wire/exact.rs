@@ -58,8 +58,8 @@ fn total(totals: &v1::GetTotalMetricsResponse) -> Figures {
     Figures::of(totals.total.as_ref().expect("a scope has a total"))
 }
 
-fn sum_by<'a>(
-    bills: impl IntoIterator<Item = &'a (&'a Seen, v1::GetCallMetricsResponse)>,
+fn sum_by(
+    bills: &[&(&Seen, v1::GetCallMetricsResponse)],
     name: impl Fn(&v1::GetCallMetricsResponse) -> String,
 ) -> BTreeMap<String, Figures> {
     let mut sums = BTreeMap::<String, Figures>::new();
@@ -77,23 +77,18 @@ fn map_of(totals: std::collections::HashMap<String, v1::OperationMetrics>) -> BT
 }
 
 /// Whether a scope's totals are the sum of these bills, by model and by operation too.
-fn compare<'a>(
+fn compare(
     scope: &str,
     totals: v1::GetTotalMetricsResponse,
-    bills: impl IntoIterator<Item = &'a (&'a Seen, v1::GetCallMetricsResponse)> + Clone,
+    bills: &[&(&Seen, v1::GetCallMetricsResponse)],
 ) -> Result<(), String> {
     let model = |bill: &v1::GetCallMetricsResponse| match bill.model.as_str() {
         "" => "_".to_owned(),
         model => model.to_owned(),
     };
     let sum = total(&totals);
-    let added = Figures::sum(
-        &bills
-            .clone()
-            .into_iter()
-            .map(|(_, bill)| figures(bill))
-            .collect::<Vec<_>>(),
-    );
+    let added: Vec<_> = bills.iter().map(|(_, bill)| figures(bill)).collect();
+    let added = Figures::sum(&added);
     if added != sum {
         return Err(format!(
             "{scope}: bills and totals differ: {:?}",
@@ -101,11 +96,11 @@ fn compare<'a>(
         ));
     }
     for (what, told, expected) in [
-        ("model", map_of(totals.by_model), sum_by(bills.clone(), model)),
+        ("model", map_of(totals.by_model), sum_by(bills, model)),
         (
             "operation",
             map_of(totals.by_operation),
-            sum_by(bills.clone(), |bill| bill.rpc.clone()),
+            sum_by(bills, |bill| bill.rpc.clone()),
         ),
     ] {
         if Figures::sum(told.values()) != sum {
@@ -192,19 +187,19 @@ async fn compare_session_trailers(gateway: &Gateway, session: &str) {
     );
 }
 
-/// Looks at everything until it stands still, and is right.
+/// Looks at everything once the stores' own count is right: whether all of it is.
 async fn look(gateway: &Gateway, wiretap: &Wiretap, seen: &[Seen]) -> Result<(), String> {
     eventually(async || compare_with_stores(wiretap, &total(&gateway.totals("").await))).await;
     let bills = bills(gateway, seen).await;
     for session in SESSIONS.into_iter().filter(|session| !session.is_empty()) {
-        let of_session: Vec<_> = bills
-            .iter()
-            .filter(|(seen, _)| seen.session == session)
-            .cloned()
-            .collect();
+        let of_session: Vec<_> = bills.iter().filter(|(seen, _)| seen.session == session).collect();
         compare(session, gateway.totals(session).await, &of_session)?;
     }
-    compare("the server", gateway.totals("").await, &bills)?;
+    compare(
+        "the server",
+        gateway.totals("").await,
+        &bills.iter().collect::<Vec<_>>(),
+    )?;
     compare_trailers(&bills);
     Ok(())
 }

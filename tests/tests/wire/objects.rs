@@ -275,7 +275,7 @@ fn named(message: v1::SaveRequest, id: &str) -> Request<v1::SaveRequest> {
     let mut request = Request::new(message);
     request
         .metadata_mut()
-        .insert("tollgate-request-id", id.parse().unwrap());
+        .insert("tollgate-request-id", id.parse().expect("an ASCII id"));
     request
 }
 

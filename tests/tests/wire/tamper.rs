@@ -26,7 +26,11 @@ async fn three_items(wiretap: &Wiretap) -> (Gateway, Stored) {
             .await
             .ok();
     }
-    let stored = wiretap.stores().item("secure_users", "ORG", "U#2").await.unwrap();
+    let stored = wiretap
+        .stores()
+        .item("secure_users", "ORG", "U#2")
+        .await
+        .expect("it was saved");
     (gateway, stored)
 }
 
@@ -232,8 +236,15 @@ async fn three_documents(wiretap: &Wiretap) -> (Gateway, String, Stored) {
         written.insert("sk".to_owned(), s(sort));
         gateway.save(save("Document", written)).await.ok();
     }
-    let stored = wiretap.stores().item("documents", "ORG", "U#2").await.unwrap();
-    let object_key = stored["content"].as_m().unwrap()["key"].as_s().unwrap().clone();
+    let stored = wiretap
+        .stores()
+        .item("documents", "ORG", "U#2")
+        .await
+        .expect("as it was saved");
+    let object_key = stored["content"].as_m().expect("as it was saved")["key"]
+        .as_s()
+        .expect("as it was saved")
+        .clone();
     (gateway, object_key, stored)
 }
 

@@ -193,7 +193,7 @@ fn rooms_named(line: &str) -> Vec<&str> {
     let first = |rest| &rest[..ends(rest).unwrap_or(rest.len())];
     let named = line
         .match_indices("crate::")
-        .filter(|(at, _)| !line[..*at].ends_with(|letter: char| letter == '_'));
+        .filter(|(at, _)| !line[..*at].ends_with('_'));
     let mut rooms = Vec::new();
     for (at, name) in named {
         let rest = &line[at + name.len()..];
@@ -217,7 +217,7 @@ fn a_room_names_only_the_rooms_that_it_may_know() {
                 || ["app", "serve", "cli", "telemetry"].contains(room);
             is_a_room && *room != source.room && !may_know.contains(room)
         };
-        crossed.extend(source.naming(|line| rooms_named(line).iter().any(|room| is_foreign(&room))));
+        crossed.extend(source.naming(|line| rooms_named(line).iter().any(&is_foreign)));
     }
     assert!(crossed.is_empty(), "{crossed:#?}");
 }

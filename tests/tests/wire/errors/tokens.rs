@@ -23,7 +23,7 @@ async fn with_items() -> Gateway {
 
 async fn token(gateway: &Gateway, request: v1::QueryRequest) -> String {
     let pages = gateway.query(request).await.ok();
-    pages.last().unwrap().next_page_token.clone()
+    pages.last().expect("a page").next_page_token.clone()
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! Stores that fail: told as what they are, billed to the last attempt, never more than the contract says.
 
-use tollgate_tests::gateway::Gateway;
+use tollgate_tests::gateway::{Gateway, Setup};
 use tollgate_tests::refusal::Refusal;
-use tollgate_tests::values::{delete, get, key, query, save, scan, user};
+use tollgate_tests::stores::text;
+use tollgate_tests::values::{delete, document, get, item, key, query, s, save, scan, user};
 use tollgate_tests::wiretap::{Fate, Wiretap};
 use tonic::Code;
 
@@ -90,4 +91,113 @@ async fn kms_that_is_down_spends_no_write() {
     assert_eq!(refusal.bill.count("tollgate-dynamodb-calls"), 0);
     assert_eq!(refusal.bill.count("tollgate-kms-calls"), 3);
     Refusal::of(gateway.get(get("User", key("A", "PROFILE"))).await).is("ITEM_NOT_FOUND", &[]);
+}
+
+#[tokio::test]
+async fn a_table_or_bucket_that_is_gone_is_named() {
+    let wiretap = Wiretap::counting();
+    let gateway = Gateway::tapped(&wiretap).await;
+    let stores = wiretap.stores();
+    stores
+        .dynamodb
+        .delete_table()
+        .table_name("users")
+        .send()
+        .await
+        .unwrap();
+    for refusal in [
+        Refusal::of(gateway.get(get("User", key("A", "B"))).await),
+        Refusal::of(gateway.query(query("User", "A")).await),
+        Refusal::of(gateway.save(save("User", user("A", "1"))).await),
+    ] {
+        refusal.is("RESOURCE_MISSING", &[]);
+        assert_eq!(refusal.code, Code::FailedPrecondition);
+        assert_eq!(
+            refusal.details.precondition_failure().unwrap().violations[0].subject,
+            "users"
+        );
+    }
+    stores
+        .s3
+        .delete_bucket()
+        .bucket("my-bucket")
+        .send()
+        .await
+        .unwrap();
+    let refusal = Refusal::of(gateway.save(save("Document", document("A", vec![1]))).await);
+    refusal.is("RESOURCE_MISSING", &[]);
+    assert_eq!(
+        refusal.details.precondition_failure().unwrap().violations[0].subject,
+        "my-bucket"
+    );
+    assert_eq!(
+        refusal.bill.count("tollgate-dynamodb-calls"),
+        0,
+        "nothing was written"
+    );
+}
+
+#[tokio::test]
+async fn encryption_modes_are_kept() {
+    const MODES: &str = "
+name: Writer
+table: modes
+partition_key: pk
+attributes:
+  pk: { type: string }
+  ssn: { type: string, encrypted: { key_id: alias/my-app-key, mode: write_only } }
+---
+name: Reader
+table: modes
+partition_key: pk
+attributes:
+  pk: { type: string }
+  ssn: { type: string, encrypted: { key_id: alias/my-app-key, mode: read_only } }
+";
+    let models = tempfile::tempdir().unwrap();
+    std::fs::write(models.path().join("modes.yaml"), MODES).unwrap();
+    let wiretap = Wiretap::counting();
+    let setup = Setup {
+        models: Some(models.path().to_owned()),
+        wiretap: Some(wiretap.clone()),
+        ..Setup::default()
+    };
+    let gateway = Gateway::with(setup).await;
+    let written = item([("pk", s("A")), ("ssn", s("078-05-1120"))]);
+    let refusal = Refusal::of(gateway.save(save("Reader", written.clone())).await);
+    refusal.is("ENCRYPTION_MODE", &[]);
+    assert_eq!(
+        refusal.details.precondition_failure().unwrap().violations[0].subject,
+        "item.ssn"
+    );
+    refusal.cost_nothing();
+    gateway.save(save("Writer", written.clone())).await.ok();
+    let stored = wiretap
+        .stores()
+        .dynamodb
+        .get_item()
+        .table_name("modes")
+        .key("pk", text("A"))
+        .send()
+        .await
+        .unwrap();
+    assert!(
+        stored.item.unwrap()["ssn"].is_b(),
+        "nothing is stored in clear because of a mode"
+    );
+    let withheld = gateway.get(get("Writer", item([("pk", s("A"))]))).await;
+    assert_eq!(
+        withheld.bill.count("tollgate-kms-calls"),
+        0,
+        "what is withheld is not opened"
+    );
+    let withheld = withheld.ok();
+    assert_eq!(
+        (withheld.item, withheld.withheld),
+        (item([("pk", s("A"))]), vec!["ssn".to_owned()])
+    );
+    assert_eq!(
+        gateway.get(get("Reader", item([("pk", s("A"))]))).await.ok().item,
+        written
+    );
 }
