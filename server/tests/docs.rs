@@ -1,5 +1,5 @@
-//! The documentation against the program: settings, RPCs, trailers, reasons, models. What is told
-//! twice is compared here, so that no page stays behind. Never starts a server.
+//! The documentation against the program: settings, RPCs, trailers, reasons, models. What is told twice is
+//! compared here, so that no page stays behind. Never starts a server.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -238,7 +238,7 @@ fn read(page: &str) -> String {
 }
 
 fn descriptors() -> prost_types::FileDescriptorSet {
-    prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap()
+    prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).expect("the contract's own descriptors")
 }
 
 /// The rows of the table whose first column has this title.
@@ -273,7 +273,7 @@ fn settings_of(config: &Config) -> Vec<(String, String)> {
     let mut section = String::new();
     let mut settings = Vec::new();
     for line in config.to_yaml().lines() {
-        let (name, value) = line.split_once(':').unwrap();
+        let (name, value) = line.split_once(':').expect("a setting has a name");
         let value = value.trim();
         if !name.starts_with(' ') && value.is_empty() {
             section = format!("{name}.");
@@ -318,7 +318,8 @@ fn parsed(arguments: &[&str]) -> Flags {
     let arguments = std::iter::once("serve")
         .chain(arguments.iter().copied())
         .map(OsString::from);
-    Flags::from_arg_matches(&serve().try_get_matches_from(arguments).unwrap()).unwrap()
+    let matches = serve().try_get_matches_from(arguments).expect("flags of serve");
+    Flags::from_arg_matches(&matches).expect("flags of serve")
 }
 
 /// The flags of `serve` that are settings.
