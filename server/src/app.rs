@@ -100,10 +100,10 @@ impl App {
         wrap: impl FnOnce(Connectors) -> Connectors,
     ) -> Result<App, Error> {
         let models = read_models(config)?;
-        let prices = read_prices(config)?;
         let bound = Bound::to(&config.listen).await?;
         let side_port = bind_side_port(config).await?;
         let (stores, token_key) = open_stores(config, &models, wrap).await?;
+        let prices = read_prices(config, stores.dynamodb.region())?;
         let books = Arc::new(Books::new(bounds(config), prices));
         let writes = TaskTracker::new();
         let gate = Arc::new(Gate {
@@ -246,15 +246,16 @@ fn token_key(config: &Config, kept: Option<[u8; 32]>) -> Result<[u8; 32], Error>
     Ok(key)
 }
 
-fn read_prices(config: &Config) -> Result<Prices, Error> {
-    match &config.prices {
-        Some(path) => Prices::read(path, region(config)).map_err(Error::Prices),
-        None => Ok(Prices::shipped()),
+/// The book of the region that the items are in; the shipped one knows one region alone.
+fn read_prices(config: &Config, region: &str) -> Result<Prices, Error> {
+    if let Some(path) = &config.prices {
+        return Prices::read(path, region).map_err(Error::Prices);
     }
-}
-
-fn region(config: &Config) -> &str {
-    config.aws.region.as_deref().unwrap_or("us-east-1")
+    let shipped = Prices::shipped();
+    if shipped.region() != region {
+        warn!(region, "costs are those of {}: name a price book in `prices`", shipped.region());
+    }
+    Ok(shipped)
 }
 
 fn aws_settings(config: &Config) -> aws::Settings {

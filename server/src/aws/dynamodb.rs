@@ -145,6 +145,11 @@ pub struct Page {
 }
 
 impl DynamoDb {
+    /// The region of the tables.
+    pub fn region(&self) -> &str {
+        self.client.config().region().map_or("", |region| region.as_ref())
+    }
+
     /// The item of this key, if there is one.
     ///
     /// # Errors

@@ -90,7 +90,12 @@ pub(super) fn read(
         .get("required")
         .and_then(|at| at.boolean(report))
         .unwrap_or_default();
-    let kind = fields.require("type", report).and_then(|at| kind(at, report))?;
+    let Some(kind) = fields.require("type", report).and_then(|at| kind(at, report)) else {
+        // without a type there is no attribute, but its other faults are told as well
+        fields.get("encrypted").and_then(|at| encryption(at, AttributeType::String, report));
+        fields.get("s3").and_then(|at| offload(at, report));
+        return None;
+    };
     let checks = checks::read(&fields, kind, report);
     let default = fields.get("default").and_then(|at| {
         let value = literal::value(at, kind, report)?;

@@ -171,7 +171,7 @@ fn of_store(call: &Call, cause: &aws::Error) -> Status {
             "KMS_KEY",
             "the KMS key is disabled or not for this server",
         ),
-        aws::Kind::TooLarge => status(reason, "DynamoDB takes no item of this size"),
+        aws::Kind::TooLarge => invalid(reason, &[Fault::new("item", "is larger than DynamoDB takes")]),
         aws::Kind::Refused => refused(reason, "REQUEST", "the store refuses the request"),
         aws::Kind::InvalidCiphertext => status(reason, "the data key does not open"),
         aws::Kind::ConditionFailed { .. } => {
