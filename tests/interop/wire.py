@@ -44,15 +44,15 @@ class Client:
     def object(self, data, **fields):
         return self.type("AttributeValue")(object=self.type("Object")(data=data, **fields))
 
-    def unary(self, rpc, request, session=None, service="DataService"):
+    def unary(self, rpc, request, session=None, service="DataService", metadata=()):
         """The response and the trailers of a unary call."""
         method = self.channel.unary_unary(
             f"/tollgate.v1.{service}/{rpc}",
             request_serializer=type(request).SerializeToString,
             response_deserializer=self.type(f"{rpc}Response").FromString,
         )
-        metadata = [("tollgate-session", session)] if session else []
-        response, call = method.with_call(request, metadata=metadata, timeout=60)
+        sessions = [("tollgate-session", session)] if session else []
+        response, call = method.with_call(request, metadata=[*metadata, *sessions], timeout=60)
         return response, bill(call)
 
     def failing(self, rpc, request, session=None):
