@@ -71,6 +71,9 @@ impl Reader {
     }
 
     async fn fetch_objects(&self, pointers: Vec<(&str, Pointer)>, item: &mut Item) -> Result<(), Error> {
+        if pointers.is_empty() {
+            return Ok(());
+        }
         let most_bytes = self.gate.limits.message_bytes;
         if let Some((name, pointer)) = pointers
             .iter()

@@ -1,16 +1,18 @@
 //! The response body: passes messages through and puts the bill into the trailers, the last thing that is sent.
 //!
-//! A caller that stops reading stops the body from being polled, so a task of its own watches the deadline: the call is
-//! closed and its place in flight is free whether or not anybody asks for the next message.
+//! A caller that stops reading stops the body from being polled, so a timer of its own watches the deadline: the call is
+//! closed and its place in flight is free whether or not anybody asks for the next message. The timer wakes no task, it
+//! wakes the body's state itself: a task for every call would cost more than all else here.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as _, Frame};
-use tokio::task::AbortHandle;
+use tokio::task::coop::{Unconstrained, unconstrained};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tollgate_proto::Reason;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -21,11 +23,18 @@ use crate::billing::write_request_id;
 use crate::telemetry::Entered;
 
 /// A response body that ends with the bill.
-#[derive(Debug)]
 pub(super) struct TrailedBody {
-    state: Arc<Mutex<State>>,
-    watch: Option<AbortHandle>,
+    watched: Arc<Watched>,
+    /// Only waits to be dropped; it is never polled again.
+    _watch: Option<Watch>,
 }
+
+/// The state of a body, which its timer can end.
+#[derive(Debug)]
+struct Watched(Mutex<State>);
+
+/// Outside of any task's budget: what is out of budget is woken at once, which is too early here.
+type Watch = Pin<Box<Unconstrained<Sleep>>>;
 
 /// What is added at the end.
 #[derive(Debug)]
@@ -61,20 +70,17 @@ impl TrailedBody {
             Ending::Billed(open) => Some(open.call().deadline()),
             Ending::Unbilled { .. } => None,
         };
-        let state = Arc::new(Mutex::new(State::Open {
+        let state = State::Open {
             body,
             ending,
             waiting: None,
-        }));
-        let watch = deadline.map(|deadline| {
-            let watched = Arc::clone(&state);
-            let watch = async move {
-                tokio::time::sleep_until(deadline.into()).await;
-                expire(&watched);
-            };
-            tokio::spawn(watch).abort_handle()
-        });
-        Body::new(TrailedBody { state, watch })
+        };
+        let watched = Arc::new(Watched(Mutex::new(state)));
+        let watch = deadline.map(|deadline| watch(&watched, deadline.into()));
+        Body::new(TrailedBody {
+            watched,
+            _watch: watch,
+        })
     }
 }
 
@@ -86,7 +92,7 @@ impl http_body::Body for TrailedBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let mut state = lock(&self.state);
+        let mut state = self.watched.lock();
         match &mut *state {
             State::Open {
                 body,
@@ -115,17 +121,14 @@ impl http_body::Body for TrailedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(*lock(&self.state), State::Ended)
+        matches!(*self.watched.lock(), State::Ended)
     }
 }
 
 impl Drop for TrailedBody {
     fn drop(&mut self) {
-        if let Some(watch) = &self.watch {
-            watch.abort();
-        }
-        // the watch may hold the state a moment longer; the caller's leaving is now
-        *lock(&self.state) = State::Ended;
+        // the timer may hold the state a moment longer; the caller's leaving is now
+        *self.watched.lock() = State::Ended;
     }
 }
 
@@ -192,28 +195,50 @@ impl Ending {
     }
 }
 
-/// Ends a body whose deadline passed.
-fn expire(state: &Mutex<State>) {
-    let mut state = lock(state);
-    let State::Open { waiting, .. } = &mut *state else {
-        return;
-    };
-    let waiting = waiting.take();
-    let Some(ending) = state.finish() else { return };
-    let status = deadline_passed();
-    let mut trailers = HeaderMap::new();
-    // a status that cannot be a header is none of ours
-    let _ = status.add_header(&mut trailers);
-    ending
-        .because_of(Some(Reason::DeadlineExceeded))
-        .write(status.code(), Some(&mut trailers));
-    *state = State::Expired(trailers);
-    drop(state);
-    if let Some(waiting) = waiting {
-        waiting.wake();
+/// A timer that ends the body at its deadline, until it is dropped.
+fn watch(watched: &Arc<Watched>, deadline: Instant) -> Watch {
+    let mut watch = Box::pin(unconstrained(sleep_until(deadline)));
+    let waker = Waker::from(Arc::clone(watched));
+    if watch
+        .as_mut()
+        .poll(&mut Context::from_waker(&waker))
+        .is_ready()
+    {
+        watched.expire();
+    }
+    watch
+}
+
+impl Wake for Watched {
+    fn wake(self: Arc<Watched>) {
+        self.expire();
     }
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+impl Watched {
+    /// Ends a body whose deadline passed.
+    fn expire(&self) {
+        let mut state = self.lock();
+        let State::Open { waiting, .. } = &mut *state else {
+            return;
+        };
+        let waiting = waiting.take();
+        let Some(ending) = state.finish() else { return };
+        let status = deadline_passed();
+        let mut trailers = HeaderMap::new();
+        // a status that cannot be a header is none of ours
+        let _ = status.add_header(&mut trailers);
+        ending
+            .because_of(Some(Reason::DeadlineExceeded))
+            .write(status.code(), Some(&mut trailers));
+        *state = State::Expired(trailers);
+        drop(state);
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
