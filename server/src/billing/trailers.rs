@@ -1,10 +1,9 @@
 //! The bill as trailing metadata: one number each, in exact decimals, under the names of `tollgate_proto::metadata`.
 //! Knows headers, nothing of bodies.
 
-use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use bytes::BytesMut;
+use bytes::{BufMut as _, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tollgate_proto::metadata;
 
@@ -16,6 +15,8 @@ const MAX_BYTES: usize = 4096;
 const FIELD_BYTES: usize = 32;
 /// Room for the numbers of a call and of its session.
 const NUMBERS_BYTES: usize = 512;
+/// Of the greatest count.
+const MOST_DIGITS: usize = 20;
 
 /// Which trailers are sent. The request id always is.
 #[derive(Clone, Copy, Debug)]
@@ -123,6 +124,10 @@ static NAMES: LazyLock<Names> = LazyLock::new(|| Names {
 
 type Fields = Vec<(HeaderName, HeaderValue)>;
 
+/// What is to be sent, the most wanted first: each adds its fields, where they are chosen.
+const GROUPS: [fn(TrailerChoice, &Answer<'_>, &mut BytesMut, &mut Fields); 4] =
+    [call_figures, session_figures, orca_report, server_timing];
+
 fn write_within(headers: &mut HeaderMap, choice: TrailerChoice, answer: &Answer<'_>, max_bytes: usize) {
     headers.reserve(2 * LINES.len() + 5);
     write_request_id(headers, answer.request_id);
@@ -133,60 +138,55 @@ fn write_within(headers: &mut HeaderMap, choice: TrailerChoice, answer: &Answer<
     let request_id_bytes = metadata::REQUEST_ID.len() + answer.request_id.len() + FIELD_BYTES;
     let mut left = max_bytes.saturating_sub(request_id_bytes + bytes_of(std::slice::from_ref(&truncated)));
     let mut numbers = BytesMut::with_capacity(NUMBERS_BYTES);
-    for group in groups(choice, answer, &mut numbers) {
-        let Some(rest) = left.checked_sub(bytes_of(&group)) else {
+    let mut fields = Fields::with_capacity(LINES.len() + 1);
+    for add_group in GROUPS {
+        add_group(choice, answer, &mut numbers, &mut fields);
+        let Some(rest) = left.checked_sub(bytes_of(&fields)) else {
             headers.insert(truncated.0, truncated.1);
             return;
         };
         left = rest;
-        for (name, value) in group {
+        for (name, value) in fields.drain(..) {
             headers.insert(name, value);
         }
     }
 }
 
-/// What is to be sent, the most wanted first.
-fn groups(choice: TrailerChoice, answer: &Answer<'_>, numbers: &mut BytesMut) -> [Fields; 4] {
-    let mut groups = [const { Fields::new() }; 4];
+fn call_figures(choice: TrailerChoice, answer: &Answer<'_>, numbers: &mut BytesMut, fields: &mut Fields) {
     if choice.call {
-        groups[0] = figures(&NAMES.call, answer.bill, numbers);
+        add_figures(&NAMES.call, answer.bill, numbers, fields);
     }
-    if let Some(session) = answer.session.filter(|_| choice.session) {
-        groups[1] = session_figures(session, numbers);
-    }
-    if choice.orca {
-        groups[2] = orca_report(answer);
-    }
-    if choice.server_timing {
-        groups[3] = server_timing(answer.bill, numbers);
-    }
-    groups
 }
 
-fn figures(names: &[HeaderName; LINES.len()], bill: &Bill, numbers: &mut BytesMut) -> Fields {
-    let lines = names.iter().zip(&LINES);
-    lines
-        .map(|(name, (_, figure))| (name.clone(), value(numbers, |text| figure(bill).write(text))))
-        .collect()
-}
-
-fn session_figures(bill: &Bill, numbers: &mut BytesMut) -> Fields {
-    let bill = bill.clone().clamped();
-    let mut fields = figures(&NAMES.session, &bill, numbers);
-    let calls = value(numbers, |text| Figure::Count(bill.calls).write(text));
+fn session_figures(choice: TrailerChoice, answer: &Answer<'_>, numbers: &mut BytesMut, fields: &mut Fields) {
+    let Some(session) = answer.session.filter(|_| choice.session) else {
+        return;
+    };
+    let session = session.clone().clamped();
+    add_figures(&NAMES.session, &session, numbers, fields);
+    let calls = Figure::Count(session.calls).value(numbers);
     fields.push((HeaderName::from_static(metadata::SESSION_CALLS), calls));
-    fields
 }
 
-fn orca_report(answer: &Answer<'_>) -> Fields {
-    let report = HeaderValue::try_from(orca::load_report(answer.bill, answer.utilization));
-    report
-        .map(|report| (HeaderName::from_static(metadata::ORCA), report))
-        .into_iter()
-        .collect()
+fn add_figures(names: &[HeaderName; LINES.len()], bill: &Bill, numbers: &mut BytesMut, fields: &mut Fields) {
+    let lines = names.iter().zip(&LINES);
+    fields.extend(lines.map(|(name, (_, figure))| (name.clone(), figure(bill).value(numbers))));
 }
 
-fn server_timing(bill: &Bill, numbers: &mut BytesMut) -> Fields {
+fn orca_report(choice: TrailerChoice, answer: &Answer<'_>, _: &mut BytesMut, fields: &mut Fields) {
+    if !choice.orca {
+        return;
+    }
+    if let Ok(report) = HeaderValue::try_from(orca::load_report(answer.bill, answer.utilization)) {
+        fields.push((HeaderName::from_static(metadata::ORCA), report));
+    }
+}
+
+fn server_timing(choice: TrailerChoice, answer: &Answer<'_>, numbers: &mut BytesMut, fields: &mut Fields) {
+    if !choice.server_timing {
+        return;
+    }
+    let bill = answer.bill;
     let durations = [
         ("dynamodb;dur=", bill.dynamodb_us),
         (", kms;dur=", bill.kms_us),
@@ -194,18 +194,15 @@ fn server_timing(bill: &Bill, numbers: &mut BytesMut) -> Fields {
         (", gateway;dur=", bill.gateway_us),
         (", total;dur=", bill.wall_us),
     ];
-    let timing = value(numbers, |text| {
-        for (name, micros) in durations {
-            text.extend_from_slice(name.as_bytes());
-            Figure::Milliseconds(micros).write(text);
-        }
-    });
-    vec![(HeaderName::from_static(metadata::SERVER_TIMING), timing)]
+    for (name, micros) in durations {
+        numbers.extend_from_slice(name.as_bytes());
+        Figure::Milliseconds(micros).write(numbers);
+    }
+    fields.push((HeaderName::from_static(metadata::SERVER_TIMING), taken(numbers)));
 }
 
-/// The value that is written at the end of the buffer, which all values share.
-fn value(numbers: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) -> HeaderValue {
-    write(numbers);
+/// What was written into the buffer that all values share.
+fn taken(numbers: &mut BytesMut) -> HeaderValue {
     HeaderValue::from_maybe_shared(numbers.split().freeze())
         .expect("digits and plain text are a header's value")
 }
@@ -224,27 +221,54 @@ fn bytes_of(fields: &[(HeaderName, HeaderValue)]) -> usize {
 }
 
 impl Figure {
+    /// As a header's value, by way of the buffer; most figures of most calls are zero.
+    fn value(self, numbers: &mut BytesMut) -> HeaderValue {
+        match self {
+            Figure::Count(0) | Figure::Units(0) | Figure::Dollars(0) => HeaderValue::from_static("0"),
+            Figure::Milliseconds(0) => HeaderValue::from_static("0.000"),
+            _ => {
+                self.write(numbers);
+                taken(numbers)
+            }
+        }
+    }
+
     /// Milliseconds always have three decimals; the others as many as they need.
     fn write(self, text: &mut BytesMut) {
-        let written = match self {
-            Figure::Count(count) => write!(text, "{count}"),
-            Figure::Milliseconds(micros) => write!(text, "{}.{:03}", micros / 1000, micros % 1000),
-            Figure::Units(thousandths) => write_decimal::<3>(text, thousandths, 1000),
-            Figure::Dollars(picodollars) => write_decimal::<12>(text, picodollars, 1_000_000_000_000),
-        };
-        written.expect("a buffer grows");
+        match self {
+            Figure::Count(count) => write_digits(text, count, 1),
+            Figure::Milliseconds(micros) => {
+                write_digits(text, micros / 1000, 1);
+                text.put_u8(b'.');
+                write_digits(text, micros % 1000, 3);
+            }
+            Figure::Units(thousandths) => write_decimal(text, thousandths, 1000, 3),
+            Figure::Dollars(picodollars) => write_decimal(text, picodollars, 1_000_000_000_000, 12),
+        }
     }
 }
 
-fn write_decimal<const DECIMALS: usize>(text: &mut BytesMut, value: u64, one: u64) -> std::fmt::Result {
-    write!(text, "{}", value / one)?;
+fn write_decimal(text: &mut BytesMut, value: u64, one: u64, decimals: usize) {
+    write_digits(text, value / one, 1);
     if value.is_multiple_of(one) {
-        return Ok(());
+        return;
     }
-    write!(text, ".{:0DECIMALS$}", value % one)?;
+    text.put_u8(b'.');
+    write_digits(text, value % one, decimals);
     let zeros = text.iter().rev().take_while(|byte| **byte == b'0').count();
     text.truncate(text.len() - zeros);
-    Ok(())
+}
+
+/// At least so many digits. Formatting machinery would cost a call more than all of its figures do.
+fn write_digits(text: &mut BytesMut, mut value: u64, least: usize) {
+    let mut digits = [b'0'; MOST_DIGITS];
+    let mut first = MOST_DIGITS;
+    while value > 0 {
+        first -= 1;
+        digits[first] += (value % 10) as u8;
+        value /= 10;
+    }
+    text.extend_from_slice(&digits[first.min(MOST_DIGITS - least)..]);
 }
 
 #[cfg(test)]
