@@ -4,11 +4,11 @@ use std::io::{IsTerminal as _, stderr};
 
 use tracing::{Dispatch, Level};
 use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::fmt::{MakeWriter, format, layer};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry;
 
+use super::json_line::JsonLine;
 use crate::config::{Log, LogFormat, LogLevel};
 use crate::telemetry::{Correlated, Telemetry};
 
@@ -40,16 +40,10 @@ where
         let lines = lines.event_format(Correlated(format().with_ansi(ansi)));
         return Dispatch::new(subscriber.with(lines));
     }
-    let object = format()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(false);
     let lines = layer()
         .with_writer(writer)
         .with_ansi(false)
-        .fmt_fields(JsonFields::new())
-        .event_format(Correlated(object));
+        .event_format(Correlated(JsonLine));
     Dispatch::new(subscriber.with(lines))
 }
 

@@ -4,6 +4,7 @@ mod call;
 mod check;
 mod exit;
 mod iam;
+mod json_line;
 pub mod log;
 mod serve;
 

@@ -1,0 +1,188 @@
+//! A line of the log as one JSON object, its fields beside `timestamp`, `level` and `target`. Written into one buffer:
+//! there is a line for every call, and a serializer over a writer over a formatter costs more than the call's bill does.
+
+use std::fmt::{self, Debug, Write as _};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Room for the line of a call.
+const LINE_BYTES: usize = 512;
+
+/// Formats events as JSON objects, a line each.
+#[derive(Debug)]
+pub(super) struct JsonLine;
+
+impl<S, N> FormatEvent<S, N> for JsonLine
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let metadata = event.metadata();
+        let mut line = String::with_capacity(LINE_BYTES);
+        line.push_str(r#"{"timestamp":""#);
+        SystemTime.format_time(&mut Writer::new(&mut line))?;
+        line.push_str(r#"","level":""#);
+        line.push_str(metadata.level().as_str());
+        line.push('"');
+        event.record(&mut Fields(&mut line));
+        line.push_str(r#","target":"#);
+        push_text(&mut line, metadata.target());
+        line.push_str("}\n");
+        writer.write_str(&line)
+    }
+}
+
+/// Appends fields to an object that has some already.
+struct Fields<'a>(&'a mut String);
+
+impl Fields<'_> {
+    fn push(&mut self, field: &Field, value: impl FnOnce(&mut String)) {
+        self.0.push(',');
+        push_text(self.0, field.name());
+        self.0.push(':');
+        value(self.0);
+    }
+
+    fn push_shown(&mut self, field: &Field, value: impl fmt::Display) {
+        self.push(field, |line| {
+            write!(line, "{value}").expect("a text grows");
+        });
+    }
+}
+
+impl Visit for Fields<'_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        match value.is_finite() {
+            // with a decimal point, so that the field is of one type in every line
+            true => self.push_shown(field, format_args!("{value:?}")),
+            false => self.push_shown(field, "null"),
+        }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.push_shown(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.push_shown(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.push_shown(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.push(field, |line| push_text(line, value));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.push(field, |line| push_text(line, &format!("{value:?}")));
+    }
+}
+
+/// A JSON string; what must be escaped is rare, and left to who knows how.
+fn push_text(line: &mut String, text: &str) {
+    if text
+        .bytes()
+        .any(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
+    {
+        line.push_str(&serde_json::Value::from(text).to_string());
+        return;
+    }
+    line.push('"');
+    line.push_str(text);
+    line.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::{Value, json};
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(say: impl FnOnce()) -> String {
+        let written = Written::default();
+        let writer = written.clone();
+        let lines = tracing_subscriber::fmt::layer()
+            .with_writer(move || writer.clone())
+            .event_format(JsonLine);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), say);
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_line_is_one_flat_object() {
+        let line = logged(|| {
+            let none: Option<&str> = None;
+            tracing::warn!(
+                target: "tollgate::call",
+                op = "Get",
+                session = none,
+                code = -5,
+                rcu = 0.5,
+                whole = 2.0,
+                nothing = f64::NAN,
+                kms = u64::MAX,
+                open = true,
+                shown = %"plain",
+                "call"
+            );
+        });
+        assert_eq!(line.matches('\n').count(), 1);
+        assert!(line.ends_with("}\n"), "{line}");
+        assert!(line.contains(r#""whole":2.0,"#), "{line}");
+        let mut object: Value = serde_json::from_str(&line).unwrap();
+        let timestamp = object.as_object_mut().unwrap().remove("timestamp").unwrap();
+        let timestamp = timestamp.as_str().unwrap();
+        assert!(timestamp.contains('T') && timestamp.ends_with('Z'), "{timestamp}");
+        let expected = json!({
+            "level": "WARN", "message": "call", "op": "Get", "code": -5, "rcu": 0.5, "whole": 2.0,
+            "nothing": null, "kms": u64::MAX, "open": true, "shown": "plain", "target": "tollgate::call",
+        });
+        assert_eq!(object, expected);
+    }
+
+    #[test]
+    fn no_text_breaks_out_of_its_string() {
+        let texts = ["\"}", "a\\", "line\nline", "\u{0}\u{1f}", "ü\u{2028}", ""];
+        for text in texts {
+            let line = logged(|| tracing::info!(text, debug = ?text, "{text}"));
+            let object: Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(
+                (&object["text"], &object["message"]),
+                (&json!(text), &json!(text))
+            );
+            assert_eq!(object["debug"], json!(format!("{text:?}")));
+            assert_eq!(line.matches('\n').count(), 1, "{line}");
+        }
+    }
+}
