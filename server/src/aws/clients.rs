@@ -16,6 +16,7 @@ use aws_types::service_config::ServiceConfigKey;
 use super::dynamodb::DynamoDb;
 use super::interceptor::Counting;
 use super::kms::Kms;
+use super::lean::Lean;
 use super::s3::S3;
 
 /// The region that the embedded engines are in.
@@ -82,6 +83,7 @@ impl Stores {
     /// networks need; contents carry their SHA-256 in the pointer as they do everywhere.
     pub fn embedded(connectors: Connectors, settings: &Settings) -> Stores {
         let counting = SharedInterceptor::permanent(Counting { over_sockets: false });
+        let lean = SharedInterceptor::permanent(Lean::new());
         let retries = RetryConfig::standard().with_max_attempts(settings.max_attempts);
         macro_rules! client {
             ($service:ident, $connector:expr $(, $option:ident($value:expr))*) => {{
@@ -96,6 +98,7 @@ impl Stores {
                     .auth_scheme_preference([AuthSchemeId::from("noAuth")])
                     $(.$option($value))*;
                 config.push_interceptor(counting.clone());
+                config.push_interceptor(lean.clone());
                 $service::Client::from_conf(config.build())
             }};
         }

@@ -8,6 +8,7 @@ mod dynamodb;
 mod error;
 mod interceptor;
 mod kms;
+mod lean;
 mod meter;
 mod provision;
 mod s3;
