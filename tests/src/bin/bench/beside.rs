@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Plan;
 use super::direct::{Direct, Setting};
 use super::load::{Load, Turn, Work};
-use super::process::{Gateway, Store};
+use super::process::{Cores, Gateway, Store};
 use super::table::{Table, at_least, median};
 
 /// Throughput per core, of direct calls with the same client.
@@ -52,9 +52,9 @@ pub(crate) async fn measure(plan: &Plan) {
     }
     table.print("The gateway beside direct SDK calls to the same engine");
     println!(
-        "\nCPU is that of the process that serves or calls the SDK, engine included, its load generator not. The direct \
-         calls do not share the cores with a load generator, the gateway does: compare per core. `SDK` has the \
-         gateway's own client settings (unsigned), `signed` the SDK's defaults."
+        "\nCPU is that of the whole process, engine included, load generator excluded. `SDK` is a program that calls the \
+         SDK in a loop, unsigned and without stalled-stream protection, as the gateway's own client is; `signed` has \
+         the SDK's defaults."
     );
 }
 
@@ -71,11 +71,11 @@ impl Sides {
                 .map_or(Store::Memory, |places| Store::Folder(&places[number]))
         };
         let normal = [("TOLLGATE_EMBEDDED__SYNCHRONOUS", "normal")];
-        let gateway = Gateway::start(&plan.program, store(0), &normal).await;
+        let gateway = Gateway::start(&plan.program, Cores::First, store(0), &normal).await;
         Sides {
-            load: Load::on(&gateway, None).await,
-            lean: Direct::start(store(1), Setting::Lean).await,
-            default: Direct::start(store(2), Setting::Default).await,
+            load: Load::on(&gateway, plan.callers, None).await,
+            lean: Direct::start(store(1), Setting::Lean, plan.callers).await,
+            default: Direct::start(store(2), Setting::Default, plan.callers).await,
             _gateway: gateway,
         }
     }

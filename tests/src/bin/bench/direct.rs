@@ -16,13 +16,13 @@ use aws_smithy_runtime_api::client::auth::AuthSchemeId;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::future::join_all;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout};
 use tollgate::aws::{Connectors, Settings, Stores, provision};
 use tollgate::embedded::{Engines, Place, Synchronous};
 use tollgate::model::Models;
 
-use super::load::{AGE, CALLERS, EMAIL, ITEMS, NAME, SORT, Turn, Work, measure, partition};
-use super::process::{self, Store};
+use super::load::{AGE, EMAIL, ITEMS, NAME, SORT, Turn, Work, measure, partition};
+use super::process::{self, Cores, Store};
 
 /// The first argument of a process in this role.
 pub(crate) const ROLE: &str = "direct";
@@ -44,11 +44,12 @@ pub(crate) struct Direct {
     process: Child,
     orders: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
+    callers: usize,
 }
 
 impl Direct {
     /// Starts the process over an engine of its own.
-    pub(crate) async fn start(store: Store<'_>, setting: Setting) -> Direct {
+    pub(crate) async fn start(store: Store<'_>, setting: Setting, callers: usize) -> Direct {
         let place = match store {
             Store::Memory => MEMORY.as_ref(),
             Store::Folder(folder) => folder.as_os_str(),
@@ -58,7 +59,8 @@ impl Direct {
         } else {
             "default"
         };
-        let mut command = Command::new(std::env::current_exe().expect("a process knows its program"));
+        let own = std::env::current_exe().expect("a process knows its program");
+        let mut command = process::on(Cores::First, &own);
         command
             .arg(ROLE)
             .arg(place)
@@ -70,6 +72,7 @@ impl Direct {
             process,
             orders,
             answers: stdout.lines(),
+            callers,
         };
         assert_eq!(direct.answer().await, "ready");
         direct
@@ -79,7 +82,7 @@ impl Direct {
     pub(crate) async fn turn(&mut self, work: Work, time: Duration) -> Turn {
         let id = process::id(&self.process);
         measure(id, async {
-            let order = format!("{} {}\n", work.name(), time.as_millis());
+            let order = format!("{} {} {}\n", work.name(), time.as_millis(), self.callers);
             self.orders
                 .write_all(order.as_bytes())
                 .await
@@ -115,14 +118,17 @@ pub(crate) async fn run(arguments: &[String]) {
     // blocks this thread alone, which has nothing else to do
     for order in std::io::stdin().lines() {
         let order = order.expect("orders are text");
-        let (work, millis) = order.split_once(' ').expect("WORK MILLISECONDS");
+        let [work, millis, callers] = order.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("not an order: {order}")
+        };
+        let callers = callers.parse().expect("a number");
         let work = if work == Work::Get.name() {
             Work::Get
         } else {
             Work::Save
         };
         let time = Duration::from_millis(millis.parse().expect("a number"));
-        println!("{}", run_turn(&client, work, time).await);
+        println!("{}", run_turn(&client, callers, work, time).await);
     }
 }
 
@@ -160,10 +166,10 @@ fn client(engine: SharedHttpClient, lean: bool) -> Client {
     Client::from_conf(config.build())
 }
 
-async fn run_turn(client: &Client, work: Work, time: Duration) -> u64 {
+async fn run_turn(client: &Client, callers: usize, work: Work, time: Duration) -> u64 {
     let until = Instant::now() + time;
     let next = Arc::new(AtomicU64::new(0));
-    let callers = (0..CALLERS).map(|_| tokio::spawn(call_until(until, work, client.clone(), next.clone())));
+    let callers = (0..callers).map(|_| tokio::spawn(call_until(until, work, client.clone(), next.clone())));
     let calls = join_all(callers).await;
     calls
         .into_iter()

@@ -14,9 +14,7 @@ use tonic::transport::Channel;
 
 use super::process;
 
-/// Calls in flight.
-pub(crate) const CALLERS: usize = 64;
-/// Connections that they share.
+/// Connections that the callers share.
 pub(crate) const CONNECTIONS: usize = 4;
 /// Items that are read and written over.
 pub(crate) const ITEMS: u64 = 1000;
@@ -41,6 +39,7 @@ pub(crate) struct Turn {
 pub(crate) struct Load {
     process: u32,
     clients: Vec<DataServiceClient<Channel>>,
+    callers: usize,
     session: Option<&'static str>,
     next: Arc<AtomicU64>,
 }
@@ -60,12 +59,17 @@ impl Work {
 
 impl Load {
     /// Connects to a gateway and saves the items.
-    pub(crate) async fn on(gateway: &process::Gateway, session: Option<&'static str>) -> Load {
+    pub(crate) async fn on(
+        gateway: &process::Gateway,
+        callers: usize,
+        session: Option<&'static str>,
+    ) -> Load {
         let channels = join_all((0..CONNECTIONS).map(|_| connect(gateway.address))).await;
         let clients = channels.into_iter().map(DataServiceClient::new).collect();
         let load = Load {
             process: gateway.id(),
             clients,
+            callers,
             session,
             next: Arc::default(),
         };
@@ -83,7 +87,7 @@ impl Load {
 
     async fn run(&self, work: Work, time: Duration) -> u64 {
         let until = Instant::now() + time;
-        let callers = (0..CALLERS).map(|caller| {
+        let callers = (0..self.callers).map(|caller| {
             let client = self.clients[caller % CONNECTIONS].clone();
             tokio::spawn(call_until(until, work, client, self.session, self.next.clone()))
         });

@@ -8,6 +8,7 @@ mod beside;
 mod direct;
 mod load;
 mod process;
+mod program;
 mod slow_keys;
 mod start;
 mod table;
@@ -17,10 +18,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-const USAGE: &str = "cargo bench-gateway [--quick] [--tollgate FILE] [beside|trailers|keys|start ...]
+use process::Cores;
+
+const USAGE: &str =
+    "cargo bench-gateway [--quick] [--callers N] [--tollgate FILE] [beside|trailers|keys|start ...]
 
   --quick           a fifth of the rounds: to see that it runs, not to compare
-  --tollgate FILE   the program that is measured; without it this one, which has the same server in it
+  --callers N       calls in flight, 64 where nothing is said
+  --tollgate FILE   the program that is measured; without it `tollgate` is built, in this benchmark's own profile
   beside ...        only these parts; without any, all four";
 
 /// How much is measured, and of what.
@@ -28,6 +33,8 @@ const USAGE: &str = "cargo bench-gateway [--quick] [--tollgate FILE] [beside|tra
 struct Plan {
     /// The program that serves.
     program: PathBuf,
+    /// Calls in flight.
+    callers: usize,
     /// How often each side has its turn.
     rounds: usize,
     /// How long a turn is.
@@ -41,11 +48,13 @@ const PARTS: [&str; 4] = ["beside", "trailers", "keys", "start"];
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
-        // the program under measurement, where no other was named
-        Some("serve") => tollgate::cli::main(),
         Some(direct::ROLE) => block_on(direct::run(&arguments[1..])),
         _ => match plan(arguments) {
-            Some(plan) => block_on(measure(&plan)),
+            Some(plan) => {
+                introduce(&plan);
+                process::bind_self(Cores::Others);
+                block_on(measure(&plan))
+            }
             None => {
                 println!("{USAGE}");
                 ExitCode::from(2)
@@ -55,9 +64,10 @@ fn main() -> ExitCode {
 }
 
 fn plan(arguments: Vec<String>) -> Option<Plan> {
-    let program = std::env::current_exe().expect("a process knows its program");
+    let mut program = None;
     let mut plan = Plan {
-        program,
+        program: PathBuf::new(),
+        callers: 64,
         rounds: 10,
         turn: Duration::from_secs(2),
         parts: Vec::new(),
@@ -66,11 +76,13 @@ fn plan(arguments: Vec<String>) -> Option<Plan> {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quick" => plan.rounds = 2,
-            "--tollgate" => plan.program = arguments.next()?.into(),
+            "--callers" => plan.callers = arguments.next()?.parse().ok()?,
+            "--tollgate" => program = Some(arguments.next()?.into()),
             part if PARTS.contains(&part) => plan.parts.push(argument),
             _ => return None,
         }
     }
+    plan.program = program.unwrap_or_else(program::build);
     Some(plan)
 }
 
@@ -80,13 +92,14 @@ impl Plan {
     }
 }
 
-async fn measure(plan: &Plan) {
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+fn introduce(plan: &Plan) {
     println!(
-        "tollgate {version}, {cores} cores; {callers} calls in flight on {connections} connections; \
-         {rounds} turns of {turn:?} per side, sides in turn, medians",
+        "{program}, version {version}, {cores} cores; {callers} calls in flight on {connections} connections; \
+         {rounds} turns of {turn:?} per side, sides in turn, medians; what is measured per call has one core to itself",
+        program = plan.program.display(),
         version = env!("CARGO_PKG_VERSION"),
-        callers = load::CALLERS,
+        cores = process::core_count(),
+        callers = plan.callers,
         connections = load::CONNECTIONS,
         rounds = plan.rounds,
         turn = plan.turn,
@@ -94,6 +107,9 @@ async fn measure(plan: &Plan) {
     if cfg!(debug_assertions) {
         println!("this is a debug build: its figures mean nothing");
     }
+}
+
+async fn measure(plan: &Plan) {
     if plan.has("beside") {
         beside::measure(plan).await;
     }

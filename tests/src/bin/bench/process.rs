@@ -1,8 +1,11 @@
-//! The processes that are measured: a gateway as people start it, and what `/proc` tells of a process.
+//! The processes that are measured: a gateway as people start it, and what `/proc` tells of a process. What is measured
+//! per call runs on the first core alone, and whoever makes the calls on the others: a process that shares its core's
+//! caches with its own load is measured together with it.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -20,6 +23,59 @@ pub(crate) struct Gateway {
     pub(crate) started_in: Duration,
 }
 
+/// Which cores a process may have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cores {
+    First,
+    Others,
+    All,
+}
+
+impl Cores {
+    /// As `taskset` reads it.
+    fn list(self) -> String {
+        let last = core_count() - 1;
+        match self {
+            Cores::First => "0".to_owned(),
+            Cores::Others => format!("1-{last}"),
+            Cores::All => format!("0-{last}"),
+        }
+    }
+}
+
+/// Cores of this machine; counted before any process is bound to some.
+pub(crate) fn core_count() -> usize {
+    static COUNT: LazyLock<usize> =
+        LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
+    *COUNT
+}
+
+/// A command that runs on these cores alone, where there is more than one.
+pub(crate) fn on(cores: Cores, program: &Path) -> Command {
+    if core_count() == 1 {
+        return Command::new(program);
+    }
+    let mut command = Command::new("taskset");
+    command.arg("-c").arg(cores.list()).arg(program);
+    command
+}
+
+/// Binds this process, with every thread that it starts from now on.
+pub(crate) fn bind_self(cores: Cores) {
+    if core_count() == 1 {
+        return;
+    }
+    let own = std::process::id().to_string();
+    let bound = std::process::Command::new("taskset")
+        .args(["-a", "-c", "-p", &cores.list(), &own])
+        .stdout(Stdio::null())
+        .status();
+    assert!(
+        bound.is_ok_and(|status| status.success()),
+        "taskset (util-linux) binds processes to cores"
+    );
+}
+
 /// Where it keeps its data.
 #[derive(Clone, Copy)]
 pub(crate) enum Store<'a> {
@@ -29,8 +85,13 @@ pub(crate) enum Store<'a> {
 
 impl Gateway {
     /// Starts `program` and waits until it serves. Its log, a line for every call, goes to `/dev/null`.
-    pub(crate) async fn start(program: &Path, store: Store<'_>, settings: &[(&str, &str)]) -> Gateway {
-        let mut command = Command::new(program);
+    pub(crate) async fn start(
+        program: &Path,
+        cores: Cores,
+        store: Store<'_>,
+        settings: &[(&str, &str)],
+    ) -> Gateway {
+        let mut command = on(cores, program);
         command.args(["serve", "--listen", "127.0.0.1:0", "--log", "json"]);
         match store {
             Store::Memory => command.arg("--memory"),

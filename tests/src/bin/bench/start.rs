@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Plan;
-use super::process::{Gateway, Store, resident_mib};
+use super::process::{Cores, Gateway, Store, resident_mib};
 use super::table::{Table, at_most, median};
 
 const GOAL_MS: f64 = 200.0;
@@ -43,7 +43,7 @@ pub(crate) async fn measure(plan: &Plan) {
 }
 
 async fn start(plan: &Plan, store: Store<'_>) -> (f64, f64) {
-    let gateway = Gateway::start(&plan.program, store, &[]).await;
+    let gateway = Gateway::start(&plan.program, Cores::All, store, &[]).await;
     tokio::time::sleep(SETTLE).await;
     let figures = (
         gateway.started_in.as_secs_f64() * 1000.0,

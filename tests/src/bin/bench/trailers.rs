@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Plan;
 use super::load::{Load, Turn, Work};
-use super::process::{Gateway, Store};
+use super::process::{Cores, Gateway, Store};
 use super::table::{Table, at_most, median};
 
 /// CPU per call with, of that without.
@@ -36,9 +36,18 @@ pub(crate) async fn measure(plan: &Plan) {
 }
 
 async fn pair(plan: &Plan, rounds: usize, turns: &mut [Vec<(Turn, Turn)>; 2]) {
-    let on = Gateway::start(&plan.program, Store::Memory, &[]).await;
-    let off = Gateway::start(&plan.program, Store::Memory, &[("TOLLGATE_TRAILERS", "")]).await;
-    let (with, without) = (Load::on(&on, Some("bench")).await, Load::on(&off, None).await);
+    let on = Gateway::start(&plan.program, Cores::First, Store::Memory, &[]).await;
+    let off = Gateway::start(
+        &plan.program,
+        Cores::First,
+        Store::Memory,
+        &[("TOLLGATE_TRAILERS", "")],
+    )
+    .await;
+    let (with, without) = (
+        Load::on(&on, plan.callers, Some("bench")).await,
+        Load::on(&off, plan.callers, None).await,
+    );
     for (work, turns) in Work::ALL.into_iter().zip(turns) {
         with.turn(work, WARM_UP).await;
         without.turn(work, WARM_UP).await;
