@@ -14,6 +14,7 @@ const SERVER_ERROR: u16 = 500;
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 /// DynamoDB's request ids have 52 characters.
 const REQUEST_ID_BYTES: usize = 26;
+const HEX_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Marks that dynoxide's request types put before a message to choose its error class, longest first.
 /// They end in text that must not reach the wire.
@@ -124,5 +125,6 @@ fn respond(status: u16, body: Vec<u8>) -> HttpResponse {
 fn request_id() -> String {
     // an id that is all zeroes for want of random bytes still answers the call
     let bytes = random_bytes::<REQUEST_ID_BYTES>().unwrap_or_default();
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(HEX_DIGITS[usize::from(digit)])).collect()
 }
