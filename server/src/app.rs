@@ -11,7 +11,6 @@ use crate::aws::{self, Connectors, Stores};
 use crate::billing::{Books, Bounds, Prices, TrailerChoice};
 use crate::config::{Backend, Config, Synchronous, Trailer};
 use crate::crypto::Keyring;
-use crate::yaml::Fault;
 use crate::model::{ModelFault, Models};
 use crate::object::settle::Settler;
 use crate::operation::{Gate, Limits, PageTokens};
@@ -19,6 +18,7 @@ use crate::serve::{self, Bound, Services};
 use crate::telemetry::{SidePort, Telemetry};
 use crate::transport::layer::{self, GateLayer};
 use crate::transport::{Data, Metrics, Schema};
+use crate::yaml::Fault;
 
 #[cfg(feature = "embedded")]
 use crate::embedded;
@@ -137,7 +137,11 @@ impl App {
             message_bytes: config.limits.message_bytes,
             shutdown_grace: config.shutdown_grace,
         };
-        Ok(App { bound, services, summary })
+        Ok(App {
+            bound,
+            services,
+            summary,
+        })
     }
 
     /// What there is to tell people.
@@ -199,7 +203,10 @@ async fn open_stores(
             (stores, token_key(config, None)?)
         }
     };
-    info!(elapsed_ms = begun.elapsed().as_millis() as u64, "the store is ready");
+    info!(
+        elapsed_ms = begun.elapsed().as_millis() as u64,
+        "the store is ready"
+    );
     Ok(opened)
 }
 
@@ -218,7 +225,11 @@ async fn open_embedded(
         Synchronous::Normal => embedded::Synchronous::Normal,
     };
     let engines = embedded::Engines::open(&place, synchronous).await?;
-    let connectors = Connectors { dynamodb: engines.dynamodb, kms: engines.kms, s3: engines.s3 };
+    let connectors = Connectors {
+        dynamodb: engines.dynamodb,
+        kms: engines.kms,
+        s3: engines.s3,
+    };
     let stores = Stores::embedded(wrap(connectors), &aws_settings(config));
     for warning in aws::provision(&stores, models).await? {
         warn!("{warning}");
@@ -253,7 +264,11 @@ fn read_prices(config: &Config, region: &str) -> Result<Prices, Error> {
     }
     let shipped = Prices::shipped();
     if shipped.region() != region {
-        warn!(region, "costs are those of {}: name a price book in `prices`", shipped.region());
+        warn!(
+            region,
+            "costs are those of {}: name a price book in `prices`",
+            shipped.region()
+        );
     }
     Ok(shipped)
 }

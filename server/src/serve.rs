@@ -62,7 +62,9 @@ pub enum Error {
     #[error("cannot listen on {listen}: {source}; free the port or choose another with --listen")]
     Bind { listen: String, source: std::io::Error },
     /// The side port's address cannot be bound.
-    #[error("cannot listen on {listen}: {source}; free the port or choose another with --metrics-listen, or off")]
+    #[error(
+        "cannot listen on {listen}: {source}; free the port or choose another with --metrics-listen, or off"
+    )]
     SidePort { listen: String, source: std::io::Error },
     /// The reflection service refuses its descriptors.
     #[error("reflection: {0}")]
@@ -75,7 +77,10 @@ pub enum Error {
 impl Bound {
     /// Binds `HOST:PORT`; port 0 takes any that is free.
     pub(crate) async fn to(listen: &str) -> Result<Bound, Error> {
-        let failed = |source| Error::Bind { listen: listen.to_owned(), source };
+        let failed = |source| Error::Bind {
+            listen: listen.to_owned(),
+            source,
+        };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Bound { listener, address })
@@ -116,7 +121,16 @@ impl Bound {
         ready: impl FnOnce(SocketAddr),
         taking_calls: &AtomicBool,
     ) -> Result<(), Error> {
-        let Services { data, metrics, schema, layer, writes, message_bytes, shutdown_grace, .. } = services;
+        let Services {
+            data,
+            metrics,
+            schema,
+            layer,
+            writes,
+            message_bytes,
+            shutdown_grace,
+            ..
+        } = services;
         let (health, health_service) = tonic_health::server::health_reporter();
         let in_flight = layer.in_flight();
         let stop = Arc::new(tokio::sync::Notify::new());
@@ -127,7 +141,11 @@ impl Bound {
             .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
             .http2_max_header_list_size(MAX_HEADER_BYTES)
             .layer(layer)
-            .add_service(DataServiceServer::new(data).max_decoding_message_size(message_bytes).max_encoding_message_size(usize::MAX))
+            .add_service(
+                DataServiceServer::new(data)
+                    .max_decoding_message_size(message_bytes)
+                    .max_encoding_message_size(usize::MAX),
+            )
             .add_service(MetricsServiceServer::new(metrics))
             .add_service(SchemaServiceServer::new(schema))
             .add_service(health_service)
@@ -164,7 +182,11 @@ impl Bound {
         match tokio::time::timeout(shutdown_grace, drained).await {
             Ok(ended) => ended,
             Err(_) => {
-                warn!(calls = in_flight.count(), writes = writes.len(), "the grace period ended before the calls did");
+                warn!(
+                    calls = in_flight.count(),
+                    writes = writes.len(),
+                    "the grace period ended before the calls did"
+                );
                 Ok(())
             }
         }

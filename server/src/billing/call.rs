@@ -382,7 +382,9 @@ impl Drop for Attempt {
         drop(ledger);
         if self.sent && self.charge.counted() {
             let model = shared.model.get();
-            shared.trace.attempt_ended(self.service, self.operation, model, took);
+            shared
+                .trace
+                .attempt_ended(self.service, self.operation, model, took);
         }
     }
 }

@@ -28,9 +28,8 @@ where
         LogFormat::Auto => stderr().is_terminal(),
     };
     let level = level(log.level);
-    let is_shown = filter_fn(move |metadata| {
-        *metadata.level() <= level && !metadata.target().starts_with(LIBRARIES)
-    });
+    let is_shown =
+        filter_fn(move |metadata| *metadata.level() <= level && !metadata.target().starts_with(LIBRARIES));
     let subscriber = registry()
         .with(is_shown.with_max_level_hint(level))
         .with(telemetry.log_layer());

@@ -136,9 +136,14 @@ fn rendered(model: &Model, paths: &[(usize, Path<'_>)], out: &mut Placeholders) 
             attributes.push(path.attribute.text.to_owned());
         }
     }
-    let unasked = model.key_names().filter(|key| !attributes.iter().any(|name| name == key));
+    let unasked = model
+        .key_names()
+        .filter(|key| !attributes.iter().any(|name| name == key));
     texts.extend(unasked.map(|key| out.name(super::stored_name(model, key))));
-    Projection { text: texts.join(","), attributes }
+    Projection {
+        text: texts.join(","),
+        attributes,
+    }
 }
 
 /// Fields of which one holds the other, or that go on in different ways from one place: DynamoDB takes neither.

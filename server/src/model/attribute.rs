@@ -92,7 +92,9 @@ pub(super) fn read(
         .unwrap_or_default();
     let Some(kind) = fields.require("type", report).and_then(|at| kind(at, report)) else {
         // without a type there is no attribute, but its other faults are told as well
-        fields.get("encrypted").and_then(|at| encryption(at, AttributeType::String, report));
+        fields
+            .get("encrypted")
+            .and_then(|at| encryption(at, AttributeType::String, report));
         fields.get("s3").and_then(|at| offload(at, report));
         return None;
     };

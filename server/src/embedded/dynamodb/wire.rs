@@ -126,5 +126,7 @@ fn request_id() -> String {
     // an id that is all zeroes for want of random bytes still answers the call
     let bytes = random_bytes::<REQUEST_ID_BYTES>().unwrap_or_default();
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from(HEX_DIGITS[usize::from(digit)])).collect()
+    digits
+        .map(|digit| char::from(HEX_DIGITS[usize::from(digit)]))
+        .collect()
 }

@@ -199,11 +199,7 @@ impl Ending {
 fn watch(watched: &Arc<Watched>, deadline: Instant) -> Watch {
     let mut watch = Box::pin(unconstrained(sleep_until(deadline)));
     let waker = Waker::from(Arc::clone(watched));
-    if watch
-        .as_mut()
-        .poll(&mut Context::from_waker(&waker))
-        .is_ready()
-    {
+    if watch.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
         watched.expire();
     }
     watch
