@@ -42,8 +42,14 @@ impl Instruments {
         };
         Instruments {
             call: histogram(instrument::CALL_DURATION, "Wall time of calls of DataService"),
-            dynamodb: histogram(instrument::DATABASE_DURATION, "Time of requests to DynamoDB, one per attempt"),
-            kms: histogram(instrument::KMS_DURATION, "Time of requests to KMS, one per attempt"),
+            dynamodb: histogram(
+                instrument::DATABASE_DURATION,
+                "Time of requests to DynamoDB, one per attempt",
+            ),
+            kms: histogram(
+                instrument::KMS_DURATION,
+                "Time of requests to KMS, one per attempt",
+            ),
             s3: histogram(instrument::S3_DURATION, "Time of requests to S3, one per attempt"),
             meter,
             provider,
@@ -64,10 +70,7 @@ impl Instruments {
             KeyValue::new(label::MODEL, model_label(ended.model)),
         ];
         if names::is_error(ended.code) {
-            labels.push(KeyValue::new(
-                attribute::ERROR_TYPE,
-                names::status(ended.code),
-            ));
+            labels.push(KeyValue::new(attribute::ERROR_TYPE, names::status(ended.code)));
         }
         self.call.record(ended.bill.wall_us as f64 / 1e6, &labels);
     }
@@ -128,30 +131,47 @@ impl Instruments {
                 .with_unit(unit)
                 .with_description(description)
                 .with_callback(move |observer| {
-                    each((figures.bills)(), rows, |value, labels| observer.observe(value, labels));
+                    each((figures.bills)(), rows, |value, labels| {
+                        observer.observe(value, labels);
+                    });
                 })
                 .build();
         };
-        counter(instrument::KMS_CALLS, "{call}", "Requests to KMS, retries included", |bill| {
-            vec![(bill.kms_calls, None)]
-        });
-        counter(instrument::KMS_CACHE_HITS, "{call}", "Requests to KMS that a cache saved", |bill| {
-            vec![(bill.kms_cache_hits, None)]
-        });
-        counter(instrument::S3_CALLS, "{call}", "Requests to S3, retries included", |bill| {
-            vec![(bill.s3_calls, None)]
-        });
+        counter(
+            instrument::KMS_CALLS,
+            "{call}",
+            "Requests to KMS, retries included",
+            |bill| vec![(bill.kms_calls, None)],
+        );
+        counter(
+            instrument::KMS_CACHE_HITS,
+            "{call}",
+            "Requests to KMS that a cache saved",
+            |bill| vec![(bill.kms_cache_hits, None)],
+        );
+        counter(
+            instrument::S3_CALLS,
+            "{call}",
+            "Requests to S3, retries included",
+            |bill| vec![(bill.s3_calls, None)],
+        );
         counter(instrument::S3_IO, "By", "Bytes of object content", |bill| {
             let upload = Some((label::DIRECTION, "upload"));
             let download = Some((label::DIRECTION, "download"));
             vec![(bill.uploaded_bytes, upload), (bill.downloaded_bytes, download)]
         });
-        counter(instrument::RETRIES, "{attempt}", "Attempts after the first of one request to AWS", |bill| {
-            vec![(bill.retries, None)]
-        });
-        counter(instrument::THROTTLED, "{attempt}", "Attempts that AWS answered with throttling", |bill| {
-            vec![(bill.throttled, None)]
-        });
+        counter(
+            instrument::RETRIES,
+            "{attempt}",
+            "Attempts after the first of one request to AWS",
+            |bill| vec![(bill.retries, None)],
+        );
+        counter(
+            instrument::THROTTLED,
+            "{attempt}",
+            "Attempts that AWS answered with throttling",
+            |bill| vec![(bill.throttled, None)],
+        );
     }
 
     fn observe_sums(&self, figures: &Arc<Figures>) {
@@ -162,27 +182,43 @@ impl Instruments {
                 .with_unit(unit)
                 .with_description(description)
                 .with_callback(move |observer| {
-                    each((figures.bills)(), rows, |value, labels| observer.observe(value, labels));
+                    each((figures.bills)(), rows, |value, labels| {
+                        observer.observe(value, labels);
+                    });
                 })
                 .build();
         };
-        counter(instrument::CAPACITY, "{unit}", "Capacity units, computed ones of refused writes included", |bill| {
-            let read = Some((label::CAPACITY, "read"));
-            let write = Some((label::CAPACITY, "write"));
-            let (read_units, write_units) = (bill.read_milliunits, bill.all_write_milliunits());
-            vec![(read_units as f64 / 1e3, read), (write_units as f64 / 1e3, write)]
-        });
-        counter(instrument::COST, "USD", "Cost by the price book in the settings", |bill| {
-            let of = |picodollars: u64, service| (picodollars as f64 / 1e12, Some((label::SERVICE, service)));
-            vec![
-                of(bill.dynamodb_picodollars, "dynamodb"),
-                of(bill.kms_picodollars, "kms"),
-                of(bill.s3_picodollars, "s3"),
-            ]
-        });
-        counter(instrument::GATEWAY_TIME, "s", "Wall time of calls in which no request to AWS was under way", |bill| {
-            vec![(bill.gateway_us as f64 / 1e6, None)]
-        });
+        counter(
+            instrument::CAPACITY,
+            "{unit}",
+            "Capacity units, computed ones of refused writes included",
+            |bill| {
+                let read = Some((label::CAPACITY, "read"));
+                let write = Some((label::CAPACITY, "write"));
+                let (read_units, write_units) = (bill.read_milliunits, bill.all_write_milliunits());
+                vec![(read_units as f64 / 1e3, read), (write_units as f64 / 1e3, write)]
+            },
+        );
+        counter(
+            instrument::COST,
+            "USD",
+            "Cost by the price book in the settings",
+            |bill| {
+                let of =
+                    |picodollars: u64, service| (picodollars as f64 / 1e12, Some((label::SERVICE, service)));
+                vec![
+                    of(bill.dynamodb_picodollars, "dynamodb"),
+                    of(bill.kms_picodollars, "kms"),
+                    of(bill.s3_picodollars, "s3"),
+                ]
+            },
+        );
+        counter(
+            instrument::GATEWAY_TIME,
+            "s",
+            "Wall time of calls in which no request to AWS was under way",
+            |bill| vec![(bill.gateway_us as f64 / 1e6, None)],
+        );
     }
 
     fn observe_gauges(&self, figures: &Arc<Figures>) {

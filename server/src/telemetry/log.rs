@@ -3,15 +3,15 @@
 
 use std::fmt;
 
-use opentelemetry::Context;
+use opentelemetry::Context as Trace;
 use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::TARGET;
@@ -33,10 +33,10 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let span = Context::map_current(|context| {
-            context
+        let span = Trace::map_current(|trace| {
+            trace
                 .has_active_span()
-                .then(|| context.span().span_context().clone())
+                .then(|| trace.span().span_context().clone())
         });
         let Some(span) = span else {
             return self.0.format_event(context, writer, event);
@@ -55,12 +55,23 @@ where
     }
 }
 
-/// Sends the program's own events to the collector.
+/// Hands on the program's own events alone. Less than a filter of `tracing-subscriber`, which keeps a state per thread.
+struct OwnEvents<L>(L);
+
+impl<S: Subscriber, L: Layer<S>> Layer<S> for OwnEvents<L> {
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if is_exported(event.metadata()) {
+            self.0.on_event(event, context);
+        }
+    }
+}
+
+/// The way of the log's events to the collector.
 pub(super) fn bridge<S>(provider: &SdkLoggerProvider) -> impl Layer<S> + use<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    OpenTelemetryTracingBridge::new(provider).with_filter(filter_fn(is_exported))
+    OwnEvents(OpenTelemetryTracingBridge::new(provider))
 }
 
 /// Only what this program says, not the libraries under it, and nothing about the export itself.

@@ -211,10 +211,7 @@ mod tests {
     #[test]
     fn every_method_has_its_name_and_nothing_else_has_one() {
         for operation in OPERATIONS {
-            assert_eq!(
-                method(operation),
-                format!("tollgate.v1.DataService/{operation}")
-            );
+            assert_eq!(method(operation), format!("tollgate.v1.DataService/{operation}"));
         }
         assert_eq!((method(NONE), server_span(NONE)), (OTHER, GRPC));
     }

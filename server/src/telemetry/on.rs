@@ -93,12 +93,7 @@ impl Telemetry {
 
     /// Sends what is there, within 5 s, and ends all tasks. Nothing is told from now on.
     pub async fn shutdown(&self) {
-        let tasks = self
-            .0
-            .tasks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(tasks) = tasks else { return };
         tasks.finish(FLUSH_TIME).await;
         if let Some(tracing) = &self.0.tracing {
@@ -181,5 +176,71 @@ impl Opening {
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Flags;
+
+    fn open(variables: &[(&str, &str)]) -> Telemetry {
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let config = Config::load(&Flags::default(), variables).unwrap();
+        let (telemetry, faults) = Telemetry::open(&config);
+        assert!(faults.is_empty(), "{faults:?}");
+        telemetry
+    }
+
+    /// Traces, figures, logs, and how many tasks run.
+    fn parts(telemetry: &Telemetry) -> (bool, bool, bool, usize) {
+        let inner = &telemetry.0;
+        let tasks = inner.tasks.lock().unwrap();
+        (
+            inner.tracing.is_some(),
+            inner.instruments.is_some(),
+            inner.logger.is_some(),
+            tasks.as_ref().map_or(0, Tasks::running),
+        )
+    }
+
+    #[tokio::test]
+    async fn what_is_not_asked_for_is_not_there() {
+        let off = [("TOLLGATE_METRICS__LISTEN", "off")];
+        assert_eq!(parts(&open(&off)), (false, false, false, 0));
+        assert_eq!(
+            parts(&open(&[])),
+            (false, true, false, 0),
+            "to be scraped, by nobody's task"
+        );
+        let traces = [off[0], ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://x:4317")];
+        assert_eq!(parts(&open(&traces)), (true, false, false, 1));
+        let all = [off[0], ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://x:4318")];
+        let all = open(&all);
+        assert_eq!(parts(&all), (true, true, true, 3));
+        let empty = http::HeaderMap::new();
+        assert!(format!("{:?}", open(&off).begin("Get", &empty)).contains("None"));
+        assert!(format!("{:?}", all.begin("Get", &empty)).contains("Some"));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_had_is_told_and_left_out() {
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://x:4317"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem"),
+        ];
+        let variables = variables
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = Config::load(&Flags::default(), variables).unwrap();
+        let (telemetry, faults) = Telemetry::open(&config);
+        assert_eq!(parts(&telemetry), (false, true, false, 0));
+        assert_eq!(faults.len(), 3);
+        assert!(
+            faults.iter().all(|fault| fault.contains("/nowhere/ca.pem")),
+            "{faults:?}"
+        );
     }
 }

@@ -156,7 +156,13 @@ impl CallTrace {
     }
 
     /// An attempt ended that is counted, and whose time was added to the bill.
-    pub fn attempt_ended(&self, service: Service, operation: &'static str, model: Option<&Arc<str>>, took: Duration) {
+    pub fn attempt_ended(
+        &self,
+        service: Service,
+        operation: &'static str,
+        model: Option<&Arc<str>>,
+        took: Duration,
+    ) {
         if let Some(instruments) = self
             .telemetry
             .as_ref()
@@ -181,10 +187,7 @@ impl CallTrace {
             span.set_attributes(call_attributes(ended));
             span.set_attributes(bill_attributes(ended.bill));
             if names::is_error(ended.code) {
-                span.set_attribute(KeyValue::new(
-                    attribute::ERROR_TYPE,
-                    names::status(ended.code),
-                ));
+                span.set_attribute(KeyValue::new(attribute::ERROR_TYPE, names::status(ended.code)));
                 span.set_status(Status::error(""));
             }
         }
@@ -296,10 +299,9 @@ fn request_attributes(facts: &RequestFacts<'_>, object_keys: bool) -> Vec<KeyVal
             attributes.push(KeyValue::new(attribute::DB_SYSTEM, names::DYNAMODB));
             attributes.push(KeyValue::new(attribute::DB_OPERATION, facts.operation));
             let tables = name.map(|table| vec![StringValue::from(table)]);
-            attributes.extend(
-                tables
-                    .map(|tables| KeyValue::new(attribute::DYNAMODB_TABLES, Value::Array(Array::String(tables)))),
-            );
+            attributes.extend(tables.map(|tables| {
+                KeyValue::new(attribute::DYNAMODB_TABLES, Value::Array(Array::String(tables)))
+            }));
         }
         Service::Kms => attributes.extend(name.map(|key| KeyValue::new(attribute::KMS_KEY, key))),
         Service::S3 => {

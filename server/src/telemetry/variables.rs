@@ -156,11 +156,13 @@ impl Reader<'_> {
             return None;
         }
         let uri = endpoint.parse::<Uri>().ok();
-        let uri = uri.filter(|uri| {
-            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some()
-        });
+        let uri =
+            uri.filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
         let Some(uri) = uri else {
-            self.fault(&name, "must be a URL such as `http://localhost:4317`; nothing is exported there");
+            self.fault(
+                &name,
+                "must be a URL such as `http://localhost:4317`; nothing is exported there",
+            );
             return None;
         };
         let protocol = self.protocol(signal, &uri);
@@ -225,7 +227,8 @@ impl Reader<'_> {
             let header = pair.split_once('=').and_then(|(name, value)| {
                 let name = name.trim().to_ascii_lowercase();
                 let value = percent_decode_str(value.trim()).decode_utf8().ok()?.into_owned();
-                let valid = name.parse::<http::HeaderName>().is_ok() && value.parse::<http::HeaderValue>().is_ok();
+                let valid =
+                    name.parse::<http::HeaderName>().is_ok() && value.parse::<http::HeaderValue>().is_ok();
                 valid.then_some((name, value))
             });
             match header {
@@ -288,7 +291,10 @@ impl Reader<'_> {
             .iter()
             .any(|name| !matches!(*name, "tracecontext" | "baggage" | "none"))
         {
-            self.fault(name, "must be of tracecontext, baggage, none; others are not read");
+            self.fault(
+                name,
+                "must be of tracecontext, baggage, none; others are not read",
+            );
         }
         Propagators {
             trace_context: chosen.contains(&"tracecontext"),
@@ -310,7 +316,10 @@ impl Reader<'_> {
         for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
             let decoded = pair.split_once('=').and_then(|(key, value)| {
                 let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
-                Some(KeyValue::new(key.trim().to_owned(), Value::from(value.into_owned())))
+                Some(KeyValue::new(
+                    key.trim().to_owned(),
+                    Value::from(value.into_owned()),
+                ))
             });
             match decoded {
                 Some(attribute) => attributes.push(attribute),
@@ -417,7 +426,10 @@ mod tests {
         );
         let http = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector:4318/")]);
         assert_eq!(http.traces.unwrap().endpoint, "https://collector:4318/v1/traces");
-        assert_eq!(http.metrics.unwrap().endpoint, "https://collector:4318/v1/metrics");
+        assert_eq!(
+            http.metrics.unwrap().endpoint,
+            "https://collector:4318/v1/metrics"
+        );
         assert_eq!(http.logs.unwrap().endpoint, "https://collector:4318/v1/logs");
     }
 
@@ -483,12 +495,14 @@ mod tests {
 
     #[test]
     fn samplers_are_those_of_the_specification() {
-        let sampler = |name, ratio| {
-            read(&[("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", ratio)]).sampler
-        };
+        let sampler =
+            |name, ratio| read(&[("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", ratio)]).sampler;
         assert!(matches!(sampler("always_off", ""), Sampler::AlwaysOff));
         assert!(matches!(sampler("traceidratio", "0.1"), Sampler::TraceIdRatioBased(ratio) if ratio == 0.1));
         assert!(matches!(sampler("traceidratio", "2"), Sampler::TraceIdRatioBased(ratio) if ratio == 1.0));
-        assert!(matches!(sampler("parentbased_traceidratio", "0.1"), Sampler::ParentBased(_)));
+        assert!(matches!(
+            sampler("parentbased_traceidratio", "0.1"),
+            Sampler::ParentBased(_)
+        ));
     }
 }

@@ -111,6 +111,12 @@ impl Tasks {
         self.running.spawn(work);
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn running(&self) -> usize {
+        self.running.len()
+    }
+
     /// Sends what is there, then ends; what is not sent within the time is left behind.
     pub(super) async fn finish(mut self, within: Duration) {
         self.stop.cancel();
