@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use crate::aws::{self, Connectors, Stores};
 use crate::billing::{Books, Bounds, Prices, TrailerChoice};
-use crate::config::{Backend, Config, Synchronous, Trailer};
+use crate::config::{Backend, Config, Trailer};
 use crate::crypto::Keyring;
 use crate::model::{ModelFault, Models};
 use crate::object::settle::Settler;
@@ -221,8 +221,8 @@ async fn open_embedded(
         false => embedded::Place::Folder(config.embedded.data.clone()),
     };
     let synchronous = match config.embedded.synchronous {
-        Synchronous::Full => embedded::Synchronous::Full,
-        Synchronous::Normal => embedded::Synchronous::Normal,
+        crate::config::Synchronous::Full => embedded::Synchronous::Full,
+        crate::config::Synchronous::Normal => embedded::Synchronous::Normal,
     };
     let engines = embedded::Engines::open(&place, synchronous).await?;
     let connectors = Connectors {
