@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use super::{MAX_LEVELS, OpenError, SealError, plaintext};
 use crate::model::Value;
 
-/// How many bytes [`write`] writes, and whether it can.
+/// How many bytes [`write()`] writes, and whether it can.
 pub(super) fn length(value: &Value) -> Result<usize, SealError> {
     check(value, 1)?;
     let mut count = Count(0);

@@ -2,8 +2,8 @@
 //!
 //! | id | format | stored as | layout | tied to its place by |
 //! |---|---|---|---|---|
-//! | 1 | `pydynox` | S, `ENC:` + base64 | [`pydynox`] | nothing; KMS context exactly the attribute's |
-//! | 2 | `sealed` | B | [`sealed`] | associated data ([`Place`]); KMS context the attribute's and `tollgate:table` |
+//! | 1 | `pydynox` | S, `ENC:` + base64 | `pydynox.rs` | nothing; KMS context exactly the attribute's |
+//! | 2 | `sealed` | B | `sealed.rs` | associated data ([`Place`]); KMS context the attribute's and `tollgate:table` |
 //!
 //! Every id opens for ever: `../golden/` has stored values of each. An id that is not in this table is an error.
 

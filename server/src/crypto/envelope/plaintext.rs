@@ -5,7 +5,7 @@
 //! | 1 | S | UTF-8 |
 //! | 2 | N | the canonical decimal text |
 //! | 3 | B | as they are |
-//! | 4 | any other | DynamoDB JSON in its one form: [`json`](super::json) |
+//! | 4 | any other | DynamoDB JSON in its one form: `json` |
 
 use std::mem;
 
@@ -50,7 +50,7 @@ impl Kind {
     }
 }
 
-/// How many bytes [`write`] writes.
+/// How many bytes [`write()`] writes.
 pub(super) fn length(value: &Value) -> Result<usize, SealError> {
     match value {
         Value::S(text) => Ok(text.len()),
