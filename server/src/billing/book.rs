@@ -1,5 +1,5 @@
-//! One book: the bills of a scope, added up by model and operation. Everything that is answered is derived from these
-//! cells, so that by model, by operation and in total are the same sum. Knows nothing of locks.
+//! One book: the bills of a scope, added up by model and operation. By model, by operation and in total are the same
+//! sum: what is added or cleared is so in a cell and in the total at once. Knows nothing of locks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,19 +7,18 @@ use std::time::SystemTime;
 
 use super::Bill;
 use super::books::Totals;
+use super::cells::Cells;
 
 /// The bills of the server or of a session.
 #[derive(Debug)]
 pub(super) struct Book {
     since: SystemTime,
-    /// At most one per served model and RPC: short enough to walk.
-    cells: Vec<Cell>,
+    total: Bill,
+    cells: Cells<Cell>,
 }
 
 #[derive(Debug)]
 struct Cell {
-    model: Arc<str>,
-    operation: &'static str,
     since: SystemTime,
     bill: Bill,
 }
@@ -28,77 +27,71 @@ impl Book {
     pub(super) fn new(since: SystemTime) -> Book {
         Book {
             since,
-            cells: Vec::new(),
+            total: Bill::default(),
+            cells: Cells::default(),
         }
     }
 
     /// Adds to the cell of a model and an operation; `at` is when what is added came in.
     pub(super) fn add(&mut self, model: &Arc<str>, operation: &'static str, at: SystemTime, bill: &Bill) {
-        let mut cells = self.cells.iter_mut();
-        match cells.find(|cell| cell.operation == operation && cell.model == *model) {
-            Some(cell) => cell.bill += bill,
-            None => {
-                let (model, since) = (Arc::clone(model), at.max(self.since));
-                self.cells.push(Cell {
-                    model,
-                    operation,
-                    since,
-                    bill: bill.clone(),
-                });
-            }
-        }
+        let since = at.max(self.since);
+        let cell = self.cells.of(model, operation, || Cell {
+            since,
+            bill: Bill::default(),
+        });
+        cell.bill += bill;
+        self.total += bill;
     }
 
     /// The sum over all cells.
-    pub(super) fn total(&self) -> Bill {
-        self.cells.iter().fold(Bill::default(), |mut sum, cell| {
-            sum += &cell.bill;
-            sum
-        })
+    pub(super) fn total(&self) -> &Bill {
+        &self.total
     }
 
     /// The totals of all models, or of one.
     pub(super) fn totals(&self, model: Option<&str>) -> Totals {
+        match model {
+            Some(model) => self.sum(self.cells.of_model(model), true),
+            None => self.sum(self.cells.all(), false),
+        }
+    }
+
+    /// `from_first`: what is summed is counted since its first call, not since the book was opened.
+    fn sum<'a>(
+        &self,
+        cells: impl Iterator<Item = (&'a Arc<str>, &'static str, &'a Cell)>,
+        from_first: bool,
+    ) -> Totals {
         let mut total = Bill::default();
         let mut by_model: BTreeMap<Arc<str>, Bill> = BTreeMap::new();
         let mut by_operation: BTreeMap<&'static str, Bill> = BTreeMap::new();
-        for cell in self.of(model) {
+        let mut first = None;
+        for (model, operation, cell) in cells {
             total += &cell.bill;
-            *by_model.entry(Arc::clone(&cell.model)).or_default() += &cell.bill;
-            *by_operation.entry(cell.operation).or_default() += &cell.bill;
+            *by_model.entry(Arc::clone(model)).or_default() += &cell.bill;
+            *by_operation.entry(operation).or_default() += &cell.bill;
+            first = Some(first.map_or(cell.since, |first: SystemTime| first.min(cell.since)));
         }
-        let first = self
-            .of(model)
-            .map(|cell| cell.since)
-            .min()
-            .filter(|_| model.is_some());
         Totals {
             total,
             by_model,
             by_operation,
-            since: first.unwrap_or(self.since),
+            since: first.filter(|_| from_first).unwrap_or(self.since),
         }
     }
 
     /// Zeroes all models, or one, and answers what was there.
     pub(super) fn reset(&mut self, model: Option<&str>, now: SystemTime) -> Bill {
         let Some(model) = model else {
-            let cleared = self.total();
-            *self = Book::new(now);
-            return cleared;
+            return std::mem::replace(self, Book::new(now)).total;
         };
         let mut cleared = Bill::default();
-        for cell in self.cells.iter_mut().filter(|cell| *cell.model == *model) {
+        for cell in self.cells.of_model_mut(model) {
             cleared += &std::mem::take(&mut cell.bill);
             cell.since = now;
         }
+        self.total -= &cleared;
         cleared
-    }
-
-    fn of(&self, model: Option<&str>) -> impl Iterator<Item = &Cell> {
-        self.cells
-            .iter()
-            .filter(move |cell| model.is_none_or(|name| *cell.model == *name))
     }
 }
 
@@ -131,6 +124,7 @@ mod tests {
     #[test]
     fn every_view_is_the_same_sum() {
         let totals = book().totals(None);
+        assert_eq!(*book().total(), totals.total);
         assert_eq!((totals.total.calls, totals.total.kms_calls), (6, 14));
         let sum = |bills: Vec<&Bill>| bills.iter().map(|bill| bill.kms_calls).sum::<u64>();
         assert_eq!(sum(totals.by_model.values().collect()), 14);
@@ -149,6 +143,7 @@ mod tests {
         assert_eq!(book.totals(Some("User")).since, at(20));
         assert_eq!(book.totals(Some("User")).total, Bill::default());
         assert_eq!(book.totals(None).total.kms_calls, 8);
+        assert_eq!(*book.total(), book.totals(None).total);
         assert_eq!(book.totals(None).since, START);
     }
 

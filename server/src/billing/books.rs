@@ -151,7 +151,7 @@ impl Books {
         let mut pages = lock(&self.pages);
         pages.finished.put(finished);
         let book = self.add(&mut pages, entry, bill)?;
-        Some(book.total())
+        Some(book.total().clone())
     }
 
     /// Posts what was counted after the call was closed.

@@ -9,6 +9,7 @@ mod bill;
 mod book;
 mod books;
 mod call;
+mod cells;
 #[cfg(feature = "telemetry")]
 mod ever;
 mod finished;
