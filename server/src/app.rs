@@ -125,7 +125,7 @@ impl App {
             side_port: side_port.as_ref().map(SidePort::address),
         };
         let layer = GateLayer::traced(books.clone(), layer_settings(config), telemetry.clone());
-        observe(&telemetry, &books, &layer);
+        observe(&telemetry, &books, &layer, summary.models);
         let services = Services {
             data: Data::new(gate),
             metrics: Metrics::new(books, models.clone()),
@@ -167,17 +167,18 @@ async fn bind_side_port(config: &Config) -> Result<Option<SidePort>, Error> {
 
 /// Has the instruments read their figures off the books and the gate.
 #[cfg(feature = "telemetry")]
-fn observe(telemetry: &Telemetry, books: &Arc<Books>, layer: &GateLayer) {
+fn observe(telemetry: &Telemetry, books: &Arc<Books>, layer: &GateLayer, models: usize) {
     let (books, in_flight) = (Arc::clone(books), layer.in_flight());
     telemetry.observe(Figures {
         limit: in_flight.limit() as u64,
+        models,
         bills: Box::new(move || books.ever()),
         in_flight: Box::new(move || in_flight.count() as u64),
     });
 }
 
 #[cfg(not(feature = "telemetry"))]
-fn observe(_: &Telemetry, _: &Arc<Books>, _: &GateLayer) {}
+fn observe(_: &Telemetry, _: &Arc<Books>, _: &GateLayer, _: usize) {}
 
 fn read_models(config: &Config) -> Result<Models, Error> {
     if !config.models_set && !config.models.exists() {

@@ -51,6 +51,8 @@ pub enum Manner {
     /// Takes it.
     #[default]
     Takes,
+    /// Takes it, and keeps only how much it was: for benchmarks.
+    Counts,
     /// Answers an error that no retry helps.
     Refuses,
     /// Never answers.
@@ -79,10 +81,22 @@ pub struct Received {
     pub headers: Vec<http::HeaderMap>,
 }
 
+/// How much came while it counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counted {
+    /// Spans.
+    pub spans: u64,
+    /// Log records.
+    pub logs: u64,
+    /// Metrics of all exports: one counts again in every export.
+    pub metrics: u64,
+}
+
 #[derive(Default)]
 struct State {
     manner: Manner,
     received: Received,
+    counted: Counted,
 }
 
 impl Collector {
@@ -133,6 +147,11 @@ impl Collector {
         self.state().received.clone()
     }
 
+    /// How much came while it counted.
+    pub fn counted(&self) -> Counted {
+        self.state().counted
+    }
+
     /// Waits until what came is enough.
     ///
     /// # Panics
@@ -160,6 +179,12 @@ impl Collector {
                 let mut state = self.state();
                 state.received.headers.push(headers);
                 take(&mut state.received);
+                Ok(T::default())
+            }
+            Manner::Counts => {
+                let mut received = Received::default();
+                take(&mut received);
+                self.state().counted.add(&received);
                 Ok(T::default())
             }
             Manner::Refuses => Err(Status::invalid_argument("refused")),
@@ -284,6 +309,14 @@ async fn answer_http(
         Err(_) => *response.status_mut() = http::StatusCode::BAD_REQUEST,
     }
     Ok(response)
+}
+
+impl Counted {
+    fn add(&mut self, received: &Received) {
+        self.spans += received.spans.len() as u64;
+        self.logs += received.logs.len() as u64;
+        self.metrics += received.metrics.len() as u64;
+    }
 }
 
 impl Received {

@@ -2,57 +2,41 @@
 //! somebody collects, so that it costs a call nothing and is what the trailers said. Labels are of closed sets only.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use opentelemetry::metrics::{Histogram, Meter, MeterProvider as _};
-use opentelemetry::{KeyValue, StringValue};
-use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Meter, MeterProvider as _};
+use opentelemetry_sdk::metrics::{Instrument, MeterProviderBuilder, SdkMeterProvider, Stream};
 
 use super::export::Lost;
+use super::histograms::Histograms;
 use super::names::{self, attribute, instrument, label};
 use super::{Ended, Figures, Line};
-use crate::billing::{Bill, NONE, Service};
-
-/// Bounds of all histograms in seconds: half a millisecond to the longest deadline that is usual.
-const BOUNDS: [f64; 15] = [
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-];
+use crate::billing::{Bill, Service};
 
 /// What is recorded as it happens, and the meter of what is read.
 pub(super) struct Instruments {
     provider: SdkMeterProvider,
     meter: Meter,
-    call: Histogram<f64>,
-    dynamodb: Histogram<f64>,
-    kms: Histogram<f64>,
-    s3: Histogram<f64>,
+    /// How many models are served: with it the number of all labels is known.
+    models: Arc<OnceLock<usize>>,
+    /// From when on there is something to tell.
+    histograms: OnceLock<Histograms>,
 }
 
 impl Instruments {
-    pub(super) fn new(provider: SdkMeterProvider) -> Instruments {
-        let meter = provider.meter(names::SERVICE);
-        let histogram = |name, description| {
-            meter
-                .f64_histogram(name)
-                .with_unit("s")
-                .with_description(description)
-                .with_boundaries(BOUNDS.to_vec())
-                .build()
-        };
+    pub(super) fn new(builder: MeterProviderBuilder) -> Instruments {
+        let models = Arc::new(OnceLock::new());
+        let read = Arc::clone(&models);
+        let provider = builder
+            .with_view(move |instrument: &Instrument| room(instrument.name(), *read.get()?))
+            .build();
         Instruments {
-            call: histogram(instrument::CALL_DURATION, "Wall time of calls of DataService"),
-            dynamodb: histogram(
-                instrument::DATABASE_DURATION,
-                "Time of requests to DynamoDB, one per attempt",
-            ),
-            kms: histogram(
-                instrument::KMS_DURATION,
-                "Time of requests to KMS, one per attempt",
-            ),
-            s3: histogram(instrument::S3_DURATION, "Time of requests to S3, one per attempt"),
-            meter,
+            meter: provider.meter(names::SERVICE),
             provider,
+            models,
+            histograms: OnceLock::new(),
         }
     }
 
@@ -63,17 +47,9 @@ impl Instruments {
     }
 
     pub(super) fn call_ended(&self, ended: &Ended<'_>) {
-        let status = names::status(ended.code);
-        let labels = [
-            KeyValue::new(attribute::RPC_SYSTEM, names::GRPC),
-            KeyValue::new(attribute::RPC_METHOD, names::method(ended.operation)),
-            KeyValue::new(attribute::RPC_STATUS, status),
-            KeyValue::new(label::MODEL, model_label(ended.model)),
-            KeyValue::new(attribute::ERROR_TYPE, status),
-        ];
-        // the last one is told of errors alone
-        let told = if names::is_error(ended.code) { 5 } else { 4 };
-        self.call.record(ended.bill.wall_us as f64 / 1e6, &labels[..told]);
+        if let Some(histograms) = self.histograms.get() {
+            histograms.call_ended(ended);
+        }
     }
 
     pub(super) fn attempt_ended(
@@ -83,31 +59,15 @@ impl Instruments {
         model: Option<&Arc<str>>,
         took: Duration,
     ) {
-        // whole microseconds, as in the bill
-        let seconds = took.as_micros() as f64 / 1e6;
-        let model = KeyValue::new(label::MODEL, model_label(model));
-        match service {
-            Service::DynamoDb => self.dynamodb.record(
-                seconds,
-                &[
-                    KeyValue::new(attribute::DB_SYSTEM, names::DYNAMODB),
-                    KeyValue::new(attribute::DB_OPERATION, operation),
-                    model,
-                ],
-            ),
-            Service::Kms => {
-                let labels = [KeyValue::new(label::OPERATION, operation), model];
-                self.kms.record(seconds, &labels);
-            }
-            Service::S3 => {
-                let labels = [KeyValue::new(label::OPERATION, operation), model];
-                self.s3.record(seconds, &labels);
-            }
+        if let Some(histograms) = self.histograms.get() {
+            histograms.attempt_ended(service, operation, model, took);
         }
     }
 
-    /// Makes the instruments that are read when somebody collects.
+    /// Makes the instruments; those that are no histograms are read when somebody collects.
     pub(super) fn observe(&self, figures: Figures, lost: Arc<Lost>) {
+        self.models.get_or_init(|| figures.models);
+        self.histograms.get_or_init(|| Histograms::new(&self.meter));
         let figures = Arc::new(figures);
         self.observe_counts(&figures);
         self.observe_sums(&figures);
@@ -265,9 +225,10 @@ fn each<T>(lines: Vec<Line>, rows: fn(&Bill) -> Vec<Row<T>>, mut observe: impl F
     }
 }
 
-fn model_label(model: Option<&Arc<str>>) -> StringValue {
-    match model {
-        Some(model) => StringValue::from(Arc::clone(model)),
-        None => StringValue::from(NONE),
-    }
+/// Room for all labels of an instrument. Without it the SDK adds up what is past the 2,000th as one, and a model whose
+/// calls come late is told of nowhere.
+fn room(name: &str, models: usize) -> Option<Stream> {
+    // calls that named no served model have a label too
+    let limit = (models + 1) * names::labels_per_model(name);
+    Stream::builder().with_cardinality_limit(limit).build().ok()
 }

@@ -7,7 +7,8 @@
 //! | `names` | every name that leaves the process |
 //! | `variables` | OpenTelemetry's variables, as the settings pass them on |
 //! | `trace` | the server span of a call, and the client spans of its requests |
-//! | `instruments` | histograms recorded as things end; everything else read off the books when asked |
+//! | `histograms` | durations, recorded as calls and attempts end |
+//! | `instruments` | all instruments; those that are no histograms are read off the books when asked |
 //! | `scrape`, `side_port` | the Prometheus exposition, and the HTTP port that serves it |
 //! | `export` | bounded queues, and the tasks that send them to a collector |
 //! | `log` | log lines with the ids of their trace, and the same lines to the collector |
@@ -18,6 +19,8 @@ pub mod names;
 
 #[cfg(feature = "telemetry")]
 mod export;
+#[cfg(feature = "telemetry")]
+mod histograms;
 #[cfg(feature = "telemetry")]
 mod instruments;
 #[cfg(feature = "telemetry")]
@@ -62,6 +65,8 @@ pub struct Figures {
     pub in_flight: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Calls that may be in flight.
     pub limit: u64,
+    /// Models that are served.
+    pub models: usize,
 }
 
 /// The sum of the bills of one model and operation.

@@ -142,6 +142,9 @@ const AWS_OPERATIONS: [&str; 25] = [
     "UploadPart",
 ];
 
+/// gRPC's status codes.
+const STATUSES: usize = 17;
+
 /// The full name of a method of DataService.
 pub fn method(operation: &str) -> &'static str {
     let known = METHODS.iter().find(|(name, _)| *name == operation);
@@ -161,6 +164,18 @@ pub fn aws_operation(operation: &str) -> &'static str {
     match AWS_OPERATIONS.binary_search(&operation) {
         Ok(index) => AWS_OPERATIONS[index],
         Err(_) => OTHER,
+    }
+}
+
+/// How many values the labels of an instrument have together, for one model.
+pub fn labels_per_model(instrument: &str) -> usize {
+    // and OTHER
+    let (methods, operations) = (METHODS.len() + 1, AWS_OPERATIONS.len() + 1);
+    match instrument {
+        instrument::CALL_DURATION => methods * STATUSES,
+        instrument::DATABASE_DURATION | instrument::KMS_DURATION | instrument::S3_DURATION => operations,
+        // services, directions or kinds of capacity at most
+        _ => methods * 3,
     }
 }
 
@@ -227,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_errors_are_those_of_the_conventions() {
-        let errors: Vec<&str> = (0..17)
+        let errors: Vec<&str> = (0..STATUSES as i32)
             .map(tonic::Code::from_i32)
             .filter(|code| is_error(*code))
             .map(status)

@@ -150,7 +150,7 @@ impl Opening {
             self.tasks.export_metrics(reader, exporter, interval, lost);
             is_read = true;
         }
-        let instruments = is_read.then(|| Instruments::new(builder.build()));
+        let instruments = is_read.then(|| Instruments::new(builder));
         (instruments, scrape)
     }
 
@@ -181,7 +181,13 @@ impl Opening {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
+    use tonic::Code;
+
+    use super::super::{Ended, Line};
     use super::*;
+    use crate::billing::{Bill, Service};
     use crate::config::Flags;
 
     fn open(variables: &[(&str, &str)]) -> Telemetry {
@@ -223,6 +229,54 @@ mod tests {
         let empty = http::HeaderMap::new();
         assert!(format!("{:?}", open(&off).begin("Get", &empty)).contains("None"));
         assert!(format!("{:?}", all.begin("Get", &empty)).contains("Some"));
+    }
+
+    #[tokio::test]
+    async fn every_model_has_labels_of_its_own_however_many_there_are() {
+        let telemetry = open(&[]);
+        let models: Vec<Arc<str>> = (0..1500).map(|number| format!("M{number}").into()).collect();
+        let lines: Vec<Line> = models.iter().map(line).collect();
+        telemetry.observe(Figures {
+            bills: Box::new(move || lines.clone()),
+            in_flight: Box::new(|| 0),
+            limit: 1,
+            models: models.len(),
+        });
+        let headers = HeaderMap::new();
+        for model in &models {
+            for code in [Code::Ok, Code::NotFound] {
+                let call = telemetry.begin("Get", &headers);
+                call.attempt_ended(Service::DynamoDb, "GetItem", Some(model), Duration::ZERO);
+                call.close(&ended(model, code));
+            }
+        }
+        let text = String::from_utf8(telemetry.scrape()).unwrap();
+        let count = |start: &str| text.lines().filter(|line| line.starts_with(start)).count();
+        assert_eq!(count("rpc_server_call_duration_seconds_count"), 2 * models.len());
+        assert_eq!(count("db_client_operation_duration_seconds_count"), models.len());
+        assert_eq!(count("tollgate_cost_usd_total"), 3 * models.len());
+        assert!(!text.contains("overflow"));
+    }
+
+    fn line(model: &Arc<str>) -> Line {
+        Line {
+            model: Arc::clone(model),
+            operation: "Get",
+            bill: Bill::default(),
+        }
+    }
+
+    fn ended<'a>(model: &'a Arc<str>, code: Code) -> Ended<'a> {
+        static NOTHING: LazyLock<Bill> = LazyLock::new(Bill::default);
+        Ended {
+            operation: "Get",
+            model: Some(model),
+            session: None,
+            request_id: "call",
+            code,
+            reason: None,
+            bill: &NOTHING,
+        }
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@
 //! | `OTEL_EXPORTER_OTLP_ENDPOINT`, `…_TRACES_ENDPOINT`, `…_METRICS_ENDPOINT`, `…_LOGS_ENDPOINT` | none: not exported |
 //! | `OTEL_EXPORTER_OTLP_PROTOCOL` and per signal: `grpc`, `http/protobuf` | `grpc` at port 4317, else `http/protobuf` |
 //! | `OTEL_EXPORTER_OTLP_HEADERS`, `_TIMEOUT`, `_CERTIFICATE` and per signal | none, 10 s, the system's roots |
+//! | `OTEL_EXPORTER_OTLP_COMPRESSION` and per signal: `gzip`, `none` | `none` |
 //! | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER`, `OTEL_LOGS_EXPORTER` | `otlp` |
 //! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | `parentbased_always_on` |
 //! | `OTEL_PROPAGATORS` | `tracecontext,baggage` |
@@ -71,6 +72,8 @@ pub(super) struct Export {
     /// Names in lower case; values may be secret.
     pub(super) headers: Vec<(String, String)>,
     pub(super) timeout: Duration,
+    /// Whether what is sent is compressed, by gzip.
+    pub(super) gzip: bool,
     /// A PEM file of the authorities that are trusted instead of the system's.
     pub(super) certificate: Option<PathBuf>,
 }
@@ -177,6 +180,7 @@ impl Reader<'_> {
             endpoint,
             headers: self.headers(signal),
             timeout: self.timeout(signal),
+            gzip: self.gzip(signal),
             certificate: self
                 .of_signal(signal, "CERTIFICATE")
                 .map(|(_, path)| PathBuf::from(path)),
@@ -244,6 +248,20 @@ impl Reader<'_> {
         match self.of_signal(signal, "TIMEOUT") {
             Some((name, _)) => self.millis(&name, DEFAULT_TIMEOUT),
             None => DEFAULT_TIMEOUT,
+        }
+    }
+
+    fn gzip(&mut self, signal: &str) -> bool {
+        let Some((name, compression)) = self.of_signal(signal, "COMPRESSION") else {
+            return false;
+        };
+        match compression.as_str() {
+            "gzip" => true,
+            "none" => false,
+            _ => {
+                self.fault(&name, "must be gzip or none");
+                false
+            }
         }
     }
 
@@ -441,15 +459,18 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Bearer%20x, tenant=t"),
             ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "500"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+            ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "none"),
             ("OTEL_METRICS_EXPORTER", "none"),
         ]);
         assert_eq!(read.traces.as_ref().unwrap().endpoint, "http://traces:9/as/it/is");
         assert!(read.metrics.is_none());
         let logs = read.logs.unwrap();
         assert_eq!(
-            (logs.protocol, logs.timeout),
-            (Protocol::Grpc, Duration::from_millis(500))
+            (logs.protocol, logs.timeout, logs.gzip),
+            (Protocol::Grpc, Duration::from_millis(500), true)
         );
+        assert!(!read.traces.as_ref().unwrap().gzip);
         let headers = logs
             .headers
             .iter()
@@ -477,6 +498,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://x:1"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "zip"),
             ("OTEL_TRACES_SAMPLER", "xray"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
             ("OTEL_METRIC_EXPORT_INTERVAL", "1s"),
@@ -489,7 +511,7 @@ mod tests {
         assert_eq!(read.span_bounds, DEFAULT_BOUNDS);
         assert_eq!(read.interval, DEFAULT_INTERVAL);
         assert!(!read.propagators.trace_context);
-        assert_eq!(read.faults.len(), 9, "{:?}", read.faults);
+        assert_eq!(read.faults.len(), 10, "{:?}", read.faults);
         assert!(!read.faults.concat().contains("hunter2"));
     }
 

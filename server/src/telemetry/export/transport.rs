@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use opentelemetry_otlp::{
-    LogExporter, MetricExporter, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+    Compression, LogExporter, MetricExporter, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
     WithTonicConfig as _,
 };
 use opentelemetry_sdk::Resource;
@@ -32,16 +32,25 @@ macro_rules! exporter {
                     Some(tls) => builder.with_tls_config(tls),
                     None => builder,
                 };
+                let builder = match export.gzip {
+                    true => builder.with_compression(Compression::Gzip),
+                    false => builder,
+                };
                 builder.build().map_err(|error| error.to_string())
             }
-            Protocol::Http => $builder
-                .with_http()
-                .with_endpoint(&export.endpoint)
-                .with_timeout(export.timeout)
-                .with_headers(headers(export))
-                .with_http_client(WebClient::new(export)?)
-                .build()
-                .map_err(|error| error.to_string()),
+            Protocol::Http => {
+                let builder = $builder
+                    .with_http()
+                    .with_endpoint(&export.endpoint)
+                    .with_timeout(export.timeout)
+                    .with_headers(headers(export))
+                    .with_http_client(WebClient::new(export)?);
+                let builder = match export.gzip {
+                    true => builder.with_compression(Compression::Gzip),
+                    false => builder,
+                };
+                builder.build().map_err(|error| error.to_string())
+            }
         }
     }};
 }

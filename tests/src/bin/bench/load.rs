@@ -29,6 +29,8 @@ pub(crate) enum Work {
 /// What one turn came to.
 #[derive(Clone, Copy)]
 pub(crate) struct Turn {
+    /// Calls that were answered.
+    pub(crate) calls: f64,
     /// CPU of the measured process per call.
     pub(crate) cpu_us: f64,
     /// Calls per second of wall time.
@@ -105,6 +107,7 @@ pub(crate) async fn measure(process: u32, work: impl Future<Output = u64>) -> Tu
     let calls = work.await as f64;
     let (elapsed, used) = (begun.elapsed(), process::cpu_seconds(process) - cpu);
     Turn {
+        calls,
         cpu_us: used * 1e6 / calls,
         rate: calls / elapsed.as_secs_f64(),
     }

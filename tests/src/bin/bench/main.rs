@@ -1,17 +1,19 @@
 //! `cargo bench-gateway`: what the gate costs, in one run, as tables with their goals. The gateway and the direct SDK
 //! calls run in processes of their own, so that what is told of them is their CPU alone; the load comes from here.
-//! Never part of what ships. Needs Linux: `/proc` tells CPU time and memory.
+//! Never part of what ships. Needs Linux: its clocks tell CPU time, `/proc` memory.
 
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
 mod beside;
 mod direct;
 mod load;
+mod pair;
 mod process;
 mod program;
 mod slow_keys;
 mod start;
 mod table;
+mod telemetry;
 mod trailers;
 
 use std::path::PathBuf;
@@ -20,19 +22,25 @@ use std::time::Duration;
 
 use process::Cores;
 
-const USAGE: &str =
-    "cargo bench-gateway [--quick] [--callers N] [--tollgate FILE] [beside|trailers|keys|start ...]
+const USAGE: &str = "cargo bench-gateway [--quick] [--callers N] [--tollgate FILE] [--bare FILE] [--collector URL] \
+[beside|trailers|telemetry|keys|start ...]
 
   --quick           a fifth of the rounds: to see that it runs, not to compare
   --callers N       calls in flight, 64 where nothing is said
   --tollgate FILE   the program that is measured; without it `tollgate` is built, in this benchmark's own profile
-  beside ...        only these parts; without any, all four";
+  --bare FILE       the same program without telemetry; without it that is built too, where it is needed
+  --collector URL   the OTLP collector that everything is exported to, over gRPC; without it one in this process
+  beside ...        only these parts; without any, all five";
 
 /// How much is measured, and of what.
 #[derive(Clone)]
 struct Plan {
     /// The program that serves.
     program: PathBuf,
+    /// The same, built without telemetry; empty where no part needs it.
+    bare_program: PathBuf,
+    /// Where to export to; none: to this process.
+    collector: Option<String>,
     /// Calls in flight.
     callers: usize,
     /// How often each side has its turn.
@@ -43,7 +51,7 @@ struct Plan {
     parts: Vec<String>,
 }
 
-const PARTS: [&str; 4] = ["beside", "trailers", "keys", "start"];
+const PARTS: [&str; 5] = ["beside", "trailers", "telemetry", "keys", "start"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -64,9 +72,11 @@ fn main() -> ExitCode {
 }
 
 fn plan(arguments: Vec<String>) -> Option<Plan> {
-    let mut program = None;
+    let (mut program, mut bare_program) = (None, None);
     let mut plan = Plan {
         program: PathBuf::new(),
+        bare_program: PathBuf::new(),
+        collector: None,
         callers: 64,
         rounds: 10,
         turn: Duration::from_secs(2),
@@ -78,9 +88,14 @@ fn plan(arguments: Vec<String>) -> Option<Plan> {
             "--quick" => plan.rounds = 2,
             "--callers" => plan.callers = arguments.next()?.parse().ok()?,
             "--tollgate" => program = Some(arguments.next()?.into()),
+            "--bare" => bare_program = Some(arguments.next()?.into()),
+            "--collector" => plan.collector = Some(arguments.next()?),
             part if PARTS.contains(&part) => plan.parts.push(argument),
             _ => return None,
         }
+    }
+    if plan.has("telemetry") {
+        plan.bare_program = bare_program.unwrap_or_else(program::build_bare);
     }
     plan.program = program.unwrap_or_else(program::build);
     Some(plan)
@@ -115,6 +130,9 @@ async fn measure(plan: &Plan) {
     }
     if plan.has("trailers") {
         trailers::measure(plan).await;
+    }
+    if plan.has("telemetry") {
+        telemetry::measure(plan).await;
     }
     if plan.has("keys") {
         slow_keys::measure(plan).await;

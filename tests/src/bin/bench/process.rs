@@ -1,4 +1,4 @@
-//! The processes that are measured: a gateway as people start it, and what `/proc` tells of a process. What is measured
+//! The processes that are measured: a gateway as people start it, and what the system tells of a process. What is measured
 //! per call runs on the first core alone, and whoever makes the calls on the others: a process that shares its core's
 //! caches with its own load is measured together with it.
 
@@ -8,11 +8,10 @@ use std::process::Stdio;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
-
-/// What `/proc/PID/stat` counts in, on every Linux that there is (`getconf CLK_TCK`).
-const TICKS_PER_SECOND: f64 = 100.0;
 
 /// `tollgate serve` on a free port.
 pub(crate) struct Gateway {
@@ -151,19 +150,12 @@ pub(crate) fn id(process: &Child) -> u32 {
     process.id().expect("the process runs")
 }
 
-/// CPU seconds that a process has used, its own and the kernel's for it.
+/// CPU seconds that a process has used, its own and the kernel's for it. `/proc` counts in hundredths of a second, half a
+/// per cent of a turn.
 pub(crate) fn cpu_seconds(id: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).expect("the process runs");
-    // the name, in parentheses, may hold anything
-    let (_, fields) = stat.rsplit_once(')').expect("proc(5)");
-    let ticks = |field: usize| {
-        fields
-            .split_whitespace()
-            .nth(field)
-            .and_then(|ticks| ticks.parse::<f64>().ok())
-    };
-    let (user, system) = (ticks(11).expect("utime"), ticks(12).expect("stime"));
-    (user + system) / TICKS_PER_SECOND
+    let id = Pid::from_raw(i32::try_from(id).expect("a process's number"));
+    let clock = clock_getcpuclockid(id).expect("the process runs");
+    Duration::from(clock.now().expect("the process runs")).as_secs_f64()
 }
 
 /// Memory that a process has in RAM, in MiB.

@@ -1,30 +1,47 @@
-//! The program that is measured: `tollgate` as it ships, built like this benchmark.
+//! The programs that are measured: `tollgate` as it ships, and without telemetry, built like this benchmark.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Builds `tollgate` in this benchmark's own profile, where it is not built already, and says where it lies.
 pub(crate) fn build() -> PathBuf {
+    run_cargo(&[]);
+    folder().join("tollgate")
+}
+
+/// The same without telemetry. To be built before the other: Cargo puts both in the same place, so this one is copied.
+pub(crate) fn build_bare() -> PathBuf {
+    run_cargo(&["--no-default-features", "--features", "tollgate/embedded"]);
+    let bare = folder().join("tollgate-without-telemetry");
+    std::fs::copy(folder().join("tollgate"), &bare).expect("a program can be copied");
+    bare
+}
+
+/// The folder of this benchmark's profile.
+fn folder() -> PathBuf {
     let own = std::env::current_exe().expect("a process knows its program");
-    let folder = own.parent().expect("a program lies in a folder");
+    own.parent().expect("a program lies in a folder").to_owned()
+}
+
+/// With the packages that this benchmark was built of: the dependencies have the same features, and stay.
+fn run_cargo(features: &[&str]) {
+    let folder = folder();
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
         Some(name) => name,
     };
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let target = folder
         .parent()
         .expect("the profile's folder lies in the target folder");
-    // with the packages that this benchmark was built of: its dependencies have the same features, and stay
     let built = Command::new(env!("CARGO"))
         .args(["build", "--locked", "--profile", profile, "--bin", "tollgate"])
         .args(["-p", "tollgate", "-p", "tollgate-tests", "--target-dir"])
         .arg(target)
-        .current_dir(workspace)
+        .args(features)
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .status();
     assert!(
         built.is_ok_and(|status| status.success()),
-        "tollgate is not built; name a program by --tollgate"
+        "tollgate is not built; name a program by --tollgate and --bare"
     );
-    folder.join("tollgate")
 }
