@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -26,7 +27,7 @@ def mounts(service):
 
 
 @pytest.mark.parametrize(
-    "right, wrong", [("read_only:", "readonly:"), ("command: [server", "command: {server"), ("*local-aws]", "*unheard]")]
+    "right, wrong", [("read_only:", "readonly:"), ("command: [serve,", "command: {serve,"), ("*local-aws]", "*unheard]")]
 )
 def test_a_wrong_file_is_refused(tmp_path, right, wrong):
     text = (DEPLOY / "compose.yaml").read_text()
@@ -80,6 +81,14 @@ def test_the_healthcheck_is_a_command_of_the_program(compose):
         assert "User" in running.call(*words[1:])
 
 
+def test_the_readmes_call_is_a_command_of_the_program(compose):
+    words = re.search(r"compose\.yaml exec (.*)", (DEPLOY / "README.md").read_text()).group(1)
+    service, program, *words = shlex.split(words)
+    assert service in compose["services"] and program == image()["entrypoint"] and words[0] == "call"
+    with gateway("--memory") as running:
+        assert "KMS calls" in running.call(*words[1:])
+
+
 def test_only_the_loopback_address_is_published(compose):
     published = [port for service in compose["services"].values() for port in service.get("ports", [])]
     assert published and all(port["host_ip"] == "127.0.0.1" for port in published)
@@ -116,7 +125,7 @@ def test_services_find_each_other(compose):
     assert services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] == dashboard
 
 
-def test_local_stores_are_those_of_the_other_tests(compose):
+def test_the_images_are_of_the_releases_that_the_tests_run(compose):
     services = compose["services"]
     requirements = (ROOT / "tests/interop/requirements.txt").read_text()
     moto = re.search(r"moto\[server\]==(\S+)", requirements).group(1)
@@ -126,12 +135,29 @@ def test_local_stores_are_those_of_the_other_tests(compose):
     assert services["dynamodb"]["image"] == f"amazon/dynamodb-local:{version}"
     collector = re.search(r"version: (\S+)", (ROOT / "tests/deploy/otelcol.yaml").read_text()).group(1)
     assert services["collector"]["image"] == f"otel/opentelemetry-collector:{collector}"
+    minio = re.search(r"github.com/minio/minio@\S+", (ROOT / "tests/interop/tool").read_text()).group(0)
+    assert f"go install {minio}\n" in services["minio"]["build"]["dockerfile_inline"]
+    jaeger = re.search(r"^jaeger\)\n +# release ([\d.]+),", (ROOT / "tests/interop/tool").read_text(), re.MULTILINE).group(1)
+    assert services["jaeger"]["image"] == f"jaegertracing/jaeger:{jaeger}"
+
+
+def test_the_pages_run_the_same_jaeger(compose):
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *DEPLOY.rglob("*.md")]
+    named = [(page, image) for page in pages for image in re.findall(r"\S+/jaeger:\S+", page.read_text())]
+    assert {ROOT / "README.md", ROOT / "docs/telemetry.md"} <= {page for page, _ in named}
+    assert {image for _, image in named} == {compose["services"]["jaeger"]["image"]}, named
+
+
+def test_local_stores_are_found_where_they_listen(compose):
+    services = compose["services"]
     environment, minio = services["tollgate-aws"]["environment"], services["minio"]["environment"]
     assert environment["AWS_ACCESS_KEY_ID"] == minio["MINIO_ROOT_USER"]
     assert environment["AWS_SECRET_ACCESS_KEY"] == minio["MINIO_ROOT_PASSWORD"]
+    ports = {"amazon/dynamodb-local": "8000", "tollgate-minio": "9000", "motoserver/moto": "5000"}
     for service in ("DYNAMODB", "S3", "KMS"):
-        host = environment[f"AWS_ENDPOINT_URL_{service}"].removeprefix("http://").split(":")[0]
+        host, port = environment[f"AWS_ENDPOINT_URL_{service}"].removeprefix("http://").split(":")
         assert "aws-local" in services[host]["profiles"]
+        assert port == ports[services[host]["image"].split(":")[0]]
         assert services["provision"]["environment"][f"AWS_ENDPOINT_URL_{service}"] == environment[f"AWS_ENDPOINT_URL_{service}"]
 
 

@@ -5,9 +5,11 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 
 import boto3
 import pytest
@@ -20,12 +22,50 @@ CREDENTIALS = {
     "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",
 }
-CONNECT_TIMEOUT_S = 60
+START_TIMEOUT_S = 60
 
 
 def clean_environment(**extra):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TOLLGATE_"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TOLLGATE_", "OTEL_"))}
     return {**kept, **extra}
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def listening(command, port, environment, folder):
+    """A server process that leaves its files and its log in a folder, from its port's first connection on; gives its URL."""
+    path = folder / f"{pathlib.Path(command[0]).name}.log"
+    with path.open("wb") as log:
+        process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
+    try:
+        wait_for(port, process, path)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(port, process, log):
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{process.args[0]} does not listen (exit {process.poll()}): {log.read_text()[-2000:]}")
+
+
+def wait_until(found, otherwise):
+    """What `found` returns once it is something."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not (value := found()):
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.05)
+    return value
 
 
 class Gateway:

@@ -3,22 +3,18 @@
 import http.server
 import json
 import os
-import socket
-import subprocess
 import threading
-import time
 
 import grpc
 import pytest
 
-from conftest import clean_environment, gateway
+from conftest import clean_environment, free_port, gateway, listening, wait_until
 from wire import Client
 
 CALLER_TRACE = "0af7651916cd43dd8448eb211c80319c"
 CALLER_SPAN = "b7ad6b7169203331"
 SERVER, CLIENT = 2, 3
 ERROR = 2
-START_TIMEOUT_S = 30
 SECRET = "078-05-1120"
 
 
@@ -63,12 +59,6 @@ def attributes(holder):
     return {entry["key"]: next(iter(entry["value"].values())) for entry in holder.get("attributes", [])}
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 @pytest.fixture(scope="module", params=["grpc", "http/protobuf"])
 def collector(request, tmp_path_factory):
     """How to reach a collector by one of OTLP's protocols, and the sink behind it."""
@@ -82,27 +72,10 @@ def collector(request, tmp_path_factory):
             "pipelines": {name: {"receivers": ["otlp"], "exporters": ["otlphttp"]} for name in sink.received},
         },
     }
-    path = tmp_path_factory.mktemp("collector") / "config.yaml"
-    path.write_text(json.dumps(config))
-    process = subprocess.Popen([os.environ["OTELCOL"], "--config", str(path)], stderr=subprocess.DEVNULL)
-    try:
-        wait_for(port, process)
-        endpoint = f"http://127.0.0.1:{port}"
+    folder = tmp_path_factory.mktemp("collector")
+    (folder / "config.yaml").write_text(json.dumps(config))
+    with listening([os.environ["OTELCOL"], "--config", "config.yaml"], port, clean_environment(), folder) as endpoint:
         yield {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": request.param}, sink
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def wait_for(port, process):
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"the collector does not listen (exit {process.poll()})")
 
 
 @pytest.fixture(scope="module")
@@ -112,15 +85,11 @@ def received(collector):
     environment = clean_environment(**endpoint, OTEL_RESOURCE_ATTRIBUTES="team=billing")
     with gateway("--memory", environment=environment) as running:
         bills = calls(Client(running.address))
-    wait_until(lambda: sink.records() and sink.metrics() and len(server_spans(sink)) == len(bills))
+    wait_until(
+        lambda: sink.records() and sink.metrics() and len(server_spans(sink)) == len(bills),
+        "the collector did not pass on what was flushed",
+    )
     return sink, bills
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline, "the collector did not pass on what was flushed"
-        time.sleep(0.05)
 
 
 def server_spans(sink):

@@ -2,49 +2,17 @@
 
 import contextlib
 import os
-import socket
-import subprocess
-import time
 
 import boto3
 import grpc
 import pytest
 
-from conftest import CREDENTIALS, clean_environment, gateway
+from conftest import CREDENTIALS, clean_environment, free_port, gateway, listening
 from wire import Client
 
 # MinIO takes no shorter secrets
 SECRETS = {**CREDENTIALS, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing-testing"}
-START_TIMEOUT_S = 60
 MIB = 1024 * 1024
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-@contextlib.contextmanager
-def running(command, port, environment, folder):
-    """A server process that leaves its files in a folder, from its port's first connection on."""
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, env=environment, cwd=folder, **quiet)
-    try:
-        wait_for(port, process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
-
-
-def wait_for(port, process):
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.1)
-    raise AssertionError(f"{process.args[0]} does not listen (exit {process.poll()})")
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +27,8 @@ def client(moto, tmp_path_factory):
     minio.append(str(folder / "minio"))
     environment = clean_environment(MINIO_ROOT_USER="testing", MINIO_ROOT_PASSWORD="testing-testing")
     with (
-        running(java, dynamodb_port, environment, folder) as dynamodb,
-        running(minio, minio_port, environment, folder) as s3,
+        listening(java, dynamodb_port, environment, folder) as dynamodb,
+        listening(minio, minio_port, environment, folder) as s3,
     ):
         provision(dynamodb, s3, moto)
         endpoints = {"AWS_ENDPOINT_URL_DYNAMODB": dynamodb, "AWS_ENDPOINT_URL_S3": s3, "AWS_ENDPOINT_URL_KMS": moto}
