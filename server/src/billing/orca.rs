@@ -2,31 +2,23 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use bytes::Bytes;
-use prost::Message;
+use bytes::BufMut as _;
+use prost::encoding::{WireType, encode_key, encode_varint};
 
 use super::Bill;
 use super::bill::thousandths;
 
-/// The fields of `xds.data.orca.v3.OrcaLoadReport` that are sent
+/// Fields of `xds.data.orca.v3.OrcaLoadReport`
 /// (<https://github.com/cncf/xds/blob/main/xds/data/orca/v3/orca_load_report.proto>).
-#[derive(Clone, PartialEq, Message)]
-struct OrcaLoadReport {
-    /// `map<string, double>`, which is these entries on the wire.
-    #[prost(message, repeated, tag = "4")]
-    request_cost: Vec<CostEntry>,
-    #[prost(double, tag = "9")]
-    application_utilization: f64,
-}
-
-/// The key is text; as bytes it is borrowed and looks the same on the wire.
-#[derive(Clone, PartialEq, Message)]
-struct CostEntry {
-    #[prost(bytes = "bytes", tag = "1")]
-    key: Bytes,
-    #[prost(double, tag = "2")]
-    value: f64,
-}
+const REQUEST_COST: u32 = 4;
+const APPLICATION_UTILIZATION: u32 = 9;
+/// Fields of an entry of a map.
+const KEY: u32 = 1;
+const VALUE: u32 = 2;
+/// Of a double with its field's number.
+const DOUBLE_BYTES: usize = 1 + size_of::<f64>();
+/// Room for a report.
+const REPORT_BYTES: usize = 384;
 
 /// The report of one call as the value of a `-bin` header. `utilization` is calls in flight over the limit.
 pub(super) fn load_report(bill: &Bill, utilization: f64) -> String {
@@ -42,20 +34,40 @@ pub(super) fn load_report(bill: &Bill, utilization: f64) -> String {
         ("s3.bytes_uploaded", bill.uploaded_bytes as f64),
         ("s3.bytes_downloaded", bill.downloaded_bytes as f64),
     ];
-    let entry = |(key, value): (&'static str, f64)| CostEntry {
-        key: Bytes::from_static(key.as_bytes()),
-        value,
-    };
-    let report = OrcaLoadReport {
-        request_cost: costs.map(entry).into(),
-        application_utilization: utilization,
-    };
-    STANDARD_NO_PAD.encode(report.encode_to_vec())
+    let mut report = Vec::with_capacity(REPORT_BYTES);
+    for (key, value) in costs {
+        write_cost(&mut report, key, value);
+    }
+    write_double(&mut report, APPLICATION_UTILIZATION, utilization);
+    STANDARD_NO_PAD.encode(report)
+}
+
+/// An entry of `map<string, double> request_cost`. Written by hand, since a message of its own per entry, sized before it is
+/// written, costs a call more than all of its figures do.
+fn write_cost(report: &mut Vec<u8>, key: &str, value: f64) {
+    // both lengths are below 128: a byte each
+    let value_bytes = if value == 0.0 { 0 } else { DOUBLE_BYTES };
+    encode_key(REQUEST_COST, WireType::LengthDelimited, report);
+    encode_varint((2 + key.len() + value_bytes) as u64, report);
+    encode_key(KEY, WireType::LengthDelimited, report);
+    encode_varint(key.len() as u64, report);
+    report.put_slice(key.as_bytes());
+    write_double(report, VALUE, value);
+}
+
+/// Zero is what a field is that is not there.
+fn write_double(report: &mut Vec<u8>, field: u32, value: f64) {
+    if value != 0.0 {
+        encode_key(field, WireType::SixtyFourBit, report);
+        report.put_f64_le(value);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+
+    use prost::Message;
 
     use super::*;
 

@@ -2,6 +2,7 @@
 //! Knows headers, nothing of bodies.
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::{BufMut as _, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -64,7 +65,7 @@ pub fn write_trailers(headers: &mut HeaderMap, choice: TrailerChoice, answer: &A
 /// Adds the id of a call that has no bill.
 pub fn write_request_id(headers: &mut HeaderMap, request_id: &str) {
     if let Ok(value) = HeaderValue::from_str(request_id) {
-        headers.insert(NAMES.request_id.clone(), value);
+        headers.insert(NAMES.request_id.clone(), once(value));
     }
 }
 
@@ -108,6 +109,23 @@ const LINES: [Line; 15] = [
     (metadata::DURATION_MS, |bill| Figure::Milliseconds(bill.wall_us)),
     (metadata::COST_USD, |bill| Figure::Dollars(bill.picodollars())),
 ];
+
+/// A value that hardly ever comes twice. HTTP/2 would keep it in the connection's table of fields, and for it drop some
+/// that come with every call: most figures of most calls are zero, and take a byte while they are in there. "Sensitive" is
+/// what `http` calls a value that is kept out (RFC 7541, section 7.1.3).
+fn once(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    value
+}
+
+/// Whether this call puts its figures into the table all the same, one call in 64, here and there: their names, which are
+/// longer than they are, stay in it for the calls after.
+fn leaves_names() -> bool {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    // the golden ratio's multiples are spread evenly, in step with nothing
+    let place = CALLS.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9);
+    place < u32::MAX / 64
+}
 
 /// Header names, made once.
 struct Names {
@@ -154,7 +172,9 @@ fn write_within(headers: &mut HeaderMap, choice: TrailerChoice, answer: &Answer<
 
 fn call_figures(choice: TrailerChoice, answer: &Answer<'_>, numbers: &mut BytesMut, fields: &mut Fields) {
     if choice.call {
-        add_figures(&NAMES.call, answer.bill, numbers, fields);
+        let leaves_names = leaves_names();
+        let comes_once = |figure: Figure| figure.is_time() && !leaves_names;
+        add_figures(&NAMES.call, answer.bill, comes_once, numbers, fields);
     }
 }
 
@@ -163,14 +183,29 @@ fn session_figures(choice: TrailerChoice, answer: &Answer<'_>, numbers: &mut Byt
         return;
     };
     let session = session.clone().clamped();
-    add_figures(&NAMES.session, &session, numbers, fields);
+    // all of its totals grow from call to call
+    let leaves_names = leaves_names();
+    add_figures(&NAMES.session, &session, |_| !leaves_names, numbers, fields);
     let calls = Figure::Count(session.calls).value(numbers);
-    fields.push((HeaderName::from_static(metadata::SESSION_CALLS), calls));
+    fields.push((HeaderName::from_static(metadata::SESSION_CALLS), once(calls)));
 }
 
-fn add_figures(names: &[HeaderName; LINES.len()], bill: &Bill, numbers: &mut BytesMut, fields: &mut Fields) {
-    let lines = names.iter().zip(&LINES);
-    fields.extend(lines.map(|(name, (_, figure))| (name.clone(), figure(bill).value(numbers))));
+fn add_figures(
+    names: &[HeaderName; LINES.len()],
+    bill: &Bill,
+    comes_once: impl Fn(Figure) -> bool,
+    numbers: &mut BytesMut,
+    fields: &mut Fields,
+) {
+    for (name, (_, figure)) in names.iter().zip(&LINES) {
+        let figure = figure(bill);
+        let value = match figure.zero() {
+            Some(zero) => HeaderValue::from_static(zero),
+            None if comes_once(figure) => once(figure.value(numbers)),
+            None => figure.value(numbers),
+        };
+        fields.push((name.clone(), value));
+    }
 }
 
 fn orca_report(choice: TrailerChoice, answer: &Answer<'_>, _: &mut BytesMut, fields: &mut Fields) {
@@ -178,7 +213,7 @@ fn orca_report(choice: TrailerChoice, answer: &Answer<'_>, _: &mut BytesMut, fie
         return;
     }
     if let Ok(report) = HeaderValue::try_from(orca::load_report(answer.bill, answer.utilization)) {
-        fields.push((HeaderName::from_static(metadata::ORCA), report));
+        fields.push((HeaderName::from_static(metadata::ORCA), once(report)));
     }
 }
 
@@ -198,7 +233,10 @@ fn server_timing(choice: TrailerChoice, answer: &Answer<'_>, numbers: &mut Bytes
         numbers.extend_from_slice(name.as_bytes());
         Figure::Milliseconds(micros).write(numbers);
     }
-    fields.push((HeaderName::from_static(metadata::SERVER_TIMING), taken(numbers)));
+    fields.push((
+        HeaderName::from_static(metadata::SERVER_TIMING),
+        once(taken(numbers)),
+    ));
 }
 
 /// What was written into the buffer that all values share.
@@ -221,16 +259,24 @@ fn bytes_of(fields: &[(HeaderName, HeaderValue)]) -> usize {
 }
 
 impl Figure {
-    /// As a header's value, by way of the buffer; most figures of most calls are zero.
-    fn value(self, numbers: &mut BytesMut) -> HeaderValue {
+    /// Whether it is a duration: no two calls take the same microseconds.
+    fn is_time(self) -> bool {
+        matches!(self, Figure::Milliseconds(_))
+    }
+
+    /// What most figures of most calls are, without the buffer.
+    fn zero(self) -> Option<&'static str> {
         match self {
-            Figure::Count(0) | Figure::Units(0) | Figure::Dollars(0) => HeaderValue::from_static("0"),
-            Figure::Milliseconds(0) => HeaderValue::from_static("0.000"),
-            _ => {
-                self.write(numbers);
-                taken(numbers)
-            }
+            Figure::Count(0) | Figure::Units(0) | Figure::Dollars(0) => Some("0"),
+            Figure::Milliseconds(0) => Some("0.000"),
+            _ => None,
         }
+    }
+
+    /// As a header's value, by way of the buffer.
+    fn value(self, numbers: &mut BytesMut) -> HeaderValue {
+        self.write(numbers);
+        taken(numbers)
     }
 
     /// Milliseconds always have three decimals; the others as many as they need.

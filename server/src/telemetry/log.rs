@@ -6,7 +6,6 @@ use std::fmt;
 use opentelemetry::Context as Trace;
 use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
-use opentelemetry_sdk::logs::SdkLoggerProvider;
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::format::Writer;
@@ -15,6 +14,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::TARGET;
+use super::export::LogQueue;
 use super::names::SERVICE;
 
 /// Log lines with the ids of their trace, where they are in one: at the end of a JSON object, or as two more fields.
@@ -67,11 +67,11 @@ impl<S: Subscriber, L: Layer<S>> Layer<S> for OwnEvents<L> {
 }
 
 /// The way of the log's events to the collector.
-pub(super) fn bridge<S>(provider: &SdkLoggerProvider) -> impl Layer<S> + use<S>
+pub(super) fn bridge<S>(queue: &LogQueue) -> impl Layer<S> + use<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    OwnEvents(OpenTelemetryTracingBridge::new(provider))
+    OwnEvents(OpenTelemetryTracingBridge::new(queue))
 }
 
 /// Only what this program says, not the libraries under it, and nothing about the export itself.

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::HeaderMap;
-use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::Subscriber;
@@ -33,7 +32,7 @@ pub(super) struct Inner {
     pub(super) tracing: Option<Tracing>,
     pub(super) instruments: Option<Instruments>,
     pub(super) object_keys: bool,
-    logger: Option<SdkLoggerProvider>,
+    log: Option<LogQueue>,
     scrape: Option<Scrape>,
     lost: Arc<Lost>,
     tasks: Mutex<Option<Tasks>>,
@@ -52,13 +51,13 @@ impl Telemetry {
         let mut opening = Opening::default();
         let tracing = opening.tracing(&variables);
         let (instruments, scrape) = opening.instruments(&variables, config.metrics.listen.is_some());
-        let logger = opening.logger(&variables);
+        let log = opening.log(&variables);
         variables.faults.append(&mut opening.faults);
         let inner = Inner {
             tracing,
             instruments,
             object_keys: config.telemetry.object_keys,
-            logger,
+            log,
             scrape,
             lost: opening.lost,
             tasks: Mutex::new(Some(opening.tasks)),
@@ -83,7 +82,7 @@ impl Telemetry {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        self.0.logger.as_ref().map(log::bridge)
+        self.0.log.as_ref().map(log::bridge)
     }
 
     /// The Prometheus exposition.
@@ -102,8 +101,6 @@ impl Telemetry {
         if let Some(instruments) = &self.0.instruments {
             instruments.shut_down();
         }
-        // what shutting down twice says is of no interest
-        let _ = self.0.logger.as_ref().map(SdkLoggerProvider::shutdown);
     }
 }
 
@@ -154,17 +151,13 @@ impl Opening {
         (instruments, scrape)
     }
 
-    fn logger(&mut self, variables: &Variables) -> Option<SdkLoggerProvider> {
+    fn log(&mut self, variables: &Variables) -> Option<LogQueue> {
         let export = variables.logs.as_ref()?;
         let exporter = export::log_exporter(export, &variables.resource);
         let exporter = self.built(export, exporter)?;
         let queue = LogQueue::new(variables.log_bounds, Arc::clone(&self.lost));
         self.tasks.export_logs(&queue, exporter);
-        let provider = SdkLoggerProvider::builder()
-            .with_resource(variables.resource.clone())
-            .with_log_processor(queue)
-            .build();
-        Some(provider)
+        Some(queue)
     }
 
     fn built<E>(&mut self, export: &Export, exporter: Result<E, String>) -> Option<E> {
@@ -207,7 +200,7 @@ mod tests {
         (
             inner.tracing.is_some(),
             inner.instruments.is_some(),
-            inner.logger.is_some(),
+            inner.log.is_some(),
             tasks.as_ref().map_or(0, Tasks::running),
         )
     }

@@ -1,6 +1,7 @@
 //! The way to a collector: one bounded queue and one task per signal that is exported. A collector that is slow or down
 //! fills its queue; what does not fit is dropped and counted, nobody waits for it, and the log says so once.
 
+mod logger;
 mod metrics;
 mod queue;
 mod transport;
@@ -19,8 +20,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+pub(super) use self::logger::LogQueue;
 pub(super) use self::metrics::PushReader;
-pub(super) use self::queue::{LogQueue, SpanQueue};
+pub(super) use self::queue::SpanQueue;
 pub(super) use self::transport::{log_exporter, metric_exporter, span_exporter};
 
 use super::TARGET;
@@ -40,9 +42,6 @@ pub(super) enum Signal {
     Metrics,
     Logs,
 }
-
-/// A log record with the scope that made it.
-pub(super) type ScopedRecord = (SdkLogRecord, opentelemetry::InstrumentationScope);
 
 /// What takes a batch to a collector, or to a test.
 pub(super) trait Exporter<T>: Send + Sync + 'static {
@@ -95,7 +94,7 @@ impl Tasks {
         self.running.spawn(work);
     }
 
-    pub(super) fn export_logs(&mut self, queue: &LogQueue, exporter: impl Exporter<ScopedRecord>) {
+    pub(super) fn export_logs(&mut self, queue: &LogQueue, exporter: impl Exporter<SdkLogRecord>) {
         let work = worker::run(queue.queue(), exporter, self.stop.clone());
         self.running.spawn(work);
     }
@@ -133,9 +132,11 @@ impl Exporter<SpanData> for opentelemetry_otlp::SpanExporter {
     }
 }
 
-impl Exporter<ScopedRecord> for opentelemetry_otlp::LogExporter {
-    async fn export(&self, batch: Vec<ScopedRecord>) -> OTelSdkResult {
-        let borrowed: Vec<_> = batch.iter().map(|(record, scope)| (record, scope)).collect();
+impl Exporter<SdkLogRecord> for opentelemetry_otlp::LogExporter {
+    async fn export(&self, batch: Vec<SdkLogRecord>) -> OTelSdkResult {
+        // named by the target of each record
+        let scope = opentelemetry::InstrumentationScope::default();
+        let borrowed: Vec<_> = batch.iter().map(|record| (record, &scope)).collect();
         let batch = opentelemetry_sdk::logs::LogBatch::new(&borrowed);
         opentelemetry_sdk::logs::LogExporter::export(self, batch).await
     }

@@ -6,14 +6,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::{Context, InstrumentationScope};
+use opentelemetry::Context;
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use tokio::sync::Notify;
 
 use super::super::variables::Bounds;
-use super::{Lost, ScopedRecord, Signal};
+use super::{Lost, Signal};
 
 /// Records that wait to be sent.
 pub(super) struct Queue<T> {
@@ -28,10 +27,6 @@ pub(super) struct Queue<T> {
 /// Spans that ended.
 #[derive(Clone, Debug)]
 pub(in super::super) struct SpanQueue(Arc<Queue<SpanData>>);
-
-/// Log records.
-#[derive(Clone, Debug)]
-pub(in super::super) struct LogQueue(Arc<Queue<ScopedRecord>>);
 
 impl<T> Queue<T> {
     pub(super) fn new(signal: Signal, bounds: Bounds, lost: Arc<Lost>) -> Arc<Queue<T>> {
@@ -91,36 +86,12 @@ impl SpanQueue {
     }
 }
 
-impl LogQueue {
-    pub(in super::super) fn new(bounds: Bounds, lost: Arc<Lost>) -> LogQueue {
-        LogQueue(Queue::new(Signal::Logs, bounds, lost))
-    }
-
-    pub(super) fn queue(&self) -> Arc<Queue<ScopedRecord>> {
-        Arc::clone(&self.0)
-    }
-}
-
 /// The tasks flush and end by themselves; the SDK has nothing to do there.
 impl SpanProcessor for SpanQueue {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
     fn on_end(&self, span: SpanData) {
         self.0.put(span);
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
-    }
-}
-
-impl LogProcessor for LogQueue {
-    fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
-        self.0.put((record.clone(), scope.clone()));
     }
 
     fn force_flush(&self) -> OTelSdkResult {
