@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `names` | every name that leaves the process |
 //! | `variables` | OpenTelemetry's variables, as the settings pass them on |
+//! | `parent` | a caller's trace, by its headers |
 //! | `trace` | the server span of a call, and the client spans of its requests |
 //! | `histograms` | durations, recorded as calls and attempts end |
 //! | `instruments` | all instruments; those that are no histograms are read off the books when asked |
@@ -27,6 +28,8 @@ mod instruments;
 mod log;
 #[cfg(feature = "telemetry")]
 mod on;
+#[cfg(feature = "telemetry")]
+mod parent;
 #[cfg(feature = "telemetry")]
 mod scrape;
 #[cfg(feature = "telemetry")]

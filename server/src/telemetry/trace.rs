@@ -12,13 +12,13 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Array, Context, ContextGuard, KeyValue, StringValue, Value};
 use opentelemetry_http::HeaderExtractor;
-use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+use opentelemetry_sdk::propagation::BaggagePropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
 
 use super::names::{self, attribute};
 use super::on::Inner;
 use super::variables::Propagators;
-use super::{AnswerFacts, Ended, RequestFacts};
+use super::{AnswerFacts, Ended, RequestFacts, parent};
 use crate::billing::{Bill, Service};
 
 /// Makes the spans of calls.
@@ -67,15 +67,16 @@ impl Tracing {
 
     /// What the caller's headers say of its trace.
     fn parent(&self, headers: &http::HeaderMap) -> Context {
-        let mut parent = Context::new();
-        let extractor = HeaderExtractor(headers);
-        if self.propagators.trace_context && headers.contains_key("traceparent") {
-            parent = TraceContextPropagator::new().extract_with_context(&parent, &extractor);
+        let mut context = Context::new();
+        if self.propagators.trace_context
+            && let Some(span) = parent::of(headers)
+        {
+            context = context.with_remote_span_context(span);
         }
         if self.propagators.baggage && headers.contains_key("baggage") {
-            parent = BaggagePropagator::new().extract_with_context(&parent, &extractor);
+            context = BaggagePropagator::new().extract_with_context(&context, &HeaderExtractor(headers));
         }
-        parent
+        context
     }
 
     fn server_span(&self, operation: &'static str, headers: &http::HeaderMap) -> Context {

@@ -378,6 +378,41 @@ async fn samplers_decide_and_the_callers_decision_stands() {
 }
 
 #[tokio::test]
+async fn a_malformed_parent_begins_a_new_trace_and_states_are_joined() {
+    let collector = Collector::grpc().await;
+    let gateway = Gateway::with(told(&collector, &[])).await;
+    let mut joined = traced(get("User", key("u1", "PROFILE")), "01");
+    joined
+        .metadata_mut()
+        .append("tracestate", "more=1".parse().unwrap());
+    gateway.get(joined).await;
+    let short = format!("00-{}-{PARENT_ID}-01", &TRACE_ID[1..]);
+    let good = format!("00-{TRACE_ID}-{PARENT_ID}-01");
+    for parents in [vec![&short], vec![&good, &good]] {
+        let mut request = Request::new(get("User", key("u1", "PROFILE")));
+        for parent in parents {
+            request
+                .metadata_mut()
+                .append("traceparent", parent.parse().unwrap());
+        }
+        request
+            .metadata_mut()
+            .insert("tracestate", "vendor=value".parse().unwrap());
+        gateway.get(request).await;
+    }
+    gateway.stop().await;
+    let received = collector.received();
+    let spans = received.named("tollgate.v1.DataService/Get");
+    let states: Vec<_> = spans.iter().map(|span| span.trace_state.as_str()).collect();
+    assert_eq!(states, ["vendor=value,more=1", "", ""]);
+    assert_eq!(hex(&spans[0].trace_id), TRACE_ID);
+    for span in &spans[1..] {
+        assert!(span.parent_span_id.is_empty(), "{span:?}");
+        assert!(!hex(&span.trace_id).contains(&TRACE_ID[1..]), "{span:?}");
+    }
+}
+
+#[tokio::test]
 async fn methods_that_are_none_and_calls_that_are_refused_have_their_span() {
     let collector = Collector::grpc().await;
     let gateway = Gateway::with(told(&collector, &[])).await;

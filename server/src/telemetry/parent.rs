@@ -1,0 +1,222 @@
+//! A caller's trace, read off its headers by W3C Trace Context, level 1. Strict: what is malformed begins a new trace,
+//! as the standard asks, and is never mended. OpenTelemetry's own propagator takes ids of other lengths for others.
+//! <https://www.w3.org/TR/trace-context-1/>
+
+use std::str::FromStr as _;
+
+use http::{HeaderMap, HeaderValue};
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+
+const TRACEPARENT: &str = "traceparent";
+const TRACESTATE: &str = "tracestate";
+/// `00-`, 32 digits, `-`, 16 digits, `-`, 2 digits; later versions may add to it, after another `-`.
+const LENGTH: usize = 55;
+/// The version that is none.
+const NO_VERSION: u8 = 0xff;
+
+/// The span that a call was made in; none where there is no header, or a malformed one.
+pub(super) fn of(headers: &HeaderMap) -> Option<SpanContext> {
+    let mut parents = headers.get_all(TRACEPARENT).iter();
+    let (Some(parent), None) = (parents.next(), parents.next()) else {
+        return None;
+    };
+    let (trace_id, span_id, flags) = ids(parent.as_bytes())?;
+    Some(SpanContext::new(trace_id, span_id, flags, true, state(headers)))
+}
+
+fn ids(parent: &[u8]) -> Option<(TraceId, SpanId, TraceFlags)> {
+    let (known, rest) = parent.split_at_checked(LENGTH)?;
+    let (version, trace_id) = (number(&known[..2])?, number(&known[3..35])?);
+    let (span_id, flags) = (number(&known[36..52])?, number(&known[53..])?);
+    let version = u8::try_from(version)
+        .ok()
+        .filter(|version| *version != NO_VERSION)?;
+    let is_parted = [2, 35, 52].iter().all(|place| known[*place] == b'-');
+    let is_whole = rest.is_empty() || version > 0 && rest[0] == b'-';
+    if !is_parted || !is_whole || trace_id == 0 || span_id == 0 {
+        return None;
+    }
+    // what other flags mean is not known here, and none of them is passed on
+    let flags = TraceFlags::new(u8::try_from(flags).ok()?) & TraceFlags::SAMPLED;
+    let span_id = SpanId::from(u64::try_from(span_id).ok()?);
+    Some((TraceId::from(trace_id), span_id, flags))
+}
+
+/// The number that these digits are; only `0-9a-f` are digits, and 32 of them fit.
+fn number(digits: &[u8]) -> Option<u128> {
+    digits.iter().try_fold(0, |number, digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u128::from(value))
+    })
+}
+
+/// What others added to the trace; several headers are one list. A wrong one is none, and does not touch the trace.
+fn state(headers: &HeaderMap) -> TraceState {
+    let values: Result<Vec<&str>, _> = headers
+        .get_all(TRACESTATE)
+        .iter()
+        .map(HeaderValue::to_str)
+        .collect();
+    match values.as_deref() {
+        Ok([]) | Err(_) => TraceState::default(),
+        Ok(values) => TraceState::from_str(&values.join(",")).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const TRACE_ID: u128 = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
+    const SPAN_ID: u64 = 0x00f0_67aa_0ba9_02b7;
+
+    fn read(pairs: &[(&'static str, &[u8])]) -> Option<SpanContext> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_bytes(value).unwrap());
+        }
+        of(&headers)
+    }
+
+    fn parent(text: &str) -> Option<SpanContext> {
+        read(&[(TRACEPARENT, text.as_bytes())])
+    }
+
+    fn trace_state(values: &[&str]) -> String {
+        let mut pairs = vec![(TRACEPARENT, GOOD.as_bytes())];
+        pairs.extend(values.iter().map(|value| (TRACESTATE, value.as_bytes())));
+        read(&pairs).unwrap().trace_state().header()
+    }
+
+    #[test]
+    fn a_trace_is_continued() {
+        let good = parent(GOOD).unwrap();
+        assert_eq!(
+            (good.trace_id(), good.span_id()),
+            (TraceId::from(TRACE_ID), SpanId::from(SPAN_ID))
+        );
+        assert!(good.is_sampled() && good.is_remote());
+        let flags = |digits: &str| parent(&format!("{}{digits}", &GOOD[..53])).map(|span| span.trace_flags());
+        assert_eq!(flags("00"), Some(TraceFlags::default()));
+        assert_eq!(flags("03"), Some(TraceFlags::SAMPLED), "other flags are let be");
+        assert_eq!(flags("fe"), Some(TraceFlags::default()));
+    }
+
+    #[test]
+    fn later_versions_may_say_more() {
+        for version in ["01", "42", "fe"] {
+            let known = format!("{version}{}", &GOOD[2..]);
+            for more in ["", "-", "-more", "-more-of it"] {
+                let span = parent(&format!("{known}{more}"));
+                assert_eq!(span.unwrap().trace_id(), TraceId::from(TRACE_ID), "{known}{more}");
+            }
+            assert_eq!(parent(&format!("{known}0")), None);
+            assert_eq!(parent(&format!("{known}.more")), None);
+        }
+    }
+
+    #[test]
+    fn what_is_malformed_is_not_continued() {
+        let wrong = [
+            "",
+            "00",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e47360-00f067aa0ba902b7-01",
+            "00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-+0f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-+1",
+            "+0-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00F067AA0BA902B7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-001",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00_4bf92f3577b34da6a3ce929d0e0e4736_00f067aa0ba902b7_01",
+            " 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ];
+        for text in wrong {
+            assert_eq!(parent(text), None, "{text}");
+        }
+        let twice = [(TRACEPARENT, GOOD.as_bytes()), (TRACEPARENT, GOOD.as_bytes())];
+        assert_eq!(read(&twice), None, "nobody knows which of two it is");
+        assert_eq!(read(&[(TRACESTATE, b"a=1")]), None);
+    }
+
+    #[test]
+    fn several_states_are_one_list_in_their_order() {
+        assert_eq!(trace_state(&[]), "");
+        assert_eq!(trace_state(&["a=1"]), "a=1");
+        assert_eq!(trace_state(&["b=2,a=1", "c=3", "", "d=4"]), "b=2,a=1,c=3,d=4");
+        assert_eq!(trace_state(&["b=2 , a=1", "\tc=3"]), "b=2,a=1,c=3");
+        assert_eq!(
+            trace_state(&["a=1", "nonsense"]),
+            "",
+            "the trace goes on without it"
+        );
+    }
+
+    /// The standard's own words, as an expression.
+    fn is_well_formed(text: &[u8]) -> bool {
+        let form =
+            regex::bytes::Regex::new("(?-u)^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$");
+        let Some(parts) = form.unwrap().captures(text) else {
+            return false;
+        };
+        let is_zero = |part: usize| parts[part].iter().all(|digit| *digit == b'0');
+        let is_version = &parts[1] != b"ff" && (&parts[1] != b"00" || parts.get(4).is_none());
+        is_version && !is_zero(2) && !is_zero(3)
+    }
+
+    /// A good header, and what becomes of one in transit: bytes changed, added, lost.
+    fn damaged() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![
+            prop::sample::select(b"0123456789abcdefABCDEFg+-_ f0".as_slice()),
+            0x20_u8..0x7f
+        ];
+        let change = (0..3_u8, 0..=LENGTH, byte);
+        prop::collection::vec(change, 0..4).prop_map(|changes| {
+            let mut text = GOOD.as_bytes().to_vec();
+            for (kind, place, byte) in changes {
+                match kind {
+                    0 if place < text.len() => text[place] = byte,
+                    1 if place < text.len() => drop(text.remove(place)),
+                    _ => text.insert(place.min(text.len()), byte),
+                }
+            }
+            text
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn only_well_formed_headers_are_continued(text in damaged()) {
+            let span = read(&[(TRACEPARENT, &text)]);
+            prop_assert_eq!(span.is_some(), is_well_formed(&text));
+            if let Some(span) = span {
+                let told = format!("{}-{}", span.trace_id(), span.span_id());
+                prop_assert_eq!(told.as_bytes(), &text[3..52], "with the very ids that it has");
+            }
+        }
+
+        #[test]
+        fn whatever_comes_is_read(text in prop::collection::vec(0x20_u8..=0xff, 0..80)) {
+            let text: Vec<u8> = text.into_iter().filter(|byte| *byte != 0x7f).collect();
+            prop_assert_eq!(read(&[(TRACEPARENT, &text)]).is_some(), is_well_formed(&text));
+        }
+    }
+}
