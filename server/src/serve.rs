@@ -92,7 +92,8 @@ impl Bound {
     }
 
     /// Serves until `shutdown`, then drains: no new connections, calls in flight and multi-step writes run to their
-    /// end, all within the grace period; then the last telemetry is sent. `ready` is told once health says SERVING.
+    /// end, all within the grace period; what its end cuts off is closed; then the last telemetry is sent. `ready` is
+    /// told once health says SERVING.
     pub(crate) async fn serve(
         self,
         mut services: Services,
@@ -100,6 +101,7 @@ impl Bound {
         ready: impl FnOnce(SocketAddr),
     ) -> Result<(), Error> {
         let telemetry = services.telemetry.clone();
+        let in_flight = services.layer.in_flight();
         let taking_calls = Arc::new(AtomicBool::new(false));
         // dropping it ends the side port: metrics and probes are answered until the very end
         let mut beside = JoinSet::new();
@@ -107,6 +109,8 @@ impl Bound {
             beside.spawn(side_port.serve(telemetry.clone(), Arc::clone(&taking_calls)));
         }
         let ended = self.serve_calls(services, shutdown, ready, &taking_calls).await;
+        // what is still in flight will not be answered, and nothing is told after the flush
+        in_flight.cut_off();
         if ended.is_ok() {
             info!("stopped");
         }

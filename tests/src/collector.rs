@@ -24,7 +24,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
@@ -53,8 +53,12 @@ pub enum Manner {
     Takes,
     /// Takes it, and keeps only how much it was: for benchmarks.
     Counts,
+    /// Takes it, and says over HTTP that one record of it was rejected.
+    RejectsOne,
     /// Answers an error that no retry helps.
     Refuses,
+    /// Answers an error that a retry may help.
+    IsAway,
     /// Never answers.
     Hangs,
 }
@@ -95,6 +99,7 @@ pub struct Counted {
 #[derive(Default)]
 struct State {
     manner: Manner,
+    refused: u64,
     received: Received,
     counted: Counted,
 }
@@ -147,6 +152,11 @@ impl Collector {
         self.state().received.clone()
     }
 
+    /// How many requests it refused.
+    pub fn refused(&self) -> u64 {
+        self.state().refused
+    }
+
     /// How much came while it counted.
     pub fn counted(&self) -> Counted {
         self.state().counted
@@ -175,7 +185,7 @@ impl Collector {
     {
         let manner = self.state().manner;
         match manner {
-            Manner::Takes => {
+            Manner::Takes | Manner::RejectsOne => {
                 let mut state = self.state();
                 state.received.headers.push(headers);
                 take(&mut state.received);
@@ -187,7 +197,14 @@ impl Collector {
                 self.state().counted.add(&received);
                 Ok(T::default())
             }
-            Manner::Refuses => Err(Status::invalid_argument("refused")),
+            Manner::Refuses => {
+                self.state().refused += 1;
+                Err(Status::invalid_argument("refused"))
+            }
+            Manner::IsAway => {
+                self.state().refused += 1;
+                Err(Status::unavailable("away"))
+            }
             Manner::Hangs => std::future::pending().await,
         }
     }
@@ -305,10 +322,26 @@ async fn answer_http(
     };
     let mut response = http::Response::new(Full::default());
     match taken {
+        Ok(_) if collector.state().manner == Manner::RejectsOne => *response.body_mut() = one_rejected(),
         Ok(answer) => *response.body_mut() = Full::from(answer),
+        Err(status) if status.code() == tonic::Code::Unavailable => {
+            *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+        }
         Err(_) => *response.status_mut() = http::StatusCode::BAD_REQUEST,
     }
     Ok(response)
+}
+
+/// The answers of all three signals have the same fields.
+fn one_rejected() -> Full<Bytes> {
+    let partial_success = ExportTracePartialSuccess {
+        rejected_spans: 1,
+        error_message: "one is wrong".to_owned(),
+    };
+    let answer = ExportTraceServiceResponse {
+        partial_success: Some(partial_success),
+    };
+    Full::from(answer.encode_to_vec())
 }
 
 impl Counted {

@@ -34,6 +34,7 @@ impl Figures {
             ("transact_write_count", m.transact_write_count),
             ("items_count", m.items_count),
             ("scanned_count", m.scanned_count),
+            ("failed_items_count", m.failed_items_count),
             ("kms_calls", m.kms_calls),
             ("kms_cache_hits", m.kms_cache_hits),
             ("s3_calls", m.s3_calls),

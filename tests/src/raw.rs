@@ -1,11 +1,15 @@
 //! Bytes on the wire that no generated client would send.
 
 use bytes::{Buf as _, BufMut as _, Bytes};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tollgate_proto::{metadata, v1};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use crate::gateway::{Answer, Gateway};
+use crate::patience::until;
 
 /// Passes messages as the bytes that they are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,6 +55,92 @@ pub async fn call(gateway: &Gateway, path: &'static str, message: impl Into<Byte
     client.ready().await.expect("the gateway is there");
     let path = http::uri::PathAndQuery::from_static(path);
     Answer::of(client.unary(Request::new(message.into()), path, RawCodec).await)
+}
+
+/// A Save whose message does not arrive whole, in HTTP/2 by hand. Dropping it closes the connection.
+#[derive(Debug)]
+pub struct HalfSent(TcpStream);
+
+impl HalfSent {
+    /// Sends the head and a tenth of the message, and waits until the gateway has the call. Sessions are there from
+    /// their first call on, so no other call may name this one.
+    pub async fn save(gateway: &Gateway, request_id: &str, session: &str) -> HalfSent {
+        let mut stream = TcpStream::connect(gateway.address()).await.expect("it listens");
+        let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        sent.extend(frame(SETTINGS, 0, 0, &[]));
+        let head = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":path", "/tollgate.v1.DataService/Save"),
+            (":authority", "tollgate"),
+            ("content-type", "application/grpc"),
+            ("te", "trailers"),
+            (metadata::REQUEST_ID, request_id),
+            (metadata::SESSION, session),
+        ];
+        let head: Vec<u8> = head
+            .iter()
+            .flat_map(|(name, value)| literal(name, value))
+            .collect();
+        sent.extend(frame(HEADERS, END_HEADERS, STREAM, &head));
+        let mut begun = vec![0, 0, 0, 3, 0xe8]; // 1000 bytes follow, uncompressed
+        begun.resize(5 + 100, b'x');
+        sent.extend(frame(DATA, 0, STREAM, &begun));
+        stream.write_all(&sent).await.expect("it is taken");
+        until("the call came in", async || {
+            let scope = v1::GetTotalMetricsRequest {
+                session: session.to_owned(),
+                model: String::new(),
+            };
+            gateway.metrics().get_total_metrics(scope).await.is_ok()
+        })
+        .await;
+        HalfSent(stream)
+    }
+
+    /// Cancels the call, as gRPC's clients do; the connection stays.
+    pub async fn cancel(&mut self) {
+        const CANCEL: [u8; 4] = [0, 0, 0, 8];
+        self.send(&frame(RST_STREAM, 0, STREAM, &CANCEL)).await;
+    }
+
+    /// Says that this was all.
+    pub async fn end(&mut self) {
+        self.send(&frame(DATA, END_STREAM, STREAM, &[])).await;
+    }
+
+    async fn send(&mut self, frame: &[u8]) {
+        self.0.write_all(frame).await.expect("it is taken");
+    }
+}
+
+/// Kinds of frames and flags of HTTP/2 (RFC 9113, 6).
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+/// The first of a client.
+const STREAM: u32 = 1;
+
+fn frame(kind: u8, flags: u8, stream: u32, content: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(content.len()).expect("a small frame");
+    let mut bytes = length.to_be_bytes()[1..].to_vec();
+    bytes.extend([kind, flags]);
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend_from_slice(content);
+    bytes
+}
+
+/// A header without compression (RFC 7541, 6.2.2); names and values of up to 126 bytes.
+fn literal(name: &str, value: &str) -> Vec<u8> {
+    let mut bytes = vec![0];
+    for text in [name, value] {
+        bytes.push(u8::try_from(text.len()).expect("a short one"));
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    bytes
 }
 
 /// A field of the wire type 2: a message, a text or bytes.

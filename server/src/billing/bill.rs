@@ -81,6 +81,10 @@ bill! {
     items,
     /// Items evaluated by Query and Scan.
     scanned,
+    /// Items of pages that do not verify: answered with DATA_LOSS in their place.
+    items_lost,
+    /// Items of pages that did not open for another reason.
+    items_unopened,
     /// Time in KMS calls.
     kms_us,
     /// GenerateDataKey and Decrypt calls, retries included.
@@ -169,6 +173,7 @@ impl From<Bill> for v1::OperationMetrics {
             failed_call_count: bill.failed_calls,
             cancelled_call_count: bill.cancelled_calls,
             gateway_duration_ms: thousandths(bill.gateway_us),
+            failed_items_count: bill.items_lost + bill.items_unopened,
             cost: Some(v1::Cost {
                 dynamodb: dollars(bill.dynamodb_picodollars),
                 kms: dollars(bill.kms_picodollars),
@@ -252,8 +257,11 @@ mod tests {
             read_milliunits: 500,
             dynamodb_picodollars: 62_500,
             kms_picodollars: 3_000_000,
+            items_lost: 2,
+            items_unopened: 1,
             ..Bill::default()
         });
+        assert_eq!(metrics.failed_items_count, 3);
         assert_eq!((metrics.total_duration_ms, metrics.total_rcu), (1.5, 0.5));
         let cost = metrics.cost.unwrap();
         assert_eq!(

@@ -162,7 +162,7 @@ impl Call {
         self.0.request_id_given.get_or_init(|| request_id.to_owned());
     }
 
-    /// Says why the call failed, for the log.
+    /// Says why the call failed, for the log and its span; what is said last stands.
     pub fn set_reason(&self, reason: Reason) {
         lock(&self.0.ledger).reason = Some(reason);
     }
@@ -245,6 +245,14 @@ impl Call {
         });
     }
 
+    /// Counts an item of a page that is answered with this status in its place.
+    pub fn add_failed_item(&self, code: Code) {
+        self.count(|bill| match code {
+            Code::DataLoss => bill.items_lost += 1,
+            _ => bill.items_unopened += 1,
+        });
+    }
+
     /// Closes the call with the status that it ends with and posts its bill. `None` where it was closed before.
     ///
     /// A call is one of three things: ended well, failed, or cancelled. CANCELLED and DEADLINE_EXCEEDED are cancelled,
@@ -267,6 +275,9 @@ impl Call {
         bill.wall_us = micros(now - self.0.started);
         bill.gateway_us = bill.wall_us.saturating_sub(micros(busy));
         let bill = bill.clone();
+        if code == Code::Cancelled {
+            ledger.reason.get_or_insert(Reason::Cancelled);
+        }
         let reason = ledger.reason;
         let session = self.0.books.post(&self.0.entry(), &bill, code);
         drop(ledger);

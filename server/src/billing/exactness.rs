@@ -89,6 +89,7 @@ fn feed(call: &Call, dice: &mut Dice, under_way: &mut Vec<Attempt>) {
         }
         call.add_capacity(0.5, dice.roll(3) as f64);
         call.add_items(dice.roll(5), dice.roll(9));
+        call.add_failed_item(dice.of(&[Code::DataLoss, Code::FailedPrecondition]));
         call.add_uploaded(dice.roll(1 << 20));
     }
 }

@@ -99,6 +99,18 @@ impl Instruments {
                 .build();
         };
         counter(
+            instrument::FAILED_ITEMS,
+            "{item}",
+            "Items of pages that were answered with an error in their place",
+            |bill| {
+                let (lost, other) = (names::DATA_LOSS, names::OTHER_STATUS);
+                vec![
+                    (bill.items_lost, Some((label::STATUS, lost))),
+                    (bill.items_unopened, Some((label::STATUS, other))),
+                ]
+            },
+        );
+        counter(
             instrument::KMS_CALLS,
             "{call}",
             "Requests to KMS, retries included",

@@ -9,8 +9,6 @@ pub mod resource {
     pub const SERVICE_NAME: &str = "service.name";
     pub const SERVICE_VERSION: &str = "service.version";
     pub const SERVICE_INSTANCE_ID: &str = "service.instance.id";
-    pub const SDK_NAME: &str = "telemetry.sdk.name";
-    pub const SDK_LANGUAGE: &str = "telemetry.sdk.language";
 }
 
 /// Instruments; durations in seconds.
@@ -25,6 +23,7 @@ pub mod instrument {
     pub const S3_DURATION: &str = "tollgate.s3.duration";
     pub const S3_IO: &str = "tollgate.s3.io";
     pub const COST: &str = "tollgate.cost";
+    pub const FAILED_ITEMS: &str = "tollgate.items.failed";
     pub const GATEWAY_TIME: &str = "tollgate.gateway.time";
     pub const RETRIES: &str = "tollgate.retries";
     pub const THROTTLED: &str = "tollgate.throttled";
@@ -46,6 +45,8 @@ pub mod label {
     pub const OPERATION: &str = "tollgate.operation";
     /// `upload` or `download`.
     pub const DIRECTION: &str = "direction";
+    /// [`super::DATA_LOSS`] or [`super::OTHER_STATUS`].
+    pub const STATUS: &str = "status";
     /// `dynamodb`, `kms` or `s3`.
     pub const SERVICE: &str = "service";
     /// `traces`, `metrics` or `logs`.
@@ -82,6 +83,8 @@ pub mod attribute {
     pub const READ_CAPACITY: &str = "tollgate.dynamodb.consumed_capacity.read";
     pub const WRITE_CAPACITY: &str = "tollgate.dynamodb.consumed_capacity.write";
     pub const ITEMS: &str = "tollgate.items";
+    pub const ITEMS_LOST: &str = "tollgate.items.failed.data_loss";
+    pub const ITEMS_UNOPENED: &str = "tollgate.items.failed.other";
     pub const UPLOADED: &str = "tollgate.s3.io.upload";
     pub const DOWNLOADED: &str = "tollgate.s3.io.download";
     pub const ATTEMPT: &str = "tollgate.attempt";
@@ -98,6 +101,11 @@ pub const TIMEOUT: &str = "timeout";
 pub const ABANDONED: &str = "abandoned";
 /// `error.type` where no answer came.
 pub const CONNECTION: &str = "connection";
+
+/// The status of an item that does not verify.
+pub const DATA_LOSS: &str = "DATA_LOSS";
+/// Any other status of an item that does not open.
+pub const OTHER_STATUS: &str = "OTHER";
 
 /// The value of `rpc.system.name`.
 pub const GRPC: &str = "grpc";
@@ -174,7 +182,7 @@ pub fn labels_per_model(instrument: &str) -> usize {
     match instrument {
         instrument::CALL_DURATION => methods * STATUSES,
         instrument::DATABASE_DURATION | instrument::KMS_DURATION | instrument::S3_DURATION => operations,
-        // services, directions or kinds of capacity at most
+        // services, directions, statuses or kinds of capacity at most
         _ => methods * 3,
     }
 }

@@ -1,10 +1,11 @@
 //! The HTTP side port: `/metrics` for Prometheus, `/healthz` while the process lives, `/readyz` while calls are taken.
-//! Answers nothing else, and nothing that is secret; it has no authentication, so by default it is on loopback.
+//! Answers nothing else, and nothing that is secret; it has no authentication, so by default it is on loopback. A new
+//! connection is always taken, soon: where there are many, the one that has been idle the longest goes.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,18 +16,22 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::on::Telemetry;
 use super::{TARGET, scrape};
 use crate::config;
 
-/// Connections at once; others wait in the listener's queue.
+/// Connections at once.
 const MAX_CONNECTIONS: usize = 64;
-/// A connection that sends no request for this long is closed.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+/// A connection whose first request takes longer is closed.
+const FIRST_REQUEST_TIME: Duration = Duration::from_secs(5);
+/// A connection that sends no further request for this long is closed.
+const IDLE_TIME: Duration = Duration::from_secs(60);
+/// A connection that did something this lately is not closed for the sake of another, which waits instead.
+const BUSY_TIME: Duration = Duration::from_millis(500);
 /// How long to wait after the system refused a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -69,12 +74,8 @@ impl SidePort {
     /// Serves until it is dropped. `ready` says whether calls are taken.
     pub async fn serve(self, telemetry: Telemetry, ready: Arc<AtomicBool>) {
         info!(target: TARGET, address = %self.address, "metrics and probes");
-        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        // dropping the set ends the connections
-        let mut connections = JoinSet::new();
+        let mut connections = Connections::default();
         loop {
-            while connections.try_join_next().is_some() {}
-            let permit = Arc::clone(&permits).acquire_owned().await;
             let stream = match self.listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(_) => {
@@ -82,31 +83,120 @@ impl SidePort {
                     continue;
                 }
             };
-            let (telemetry, ready) = (telemetry.clone(), Arc::clone(&ready));
-            connections.spawn(async move {
-                connection(stream, &telemetry, &ready).await;
-                drop(permit);
-            });
+            connections.make_room().await;
+            connections.add(stream, telemetry.clone(), Arc::clone(&ready));
         }
     }
 }
 
-async fn connection(stream: TcpStream, telemetry: &Telemetry, ready: &AtomicBool) {
+/// The connections that are open; dropping it ends them.
+#[derive(Default)]
+struct Connections {
+    tasks: JoinSet<()>,
+    open: Vec<Open>,
+}
+
+struct Open {
+    task: AbortHandle,
+    activity: Arc<Activity>,
+}
+
+/// What a connection does.
+struct Activity {
+    opened: Instant,
+    /// When its last request came.
+    asked: Mutex<Option<Instant>>,
+}
+
+impl Connections {
+    /// Waits until there is room, or closes the connection that has been idle the longest.
+    async fn make_room(&mut self) {
+        loop {
+            while self.tasks.try_join_next().is_some() {}
+            self.open.retain(|open| !open.task.is_finished());
+            if self.open.len() < MAX_CONNECTIONS {
+                return;
+            }
+            let places = self.open.iter().map(|open| open.activity.last()).enumerate();
+            let Some((place, last)) = places.min_by_key(|(_, last)| *last) else {
+                return;
+            };
+            if last.elapsed() >= BUSY_TIME {
+                return self.open.swap_remove(place).task.abort();
+            }
+            tokio::select! {
+                _ = self.tasks.join_next() => {}
+                () = tokio::time::sleep_until(last + BUSY_TIME) => {}
+            }
+        }
+    }
+
+    fn add(&mut self, stream: TcpStream, telemetry: Telemetry, ready: Arc<AtomicBool>) {
+        let activity = Activity::new();
+        let serving = connection(stream, telemetry, ready, Arc::clone(&activity));
+        let task = self.tasks.spawn(serving);
+        self.open.push(Open { task, activity });
+    }
+}
+
+impl Activity {
+    fn new() -> Arc<Activity> {
+        Arc::new(Activity {
+            opened: Instant::now(),
+            asked: Mutex::default(),
+        })
+    }
+
+    fn ask(&self) {
+        *self.asked() = Some(Instant::now());
+    }
+
+    fn last(&self) -> Instant {
+        self.asked().unwrap_or(self.opened)
+    }
+
+    /// Ends where the first request does not come in time, else never.
+    async fn none_in_time(&self) {
+        tokio::time::sleep(FIRST_REQUEST_TIME).await;
+        let has_asked = self.asked().is_some();
+        if has_asked {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    telemetry: Telemetry,
+    ready: Arc<AtomicBool>,
+    activity: Arc<Activity>,
+) {
     let answer = service_fn(|request: Request<Incoming>| {
-        let response = answer(request.method(), request.uri().path(), telemetry, ready);
+        activity.ask();
+        let response = answer(request.method(), request.uri().path(), &telemetry, &ready);
         async move { Ok::<_, Infallible>(response) }
     });
-    // how a scraper's connection ends is its own affair
-    let _ = http1::Builder::new()
+    let serving = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), answer)
-        .await;
+        .header_read_timeout(IDLE_TIME)
+        .serve_connection(TokioIo::new(stream), answer);
+    // how a scraper's connection ends is its own affair
+    tokio::select! {
+        _ = serving => {}
+        () = activity.none_in_time() => {}
+    }
 }
 
 fn answer(method: &Method, path: &str, telemetry: &Telemetry, ready: &AtomicBool) -> Response<Full<Bytes>> {
     if !matches!(*method, Method::GET | Method::HEAD) {
-        return response(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "GET or HEAD\n");
+        let mut refusal = response(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "GET or HEAD\n");
+        let allowed = header::HeaderValue::from_static("GET, HEAD");
+        refusal.headers_mut().insert(header::ALLOW, allowed);
+        return refusal;
     }
     match path {
         "/metrics" => response(StatusCode::OK, scrape::MEDIA_TYPE, telemetry.scrape()),
@@ -124,4 +214,47 @@ fn response(status: StatusCode, media_type: &'static str, body: impl Into<Bytes>
         .headers_mut()
         .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(media_type));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// A side port that serves, and a connection to it.
+    async fn connected() -> (JoinSet<()>, TcpStream) {
+        let metrics = config::Metrics {
+            listen: Some("127.0.0.1:0".to_owned()),
+            listen_set: true,
+        };
+        let side_port = SidePort::bind(&metrics).await.unwrap().unwrap();
+        let stream = TcpStream::connect(side_port.address()).await.unwrap();
+        let mut serving = JoinSet::new();
+        serving.spawn(side_port.serve(Telemetry::off(), Arc::default()));
+        (serving, stream)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_never_asks_is_closed_soon() {
+        let (_serving, mut stream) = connected().await;
+        stream.write_all(b"GET /healthz").await.unwrap();
+        let begun = Instant::now();
+        assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
+        assert_eq!(begun.elapsed().as_secs(), FIRST_REQUEST_TIME.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_asked_is_kept_a_while() {
+        let (_serving, mut stream) = connected().await;
+        stream
+            .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let begun = Instant::now();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert!(answer.ends_with(b"alive\n"));
+        assert_eq!(begun.elapsed().as_secs(), IDLE_TIME.as_secs());
+    }
 }

@@ -338,7 +338,7 @@ fn call_attributes(ended: &Ended<'_>) -> Vec<KeyValue> {
 }
 
 /// The figures of the trailers, by the names of the instruments where there is one, durations in seconds.
-fn bill_attributes(bill: &Bill) -> [KeyValue; 15] {
+fn bill_attributes(bill: &Bill) -> [KeyValue; 17] {
     use super::names::instrument;
     let count = |name, value: u64| KeyValue::new(name, i64::try_from(value).unwrap_or(i64::MAX));
     let units = |name, value: u64| KeyValue::new(name, value as f64 / 1e3);
@@ -349,6 +349,8 @@ fn bill_attributes(bill: &Bill) -> [KeyValue; 15] {
         units(attribute::READ_CAPACITY, bill.read_milliunits),
         units(attribute::WRITE_CAPACITY, bill.all_write_milliunits()),
         count(attribute::ITEMS, bill.items),
+        count(attribute::ITEMS_LOST, bill.items_lost),
+        count(attribute::ITEMS_UNOPENED, bill.items_unopened),
         count(instrument::KMS_CALLS, bill.kms_calls),
         seconds(instrument::KMS_DURATION, bill.kms_us),
         count(instrument::KMS_CACHE_HITS, bill.kms_cache_hits),

@@ -25,6 +25,7 @@ use http::Uri;
 use opentelemetry::{KeyValue, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::Sampler;
 use percent_encoding::percent_decode_str;
 
@@ -132,8 +133,17 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Once, however many signals a variable is of.
     fn fault(&mut self, name: &str, text: &str) {
-        self.faults.push(format!("{name}: {text}"));
+        let fault = format!("{name}: {text}");
+        if !self.faults.contains(&fault) {
+            self.faults.push(fault);
+        }
+    }
+
+    /// A name out of a closed set, or several: their case is of no matter.
+    fn choice(&self, name: &str) -> Option<String> {
+        self.given.get(name).map(str::to_ascii_lowercase)
     }
 
     fn is_true(&self, name: &str) -> bool {
@@ -190,7 +200,7 @@ impl Reader<'_> {
     /// Whether the signal's list of exporters has OTLP; `prometheus` is the side port, which has its own setting.
     fn is_otlp(&mut self, signal: &str) -> bool {
         let name = format!("OTEL_{}_EXPORTER", signal.to_uppercase());
-        let Some(chosen) = self.given.get(&name).map(str::to_owned) else {
+        let Some(chosen) = self.choice(&name) else {
             return true;
         };
         let chosen: Vec<&str> = chosen.split(',').map(str::trim).collect();
@@ -211,7 +221,7 @@ impl Reader<'_> {
         let Some((name, protocol)) = self.of_signal(signal, "PROTOCOL") else {
             return by_port;
         };
-        match protocol.as_str() {
+        match protocol.to_ascii_lowercase().as_str() {
             "grpc" => Protocol::Grpc,
             "http/protobuf" => Protocol::Http,
             _ => {
@@ -255,7 +265,7 @@ impl Reader<'_> {
         let Some((name, compression)) = self.of_signal(signal, "COMPRESSION") else {
             return false;
         };
-        match compression.as_str() {
+        match compression.to_ascii_lowercase().as_str() {
             "gzip" => true,
             "none" => false,
             _ => {
@@ -267,7 +277,7 @@ impl Reader<'_> {
 
     fn sampler(&mut self) -> Sampler {
         let default = || Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
-        let Some(sampler) = self.given.get("OTEL_TRACES_SAMPLER").map(str::to_owned) else {
+        let Some(sampler) = self.choice("OTEL_TRACES_SAMPLER") else {
             return default();
         };
         match sampler.as_str() {
@@ -303,7 +313,7 @@ impl Reader<'_> {
 
     fn propagators(&mut self) -> Propagators {
         let name = "OTEL_PROPAGATORS";
-        let chosen = self.given.get(name).unwrap_or("tracecontext,baggage").to_owned();
+        let chosen = self.choice(name).unwrap_or("tracecontext,baggage".to_owned());
         let chosen: Vec<&str> = chosen.split(',').map(str::trim).collect();
         if chosen
             .iter()
@@ -327,8 +337,6 @@ impl Reader<'_> {
             KeyValue::new(resource::SERVICE_NAME, SERVICE),
             KeyValue::new(resource::SERVICE_VERSION, env!("CARGO_PKG_VERSION")),
             KeyValue::new(resource::SERVICE_INSTANCE_ID, ulid::Ulid::generate().to_string()),
-            KeyValue::new(resource::SDK_NAME, "opentelemetry"),
-            KeyValue::new(resource::SDK_LANGUAGE, "rust"),
         ];
         let text = self.given.get(name).unwrap_or_default().to_owned();
         for pair in text.split(',').filter(|pair| !pair.trim().is_empty()) {
@@ -348,13 +356,15 @@ impl Reader<'_> {
             attributes.push(KeyValue::new(resource::SERVICE_NAME, service.to_owned()));
         }
         // of two with one name the last stands
-        Resource::builder_empty().with_attributes(attributes).build()
+        Resource::builder_empty()
+            .with_detector(Box::new(TelemetryResourceDetector))
+            .with_attributes(attributes)
+            .build()
     }
 
     fn temporality(&mut self) -> Temporality {
         let name = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
-        let preference = self.given.get(name).unwrap_or("cumulative").to_ascii_lowercase();
-        match preference.as_str() {
+        match self.choice(name).as_deref().unwrap_or("cumulative") {
             "cumulative" => Temporality::Cumulative,
             "delta" => Temporality::Delta,
             "lowmemory" => Temporality::LowMemory,
@@ -397,6 +407,17 @@ impl Reader<'_> {
                 default
             }
         }
+    }
+}
+
+impl Export {
+    /// Host and port of the endpoint, for the log: without the credentials that a URL may have.
+    pub(super) fn collector(&self) -> String {
+        let uri = self.endpoint.parse::<Uri>().ok();
+        let authority = uri.as_ref().and_then(|uri| uri.authority());
+        let authority = authority.map_or("", |authority| authority.as_str());
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        host.to_owned()
     }
 }
 
@@ -511,8 +532,44 @@ mod tests {
         assert_eq!(read.span_bounds, DEFAULT_BOUNDS);
         assert_eq!(read.interval, DEFAULT_INTERVAL);
         assert!(!read.propagators.trace_context);
-        assert_eq!(read.faults.len(), 10, "{:?}", read.faults);
+        assert_eq!(read.faults.len(), 9, "one of a variable: {:?}", read.faults);
         assert!(!read.faults.concat().contains("hunter2"));
+    }
+
+    #[test]
+    fn names_are_read_in_any_case() {
+        let read = read(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://x:1"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "GRPC"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "Gzip"),
+            ("OTEL_METRICS_EXPORTER", "None"),
+            ("OTEL_TRACES_SAMPLER", "Always_Off"),
+            ("OTEL_PROPAGATORS", "TraceContext"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta"),
+        ]);
+        assert!(read.faults.is_empty(), "{:?}", read.faults);
+        let traces = read.traces.unwrap();
+        assert_eq!((traces.protocol, traces.gzip), (Protocol::Grpc, true));
+        assert!(read.metrics.is_none() && matches!(read.sampler, Sampler::AlwaysOff));
+        assert!(read.propagators.trace_context && !read.propagators.baggage);
+        assert_eq!(read.temporality, Temporality::Delta);
+    }
+
+    #[test]
+    fn the_resource_names_the_sdk_and_the_operator_may_say_more() {
+        let read = read(&[("OTEL_RESOURCE_ATTRIBUTES", "a=b,service.version=9")]);
+        let attribute = |name: &'static str| read.resource.get(&name.into()).map(|value| value.to_string());
+        assert_eq!(attribute("telemetry.sdk.name").as_deref(), Some("opentelemetry"));
+        assert_eq!(attribute("telemetry.sdk.language").as_deref(), Some("rust"));
+        assert!(attribute("telemetry.sdk.version").is_some_and(|version| version.starts_with("0.")));
+        assert_eq!(attribute("service.version").as_deref(), Some("9"));
+        assert_eq!(attribute("a").as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn the_log_names_a_collector_without_its_credentials() {
+        let read = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:secret@x:4317/path")]);
+        assert_eq!(read.logs.unwrap().collector(), "x:4317");
     }
 
     #[test]

@@ -82,9 +82,10 @@ pub fn of(call: &Call, failure: Error) -> Status {
     status
 }
 
-/// The same as a message, for one item of a page.
+/// The same as a message, for one item of a page, which is counted as failed: the call itself goes on.
 pub fn of_item(call: &Call, failure: Error) -> pb::Status {
     let status = public(call, failure);
+    call.add_failed_item(status.code());
     pb::Status::decode(status.details()).unwrap_or_else(|_| pb::Status {
         code: status.code() as i32,
         message: status.message().to_owned(),

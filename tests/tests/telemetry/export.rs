@@ -2,15 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use tollgate_tests::collector::{Collector, Manner};
+use tokio::net::TcpListener;
+use tollgate_tests::collector::{Collector, Manner, Received};
 use tollgate_tests::gateway::Gateway;
 use tollgate_tests::values::{get, key, save, user};
 
-use super::{logged, told};
+use super::{logged, told, told_to};
 
 const HOUR: &str = "3600000";
 /// Far above any call, far below any timeout of an export.
 const SOON: Duration = Duration::from_secs(2);
+const COMPLAINT: &str = "the collector does not take what is sent";
+const RELIEF: &str = "the collector takes what is sent again";
+const TRACES_ALONE: [(&str, &str); 2] = [("OTEL_METRICS_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none")];
 
 #[tokio::test]
 async fn http_carries_all_three_signals() {
@@ -96,16 +100,8 @@ async fn what_a_collector_does_not_take_is_told_once_and_counted() {
         super::scrape::value(text, "tollgate_telemetry_dropped_total{signal=\"traces\"}") == Some(40.0)
     })
     .await;
-    let complaints = |signal: &str| {
-        let lines = lines.with("the collector does not take what is sent");
-        lines.iter().filter(|line| line["signal"] == signal).count()
-    };
-    assert_eq!(
-        (complaints("traces"), complaints("logs")),
-        (1, 1),
-        "{}",
-        lines.text()
-    );
+    let complaints = || lines.with(COMPLAINT).len();
+    assert_eq!(complaints(), 1, "for all signals: {}", lines.text());
     collector.behave(Manner::Takes);
     get_some(100).await;
     let received = collector
@@ -113,14 +109,11 @@ async fn what_a_collector_does_not_take_is_told_once_and_counted() {
         .await;
     assert_eq!(received.spans.len(), 40);
     gateway.stop().await;
-    assert_eq!(complaints("traces"), 1);
     assert_eq!(
-        lines
-            .with("the collector takes what is sent again")
-            .iter()
-            .filter(|line| line["signal"] == "traces")
-            .count(),
-        1
+        (complaints(), lines.with(RELIEF).len()),
+        (1, 1),
+        "{}",
+        lines.text()
     );
     assert!(
         !lines.text().contains("\"opentelemetry"),
@@ -134,13 +127,104 @@ async fn what_a_collector_does_not_take_is_told_once_and_counted() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_gone_delays_nothing() {
+async fn a_collector_that_flaps_is_told_of_once() {
     let collector = Collector::grpc().await;
-    // nobody listens at this port
-    let gone = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")];
-    let mut setup = told(&collector, &[]);
-    setup.settings.retain(|(name, _)| *name != gone[0].0);
-    setup.settings.push((gone[0].0, gone[0].1.to_owned()));
+    let (gateway, lines, _guard) = logged(told(&collector, &TRACES_ALONE)).await;
+    for _ in 0..5 {
+        collector.behave(Manner::Refuses);
+        let refused = collector.refused();
+        gateway.get(get("User", key("u", "PROFILE"))).await;
+        until("a refusal", || collector.refused() > refused).await;
+        collector.behave(Manner::Takes);
+        let taken = collector.received().spans.len();
+        gateway.get(get("User", key("u", "PROFILE"))).await;
+        let is_more = |received: &Received| received.spans.len() > taken;
+        collector.until("spans", is_more).await;
+    }
+    gateway.stop().await;
+    let told = (lines.with(COMPLAINT).len(), lines.with(RELIEF).len());
+    assert_eq!(told, (1, 1), "{}", lines.text());
+}
+
+#[tokio::test]
+async fn a_collector_that_restarts_loses_nothing() {
+    for (collector, protocol) in [
+        (Collector::grpc().await, "grpc"),
+        (Collector::http().await, "http/protobuf"),
+    ] {
+        let mut variables = TRACES_ALONE.to_vec();
+        variables.push(("OTEL_EXPORTER_OTLP_PROTOCOL", protocol));
+        collector.behave(Manner::IsAway);
+        let (gateway, lines, _guard) = logged(told(&collector, &variables)).await;
+        gateway.save(save("User", user("u1", "078-05-1120"))).await.ok();
+        // more often than the exporter tries by itself, which gives up within a second
+        until("tries", || collector.refused() >= 6).await;
+        collector.behave(Manner::Takes);
+        gateway.stop().await;
+        assert_eq!(collector.received().spans.len(), 3, "{protocol}");
+        assert!(lines.with(COMPLAINT).is_empty(), "{}", lines.text());
+    }
+}
+
+#[tokio::test]
+async fn what_a_collector_rejects_of_a_batch_is_counted_and_told() {
+    let collector = Collector::http().await;
+    collector.behave(Manner::RejectsOne);
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+        ("OTEL_METRICS_EXPORTER", "none"),
+        ("TOLLGATE_METRICS__LISTEN", "127.0.0.1:0"),
+    ];
+    let (gateway, lines, _guard) = logged(told(&collector, &variables)).await;
+    let side_port = gateway.side_port().unwrap();
+    for signal in ["traces", "logs"] {
+        for rejected in 1..3 {
+            gateway.get(get("User", key("u", "PROFILE"))).await;
+            let series = format!("tollgate_telemetry_dropped_total{{signal=\"{signal}\"}}");
+            super::scrape::until(side_port, "rejected records", |text| {
+                super::scrape::value(text, &series) >= Some(f64::from(rejected))
+            })
+            .await;
+        }
+    }
+    gateway.stop().await;
+    let told = lines.with("the collector rejects some of what it takes");
+    assert_eq!(told.len(), 1, "{}", lines.text());
+    assert_eq!(told[0]["rejected"], 1);
+    assert!(lines.with("too slow").is_empty(), "{}", lines.text());
+}
+
+#[tokio::test]
+async fn why_there_is_no_answer_over_http_is_told_without_secrets() {
+    let hanging = Collector::http().await;
+    hanging.behave(Manner::Hangs);
+    for (address, cause) in [
+        (closed().await, "Connection refused"),
+        (hanging.endpoint().replace("http://", ""), "timed out after 150ms"),
+    ] {
+        let variables = [
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "150"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20hunter2"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", HOUR),
+        ];
+        let setup = told_to(format!("http://hunter2:hunter2@{address}"), &variables);
+        let (gateway, lines, _guard) = logged(setup).await;
+        gateway.get(get("User", key("u", "PROFILE"))).await;
+        gateway.stop().await;
+        let complaints = lines.with(COMPLAINT);
+        assert_eq!(complaints.len(), 1, "{}", lines.text());
+        let error = complaints[0]["error"].as_str().unwrap();
+        assert!(error.contains(cause), "{error}");
+        assert_eq!(complaints[0]["collector"], address);
+        assert!(!lines.text().contains("hunter2"), "{}", lines.text());
+    }
+}
+
+#[tokio::test]
+async fn a_collector_that_is_gone_delays_nothing() {
+    let endpoint = format!("http://{}", closed().await);
+    let setup = told_to(endpoint, &[("OTEL_EXPORTER_OTLP_TIMEOUT", "500")]);
     let (gateway, lines, _guard) = logged(setup).await;
     let begun = Instant::now();
     for index in 0..50 {
@@ -152,10 +236,19 @@ async fn a_collector_that_is_gone_delays_nothing() {
     let stopping = Instant::now();
     gateway.stop().await;
     assert!(stopping.elapsed() < Duration::from_secs(7));
-    let complaints = lines.with("the collector does not take what is sent");
-    let mut signals: Vec<_> = complaints.iter().map(|line| line["signal"].to_string()).collect();
-    let told = signals.len();
-    signals.sort();
-    signals.dedup();
-    assert_eq!(told, signals.len(), "once per signal: {}", lines.text());
+    assert_eq!(lines.with(COMPLAINT).len(), 1, "{}", lines.text());
+}
+
+/// An address where nobody listens.
+async fn closed() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    listener.local_addr().expect("its address").to_string()
+}
+
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what} did not come");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -1,6 +1,7 @@
 //! What leaves the gateway beside its answers: spans, instruments and log records as a collector receives them, the side
 //! port as Prometheus and probes see it, and what must never be in any of it.
 
+mod endings;
 mod export;
 mod logs;
 mod scrape;
@@ -18,13 +19,18 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// The settings of a gateway that tells a collector everything soon.
 fn told(collector: &Collector, more: &[(&'static str, &str)]) -> Setup {
+    told_to(collector.endpoint(), more)
+}
+
+/// The same for an endpoint.
+fn told_to(endpoint: String, more: &[(&'static str, &str)]) -> Setup {
     let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
     let delays = [
         ("OTEL_BSP_SCHEDULE_DELAY", "5"),
         ("OTEL_BLRP_SCHEDULE_DELAY", "5"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "20"),
     ];
-    let mut settings = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint())];
+    let mut settings = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)];
     let of_test = more.iter().map(|(name, _)| *name).collect::<Vec<_>>();
     let defaults = delays
         .iter()

@@ -13,24 +13,37 @@ use tollgate_tests::gateway::{Gateway, Setup};
 use tollgate_tests::values::{document, get_content, save, user};
 use tollgate_tests::wiretap::{Fate, Wiretap};
 
-/// One request; status, media type and body.
-async fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, String, String) {
+type Sender = http1::SendRequest<Empty<bytes::Bytes>>;
+
+async fn connect(address: SocketAddr) -> Sender {
     let stream = TcpStream::connect(address).await.expect("it listens");
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
     tokio::spawn(connection);
+    sender
+}
+
+/// One request of a connection.
+async fn send(sender: &mut Sender, method: &str, path: &str) -> http::Response<String> {
     let request = http::Request::builder()
         .method(method)
         .uri(path)
         .header("host", "x");
-    let request = request.body(Empty::<bytes::Bytes>::new()).expect("a request");
+    let request = request.body(Empty::new()).expect("a request");
     let response = sender.send_request(request).await.expect("an answer");
     let (head, body) = response.into_parts();
-    let media_type = head.headers["content-type"].to_str().expect("ASCII").to_owned();
     let body = body.collect().await.expect("a body").to_bytes();
+    let text = String::from_utf8(body.to_vec()).expect("text");
+    http::Response::from_parts(head, text)
+}
+
+/// One request; status, media type and body.
+async fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, String, String) {
+    let response = send(&mut connect(address).await, method, path).await;
+    let media_type = response.headers()["content-type"].to_str().expect("ASCII");
     (
-        head.status.as_u16(),
-        media_type,
-        String::from_utf8(body.to_vec()).expect("text"),
+        response.status().as_u16(),
+        media_type.to_owned(),
+        response.into_body(),
     )
 }
 
@@ -131,6 +144,49 @@ async fn probes_follow_the_life_of_the_gateway() {
         TcpStream::connect(address).await.is_err(),
         "the port is free again"
     );
+}
+
+#[tokio::test]
+async fn idle_connections_keep_no_probe_out() {
+    let gateway = Gateway::with(with_side_port("127.0.0.1:0")).await;
+    let address = gateway.side_port().unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let soon = Duration::from_secs(2);
+    let probe = async |sender: &mut Sender| send(sender, "GET", "/healthz").await.status().as_u16();
+    let mut kept = Vec::new();
+    for _ in 0..100 {
+        let mut sender = connect(address).await;
+        let status = tokio::time::timeout(soon, probe(&mut sender)).await;
+        assert_eq!(status, Ok(200), "beside {} others", kept.len());
+        kept.push(sender);
+    }
+    assert_eq!(probe(kept.last_mut().unwrap()).await, 200, "the newest are kept");
+    assert!(kept[0].ready().await.is_err(), "the oldest is closed");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn many_scrapers_at_once_are_all_answered() {
+    let gateway = Gateway::with(with_side_port("127.0.0.1:0")).await;
+    let address = gateway.side_port().unwrap();
+    let scrapers = (0..300).map(|_| tokio::spawn(ask(address, "GET", "/metrics")));
+    for scraper in scrapers.collect::<Vec<_>>() {
+        assert_eq!(scraper.await.unwrap().0, 200);
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn other_methods_are_told_those_that_there_are() {
+    let gateway = Gateway::with(with_side_port("127.0.0.1:0")).await;
+    let mut sender = connect(gateway.side_port().unwrap()).await;
+    let refused = send(&mut sender, "POST", "/metrics").await;
+    assert_eq!(refused.status(), 405);
+    assert_eq!(refused.headers()["allow"], "GET, HEAD");
+    gateway.stop().await;
 }
 
 #[tokio::test]

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use serde_json::json;
+use tollgate_proto::v1;
 use tollgate_tests::collector::{Collector, Received, attributes, histogram_points, number_points};
-use tollgate_tests::gateway::{Bill, Gateway, Setup};
+use tollgate_tests::gateway::{Bill, Gateway, Setup, in_session};
+use tollgate_tests::stores::RawStores;
 use tollgate_tests::values::{
-    delete, document, expression, get, get_content, key, query, save, scan, secure_user, user,
+    delete, document, expression, get, get_content, key, query, s, save, scan, secure_user, user,
 };
 use tollgate_tests::wiretap::{Fate, Wiretap};
+use tonic::Code;
 
 use super::told;
 
@@ -157,6 +161,70 @@ async fn the_sums_of_the_metrics_are_the_sums_of_the_trailers() {
     assert_eq!(users, 12 * 3 + 1);
 }
 
+/// Three documents of one partition: the content of the first is gone, the second claims more than a message holds.
+async fn two_bad_of_three(gateway: &Gateway, stores: &RawStores) {
+    for sort in ["V1", "V2", "V3"] {
+        let mut written = document("d", vec![7; 100]);
+        written.insert("sk".to_owned(), s(sort));
+        gateway.save(save("Document", written)).await.ok();
+    }
+    let stored = stores.item("documents", "d", "V1").await.expect("it was saved");
+    let pointer = stored["content"].as_m().expect("a pointer");
+    let object = pointer["key"].as_s().expect("a key");
+    stores.delete_object("my-bucket", object).await;
+    let mut stored = stores.item("documents", "d", "V2").await.expect("it was saved");
+    let mut pointer = stored["content"].as_m().expect("a pointer").clone();
+    pointer.insert("size".to_owned(), AttributeValue::N("999999999".to_owned()));
+    stored.insert("content".to_owned(), AttributeValue::M(pointer));
+    stores.put("documents", stored).await;
+}
+
+#[tokio::test]
+async fn items_of_pages_that_do_not_open_are_counted() {
+    let collector = Collector::grpc().await;
+    let wiretap = Wiretap::counting();
+    let setup = Setup {
+        wiretap: Some(wiretap.clone()),
+        ..told(&collector, &[])
+    };
+    let gateway = Gateway::with(setup).await;
+    two_bad_of_three(&gateway, wiretap.stores()).await;
+    let with_content = v1::QueryRequest {
+        include_objects: vec!["content".to_owned()],
+        ..query("Document", "d")
+    };
+    let pages = gateway.query(in_session(with_content, "job")).await.ok();
+    let codes: Vec<_> = pages
+        .iter()
+        .flat_map(|page| &page.results)
+        .map(|result| result.error.as_ref().map(|error| Code::from(error.code)))
+        .collect();
+    assert_eq!(codes, [Some(Code::DataLoss), Some(Code::ResourceExhausted), None]);
+    // whoever does not ask for the content gets all three
+    gateway.query(query("Document", "d")).await.ok();
+    let total = gateway.totals("job").await.total.unwrap_or_default();
+    assert_eq!((total.failed_items_count, total.failed_call_count), (2, 0));
+    gateway.stop().await;
+    let received = collector.received();
+    let failed = |status| received.sum("tollgate.items.failed", &[("status", status)]);
+    assert_eq!((failed("DATA_LOSS"), failed("OTHER")), (1.0, 1.0));
+    assert_eq!(received.sum("tollgate.items.failed", &[]), 2.0);
+    let spans = received.named("tollgate.v1.DataService/Query");
+    let told: Vec<_> = spans
+        .iter()
+        .map(|span| attributes(&span.attributes))
+        .map(|told| {
+            assert_eq!(told["rpc.response.status_code"], "OK");
+            let count = |name: &str| told[name].as_i64().unwrap();
+            (
+                count("tollgate.items.failed.data_loss"),
+                count("tollgate.items.failed.other"),
+            )
+        })
+        .collect();
+    assert_eq!(told, [(1, 1), (0, 0)]);
+}
+
 #[tokio::test]
 async fn instruments_are_of_their_kinds_units_and_bounds_and_labels_of_closed_sets() {
     let collector = Collector::grpc().await;
@@ -183,6 +251,7 @@ async fn instruments_are_of_their_kinds_units_and_bounds_and_labels_of_closed_se
         ("tollgate.dynamodb.consumed_capacity", "{unit}"),
         ("tollgate.kms.calls", "{call}"),
         ("tollgate.kms.cache.hits", "{call}"),
+        ("tollgate.items.failed", "{item}"),
         ("tollgate.s3.calls", "{call}"),
         ("tollgate.s3.io", "By"),
         ("tollgate.cost", "USD"),

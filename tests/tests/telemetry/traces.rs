@@ -21,7 +21,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn is_error(span: &Span) -> bool {
+pub(super) fn is_error(span: &Span) -> bool {
     let status = span.status.as_ref().map(|status| status.code());
     status == Some(StatusCode::Error)
 }

@@ -3,6 +3,7 @@
 mod bill;
 mod errors;
 mod exact;
+mod leaving;
 mod load;
 mod objects;
 mod pages;

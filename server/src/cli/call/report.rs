@@ -30,6 +30,7 @@ fn figures(metrics: &OperationMetrics) -> Vec<(&'static str, Value)> {
         ("transact_write_count", metrics.transact_write_count.into()),
         ("items_count", metrics.items_count.into()),
         ("scanned_count", metrics.scanned_count.into()),
+        ("failed_items_count", metrics.failed_items_count.into()),
         ("kms_calls", metrics.kms_calls.into()),
         ("kms_duration_ms", float(metrics.kms_duration_ms)),
         ("kms_cache_hits", metrics.kms_cache_hits.into()),

@@ -7,12 +7,13 @@ use std::time::Duration;
 use opentelemetry_otlp::MetricExporter;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
-use opentelemetry_sdk::metrics::exporter::PushMetricExporter as _;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, Temporality};
 use tokio_util::sync::CancellationToken;
 
-use super::worker::Teller;
+use super::teller::Teller;
+use super::transport::Outlet;
+use super::worker::InHand;
 use super::{Lost, Signal};
 
 /// A reader that is shared by the meter provider and the task.
@@ -57,26 +58,30 @@ impl MetricReader for PushReader {
 /// Runs until it is stopped; the last figures are sent then.
 pub(super) async fn run(
     reader: PushReader,
-    exporter: MetricExporter,
+    outlet: Outlet<MetricExporter>,
     interval: Duration,
     lost: Arc<Lost>,
+    teller: Arc<Teller>,
     stop: CancellationToken,
 ) {
-    let mut teller = Teller::new(Signal::Metrics, Arc::clone(&lost));
     let mut metrics = ResourceMetrics::default();
     loop {
         let last = tokio::select! {
             () = tokio::time::sleep(interval) => false,
             () = stop.cancelled() => true,
         };
-        let sent = match reader.collect(&mut metrics) {
-            Ok(()) => exporter.export(&metrics).await,
+        let collected = reader.collect(&mut metrics);
+        let count = points(&metrics);
+        let unsent = InHand::new(&lost, Signal::Metrics, count);
+        let sent = match collected {
+            Ok(()) => outlet.export_metrics(&metrics).await,
             Err(error) => Err(error),
         };
-        if sent.is_err() {
-            lost.add(Signal::Metrics, points(&metrics));
+        unsent.settle(sent.is_ok());
+        match sent {
+            Ok(()) => teller.taken(Signal::Metrics, outlet.rejected().min(count)),
+            Err(error) => teller.failed(Signal::Metrics, &error),
         }
-        teller.tell(&sent);
         if last {
             return;
         }

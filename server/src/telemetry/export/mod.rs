@@ -1,13 +1,16 @@
 //! The way to a collector: one bounded queue and one task per signal that is exported. A collector that is slow or down
-//! fills its queue; what does not fit is dropped and counted, nobody waits for it, and the log says so once.
+//! fills its queue; what does not fit is dropped and counted, nobody waits for it, and the log says so once for all
+//! signals.
 
 mod logger;
 mod metrics;
 mod queue;
+mod teller;
 mod transport;
 mod web;
 mod worker;
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +28,8 @@ pub(super) use self::metrics::PushReader;
 pub(super) use self::queue::SpanQueue;
 pub(super) use self::transport::{log_exporter, metric_exporter, span_exporter};
 
+use self::teller::Teller;
+use self::transport::Outlet;
 use super::TARGET;
 
 /// What was not exported, by signal.
@@ -46,6 +51,11 @@ pub(super) enum Signal {
 /// What takes a batch to a collector, or to a test.
 pub(super) trait Exporter<T>: Send + Sync + 'static {
     fn export(&self, batch: Vec<T>) -> impl Future<Output = OTelSdkResult> + Send;
+
+    /// How many records of the last batch the collector rejected, although it took the batch; told once.
+    fn rejected(&self) -> usize {
+        0
+    }
 }
 
 /// The tasks that export.
@@ -53,6 +63,8 @@ pub(super) trait Exporter<T>: Send + Sync + 'static {
 pub(super) struct Tasks {
     stop: CancellationToken,
     running: JoinSet<()>,
+    /// One for each collector, whatever is sent there.
+    tellers: HashMap<String, Arc<Teller>>,
 }
 
 impl Lost {
@@ -89,25 +101,35 @@ impl Signal {
 }
 
 impl Tasks {
-    pub(super) fn export_spans(&mut self, queue: &SpanQueue, exporter: impl Exporter<SpanData>) {
-        let work = worker::run(queue.queue(), exporter, self.stop.clone());
+    pub(super) fn export_spans(&mut self, queue: &SpanQueue, outlet: Outlet<impl Exporter<SpanData>>) {
+        let queue = queue.queue();
+        let teller = self.teller(&outlet.collector, &queue.lost);
+        let work = worker::run(queue, outlet, teller, self.stop.clone());
         self.running.spawn(work);
     }
 
-    pub(super) fn export_logs(&mut self, queue: &LogQueue, exporter: impl Exporter<SdkLogRecord>) {
-        let work = worker::run(queue.queue(), exporter, self.stop.clone());
+    pub(super) fn export_logs(&mut self, queue: &LogQueue, outlet: Outlet<impl Exporter<SdkLogRecord>>) {
+        let queue = queue.queue();
+        let teller = self.teller(&outlet.collector, &queue.lost);
+        let work = worker::run(queue, outlet, teller, self.stop.clone());
         self.running.spawn(work);
     }
 
     pub(super) fn export_metrics(
         &mut self,
         reader: PushReader,
-        exporter: opentelemetry_otlp::MetricExporter,
+        outlet: Outlet<opentelemetry_otlp::MetricExporter>,
         interval: Duration,
         lost: Arc<Lost>,
     ) {
-        let work = metrics::run(reader, exporter, interval, lost, self.stop.clone());
+        let teller = self.teller(&outlet.collector, &lost);
+        let work = metrics::run(reader, outlet, interval, lost, teller, self.stop.clone());
         self.running.spawn(work);
+    }
+
+    fn teller(&mut self, collector: &str, lost: &Arc<Lost>) -> Arc<Teller> {
+        let teller = self.tellers.entry(collector.to_owned());
+        Arc::clone(teller.or_insert_with(|| Arc::new(Teller::new(collector, Arc::clone(lost)))))
     }
 
     /// How many there are.

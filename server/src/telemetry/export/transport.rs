@@ -1,25 +1,78 @@
-//! Exporters of `opentelemetry-otlp`, over gRPC or HTTP, as the variables say. All of their retries are bounded by
-//! their timeout.
+//! Exporters of `opentelemetry-otlp`, over gRPC or HTTP, as the variables say. They alone try again: what may help is
+//! tried until the timeout of the signal is over.
 
 use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
 
 use opentelemetry_otlp::{
-    Compression, LogExporter, MetricExporter, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
-    WithTonicConfig as _,
+    Compression, LogExporter, MetricExporter, RetryPolicy, SpanExporter, WithExportConfig as _,
+    WithHttpConfig as _, WithTonicConfig as _,
 };
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::LogExporter as _;
 use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter as _;
 use opentelemetry_sdk::trace::SpanExporter as _;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, ClientTlsConfig};
 
 use super::super::variables::{Export, Protocol};
-use super::web::WebClient;
+use super::Exporter;
+use super::web::{self, Exchange, WebClient};
+
+/// Between two tries of a batch at most: a collector that restarts is found soon.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// One signal's way to its collector.
+#[derive(Debug)]
+pub(in super::super) struct Outlet<E> {
+    exporter: E,
+    /// Host and port.
+    pub(super) collector: String,
+    timeout: Duration,
+    /// What the exporter does not hand on; stays empty over gRPC.
+    exchange: Arc<Exchange>,
+}
+
+impl<E> Outlet<E> {
+    /// The timeout holds for the last try too, and the cause of a failure is told.
+    async fn settle(&self, export: impl Future<Output = OTelSdkResult>) -> OTelSdkResult {
+        let sent = tokio::time::timeout(self.timeout, export).await;
+        let sent = sent.unwrap_or(Err(OTelSdkError::Timeout(self.timeout)));
+        match (sent, self.exchange.take_failure()) {
+            (Err(OTelSdkError::InternalFailure(_)), Some(cause)) => Err(OTelSdkError::InternalFailure(cause)),
+            (sent, _) => sent,
+        }
+    }
+
+    pub(super) fn rejected(&self) -> usize {
+        self.exchange.take_rejected()
+    }
+}
+
+impl<T: Send + 'static, E: Exporter<T>> Exporter<T> for Outlet<E> {
+    async fn export(&self, batch: Vec<T>) -> OTelSdkResult {
+        self.settle(self.exporter.export(batch)).await
+    }
+
+    fn rejected(&self) -> usize {
+        Outlet::rejected(self)
+    }
+}
+
+impl Outlet<MetricExporter> {
+    pub(super) async fn export_metrics(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        self.settle(self.exporter.export(metrics)).await
+    }
+}
 
 /// Builds one of the three; their builders share methods, but no trait.
 macro_rules! exporter {
-    ($builder:expr, $export:expr) => {{
+    ($builder:expr, $export:expr, $exchange:expr) => {{
         let export: &Export = $export;
         match export.protocol {
             Protocol::Grpc => {
@@ -27,6 +80,7 @@ macro_rules! exporter {
                     .with_tonic()
                     .with_endpoint(&export.endpoint)
                     .with_timeout(export.timeout)
+                    .with_retry_policy(until_timeout())
                     .with_metadata(metadata(export));
                 let builder = match tls(export)? {
                     Some(tls) => builder.with_tls_config(tls),
@@ -43,8 +97,9 @@ macro_rules! exporter {
                     .with_http()
                     .with_endpoint(&export.endpoint)
                     .with_timeout(export.timeout)
+                    .with_retry_policy(until_timeout())
                     .with_headers(headers(export))
-                    .with_http_client(WebClient::new(export)?);
+                    .with_http_client(WebClient::new(export, Arc::clone($exchange))?);
                 let builder = match export.gzip {
                     true => builder.with_compression(Compression::Gzip),
                     false => builder,
@@ -55,23 +110,49 @@ macro_rules! exporter {
     }};
 }
 
-pub(in super::super) fn span_exporter(export: &Export, resource: &Resource) -> Result<SpanExporter, String> {
-    let mut exporter = exporter!(SpanExporter::builder(), export)?;
+pub(in super::super) fn span_exporter(
+    export: &Export,
+    resource: &Resource,
+) -> Result<Outlet<SpanExporter>, String> {
+    let exchange = Arc::default();
+    let mut exporter = exporter!(SpanExporter::builder(), export, &exchange)?;
     exporter.set_resource(resource);
-    Ok(exporter)
+    Ok(outlet(exporter, export, exchange))
 }
 
-pub(in super::super) fn log_exporter(export: &Export, resource: &Resource) -> Result<LogExporter, String> {
-    let mut exporter = exporter!(LogExporter::builder(), export)?;
+pub(in super::super) fn log_exporter(
+    export: &Export,
+    resource: &Resource,
+) -> Result<Outlet<LogExporter>, String> {
+    let exchange = Arc::default();
+    let mut exporter = exporter!(LogExporter::builder(), export, &exchange)?;
     exporter.set_resource(resource);
-    Ok(exporter)
+    Ok(outlet(exporter, export, exchange))
 }
 
 pub(in super::super) fn metric_exporter(
     export: &Export,
     temporality: Temporality,
-) -> Result<MetricExporter, String> {
-    exporter!(MetricExporter::builder().with_temporality(temporality), export)
+) -> Result<Outlet<MetricExporter>, String> {
+    let exchange = Arc::default();
+    let builder = MetricExporter::builder().with_temporality(temporality);
+    let exporter = exporter!(builder, export, &exchange)?;
+    Ok(outlet(exporter, export, exchange))
+}
+
+fn outlet<E>(exporter: E, export: &Export, exchange: Arc<Exchange>) -> Outlet<E> {
+    Outlet {
+        exporter,
+        collector: export.collector(),
+        timeout: export.timeout,
+        exchange,
+    }
+}
+
+fn until_timeout() -> RetryPolicy {
+    RetryPolicy::recommended()
+        .with_max_retries(usize::MAX)
+        .with_max_delay(LONGEST_PAUSE)
 }
 
 fn headers(export: &Export) -> HashMap<String, String> {
@@ -93,9 +174,35 @@ fn tls(export: &Export) -> Result<Option<ClientTlsConfig>, String> {
     let tls = ClientTlsConfig::new();
     Ok(Some(match &export.certificate {
         Some(path) => {
-            let pem = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let (pem, _) = web::authorities(path)?;
             tls.ca_certificate(Certificate::from_pem(pem))
         }
         None => tls.with_native_roots(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_without_a_certificate_is_named() {
+        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+        for protocol in [Protocol::Grpc, Protocol::Http] {
+            let export = Export {
+                signal: "traces",
+                protocol,
+                endpoint: "https://collector:4317".to_owned(),
+                headers: Vec::new(),
+                timeout: Duration::from_secs(1),
+                gzip: false,
+                certificate: Some(path.to_owned()),
+            };
+            let error = span_exporter(&export, &Resource::builder_empty().build()).unwrap_err();
+            let expected = format!("{}: there is no certificate in it", path.display());
+            assert_eq!(error, expected, "{protocol:?}");
+        }
+    }
 }

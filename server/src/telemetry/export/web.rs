@@ -1,6 +1,10 @@
 //! OTLP over HTTP by the client that is in the program anyway. Follows no redirects; answers are read up to a bound.
+//! Keeps why an exchange failed and what an answer rejects: the exporter above it hands on neither.
 
-use std::sync::Arc;
+use std::error::Error;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,6 +16,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use opentelemetry_http::{HttpClient, HttpError};
+use prost::Message;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
@@ -26,10 +31,56 @@ const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 pub(super) struct WebClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     timeout: Duration,
+    exchange: Arc<Exchange>,
+}
+
+/// What the last exchange came to.
+#[derive(Debug, Default)]
+pub(super) struct Exchange {
+    /// Why there was no answer.
+    failure: Mutex<Option<String>>,
+    rejected: AtomicUsize,
+}
+
+/// What the three answers of OTLP, `Export…ServiceResponse`, have in common.
+#[derive(Clone, PartialEq, Message)]
+struct Answer {
+    #[prost(message, optional, tag = "1")]
+    partial_success: Option<PartialSuccess>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct PartialSuccess {
+    /// Spans, data points or log records.
+    #[prost(int64, tag = "1")]
+    rejected: i64,
+}
+
+impl Exchange {
+    pub(super) fn take_failure(&self) -> Option<String> {
+        self.failure().take()
+    }
+
+    pub(super) fn take_rejected(&self) -> usize {
+        self.rejected.swap(0, Ordering::Relaxed)
+    }
+
+    fn ended(&self, outcome: &Result<Response<Bytes>, HttpError>) {
+        *self.failure() = outcome
+            .as_ref()
+            .err()
+            .map(|error| format!("no answer: {}", causes(error.as_ref())));
+        let rejected = outcome.as_ref().map_or(0, rejected);
+        self.rejected.store(rejected, Ordering::Relaxed);
+    }
+
+    fn failure(&self) -> MutexGuard<'_, Option<String>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl WebClient {
-    pub(super) fn new(export: &Export) -> Result<WebClient, String> {
+    pub(super) fn new(export: &Export, exchange: Arc<Exchange>) -> Result<WebClient, String> {
         let tls = tls(export)?;
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
@@ -39,6 +90,7 @@ impl WebClient {
         Ok(WebClient {
             client: Client::builder(TokioExecutor::new()).build(connector),
             timeout: export.timeout,
+            exchange,
         })
     }
 }
@@ -52,8 +104,33 @@ impl HttpClient for WebClient {
             let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await?;
             Ok(Response::from_parts(head, body.to_bytes()))
         };
-        tokio::time::timeout(self.timeout, exchange).await?
+        let outcome = match tokio::time::timeout(self.timeout, exchange).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(format!("timed out after {:?}", self.timeout).into()),
+        };
+        self.exchange.ended(&outcome);
+        outcome
     }
+}
+
+/// An error and what it comes from. Those of the client name addresses and reasons, never headers or URLs.
+fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// How many records an answer rejects; what cannot be read rejects none.
+fn rejected(response: &Response<Bytes>) -> usize {
+    let answer = Answer::decode(response.body().as_ref()).ok();
+    let partial_success = answer
+        .filter(|_| response.status().is_success())
+        .and_then(|answer| answer.partial_success);
+    partial_success.map_or(0, |partial| usize::try_from(partial.rejected).unwrap_or_default())
 }
 
 fn tls(export: &Export) -> Result<ClientConfig, String> {
@@ -76,11 +153,20 @@ fn roots(export: &Export) -> Result<RootCertStore, String> {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         return Ok(roots);
     };
+    authorities(path).map(|(_, roots)| roots)
+}
+
+/// The authorities of a PEM file, as it is and read.
+pub(super) fn authorities(path: &Path) -> Result<(Vec<u8>, RootCertStore), String> {
     let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| told(&error))?;
-    for certificate in certificates {
+    let pem = std::fs::read(path).map_err(|error| told(&error))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| told(&error))?;
         roots.add(certificate).map_err(|error| told(&error))?;
     }
-    Ok(roots)
+    match roots.is_empty() {
+        true => Err(told(&"there is no certificate in it")),
+        false => Ok((pem, roots)),
+    }
 }

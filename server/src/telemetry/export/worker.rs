@@ -1,35 +1,33 @@
-//! The task that empties a queue: a batch at a time, one after the other. Says once that the collector does not take
-//! what is sent, and once that it does again; never per batch.
+//! The task that empties a queue: a batch at a time, one after the other. Exporters try a batch again as long as they
+//! may; here it is sent or lost.
 
 use std::sync::Arc;
 
-use opentelemetry_sdk::error::OTelSdkResult;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
 
-use super::super::TARGET;
 use super::queue::Queue;
+use super::teller::Teller;
 use super::{Exporter, Lost, Signal};
 
 /// Runs until it is stopped, and then until the queue is empty.
 pub(super) async fn run<T: Send + 'static>(
     queue: Arc<Queue<T>>,
     exporter: impl Exporter<T>,
+    teller: Arc<Teller>,
     stop: CancellationToken,
 ) {
-    let mut teller = Teller::new(queue.signal, Arc::clone(&queue.lost));
     while !stop.is_cancelled() {
         tokio::select! {
             () = tokio::time::sleep(queue.bounds.delay) => {}
             () = queue.full_batch.notified() => {}
             () = stop.cancelled() => {}
         }
-        drain(&queue, &exporter, &mut teller).await;
+        drain(&queue, &exporter, &teller).await;
     }
-    drain(&queue, &exporter, &mut teller).await;
+    drain(&queue, &exporter, &teller).await;
 }
 
-async fn drain<T>(queue: &Queue<T>, exporter: &impl Exporter<T>, teller: &mut Teller) {
+async fn drain<T>(queue: &Queue<T>, exporter: &impl Exporter<T>, teller: &Teller) {
     // no more than what waits now: under load the end of the queue is never reached
     let mut batches = queue.len().div_ceil(queue.bounds.batch);
     while batches > 0 {
@@ -38,26 +36,30 @@ async fn drain<T>(queue: &Queue<T>, exporter: &impl Exporter<T>, teller: &mut Te
         if batch.is_empty() {
             break;
         }
-        let unsent = InHand {
-            lost: &queue.lost,
-            signal: queue.signal,
-            count: batch.len(),
-        };
+        let count = batch.len();
+        let unsent = InHand::new(&queue.lost, queue.signal, count);
         let sent = exporter.export(batch).await;
         unsent.settle(sent.is_ok());
-        teller.tell(&sent);
+        match sent {
+            Ok(()) => teller.taken(queue.signal, exporter.rejected().min(count)),
+            Err(error) => teller.failed(queue.signal, &error),
+        }
     }
 }
 
-/// Records taken off the queue: lost unless they were sent, also where the task is ended midway.
-struct InHand<'a> {
+/// Records on their way: lost unless they were sent, also where the task is ended midway.
+pub(super) struct InHand<'a> {
     lost: &'a Lost,
     signal: Signal,
     count: usize,
 }
 
-impl InHand<'_> {
-    fn settle(mut self, sent: bool) {
+impl<'a> InHand<'a> {
+    pub(super) fn new(lost: &'a Lost, signal: Signal, count: usize) -> InHand<'a> {
+        InHand { lost, signal, count }
+    }
+
+    pub(super) fn settle(mut self, sent: bool) {
         if sent {
             self.count = 0;
         }
@@ -70,52 +72,13 @@ impl Drop for InHand<'_> {
     }
 }
 
-/// Tells the log of changes.
-pub(super) struct Teller {
-    signal: Signal,
-    lost: Arc<Lost>,
-    failing: bool,
-    full_told: bool,
-}
-
-impl Teller {
-    pub(super) fn new(signal: Signal, lost: Arc<Lost>) -> Teller {
-        Teller {
-            signal,
-            lost,
-            failing: false,
-            full_told: false,
-        }
-    }
-
-    pub(super) fn tell(&mut self, sent: &OTelSdkResult) {
-        let (signal, dropped) = (self.signal.name(), self.lost.get(self.signal));
-        match sent {
-            Err(error) if !self.failing => {
-                self.failing = true;
-                warn!(target: TARGET, signal, %error, dropped, "the collector does not take what is sent; calls go on");
-            }
-            Ok(()) if self.failing => {
-                self.failing = false;
-                self.full_told = true;
-                info!(target: TARGET, signal, dropped, "the collector takes what is sent again");
-            }
-            Ok(()) if dropped > 0 && !self.full_told => {
-                self.full_told = true;
-                warn!(target: TARGET, signal, dropped, "the collector is too slow: what does not fit the queue is dropped");
-            }
-            Ok(()) | Err(_) => {}
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
-    use opentelemetry_sdk::error::OTelSdkError;
+    use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 
     use super::super::super::variables::Bounds;
     use super::*;
@@ -140,6 +103,10 @@ mod tests {
         }
     }
 
+    fn teller(lost: &Arc<Lost>) -> Arc<Teller> {
+        Arc::new(Teller::new("collector:4317", Arc::clone(lost)))
+    }
+
     fn queue(queue: usize, batch: usize, delay: Duration) -> (Arc<Queue<u32>>, Arc<Lost>) {
         let lost = Arc::new(Lost::default());
         let bounds = Bounds { queue, batch, delay };
@@ -153,7 +120,8 @@ mod tests {
         let (queue, lost) = queue(100, 3, HOUR);
         let sink = Arc::new(Sink::default());
         let stop = CancellationToken::new();
-        let task = tokio::spawn(run(Arc::clone(&queue), Arc::clone(&sink), stop.clone()));
+        let work = run(Arc::clone(&queue), Arc::clone(&sink), teller(&lost), stop.clone());
+        let task = tokio::spawn(work);
         tokio::task::yield_now().await;
         (0..3).for_each(|item| queue.put(item));
         while sink.taken.lock().unwrap().is_empty() {
@@ -175,7 +143,7 @@ mod tests {
         assert_eq!(lost.counts()[0], ("traces", 3));
         let stop = CancellationToken::new();
         stop.cancel();
-        run(Arc::clone(&queue), Arc::clone(&sink), stop).await;
+        run(Arc::clone(&queue), Arc::clone(&sink), teller(&lost), stop).await;
         assert_eq!(lost.counts()[0], ("traces", 7));
         assert_eq!(lost.counts()[2], ("logs", 0));
     }
@@ -187,7 +155,7 @@ mod tests {
         sink.hangs.store(true, Ordering::SeqCst);
         queue.put(1);
         let mut tasks = super::super::Tasks::default();
-        let work = run(Arc::clone(&queue), sink, tasks.stop.clone());
+        let work = run(Arc::clone(&queue), sink, teller(&lost), tasks.stop.clone());
         tasks.running.spawn(work);
         let begun = tokio::time::Instant::now();
         tasks.finish(Duration::from_secs(5)).await;

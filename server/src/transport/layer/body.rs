@@ -18,6 +18,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::open::Open;
+use super::rewrite::Rewritten;
 use super::{deadline_passed, rewrite};
 use crate::billing::write_request_id;
 use crate::telemetry::Entered;
@@ -139,10 +140,12 @@ impl State {
             Some(Ok(Err(message))) => Some(Ok(message)),
             Some(Ok(Ok(mut trailers))) => {
                 let rewritten = rewrite::rewrite(&mut trailers);
-                if let Some(ending) = self.finish() {
-                    let reason = rewritten.as_ref().and_then(|rewritten| rewritten.reason);
-                    let code = rewritten.map_or(Code::Unknown, |rewritten| rewritten.code);
-                    ending.because_of(reason).write(code, Some(&mut trailers));
+                match (self.finish(), rewritten) {
+                    (Some(ending), Some(rewritten)) => ending
+                        .told_by(&rewritten)
+                        .write(rewritten.code, Some(&mut trailers)),
+                    (Some(ending), None) => ending.write(Code::Unknown, Some(&mut trailers)),
+                    (None, _) => {}
                 }
                 Some(Ok(Frame::trailers(trailers)))
             }
@@ -179,9 +182,20 @@ impl Ending {
         }
     }
 
-    fn because_of(self, reason: Option<Reason>) -> Ending {
+    /// Says why the call fails, where tonic answered by itself.
+    fn told_by(self, rewritten: &Rewritten) -> Ending {
         match self {
-            Ending::Billed(open) => Ending::Billed(open.because_of(reason)),
+            Ending::Billed(open) => Ending::Billed(open.told_by(rewritten)),
+            Ending::Unbilled { request_id } => {
+                rewritten.log(&request_id);
+                Ending::Unbilled { request_id }
+            }
+        }
+    }
+
+    fn because(self, reason: Reason) -> Ending {
+        match self {
+            Ending::Billed(open) => Ending::Billed(open.because(reason)),
             Ending::Unbilled { .. } => self,
         }
     }
@@ -225,7 +239,7 @@ impl Watched {
         // a status that cannot be a header is none of ours
         let _ = status.add_header(&mut trailers);
         ending
-            .because_of(Some(Reason::DeadlineExceeded))
+            .because(Reason::DeadlineExceeded)
             .write(status.code(), Some(&mut trailers));
         *state = State::Expired(trailers);
         drop(state);

@@ -14,8 +14,10 @@
 //! Only the RPC's own future and stream are dropped by a deadline; work that was spawned to run to its end goes on, and
 //! what it counts reaches the same bill.
 
+mod arrival;
 mod body;
 mod open;
+mod places;
 mod request;
 mod rewrite;
 
@@ -27,14 +29,14 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::{Request, Response};
-use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 use tollgate_proto::Reason;
-use tonic::Status;
 use tonic::body::Body;
+use tonic::{Code, Status};
 
 use self::body::{Ending, TrailedBody};
 use self::open::Open;
+use self::places::Places;
 use self::request::Head;
 use super::status;
 use crate::billing::{Books, NONE, OPERATIONS, TrailerChoice, write_request_id};
@@ -76,7 +78,7 @@ struct Shared {
     books: Arc<Books>,
     telemetry: Telemetry,
     settings: Settings,
-    permits: Arc<Semaphore>,
+    places: Places,
     draining: AtomicBool,
 }
 
@@ -88,7 +90,7 @@ impl GateLayer {
 
     /// The same, with every call told in a trace.
     pub fn traced(books: Arc<Books>, settings: Settings, telemetry: Telemetry) -> GateLayer {
-        let in_flight = settings.in_flight.clamp(1, Semaphore::MAX_PERMITS);
+        let in_flight = settings.in_flight.max(1);
         let settings = Settings {
             in_flight,
             ..settings
@@ -97,7 +99,7 @@ impl GateLayer {
             books,
             telemetry,
             settings,
-            permits: Arc::new(Semaphore::new(in_flight)),
+            places: Places::new(in_flight),
             draining: AtomicBool::new(false),
         }))
     }
@@ -124,6 +126,15 @@ impl InFlight {
         self.0.draining.store(true, Ordering::SeqCst);
         while self.count() > 0 {
             tokio::time::sleep(IDLE_CHECK_INTERVAL).await;
+        }
+    }
+
+    /// Closes the calls that the end of the server cuts off: they are billed, logged and told as any other. Nobody
+    /// answers them; their callers find the connection gone, which gRPC calls UNAVAILABLE.
+    pub fn cut_off(&self) {
+        for call in self.0.places.calls() {
+            call.set_reason(Reason::ShuttingDown);
+            open::close(&call, Code::Unavailable, self.0.settings.slow);
         }
     }
 }
@@ -186,7 +197,7 @@ impl Shared {
                 Reason::ShuttingDown,
                 status::retry_later(Reason::ShuttingDown, "the server is shutting down"),
             )
-        } else if open.take_permit() {
+        } else if open.take_place() {
             return Ok(open);
         } else {
             let text = format!("{} calls are in flight already", self.settings.in_flight);
@@ -199,7 +210,7 @@ impl Shared {
     }
 
     fn in_flight(&self) -> usize {
-        self.settings.in_flight - self.permits.available_permits()
+        self.places.count()
     }
 
     /// Calls in flight over the limit.
@@ -219,10 +230,12 @@ fn operation(path: &str) -> Option<&'static str> {
     )
 }
 
-async fn billed<S>(mut inner: S, mut request: Request<Body>, open: Open) -> Result<Response<Body>, Infallible>
+async fn billed<S>(mut inner: S, request: Request<Body>, open: Open) -> Result<Response<Body>, Infallible>
 where
     S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
+    let call = open.call().clone();
+    let mut request = request.map(|body| arrival::watched(body, move || call.set_reason(Reason::Cancelled)));
     request.extensions_mut().insert(open.call().clone());
     let answering = open.call().trace().scope(inner.call(request));
     let answered = timeout_at(open.call().deadline().into(), answering).await;
@@ -231,8 +244,11 @@ where
         return Ok(open.answer(&deadline_passed()));
     };
     let mut response = response?;
+    if open.caller_left() {
+        return Ok(open.answer(&caller_left()));
+    }
     if let Some(rewritten) = rewrite::rewrite(response.headers_mut()) {
-        open.because_of(rewritten.reason)
+        open.told_by(&rewritten)
             .end(rewritten.code, Some(response.headers_mut()));
         return Ok(response);
     }
@@ -244,8 +260,16 @@ where
     S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
     let request_id = request::id_of(request.headers());
+    let left = Arc::new(AtomicBool::new(false));
+    let noted = Arc::clone(&left);
+    let request = request.map(|body| arrival::watched(body, move || noted.store(true, Ordering::Relaxed)));
     let mut response = inner.call(request).await?;
-    if rewrite::rewrite(response.headers_mut()).is_some() {
+    if left.load(Ordering::Relaxed) {
+        // nobody gets it, and it is no error of ours
+        return Ok(response);
+    }
+    if let Some(rewritten) = rewrite::rewrite(response.headers_mut()) {
+        rewritten.log(&request_id);
         write_request_id(response.headers_mut(), &request_id);
         return Ok(response);
     }
@@ -257,6 +281,10 @@ fn deadline_passed() -> Status {
         Reason::DeadlineExceeded,
         "the deadline passed before the call ended",
     )
+}
+
+fn caller_left() -> Status {
+    status::status(Reason::Cancelled, "the caller left before its request was here")
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 //! it. Dropped unclosed, it was cancelled.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, Response};
-use tokio::sync::OwnedSemaphorePermit;
 use tollgate_proto::Reason;
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use super::Shared;
 use super::request::Head;
+use super::rewrite::Rewritten;
 use crate::billing::{Answer, Bill, Call, Closed, Opening, write_trailers};
 use crate::telemetry::CallTrace;
 
@@ -20,7 +21,7 @@ use crate::telemetry::CallTrace;
 pub(super) struct Open {
     call: Call,
     shared: Arc<Shared>,
-    permit: Option<OwnedSemaphorePermit>,
+    place: Option<usize>,
 }
 
 impl Open {
@@ -39,7 +40,7 @@ impl Open {
         Open {
             call: Call::open_traced(&shared.books, &opening, trace),
             shared,
-            permit: None,
+            place: None,
         }
     }
 
@@ -48,22 +49,33 @@ impl Open {
     }
 
     /// Takes a place among the calls in flight; whether there was one.
-    pub(super) fn take_permit(&mut self) -> bool {
-        self.permit = Arc::clone(&self.shared.permits).try_acquire_owned().ok();
-        self.permit.is_some()
+    pub(super) fn take_place(&mut self) -> bool {
+        self.place = self.shared.places.take(&self.call);
+        self.place.is_some()
+    }
+
+    /// Whether the caller left while its request was arriving: such a call gets to no operation, so nothing else gives
+    /// this reason.
+    pub(super) fn caller_left(&self) -> bool {
+        self.call.reason() == Some(Reason::Cancelled)
     }
 
     /// Says why the call is about to fail.
     pub(super) fn because(self, reason: Reason) -> Open {
-        self.because_of(Some(reason))
+        self.call.set_reason(reason);
+        self
     }
 
-    /// The same, where it is known.
-    pub(super) fn because_of(self, reason: Option<Reason>) -> Open {
-        if let Some(reason) = reason {
-            self.call.set_reason(reason);
+    /// The same, where tonic answered by itself and it is known; the log is told what the answer does not say.
+    pub(super) fn told_by(self, rewritten: &Rewritten) -> Open {
+        if rewritten.cause.is_some() {
+            let _entered = self.call.trace().enter();
+            rewritten.log(self.call.request_id());
         }
-        self
+        match rewritten.reason {
+            Some(reason) => self.because(reason),
+            None => self,
+        }
     }
 
     /// Closes the call with an answer of this layer's own.
@@ -75,7 +87,9 @@ impl Open {
 
     /// Closes the call with the status that it ends with; the bill goes into the trailers, where there are some.
     pub(super) fn end(self, code: Code, trailers: Option<&mut HeaderMap>) {
-        let Some(closed) = self.close(code) else { return };
+        let Some(closed) = close(&self.call, code, self.shared.settings.slow) else {
+            return;
+        };
         let Some(trailers) = trailers else { return };
         let answer = Answer {
             request_id: self.call.request_id(),
@@ -85,53 +99,54 @@ impl Open {
         };
         write_trailers(trailers, self.shared.settings.trailers, &answer);
     }
+}
 
-    fn close(&self, code: Code) -> Option<Closed> {
-        let closed = self.call.close(code)?;
-        self.log(code, &closed.bill);
-        Some(closed)
-    }
-
-    fn log(&self, code: Code, bill: &Bill) {
-        let call = &self.call;
-        let _entered = call.trace().enter();
-        let reason = call
-            .reason()
-            .or((code == Code::Cancelled).then_some(Reason::Cancelled));
-        macro_rules! line {
-            ($level:ident) => {
-                $level!(
-                    target: "tollgate::call",
-                    op = call.operation(),
-                    model = call.model(),
-                    request_id = call.request_id(),
-                    session = call.session(),
-                    code = code as i32,
-                    reason = reason.map(Reason::as_str),
-                    duration_ms = thousandths(bill.wall_us),
-                    gateway_ms = thousandths(bill.gateway_us),
-                    dynamodb = bill.dynamodb_calls,
-                    rcu = thousandths(bill.read_milliunits),
-                    wcu = thousandths(bill.all_write_milliunits()),
-                    kms = bill.kms_calls,
-                    s3 = bill.s3_calls,
-                    retries = bill.retries,
-                    "call"
-                )
-            };
-        }
-        if u128::from(bill.wall_us) < self.shared.settings.slow.as_micros() {
-            line!(info);
-        } else {
-            line!(warn);
+impl Drop for Open {
+    /// Closes nothing where the call was closed.
+    fn drop(&mut self) {
+        close(&self.call, Code::Cancelled, self.shared.settings.slow);
+        if let Some(place) = self.place.take() {
+            self.shared.places.leave(place);
         }
     }
 }
 
-impl Drop for Open {
-    /// Does nothing where the call was closed.
-    fn drop(&mut self) {
-        self.close(Code::Cancelled);
+/// Closes a call: its bill is posted, its span ends, and the log has its line, a warning from `slow` on. `None` where it
+/// was closed before.
+pub(super) fn close(call: &Call, code: Code, slow: Duration) -> Option<Closed> {
+    let closed = call.close(code)?;
+    log(call, code, &closed.bill, slow);
+    Some(closed)
+}
+
+fn log(call: &Call, code: Code, bill: &Bill, slow: Duration) {
+    let _entered = call.trace().enter();
+    macro_rules! line {
+        ($level:ident) => {
+            $level!(
+                target: "tollgate::call",
+                op = call.operation(),
+                model = call.model(),
+                request_id = call.request_id(),
+                session = call.session(),
+                code = code as i32,
+                reason = call.reason().map(Reason::as_str),
+                duration_ms = thousandths(bill.wall_us),
+                gateway_ms = thousandths(bill.gateway_us),
+                dynamodb = bill.dynamodb_calls,
+                rcu = thousandths(bill.read_milliunits),
+                wcu = thousandths(bill.all_write_milliunits()),
+                kms = bill.kms_calls,
+                s3 = bill.s3_calls,
+                retries = bill.retries,
+                "call"
+            )
+        };
+    }
+    if u128::from(bill.wall_us) < slow.as_micros() {
+        line!(info);
+    } else {
+        line!(warn);
     }
 }
 

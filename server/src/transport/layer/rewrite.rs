@@ -21,26 +21,55 @@ const BROKEN_REQUESTS: [&str; 4] = [
 /// What tonic's texts on sizes contain.
 const TOO_LARGE: [&str; 3] = ["message length too large", "size limit", "more than 4GB"];
 
+/// The public text of an internal error: the cause is for the log.
+const INTERNAL: &str = "internal error; the server's log has the cause under the request id";
+
 /// The status that a call ends with, and why, where this room knows it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Rewritten {
     pub(super) code: Code,
     pub(super) reason: Option<Reason>,
+    /// What the caller is not told, for the log.
+    pub(super) cause: Option<String>,
+}
+
+impl Rewritten {
+    fn as_it_is(code: Code) -> Rewritten {
+        Rewritten {
+            code,
+            reason: None,
+            cause: None,
+        }
+    }
+
+    /// Tells the log what the call's caller is not told.
+    pub(super) fn log(&self, request_id: &str) {
+        if let Some(cause) = &self.cause {
+            warn!(
+                request_id,
+                cause, "answered by the gRPC library as an internal error"
+            );
+        }
+    }
 }
 
 /// Gives a status of tonic's own its details; `None` where there is no status among the headers.
 pub(super) fn rewrite(headers: &mut HeaderMap) -> Option<Rewritten> {
     let code = Code::from_bytes(headers.get(GRPC_STATUS)?.as_bytes());
     if code == Code::Ok || headers.contains_key(GRPC_DETAILS) {
-        return Some(Rewritten { code, reason: None });
+        return Some(Rewritten::as_it_is(code));
     }
     let message = Status::from_header_map(headers)
         .map(|status| status.message().to_owned())
         .unwrap_or_default();
     let Some(reason) = reason(code, &message) else {
-        return Some(Rewritten { code, reason: None });
+        return Some(Rewritten::as_it_is(code));
     };
-    let told = text(reason, message);
+    let (told, cause) = match reason {
+        Reason::Internal => (INTERNAL.to_owned(), Some(message)),
+        _ if message.is_empty() => ("there is no such method".to_owned(), None),
+        _ => (message, None),
+    };
     let status = match reason {
         Reason::MessageTooLarge => status::over_limit(reason, "limits.message_bytes", told),
         _ => status::status(reason, told),
@@ -50,6 +79,7 @@ pub(super) fn rewrite(headers: &mut HeaderMap) -> Option<Rewritten> {
     Some(Rewritten {
         code: reason.code(),
         reason: Some(reason),
+        cause,
     })
 }
 
@@ -75,21 +105,6 @@ fn reason(code: Code, message: &str) -> Option<Reason> {
         | Code::Unavailable
         | Code::DataLoss
         | Code::Unauthenticated => None,
-    }
-}
-
-/// The public text: tonic's own where it speaks of the request.
-fn text(reason: Reason, message: String) -> String {
-    match reason {
-        Reason::Internal => {
-            warn!(
-                cause = message,
-                "answered by the gRPC library as an internal error"
-            );
-            "internal error; the server's log has the cause".to_owned()
-        }
-        _ if message.is_empty() => "there is no such method".to_owned(),
-        _ => message,
     }
 }
 
@@ -160,13 +175,7 @@ mod tests {
             .add_header(&mut headers)
             .unwrap();
         let before = headers.clone();
-        assert_eq!(
-            rewrite(&mut headers),
-            Some(Rewritten {
-                code: Code::Internal,
-                reason: None
-            })
-        );
+        assert_eq!(rewrite(&mut headers), Some(Rewritten::as_it_is(Code::Internal)));
         assert_eq!(headers, before);
         assert_eq!(rewrite(&mut HeaderMap::new()), None);
     }

@@ -73,7 +73,27 @@ impl Fixture {
     }
 
     fn permits(&self) -> usize {
-        self.layer.0.permits.available_permits()
+        self.layer.0.settings.in_flight - self.layer.0.places.count()
+    }
+}
+
+/// What is logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -439,6 +459,79 @@ async fn a_drain_waits_for_calls_and_admits_none() {
     assert!(!drain.is_finished());
     assert_eq!(trailers_of(first).await["grpc-status"], "0");
     drain.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_breaks_off_is_cancelled_whatever_is_answered() {
+    let fixture = Fixture::new();
+    for answer in [
+        Status::internal("h2 protocol error"),
+        Status::invalid_argument("half"),
+    ] {
+        let torn = stream::iter([message(), Err(Status::unknown("reset"))]);
+        let request = request(&[]).map(|_| Body::new(StreamBody::new(torn)));
+        let read = move |request: Request<Body>| {
+            let answer = answer.clone();
+            async move {
+                assert!(request.into_body().collect().await.is_err());
+                answer.into_http()
+            }
+        };
+        let response = fixture.call(request, read).await;
+        assert_eq!(reason(response.headers()), "CANCELLED");
+        assert_eq!(fixture.finished("r").code, Code::Cancelled);
+    }
+    assert_eq!(
+        (fixture.total().cancelled_calls, fixture.total().failed_calls),
+        (2, 0)
+    );
+}
+
+#[tokio::test]
+async fn calls_that_are_cut_off_are_closed_once() {
+    let fixture = Fixture::new();
+    let mut body = fixture.call(request(&[]), |_| ready(stuck())).await.into_body();
+    fixture.layer.in_flight().cut_off();
+    let finished = fixture.finished("r");
+    assert_eq!(
+        (finished.code, finished.bill.failed_calls),
+        (Code::Unavailable, 1)
+    );
+    assert!(body.frame().await.unwrap().unwrap().is_data());
+    drop(body);
+    assert_eq!(fixture.finished("r").code, Code::Unavailable);
+    assert_eq!((fixture.total().calls, fixture.permits()), (1, 2));
+    fixture.layer.in_flight().cut_off();
+    assert_eq!(fixture.total().calls, 1);
+}
+
+#[tokio::test]
+async fn what_the_library_answers_is_logged_under_the_calls_id() {
+    let fixture = Fixture::new();
+    let lines = Lines::default();
+    let written = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || written.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let broken = || Status::internal("the cause");
+    let head = move |_| ready(broken().into_http());
+    fixture.call(request(&[]), head).await;
+    let late = request(&[(metadata::REQUEST_ID, "late")]);
+    let trailers = move |_| ready(streamed(vec![message(), end(&broken())]));
+    trailers_of(fixture.call(late, trailers).await).await;
+    let other = to(
+        "/tollgate.v1.MetricsService/ResetMetrics",
+        &[(metadata::REQUEST_ID, "other")],
+    );
+    fixture.call(other, head).await;
+    let text = lines.text();
+    let warnings: Vec<&str> = text.lines().filter(|line| line.contains("the cause")).collect();
+    assert_eq!(warnings.len(), 3, "{text}");
+    for (line, id) in warnings.iter().zip(["r", "late", "other"]) {
+        assert!(line.contains(&format!("request_id={id:?}")), "{line}");
+    }
 }
 
 #[tokio::test]
