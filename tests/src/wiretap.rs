@@ -19,6 +19,9 @@ use tollgate::aws::Connectors;
 
 use crate::stores::RawStores;
 
+/// The service's id of answers that a test makes up.
+pub const ANSWER_ID: &str = "MADEUP0123456789";
+
 /// What becomes of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -30,6 +33,8 @@ pub enum Fate {
     Error500,
     /// It is answered with the service's throttling and does nothing.
     Throttle,
+    /// It is answered with this status and body, under the id [`ANSWER_ID`], and does nothing.
+    Answer(u16, &'static str),
     /// It is done, and its answer is lost.
     LoseAnswer,
     /// It is never answered.
@@ -183,6 +188,7 @@ impl HttpConnector for TappedConnector {
                 }
                 Fate::Error500 => Ok(failure(speaks_json)),
                 Fate::Throttle => Ok(throttling(speaks_json)),
+                Fate::Answer(status, body) => Ok(made_up(status, body)),
                 Fate::LoseAnswer => {
                     inner.call(request).await?;
                     Err(ConnectorError::io("the answer is lost".into()))
@@ -237,6 +243,12 @@ fn throttling(speaks_json: bool) -> HttpResponse {
             "<Error><Code>SlowDown</Code><Message>injected</Message></Error>",
         ),
     }
+}
+
+fn made_up(status: u16, body: &'static str) -> HttpResponse {
+    let mut response = answer(status, body);
+    response.headers_mut().insert("x-amz-request-id", ANSWER_ID);
+    response
 }
 
 fn answer(status: u16, body: &'static str) -> HttpResponse {

@@ -18,7 +18,7 @@ use crate::model::Item;
 use super::answer::Answer;
 use super::convert::{NotStorable, from_sdk, to_sdk};
 use super::error::{Detail, Error, Kind, Request};
-use super::meter::{self, Cause, Failure};
+use super::meter::{self, Cause, Failure, SdkFailure};
 
 /// DynamoDB, for calls that pay for it.
 #[derive(Clone, Debug)]
@@ -340,7 +340,7 @@ async fn send<T, E>(
 ) -> Result<T, Error>
 where
     T: Answer,
-    E: std::error::Error + aws_sdk_dynamodb::error::ProvideErrorMetadata + 'static,
+    E: SdkFailure,
 {
     meter::send(call, request, sent)
         .await
@@ -374,7 +374,7 @@ fn delete_refused_by(failure: &Failure<DeleteItemError>) -> RefusedBy {
 /// the service does not answer it.
 fn write_error<E>(call: &Call, request: &Request<'_>, failure: &Failure<E>, refused_by: RefusedBy) -> Error
 where
-    E: std::error::Error + aws_sdk_dynamodb::error::ProvideErrorMetadata + 'static,
+    E: SdkFailure,
 {
     let mut error = request.error(failure);
     if let Some(item) = refused_by {

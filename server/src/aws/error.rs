@@ -1,7 +1,6 @@
-//! Why a request to a store failed, as kinds that callers act on. Never holds item values: the texts of validation
-//! errors, which may quote them, are left out.
+//! Why a request to a store failed, as kinds that callers act on. Never holds item values: what the log is told is chosen
+//! in `cause`.
 
-use std::error::Error as StdError;
 use std::fmt;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -12,11 +11,8 @@ use crate::billing::Service;
 use crate::model::Item;
 use crate::telemetry::RequestFacts;
 
-use super::interceptor::never_connected;
-use super::meter::{Cause, Failure};
-
-/// Longest text of a service that goes into a cause.
-const MAX_CAUSE_CHARS: usize = 500;
+use super::cause;
+use super::meter::{Cause, Failure, SdkFailure};
 
 /// A request to a store failed, after the SDK's retries.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -32,7 +28,7 @@ pub struct Error {
     pub request_id: Option<Box<str>>,
     /// Whether an attempt of this write may have been applied although it ended in an error.
     pub doubt: Doubt,
-    /// For the log: the service's code and text or the connection's failure; never item values.
+    /// For the log: the service's code, its text where that holds nothing of an item, or the connection's failure.
     pub cause: Box<str>,
 }
 
@@ -134,10 +130,7 @@ impl Request<'_> {
     }
 
     /// The error of a failed request.
-    pub(super) fn error<E>(&self, failure: &Failure<E>) -> Error
-    where
-        E: StdError + ProvideErrorMetadata + 'static,
-    {
+    pub(super) fn error<E: SdkFailure>(&self, failure: &Failure<E>) -> Error {
         let doubt = if self.is_write { failure.doubt } else { Doubt::None };
         let (kind, request_id, cause) = match &failure.cause {
             Cause::Deadline => (
@@ -147,7 +140,7 @@ impl Request<'_> {
                 None,
                 "the deadline passed".to_owned(),
             ),
-            Cause::Sdk(error) => (self.kind(error), request_id(error), cause_of(error)),
+            Cause::Sdk(error) => (self.kind(error), request_id(error), cause::of(self, error)),
         };
         Error {
             kind: if doubt == Doubt::None {
@@ -326,49 +319,6 @@ fn request_id<E>(error: &SdkError<E, HttpResponse>) -> Option<Box<str>> {
         .get("x-amzn-requestid")
         .or_else(|| headers.get("x-amz-request-id"))?;
     Some(id.into())
-}
-
-fn cause_of<E>(error: &SdkError<E, HttpResponse>) -> String
-where
-    E: StdError + ProvideErrorMetadata + 'static,
-{
-    let SdkError::ServiceError(context) = error else {
-        return connection_cause(error);
-    };
-    let metadata = context.err().meta();
-    let code = metadata.code().unwrap_or("no code");
-    let status = context.raw().status().as_u16();
-    match metadata.message() {
-        Some(message) if !quotes_values(code) => {
-            let message: String = message.chars().take(MAX_CAUSE_CHARS).collect();
-            format!("{status} {code}: {message}")
-        }
-        Some(_) | None => format!("{status} {code}"),
-    }
-}
-
-/// The texts of these codes may quote what was sent.
-fn quotes_values(code: &str) -> bool {
-    matches!(
-        code,
-        "ValidationException" | "SerializationException" | "InvalidArgument" | "MalformedXML"
-    )
-}
-
-fn connection_cause<E: StdError + 'static>(error: &SdkError<E, HttpResponse>) -> String {
-    let before = match error {
-        SdkError::DispatchFailure(failure)
-            if failure.as_connector_error().is_some_and(|e| never_connected(e)) =>
-        {
-            "no connection: "
-        }
-        _ => "",
-    };
-    let causes: Vec<String> = std::iter::successors(error.source(), |&cause| cause.source())
-        .map(ToString::to_string)
-        .collect();
-    let text = format!("{before}{error}: {}", causes.join(": "));
-    text.chars().take(MAX_CAUSE_CHARS).collect()
 }
 
 fn service_name(service: Service) -> &'static str {

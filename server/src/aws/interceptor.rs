@@ -18,10 +18,8 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::ErrorKind;
 use aws_types::region::Region;
 
-use crate::telemetry::names;
-
 use super::error::Doubt;
-use super::meter::{self, Ending};
+use super::meter::{self, Ending, Meter};
 
 /// Counts every attempt that leaves the process.
 #[derive(Debug)]
@@ -41,7 +39,7 @@ impl Intercept for Counting {
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        meter::with_current(meter::Meter::resume);
+        meter::with_current(Meter::resume);
         Ok(())
     }
 
@@ -77,7 +75,7 @@ impl Intercept for Counting {
         meter::with_current(|meter| {
             meter.end(ending(context));
             if meter.is_traced() {
-                meter.tell_answer(request_id(context), error_type(context));
+                meter.tell_answer(request_id(context), error_type(meter, context));
             }
             if is_throttled(context, components) {
                 meter.throttled();
@@ -120,15 +118,15 @@ fn request_id<'a>(context: &'a FinalizerInterceptorContextRef<'_>) -> Option<&'a
         .or_else(|| headers.get("x-amz-request-id"))
 }
 
-/// The kind of an attempt's failure: the status that it was answered with, or that it was not.
-fn error_type(context: &FinalizerInterceptorContextRef<'_>) -> Option<String> {
-    if let Some(Ok(_output)) = context.output_or_error() {
-        return None;
-    }
-    Some(match context.response() {
-        Some(response) => response.status().as_u16().to_string(),
-        None => names::CONNECTION.to_owned(),
-    })
+/// The kind of an attempt's failure, where it failed.
+fn error_type(meter: &Meter, context: &FinalizerInterceptorContextRef<'_>) -> Option<String> {
+    let error = match context.output_or_error() {
+        Some(Ok(_output)) => return None,
+        Some(Err(error)) => error.as_operation_error(),
+        None => None,
+    };
+    let code = error.and_then(|error| meter.code(error));
+    Some(meter::error_type(code, context.response()))
 }
 
 fn is_throttled(context: &FinalizerInterceptorContextRef<'_>, components: &RuntimeComponents) -> bool {

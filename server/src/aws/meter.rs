@@ -1,19 +1,21 @@
 //! One request to a store: bounds it by the call's deadline and keeps what its attempts tell the bill and its span. The counting
 //! interceptor finds the meter through a task-local, which costs a request far less than a configuration of its own.
 
+use std::error::Error as StdError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
+use aws_smithy_runtime_api::client::interceptors::context;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::billing::{Attempt, Call, Service};
 use crate::telemetry::{RequestSpan, names};
 
 use super::answer::Answer;
+use super::cause;
 use super::error::{Doubt, Request};
 
 tokio::task_local! {
@@ -28,6 +30,8 @@ pub(super) struct Meter {
     uploaded_bytes: u64,
     /// The attempt that succeeds stays open until its body was read.
     streamed: bool,
+    /// AWS's code of an attempt's error, which the SDK holds without its type.
+    code: fn(&context::Error) -> Option<&str>,
     state: Mutex<State>,
 }
 
@@ -83,34 +87,41 @@ pub(super) enum Cause<E> {
     Sdk(Box<SdkError<E, HttpResponse>>),
 }
 
+/// What the SDK's errors are.
+pub(super) trait SdkFailure: StdError + ProvideErrorMetadata + Send + Sync + 'static {}
+
+impl<E: StdError + ProvideErrorMetadata + Send + Sync + 'static> SdkFailure for E {}
+
 /// Runs one request of an SDK client within the call's deadline, and has its attempts counted to the call.
-pub(super) async fn send<T: Answer, E: ProvideErrorMetadata>(
+pub(super) async fn send<T: Answer, E: SdkFailure>(
     call: &Call,
     request: &Request<'_>,
     sent: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 ) -> Result<T, Failure<E>> {
-    Meter::new(call, request, 0, false).bounded(request, sent).await
+    Meter::new::<E>(call, request, 0, false)
+        .bounded(request, sent)
+        .await
 }
 
 /// As [`send`], for requests that upload content: every attempt that leaves uploads so many bytes.
-pub(super) async fn send_content<T: Answer, E: ProvideErrorMetadata>(
+pub(super) async fn send_content<T: Answer, E: SdkFailure>(
     call: &Call,
     request: &Request<'_>,
     content_bytes: usize,
     sent: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 ) -> Result<T, Failure<E>> {
-    Meter::new(call, request, content_bytes as u64, false)
+    Meter::new::<E>(call, request, content_bytes as u64, false)
         .bounded(request, sent)
         .await
 }
 
 /// As [`send`], for answers with a body that is read afterwards: the attempt lasts until the meter is dropped.
-pub(super) async fn send_streamed<T: Answer, E: ProvideErrorMetadata>(
+pub(super) async fn send_streamed<T: Answer, E: SdkFailure>(
     call: &Call,
     request: &Request<'_>,
     sent: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 ) -> Result<(T, Arc<Meter>), Failure<E>> {
-    let meter = Meter::new(call, request, 0, true);
+    let meter = Meter::new::<E>(call, request, 0, true);
     let output = meter.bounded(request, sent).await?;
     Ok((output, meter))
 }
@@ -122,17 +133,23 @@ pub(super) fn with_current(use_meter: impl FnOnce(&Meter)) {
 }
 
 impl Meter {
-    fn new(call: &Call, request: &Request<'_>, uploaded_bytes: u64, streamed: bool) -> Arc<Meter> {
+    fn new<E: SdkFailure>(
+        call: &Call,
+        request: &Request<'_>,
+        uploaded_bytes: u64,
+        streamed: bool,
+    ) -> Arc<Meter> {
         Arc::new(Meter {
             call: call.clone(),
             service: request.service,
             uploaded_bytes,
             streamed,
+            code: |error| error.downcast_ref::<E>().and_then(cause::code),
             state: Mutex::default(),
         })
     }
 
-    async fn bounded<T: Answer, E: ProvideErrorMetadata>(
+    async fn bounded<T: Answer, E: SdkFailure>(
         self: &Arc<Meter>,
         request: &Request<'_>,
         sent: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -162,7 +179,10 @@ impl Meter {
                 return Ok(output);
             }
             Ok(Err(error)) => {
-                state.span.failed(error.code().unwrap_or(names::CONNECTION));
+                if state.span.is_recording() {
+                    let error_type = error_type(cause::code(&error), error.raw_response());
+                    state.span.failed(&error_type);
+                }
                 Cause::Sdk(Box::new(error))
             }
             Err(_elapsed) => {
@@ -198,6 +218,11 @@ impl Meter {
     /// Tells the span where the attempt goes.
     pub(super) fn tell_sent(&self, region: Option<&str>) {
         self.state().span.sent(region);
+    }
+
+    /// AWS's code of an attempt's error.
+    pub(super) fn code<'a>(&self, error: &'a context::Error) -> Option<&'a str> {
+        (self.code)(error)
     }
 
     /// Tells the span how the attempt was answered: under which id, and with which kind of error.
@@ -286,6 +311,15 @@ impl Meter {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The kind of a failure, for spans: AWS's code, else the status of the answer, else that there was none.
+pub(super) fn error_type(code: Option<&str>, response: Option<&HttpResponse>) -> String {
+    match (code, response) {
+        (Some(code), _) => code.to_owned(),
+        (None, Some(response)) => response.status().as_u16().to_string(),
+        (None, None) => names::CONNECTION.to_owned(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! and errors as kinds. Never retries by itself (the SDK does), knows nothing of models beyond `provision`.
 
 mod answer;
+mod cause;
 mod clients;
 mod convert;
 mod dynamodb;
@@ -19,6 +20,10 @@ pub use error::{Doubt, Error, Kind, Resource};
 pub use kms::{GeneratedKey, Kms};
 pub use provision::{ProvisionError, missing, provision};
 pub use s3::{Location, MultipartUpload, Part, S3, StoredObject};
+
+/// What the targets of the SDK's errors and warnings begin with that may hold items: where an attempt fails twice, the
+/// first error is written whole, with the item that refused a write.
+pub const LINES_WITH_ITEMS: &str = "aws_smithy_runtime_api::client::interceptors";
 
 #[cfg(test)]
 #[cfg(feature = "embedded")]

@@ -15,7 +15,7 @@ use crate::billing::{Call, Service};
 
 use super::answer::Answer;
 use super::error::{Detail, Doubt, Error, Kind, Request};
-use super::meter::{self, Cause, Failure};
+use super::meter::{self, Cause, Failure, SdkFailure};
 
 /// S3, for calls that pay for it.
 #[derive(Clone, Debug)]
@@ -371,7 +371,7 @@ async fn send<T, E>(
 ) -> Result<T, Error>
 where
     T: Answer,
-    E: std::error::Error + ProvideErrorMetadata + 'static,
+    E: SdkFailure,
 {
     meter::send(call, request, sent)
         .await

@@ -1,15 +1,17 @@
 //! Log lines with their traces, the same to the collector, and what must never be in any of it.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use serde_json::{Value, json};
 use tollgate_tests::collector::{Collector, attributes};
 use tollgate_tests::gateway::{Setup, in_session};
 use tollgate_tests::values::{
-    b, expression, get, get_content, item, key, l, m, n, object, query, s, save, scan, secure_user, user,
+    b, delete, document, expression, get, get_content, item, key, l, m, n, object, query, s, save, scan,
+    secure_user, user,
 };
-use tollgate_tests::wiretap::{Fate, Wiretap};
+use tollgate_tests::wiretap::{ANSWER_ID, Fate, Wiretap};
 
 use super::{logged, told};
 
@@ -83,6 +85,120 @@ async fn ids_are_there_where_nothing_is_sampled_and_absent_where_nothing_is_trac
     gateway.stop().await;
     let line = &lines.with("\"op\":\"Get\"")[0];
     assert!(line.get("trace_id").is_none(), "{line}");
+}
+
+/// What S3 says to whoever may not do something: with the object's key, which holds an item's keys and a file's name.
+const S3_DENIES: Fate = Fate::Answer(
+    403,
+    "<Error><Code>AccessDenied</Code><Message>User: arn:aws:iam::111122223333:user/gateway is not authorized to perform: \
+     s3:PutObject on resource: \"arn:aws:s3:::my-bucket/docs/MARK-tenant/V1/0/MARK-name.txt\" because no \
+     identity-based policy allows the s3:PutObject action</Message></Error>",
+);
+
+#[tokio::test]
+async fn what_s3_says_of_objects_is_not_told() {
+    let denied = Arc::new(Mutex::new("PutObject"));
+    let wiretap = Wiretap::new({
+        let denied = Arc::clone(&denied);
+        move |operation| match operation == *denied.lock().unwrap() {
+            true => S3_DENIES,
+            false => Fate::Pass,
+        }
+    });
+    let collector = Collector::grpc().await;
+    let setup = Setup {
+        wiretap: Some(wiretap),
+        ..told(&collector, &[])
+    };
+    let (gateway, lines, _guard) = logged(setup).await;
+    let item = || document("MARK-tenant", "text");
+    let refused = gateway.save(save("Document", item())).await.status();
+    *denied.lock().unwrap() = "GetObject";
+    gateway.save(save("Document", item())).await.ok();
+    let unread = gateway.get(get_content("MARK-tenant")).await.status();
+    *denied.lock().unwrap() = "DeleteObject";
+    gateway
+        .delete(delete("Document", key("MARK-tenant", "V1")))
+        .await
+        .ok();
+    gateway.stop().await;
+
+    let failures = lines.with("\"cause\"");
+    let told: Vec<_> = failures
+        .iter()
+        .map(|line| (line["level"].as_str(), line["operation"].as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Some("ERROR"), Some("PutObject")),
+            (Some("ERROR"), Some("GetObject")),
+            (Some("WARN"), Some("DeleteObject")),
+        ]
+    );
+    for line in failures {
+        assert_eq!(line["cause"], "403 AccessDenied, bucket my-bucket");
+        assert_eq!(line["aws_request_id"], ANSWER_ID);
+        assert!(line["request_id"].is_string(), "{line}");
+    }
+    let received = collector.received();
+    assert_eq!(
+        format!("{:?}", received.logs).matches("403 AccessDenied").count(),
+        3,
+        "the collector has the same"
+    );
+    let spoken = format!("{} {:?} {:?}", lines.text(), received.logs, received.spans);
+    assert!(!spoken.contains("MARK-"), "{spoken}");
+    assert!(!format!("{refused:?}{unread:?}").contains("MARK-"));
+}
+
+#[tokio::test]
+async fn what_aws_says_of_tables_keys_and_roles_is_told() {
+    const NO_KEY: &str = "User: arn:aws:sts::111122223333:assumed-role/gateway/pod is not authorized to perform: \
+                          kms:GenerateDataKey on resource: arn:aws:kms:us-east-1:111122223333:key/0";
+    const NO_TABLE: &str = "Requested resource not found: Table: users not found";
+    let wiretap = Wiretap::new(|operation| match operation {
+        "GenerateDataKey" => Fate::Answer(
+            400,
+            r#"{"__type":"AccessDeniedException","Message":"User: arn:aws:sts::111122223333:assumed-role/gateway/pod is not authorized to perform: kms:GenerateDataKey on resource: arn:aws:kms:us-east-1:111122223333:key/0"}"#,
+        ),
+        "GetItem" => Fate::Answer(
+            400,
+            r#"{"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundException","message":"Requested resource not found: Table: users not found"}"#,
+        ),
+        // quotes what was sent
+        "Query" => Fate::Answer(
+            400,
+            r#"{"__type":"com.amazon.coral.validate#ValidationException","message":"The provided key MARK-tenant is not right"}"#,
+        ),
+        _ => Fate::Pass,
+    });
+    let setup = Setup {
+        wiretap: Some(wiretap),
+        ..Setup::default()
+    };
+    let (gateway, lines, _guard) = logged(setup).await;
+    gateway
+        .save(save("User", user("u1", "078-05-1120")))
+        .await
+        .status();
+    gateway.get(get("User", key("u1", "PROFILE"))).await.status();
+    gateway.query(query("User", "MARK-tenant")).await.status();
+    gateway.stop().await;
+    let causes: Vec<_> = lines
+        .with("\"cause\"")
+        .iter()
+        .map(|line| line["cause"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(
+        causes,
+        [
+            format!("400 AccessDeniedException, key alias/my-app-key: {NO_KEY}"),
+            format!("400 ResourceNotFoundException, table users: {NO_TABLE}"),
+            "400 ValidationException, table users".to_owned(),
+        ]
+    );
+    assert!(!lines.text().contains("MARK-"), "{}", lines.text());
 }
 
 /// What no log, span, metric or error may contain, in any of the forms in which it might be written.

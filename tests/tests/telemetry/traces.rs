@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::json;
 use tollgate_tests::collector::{Collector, attributes};
 use tollgate_tests::gateway::{Bill, Gateway, Setup, in_session};
-use tollgate_tests::values::{document, get, key, query, save, secure_user, user};
+use tollgate_tests::values::{document, get, get_content, key, query, save, secure_user, user};
 use tollgate_tests::wiretap::{Fate, Wiretap};
 use tonic::{Code, Request};
 
@@ -293,7 +293,10 @@ async fn retries_are_events_of_one_span() {
         .map(|event| (event.name.as_str(), attributes(&event.attributes)))
         .collect();
     assert_eq!(events.len(), 2);
-    for ((name, told), (attempt, error)) in events.iter().zip([(2, "400"), (3, "500")]) {
+    for ((name, told), (attempt, error)) in events
+        .iter()
+        .zip([(2, "ThrottlingException"), (3, "InternalServerError")])
+    {
         assert_eq!(*name, "retry");
         assert_eq!(
             (&told["tollgate.attempt"], &told["error.type"]),
@@ -303,6 +306,52 @@ async fn retries_are_events_of_one_span() {
     }
     assert_figures(received.only("tollgate.v1.DataService/Save"), &answer.bill);
     gateway.stop().await;
+}
+
+/// What the retries of a span tell of the attempts before them.
+fn errors_of_retries(span: &Span) -> Vec<String> {
+    let retries = span.events.iter().filter(|event| event.name == "retry");
+    let errors = retries.map(|event| attributes(&event.attributes)["error.type"].clone());
+    errors
+        .map(|error| error.as_str().expect("a text").to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn an_attempt_fails_by_awss_code_else_its_status_else_its_connection() {
+    const BAD_GATEWAY: Fate = Fate::Answer(502, "<html>Bad Gateway</html>");
+    let asked = AtomicU64::new(0);
+    let wiretap = Wiretap::new(move |operation| match operation {
+        "PutObject" => match asked.fetch_add(1, Ordering::SeqCst) {
+            0 => Fate::Throttle,
+            1 => BAD_GATEWAY,
+            _ => Fate::Pass,
+        },
+        "GetObject" => BAD_GATEWAY,
+        "Query" => Fate::LoseAnswer,
+        _ => Fate::Pass,
+    });
+    let collector = Collector::grpc().await;
+    let setup = Setup {
+        wiretap: Some(wiretap),
+        ..told(&collector, &[])
+    };
+    let gateway = Gateway::with(setup).await;
+    gateway
+        .save(save("Document", document("acme", "text")))
+        .await
+        .ok();
+    gateway.get(get_content("acme")).await.status();
+    gateway.query(query("Document", "acme")).await.status();
+    gateway.stop().await;
+    let received = collector.received();
+    let put = received.only("S3.PutObject");
+    assert_eq!(errors_of_retries(put), ["SlowDown", "502"]);
+    for (name, error) in [("S3.GetObject", "502"), ("DynamoDB.Query", "connection")] {
+        let span = received.only(name);
+        assert_eq!(errors_of_retries(span), [error; 2], "{name}");
+        assert_eq!(attributes(&span.attributes)["error.type"], error, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -73,12 +73,14 @@ async fn remove(s3: &S3, settling: &Call, location: Location<'_>) {
     log_left_behind(settling, location, s3.delete_object(settling, location).await);
 }
 
-/// The key is the tenant's: the request id must do to find it.
+/// The key is the tenant's: the ids must do to find it, ours and S3's.
 fn log_left_behind(call: &Call, location: Location<'_>, removed: Result<(), aws::Error>) {
     if let Err(error) = removed {
         warn!(
             request_id = call.request_id(),
             bucket = location.bucket,
+            operation = error.operation,
+            aws_request_id = error.request_id.as_deref(),
             cause = error.cause,
             "an object that no item points to is left behind"
         );
