@@ -194,6 +194,60 @@ async fn in_memory_nothing_is_left_on_disk() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+/// The most that can be asked of the log: a saved value, an item's key, an object's name and content, and data keys
+/// are in none of it, whichever thread or library speaks.
+#[tokio::test]
+async fn at_trace_level_nothing_of_an_item_is_told() {
+    const MARKS: [&str; 2] = ["MARK-", "TUFSSy"]; // as it is, and in base64
+    let folder = free_folder();
+    let log = folder.path().join("log");
+    let trace = [("TOLLGATE_LOG__LEVEL", "trace")];
+    let process = Process::serve_logged(
+        folder.path(),
+        &["--memory"],
+        &trace,
+        fs::File::create(&log).unwrap(),
+    );
+    let mut data = DataServiceClient::new(process.channel().await);
+    let mut secret = user("MARK-user", "PROFILE", "MARK-name");
+    secret.item.insert("ssn".to_owned(), text("MARK-ssn"));
+    data.save(secret).await.unwrap();
+    let get = v1::GetRequest {
+        model: "User".to_owned(),
+        key: key("MARK-user", "PROFILE"),
+        ..v1::GetRequest::default()
+    };
+    let found = data.get(get).await.unwrap().into_inner();
+    assert_eq!(
+        found.item["ssn"],
+        text("MARK-ssn"),
+        "its data key was made and opened"
+    );
+    let object = v1::Object {
+        data: Some("MARK-content".into()),
+        name: "MARK-file".to_owned(),
+        ..v1::Object::default()
+    };
+    let content = v1::AttributeValue {
+        kind: Some(Kind::Object(object)),
+    };
+    let mut item = key("MARK-tenant", "V1");
+    item.insert("content".to_owned(), content);
+    let document = v1::SaveRequest {
+        model: "Document".to_owned(),
+        item,
+        ..v1::SaveRequest::default()
+    };
+    data.save(document).await.unwrap();
+    assert_eq!(process.terminate().code, 0);
+    let told = fs::read_to_string(log).unwrap();
+    assert_eq!(told.matches(r#""message":"call""#).count(), 3, "{told}");
+    for mark in MARKS.iter().chain(&["Plaintext", "CiphertextBlob"]) {
+        let line = told.lines().find(|line| line.contains(mark));
+        assert!(line.is_none(), "{mark}: {line:?}");
+    }
+}
+
 #[tokio::test]
 async fn sigterm_lets_calls_in_flight_end() {
     const ITEMS: usize = 30;

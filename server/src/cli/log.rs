@@ -1,20 +1,29 @@
-//! The log: who writes which lines where. What is said belongs to the rooms that say it.
+//! The log: who writes which lines where. What is said belongs to the rooms that say it. Never shows what libraries say
+//! below WARN: whole requests and answers, with keys, values and data keys in clear.
 
 use std::io::{IsTerminal as _, stderr};
 
-use tracing::{Dispatch, Level};
-use tracing_subscriber::filter::filter_fn;
+use tracing::{Dispatch, Level, Metadata};
+use tracing_subscriber::filter::{FilterFn, filter_fn};
 use tracing_subscriber::fmt::{MakeWriter, format, layer};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry;
 
 use super::json_line::JsonLine;
+use crate::aws;
 use crate::config::{Log, LogFormat, LogLevel};
 use crate::telemetry::{Correlated, Telemetry};
 
-/// What the names of the OpenTelemetry libraries' own events begin with. They are left out of the log: `telemetry`
-/// tells once what they tell per batch.
-const LIBRARIES: &str = "opentelemetry";
+/// What the targets of this program's own lines are, or begin with before `::`.
+const OWN: &str = "tollgate";
+/// What the targets of lines begin with that are left out at every level: `telemetry` tells once what the OpenTelemetry
+/// libraries tell per batch; the others tell what failed with what was sent.
+const LEFT_OUT: [&str; 3] = [
+    "opentelemetry",
+    aws::LINES_WITH_ITEMS,
+    // bodies that it cannot read, and paths; its lines have no subscriber besides
+    "s3s",
+];
 
 /// Lines for people on a terminal, JSON elsewhere, unless the settings say; every line goes to the collector too, where
 /// there is one.
@@ -27,11 +36,8 @@ where
         LogFormat::Json => false,
         LogFormat::Auto => stderr().is_terminal(),
     };
-    let level = level(log.level);
-    let is_shown =
-        filter_fn(move |metadata| *metadata.level() <= level && !metadata.target().starts_with(LIBRARIES));
     let subscriber = registry()
-        .with(is_shown.with_max_level_hint(level))
+        .with(shown(level(log.level)))
         .with(telemetry.log_layer());
     if pretty {
         let ansi = stderr().is_terminal();
@@ -46,6 +52,22 @@ where
     Dispatch::new(subscriber.with(lines))
 }
 
+/// The lines of the log. The level is that of our own ones: those of libraries are shown from WARN up, whatever it is.
+/// Where a line belongs is decided once per place that writes one, so that those that are not shown cost nothing.
+fn shown(level: Level) -> FilterFn<impl Fn(&Metadata<'_>) -> bool> {
+    filter_fn(move |metadata: &Metadata<'_>| *metadata.level() <= level && is_shown(metadata))
+        .with_max_level_hint(level)
+}
+
+fn is_shown(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    let rest = target.strip_prefix(OWN);
+    if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::")) {
+        return true;
+    }
+    *metadata.level() <= Level::WARN && !LEFT_OUT.iter().any(|library| target.starts_with(library))
+}
+
 fn level(level: LogLevel) -> Level {
     match level {
         LogLevel::Error => Level::ERROR,
@@ -53,5 +75,126 @@ fn level(level: LogLevel) -> Level {
         LogLevel::Info => Level::INFO,
         LogLevel::Debug => Level::DEBUG,
         LogLevel::Trace => Level::TRACE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use tracing::level_filters::LevelFilter;
+    use tracing_subscriber::{Layer, Registry};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The messages that a log of this level shows.
+    fn messages(level: LogLevel, format: LogFormat) -> Vec<String> {
+        let written = Written::default();
+        let writer = written.clone();
+        let log = Log {
+            level,
+            format,
+            slow: Duration::ZERO,
+        };
+        let dispatch = dispatch(&log, &Telemetry::off(), move || writer.clone());
+        tracing::dispatcher::with_default(&dispatch, say);
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let lines = text.lines();
+        let words = lines.filter_map(|line| line.split([' ', '"']).find(|word| word.contains('/')));
+        words.map(str::to_owned).collect()
+    }
+
+    fn say() {
+        macro_rules! at_every_level {
+            ($($target:literal)*) => {$(
+                tracing::error!(target: $target, concat!($target, "/error"));
+                tracing::warn!(target: $target, concat!($target, "/warn"));
+                tracing::info!(target: $target, concat!($target, "/info"));
+                tracing::debug!(target: $target, concat!($target, "/debug"));
+                tracing::trace!(target: $target, concat!($target, "/trace"));
+            )*};
+        }
+        let span =
+            tracing::info_span!(target: "aws_sdk_s3::operation::put_object", "span", key = "MARK/span");
+        let _entered = span.enter();
+        at_every_level!(
+            "aws_smithy_runtime::client::orchestrator"
+            "aws_sdk_kms::operation::decrypt"
+            "hyper_util::client"
+            "tollgate_other"
+            "aws_smithy_runtime_api::client::interceptors::context"
+            "s3s::ops"
+            "opentelemetry_sdk"
+        );
+        at_every_level!("tollgate" "tollgate::call");
+    }
+
+    const SHOWN_LIBRARIES: [&str; 4] = [
+        "aws_smithy_runtime::client::orchestrator",
+        "aws_sdk_kms::operation::decrypt",
+        "hyper_util::client",
+        "tollgate_other",
+    ];
+
+    fn expected(libraries: &[&str], own: &[&str]) -> Vec<String> {
+        let line = |target: &str, level: &str| format!("{target}/{level}");
+        let of = |targets: &[&str], levels: &[&str]| -> Vec<String> {
+            let lines = targets
+                .iter()
+                .flat_map(|target| levels.iter().map(|level| line(target, level)));
+            lines.collect()
+        };
+        let mut lines = of(&SHOWN_LIBRARIES, libraries);
+        lines.extend(of(&["tollgate", "tollgate::call"], own));
+        lines
+    }
+
+    #[test]
+    fn libraries_are_shown_from_warnings_up_whatever_the_level() {
+        let own = ["error", "warn", "info", "debug", "trace"];
+        let levels = [
+            (LogLevel::Error, 1),
+            (LogLevel::Warn, 2),
+            (LogLevel::Info, 3),
+            (LogLevel::Debug, 4),
+            (LogLevel::Trace, 5),
+        ];
+        for (level, count) in levels {
+            let expected = expected(&own[..count.min(2)], &own[..count]);
+            assert_eq!(messages(level, LogFormat::Json), expected, "{level:?}");
+        }
+    }
+
+    #[test]
+    fn the_spans_of_libraries_are_not_there_either() {
+        let told = messages(LogLevel::Trace, LogFormat::Pretty);
+        assert!(
+            told.iter().any(|line| line.contains("tollgate/trace")),
+            "{told:?}"
+        );
+        assert!(!told.iter().any(|line| line.contains("MARK")), "{told:?}");
+    }
+
+    #[test]
+    fn what_is_below_the_level_is_not_even_looked_at() {
+        for level in [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE] {
+            let hint = Layer::<Registry>::max_level_hint(&shown(level));
+            assert_eq!(hint, Some(LevelFilter::from_level(level)));
+        }
     }
 }

@@ -59,10 +59,21 @@ pub(crate) fn ended(folder: &Path, arguments: &[&str], variables: &[(&str, &str)
 impl Process {
     /// `tollgate serve` on a free port with these arguments, once it says where it listens.
     pub(crate) fn serve(folder: &Path, arguments: &[&str]) -> Process {
-        let all = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
         // the log is of no interest, and a pipe that nobody reads would stop the process
+        Process::serve_logged(folder, arguments, &[], Stdio::null())
+    }
+
+    /// The same with these variables, its log written there.
+    pub(crate) fn serve_logged(
+        folder: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        log: impl Into<Stdio>,
+    ) -> Process {
+        let all = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
         let mut child = command(folder, &all)
-            .stderr(Stdio::null())
+            .envs(variables.iter().copied())
+            .stderr(log)
             .spawn()
             .expect("the program starts");
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));

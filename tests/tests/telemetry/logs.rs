@@ -250,7 +250,7 @@ async fn nothing_that_is_stored_and_no_key_is_told() {
     let settings = [
         ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=MARK-header-5ecr3t"),
         ("TOLLGATE_TOKEN_KEY", token_key.as_str()),
-        ("TOLLGATE_LOG__LEVEL", "debug"),
+        ("TOLLGATE_LOG__LEVEL", "trace"),
     ];
     let setup = Setup {
         wiretap: Some(flaky.clone()),
@@ -350,6 +350,9 @@ async fn nothing_that_is_stored_and_no_key_is_told() {
         .flat_map(|(where_, text)| secrets.told_in(where_, text))
         .collect();
     assert!(told.is_empty(), "{told:#?}");
+    for of_kms in ["Plaintext", "CiphertextBlob"] {
+        assert!(!lines.text().contains(of_kms), "answers of KMS hold data keys");
+    }
     // the search finds what is there
     let found = secrets.told_in("itself", &format!("x{}y", secrets.text("ssn")));
     assert_eq!(found.len(), 1);
