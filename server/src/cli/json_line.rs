@@ -1,8 +1,10 @@
 //! A line of the log as one JSON object, its fields beside `timestamp`, `level` and `target`. Written into one buffer:
-//! there is a line for every call, and a serializer over a writer over a formatter costs more than the call's bill does.
+//! there is a line for every call, and a serializer of maps over a writer over a formatter costs more than the call's bill
+//! does.
 
-use std::fmt::{self, Debug, Write as _};
+use std::fmt::{self, Debug};
 
+use serde::Serialize;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -12,6 +14,8 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// Room for the line of a call.
 const LINE_BYTES: usize = 512;
+/// Room for a time.
+const TIME_BYTES: usize = 32;
 
 /// Formats events as JSON objects, a line each.
 #[derive(Debug)]
@@ -29,80 +33,58 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let metadata = event.metadata();
-        let mut line = String::with_capacity(LINE_BYTES);
-        line.push_str(r#"{"timestamp":""#);
-        SystemTime.format_time(&mut Writer::new(&mut line))?;
-        line.push_str(r#"","level":""#);
-        line.push_str(metadata.level().as_str());
-        line.push('"');
+        let mut time = String::with_capacity(TIME_BYTES);
+        SystemTime.format_time(&mut Writer::new(&mut time))?;
+        let mut line = Vec::with_capacity(LINE_BYTES);
+        line.push(b'{');
+        push(&mut line, "timestamp", &time);
+        push(&mut line, "level", metadata.level().as_str());
         event.record(&mut Fields(&mut line));
-        line.push_str(r#","target":"#);
-        push_text(&mut line, metadata.target());
-        line.push_str("}\n");
-        writer.write_str(&line)
+        push(&mut line, "target", metadata.target());
+        line.extend_from_slice(b"}\n");
+        writer.write_str(str::from_utf8(&line).expect("JSON of texts is text"))
     }
 }
 
-/// Appends fields to an object that has some already.
-struct Fields<'a>(&'a mut String);
-
-impl Fields<'_> {
-    fn push(&mut self, field: &Field, value: impl FnOnce(&mut String)) {
-        self.0.push(',');
-        push_text(self.0, field.name());
-        self.0.push(':');
-        value(self.0);
-    }
-
-    fn push_shown(&mut self, field: &Field, value: impl fmt::Display) {
-        self.push(field, |line| {
-            write!(line, "{value}").expect("a text grows");
-        });
-    }
-}
+/// Appends fields to an object.
+struct Fields<'a>(&'a mut Vec<u8>);
 
 impl Visit for Fields<'_> {
+    /// With a decimal point, so that the field is of one type in every line; what is no number is null.
     fn record_f64(&mut self, field: &Field, value: f64) {
-        match value.is_finite() {
-            // with a decimal point, so that the field is of one type in every line
-            true => self.push_shown(field, format_args!("{value:?}")),
-            false => self.push_shown(field, "null"),
-        }
+        push(self.0, field.name(), &value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.push_shown(field, value);
+        push(self.0, field.name(), &value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.push_shown(field, value);
+        push(self.0, field.name(), &value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.push_shown(field, value);
+        push(self.0, field.name(), &value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.push(field, |line| push_text(line, value));
+        push(self.0, field.name(), value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.push(field, |line| push_text(line, &format!("{value:?}")));
+        push(self.0, field.name(), &format!("{value:?}"));
     }
 }
 
-/// A JSON string; what must be escaped is rare, and left to who knows how.
-fn push_text(line: &mut String, text: &str) {
-    if text
-        .bytes()
-        .any(|byte| byte < b' ' || byte == b'"' || byte == b'\\')
-    {
-        line.push_str(&serde_json::Value::from(text).to_string());
-        return;
+/// Appends a field. Names are those of events in sources: none has to be escaped.
+fn push<T: Serialize + ?Sized>(line: &mut Vec<u8>, name: &str, value: &T) {
+    if line.len() > 1 {
+        line.push(b',');
     }
-    line.push('"');
-    line.push_str(text);
-    line.push('"');
+    line.push(b'"');
+    line.extend_from_slice(name.as_bytes());
+    line.extend_from_slice(b"\":");
+    serde_json::to_writer(line, value).expect("a plain value is written to memory");
 }
 
 #[cfg(test)]
