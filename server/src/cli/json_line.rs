@@ -89,26 +89,11 @@ fn push<T: Serialize + ?Sized>(line: &mut Vec<u8>, name: &str, value: &T) {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
     use serde_json::{Value, json};
     use tracing_subscriber::layer::SubscriberExt as _;
 
+    use super::super::testing::Written;
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     fn logged(say: impl FnOnce()) -> String {
         let written = Written::default();
@@ -117,8 +102,7 @@ mod tests {
             .with_writer(move || writer.clone())
             .event_format(JsonLine);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), say);
-        let bytes = written.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap()
+        written.text()
     }
 
     #[test]

@@ -80,27 +80,13 @@ fn level(level: LogLevel) -> Level {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
     use tracing::level_filters::LevelFilter;
     use tracing_subscriber::{Layer, Registry};
 
+    use super::super::testing::Written;
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     /// The messages that a log of this level shows.
     fn messages(level: LogLevel, format: LogFormat) -> Vec<String> {
@@ -113,7 +99,7 @@ mod tests {
         };
         let dispatch = dispatch(&log, &Telemetry::off(), move || writer.clone());
         tracing::dispatcher::with_default(&dispatch, say);
-        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let text = written.text();
         let lines = text.lines();
         let words = lines.filter_map(|line| line.split([' ', '"']).find(|word| word.contains('/')));
         words.map(str::to_owned).collect()

@@ -7,6 +7,8 @@ mod iam;
 mod json_line;
 pub mod log;
 mod serve;
+#[cfg(test)]
+mod testing;
 
 use std::process::ExitCode;
 
