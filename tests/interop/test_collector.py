@@ -59,11 +59,15 @@ def attributes(holder):
     return {entry["key"]: next(iter(entry["value"].values())) for entry in holder.get("attributes", [])}
 
 
-@pytest.fixture(scope="module", params=["grpc", "http/protobuf"])
+WAYS = [("grpc", "none"), ("grpc", "gzip"), ("http/protobuf", "none"), ("http/protobuf", "gzip")]
+
+
+@pytest.fixture(scope="module", params=WAYS, ids="-".join)
 def collector(request, tmp_path_factory):
-    """How to reach a collector by one of OTLP's protocols, and the sink behind it."""
+    """How to reach a collector by one of OTLP's protocols, compressed or not, and the sink behind it."""
     sink, port = Sink(), free_port()
-    receiver = request.param.split("/")[0]
+    protocol, compression = request.param
+    receiver = protocol.split("/")[0]
     config = {
         "receivers": {"otlp": {"protocols": {receiver: {"endpoint": f"127.0.0.1:{port}"}}}},
         "exporters": {"otlphttp": {"endpoint": sink.url, "encoding": "json", "compression": "none"}},
@@ -75,7 +79,8 @@ def collector(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("collector")
     (folder / "config.yaml").write_text(json.dumps(config))
     with listening([os.environ["OTELCOL"], "--config", "config.yaml"], port, clean_environment(), folder) as endpoint:
-        yield {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": request.param}, sink
+        variables = {"ENDPOINT": endpoint, "PROTOCOL": protocol, "COMPRESSION": compression}
+        yield {f"OTEL_EXPORTER_OTLP_{name}": value for name, value in variables.items()}, sink
 
 
 @pytest.fixture(scope="module")
@@ -181,6 +186,7 @@ def test_log_records_carry_the_trace_and_no_secret_leaves(received):
     spans = {span["traceId"] for span in server_spans(sink)}
     of_calls = [record for record in sink.records() if record.get("traceId")]
     assert len(of_calls) >= len(bills) and {record["traceId"] for record in of_calls} <= spans
+    assert all(int(record["timeUnixNano"]) > 0 for record in of_calls), "a record without a time is of 1970"
     assert SECRET not in json.dumps(sink.received)
 
 
