@@ -15,7 +15,7 @@ use super::export::{self, LogQueue, Lost, PushReader, SpanQueue, Tasks};
 use super::instruments::Instruments;
 use super::scrape::Scrape;
 use super::trace::{CallTrace, Tracing};
-use super::variables::{Export, Variables};
+use super::variables::{Export, Propagators, Variables};
 use super::{Figures, log};
 use crate::config::Config;
 
@@ -31,6 +31,7 @@ pub struct Telemetry(Arc<Inner>);
 pub(super) struct Inner {
     pub(super) tracing: Option<Tracing>,
     pub(super) instruments: Option<Instruments>,
+    pub(super) propagators: Propagators,
     pub(super) object_keys: bool,
     log: Option<LogQueue>,
     scrape: Option<Scrape>,
@@ -56,6 +57,7 @@ impl Telemetry {
         let inner = Inner {
             tracing,
             instruments,
+            propagators: variables.propagators,
             object_keys: config.telemetry.object_keys,
             log,
             scrape,
@@ -124,7 +126,7 @@ impl Opening {
             .with_sampler(variables.sampler.clone())
             .with_span_processor(queue)
             .build();
-        Some(Tracing::new(provider, variables.propagators))
+        Some(Tracing::new(provider))
     }
 
     fn instruments(&mut self, variables: &Variables, scraped: bool) -> (Option<Instruments>, Option<Scrape>) {

@@ -26,11 +26,10 @@ use crate::billing::{Bill, Service};
 pub(super) struct Tracing {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
-    propagators: Propagators,
 }
 
-/// The trace of one call; a caller's headers begin it, closing the call ends its server span. Nothing where traces are
-/// not exported.
+/// The trace of one call; a caller's headers begin it, closing the call ends its server span. Where traces are not
+/// exported, it is the caller's alone, for the log.
 #[derive(Clone, Default)]
 pub struct CallTrace {
     telemetry: Option<Arc<Inner>>,
@@ -51,11 +50,10 @@ struct Recorded {
 }
 
 impl Tracing {
-    pub(super) fn new(provider: SdkTracerProvider, propagators: Propagators) -> Tracing {
+    pub(super) fn new(provider: SdkTracerProvider) -> Tracing {
         Tracing {
             tracer: provider.tracer(names::SERVICE),
             provider,
-            propagators,
         }
     }
 
@@ -65,24 +63,9 @@ impl Tracing {
         let _ = self.provider.shutdown();
     }
 
-    /// What the caller's headers say of its trace.
-    fn parent(&self, headers: &http::HeaderMap) -> Context {
-        let mut context = Context::new();
-        if self.propagators.trace_context
-            && let Some(span) = parent::of(headers)
-        {
-            context = context.with_remote_span_context(span);
-        }
-        if self.propagators.baggage && headers.contains_key("baggage") {
-            context = BaggagePropagator::new().extract_with_context(&context, &HeaderExtractor(headers));
-        }
-        context
-    }
-
-    fn server_span(&self, operation: &'static str, headers: &http::HeaderMap) -> Context {
-        let parent = self.parent(headers);
+    fn server_span(&self, operation: &'static str, parent: &Context) -> Context {
         let builder = SpanBuilder::from_name(names::server_span(operation)).with_kind(SpanKind::Server);
-        let span = self.tracer.build_with_context(builder, &parent);
+        let span = self.tracer.build_with_context(builder, parent);
         parent.with_span(span)
     }
 }
@@ -98,10 +81,22 @@ impl CallTrace {
         operation: &'static str,
         headers: &http::HeaderMap,
     ) -> CallTrace {
-        let tracing = telemetry.tracing.as_ref();
+        let caller = match telemetry.propagators.trace_context {
+            true => parent::of(headers),
+            false => None,
+        };
+        let remote = caller.map(|span| Context::new().with_remote_span_context(span));
+        let context = match &telemetry.tracing {
+            Some(tracing) => {
+                let parent = with_baggage(remote.unwrap_or_default(), telemetry.propagators, headers);
+                Some(tracing.server_span(operation, &parent))
+            }
+            // log lines are told with the caller's own ids
+            None => remote,
+        };
         CallTrace {
             telemetry: Some(Arc::clone(telemetry)),
-            context: tracing.map(|tracing| tracing.server_span(operation, headers)),
+            context,
         }
     }
 
@@ -281,6 +276,13 @@ impl Recorded {
     fn set(&mut self, name: &'static str, value: impl Into<Value>) {
         self.span.set_attribute(KeyValue::new(name, value));
     }
+}
+
+fn with_baggage(context: Context, propagators: Propagators, headers: &http::HeaderMap) -> Context {
+    if !propagators.baggage || !headers.contains_key("baggage") {
+        return context;
+    }
+    BaggagePropagator::new().extract_with_context(&context, &HeaderExtractor(headers))
 }
 
 fn request_name(facts: &RequestFacts<'_>) -> String {

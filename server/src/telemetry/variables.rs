@@ -86,7 +86,7 @@ pub(super) enum Protocol {
 }
 
 /// Which of a caller's headers are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Propagators {
     pub(super) trace_context: bool,
     pub(super) baggage: bool,

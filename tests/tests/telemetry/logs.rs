@@ -12,8 +12,12 @@ use tollgate_tests::values::{
     secure_user, user,
 };
 use tollgate_tests::wiretap::{ANSWER_ID, Fate, Wiretap};
+use tonic::Request;
 
 use super::{logged, told};
+
+const CALLER_TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const CALLER_SPAN: &str = "00f067aa0ba902b7";
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -85,6 +89,23 @@ async fn ids_are_there_where_nothing_is_sampled_and_absent_where_nothing_is_trac
     gateway.stop().await;
     let line = &lines.with("\"op\":\"Get\"")[0];
     assert!(line.get("trace_id").is_none(), "{line}");
+}
+
+#[tokio::test]
+async fn where_nothing_is_traced_lines_have_the_ids_of_their_caller() {
+    let (gateway, lines, _guard) = logged(Setup::default()).await;
+    let mut request = Request::new(get("User", key("u1", "PROFILE")));
+    let caller = format!("00-{CALLER_TRACE}-{CALLER_SPAN}-01");
+    request
+        .metadata_mut()
+        .insert("traceparent", caller.parse().unwrap());
+    gateway.get(request).await;
+    gateway.stop().await;
+    let line = &lines.with("\"op\":\"Get\"")[0];
+    assert_eq!(
+        (&line["trace_id"], &line["span_id"]),
+        (&json!(CALLER_TRACE), &json!(CALLER_SPAN))
+    );
 }
 
 /// What S3 says to whoever may not do something: with the object's key, which holds an item's keys and a file's name.
