@@ -82,6 +82,11 @@ impl Load {
         load
     }
 
+    /// CPU seconds that the gateway has used.
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        process::cpu_seconds(self.process)
+    }
+
     /// One turn of one kind of call.
     pub(crate) async fn turn(&self, work: Work, time: Duration) -> Turn {
         measure(self.process, self.run(work, time)).await

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Plan;
-use super::load::{Load, Turn, Work};
+use super::load::{Load, Work};
 use super::process::{Cores, Gateway, Store};
 use super::table::{Table, at_most, median};
 
@@ -12,6 +12,10 @@ use super::table::{Table, at_most, median};
 /// are started, so that the median is not that of one layout.
 const PAIRS: usize = 5;
 const WARM_UP: Duration = Duration::from_millis(500);
+/// A machine's speed changes from second to second: turns are so much shorter than that, and as many more.
+const PART_OF_TURN: u32 = 8;
+/// What was put off is done by then, and belongs to the calls that put it off.
+const SETTLE: Duration = Duration::from_millis(1500);
 
 /// One of the two.
 pub(crate) struct Side<'a> {
@@ -21,37 +25,32 @@ pub(crate) struct Side<'a> {
     pub(crate) session: Option<&'static str>,
 }
 
-/// The turns of both, by kind of call; the two of a pair belong to one round.
+/// What both came to, by kind of call, pair by pair.
 #[derive(Default)]
-pub(crate) struct Beside([Vec<(Turn, Turn)>; 2]);
+pub(crate) struct Beside([Vec<[Total; 2]>; 2]);
+
+/// All turns of one side of a pair, from the first to the last, with what the process did between them.
+#[derive(Clone, Copy, Default)]
+struct Total {
+    calls: f64,
+    cpu_seconds: f64,
+}
 
 /// Measures one side beside the other, in memory.
 pub(crate) async fn beside(plan: &Plan, with: &Side<'_>, without: &Side<'_>) -> Beside {
-    let mut turns = Beside::default();
-    let rounds = plan.rounds.div_ceil(2);
+    let mut measured = Beside::default();
     for _ in 0..PAIRS.min(plan.rounds) {
-        turns.add_pair(plan, rounds, [with, without]).await;
+        measured.add_pair(plan, [with, without]).await;
     }
-    turns
+    measured
 }
 
 impl Beside {
-    async fn add_pair(&mut self, plan: &Plan, rounds: usize, sides: [&Side<'_>; 2]) {
+    async fn add_pair(&mut self, plan: &Plan, sides: [&Side<'_>; 2]) {
         let [with, without] = sides.map(|side| side.start(plan));
         let ((with, _gateway), (without, _other)) = (with.await, without.await);
-        for (work, turns) in Work::ALL.into_iter().zip(&mut self.0) {
-            with.turn(work, WARM_UP).await;
-            without.turn(work, WARM_UP).await;
-            for round in 0..rounds {
-                // whoever comes second finds the machine as the first one left it: each is second as often
-                turns.push(if round % 2 == 0 {
-                    let with = with.turn(work, plan.turn).await;
-                    (with, without.turn(work, plan.turn).await)
-                } else {
-                    let without = without.turn(work, plan.turn).await;
-                    (with.turn(work, plan.turn).await, without)
-                });
-            }
+        for (work, totals) in Work::ALL.into_iter().zip(&mut self.0) {
+            totals.push(turns(plan, work, [&with, &without]).await);
         }
     }
 
@@ -59,12 +58,17 @@ impl Beside {
     pub(crate) fn print(&self, title: &str, names: [&str; 2], goal: f64) {
         let [with, without] = names;
         let mut table = Table::new(&["call", &format!("µs of CPU: {with}"), without, "ratio", "goal"]);
-        for (work, turns) in Work::ALL.iter().zip(&self.0) {
-            let ratio = median(turns.iter().map(|(with, without)| with.cpu_us / without.cpu_us));
+        for (work, totals) in Work::ALL.iter().zip(&self.0) {
+            let cpu_us = |side: usize| median(totals.iter().map(|pair| pair[side].cpu_us()));
+            let ratio = median(
+                totals
+                    .iter()
+                    .map(|[with, without]| with.cpu_us() / without.cpu_us()),
+            );
             table.row([
                 work.name().to_owned(),
-                format!("{:.1}", median(turns.iter().map(|(with, _)| with.cpu_us))),
-                format!("{:.1}", median(turns.iter().map(|(_, without)| without.cpu_us))),
+                format!("{:.1}", cpu_us(0)),
+                format!("{:.1}", cpu_us(1)),
                 format!("{ratio:.3}"),
                 at_most(goal, ratio),
             ]);
@@ -74,8 +78,38 @@ impl Beside {
 
     /// Calls of the first side in all turns.
     pub(crate) fn calls(&self) -> f64 {
-        let turns = self.0.iter().flatten();
-        turns.map(|(with, _)| with.calls).sum()
+        self.0.iter().flatten().map(|[with, _]| with.calls).sum()
+    }
+}
+
+/// Both sides in turn, as long as the plan says, in many short turns.
+async fn turns(plan: &Plan, work: Work, sides: [&Load; 2]) -> [Total; 2] {
+    for side in sides {
+        side.turn(work, WARM_UP).await;
+    }
+    tokio::time::sleep(SETTLE).await;
+    let begun = sides.map(Load::cpu_seconds);
+    let mut calls = [0.0; 2];
+    let (rounds, turn) = (
+        plan.rounds.div_ceil(2) * PART_OF_TURN as usize,
+        plan.turn / PART_OF_TURN,
+    );
+    for round in 0..rounds {
+        // whoever comes second finds the machine as the first one left it: each is second as often
+        for side in [round % 2, (round + 1) % 2] {
+            calls[side] += sides[side].turn(work, turn).await.calls;
+        }
+    }
+    tokio::time::sleep(SETTLE).await;
+    [0, 1].map(|side| Total {
+        calls: calls[side],
+        cpu_seconds: sides[side].cpu_seconds() - begun[side],
+    })
+}
+
+impl Total {
+    fn cpu_us(self) -> f64 {
+        self.cpu_seconds * 1e6 / self.calls
     }
 }
 
