@@ -48,6 +48,25 @@ impl Book {
         &self.total
     }
 
+    /// The bills of all models, or of one, by operation.
+    #[cfg(feature = "telemetry")]
+    pub(super) fn bills(
+        &self,
+        model: Option<&str>,
+    ) -> impl Iterator<Item = (&Arc<str>, &'static str, &Bill)> {
+        let all = self.cells.all();
+        let wanted = all.filter(move |(name, _, _)| model.is_none_or(|model| ***name == *model));
+        wanted.map(|(model, operation, cell)| (model, operation, &cell.bill))
+    }
+
+    /// The bill of a model and an operation, if there was one.
+    #[cfg(feature = "telemetry")]
+    pub(super) fn bill(&self, model: &str, operation: &str) -> Option<&Bill> {
+        let mut cells = self.cells.of_model(model);
+        let cell = cells.find(|(_, name, _)| *name == operation);
+        cell.map(|(_, _, cell)| &cell.bill)
+    }
+
     /// The totals of all models, or of one.
     pub(super) fn totals(&self, model: Option<&str>) -> Totals {
         match model {

@@ -109,7 +109,7 @@ impl Books {
         let mut pages = lock(&self.pages);
         let book = match &scope.session {
             Some(name) => pages.sessions.peek_mut(name, Instant::now())?,
-            None => &mut pages.server,
+            None => pages.server_to_reset(scope.model.as_deref()),
         };
         Some(book.reset(scope.model.as_deref(), SystemTime::now()))
     }
@@ -123,7 +123,9 @@ impl Books {
     /// than it was before.
     #[cfg(feature = "telemetry")]
     pub fn ever(&self) -> Vec<crate::telemetry::Line> {
-        lock(&self.pages).ever.tell()
+        let mut pages = lock(&self.pages);
+        let Pages { server, ever, .. } = &mut *pages;
+        ever.tell(server)
     }
 
     pub(super) fn next_serial(&self) -> u64 {
@@ -164,10 +166,19 @@ impl Books {
     fn add<'a>(&self, pages: &'a mut Pages, entry: &Entry<'_>, bill: &Bill) -> Option<&'a Book> {
         let model = entry.model.unwrap_or(&self.none);
         pages.server.add(model, entry.operation, entry.started_at, bill);
-        #[cfg(feature = "telemetry")]
-        pages.ever.add(model, entry.operation, bill);
         let book = pages.sessions.of(entry.session?, Instant::now());
         book.add(model, entry.operation, entry.started_at, bill);
         Some(book)
+    }
+}
+
+impl Pages {
+    /// The server's book, once what is about to be cleared is kept for the instruments.
+    fn server_to_reset(&mut self, model: Option<&str>) -> &mut Book {
+        #[cfg(feature = "telemetry")]
+        self.ever.keep(&self.server, model);
+        #[cfg(not(feature = "telemetry"))]
+        let _ = model;
+        &mut self.server
     }
 }

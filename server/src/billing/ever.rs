@@ -1,12 +1,14 @@
-//! What all calls cost since the start, by model and operation: never reset, for instruments that may only grow.
+//! What all calls cost since the start, by model and operation: for instruments that may only grow. That is what the
+//! server's book holds, and what resets took out of it: a call costs nothing here.
 
 use std::sync::Arc;
 
 use super::Bill;
+use super::book::Book;
 use super::cells::Cells;
 use crate::telemetry::Line;
 
-/// The sums, and what was told of them.
+/// What was cleared, and what was told of the sums.
 #[derive(Debug, Default)]
 pub(super) struct Ever {
     cells: Cells<Cell>,
@@ -14,20 +16,30 @@ pub(super) struct Ever {
 
 #[derive(Debug, Default)]
 struct Cell {
-    bill: Bill,
+    cleared: Bill,
     /// An attempt that never left may be taken back after it was told: the figure stands until it is reached again.
     told: Bill,
 }
 
 impl Ever {
-    pub(super) fn add(&mut self, model: &Arc<str>, operation: &'static str, bill: &Bill) {
-        self.cells.of(model, operation, Cell::default).bill += bill;
+    /// Keeps what the server's book holds of all models, or of one, before a reset clears it.
+    pub(super) fn keep(&mut self, server: &Book, model: Option<&str>) {
+        for (model, operation, bill) in server.bills(model) {
+            self.cells.of(model, operation, Cell::default).cleared += bill;
+        }
     }
 
     /// All sums; no figure is ever less than it was before.
-    pub(super) fn tell(&mut self) -> Vec<Line> {
+    pub(super) fn tell(&mut self, server: &Book) -> Vec<Line> {
+        for (model, operation, _) in server.bills(None) {
+            self.cells.of(model, operation, Cell::default);
+        }
         let told = self.cells.all_mut().map(|(model, operation, cell)| {
-            cell.told.raise_to(&cell.bill.clone().clamped());
+            let mut sum = cell.cleared.clone();
+            if let Some(bill) = server.bill(model, operation) {
+                sum += bill;
+            }
+            cell.told.raise_to(&sum.clamped());
             Line {
                 model: Arc::clone(model),
                 operation,
@@ -40,39 +52,86 @@ impl Ever {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
-    fn calls(kms_calls: u64) -> Bill {
-        Bill {
-            kms_calls,
-            ..Bill::default()
+    /// A server's book, and what is told of it.
+    struct Server {
+        book: Book,
+        ever: Ever,
+    }
+
+    impl Server {
+        fn new() -> Server {
+            Server {
+                book: Book::new(SystemTime::UNIX_EPOCH),
+                ever: Ever::default(),
+            }
+        }
+
+        fn add(&mut self, model: &str, operation: &'static str, kms_calls: u64) {
+            let bill = Bill {
+                kms_calls,
+                ..Bill::default()
+            };
+            let at = SystemTime::UNIX_EPOCH;
+            self.book.add(&model.into(), operation, at, &bill);
+        }
+
+        fn reset(&mut self, model: Option<&str>) {
+            self.ever.keep(&self.book, model);
+            self.book.reset(model, SystemTime::UNIX_EPOCH);
+        }
+
+        /// The KMS calls that are told, from the least to the most.
+        fn told(&mut self) -> Vec<u64> {
+            let lines = self.ever.tell(&self.book);
+            let mut told: Vec<_> = lines.iter().map(|line| line.bill.kms_calls).collect();
+            told.sort_unstable();
+            told
         }
     }
 
+    const TAKEN_BACK: u64 = 1_u64.wrapping_neg();
+
     #[test]
     fn sums_are_by_model_and_operation() {
-        let mut ever = Ever::default();
+        let mut server = Server::new();
         for (model, operation) in [("User", "Get"), ("User", "Save"), ("User", "Get"), ("_", "Get")] {
-            ever.add(&model.into(), operation, &calls(2));
+            server.add(model, operation, 2);
         }
-        let mut told: Vec<_> = ever.tell().iter().map(|line| line.bill.kms_calls).collect();
-        told.sort_unstable();
-        assert_eq!(told, [2, 2, 4]);
+        assert_eq!(server.told(), [2, 2, 4]);
+    }
+
+    #[test]
+    fn resets_do_not_touch_them() {
+        let mut server = Server::new();
+        server.add("User", "Get", 1);
+        server.add("Document", "Get", 4);
+        server.reset(Some("User"));
+        server.add("User", "Get", 2);
+        assert_eq!(server.told(), [3, 4]);
+        server.reset(None);
+        assert_eq!(server.told(), [3, 4]);
+        server.add("Document", "Get", 1);
+        server.reset(Some("Nobody"));
+        assert_eq!(server.told(), [3, 5]);
     }
 
     #[test]
     fn what_was_told_is_never_less_afterwards() {
-        let mut ever = Ever::default();
-        let mut told = |change: &Bill| {
-            ever.add(&"User".into(), "Get", change);
-            ever.tell()[0].bill.kms_calls
+        let mut server = Server::new();
+        let mut told = |change| {
+            server.add("User", "Get", change);
+            server.told()
         };
-        assert_eq!(told(&calls(3)), 3);
-        assert_eq!(told(&calls(1_u64.wrapping_neg())), 3);
-        assert_eq!(told(&calls(1)), 3, "the same three");
-        assert_eq!(told(&calls(1)), 4);
-        let mut below = Ever::default();
-        below.add(&"User".into(), "Get", &calls(1_u64.wrapping_neg()));
-        assert_eq!(below.tell()[0].bill.kms_calls, 0);
+        assert_eq!(told(3), [3]);
+        assert_eq!(told(TAKEN_BACK), [3]);
+        assert_eq!(told(1), [3], "the same three");
+        assert_eq!(told(1), [4]);
+        let mut below = Server::new();
+        below.add("User", "Get", TAKEN_BACK);
+        assert_eq!(below.told(), [0]);
     }
 }

@@ -4,11 +4,11 @@
 
 use std::str::FromStr as _;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
-const TRACEPARENT: &str = "traceparent";
-const TRACESTATE: &str = "tracestate";
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// `00-`, 32 digits, `-`, 16 digits, `-`, 2 digits; later versions may add to it, after another `-`.
 const LENGTH: usize = 55;
 /// The version that is none.
@@ -77,10 +77,10 @@ mod tests {
     const TRACE_ID: u128 = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
     const SPAN_ID: u64 = 0x00f0_67aa_0ba9_02b7;
 
-    fn read(pairs: &[(&'static str, &[u8])]) -> Option<SpanContext> {
+    fn read(pairs: &[(HeaderName, &[u8])]) -> Option<SpanContext> {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
-            headers.append(*name, HeaderValue::from_bytes(value).unwrap());
+            headers.append(name, HeaderValue::from_bytes(value).unwrap());
         }
         of(&headers)
     }
