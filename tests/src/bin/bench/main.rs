@@ -87,8 +87,8 @@ fn plan(arguments: Vec<String>) -> Option<Plan> {
         match argument.as_str() {
             "--quick" => plan.rounds = 2,
             "--callers" => plan.callers = arguments.next()?.parse().ok()?,
-            "--tollgate" => program = Some(arguments.next()?.into()),
-            "--bare" => bare_program = Some(arguments.next()?.into()),
+            "--tollgate" => program = Some(path(&arguments.next()?)),
+            "--bare" => bare_program = Some(path(&arguments.next()?)),
             "--collector" => plan.collector = Some(arguments.next()?),
             part if PARTS.contains(&part) => plan.parts.push(argument),
             _ => return None,
@@ -99,6 +99,11 @@ fn plan(arguments: Vec<String>) -> Option<Plan> {
     }
     plan.program = program.unwrap_or_else(program::build);
     Some(plan)
+}
+
+/// Seen from here: programs are started in another folder.
+fn path(text: &str) -> PathBuf {
+    std::path::absolute(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 impl Plan {
