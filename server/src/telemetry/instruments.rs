@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Meter, MeterProvider as _};
@@ -12,8 +11,8 @@ use opentelemetry_sdk::metrics::{Instrument, MeterProviderBuilder, SdkMeterProvi
 use super::export::Lost;
 use super::histograms::Histograms;
 use super::names::{self, attribute, instrument, label};
-use super::{Ended, Figures, Line};
-use crate::billing::{Bill, Service};
+use super::{Figures, Line};
+use crate::billing::Bill;
 
 /// What is recorded as it happens, and the meter of what is read.
 pub(super) struct Instruments {
@@ -46,22 +45,9 @@ impl Instruments {
         let _ = self.provider.shutdown();
     }
 
-    pub(super) fn call_ended(&self, ended: &Ended<'_>) {
-        if let Some(histograms) = self.histograms.get() {
-            histograms.call_ended(ended);
-        }
-    }
-
-    pub(super) fn attempt_ended(
-        &self,
-        service: Service,
-        operation: &'static str,
-        model: Option<&Arc<str>>,
-        took: Duration,
-    ) {
-        if let Some(histograms) = self.histograms.get() {
-            histograms.attempt_ended(service, operation, model, took);
-        }
+    /// What is recorded as it happens; nothing before there is something to tell.
+    pub(super) fn histograms(&self) -> Option<&Histograms> {
+        self.histograms.get()
     }
 
     /// Makes the instruments; those that are no histograms are read when somebody collects.

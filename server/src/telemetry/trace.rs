@@ -15,6 +15,7 @@ use opentelemetry_http::HeaderExtractor;
 use opentelemetry_sdk::propagation::BaggagePropagator;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
 
+use super::histograms::Histograms;
 use super::names::{self, attribute};
 use super::on::Inner;
 use super::variables::Propagators;
@@ -159,23 +160,19 @@ impl CallTrace {
         model: Option<&Arc<str>>,
         took: Duration,
     ) {
-        if let Some(instruments) = self
-            .telemetry
-            .as_ref()
-            .and_then(|inner| inner.instruments.as_ref())
-        {
-            instruments.attempt_ended(service, operation, model, took);
+        if let Some(histograms) = self.histograms() {
+            histograms.attempt_ended(service, operation, model, took);
         }
+    }
+
+    fn histograms(&self) -> Option<&Histograms> {
+        self.telemetry.as_ref()?.instruments.as_ref()?.histograms()
     }
 
     /// The call was closed: its server span ends.
     pub fn close(&self, ended: &Ended<'_>) {
-        if let Some(instruments) = self
-            .telemetry
-            .as_ref()
-            .and_then(|inner| inner.instruments.as_ref())
-        {
-            instruments.call_ended(ended);
+        if let Some(histograms) = self.histograms() {
+            histograms.call_ended(ended);
         }
         let Some(context) = &self.context else { return };
         let span = context.span();
