@@ -1,6 +1,7 @@
 //! gRPC: the tonic services, what they decode and encode, and how errors become statuses. Knows tonic and the
 //! contract, nothing of AWS.
 
+mod connection;
 mod data_service;
 mod decode;
 mod encode;
@@ -9,6 +10,7 @@ mod metrics_service;
 mod schema_service;
 pub mod status;
 
+pub use connection::Connection;
 pub use data_service::Data;
 pub use metrics_service::Metrics;
 pub use schema_service::Schema;
