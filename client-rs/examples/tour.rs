@@ -1,4 +1,4 @@
-//! The README's tour in Rust. Start `tollgate serve` first.
+//! The tour of `docs/tour.md` in Rust. Start `tollgate serve` first.
 
 #![allow(clippy::print_stdout)] // an example talks to people
 

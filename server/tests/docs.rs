@@ -16,7 +16,7 @@ use tollgate_proto::{FILE_DESCRIPTOR_SET, Reason};
 
 #[test]
 fn the_settings_table_is_the_program() {
-    let rows = bare_table(&read("README.md"), "setting");
+    let rows = bare_table(&read("docs/settings.md"), "setting");
     let defaults = settings_of(&Config::default());
     let names: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
     let known: Vec<&str> = defaults.iter().map(|(name, _)| name.as_str()).collect();
@@ -63,7 +63,7 @@ fn the_settings_table_is_the_program() {
 
 #[test]
 fn the_rpc_table_is_the_contract() {
-    let rows = bare_table(&read("README.md"), "service");
+    let rows = bare_table(&read("docs/api.md"), "service");
     let documented: BTreeSet<_> = rows
         .iter()
         .map(|row| (row[0].clone(), row[1].clone(), row[2].clone()))
@@ -102,9 +102,9 @@ fn every_trailer_is_explained() {
         .map(|found| found[1].to_owned())
         .collect::<Vec<_>>();
     assert!(names.len() > 20, "{names:?}");
-    let readme = read("README.md");
+    let page = read("docs/api.md");
     for name in names {
-        assert!(readme.contains(&format!("`{name}")), "{name}");
+        assert!(page.contains(&format!("`{name}")), "{name}");
     }
     let files = descriptors();
     let mut messages = files.file.iter().flat_map(|file| &file.message_type);
@@ -112,7 +112,7 @@ fn every_trailer_is_explained() {
         .find(|message| message.name() == "OperationMetrics")
         .unwrap();
     let figure = Regex::new("`([a-z0-9_]+)`").unwrap();
-    for row in table(&readme, "trailer") {
+    for row in table(&page, "trailer") {
         for name in figure.captures_iter(&row[3]).map(|found| found[1].to_owned()) {
             assert!(
                 metrics.field.iter().any(|field| field.name() == name),
@@ -158,7 +158,7 @@ fn every_reason_is_explained() {
 #[test]
 fn the_models_of_the_documentation_have_no_faults() {
     let mut count = 0;
-    for page in ["docs/models.md", "README.md"] {
+    for page in ["docs/models.md", "README.md", "docs/settings.md", "docs/tour.md"] {
         for block in blocks(&read(page), "yaml")
             .iter()
             .filter(|block| block.contains("partition_key:"))
@@ -202,8 +202,8 @@ fn every_option_of_models_is_explained() {
 }
 
 #[test]
-fn the_settings_file_of_the_readme_is_one() {
-    let blocks = blocks(&read("README.md"), "yaml");
+fn the_settings_file_of_the_documentation_is_one() {
+    let blocks = blocks(&read("docs/settings.md"), "yaml");
     let example = blocks.iter().find(|block| block.contains("listen:")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tollgate.yaml");
@@ -218,8 +218,7 @@ fn the_settings_file_of_the_readme_is_one() {
 #[test]
 fn the_rust_snippet_is_an_example_that_compiles() {
     let example = read("client-rs/examples/tour.rs");
-    let readme = read("README.md");
-    let snippets = blocks(&readme, "rust");
+    let snippets = blocks(&read("docs/tour.md"), "rust");
     assert!(!snippets.is_empty());
     for snippet in snippets {
         assert!(
