@@ -94,6 +94,42 @@ fn the_rpc_table_is_the_contract() {
 }
 
 #[test]
+fn every_proto_names_its_package_in_each_language() {
+    let files = descriptors();
+    let ours = files.file.iter().filter(|file| file.package() == "tollgate.v1");
+    let mut outer_classes = BTreeSet::new();
+    for file in ours {
+        let options = file.options.as_ref().expect("options of a proto");
+        assert_eq!(
+            options.go_package(),
+            "github.com/tollgate/tollgate/gen/go/tollgate/v1;tollgatev1"
+        );
+        assert_eq!(options.java_package(), "io.tollgate.v1");
+        assert!(options.java_multiple_files());
+        assert!(outer_classes.insert(options.java_outer_classname().to_owned()));
+        assert_eq!(options.csharp_namespace(), "Tollgate.V1");
+        assert_eq!(options.objc_class_prefix(), "TGV");
+        assert_eq!(options.php_namespace(), "Tollgate\\V1");
+        assert_eq!(options.ruby_package(), "Tollgate::V1");
+        assert_eq!(options.swift_prefix(), "Tollgate_V1_");
+    }
+    assert!(outer_classes.len() >= 4, "{outer_classes:?}");
+    // what each language has in its standard package must not be generated a second time
+    let status = files
+        .file
+        .iter()
+        .find(|file| file.name() == "google/rpc/status.proto");
+    let options = status
+        .and_then(|file| file.options.as_ref())
+        .expect("Google's options");
+    assert_eq!(
+        options.go_package(),
+        "google.golang.org/genproto/googleapis/rpc/status;status"
+    );
+    assert_eq!(options.java_package(), "com.google.rpc");
+}
+
+#[test]
 fn every_trailer_is_explained() {
     let names = read("proto/src/metadata.rs");
     let names = Regex::new(r#"&str = "([^"]+)""#)
