@@ -1,5 +1,7 @@
 //! The hallway: builds everything from the settings, and is the only file that names the concrete parts together.
 
+mod reload;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,7 +13,7 @@ use crate::aws::{self, Connectors, Stores};
 use crate::billing::{Books, Bounds, Prices, TrailerChoice};
 use crate::config::{Backend, Config, Trailer};
 use crate::crypto::Keyring;
-use crate::model::{ModelFault, Models};
+use crate::model::{ModelFault, Models, Served};
 use crate::object::settle::Settler;
 use crate::operation::{Gate, Limits, PageTokens};
 use crate::serve::{self, Bound, Services};
@@ -19,6 +21,8 @@ use crate::telemetry::{SidePort, Telemetry};
 use crate::transport::layer::{self, GateLayer};
 use crate::transport::{Data, Metrics, Schema};
 use crate::yaml::Fault;
+
+pub use reload::{Refused, Reloader};
 
 #[cfg(feature = "embedded")]
 use crate::embedded;
@@ -30,6 +34,7 @@ pub struct App {
     bound: Bound,
     services: Services,
     summary: Summary,
+    reloader: Arc<Reloader>,
 }
 
 /// What there is to tell people at the start.
@@ -99,15 +104,17 @@ impl App {
         telemetry: Telemetry,
         wrap: impl FnOnce(Connectors) -> Connectors,
     ) -> Result<App, Error> {
-        let models = read_models(config)?;
+        let source = reload::Source::of(config);
+        let models = source.read().map_err(Error::Models)?;
         let bound = Bound::to(&config.listen).await?;
         let side_port = bind_side_port(config).await?;
         let (stores, token_key) = open_stores(config, &models, wrap).await?;
         let prices = read_prices(config, stores.dynamodb.region())?;
         let books = Arc::new(Books::new(bounds(config), prices));
         let writes = TaskTracker::new();
+        let served = Served::new(models.clone());
         let gate = Arc::new(Gate {
-            models: models.clone(),
+            models: served.clone(),
             keyring: Keyring::new(stores.kms.clone(), config.kms.in_flight),
             settler: Settler::new(stores.clone(), writes.clone()),
             page_tokens: PageTokens::new(&token_key),
@@ -118,18 +125,25 @@ impl App {
             },
             stores,
         });
+        let reloader = Reloader {
+            source,
+            backend: config.backend,
+            stores: gate.stores.clone(),
+            served: served.clone(),
+            max_models: reload::max_models(models.len()),
+        };
         let summary = Summary {
             address: bound.address(),
             backend: describe_backend(config),
-            models: models.iter().count(),
+            models: models.len(),
             side_port: side_port.as_ref().map(SidePort::address),
         };
         let layer = GateLayer::traced(books.clone(), layer_settings(config), telemetry.clone());
-        observe(&telemetry, &books, &layer, summary.models);
+        observe(&telemetry, &books, &layer, reloader.max_models);
         let services = Services {
             data: Data::new(gate),
-            metrics: Metrics::new(books, models.clone()),
-            schema: Schema::new(models),
+            metrics: Metrics::new(books, served.clone()),
+            schema: Schema::new(served),
             layer,
             side_port,
             telemetry,
@@ -141,12 +155,18 @@ impl App {
             bound,
             services,
             summary,
+            reloader: Arc::new(reloader),
         })
     }
 
     /// What there is to tell people.
     pub fn summary(&self) -> &Summary {
         &self.summary
+    }
+
+    /// Replaces the models while they are served.
+    pub fn reloader(&self) -> Arc<Reloader> {
+        Arc::clone(&self.reloader)
     }
 
     /// Serves until `shutdown`, then drains. `ready` is told once health says SERVING.
@@ -179,14 +199,6 @@ fn observe(telemetry: &Telemetry, books: &Arc<Books>, layer: &GateLayer, models:
 
 #[cfg(not(feature = "telemetry"))]
 fn observe(_: &Telemetry, _: &Arc<Books>, _: &GateLayer, _: usize) {}
-
-fn read_models(config: &Config) -> Result<Models, Error> {
-    if !config.models_set && !config.models.exists() {
-        info!("no ./models folder: serving the example models");
-        return Ok(Models::examples());
-    }
-    Models::read(&config.models).map_err(Error::Models)
-}
 
 async fn open_stores(
     config: &Config,

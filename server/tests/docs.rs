@@ -362,7 +362,7 @@ fn flags_of_settings() -> BTreeSet<String> {
     let command = serve();
     let names = command.get_arguments().filter_map(|argument| argument.get_long());
     names
-        .filter(|name| !matches!(*name, "config" | "print-config"))
+        .filter(|name| !matches!(*name, "config" | "print-config" | "watch"))
         .map(|name| format!("--{name}"))
         .collect()
 }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tollgate::app::App;
+use tollgate::app::{App, Reloader};
 use tollgate::config::{Config, Flags};
 use tollgate::telemetry::Telemetry;
 use tollgate_proto::v1;
@@ -39,6 +40,7 @@ pub struct Gateway {
     address: SocketAddr,
     side_port: Option<SocketAddr>,
     channel: Channel,
+    reloader: Arc<Reloader>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<Result<(), tollgate::app::Error>>,
 }
@@ -87,6 +89,7 @@ impl Gateway {
         let app = App::build_told(&config, telemetry, wrap);
         let app = app.await.expect("the gateway builds");
         let side_port = app.summary().side_port;
+        let reloader = app.reloader();
         if let Some(wiretap) = &wiretap {
             wiretap.clear();
         }
@@ -105,6 +108,7 @@ impl Gateway {
             address,
             side_port,
             channel,
+            reloader,
             stop: Some(stop),
             serving,
         }
@@ -118,6 +122,11 @@ impl Gateway {
     /// Where it answers `/metrics` and probes.
     pub fn side_port(&self) -> Option<SocketAddr> {
         self.side_port
+    }
+
+    /// What replaces its models.
+    pub fn reloader(&self) -> &Reloader {
+        &self.reloader
     }
 
     /// A connection to it; cheap to clone.

@@ -6,6 +6,7 @@ mod exit;
 mod iam;
 mod json_line;
 pub mod log;
+mod reload;
 mod serve;
 #[cfg(test)]
 mod testing;

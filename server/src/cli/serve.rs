@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use tracing::{dispatcher, info, warn};
 
+use super::reload::Triggers;
 use super::{exit, log};
 use crate::app::{self, App, Summary};
 use crate::config::{Config, Flags, environment};
@@ -22,12 +23,12 @@ pub(super) fn run(flags: &Flags) -> ExitCode {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match runtime {
-        Ok(runtime) => runtime.block_on(serve(&config)),
+        Ok(runtime) => runtime.block_on(serve(&config, flags.watch)),
         Err(error) => exit::failure(&format!("cannot start threads: {error}")),
     }
 }
 
-async fn serve(config: &Config) -> ExitCode {
+async fn serve(config: &Config, is_watching: bool) -> ExitCode {
     let (telemetry, faults) = Telemetry::open(config);
     // another log, of a program that calls this one as a library, stays
     let _ = dispatcher::set_global_default(log::dispatch(&config.log, &telemetry, stderr));
@@ -39,6 +40,10 @@ async fn serve(config: &Config) -> ExitCode {
         Ok(shutdown) => shutdown,
         Err(error) => return exit::failure(&format!("cannot listen to signals: {error}")),
     };
+    let triggers = match Triggers::listen(is_watching.then_some(config.models.as_path())) {
+        Ok(triggers) => triggers,
+        Err(error) => return exit::failure(&format!("cannot listen to signals: {error}")),
+    };
     let app = match App::build_told(config, telemetry.clone(), |connectors| connectors).await {
         Ok(app) => app,
         Err(error) => {
@@ -47,10 +52,12 @@ async fn serve(config: &Config) -> ExitCode {
         }
     };
     let summary = app.summary().clone();
-    match app
+    let reloading = tokio::spawn(triggers.run(app.reloader()));
+    let ended = app
         .serve(shutdown, move |address| announce(address, &summary))
-        .await
-    {
+        .await;
+    reloading.abort();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => of_app(&error),
     }

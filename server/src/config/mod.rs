@@ -249,6 +249,9 @@ pub struct Flags {
     /// Settings file [default: tollgate.yaml, where there is one]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Reload the models when their files change, for development; SIGHUP does so at any time
+    #[arg(long)]
+    pub watch: bool,
     /// Print all settings in effect, secrets redacted, and exit
     #[arg(long)]
     pub print_config: bool,

@@ -138,8 +138,11 @@ fn folder_fault(folder: &Path, text: String) -> ModelFault {
     }
 }
 
-/// Model files of a folder by name; hidden files are not looked at.
-fn model_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+/// The model files of a folder in the order of their names; hidden files are not looked at.
+///
+/// # Errors
+/// Why there is none, in a line.
+pub fn model_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let hint = "put model files there, or name another folder";
     let entries = fs::read_dir(folder).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => format!("no such folder; {hint}"),

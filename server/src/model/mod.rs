@@ -2,6 +2,7 @@
 //! the model files, no other room but `yaml` and `fault`.
 
 mod attribute;
+mod changes;
 mod checks;
 mod files;
 mod literal;
@@ -9,11 +10,15 @@ mod names;
 mod number;
 mod parse;
 mod places;
+mod served;
 #[cfg(test)]
 mod tests;
 mod value;
 
+pub use changes::{Change, Changes};
+pub use files::model_files;
 pub use number::{InvalidNumber, Number};
+pub use served::Served;
 pub use value::{Item, Object, Value};
 
 /// One fault of a model file.

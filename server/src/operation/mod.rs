@@ -26,13 +26,13 @@ use std::sync::Arc;
 
 use crate::aws::Stores;
 use crate::crypto::Keyring;
-use crate::model::{Model, Models};
+use crate::model::{Model, Served};
 use crate::object::settle::Settler;
 
 /// Everything that operations share.
 pub struct Gate {
     /// The models being served.
-    pub models: Models,
+    pub models: Served,
     /// The AWS clients.
     pub stores: Stores,
     /// Data keys.
@@ -71,7 +71,7 @@ pub enum ReturnValues {
 impl Gate {
     /// The model that a request names.
     pub fn model(&self, name: &str) -> Result<Arc<Model>, Error> {
-        self.models.get(name).cloned().ok_or_else(|| Error::UnknownModel {
+        self.models.get(name).ok_or_else(|| Error::UnknownModel {
             model: name.to_owned(),
         })
     }

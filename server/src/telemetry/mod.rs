@@ -68,7 +68,7 @@ pub struct Figures {
     pub in_flight: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Calls that may be in flight.
     pub limit: u64,
-    /// Models that are served.
+    /// The most models that can be served: those at start and those that reloads may add.
     pub models: usize,
 }
 

@@ -8,17 +8,17 @@ use tonic::{Request, Response, Status};
 
 use super::status;
 use crate::billing::{Books, FinishedCall, Scope};
-use crate::model::Models;
+use crate::model::Served;
 
 /// Answers what calls cost.
 pub struct Metrics {
     books: Arc<Books>,
-    models: Models,
+    models: Served,
 }
 
 impl Metrics {
     /// Over the books, for the models being served.
-    pub fn new(books: Arc<Books>, models: Models) -> Metrics {
+    pub fn new(books: Arc<Books>, models: Served) -> Metrics {
         Metrics { books, models }
     }
 

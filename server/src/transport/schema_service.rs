@@ -8,17 +8,17 @@ use tonic::{Request, Response, Status};
 use super::encode;
 use super::status;
 use crate::model::{
-    Attribute, Encryption, EncryptionFormat, EncryptionMode, Model, Models, Offload, UnknownAttributes,
+    Attribute, Encryption, EncryptionFormat, EncryptionMode, Model, Offload, Served, UnknownAttributes,
 };
 
 /// Answers which models are served.
 pub struct Schema {
-    models: Models,
+    models: Served,
 }
 
 impl Schema {
     /// Over the models being served.
-    pub fn new(models: Models) -> Schema {
+    pub fn new(models: Served) -> Schema {
         Schema { models }
     }
 }
@@ -29,7 +29,12 @@ impl SchemaService for Schema {
         &self,
         _: Request<v1::ListModelsRequest>,
     ) -> Result<Response<v1::ListModelsResponse>, Status> {
-        let models = self.models.iter().map(|model| encode_model(model)).collect();
+        let models = self
+            .models
+            .all()
+            .iter()
+            .map(|model| encode_model(model))
+            .collect();
         Ok(Response::new(v1::ListModelsResponse { models }))
     }
 
@@ -42,7 +47,7 @@ impl SchemaService for Schema {
             return Err(status::unknown_resource(Reason::UnknownModel, "model", &name));
         };
         Ok(Response::new(v1::GetModelResponse {
-            model: Some(encode_model(model)),
+            model: Some(encode_model(&model)),
         }))
     }
 }

@@ -1,6 +1,6 @@
 //! The program `tollgate` as a child process, in a folder and an environment of its own.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -40,6 +40,26 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
         .stdout(Stdio::piped());
     command.env_clear();
     command
+}
+
+/// Runs a command to its end, with this on its standard input.
+#[allow(dead_code, reason = "each test binary takes what it needs")]
+pub(crate) fn fed(folder: &Path, arguments: &[&str], input: &str) -> Ended {
+    let mut child = command(folder, arguments)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // a program that has seen enough closes it
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().expect("it was started here");
+    Ended {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).expect("text"),
+        stderr: String::from_utf8(output.stderr).expect("text"),
+    }
 }
 
 /// Runs a command to its end.
@@ -92,6 +112,12 @@ impl Process {
             stdout,
             address,
         }
+    }
+
+    /// Where it listens.
+    #[allow(dead_code, reason = "each test binary takes what it needs")]
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// A connection of its own.

@@ -7,5 +7,6 @@ mod leaving;
 mod load;
 mod objects;
 mod pages;
+mod reload;
 mod tamper;
 mod walls;

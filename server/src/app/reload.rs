@@ -1,0 +1,185 @@
+//! Reads the models again while calls are in flight: either everything that changed is safe and is served from then on,
+//! or nothing changes. Calls in flight keep the models that they began with.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use crate::aws::{self, Stores};
+use crate::config::{Backend, Config};
+use crate::model::{Change, Changes, Model, ModelFault, Models, Served};
+
+/// Lines of the log about one reload; the rest are counted.
+const MAX_LINES: usize = 100;
+/// Models that may be added without a restart: the room for their metrics is set aside at start.
+const ADDED_MODELS: usize = 16;
+
+/// Where the models are read from.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    folder: PathBuf,
+    /// Whether anyone named the folder: if not, and there is none, the examples are served.
+    is_named: bool,
+}
+
+/// Replaces the models being served by those that are in the folder now. Run one reload at a time.
+#[derive(Debug)]
+pub struct Reloader {
+    pub(super) source: Source,
+    pub(super) backend: Backend,
+    pub(super) stores: Stores,
+    pub(super) served: Served,
+    /// The most models that can be served without a restart.
+    pub(super) max_models: usize,
+}
+
+/// Why the models being served stay.
+#[derive(Debug)]
+pub enum Refused {
+    /// The files have faults.
+    Faults(Vec<ModelFault>),
+    /// What changed takes a restart.
+    Changes(Vec<Change>),
+    /// What an added model needs is not there.
+    Missing(Vec<String>),
+}
+
+impl Source {
+    pub(super) fn of(config: &Config) -> Source {
+        Source {
+            folder: config.models.clone(),
+            is_named: config.models_set,
+        }
+    }
+
+    pub(super) fn read(&self) -> Result<Models, Vec<ModelFault>> {
+        if !self.is_named && !self.folder.exists() {
+            info!("no ./models folder: serving the example models");
+            return Ok(Models::examples());
+        }
+        Models::read(&self.folder)
+    }
+}
+
+/// The most models that are served before the next restart.
+pub(super) fn max_models(at_start: usize) -> usize {
+    at_start.saturating_add(ADDED_MODELS)
+}
+
+impl Reloader {
+    /// The folder that the models are read from.
+    pub fn folder(&self) -> &std::path::Path {
+        &self.source.folder
+    }
+
+    /// Reads the models and serves them if all that changed is safe. The log says what changed, or why nothing did.
+    ///
+    /// # Errors
+    ///
+    /// Why the models being served stay.
+    pub async fn reload(&self) -> Result<Vec<Change>, Refused> {
+        let outcome = self.replace().await;
+        match &outcome {
+            Ok(changes) if changes.is_empty() => info!("models unchanged"),
+            Ok(changes) => {
+                list(changes, |change| {
+                    info!(model = change.model, change = change.text, "model changed");
+                });
+                info!(
+                    models = self.served.all().len(),
+                    changes = changes.len(),
+                    "models reloaded"
+                );
+            }
+            Err(refused) => refused.log(),
+        }
+        outcome
+    }
+
+    async fn replace(&self) -> Result<Vec<Change>, Refused> {
+        let read = self.read().await.map_err(Refused::Faults)?;
+        let mut changes = Changes::between(&self.served.all(), &read);
+        if read.len() > self.max_models {
+            let text = format!(
+                "more than {} models: room for their metrics is set aside at start; restart to apply",
+                self.max_models
+            );
+            changes.refused.extend(changes.added.iter().map(|model| Change {
+                model: model.name.clone(),
+                text: text.clone(),
+            }));
+        }
+        if !changes.refused.is_empty() {
+            return Err(Refused::Changes(changes.refused));
+        }
+        self.prepare(&changes.added).await?;
+        self.served.replace(read);
+        Ok(changes.safe)
+    }
+
+    /// Files are read and patterns compiled apart from the threads that serve calls.
+    async fn read(&self) -> Result<Models, Vec<ModelFault>> {
+        let source = self.source.clone();
+        let reading = tokio::task::spawn_blocking(move || source.read());
+        reading.await.unwrap_or_else(|_| {
+            Err(vec![ModelFault {
+                file: self.source.folder.display().to_string(),
+                line: 0,
+                path: String::new(),
+                text: "could not be read".to_owned(),
+            }])
+        })
+    }
+
+    /// The embedded backend makes what added models need; on AWS it has to be there.
+    async fn prepare(&self, added: &[Arc<Model>]) -> Result<(), Refused> {
+        if added.is_empty() {
+            return Ok(());
+        }
+        let added = Models::new(added.iter().map(|model| Model::clone(model)));
+        let missing = match self.backend {
+            Backend::Embedded => aws::provision(&self.stores, &added)
+                .await
+                .unwrap_or_else(|error| vec![error.to_string()]),
+            Backend::Aws => aws::missing(&self.stores, &added).await,
+        };
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(Refused::Missing(missing)),
+        }
+    }
+}
+
+impl Refused {
+    fn log(&self) {
+        match self {
+            Refused::Faults(faults) => list(faults, |fault| warn!(%fault, "model file has a fault")),
+            Refused::Changes(changes) => list(changes, |change| {
+                warn!(model = change.model, reason = change.text, "model change refused");
+            }),
+            Refused::Missing(missing) => list(missing, |reason| warn!(reason, "model addition refused")),
+        }
+        warn!(
+            reasons = self.len(),
+            "models not reloaded: those served before stay"
+        );
+    }
+
+    /// How many reasons there are.
+    fn len(&self) -> usize {
+        match self {
+            Refused::Faults(faults) => faults.len(),
+            Refused::Changes(changes) => changes.len(),
+            Refused::Missing(missing) => missing.len(),
+        }
+    }
+}
+
+/// Logs the first lines of a list that may be long.
+fn list<T>(entries: &[T], log: impl Fn(&T)) {
+    entries.iter().take(MAX_LINES).for_each(log);
+    if let Some(more) = entries.len().checked_sub(MAX_LINES).filter(|more| *more > 0) {
+        info!(more, "further lines of this reload are left out");
+    }
+}
