@@ -83,7 +83,7 @@ impl Client {
             .endpoint(address.as_ref())?
             .connect()
             .await
-            .map_err(Error::no_connection)?;
+            .map_err(|error| Error::no_connection(address.as_ref(), error))?;
         Ok(Client::from_channel(channel, options))
     }
 
@@ -133,6 +133,11 @@ impl Client {
     /// The options in effect.
     pub fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// The channel, for other services of the same server, such as health.
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
     }
 
     pub(crate) fn data(&self) -> DataServiceClient<Channel> {

@@ -147,11 +147,12 @@ impl Error {
     }
 
     pub(crate) fn no_address(error: tonic::transport::Error) -> Error {
-        Error::local(Code::InvalidArgument, "the server's address is none").caused_by(error)
+        Error::local(Code::InvalidArgument, "not an address").caused_by(error)
     }
 
-    pub(crate) fn no_connection(error: tonic::transport::Error) -> Error {
-        Error::local(Code::Unavailable, "no connection to the server").caused_by(error)
+    pub(crate) fn no_connection(address: &str, error: tonic::transport::Error) -> Error {
+        let place = without_user(address);
+        Error::local(Code::Unavailable, format!("no connection to {place}")).caused_by(error)
     }
 
     pub(crate) fn deadline() -> Error {
@@ -161,6 +162,12 @@ impl Error {
         );
         error.inner.nothing_sent = false;
         error
+    }
+
+    /// The same error with the bill of a series of calls, of which this was the last.
+    #[must_use]
+    pub fn with_bill(self, metrics: CallMetrics) -> Error {
+        self.with_metrics(metrics)
     }
 
     pub(crate) fn with_metrics(mut self, metrics: CallMetrics) -> Error {
@@ -261,6 +268,14 @@ impl std::error::Error for Error {
     }
 }
 
+/// An address as errors show it: a name and password before the host stay out of logs.
+fn without_user(address: &str) -> String {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("http", address));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    format!("{scheme}://{host}")
+}
+
 /// A code as gRPC writes it, such as `NOT_FOUND`.
 pub fn code_name(code: Code) -> &'static str {
     match code {
@@ -355,6 +370,12 @@ mod tests {
         assert!(Error::from(Status::from_error(Box::new(refused))).nothing_changed());
         let timer = Error::from(Status::from_error(Box::new(tonic::TimeoutExpired(()))));
         assert_eq!(timer.code(), Code::DeadlineExceeded);
+    }
+
+    #[test]
+    fn addresses_are_shown_without_their_user() {
+        assert_eq!(without_user("http://127.0.0.1:50051/a"), "http://127.0.0.1:50051");
+        assert_eq!(without_user("https://user:hidden@host:1?q=@"), "https://host:1");
     }
 
     #[test]

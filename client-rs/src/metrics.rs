@@ -51,8 +51,8 @@ macro_rules! figures {
                 }
             }
 
-            /// Adds the bill of a later RPC of the same call.
-            pub(crate) fn add(&mut self, later: CallMetrics) {
+            /// Adds the bill of a later RPC of the same call, or of a series.
+            pub fn add(&mut self, later: CallMetrics) {
                 if !later.request_id.is_empty() {
                     self.request_id = later.request_id;
                 }

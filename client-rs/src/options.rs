@@ -106,7 +106,10 @@ impl Options {
         if let Some(pem) = &self.ca_certificate_pem {
             tls = tls.ca_certificate(Certificate::from_pem(pem));
         }
-        endpoint.tls_config(tls).map_err(Error::no_connection)
+        let address = endpoint.uri().to_string();
+        endpoint
+            .tls_config(tls)
+            .map_err(|error| Error::no_connection(&address, error))
     }
 
     #[cfg(not(feature = "tls"))]

@@ -16,6 +16,9 @@ const PREFIX: &str = "TOLLGATE_";
 /// What the names of OpenTelemetry's variables begin with.
 const OTEL_PREFIX: &str = "OTEL_";
 
+/// Where `tollgate call` finds the server; no setting of it.
+const ADDRESS: &str = "TOLLGATE_ADDRESS";
+
 /// What one layer gives for a setting.
 pub(super) struct Given {
     pub(super) setting: &'static Setting,
@@ -147,6 +150,7 @@ pub(super) fn environment(
     faults: &mut Vec<ConfigFault>,
 ) -> Vec<Given> {
     let mut ours: Vec<(String, String)> = variables
+        .filter(|(name, _)| name != ADDRESS)
         .filter(|(name, value)| name.starts_with(PREFIX) && !is_of_kubernetes(&name[PREFIX.len()..], value))
         .collect();
     ours.sort();

@@ -1,23 +1,28 @@
-//! The seven commands: arguments to one call, its answer to the output.
+//! The commands: arguments to one call, its response to the output. `save` has a file of its own.
 
-use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use tollgate_client::{
-    Client, Code, DeleteOptions, Expression, Found, GetOptions, Item, Items, Model, Object, Options,
-    ReturnValues, SaveOptions, Scope, Value,
+    Client, DeleteOptions, Expression, Found, GetOptions, Item, Items, Model, Object, Scope, Value,
 };
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use super::output::{Listed, Output};
 use super::{
-    Args, Command, Condition, Delete, Failure, Get, Listing, Metrics, Models, Outcome, Query, Save, Scan,
+    Args, Command, Condition, Delete, Failure, Get, Health, Listing, Metrics, Models, Outcome, Query, Scan,
 };
-use super::{input, report};
+use super::{connection, input, report, typed};
+
+/// How long a server may take to say how it is.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connects, sends the call of the arguments, prints its answer.
-pub(super) async fn execute<W: Write>(args: Args, output: &mut Output<W>) -> Result<Outcome, Failure> {
-    let plain = connect(&args).await?;
+pub(super) async fn execute(args: Args, output: &mut Output<'_>) -> Result<Outcome, Failure> {
+    let plain = connection::connect(&args).await?;
     let client = match &args.session {
         Some(session) => Client::clone(&plain.session(session)),
         None => plain.clone(),
@@ -30,118 +35,73 @@ pub(super) async fn execute<W: Write>(args: Args, output: &mut Output<W>) -> Res
         Command::Scan(scan) => scan.run(&plain, &client, output).await,
         Command::Metrics(metrics) => metrics.run(&plain, args.session, output).await,
         Command::Models(models) => models.run(&plain, output).await,
-    }
-}
-
-async fn connect(args: &Args) -> Result<Client, Failure> {
-    let scheme = if args.address.contains("://") {
-        ""
-    } else {
-        "http://"
-    };
-    let options = Options {
-        timeout: args.timeout,
-        ..Options::default()
-    };
-    let client = Client::connect_with(format!("{scheme}{}", args.address), options).await;
-    client.map_err(|error| match error.code() {
-        Code::InvalidArgument => Failure::Arguments(format!("--address: {}", error.message())),
-        _ => Failure::Call(error),
-    })
-}
-
-impl Save {
-    async fn run<W: Write>(
-        self,
-        plain: &Client,
-        client: &Client,
-        output: &mut Output<W>,
-    ) -> Result<Outcome, Failure> {
-        let model = plain.model(&self.model).await?;
-        let item = input::item(&model, self.file.as_deref(), &self.attributes).await?;
-        let options = SaveOptions {
-            condition: self.condition.expression()?,
-            return_values: ReturnValues::AllNew,
-            ..SaveOptions::default()
-        };
-        let answer = client.save_with(&self.model, &item, options).await?;
-        let written = answer.value.item.unwrap_or_default();
-        let response = Item::from([
-            ("generated".to_owned(), answer.value.generated.into()),
-            ("item".to_owned(), written.clone().into()),
-        ]);
-        output.item(written, &names(&model), response, &answer.metrics)?;
-        Ok(Outcome::Done)
+        Command::Health(health) => health.run(&plain, args.timeout, output).await,
     }
 }
 
 impl Get {
-    async fn run<W: Write>(
-        self,
-        plain: &Client,
-        client: &Client,
-        output: &mut Output<W>,
-    ) -> Result<Outcome, Failure> {
-        if self.output.is_some() && self.include_object.len() != 1 {
+    async fn run(self, plain: &Client, client: &Client, output: &mut Output<'_>) -> Result<Outcome, Failure> {
+        if self.object_file.is_some() && self.include_object.len() != 1 {
             return Err(Failure::Arguments(
-                "--output takes the content of one --include-object".to_owned(),
+                "--object-file takes the content of one --include-object".to_owned(),
             ));
         }
-        let model = plain.model(&self.model).await?;
+        let model = connection::model(plain, &self.model).await?;
         let key = input::key(&model, &self.key).await?;
+        input::check_names(&model, self.include_object.iter().map(String::as_str))?;
         let options = GetOptions {
             fields: self.fields,
             consistent_read: self.consistent,
             include_objects: self.include_object.clone(),
-            ..GetOptions::default()
+            validate_only: self.validate_only,
         };
         let answer = client.get_with::<Item>(&self.model, key, options).await?;
+        if self.validate_only {
+            output.remark("valid: nothing was read")?;
+            output.nothing(&answer.metrics)?;
+            return Ok(Outcome::Done);
+        }
         let Found { mut item, withheld } = answer.value;
-        if let Some(path) = &self.output {
+        if let Some(path) = &self.object_file {
             write_content(&mut item, &self.include_object[0], path).await?;
         }
+        output.withheld(withheld.iter().map(String::as_str))?;
         let withheld: Vec<Value> = withheld.into_iter().map(Value::String).collect();
         let response = Item::from([
-            ("item".to_owned(), item.clone().into()),
+            ("item".to_owned(), typed::write_item(&model, item.clone())),
             ("withheld".to_owned(), withheld.into()),
         ]);
-        output.item(item, &names(&model), response, &answer.metrics)?;
+        output.item(&model, item, response, &answer.metrics)?;
         Ok(Outcome::Done)
     }
 }
 
 impl Delete {
-    async fn run<W: Write>(
-        self,
-        plain: &Client,
-        client: &Client,
-        output: &mut Output<W>,
-    ) -> Result<Outcome, Failure> {
-        let model = plain.model(&self.model).await?;
+    async fn run(self, plain: &Client, client: &Client, output: &mut Output<'_>) -> Result<Outcome, Failure> {
+        let model = connection::model(plain, &self.model).await?;
         let key = input::key(&model, &self.key).await?;
         let options = DeleteOptions {
-            condition: self.condition.expression()?,
+            condition: self.condition.expression(&model)?,
+            validate_only: self.validate_only,
             ..DeleteOptions::default()
         };
         let answer = client.delete_with(&self.model, key, options).await?;
-        output.answer("", Item::new(), Some(&answer.metrics))?;
+        if self.validate_only {
+            output.remark("valid: nothing was deleted")?;
+        }
+        output.nothing(&answer.metrics)?;
         Ok(Outcome::Done)
     }
 }
 
 impl Query {
-    async fn run<W: Write>(
-        self,
-        plain: &Client,
-        client: &Client,
-        output: &mut Output<W>,
-    ) -> Result<Outcome, Failure> {
+    async fn run(self, plain: &Client, client: &Client, output: &mut Output<'_>) -> Result<Outcome, Failure> {
         let listing = self.listing;
         let texts = [self.key_condition.as_deref(), listing.filter.as_deref()];
         input::check_placeholders(&texts, &listing.values)?;
-        let rest = input::expression(self.key_condition.as_deref(), &listing.values)?;
-        let filter = listing.filter()?;
-        let model = plain.model(&self.model).await?;
+        let model = connection::model(plain, &self.model).await?;
+        let rest = input::expression(&model, self.key_condition.as_deref(), &listing.values)?;
+        let filter = listing.filter(&model)?;
         let key = input::key(&model, &self.key).await?;
         let items = client.query::<Item>(tollgate_client::Query {
             filter,
@@ -151,23 +111,19 @@ impl Query {
             page_token: listing.page_token,
             descending: self.descending,
             consistent_read: listing.consistent,
+            validate_only: listing.validate_only,
             ..tollgate_client::Query::new(self.model, Expression::from(key).and(rest))
         });
-        list(items, &names(&model), output).await
+        list(items, &model, listing.validate_only, output).await
     }
 }
 
 impl Scan {
-    async fn run<W: Write>(
-        self,
-        plain: &Client,
-        client: &Client,
-        output: &mut Output<W>,
-    ) -> Result<Outcome, Failure> {
+    async fn run(self, plain: &Client, client: &Client, output: &mut Output<'_>) -> Result<Outcome, Failure> {
         let listing = self.listing;
         input::check_placeholders(&[listing.filter.as_deref()], &listing.values)?;
-        let filter = listing.filter()?;
-        let model = plain.model(&self.model).await?;
+        let model = connection::model(plain, &self.model).await?;
+        let filter = listing.filter(&model)?;
         let items = client.scan::<Item>(tollgate_client::Scan {
             filter,
             fields: listing.fields,
@@ -175,20 +131,22 @@ impl Scan {
             page_size: listing.page_size,
             page_token: listing.page_token,
             consistent_read: listing.consistent,
+            validate_only: listing.validate_only,
             parallelism: self.parallelism,
             ..tollgate_client::Scan::new(self.model)
         });
-        list(items, &names(&model), output).await
+        list(items, &model, listing.validate_only, output).await
     }
 }
 
 impl Metrics {
-    async fn run<W: Write>(
+    async fn run(
         self,
         client: &Client,
         session: Option<String>,
-        output: &mut Output<W>,
+        output: &mut Output<'_>,
     ) -> Result<Outcome, Failure> {
+        let model = self.model.clone().unwrap_or_default();
         let scope = Scope {
             session,
             model: self.model,
@@ -203,7 +161,10 @@ impl Metrics {
                 )
             }
             None if self.reset => {
-                let cleared = client.reset_totals(scope).await?;
+                let cleared = match client.reset_totals(scope).await {
+                    Ok(cleared) => cleared,
+                    Err(error) => return Err(connection::nearest_model(client, &model, error).await),
+                };
                 let response = Item::from([("cleared".to_owned(), report::fields(&cleared).into())]);
                 (
                     report::metrics_table(&[("cleared".to_owned(), &cleared)]),
@@ -211,7 +172,10 @@ impl Metrics {
                 )
             }
             None => {
-                let totals = client.totals(scope).await?;
+                let totals = match client.totals(scope).await {
+                    Ok(totals) => totals,
+                    Err(error) => return Err(connection::nearest_model(client, &model, error).await),
+                };
                 (report::total_table(&totals), report::total_fields(&totals))
             }
         };
@@ -221,10 +185,10 @@ impl Metrics {
 }
 
 impl Models {
-    async fn run<W: Write>(self, client: &Client, output: &mut Output<W>) -> Result<Outcome, Failure> {
+    async fn run(self, client: &Client, output: &mut Output<'_>) -> Result<Outcome, Failure> {
         let (text, response) = match self.name {
             Some(name) => {
-                let model = client.model(name).await?;
+                let model = connection::model(client, &name).await?;
                 let response = Item::from([("model".to_owned(), report::model_fields(&model).into())]);
                 (report::attribute_table(&model), response)
             }
@@ -245,44 +209,66 @@ impl Models {
     }
 }
 
+impl Health {
+    async fn run(
+        self,
+        client: &Client,
+        timeout: Option<Duration>,
+        output: &mut Output<'_>,
+    ) -> Result<Outcome, Failure> {
+        let mut request = tonic::Request::new(HealthCheckRequest {
+            service: self.service,
+        });
+        request.set_timeout(timeout.unwrap_or(HEALTH_TIMEOUT));
+        let checked = HealthClient::new(client.channel()).check(request).await;
+        let checked = checked.map_err(|status| Failure::Call(status.into()))?;
+        let status = checked.into_inner().status();
+        let name = status.as_str_name();
+        let response = Item::from([("status".to_owned(), name.into())]);
+        output.answer(&format!("{name}\n"), response, None)?;
+        match status {
+            ServingStatus::Serving => Ok(Outcome::Done),
+            ServingStatus::Unknown | ServingStatus::NotServing | ServingStatus::ServiceUnknown => {
+                Ok(Outcome::NotServing)
+            }
+        }
+    }
+}
+
 impl Condition {
-    fn expression(&self) -> Result<Expression, Failure> {
+    pub(super) fn expression(&self, model: &Model) -> Result<Expression, Failure> {
         input::check_placeholders(&[self.condition.as_deref()], &self.values)?;
-        input::expression(self.condition.as_deref(), &self.values)
+        input::expression(model, self.condition.as_deref(), &self.values)
     }
 }
 
 impl Listing {
-    fn filter(&self) -> Result<Expression, Failure> {
-        input::expression(self.filter.as_deref(), &self.values)
+    fn filter(&self, model: &Model) -> Result<Expression, Failure> {
+        input::expression(model, self.filter.as_deref(), &self.values)
     }
 }
 
-async fn list<W: Write>(
+async fn list(
     items: Items<Item>,
-    first: &[String],
-    output: &mut Output<W>,
+    model: &Model,
+    validate_only: bool,
+    output: &mut Output<'_>,
 ) -> Result<Outcome, Failure> {
     let mut pages = items.pages();
     let mut listed = Listed::default();
     while let Some(page) = pages.next().await {
-        output.page(page?, first, &mut listed)?;
+        output.page(model, page?, &mut listed)?;
+    }
+    if validate_only {
+        output.remark("valid: nothing was read")?;
     }
     let outcome = if listed.failed == 0 {
         Outcome::Done
     } else {
         Outcome::ItemsFailed
     };
-    output.end(listed, pages.metrics())?;
+    output.end(model, listed, pages.metrics())?;
     Ok(outcome)
-}
-
-/// The model's attributes in its own order, the key first.
-fn names(model: &Model) -> Vec<String> {
-    let keys = [model.partition_key.clone(), model.sort_key.clone()];
-    keys.into_iter()
-        .chain(model.attributes.iter().map(|attribute| attribute.name.clone()))
-        .collect()
 }
 
 /// Moves an object's content from the item to a file.

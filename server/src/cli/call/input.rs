@@ -2,24 +2,18 @@
 
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use tollgate_client::{Binary, Expression, Item, Key, Model, Object, Value, expr, from_item};
+use tollgate_client::{Binary, Expression, Item, Key, Model, Object, Value, expr};
 
-use super::{Failure, json};
+use super::placeholders::Kinds;
+use super::typed::kind_of;
+use super::{Failure, json, typed};
+use crate::yaml::did_you_mean;
 
-/// An item that is larger than the server's messages cannot be saved; nothing larger is read into memory.
+/// A value that is larger than the server's messages cannot be sent; nothing larger is read into memory.
 const MAX_FILE_BYTES: u64 = 32 * 1024 * 1024;
 
-/// The item of a Save: the attributes of the file, overridden by those of the arguments.
-pub(super) async fn item(model: &Model, file: Option<&Path>, arguments: &[String]) -> Result<Item, Failure> {
-    let mut item = match file {
-        Some(path) => item_of_file(model, path).await?,
-        None => Item::new(),
-    };
-    item.extend(attributes(model, arguments).await?);
-    Ok(item)
-}
+/// What a write does with attributes that the model does not name, where it refuses them.
+const REJECTS: &str = "reject";
 
 /// The attributes that the arguments give, each once.
 pub(super) async fn attributes(model: &Model, arguments: &[String]) -> Result<Item, Failure> {
@@ -27,8 +21,9 @@ pub(super) async fn attributes(model: &Model, arguments: &[String]) -> Result<It
     for argument in arguments {
         let assignment = Assignment::split(argument)?;
         let name = assignment.name;
+        check_names(model, [name])?;
         let value = assignment
-            .value(type_of(model, name))
+            .value(kind_of(model, name))
             .await
             .map_err(|what| wrong(name, &what))?;
         if item.insert(name.to_owned(), value).is_some() {
@@ -43,17 +38,45 @@ pub(super) async fn key(model: &Model, arguments: &[String]) -> Result<Key, Fail
     Ok(attributes(model, arguments).await?.into())
 }
 
-/// An expression with those of the `--value` placeholders that it names.
-pub(super) fn expression(text: Option<&str>, values: &[String]) -> Result<Expression, Failure> {
+/// Attributes that the model neither names nor takes, all of them.
+pub(super) fn check_names<'a>(
+    model: &Model,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<(), Failure> {
+    let declared = || model.attributes.iter().map(|attribute| attribute.name.as_str());
+    if model.unknown_attributes != REJECTS {
+        return Ok(());
+    }
+    let unknown: Vec<String> = names
+        .into_iter()
+        .filter(|name| declared().all(|declared| declared != *name))
+        .map(|name| {
+            let near = did_you_mean(name, declared());
+            format!("{name}: {} has no attribute of this name{near}", model.name)
+        })
+        .collect();
+    match unknown.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Arguments(unknown.join("\n"))),
+    }
+}
+
+/// An expression with those of the `--value` placeholders that it names, typed by what they are compared with.
+pub(super) fn expression(
+    model: &Model,
+    text: Option<&str>,
+    values: &[String],
+) -> Result<Expression, Failure> {
     let Some(text) = text else {
         return Ok(Expression::default());
     };
+    let kinds = Kinds::of(model, &[text]);
     let mut expression = expr(text);
     for argument in values {
         let assignment = Assignment::split(argument)?;
         if names(text, assignment.name) {
             let value = assignment
-                .scalar()
+                .scalar(kinds.get(assignment.name))
                 .map_err(|what| wrong(assignment.name, &what))?;
             expression = expression.bind(assignment.name, value);
         }
@@ -95,7 +118,7 @@ struct Assignment<'a> {
 impl<'a> Assignment<'a> {
     fn split(argument: &'a str) -> Result<Assignment<'a>, Failure> {
         let Some((left, text)) = argument.split_once('=') else {
-            return Err(wrong(argument, "is no name=value, name:=JSON or name=@file"));
+            return Err(wrong(argument, "is not name=value, name:=JSON or name=@file"));
         };
         let (name, is_json) = match left.strip_suffix(':') {
             Some(name) => (name, true),
@@ -109,117 +132,24 @@ impl<'a> Assignment<'a> {
 
     async fn value(&self, kind: &str) -> Result<Value, String> {
         if self.is_json {
-            return json::read(self.text).and_then(|value| fitted(value, kind));
+            return json::read(self.text).and_then(|value| typed::read(value, kind));
         }
         match (self.text.strip_prefix('@'), kind) {
             (Some(path), "binary") => Ok(Value::Binary(Binary::from(bytes_of(path).await?))),
             (Some(path), "object") => object_of(path).await,
-            _ => typed(self.text, kind),
+            _ => typed::of_text(self.text, kind),
         }
     }
 
-    /// A placeholder has no type of its own: what reads as a JSON number, boolean or null is one, else it is text.
-    fn scalar(&self) -> Result<Value, String> {
-        match json::read(self.text) {
-            Ok(value) if self.is_json => Ok(value),
-            Err(what) if self.is_json => Err(what),
-            Ok(value @ (Value::Number(_) | Value::Bool(_) | Value::Null)) => Ok(value),
-            _ => Ok(self.text.into()),
+    /// The value of a placeholder. Where nothing says its type, a JSON number, boolean or null is one, and all else text.
+    fn scalar(&self, kind: Option<&str>) -> Result<Value, String> {
+        match (kind, json::read(self.text)) {
+            (_, json) if self.is_json => typed::read(json?, kind.unwrap_or_default()),
+            (Some(kind), _) => typed::of_text(self.text, kind),
+            (None, Ok(value @ (Value::Number(_) | Value::Bool(_) | Value::Null))) => Ok(value),
+            (None, _) => Ok(self.text.into()),
         }
     }
-}
-
-/// The type of an attribute; one that the model does not name is text, and the server's to refuse.
-fn type_of<'a>(model: &'a Model, name: &str) -> &'a str {
-    let attribute = model.attributes.iter().find(|attribute| attribute.name == name);
-    attribute.map_or("string", |attribute| attribute.r#type.as_str())
-}
-
-fn typed(text: &str, kind: &str) -> Result<Value, String> {
-    let number = |text: &str| {
-        text.parse()
-            .map(Value::Number)
-            .map_err(|_| "is a number in the model".to_owned())
-    };
-    match kind {
-        "number" | "version" => number(text),
-        "ttl" => Ok(number(text).unwrap_or_else(|_| text.into())),
-        "boolean" => match text {
-            "true" => Ok(true.into()),
-            "false" => Ok(false.into()),
-            _ => Err("is a boolean in the model: true or false".to_owned()),
-        },
-        "binary" => base64(text).map(Value::Binary),
-        "object" => Ok(Object::new(text.to_owned()).into()),
-        "list" | "map" | "string_set" | "number_set" | "binary_set" => {
-            let value = json::read(text)
-                .map_err(|what| format!("is a {kind} in the model, given as JSON: {what}"))?;
-            fitted(value, kind)
-        }
-        _ => Ok(text.into()),
-    }
-}
-
-/// JSON has no sets, bytes or objects: arrays, base64 and maps stand for them where the model says so.
-fn fitted(value: Value, kind: &str) -> Result<Value, String> {
-    match (kind, value) {
-        ("binary", Value::String(text)) => base64(&text).map(Value::Binary),
-        ("object", Value::String(text)) => Ok(Object::new(text).into()),
-        ("object", Value::Map(fields)) => object(fields),
-        ("string_set", Value::List(values)) => {
-            Ok(Value::StringSet(members(values, "text", |value| match value {
-                Value::String(text) => Some(text),
-                _ => None,
-            })?))
-        }
-        ("number_set", Value::List(values)) => {
-            Ok(Value::NumberSet(members(
-                values,
-                "numbers",
-                |value| match value {
-                    Value::Number(number) => Some(number),
-                    _ => None,
-                },
-            )?))
-        }
-        ("binary_set", Value::List(values)) => {
-            Ok(Value::BinarySet(members(
-                values,
-                "base64",
-                |value| match value {
-                    Value::String(text) => base64(&text).ok(),
-                    _ => None,
-                },
-            )?))
-        }
-        (_, value) => Ok(value),
-    }
-}
-
-fn members<M, S: FromIterator<M>>(
-    values: Vec<Value>,
-    of: &str,
-    member: impl Fn(Value) -> Option<M>,
-) -> Result<S, String> {
-    let members: Option<S> = values.into_iter().map(member).collect();
-    members.ok_or_else(|| format!("is a set of {of} in the model"))
-}
-
-fn object(mut fields: Item) -> Result<Value, String> {
-    if let Some(Value::String(data)) = fields.get("data") {
-        let data = base64(data)?;
-        fields.insert("data".to_owned(), Value::Binary(data));
-    }
-    from_item::<Object>(fields)
-        .map(Value::from)
-        .map_err(|error| format!("is no object: {error}"))
-}
-
-fn base64(text: &str) -> Result<Binary, String> {
-    STANDARD
-        .decode(text)
-        .map(Binary::from)
-        .map_err(|_| "is binary in the model: base64, or @file".to_owned())
 }
 
 async fn object_of(path: &str) -> Result<Value, String> {
@@ -243,21 +173,6 @@ async fn bytes_of(path: &str) -> Result<Vec<u8>, String> {
         ));
     }
     tokio::fs::read(path).await.map_err(unreadable)
-}
-
-async fn item_of_file(model: &Model, path: &Path) -> Result<Item, Failure> {
-    let place = path.display().to_string();
-    let bytes = bytes_of(&place).await.map_err(Failure::Arguments)?;
-    let text = String::from_utf8(bytes).map_err(|_| wrong(&place, "is no UTF-8"))?;
-    let Value::Map(fields) = json::read(&text).map_err(|what| wrong(&place, &what))? else {
-        return Err(wrong(&place, "is no JSON object"));
-    };
-    let mut item = Item::new();
-    for (name, value) in fields {
-        let value = fitted(value, type_of(model, &name)).map_err(|what| wrong(&name, &what))?;
-        item.insert(name, value);
-    }
-    Ok(item)
 }
 
 fn wrong(what: &str, why: &str) -> Failure {
@@ -324,6 +239,7 @@ mod tests {
             ("ttl=2030-01-01T00:00:00Z", "S", "\"2030-01-01T00:00:00Z\""),
             ("unknown=36", "S", "\"36\""),
             ("unknown:=36", "N", "36"),
+            ("unknown:={\"$bs\":[\"AQL/\"]}", "BS", "{\"$bs\":[\"AQL/\"]}"),
             ("object=hi", "OBJECT", "{\"data\":\"aGk=\",\"size\":0}"),
             (
                 "object:={\"data\": \"aGk=\", \"name\": \"a\"}",
@@ -332,8 +248,10 @@ mod tests {
             ),
         ] {
             let value = read(argument).await.expect(argument);
+            let name = argument.split(['=', ':']).next().unwrap();
+            let json = typed::write(value.clone(), kind_of(&model(), name));
             assert_eq!(
-                (value.kind(), json::compact(&value).as_str()),
+                (value.kind(), json::compact(&json).as_str()),
                 (kind, text),
                 "{argument}"
             );
@@ -363,13 +281,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn files_give_bytes_objects_and_items() {
+    async fn files_give_bytes_and_objects() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("photo.png");
         std::fs::write(&path, [0xff, 0x00]).unwrap();
         assert_eq!(
-            json::compact(&read(&format!("binary=@{}", path.display())).await.unwrap()),
-            "\"/wA=\""
+            read(&format!("binary=@{}", path.display())).await,
+            Ok(Binary::from(vec![0xff, 0x00]).into())
         );
         let Value::Object(object) = read(&format!("object=@{}", path.display())).await.unwrap() else {
             panic!("an object attribute gives an object")
@@ -378,15 +296,23 @@ mod tests {
             (object.name.as_str(), object.data.unwrap().len()),
             ("photo.png", 2)
         );
+    }
 
-        let file = folder.path().join("item.json");
-        std::fs::write(&file, r#"{"string": "a", "binary": "/wA=", "string_set": ["x"]}"#).unwrap();
-        let item = item(&model(), Some(&file), &["string=b".to_owned()])
-            .await
-            .unwrap();
-        assert_eq!(item["string"], "b".into());
-        assert_eq!((item["binary"].kind(), item["string_set"].kind()), ("B", "SS"));
-        assert!(super::item(&model(), Some(&path), &[]).await.is_err());
+    #[test]
+    fn unknown_names_are_refused_where_the_model_refuses_them() {
+        let strict = Model {
+            unknown_attributes: "reject".into(),
+            ..model()
+        };
+        let Err(Failure::Arguments(what)) = check_names(&strict, ["strng", "number", "zzz"]) else {
+            panic!("two are not declared")
+        };
+        assert_eq!(
+            what,
+            "strng: All has no attribute of this name (did you mean `string`?)\n\
+             zzz: All has no attribute of this name"
+        );
+        assert!(check_names(&model(), ["zzz"]).is_ok(), "kept or dropped");
     }
 
     #[test]
@@ -395,18 +321,24 @@ mod tests {
         check_placeholders(&[Some("x > :a AND y = :ab"), Some("z = :c")], &values).unwrap();
         assert!(check_placeholders(&[Some("x = :ab AND y = :c")], &values).is_err());
         assert!(check_placeholders(&[Some("x = :a")], &["a=1".to_owned()]).is_err());
-        for (argument, kind) in [
-            (":a=18", "N"),
-            (":a=007", "S"),
-            (":a=true", "BOOL"),
-            (":a=\"18\"", "S"),
-            (":a:=\"18\"", "S"),
+        for (argument, declared, kind) in [
+            (":a=18", None, "N"),
+            (":a=007", None, "S"),
+            (":a=true", None, "BOOL"),
+            (":a=\"18\"", None, "S"),
+            (":a:=\"18\"", None, "S"),
+            (":a=2024", Some("string"), "S"),
+            (":a=true", Some("string"), "S"),
+            (":a=2024", Some("number"), "N"),
+            (":a=AQL/", Some("binary"), "B"),
+            (":a:=2024", Some("string"), "N"),
+            (":a:=\"AQL/\"", Some("binary"), "B"),
+            (":a:=[\"a\"]", Some("string_set"), "SS"),
         ] {
-            assert_eq!(
-                Assignment::split(argument).ok().unwrap().scalar().unwrap().kind(),
-                kind,
-                "{argument}"
-            );
+            let value = Assignment::split(argument).ok().unwrap().scalar(declared);
+            assert_eq!(value.unwrap().kind(), kind, "{argument}");
         }
+        let wrong = Assignment::split(":a=many").ok().unwrap().scalar(Some("number"));
+        assert_eq!(wrong.unwrap_err(), "is a number in the model");
     }
 }

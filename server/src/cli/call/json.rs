@@ -1,13 +1,14 @@
-//! JSON with exact numbers, to and from raw values; what is printed is safe for a terminal. Knows no models.
+//! JSON with exact numbers, as values of the kinds that JSON has; what is printed is safe for a terminal. The other kinds
+//! are for `typed`.
 
 use std::collections::HashMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use tollgate_client::{Number, Object, Value};
+use tollgate_client::{Number, Value};
 
-/// DynamoDB takes 32 levels; the rest is for a message that names the place.
-const MAX_DEPTH: usize = 64;
+use super::typed;
+
+/// DynamoDB has 32 levels, each of which may be tagged; the rest is for a message that names the place.
+const MAX_DEPTH: usize = 128;
 
 /// Reads one JSON text, its numbers exact.
 pub(super) fn read(text: &str) -> Result<Value, String> {
@@ -70,35 +71,25 @@ impl Writer<'_> {
         match value {
             Value::String(text) => self.string(text),
             Value::Number(number) => self.text.push_str(number.as_str()),
-            Value::Binary(bytes) => self.string(&STANDARD.encode(bytes)),
             Value::Bool(truth) => self.text.push_str(if *truth { "true" } else { "false" }),
             Value::Null => self.text.push_str("null"),
-            Value::List(values) => self.list(values.iter(), depth),
+            Value::List(values) => self.list(values, depth),
             Value::Map(fields) => self.map(fields, first, depth),
-            Value::StringSet(set) => self.list(
-                set.iter().cloned().map(Value::from).collect::<Vec<_>>().iter(),
-                depth,
-            ),
-            Value::NumberSet(set) => self.list(
-                set.iter().cloned().map(Value::from).collect::<Vec<_>>().iter(),
-                depth,
-            ),
-            Value::BinarySet(set) => self.list(
-                set.iter().cloned().map(Value::from).collect::<Vec<_>>().iter(),
-                depth,
-            ),
-            Value::Object(object) => self.map(&reference(object), first, depth),
+            Value::Binary(_)
+            | Value::StringSet(_)
+            | Value::NumberSet(_)
+            | Value::BinarySet(_)
+            | Value::Object(_) => self.value(&typed::write(value.clone(), ""), first, depth),
         }
     }
 
-    fn list<'v>(&mut self, values: impl ExactSizeIterator<Item = &'v Value>, depth: usize) {
-        let is_empty = values.len() == 0;
+    fn list(&mut self, values: &[Value], depth: usize) {
         self.text.push('[');
-        for (index, value) in values.enumerate() {
+        for (index, value) in values.iter().enumerate() {
             self.separate(index, depth + 1);
             self.value(value, &[], depth + 1);
         }
-        self.close(']', is_empty, depth);
+        self.close(']', values.is_empty(), depth);
     }
 
     fn map(&mut self, fields: &HashMap<String, Value>, first: &[String], depth: usize) {
@@ -156,35 +147,6 @@ impl Writer<'_> {
         }
         self.text.push('"');
     }
-}
-
-/// An object as where it lies, and its content where that came along.
-fn reference(object: &Object) -> HashMap<String, Value> {
-    let texts = [
-        ("bucket", &object.bucket),
-        ("key", &object.key),
-        ("name", &object.name),
-        ("content_type", &object.content_type),
-        ("etag", &object.etag),
-        ("version_id", &object.version_id),
-        ("sha256", &object.sha256),
-    ];
-    let texts = texts.into_iter().filter(|(_, text)| !text.is_empty());
-    let mut fields: HashMap<String, Value> = texts
-        .map(|(name, text)| (name.to_owned(), Value::from(text.as_str())))
-        .collect();
-    fields.insert("size".to_owned(), object.size.into());
-    if !object.metadata.is_empty() {
-        let metadata = object
-            .metadata
-            .iter()
-            .map(|(name, text)| (name.clone(), Value::from(text.as_str())));
-        fields.insert("metadata".to_owned(), Value::Map(metadata.collect()));
-    }
-    if let Some(data) = &object.data {
-        fields.insert("data".to_owned(), Value::Binary(data.clone()));
-    }
-    fields
 }
 
 struct Reader<'a> {
@@ -383,15 +345,9 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_base64_and_objects_their_reference() {
-        assert_eq!(compact(&Value::Binary(Binary::from(vec![1, 2, 255]))), "\"AQL/\"");
-        let object = Object {
-            bucket: "b".into(),
-            key: "k".into(),
-            size: 3,
-            ..Object::default()
-        };
-        assert_eq!(compact(&object.into()), r#"{"bucket":"b","key":"k","size":3}"#);
+    fn what_json_has_no_kind_for_is_tagged() {
+        let bytes = Value::Binary(Binary::from(vec![1, 2, 255]));
+        assert_eq!(compact(&bytes), "{\"$b\":\"AQL/\"}");
     }
 
     fn values() -> impl Strategy<Value = Value> {

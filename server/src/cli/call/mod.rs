@@ -1,24 +1,30 @@
 //! `tollgate call …`: one RPC from the shell. Talks to a server as any client does and knows nothing of its inside.
 
 mod commands;
+mod connection;
 mod input;
+mod items;
 mod json;
 mod output;
+mod placeholders;
 mod report;
+mod save;
+mod table;
+mod typed;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 
 use super::exit;
 
 use commands::execute;
-use output::{Output, fault_and_bill, fault_lines};
+use output::{Form, Output};
 
-/// The call failed, or some of its items.
+/// The call failed, or some of its items; the server is not serving.
 const FAILED: u8 = 1;
 /// The arguments are wrong, or a file that they name.
 const MISUSED: u8 = 2;
@@ -29,26 +35,35 @@ Attributes are typed by the model, which the server is asked for:
   'tags:=[\"a\", 1]'        JSON, for anything else
   content=@report.pdf     the bytes of a file, for binary and object attributes
 
-Exit codes: 0 done, 1 the call failed, 2 wrong arguments.";
+The response goes to standard output, the bill to standard error.
+
+Exit codes:
+  0  done
+  1  the call failed, or some of its items
+  2  wrong arguments, or a file that they name
+
+Environment:
+  TOLLGATE_ADDRESS  where the server listens, if --address does not say it";
 
 /// Call a running tollgate: prints what it answers, then what it cost.
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(super) struct Args {
-    /// Where the server listens
-    #[arg(
-        long,
-        global = true,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:50051"
-    )]
-    address: String,
-    /// The session that the call is billed to; for `metrics`: the one to answer for
+    /// Where the server listens [default: TOLLGATE_ADDRESS, or http://127.0.0.1:50051]
+    #[arg(long, global = true, value_name = "URL")]
+    address: Option<String>,
+    /// The session that the call is billed to; for `metrics`: the one whose totals are wanted
     #[arg(long, global = true, value_name = "NAME")]
     session: Option<String>,
     /// Print one JSON object with `response` and `metrics`
     #[arg(long, global = true)]
     json: bool,
+    /// How the response is printed
+    #[arg(long, global = true, value_name = "FORM")]
+    output: Option<Printed>,
+    /// Print no bill
+    #[arg(long, global = true)]
+    quiet: bool,
     /// How long the call may take, such as 5s; by default what the server allows
     #[arg(long, global = true, value_name = "DURATION", value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
@@ -56,9 +71,20 @@ pub(super) struct Args {
     command: Command,
 }
 
+/// How a response is printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Printed {
+    /// One JSON document: the item, or an array of items
+    Json,
+    /// A line of JSON per item
+    Jsonl,
+    /// A table
+    Table,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write one item whole
+    /// Write items whole: one, or those of a file
     Save(Save),
     /// Read one item by its key
     Get(Get),
@@ -72,6 +98,8 @@ enum Command {
     Metrics(Metrics),
     /// The models being served, or one with its attributes
     Models(Models),
+    /// Whether the server is serving
+    Health(Health),
 }
 
 #[derive(Debug, clap::Args)]
@@ -79,14 +107,17 @@ enum Command {
 struct Save {
     /// The model's name
     model: String,
-    /// The item's attributes; they override those of --file
+    /// The item's attributes; they override those of every item of --file
     #[arg(value_name = "ATTRIBUTE", required_unless_present = "file")]
     attributes: Vec<String>,
-    /// A JSON object with the item's attributes
+    /// JSON: an item, several as JSON lines or an array, or what --json printed; `-` is standard input
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     #[command(flatten)]
     condition: Condition,
+    /// Check everything, write nothing
+    #[arg(long)]
+    validate_only: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -104,10 +135,13 @@ struct Get {
     include_object: Vec<String>,
     /// Write the content of the object to this file instead of printing it
     #[arg(long, value_name = "FILE", requires = "include_object")]
-    output: Option<PathBuf>,
+    object_file: Option<PathBuf>,
     /// Read what every earlier write left, for twice the capacity
     #[arg(long)]
     consistent: bool,
+    /// Check everything, read nothing
+    #[arg(long)]
+    validate_only: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -119,6 +153,9 @@ struct Delete {
     key: Vec<String>,
     #[command(flatten)]
     condition: Condition,
+    /// Check everything, delete nothing
+    #[arg(long)]
+    validate_only: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -142,7 +179,7 @@ struct Query {
 struct Scan {
     /// The model's name
     model: String,
-    /// Segments that the server reads side by side
+    /// Segments that the server reads in parallel
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     parallelism: u32,
     #[command(flatten)]
@@ -151,13 +188,13 @@ struct Scan {
 
 #[derive(Debug, clap::Args)]
 struct Metrics {
-    /// The model to answer for
+    /// The model whose calls count; by default all
     #[arg(long, value_name = "NAME", conflicts_with = "call")]
     model: Option<String>,
-    /// Zero what is answered for
+    /// Reset the totals to zero and print what they were
     #[arg(long, conflicts_with = "call")]
     reset: bool,
-    /// The request id of the finished call to answer for
+    /// The request id of a finished call whose bill is wanted
     #[arg(long, value_name = "REQUEST_ID")]
     call: Option<String>,
 }
@@ -169,21 +206,28 @@ struct Models {
 }
 
 #[derive(Debug, clap::Args)]
+struct Health {
+    /// A service of the server, such as tollgate.v1.DataService; by default the whole server
+    #[arg(value_name = "SERVICE", default_value = "", hide_default_value = true)]
+    service: String,
+}
+
+#[derive(Debug, clap::Args)]
 struct Condition {
-    /// Write only where this holds for the item as it is, such as 'attribute_not_exists(pk)'
+    /// Write only if the stored item meets this condition, such as 'attribute_not_exists(pk)'
     #[arg(long, value_name = "EXPRESSION")]
     condition: Option<String>,
-    /// A placeholder of the expression: :name=text, :name=18, or :name:=JSON
+    /// A placeholder of the expression, typed by the attribute it is compared with: :name=text, or :name:=JSON
     #[arg(long = "value", value_name = ":NAME=VALUE", requires = "condition")]
     values: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
 struct Listing {
-    /// Only items for which this holds, such as 'age >= :least'
+    /// Only items that meet this condition, such as 'age >= :least'
     #[arg(long, value_name = "EXPRESSION")]
     filter: Option<String>,
-    /// A placeholder of the expressions: :name=text, :name=18, or :name:=JSON
+    /// A placeholder of the expressions, typed by the attribute it is compared with: :name=text, or :name:=JSON
     #[arg(long = "value", value_name = ":NAME=VALUE")]
     values: Vec<String>,
     /// The attributes to read, as paths; by default all
@@ -201,6 +245,9 @@ struct Listing {
     /// Read what every earlier write left, for twice the capacity
     #[arg(long)]
     consistent: bool,
+    /// Check everything, read nothing
+    #[arg(long)]
+    validate_only: bool,
 }
 
 /// Why nothing, or not all, was printed.
@@ -210,6 +257,8 @@ enum Failure {
     Arguments(String),
     /// The call.
     Call(tollgate_client::Error),
+    /// The call, and what to do or where it belongs: a line for people.
+    Placed(tollgate_client::Error, String),
     /// Standard output.
     Output(io::Error),
 }
@@ -230,32 +279,64 @@ impl From<io::Error> for Failure {
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Done,
-    /// Some items could not be read; they are told on standard error.
+    /// Some items failed, each with its error on standard error.
     ItemsFailed,
+    /// The server says that it is not serving.
+    NotServing,
 }
 
-/// Sends the call and prints its answer: 0 where it succeeded, 1 where it failed, 2 for wrong arguments.
+impl Args {
+    fn form(&self) -> Result<Form, Failure> {
+        match (self.json, self.output) {
+            (true, Some(_)) => Err(Failure::Arguments(
+                "--json and --output exclude each other".to_owned(),
+            )),
+            (true, None) => Ok(Form::Envelope),
+            (false, Some(Printed::Json)) => Ok(Form::Json),
+            (false, Some(Printed::Jsonl)) => Ok(Form::JsonLines),
+            (false, Some(Printed::Table)) => Ok(Form::Table),
+            (false, None) => Ok(Form::Plain),
+        }
+    }
+}
+
+/// Sends the call and prints its response: 0 if it succeeded, 1 if it failed, 2 for wrong arguments.
 pub(super) fn run(args: Args) -> ExitCode {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(call(args)),
+        Ok(runtime) => {
+            let code = runtime.block_on(call(args));
+            // a read of standard input that nobody waits for any more does not hold up the end
+            runtime.shutdown_background();
+            code
+        }
         Err(error) => exit::failure(&format!("cannot start: {error}")),
     }
 }
 
 async fn call(args: Args) -> ExitCode {
-    let is_json = args.json;
-    let mut output = Output::new(io::stdout(), is_json);
+    let form = match args.form() {
+        Ok(form) => form,
+        Err(failure) => return ended(Err(failure), None),
+    };
+    let (mut out, mut notes) = (io::stdout(), io::stderr());
+    let mut output = Output::new(&mut out, &mut notes, form, args.quiet);
     let outcome = execute(args, &mut output).await;
-    if let Err(Failure::Call(error)) = &outcome {
-        // where nobody reads it, standard error and the exit code still tell
-        let _ = output.failure(error);
-    }
+    ended(outcome, Some(&mut output))
+}
+
+fn ended(outcome: Result<Outcome, Failure>, output: Option<&mut Output<'_>>) -> ExitCode {
+    let failed = |error: &tollgate_client::Error, place: Option<&str>| {
+        if let Some(output) = output {
+            // if nobody reads it, the exit code still says it
+            let _ = output.failure(error, place);
+        }
+        FAILED.into()
+    };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::ItemsFailed) => FAILED.into(),
-        // the JSON object has the bill
-        Err(Failure::Call(error)) if is_json => complain(&fault_lines(&error), FAILED),
-        Err(Failure::Call(error)) => complain(&fault_and_bill(&error), FAILED),
+        Ok(Outcome::ItemsFailed | Outcome::NotServing) => FAILED.into(),
+        Err(Failure::Call(error)) => failed(&error, None),
+        Err(Failure::Placed(error, place)) => failed(&error, Some(&place)),
         Err(Failure::Arguments(what)) => complain(&format!("error: {}\n", json::printable(&what)), MISUSED),
         // whoever read the output has seen enough
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -265,7 +346,7 @@ async fn call(args: Args) -> ExitCode {
     }
 }
 
-/// Where standard error cannot be written either, the exit code has to say it all.
+/// If standard error cannot be written either, the exit code has to say it all.
 fn complain(text: &str, code: u8) -> ExitCode {
     let _ = io::stderr().lock().write_all(text.as_bytes());
     code.into()
@@ -314,6 +395,7 @@ mod tests {
             "get User",
             "delete User",
             "query User",
+            "get User pk=1 --object-file file",
             "get User pk=1 --output file",
             "delete User pk=1 --value :a=1",
             "metrics --call 01J --reset",
@@ -322,7 +404,9 @@ mod tests {
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
-        assert!(parse("save User --file item.json").is_ok());
+        assert!(parse("save User --file -").is_ok());
+        let both = parse("get User pk=1 --json --output table").unwrap();
+        assert!(matches!(both.form(), Err(Failure::Arguments(_))));
         assert!(parse("query User --where pk=:pk --value :pk=1").is_ok());
     }
 }

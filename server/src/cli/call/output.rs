@@ -1,23 +1,45 @@
-//! What a call prints: items as JSON and the bill as a table, or all of it as one JSON object. Sends nothing.
+//! What a call prints: its response on standard output, in one of several forms, and its bill on standard error. Sends
+//! nothing.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use tollgate_client::{CallMetrics, Error, Item, Page, Value, code_name, to_value};
+use tollgate_client::{CallMetrics, Error, Item, Model, Page, Value, code_name, to_value};
 
-use super::json;
+use super::table::{item_table, names};
+use super::{json, typed};
 
-/// Bad items that the JSON object tells one by one; beyond, it has their number.
+/// Bad items that the JSON object lists one by one; beyond, it has their number.
 const MAX_ERRORS: usize = 1000;
+/// Rows of one table; a longer listing is printed as several.
+const MAX_ROWS: usize = 1000;
 
-/// Where a call's answer goes, and in which form.
-pub(super) struct Output<W> {
-    writer: W,
-    is_json: bool,
-    /// What the JSON object has so far is the beginning of a list of items.
+/// How a response is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Items as JSON, one after the other; anything else as a table.
+    Plain,
+    /// One JSON document: the item, or an array of items.
+    Json,
+    /// A line of JSON per item.
+    JsonLines,
+    /// A table.
+    Table,
+    /// One JSON object with `response` and `metrics`.
+    Envelope,
+}
+
+/// Where a response and its bill go, and in which form.
+pub(super) struct Output<'a> {
+    out: &'a mut dyn Write,
+    notes: &'a mut dyn Write,
+    form: Form,
+    is_quiet: bool,
+    /// Part of a list was printed, and its end was not.
     is_listing: bool,
 }
 
-/// The pages of a Query or Scan so far.
+/// What was printed of a list so far.
 #[derive(Default)]
 pub(super) struct Listed {
     pub(super) items: u64,
@@ -25,163 +47,258 @@ pub(super) struct Listed {
     matched: u64,
     scanned: u64,
     next_page_token: String,
+    withheld: BTreeSet<String>,
     errors: Vec<Value>,
+    rows: Vec<Item>,
 }
 
-impl<W: Write> Output<W> {
-    pub(super) fn new(writer: W, is_json: bool) -> Output<W> {
+impl<'a> Output<'a> {
+    pub(super) fn new(
+        out: &'a mut dyn Write,
+        notes: &'a mut dyn Write,
+        form: Form,
+        is_quiet: bool,
+    ) -> Output<'a> {
         Output {
-            writer,
-            is_json,
+            out,
+            notes,
+            form,
+            is_quiet,
             is_listing: false,
         }
     }
 
-    /// An answer of one piece: `text` for people, or `response` as JSON.
+    /// A response that is not about items: `text` for people, or `response` as JSON.
     pub(super) fn answer(
         &mut self,
         text: &str,
         response: Item,
         metrics: Option<&CallMetrics>,
     ) -> io::Result<()> {
-        if self.is_json {
-            let metrics = metrics.map(|metrics| format!(",\"metrics\":{}", json::compact(&bill(metrics))));
-            let response = json::compact(&response.into());
-            return self.write(&format!(
-                "{{\"response\":{response}{}}}\n",
-                metrics.unwrap_or_default()
-            ));
+        match self.form {
+            Form::Plain | Form::Table => self.write(text)?,
+            Form::Json => self.write(&format!("{}\n", json::pretty(&response.into(), &[])))?,
+            Form::JsonLines => self.write(&format!("{}\n", json::compact(&response.into())))?,
+            Form::Envelope => return self.envelope(response, metrics),
         }
-        let gap = if text.is_empty() || metrics.is_none() {
-            ""
-        } else {
-            "\n"
-        };
-        let table = metrics.map(|metrics| json::printable(&format!("{metrics}\n")));
-        self.write(&format!("{text}{gap}{}", table.unwrap_or_default()))
+        metrics.map_or(Ok(()), |metrics| self.bill(metrics))
     }
 
-    /// One item, then the bill.
+    /// A response that has nothing to print but its bill.
+    pub(super) fn nothing(&mut self, metrics: &CallMetrics) -> io::Result<()> {
+        match self.form {
+            Form::Envelope => self.envelope(Item::new(), Some(metrics)),
+            Form::Plain | Form::Json | Form::JsonLines | Form::Table => self.bill(metrics),
+        }
+    }
+
+    /// One item, then the bill. `response` is what the JSON object has of it.
     pub(super) fn item(
         &mut self,
+        model: &Model,
         item: Item,
-        first: &[String],
         response: Item,
         metrics: &CallMetrics,
     ) -> io::Result<()> {
-        let text = if self.is_json {
-            String::new()
-        } else {
-            format!("{}\n", json::pretty(&item.into(), first))
+        if self.form == Form::Envelope {
+            return self.envelope(response, Some(metrics));
+        }
+        let text = match self.form {
+            Form::Table => item_table(model, &[item]),
+            Form::JsonLines => format!("{}\n", json::compact(&typed::write_item(model, item))),
+            Form::Plain | Form::Json | Form::Envelope => pretty(model, item),
         };
-        self.answer(&text, response, Some(metrics))
+        self.write(&text)?;
+        self.bill(metrics)
     }
 
     /// One more page of a list.
-    pub(super) fn page(&mut self, page: Page<Item>, first: &[String], listed: &mut Listed) -> io::Result<()> {
+    pub(super) fn page(&mut self, model: &Model, page: Page<Item>, listed: &mut Listed) -> io::Result<()> {
         listed.matched += u64::from(page.count);
         listed.scanned += u64::from(page.scanned_count);
         listed.next_page_token = page.next_page_token;
         self.open_list()?;
         for result in page.items {
             match result {
-                Ok(found) => self.listed_item(found.item, first, listed)?,
-                Err(error) => listed.bad_item(&error)?,
+                Ok(found) => {
+                    listed.withheld.extend(found.withheld);
+                    self.listed_item(model, found.item, listed)?;
+                }
+                Err(error) => self.bad_item(&error, listed)?,
             }
         }
-        self.writer.flush()
+        self.out.flush()
+    }
+
+    /// One more item of a list that comes without pages.
+    pub(super) fn listed(&mut self, model: &Model, item: Item, listed: &mut Listed) -> io::Result<()> {
+        listed.matched += 1;
+        self.open_list()?;
+        self.listed_item(model, item, listed)?;
+        self.out.flush()
+    }
+
+    /// One more item of a list that is not there, and why.
+    pub(super) fn bad_item(&mut self, error: &Error, listed: &mut Listed) -> io::Result<()> {
+        listed.failed += 1;
+        if listed.errors.len() < MAX_ERRORS {
+            listed.errors.push(described(error));
+        }
+        self.note(&fault_lines(error))
     }
 
     /// The end of a list, and the bill.
-    pub(super) fn end(&mut self, listed: Listed, metrics: &CallMetrics) -> io::Result<()> {
-        if !self.is_json {
-            let gap = if listed.items > 0 { "\n" } else { "" };
-            let more = match listed.next_page_token.as_str() {
-                "" => String::new(),
-                token => format!("more: --page-token {token}\n"),
-            };
-            return self.write(&json::printable(&format!("{gap}{metrics}\n{more}")));
-        }
+    pub(super) fn end(&mut self, model: &Model, mut listed: Listed, metrics: &CallMetrics) -> io::Result<()> {
         self.open_list()?;
         self.is_listing = false;
-        let rest = listed.into_fields();
-        let names = [
-            "count",
-            "scanned_count",
-            "next_page_token",
-            "errors",
-            "failed_count",
-        ];
-        let fields = names.map(|name| format!(",\"{name}\":{}", json::compact(&rest[name])));
+        match self.form {
+            Form::Plain | Form::JsonLines => {}
+            Form::Json => self.write(if listed.items > 0 { "\n]\n" } else { "]\n" })?,
+            Form::Table => self.rows(model, &mut listed)?,
+            Form::Envelope => {
+                let metrics = json::compact(&figures(metrics));
+                let rest = listed.rest();
+                return self.write(&format!("]{rest}}},\"metrics\":{metrics}}}\n"));
+            }
+        }
+        self.withheld(listed.withheld.iter().map(String::as_str))?;
+        if !listed.next_page_token.is_empty() {
+            self.note(&format!(
+                "more: --page-token {}\n",
+                json::printable(&listed.next_page_token)
+            ))?;
+        }
+        self.bill(metrics)
+    }
+
+    /// A failed call: for people on standard error, and as JSON where a JSON object was asked for.
+    pub(super) fn failure(&mut self, error: &Error, place: Option<&str>) -> io::Result<()> {
+        let is_open = std::mem::take(&mut self.is_listing);
+        match self.form {
+            Form::Envelope => {
+                let fault = json::compact(&described(error));
+                let metrics = json::compact(&figures(error.metrics()));
+                let response = if is_open { "]}" } else { "{\"response\":null" };
+                self.write(&format!("{response},\"error\":{fault},\"metrics\":{metrics}}}\n"))?;
+            }
+            Form::Json if is_open => self.write("]\n")?,
+            Form::Plain | Form::Json | Form::JsonLines | Form::Table => {}
+        }
+        let place = place.map(|place| format!("  {}\n", json::printable(place)));
+        self.note(&format!("{}{}", fault_lines(error), place.unwrap_or_default()))?;
+        match error.metrics().calls {
+            0 => Ok(()),
+            _ => self.bill(error.metrics()),
+        }
+    }
+
+    /// A line beside the output, unless it is to be quiet.
+    pub(super) fn remark(&mut self, text: &str) -> io::Result<()> {
+        match self.is_quiet {
+            true => Ok(()),
+            false => self.note(&format!("{}\n", json::printable(text))),
+        }
+    }
+
+    /// Names attributes that an item lacks for this caller alone.
+    pub(super) fn withheld<'n>(&mut self, names: impl Iterator<Item = &'n str>) -> io::Result<()> {
+        let names: Vec<&str> = names.collect();
+        match names.is_empty() || self.form == Form::Envelope {
+            true => Ok(()),
+            false => self.remark(&format!("withheld: {}", names.join(", "))),
+        }
+    }
+
+    fn envelope(&mut self, response: Item, metrics: Option<&CallMetrics>) -> io::Result<()> {
+        let metrics = metrics.map(|metrics| format!(",\"metrics\":{}", json::compact(&figures(metrics))));
+        let response = json::compact(&response.into());
         self.write(&format!(
-            "]{}}},\"metrics\":{}}}\n",
-            fields.concat(),
-            json::compact(&bill(metrics))
+            "{{\"response\":{response}{}}}\n",
+            metrics.unwrap_or_default()
         ))
     }
 
-    /// A failed call, for scripts; people read standard error.
-    pub(super) fn failure(&mut self, error: &Error) -> io::Result<()> {
-        if !self.is_json {
-            return Ok(());
+    /// The bill as a table, beside the output: that may go on into another program.
+    fn bill(&mut self, metrics: &CallMetrics) -> io::Result<()> {
+        match self.is_quiet || self.form == Form::Envelope {
+            true => Ok(()),
+            false => self.note(&json::printable(&format!("\n{metrics}\n"))),
         }
-        let fault = json::compact(&described(error));
-        let metrics = json::compact(&bill(error.metrics()));
-        let response = if self.is_listing {
-            "]}"
-        } else {
-            "{\"response\":null"
-        };
-        self.is_listing = false;
-        self.write(&format!("{response},\"error\":{fault},\"metrics\":{metrics}}}\n"))
     }
 
     fn open_list(&mut self) -> io::Result<()> {
-        if self.is_json && !self.is_listing {
-            self.is_listing = true;
-            self.write("{\"response\":{\"items\":[")?;
+        if self.is_listing {
+            return Ok(());
         }
-        Ok(())
+        self.is_listing = true;
+        match self.form {
+            Form::Envelope => self.write("{\"response\":{\"items\":["),
+            Form::Json => self.write("["),
+            Form::Plain | Form::JsonLines | Form::Table => Ok(()),
+        }
     }
 
-    fn listed_item(&mut self, item: Item, first: &[String], listed: &mut Listed) -> io::Result<()> {
+    fn listed_item(&mut self, model: &Model, item: Item, listed: &mut Listed) -> io::Result<()> {
         let comma = if listed.items > 0 { "," } else { "" };
         listed.items += 1;
-        let item = item.into();
-        match self.is_json {
-            true => self
-                .writer
-                .write_all(format!("{comma}{}", json::compact(&item)).as_bytes()),
-            false => self
-                .writer
-                .write_all(format!("{}\n", json::pretty(&item, first)).as_bytes()),
+        let text = match self.form {
+            Form::Plain => pretty(model, item),
+            Form::JsonLines => format!("{}\n", json::compact(&typed::write_item(model, item))),
+            Form::Json => format!("{comma}\n{}", pretty(model, item).trim_end()),
+            Form::Envelope => format!("{comma}{}", json::compact(&typed::write_item(model, item))),
+            Form::Table => {
+                listed.rows.push(item);
+                return match listed.rows.len() < MAX_ROWS {
+                    true => Ok(()),
+                    false => self.rows(model, listed),
+                };
+            }
+        };
+        self.out.write_all(text.as_bytes())
+    }
+
+    fn rows(&mut self, model: &Model, listed: &mut Listed) -> io::Result<()> {
+        let rows = std::mem::take(&mut listed.rows);
+        match rows.is_empty() {
+            true => Ok(()),
+            false => self.write(&item_table(model, &rows)),
         }
     }
 
     fn write(&mut self, text: &str) -> io::Result<()> {
-        self.writer.write_all(text.as_bytes())?;
-        self.writer.flush()
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
+    }
+
+    fn note(&mut self, text: &str) -> io::Result<()> {
+        // what cannot be written here has no other place; the exit code stands
+        let _ = self.notes.write_all(text.as_bytes());
+        Ok(())
     }
 }
 
 impl Listed {
-    fn bad_item(&mut self, error: &Error) -> io::Result<()> {
-        self.failed += 1;
-        if self.errors.len() < MAX_ERRORS {
-            self.errors.push(described(error));
-        }
-        io::stderr().lock().write_all(fault_lines(error).as_bytes())
+    /// The fields that follow the items in the JSON object.
+    fn rest(self) -> String {
+        let withheld: Vec<Value> = self.withheld.into_iter().map(Value::String).collect();
+        let fields = [
+            ("count", self.matched.into()),
+            ("scanned_count", self.scanned.into()),
+            ("next_page_token", self.next_page_token.into()),
+            ("withheld", withheld.into()),
+            ("errors", self.errors.into()),
+            ("failed_count", self.failed.into()),
+        ];
+        let fields =
+            fields.map(|(name, value): (&str, Value)| format!(",\"{name}\":{}", json::compact(&value)));
+        fields.concat()
     }
+}
 
-    fn into_fields(self) -> Item {
-        Item::from([
-            ("count".to_owned(), self.matched.into()),
-            ("scanned_count".to_owned(), self.scanned.into()),
-            ("next_page_token".to_owned(), self.next_page_token.into()),
-            ("errors".to_owned(), self.errors.into()),
-            ("failed_count".to_owned(), self.failed.into()),
-        ])
-    }
+/// An item on several lines, in the order of its model.
+fn pretty(model: &Model, item: Item) -> String {
+    let json = typed::write_item(model, item);
+    format!("{}\n", json::pretty(&json, &names(model)))
 }
 
 /// Code, reason and message, a line per wrong field, and the cause where no server answered.
@@ -202,24 +319,12 @@ pub(super) fn fault_lines(error: &Error) -> String {
     }
     let key = error
         .key()
-        .map(|key| format!("key {}", json::compact(&key.clone().into())));
+        .map(|key| format!("key {}", json::compact(&typed::write(key.clone().into(), ""))));
     let cause = first_cause(error).filter(|_| fields.is_empty());
     for line in key.into_iter().chain(fields).chain(cause) {
         lines.push_str(&format!("\n  {line}"));
     }
     json::printable(&lines) + "\n"
-}
-
-/// The same with what the failed call cost.
-pub(super) fn fault_and_bill(error: &Error) -> String {
-    match error.metrics().calls {
-        0 => fault_lines(error),
-        _ => format!(
-            "{}\n{}",
-            fault_lines(error),
-            json::printable(&format!("{}\n", error.metrics()))
-        ),
-    }
 }
 
 /// Where no server answered: what the connection says.
@@ -252,12 +357,12 @@ fn described(error: &Error) -> Value {
         ("fields".to_owned(), fields.into()),
     ]);
     if let Some(key) = error.key() {
-        description.insert("key".to_owned(), key.clone().into());
+        description.insert("key".to_owned(), typed::write(key.clone().into(), ""));
     }
     description.into()
 }
 
-fn bill(metrics: &CallMetrics) -> Value {
+fn figures(metrics: &CallMetrics) -> Value {
     to_value(metrics).unwrap_or(Value::Null)
 }
 
@@ -273,62 +378,73 @@ mod tests {
         let found = |number: &u32| {
             Ok(Found {
                 item: Item::from([("n".into(), (*number).into())]),
-                withheld: Vec::new(),
+                withheld: vec!["ssn".to_owned()],
             })
         };
         let count = numbers.len() as u32;
-        let items = numbers.iter().map(found).collect();
         Page {
-            items,
+            items: numbers.iter().map(found).collect(),
             next_page_token: next_page_token.to_owned(),
             count,
             scanned_count: count,
         }
     }
 
-    fn printed(is_json: bool, print: impl FnOnce(&mut Output<&mut Vec<u8>>)) -> String {
-        let mut bytes = Vec::new();
-        print(&mut Output::new(&mut bytes, is_json));
-        String::from_utf8(bytes).unwrap()
+    /// What goes to standard output and to standard error.
+    fn printed(form: Form, is_quiet: bool, print: impl FnOnce(&mut Output<'_>)) -> (String, String) {
+        let (mut out, mut notes) = (Vec::new(), Vec::new());
+        print(&mut Output::new(&mut out, &mut notes, form, is_quiet));
+        (String::from_utf8(out).unwrap(), String::from_utf8(notes).unwrap())
     }
 
-    fn list(output: &mut Output<&mut Vec<u8>>, pages: &[Page<Item>]) -> Listed {
+    fn list(output: &mut Output<'_>, pages: Vec<Page<Item>>) -> Listed {
         let mut listed = Listed::default();
         for page in pages {
-            let items = page
-                .items
-                .iter()
-                .map(|item| Ok(item.as_ref().unwrap().clone()))
-                .collect();
-            let page = Page {
-                items,
-                next_page_token: page.next_page_token.clone(),
-                ..*page
-            };
-            output.page(page, &[], &mut listed).unwrap();
+            output.page(&Model::default(), page, &mut listed).unwrap();
         }
         listed
     }
 
-    #[test]
-    fn lists_are_one_json_object_however_many_pages() {
-        for pages in [
+    fn end(output: &mut Output<'_>, pages: Vec<Page<Item>>) {
+        let listed = list(output, pages);
+        let metrics = CallMetrics {
+            kms_calls: 3,
+            ..CallMetrics::default()
+        };
+        output.end(&Model::default(), listed, &metrics).unwrap();
+    }
+
+    fn lists() -> [Vec<Page<Item>>; 3] {
+        [
             vec![],
             vec![page(&[], "")],
             vec![page(&[1, 2], "a"), page(&[], "b"), page(&[3], "c")],
-        ] {
-            let text = printed(true, |output| {
-                let listed = list(output, &pages);
-                output.end(listed, &CallMetrics::default()).unwrap();
-            });
-            let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+        ]
+    }
+
+    #[test]
+    fn lists_are_one_json_document_however_many_pages() {
+        for pages in lists() {
             let count: u64 = pages.iter().map(|page| u64::from(page.count)).sum();
+            let (text, notes) = printed(Form::Envelope, false, |output| end(output, pages));
+            let object: serde_json::Value = serde_json::from_str(&text).unwrap();
             assert_eq!(
                 object["response"]["items"].as_array().unwrap().len() as u64,
                 count
             );
             assert_eq!(object["response"]["count"], count);
-            assert_eq!(object["metrics"]["kms_calls"], 0);
+            assert_eq!((&object["metrics"]["kms_calls"], notes.as_str()), (&3.into(), ""));
+        }
+        for pages in lists() {
+            let count = pages.iter().map(|page| page.count).sum::<u32>() as usize;
+            let (text, _) = printed(Form::Json, false, |output| end(output, pages));
+            let array: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+            assert_eq!(array.len(), count, "{text}");
+        }
+        for pages in lists() {
+            let count = pages.iter().map(|page| page.count).sum::<u32>() as usize;
+            let (text, _) = printed(Form::JsonLines, true, |output| end(output, pages));
+            assert_eq!(text.lines().count(), count, "{text}");
         }
     }
 
@@ -336,36 +452,55 @@ mod tests {
     fn a_list_that_breaks_is_json_too() {
         let error: Error = tonic::Status::unavailable("gone").into();
         for pages in [vec![], vec![page(&[1], "a")]] {
-            let text = printed(true, |output| {
-                list(output, &pages);
-                output.failure(&error).unwrap();
+            let (text, notes) = printed(Form::Envelope, false, |output| {
+                list(output, pages);
+                output.failure(&error, None).unwrap();
             });
             let object: serde_json::Value = serde_json::from_str(&text).unwrap();
             assert_eq!(object["error"]["code"], "UNAVAILABLE");
+            assert!(notes.starts_with("error: UNAVAILABLE: gone\n"), "{notes}");
         }
+        let (text, _) = printed(Form::Json, false, |output| {
+            list(output, vec![page(&[1], "a")]);
+            output.failure(&error, None).unwrap();
+        });
+        assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{text}");
     }
 
     #[test]
-    fn people_get_items_then_the_bill() {
-        let text = printed(false, |output| {
-            let listed = list(output, &[page(&[1], "next")]);
-            output
-                .end(
-                    listed,
-                    &CallMetrics {
-                        kms_calls: 3,
-                        ..CallMetrics::default()
-                    },
-                )
-                .unwrap();
-        });
-        assert!(text.starts_with("{\n  \"n\": 1\n}\n\n"), "{text}");
+    fn the_bill_is_beside_the_output() {
+        let (text, notes) = printed(Form::Plain, false, |output| end(output, vec![page(&[1], "next")]));
+        assert_eq!(text, "{\n  \"n\": 1\n}\n");
         assert!(
-            text.lines()
+            notes
+                .lines()
                 .any(|line| line.starts_with("KMS calls") && line.ends_with('3')),
-            "{text}"
+            "{notes}"
         );
-        assert!(text.ends_with("more: --page-token next\n"), "{text}");
+        assert!(
+            notes.starts_with("withheld: ssn\nmore: --page-token next\n"),
+            "{notes}"
+        );
+        let (text, notes) = printed(Form::Plain, true, |output| end(output, vec![page(&[1], "next")]));
+        assert_eq!(
+            (text.as_str(), notes.as_str()),
+            ("{\n  \"n\": 1\n}\n", "more: --page-token next\n")
+        );
+    }
+
+    #[test]
+    fn tables_have_a_row_per_item() {
+        let (text, _) = printed(Form::Table, true, |output| {
+            end(output, vec![page(&[1, 22], "a"), page(&[3], "")]);
+        });
+        assert_eq!(text, "n\n1\n22\n3\n");
+        let many: Vec<u32> = (0..MAX_ROWS as u32 + 1).collect();
+        let (text, _) = printed(Form::Table, true, |output| end(output, vec![page(&many, "")]));
+        assert_eq!(
+            text.lines().filter(|line| *line == "n").count(),
+            2,
+            "in two tables"
+        );
     }
 
     #[test]

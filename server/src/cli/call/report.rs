@@ -3,6 +3,8 @@
 use tollgate_client::{Attribute, Item, Model, OperationMetrics, Totals, Value, to_value};
 
 use super::json::printable;
+use super::table::table;
+use super::typed;
 
 /// Every figure of a scope, by its name in the contract.
 fn figures(metrics: &OperationMetrics) -> Vec<(&'static str, Value)> {
@@ -216,13 +218,14 @@ fn attribute_fields(attribute: &Attribute) -> Item {
         .clone()
         .and_then(|value| Value::try_from(value).ok())
     {
-        fields.insert("default".to_owned(), default);
+        fields.insert("default".to_owned(), typed::write(default, &attribute.r#type));
     }
     let allowed: Vec<Value> = attribute
         .r#enum
         .iter()
         .cloned()
         .filter_map(|value| Value::try_from(value).ok())
+        .map(|value| typed::write(value, &attribute.r#type))
         .collect();
     if !allowed.is_empty() {
         fields.insert("enum".to_owned(), allowed.into());
@@ -299,35 +302,6 @@ fn options(attribute: &Attribute) -> String {
             .filter_map(|(name, length)| length.map(|length| format!("{name} {length}"))),
     );
     options.join(", ")
-}
-
-/// Columns as wide as their widest cell; numbers stand to the right.
-fn table(rows: &[Vec<String>], is_numeric: bool) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| printable(cell).chars().count())
-            .max()
-    };
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .enumerate()
-            .map(|(column, (cell, width))| {
-                let cell = printable(cell);
-                match is_numeric && column > 0 {
-                    true => format!("{cell:>width$}"),
-                    false => format!("{cell:<width$}"),
-                }
-            });
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,0 +1,166 @@
+//! `save`: the item of the arguments, or those of a file, one call each and in their order.
+
+use tollgate_client::{CallMetrics, Client, Item, Model, ReturnValues, SaveOptions, Saved};
+
+use super::items::{Found, Items};
+use super::output::{Listed, Output};
+use super::{Failure, Outcome, Save, connection, input, typed};
+
+impl Save {
+    pub(super) async fn run(
+        self,
+        plain: &Client,
+        client: &Client,
+        output: &mut Output<'_>,
+    ) -> Result<Outcome, Failure> {
+        let model = connection::model(plain, &self.model).await?;
+        let arguments = input::attributes(&model, &self.attributes).await?;
+        let saver = Saver {
+            client,
+            model: &model,
+            options: SaveOptions {
+                condition: self.condition.expression(&model)?,
+                return_values: ReturnValues::AllNew,
+                validate_only: self.validate_only,
+            },
+            arguments,
+        };
+        let Some(path) = &self.file else {
+            return saver.one(Item::new(), None, output).await;
+        };
+        let mut items = Items::open(&model, path)?;
+        let Some(first) = items.next().await? else {
+            return Err(Failure::Arguments(format!("{}: has no item", path.display())));
+        };
+        match items.next().await? {
+            None => {
+                let item = saver.checked(&first)?;
+                saver.one(item, Some(first.place), output).await
+            }
+            Some(second) => saver.many(first, second, items, output).await,
+        }
+    }
+}
+
+/// What all items of a command are saved with.
+struct Saver<'a> {
+    client: &'a Client,
+    model: &'a Model,
+    options: SaveOptions,
+    /// Attributes that override those of every item.
+    arguments: Item,
+}
+
+impl Saver<'_> {
+    async fn one(
+        &self,
+        item: Item,
+        place: Option<String>,
+        output: &mut Output<'_>,
+    ) -> Result<Outcome, Failure> {
+        let answer = self.save(item).await.map_err(|error| match place {
+            Some(place) => Failure::Placed(error, place),
+            None => error.into(),
+        })?;
+        if self.options.validate_only {
+            output.remark("valid: nothing was written")?;
+            output.nothing(&answer.metrics)?;
+            return Ok(Outcome::Done);
+        }
+        let written = answer.value.item.unwrap_or_default();
+        let response = Item::from([
+            (
+                "generated".to_owned(),
+                typed::write_item(self.model, answer.value.generated),
+            ),
+            ("item".to_owned(), typed::write_item(self.model, written.clone())),
+        ]);
+        output.item(self.model, written, response, &answer.metrics)?;
+        Ok(Outcome::Done)
+    }
+
+    /// Stops at the first item that fails; where nothing is written, checks them all.
+    async fn many(
+        &self,
+        first: Found,
+        second: Found,
+        mut rest: Items<'_>,
+        output: &mut Output<'_>,
+    ) -> Result<Outcome, Failure> {
+        let mut listed = Listed::default();
+        let mut metrics = CallMetrics::default();
+        let mut next = [first, second].into_iter();
+        loop {
+            let found = match next.next() {
+                Some(found) => found,
+                None => match rest.next().await.map_err(|failure| after(&listed, failure))? {
+                    Some(found) => found,
+                    None => break,
+                },
+            };
+            let item = self.checked(&found).map_err(|failure| after(&listed, failure))?;
+            match self.save(item).await {
+                Ok(answer) => {
+                    metrics.add(answer.metrics);
+                    let written = answer.value.item.filter(|_| !self.options.validate_only);
+                    if let Some(written) = written {
+                        output.listed(self.model, written, &mut listed)?;
+                    }
+                }
+                Err(error) if self.options.validate_only => {
+                    metrics.add(error.metrics().clone());
+                    output.bad_item(&error, &mut listed)?;
+                    output.remark(&format!("  {}", found.place))?;
+                }
+                Err(error) => {
+                    metrics.add(error.metrics().clone());
+                    let place = format!("{}, after {} saved items", found.place, listed.items);
+                    return Err(Failure::Placed(error.with_bill(metrics), place));
+                }
+            }
+        }
+        let outcome = match listed.failed {
+            0 => Outcome::Done,
+            _ => Outcome::ItemsFailed,
+        };
+        if self.options.validate_only && listed.failed == 0 {
+            output.remark("valid: nothing was written")?;
+        }
+        output.end(self.model, listed, &metrics)?;
+        Ok(outcome)
+    }
+
+    /// The item with the attributes of the arguments. Refuses what the model does not name, and what a Save would
+    /// remove because it was withheld from whoever read the item.
+    fn checked(&self, found: &Found) -> Result<Item, Failure> {
+        let at = |what: &str| Failure::Arguments(format!("{}: {what}", found.place));
+        let names = found.item.keys().map(String::as_str);
+        input::check_names(self.model, names).map_err(|failure| match failure {
+            Failure::Arguments(what) => at(&what),
+            other => other,
+        })?;
+        let is_lost = |name: &&String| !self.arguments.contains_key(*name) && !found.item.contains_key(*name);
+        if let Some(name) = found.withheld.iter().find(is_lost) {
+            return Err(at(&format!(
+                "`{name}` was withheld when this was read, and a Save would remove it: give it as {name}=…"
+            )));
+        }
+        Ok(found.item.clone())
+    }
+
+    async fn save(&self, mut item: Item) -> Result<tollgate_client::Answer<Saved>, tollgate_client::Error> {
+        item.extend(self.arguments.clone());
+        let options = self.options.clone();
+        self.client.save_with(&self.model.name, &item, options).await
+    }
+}
+
+/// A fault of a file of which some items were saved already.
+fn after(listed: &Listed, failure: Failure) -> Failure {
+    match failure {
+        Failure::Arguments(what) if listed.items > 0 => {
+            Failure::Arguments(format!("{what}\n{} items before it were saved", listed.items))
+        }
+        other => other,
+    }
+}
