@@ -459,3 +459,41 @@ fn the_address_is_a_flag_or_a_variable() {
     rig.call(&["health", "--json", "--output", "table"])
         .fails(2, &["exclude each other"]);
 }
+
+#[test]
+fn every_command_and_option_is_documented() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cli.md")).unwrap();
+    let folder = free_folder();
+    let help = |arguments: &[&str]| {
+        ended(folder.path(), &[&["call"], arguments, &["--help"]].concat(), &[])
+            .ok()
+            .stdout
+    };
+    let overview = help(&[]);
+    let commands = overview
+        .split("Commands:")
+        .nth(1)
+        .unwrap()
+        .split("Options:")
+        .next()
+        .unwrap();
+    let commands: Vec<&str> = commands
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|name| !name.is_empty() && *name != "help")
+        .collect();
+    assert!(commands.len() >= 8, "{commands:?}");
+    for command in commands {
+        assert!(page.contains(&format!("| `{command}")), "{command}");
+        for word in help(&[command])
+            .split_whitespace()
+            .filter(|word| word.starts_with("--"))
+        {
+            let option = word.trim_end_matches([',', ']', '.', ';']);
+            assert!(
+                option == "--help" || page.contains(&format!("`{option}")),
+                "{command} {option}"
+            );
+        }
+    }
+}
