@@ -76,6 +76,8 @@ reasons! {
     KeyUnavailable = "KEY_UNAVAILABLE", FailedPrecondition, false, true;
     /// The attribute's encryption mode does not allow this.
     EncryptionMode = "ENCRYPTION_MODE", FailedPrecondition, false, true;
+    /// A pointer leads to an object that is not the item's own, and the attribute does not allow to read those.
+    ForeignPointer = "FOREIGN_POINTER", FailedPrecondition, false, true;
     /// A table or bucket that the model needs is not there.
     ResourceMissing = "RESOURCE_MISSING", FailedPrecondition, false, true;
     /// The store refused the server's credentials or the request.
@@ -94,6 +96,8 @@ reasons! {
     ShuttingDown = "SHUTTING_DOWN", Unavailable, true, true;
     /// The server has `limits.in_flight` calls already.
     TooManyCalls = "TOO_MANY_CALLS", ResourceExhausted, true, true;
+    /// What is read or written changed meanwhile, again and again; read the item again.
+    ObjectChanged = "OBJECT_CHANGED", Aborted, true, true;
     /// A ciphertext does not verify, or is none.
     CiphertextInvalid = "CIPHERTEXT_INVALID", DataLoss, false, true;
     /// An object is missing or is not what the item says.

@@ -4,6 +4,7 @@ import collections
 import http.client
 import http.server
 import threading
+import time
 import urllib.parse
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding"}
@@ -15,6 +16,8 @@ class CountingProxy:
     def __init__(self, target):
         self.target = urllib.parse.urlsplit(target).netloc
         self.counts = collections.Counter()
+        # what becomes of the next bodies of S3.GET: `cut`, or seconds to pause in the middle
+        self.fates = collections.deque()
         self.lock = threading.Lock()
         outer = self
 
@@ -49,7 +52,17 @@ class CountingProxy:
         length = answer.getheader("content-length") if request.command == "HEAD" else len(content)
         request.send_header("content-length", length or 0)
         request.end_headers()
-        request.wfile.write(content)
+        fate = self.fates.popleft() if operation(request) == "S3.GET" and self.fates else None
+        if fate is None:
+            request.wfile.write(content)
+        else:
+            request.wfile.write(content[: len(content) // 2])
+            request.wfile.flush()
+            if fate == "cut":
+                request.close_connection = True
+            else:
+                time.sleep(fate)
+                request.wfile.write(content[len(content) // 2 :])
         connection.close()
 
     def calls(self, *operations):

@@ -55,6 +55,22 @@ def test_the_bill_equals_what_a_proxy_counted(store):
     assert sum(proxy.counts.values()) == dynamodb + kms + s3, proxy.counts
 
 
+def test_bodies_that_break_or_pause(store):
+    proxy = CountingProxy(store)
+    with gateway("--backend", "aws", environment=over(proxy.url)) as running:
+        client = Client(running.address)
+        document = {**client.item(pk="B", sk="V1"), "content": client.object(b"y" * 50_000, name="f")}
+        client.unary("Save", client.type("SaveRequest")(model="Document", item=document))
+        key = client.item(pk="B", sk="V1")
+        get = client.type("GetRequest")(model="Document", key=key, include_objects=["content"])
+        for fates, attempts in [(["cut"], 2), (["cut", "cut"], 3), ([8], 1)]:
+            proxy.fates.extend(fates)
+            response, bill = client.unary("Get", get)
+            assert response.item["content"].object.data == b"y" * 50_000
+            assert (int(bill["tollgate-s3-calls"]), int(bill["tollgate-retries"])) == (attempts, attempts - 1)
+            assert int(bill["tollgate-s3-bytes-downloaded"]) == 50_000 + 25_000 * (attempts - 1)
+
+
 def test_what_is_missing_is_told_by_name(moto, tmp_path):
     model = "name: Ghost\ntable: ghosts\npartition_key: pk\nattributes:\n  pk: { type: string }\n"
     (tmp_path / "ghost.yaml").write_text(model)

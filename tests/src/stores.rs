@@ -84,6 +84,18 @@ impl RawStores {
         put.send().await.expect("the engine answers");
     }
 
+    /// The metadata of an object; none if there is no such object.
+    pub async fn object_metadata(&self, bucket: &str, key: &str) -> Option<HashMap<String, String>> {
+        let head = self.s3.head_object().bucket(bucket).key(key).send().await.ok()?;
+        Some(head.metadata.unwrap_or_default())
+    }
+
+    /// Makes a bucket.
+    pub async fn create_bucket(&self, bucket: &str) {
+        let created = self.s3.create_bucket().bucket(bucket).send().await;
+        created.expect("the engine makes it");
+    }
+
     /// Removes an object.
     pub async fn delete_object(&self, bucket: &str, key: &str) {
         self.s3

@@ -1,9 +1,12 @@
 //! Between the SDK clients and the embedded engines: counts every request and does what a test asks: delays, errors,
 //! lost answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
@@ -15,6 +18,10 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Frame};
 use tollgate::aws::Connectors;
 
 use crate::stores::RawStores;
@@ -39,7 +46,16 @@ pub enum Fate {
     LoseAnswer,
     /// It is never answered.
     Hang,
+    /// Its response is cut: the body ends cleanly after so many bytes, whatever `content-length` says.
+    CutBody(usize),
+    /// Its response breaks off: the connection is reset after so many bytes of the body.
+    BreakBody(usize),
+    /// The body of its response pauses for this long after the first byte.
+    PauseBody(Duration),
 }
+
+/// What a test does before a request passes.
+type Before = dyn Fn(&str) -> BoxFuture<'static, ()> + Send + Sync;
 
 type Judge = dyn Fn(&str) -> Fate + Send + Sync;
 
@@ -48,6 +64,7 @@ type Judge = dyn Fn(&str) -> Fate + Send + Sync;
 pub struct Wiretap {
     counts: Arc<Mutex<BTreeMap<String, u64>>>,
     judge: Arc<Judge>,
+    before: Option<Arc<Before>>,
     stores: Arc<OnceLock<RawStores>>,
     under_way: Arc<Mutex<BTreeMap<String, UnderWay>>>,
 }
@@ -65,6 +82,7 @@ impl Wiretap {
         Wiretap {
             counts: Arc::default(),
             judge: Arc::new(judge),
+            before: None,
             stores: Arc::default(),
             under_way: Arc::default(),
         }
@@ -73,6 +91,14 @@ impl Wiretap {
     /// Counts alone.
     pub fn counting() -> Wiretap {
         Wiretap::new(|_| Fate::Pass)
+    }
+
+    /// Counts, and lets a test do something before a request of an operation passes: the caller waits meanwhile.
+    pub fn before(before: impl Fn(&str) -> BoxFuture<'static, ()> + Send + Sync + 'static) -> Wiretap {
+        Wiretap {
+            before: Some(Arc::new(before)),
+            ..Wiretap::counting()
+        }
     }
 
     /// Requests so far, by operation.
@@ -175,11 +201,15 @@ impl HttpConnector for TappedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let operation = operation(&request);
         let fate = self.tap.judge(&operation);
+        let before = self.tap.before.as_ref().map(|before| before(&operation));
         let passage = Passage::begin(&self.tap, operation);
         let speaks_json = request.headers().get("x-amz-target").is_some();
         let inner = self.inner.clone();
         HttpConnectorFuture::new(async move {
             let _ends_when_dropped = passage;
+            if let Some(before) = before {
+                before.await;
+            }
             match fate {
                 Fate::Pass => inner.call(request).await,
                 Fate::Delay(time) => {
@@ -194,9 +224,70 @@ impl HttpConnector for TappedConnector {
                     Err(ConnectorError::io("the answer is lost".into()))
                 }
                 Fate::Hang => std::future::pending().await,
+                Fate::CutBody(length) => {
+                    scripted(inner.call(request).await?, |content| {
+                        vec![Step::Chunk(Ok(content.slice(..length.min(content.len()))))]
+                    })
+                    .await
+                }
+                Fate::BreakBody(length) => {
+                    scripted(inner.call(request).await?, |content| {
+                        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+                        let sent = content.slice(..length.min(content.len()));
+                        vec![Step::Chunk(Ok(sent)), Step::Chunk(Err(reset))]
+                    })
+                    .await
+                }
+                Fate::PauseBody(time) => {
+                    scripted(inner.call(request).await?, |content| {
+                        let (first, rest) = (content.slice(..1), content.slice(1..));
+                        let pause = Step::Pause(Box::pin(tokio::time::sleep(time)));
+                        vec![Step::Chunk(Ok(first)), pause, Step::Chunk(Ok(rest))]
+                    })
+                    .await
+                }
             }
         })
     }
+}
+
+/// What a body does next.
+enum Step {
+    Chunk(io::Result<Bytes>),
+    Pause(Pin<Box<tokio::time::Sleep>>),
+}
+
+/// A body that does one step after the other.
+struct Scripted(VecDeque<Step>);
+
+impl Body for Scripted {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if let Some(Step::Pause(sleep)) = self.0.front_mut() {
+            ready!(sleep.as_mut().poll(context));
+            self.0.pop_front();
+        }
+        match self.0.pop_front() {
+            Some(Step::Chunk(chunk)) => Poll::Ready(Some(chunk.map(Frame::data))),
+            Some(Step::Pause(_)) | None => Poll::Ready(None),
+        }
+    }
+}
+
+/// The response with a body of these steps; its head says what it said.
+async fn scripted(
+    mut response: HttpResponse,
+    script: impl FnOnce(Bytes) -> Vec<Step>,
+) -> Result<HttpResponse, ConnectorError> {
+    let stored = std::mem::replace(response.body_mut(), SdkBody::taken());
+    let content = stored.collect().await.map_err(ConnectorError::io)?.to_bytes();
+    *response.body_mut() = SdkBody::from_body_1_x(Scripted(script(content).into()));
+    Ok(response)
 }
 
 /// A request on its way; over when it is answered or nobody waits for it any longer.

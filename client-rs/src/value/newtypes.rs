@@ -138,7 +138,7 @@ pub struct Object {
     pub name: String,
     /// The media type, such as `application/pdf`.
     pub content_type: String,
-    /// The caller's own metadata, at most 2 KB in all.
+    /// The caller's own metadata, at most 1,790 bytes in all; names are stored in lower case.
     pub metadata: HashMap<String, String>,
     /// The bucket that holds it.
     pub bucket: String,

@@ -150,6 +150,11 @@ impl Stores {
             kms.set_http_client(Some(connectors.kms));
             s3.set_http_client(Some(connectors.s3));
         }
+        // a body may pause for as long as its caller waits: the call's deadline bounds every request
+        let patience = || Some(StalledStreamProtectionConfig::disabled());
+        dynamodb.set_stalled_stream_protection(patience());
+        kms.set_stalled_stream_protection(patience());
+        s3.set_stalled_stream_protection(patience());
         dynamodb.push_interceptor(counting.clone());
         kms.push_interceptor(counting.clone());
         s3.push_interceptor(counting);

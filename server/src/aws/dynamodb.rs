@@ -39,6 +39,8 @@ pub struct GetItem {
     pub names: HashMap<String, String>,
     /// Whether to see every write that was answered before.
     pub consistent_read: bool,
+    /// The item is not one that is returned: it is looked at again, and was counted before if at all.
+    pub uncounted: bool,
 }
 
 /// A write of a whole item.
@@ -170,7 +172,7 @@ impl DynamoDb {
         );
         let output = send(call, &request, sent).await?;
         call.add_capacity(units(output.consumed_capacity.as_ref()), 0.0);
-        if output.item.is_some() {
+        if output.item.is_some() && !get.uncounted {
             call.add_items(1, 0);
         }
         Ok(output.item.map(from_sdk))
@@ -405,9 +407,8 @@ fn page(
 }
 
 fn units(capacity: Option<&ConsumedCapacity>) -> f64 {
-    capacity
-        .and_then(|capacity| capacity.capacity_units)
-        .unwrap_or(0.0)
+    let units = capacity.and_then(|capacity| capacity.capacity_units);
+    units.unwrap_or(0.0)
 }
 
 fn storable(request: &Request<'_>, item: Item) -> Result<HashMap<String, AttributeValue>, Error> {

@@ -115,14 +115,17 @@ pub(super) async fn send_content<T: Answer, E: SdkFailure>(
         .await
 }
 
-/// As [`send`], for answers with a body that is read afterwards: the attempt lasts until the meter is dropped.
+/// As [`send`], for responses with a body that is read afterwards: the attempt lasts until the meter is dropped. Attempts
+/// that were `sent` before belong to the same request: what follows them is a retry.
 pub(super) async fn send_streamed<T: Answer, E: SdkFailure>(
     call: &Call,
     request: &Request<'_>,
-    sent: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    sent: u32,
+    sending: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 ) -> Result<(T, Arc<Meter>), Failure<E>> {
     let meter = Meter::new::<E>(call, request, 0, true);
-    let output = meter.bounded(request, sent).await?;
+    meter.state().sent = sent;
+    let output = meter.bounded(request, sending).await?;
     Ok((output, meter))
 }
 
@@ -208,6 +211,11 @@ impl Meter {
         state
             .span
             .retried(attempt, last_error.as_deref().unwrap_or(names::OTHER), waited);
+    }
+
+    /// Attempts that left the process, those before this request's own among them.
+    pub(super) fn sent(&self) -> u32 {
+        self.state().sent
     }
 
     /// Whether somebody wants to know more of the request than the bill does.

@@ -1,5 +1,6 @@
 //! The AWS SDK clients of the three stores: typed calls, each bounded by its call's deadline and counted to its bill,
-//! and errors as kinds. Never retries by itself (the SDK does), knows nothing of models beyond `provision`.
+//! and errors as kinds. Never retries by itself (the SDK does), but for bodies that
+//! break off; knows nothing of models beyond `provision`.
 
 mod answer;
 mod cause;
@@ -19,7 +20,7 @@ pub use dynamodb::{DeleteItem, DynamoDb, GetItem, Page, PutItem, Query, Scan};
 pub use error::{Doubt, Error, Kind, Resource};
 pub use kms::{GeneratedKey, Kms};
 pub use provision::{ProvisionError, missing, provision};
-pub use s3::{Location, MultipartUpload, Part, S3, StoredObject};
+pub use s3::{DownloadError, Downloaded, Location, MultipartUpload, ObjectHead, Part, S3, StoredObject};
 
 /// What the targets of the SDK's errors and warnings begin with that may hold items: where an attempt fails twice, the
 /// first error is written whole, with the item that refused a write.

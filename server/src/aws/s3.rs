@@ -1,6 +1,8 @@
 //! S3: typed calls on single objects. Contents are whole buffers of a bounded size; splitting, naming and cleaning up
 //! belong to `object`. No write here changes what callers see, so that none has an unknown outcome: the item decides.
 
+mod download;
+
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
@@ -9,13 +11,15 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadError;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::billing::{Call, Service};
 
 use super::answer::Answer;
 use super::error::{Detail, Doubt, Error, Kind, Request};
 use super::meter::{self, Cause, Failure, SdkFailure};
+
+pub use download::{DownloadError, Downloaded};
 
 /// S3, for calls that pay for it.
 #[derive(Clone, Debug)]
@@ -44,6 +48,15 @@ pub struct StoredObject {
     pub etag: String,
     /// The version, where the bucket keeps versions.
     pub version_id: Option<String>,
+}
+
+/// What S3 says of an object that is there.
+#[derive(Clone, Debug, Default)]
+pub struct ObjectHead {
+    /// What it is.
+    pub stored: StoredObject,
+    /// Its metadata, names in lower case.
+    pub metadata: HashMap<String, String>,
 }
 
 /// A multipart upload that was begun.
@@ -207,7 +220,8 @@ impl S3 {
             return Ok(stored);
         }
         if failure.doubt != Doubt::None && is_completed_already(&failure) {
-            return self.head_object(call, upload.location).await;
+            let head = self.head_object(call, upload.location).await?;
+            return Ok(head.stored);
         }
         Err(request.error(&failure))
     }
@@ -217,7 +231,7 @@ impl S3 {
     /// # Errors
     ///
     /// `Missing` for an object or bucket that is not there.
-    pub async fn head_object(&self, call: &Call, location: Location<'_>) -> Result<StoredObject, Error> {
+    pub async fn head_object(&self, call: &Call, location: Location<'_>) -> Result<ObjectHead, Error> {
         let request = request("HeadObject", location);
         let client = self.client(location.region);
         let sent = Box::pin(
@@ -228,9 +242,13 @@ impl S3 {
                 .send(),
         );
         let output = send(call, &request, sent).await?;
-        Ok(StoredObject {
+        let stored = StoredObject {
             etag: output.e_tag.unwrap_or_default(),
             version_id: output.version_id,
+        };
+        Ok(ObjectHead {
+            stored,
+            metadata: output.metadata.unwrap_or_default(),
         })
     }
 
@@ -254,37 +272,6 @@ impl S3 {
                 .send(),
         );
         send(call, &request, sent).await.map(|_output| ())
-    }
-
-    /// An object's whole content, of at most `max_bytes`; the SDK checks the checksum where S3 has one.
-    ///
-    /// # Errors
-    ///
-    /// `Missing` for an object or bucket that is not there, `TooLarge` for more than `max_bytes`.
-    pub async fn get_object(
-        &self,
-        call: &Call,
-        location: Location<'_>,
-        max_bytes: u64,
-    ) -> Result<Bytes, Error> {
-        let request = request("GetObject", location);
-        let client = self.client(location.region);
-        let sent = Box::pin(
-            client
-                .get_object()
-                .bucket(location.bucket)
-                .key(location.key)
-                .send(),
-        );
-        // the attempt goes on until its body was read: the meter is kept so long
-        let (output, _meter) = meter::send_streamed(call, &request, sent)
-            .await
-            .map_err(|failure| request.error(&failure))?;
-        let announced = output.content_length.map_or(0, i64::unsigned_abs);
-        if announced > max_bytes {
-            return Err(request.unsent(Kind::TooLarge, "the object is larger than asked for"));
-        }
-        read_body(call, &request, output.body, announced, max_bytes).await
     }
 
     /// Removes an object; one that is not there is removed already.
@@ -376,35 +363,6 @@ where
     meter::send(call, request, sent)
         .await
         .map_err(|failure| request.error(&failure))
-}
-
-/// Counts every byte that arrives, also of a body that breaks off.
-async fn read_body(
-    call: &Call,
-    request: &Request<'_>,
-    mut body: ByteStream,
-    announced: u64,
-    max_bytes: u64,
-) -> Result<Bytes, Error> {
-    let deadline = call.deadline().into();
-    let mut content = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
-    loop {
-        let chunk = match tokio::time::timeout_at(deadline, body.next()).await {
-            Ok(Some(Ok(chunk))) => chunk,
-            Ok(Some(Err(error))) => {
-                return Err(request.unsent(Kind::Unavailable, &format!("the body broke off: {error}")));
-            }
-            Ok(None) => return Ok(content.freeze()),
-            Err(_elapsed) => {
-                return Err(request.unsent(Kind::Deadline { sent: false }, "the deadline passed"));
-            }
-        };
-        call.add_downloaded(chunk.len() as u64);
-        if (content.len() + chunk.len()) as u64 > max_bytes {
-            return Err(request.unsent(Kind::TooLarge, "the object is larger than asked for"));
-        }
-        content.extend_from_slice(&chunk);
-    }
 }
 
 /// moto names the root of a good answer `CompleteMultipartUploadResponse`, which the SDK does not read.

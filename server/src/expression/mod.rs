@@ -30,7 +30,7 @@ use crate::fault::Fault;
 use crate::model::{Model, Value};
 
 /// Bytes of one expression's text, as sent and as rendered: DynamoDB's own limit.
-const MAX_TEXT_BYTES: usize = 4096;
+pub const MAX_TEXT_BYTES: usize = 4096;
 
 /// Faults told of one expression; the rest would say no more.
 const MAX_FAULTS: usize = 64;

@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | `bucket`, `key`, `etag` | S | always |
 //! | `size` | N, bytes | always |
+//! | `table` | S, the item's table | always when written here, but for pointers of older versions |
 //! | `content_type`, `version_id`, `name` | S | where set |
 //! | `sha256` | S, lower-case hex of the content | always when written here |
 //! | `metadata` | M of S | where not empty |
@@ -14,6 +15,14 @@
 use std::collections::HashMap;
 
 use crate::model::{Object, Value};
+
+/// S3's limit on the names and values of an object's metadata.
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html>
+pub const MAX_METADATA_BYTES: usize = 2048;
+/// What naming an object's owner in its metadata takes of that at most: three names, and three values of the length of a
+/// hash.
+pub const OWNER_METADATA_BYTES: usize = 258;
 
 /// Where one object lies and what it is.
 #[derive(Clone, Default, PartialEq)]
@@ -26,6 +35,8 @@ pub struct Pointer {
     pub size_bytes: u64,
     /// S3's entity tag.
     pub etag: String,
+    /// The table of the item that owns it; empty in pointers of pydynox and of older versions.
+    pub table: String,
     /// The media type; empty where none was given.
     pub content_type: String,
     /// S3's version; empty where the bucket keeps none.
@@ -49,6 +60,7 @@ impl Pointer {
             ("etag".to_owned(), text(&self.etag)),
         ]);
         let optional = [
+            ("table", &self.table),
             ("content_type", &self.content_type),
             ("version_id", &self.version_id),
             ("sha256", &self.sha256),
@@ -79,6 +91,7 @@ impl Pointer {
             key: required(fields, "key")?,
             size_bytes: size.as_str().parse().ok()?,
             etag: required(fields, "etag")?,
+            table: optional(fields, "table")?,
             content_type: optional(fields, "content_type")?,
             version_id: optional(fields, "version_id")?,
             metadata: metadata(fields)?,
@@ -174,6 +187,7 @@ mod tests {
             key: "docs/a/b/c".into(),
             size_bytes: u64::MAX,
             etag: "\"e\"".into(),
+            table: "documents".into(),
             content_type: "text/plain".into(),
             version_id: "v1".into(),
             metadata: HashMap::from([("author".into(), "somebody".into())]),

@@ -64,14 +64,16 @@ fn number_bytes(number: &Number) -> usize {
     whole.len().div_ceil(2) + fraction.len().div_ceil(2) + 1 + sign
 }
 
-/// At least what its pointer will take: what the caller gave of it but the content.
+/// At least what its pointer will take: what the caller gave of it but the content. Only an object that is kept has a
+/// place.
 fn object_bytes(object: &Object) -> usize {
     let metadata: usize = object
         .metadata
         .iter()
         .map(|(name, value)| name.len() + value.len())
         .sum();
-    CONTAINER_BYTES + object.name.len() + object.content_type.len() + metadata
+    let place = object.bucket.len() + object.key.len() + object.etag.len() + object.version_id.len();
+    CONTAINER_BYTES + object.name.len() + object.content_type.len() + object.sha256.len() + place + metadata
 }
 
 #[cfg(test)]

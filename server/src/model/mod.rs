@@ -165,6 +165,23 @@ pub struct Offload {
     pub prefix: String,
     /// The bucket's region, where it is not the client's.
     pub region: Option<String>,
+    /// What becomes of pointers to objects that are not the item's own.
+    pub foreign_pointers: ForeignPointers,
+}
+
+/// What an attribute does with pointers out of the item's own folder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForeignPointers {
+    /// Their objects are not read.
+    #[default]
+    Refuse,
+    /// Their objects are read, never deleted.
+    Read,
+}
+
+/// Whether S3 has buckets of this name.
+pub fn is_bucket_name(name: &str) -> bool {
+    names::bucket(name).is_ok()
 }
 
 impl Models {

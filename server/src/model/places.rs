@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AttributeType, Encryption, EncryptionFormat, EncryptionMode, Offload, names};
+use super::{AttributeType, Encryption, EncryptionFormat, EncryptionMode, ForeignPointers, Offload, names};
 use crate::yaml::{Cursor, Keys, Report};
 
 /// The keys of `encrypted`.
@@ -13,7 +13,7 @@ pub(super) const ENCRYPTED: Keys = Keys {
 
 /// The keys of `s3`.
 pub(super) const S3: Keys = Keys {
-    known: &["bucket", "prefix", "region"],
+    known: &["bucket", "prefix", "region", "foreign_pointers"],
     later: &["offload_above"],
 };
 
@@ -33,6 +33,21 @@ const FORMATS: &[(&str, EncryptionFormat)] = &[
     (EncryptionFormat::Sealed.as_str(), EncryptionFormat::Sealed),
     (EncryptionFormat::Pydynox.as_str(), EncryptionFormat::Pydynox),
 ];
+
+const FOREIGN_POINTERS: &[(&str, ForeignPointers)] = &[
+    (ForeignPointers::Refuse.as_str(), ForeignPointers::Refuse),
+    (ForeignPointers::Read.as_str(), ForeignPointers::Read),
+];
+
+impl ForeignPointers {
+    /// The name in model files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ForeignPointers::Refuse => "refuse",
+            ForeignPointers::Read => "read",
+        }
+    }
+}
 
 impl EncryptionMode {
     /// The name in model files.
@@ -110,10 +125,15 @@ pub(super) fn offload(at: &Cursor<'_>, report: &mut Report) -> Option<Offload> {
     if !prefix.is_empty() && !prefix.ends_with('/') {
         prefix.push('/');
     }
+    let foreign_pointers = fields
+        .get("foreign_pointers")
+        .and_then(|at| at.choice(FOREIGN_POINTERS, report))
+        .unwrap_or_default();
     Some(Offload {
         bucket: bucket?,
         prefix,
         region,
+        foreign_pointers,
     })
 }
 

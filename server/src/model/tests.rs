@@ -91,6 +91,7 @@ fn the_examples_say_what_the_documentation_says() {
         bucket: "my-bucket".into(),
         prefix: "docs/".into(),
         region: None,
+        foreign_pointers: crate::model::ForeignPointers::Refuse,
     };
     assert_eq!(
         (content.kind, content.s3.as_ref()),

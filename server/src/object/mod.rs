@@ -2,6 +2,7 @@
 //! Knows nothing of gRPC, and of DynamoDB only the one write that commits.
 
 pub mod key;
+pub mod owner;
 pub mod read;
 pub mod settle;
 pub mod upload;

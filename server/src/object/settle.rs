@@ -2,12 +2,14 @@
 //!
 //! **Save.** Seal the encrypted attributes (a failure of KMS costs no upload) → upload every object under a fresh key,
 //! side by side → one PutItem, the commit, which answers the item it replaced → delete the objects that the old item
-//! owned. An object is only ever deleted when it is certain that no item points to it.
+//! owned. An object is only ever deleted when it is certain that it is the item's own (see [`owner`](super::owner)) and
+//! that no item points to it.
 //!
 //! | the commit | the fresh objects | the old objects | the caller is told |
 //! |---|---|---|---|
 //! | succeeds | live | deleted; what cannot be is left to sweep | success |
 //! | is refused by its condition, or by the service | deleted | live | why |
+//! | is refused since a kept object's stored pointer has other fields than the caller knows | wait | live | nothing: it is tried again with that pointer |
 //! | is refused by its condition, but by the item that an earlier attempt of it wrote | live | left to sweep | success |
 //! | is refused by its condition after an attempt whose answer was lost | left to sweep | live | why |
 //! | ends in 500s | as a consistent read of the item tells: live, or deleted | left to sweep, or live | success, or unavailable |
@@ -26,6 +28,7 @@
 
 mod cleanup;
 mod commit;
+mod kept;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -47,6 +50,9 @@ use crate::model::{Item, Model, Offload, Value};
 
 use self::cleanup::{remove_fresh, remove_owned};
 use self::commit::Commit;
+use self::kept::Kept;
+pub use self::kept::{KeptError, condition_bytes};
+use super::owner::Owner;
 use super::upload::Fresh;
 
 /// How long the commit and what follows may go on after the caller's deadline.
@@ -65,7 +71,8 @@ pub struct Write {
     pub call: Call,
     /// The item's model.
     pub model: Arc<Model>,
-    /// Checked and complete; object attributes are [`Value::Object`] with their content.
+    /// Checked and complete; object attributes are [`Value::Object`] with their content, or without for objects that the
+    /// item keeps.
     pub item: Item,
     /// The call's data keys.
     pub keys: CallKeys,
@@ -108,6 +115,8 @@ pub struct Committed {
     pub old: Option<Item>,
     /// The fresh objects by their attributes.
     pub objects: Vec<(String, Pointer)>,
+    /// The objects that were kept, by their attributes.
+    pub kept: Vec<(String, Pointer)>,
 }
 
 /// Why a write was not done.
@@ -116,6 +125,9 @@ pub enum SettleError {
     /// The item could not be sealed; nothing was written.
     #[error(transparent)]
     Seal(#[from] StoreError),
+    /// An object cannot be kept; nothing was written.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
     /// A store said no.
     #[error(transparent)]
     Store(#[from] aws::Error),
@@ -214,7 +226,7 @@ async fn save(
     } = write;
     let settling = call.with_deadline(deadline);
     let mut item = presence.step(seal(&model, item, &keys)).await?;
-    let fresh = take_objects(&model, &mut item);
+    let (fresh, kept) = take_objects(&model, &mut item);
     let uploads = upload_all(stores, &call, &fresh);
     let uploaded = presence.step(uploads).await;
     let objects = match uploaded {
@@ -234,15 +246,17 @@ async fn save(
             .map(|(name, pointer)| (name.clone(), pointer.to_value())),
     );
     presence.committing.store(true, Ordering::Release);
-    let commit = Commit {
+    let mut commit = Commit {
         stores,
         call: settling,
         model: &model,
         fresh: &fresh,
+        kept,
         item,
     };
     let old = commit.run(condition, return_old).await?;
-    Ok(Committed { old, objects })
+    let kept = commit.kept_pointers();
+    Ok(Committed { old, objects, kept })
 }
 
 async fn delete(stores: &Stores, removal: Removal, deadline: Instant) -> Result<Option<Item>, aws::Error> {
@@ -275,17 +289,21 @@ async fn delete(stores: &Stores, removal: Removal, deadline: Instant) -> Result<
         Err(error) => return Err(error),
     };
     if let Some(old) = &old {
-        remove_owned(stores, &settling, &model, old, &Item::new()).await;
+        let owner = Owner {
+            model: &model,
+            key: &key,
+        };
+        remove_owned(stores, &settling, owner, old, &Item::new()).await;
     }
     Ok(old.filter(|_| return_old))
 }
 
-/// Takes the objects out of a sealed item; their pointers take their places once they are uploaded.
-fn take_objects(model: &Model, item: &mut Item) -> Vec<(String, Fresh)> {
+/// Takes the objects out of a sealed item; their pointers take their places once the fresh ones are uploaded.
+fn take_objects(model: &Model, item: &mut Item) -> (Vec<(String, Fresh)>, Vec<Kept>) {
+    let (mut fresh, mut kept) = (Vec::new(), Vec::new());
     let Some(key) = Key::of_item(model, item) else {
-        return Vec::new();
+        return (fresh, kept);
     };
-    let mut taken = Vec::new();
     for (name, offload) in offloads(model) {
         if !matches!(item.get(name), Some(Value::Object(_))) {
             continue;
@@ -293,11 +311,13 @@ fn take_objects(model: &Model, item: &mut Item) -> Vec<(String, Fresh)> {
         let Some(Value::Object(object)) = item.remove(name) else {
             continue;
         };
-        if let Some(fresh) = Fresh::new(model, &key, offload, *object) {
-            taken.push((name.to_owned(), fresh));
+        if object.data.is_none() {
+            kept.push(Kept::new(name, *object, &model.table));
+        } else if let Some(object) = Fresh::new(model, &key, offload, *object) {
+            fresh.push((name.to_owned(), object));
         }
     }
-    taken
+    (fresh, kept)
 }
 
 async fn upload_all(

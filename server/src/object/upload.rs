@@ -18,6 +18,7 @@ use crate::item::pointer::Pointer;
 use crate::model::{Model, Object, Offload};
 
 use super::key;
+use super::owner::Owner;
 
 /// Up to here an object is one PutObject; also the size of a part, and S3's least.
 pub const PART_BYTES: usize = 5 * 1024 * 1024;
@@ -25,12 +26,6 @@ pub const PART_BYTES: usize = 5 * 1024 * 1024;
 const MAX_PARTS: usize = 10_000;
 /// Contents up to here are hashed where they are; larger ones off the async threads.
 const MAX_INLINE_HASH_BYTES: usize = 256 * 1024;
-/// S3's limit on the names and values of an object's metadata.
-const MAX_METADATA_BYTES: usize = 2048;
-/// Names under which an object's metadata tells which item owns it; values are percent-encoded.
-const TABLE: &str = "tollgate-table";
-const PARTITION: &str = "tollgate-partition";
-const SORT: &str = "tollgate-sort";
 
 /// An object to be uploaded under a key of its own.
 pub(super) struct Fresh {
@@ -39,7 +34,9 @@ pub(super) struct Fresh {
     content: Bytes,
     name: String,
     content_type: String,
+    /// The caller's own, names in lower case.
     metadata: HashMap<String, String>,
+    table: String,
     owner: Vec<(&'static str, String)>,
     /// S3 may hold the object.
     stored: AtomicBool,
@@ -50,22 +47,25 @@ pub(super) struct Fresh {
 impl Fresh {
     /// A new object of the item with this key; nothing is sent yet. None where the object has no content.
     pub(super) fn new(model: &Model, item_key: &Key, offload: &Offload, object: Object) -> Option<Fresh> {
-        let owner = [
-            (TABLE, Some(key::encoded(&model.table))),
-            (PARTITION, Some(key::encoded(&key::text(item_key.partition())))),
-            (SORT, item_key.sort().map(|sort| key::encoded(&key::text(sort)))),
-        ];
+        let metadata: HashMap<_, _> = object
+            .metadata
+            .into_iter()
+            .map(|(name, value)| (name.to_ascii_lowercase(), value))
+            .collect();
+        let metadata_bytes = metadata
+            .iter()
+            .map(|(name, value)| name.len() + value.len())
+            .sum();
+        let owner = Owner { model, key: item_key };
         Some(Fresh {
             key: key::fresh(&offload.prefix, item_key, Ulid::generate(), &object.name),
             offload: offload.clone(),
             content: object.data?,
             name: object.name,
             content_type: object.content_type,
-            metadata: object.metadata,
-            owner: owner
-                .into_iter()
-                .filter_map(|(name, value)| Some((name, value?)))
-                .collect(),
+            metadata,
+            table: model.table.clone(),
+            owner: owner.metadata(metadata_bytes),
             stored: AtomicBool::new(false),
             multipart: Mutex::new(None),
         })
@@ -112,6 +112,7 @@ impl Fresh {
             key: self.key.clone(),
             size_bytes: self.content.len() as u64,
             etag: stored.etag,
+            table: self.table.clone(),
             content_type: self.content_type.clone(),
             version_id: stored.version_id.unwrap_or_default(),
             metadata: self.metadata.clone(),
@@ -187,38 +188,13 @@ impl Fresh {
         *self.multipart.lock().unwrap_or_else(PoisonError::into_inner) = id;
     }
 
-    /// Who owns the object, for `sweep`, then of the caller's metadata what a header can carry, within S3's limit; the
-    /// pointer has all of it. An owner whose key is too long for that is not named: `sweep` leaves such objects alone.
+    /// The caller's own metadata and who owns the object: all of it, since what S3 does not take was refused before.
     fn object_metadata(&self) -> HashMap<String, String> {
-        let mut left = MAX_METADATA_BYTES;
-        let mut metadata = HashMap::new();
-        let owner_bytes: usize = self
+        let owner = self
             .owner
             .iter()
-            .map(|(name, value)| name.len() + value.len())
-            .sum();
-        if owner_bytes <= left {
-            left -= owner_bytes;
-            metadata.extend(
-                self.owner
-                    .iter()
-                    .map(|(name, value)| ((*name).to_owned(), value.clone())),
-            );
-        }
-        let mut own: Vec<_> = self
-            .metadata
-            .iter()
-            .filter(|(name, value)| is_header(name, value))
-            .collect();
-        own.sort_unstable();
-        for (name, value) in own {
-            let bytes = name.len() + value.len();
-            if bytes <= left {
-                left -= bytes;
-                metadata.insert(name.clone(), value.clone());
-            }
-        }
-        metadata
+            .map(|(name, value)| ((*name).to_owned(), value.clone()));
+        self.metadata.clone().into_iter().chain(owner).collect()
     }
 }
 
@@ -242,18 +218,6 @@ fn may_have_been_done(kind: &Kind) -> bool {
     }
 }
 
-/// What S3 gives back as it was sent: lower-case names, values of visible ASCII and single spaces inside.
-fn is_header(name: &str, value: &str) -> bool {
-    let token = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
-    let visible = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
-    !name.is_empty()
-        && !name.starts_with("tollgate-")
-        && name.bytes().all(token)
-        && value.bytes().all(visible)
-        && value.trim() == value
-        && !value.contains("  ")
-}
-
 /// SHA-256 in lower-case hex.
 pub(super) async fn sha256_hex(content: Bytes) -> String {
     if content.len() <= MAX_INLINE_HASH_BYTES {
@@ -274,26 +238,6 @@ mod tests {
         let larger = part_bytes(PART_BYTES * MAX_PARTS + 1);
         assert_eq!(larger, PART_BYTES + 1);
         assert!((PART_BYTES * MAX_PARTS + 1).div_ceil(larger) <= MAX_PARTS);
-    }
-
-    #[test]
-    fn headers_carry_what_comes_back_unchanged() {
-        for (name, value) in [("author", "somebody"), ("x_1-y", "a b, c=d"), ("empty", "")] {
-            assert!(is_header(name, value), "{name}: {value}");
-        }
-        let refused = [
-            ("", "x"),
-            ("Author", "x"),
-            ("a b", "x"),
-            ("tollgate-table", "x"),
-            ("a", "ü"),
-            ("a", " x"),
-            ("a", "x  y"),
-            ("a", "x\r\ny"),
-        ];
-        for (name, value) in refused {
-            assert!(!is_header(name, value), "{name}: {value:?}");
-        }
     }
 
     #[tokio::test]

@@ -39,6 +39,14 @@ pub enum Error {
     /// Content asked for inline does not fit a message.
     #[error("the content of {attribute} has {bytes} bytes, more than a message may carry")]
     ObjectTooLarge { attribute: String, bytes: u64 },
+    /// A pointer leads out of the item's own folder.
+    #[error(
+        "{attribute} points to an object that is not the item's own; it is read only with `foreign_pointers: read`"
+    )]
+    ForeignPointer { attribute: String },
+    /// An object changed under the hands of this call.
+    #[error("{attribute} points to another object by now; read the item again")]
+    ObjectChanged { attribute: String },
     /// The caller's condition did not hold; the item as it is, where asked.
     #[error("the condition does not hold for the item as it is")]
     ConditionFailed { current: Option<Item> },

@@ -62,11 +62,12 @@ pub async fn get(gate: &Arc<Gate>, call: &Call, request: Get) -> Result<Got, Err
         projection: projection.as_ref().map(|projection| projection.text.clone()),
         names,
         consistent_read,
+        uncounted: false,
     };
     let stored = gate.stores.dynamodb.get_item(call, read).await?;
     let stored = stored.ok_or_else(|| Error::ItemNotFound {
         model: model.name.clone(),
     })?;
-    let reader = Reader::new(gate, call, model, projection, include_objects);
+    let reader = Reader::new(gate, call, model, projection, fields, include_objects);
     reader.open(stored).await.map(Some)
 }

@@ -90,7 +90,8 @@ pub fn query(
         count_only: selection.counts_at_the_store(),
     };
     let fetch = fetch(gate, call, template);
-    let reader = Reader::new(gate, call, model, checked.projection, selection.include_objects);
+    let (fields, include_objects) = (selection.fields, selection.include_objects);
+    let reader = Reader::new(gate, call, model, checked.projection, fields, include_objects);
     let plan = Plan {
         reader,
         fetch,

@@ -13,10 +13,15 @@ use crate::billing::Call;
 use crate::crypto::CallKeys;
 use crate::expression::{self, Placeholders, Projection};
 use crate::fault::{Fault, Path};
+use crate::item::Key;
 use crate::item::load::{self, LoadError, Opened};
 use crate::item::pointer::Pointer;
-use crate::model::{AttributeType, Item, Model, Value};
-use crate::object::read::{self as object_read, ReadError};
+use crate::model::{AttributeType, Item, Model, Offload, Value};
+use crate::object::owner::Owner;
+use crate::object::read::{self as object_read, ReadError, Reading};
+
+/// How often an item is opened that is being replaced meanwhile.
+const MAX_LOOKS: usize = 5;
 
 /// What a call reads of each item.
 pub(super) struct Reader {
@@ -25,6 +30,8 @@ pub(super) struct Reader {
     pub(super) model: Arc<Model>,
     pub(super) keys: CallKeys,
     pub(super) projection: Option<Projection>,
+    /// What the projection was made of.
+    pub(super) fields: Vec<String>,
     pub(super) include_objects: Vec<String>,
 }
 
@@ -34,6 +41,7 @@ impl Reader {
         call: &Call,
         model: Arc<Model>,
         projection: Option<Projection>,
+        fields: Vec<String>,
         include_objects: Vec<String>,
     ) -> Reader {
         let keys = gate.keyring.for_call(call);
@@ -43,70 +51,168 @@ impl Reader {
             model,
             keys,
             projection,
+            fields,
             include_objects,
         }
     }
 
     /// Opens one stored item. An error spoils this item alone, but for one of `spoils_the_call`.
-    pub(super) async fn open(&self, stored: Item) -> Result<Opened, Error> {
-        let wanted = self.projection.as_ref().map(Projection::attributes);
-        let pointers: Vec<_> = self.pointers(&stored).collect();
-        let mut opened = load::open(&self.model, stored, &self.keys, wanted)
+    ///
+    /// An object that is not there, or is not what the pointer says, may have been replaced since the item was read, or
+    /// before that if the read was not consistent. So the item is read again, consistently: if it points to another
+    /// object now, all of it is opened again as it is now; only an unchanged pointer says that the object is lost.
+    pub(super) async fn open(&self, mut stored: Item) -> Result<Opened, Error> {
+        let mut changed = String::new();
+        for _ in 0..MAX_LOOKS {
+            let wanted = self.pointers(&stored);
+            let key = Key::of_item(&self.model, &stored);
+            let lost = match self.open_once(key.as_ref(), &wanted, stored).await? {
+                Ok(opened) => return Ok(opened),
+                Err(lost) => lost,
+            };
+            let Some(key) = key else { return Err(lost.error) };
+            let Some(now) = self.read_again(&key).await? else {
+                return Err(Error::ItemNotFound {
+                    model: self.model.name.clone(),
+                });
+            };
+            let is_as_before = |object: &Wanted<'_>| {
+                object.attribute == lost.object.attribute && object.pointer == lost.object.pointer
+            };
+            if self.pointers(&now).iter().any(is_as_before) {
+                return Err(lost.error);
+            }
+            changed = lost.object.attribute.to_owned();
+            stored = now;
+        }
+        Err(Error::ObjectChanged { attribute: changed })
+    }
+
+    /// Opens an item as it is stored, or says which of its objects was not to be had.
+    async fn open_once<'a>(
+        &self,
+        key: Option<&Key>,
+        wanted: &'a [Wanted<'a>],
+        stored: Item,
+    ) -> Result<Result<Opened, Lost<'a>>, Error> {
+        let attributes = self.projection.as_ref().map(Projection::attributes);
+        let mut opened = load::open(&self.model, stored, &self.keys, attributes)
             .await
             .map_err(of_load)?;
-        self.fetch_objects(pointers, &mut opened.item).await?;
-        Ok(opened)
+        if wanted.is_empty() {
+            return Ok(Ok(opened));
+        }
+        let key = key.ok_or_else(|| {
+            of_load(LoadError::Key {
+                model: self.model.name.clone(),
+            })
+        })?;
+        let fetched = self.fetch_objects(key, wanted, &mut opened.item).await?;
+        Ok(fetched.map(|()| opened))
     }
 
-    /// The bytes of content that an item brings inline.
+    /// The item as it is now, as far as this call asks for it.
+    async fn read_again(&self, key: &Key) -> Result<Option<Item>, Error> {
+        let mut placeholders = Placeholders::new();
+        let projection = project(
+            &self.model,
+            &self.fields,
+            &self.include_objects,
+            &mut placeholders,
+        )
+        .map_err(|_faults| Error::Internal("a projection that was checked is refused"))?;
+        let (names, _) = placeholders.into_parts();
+        let read = aws::GetItem {
+            table: self.model.table.clone(),
+            key: key.item(),
+            projection: projection.map(|projection| projection.text),
+            names,
+            consistent_read: true,
+            uncounted: true,
+        };
+        Ok(self.gate.stores.dynamodb.get_item(&self.call, read).await?)
+    }
+
+    /// The bytes of content that an item brings inline: none for objects that are not read anyway, whatever somebody
+    /// wrote into the pointer.
     pub(super) fn inline_bytes(&self, stored: &Item) -> u64 {
-        self.pointers(stored).map(|(_, pointer)| pointer.size_bytes).sum()
-    }
-
-    /// The objects that come inline, as far as the item points to any; a broken pointer is told by `load`.
-    fn pointers(&self, stored: &Item) -> impl Iterator<Item = (&str, Pointer)> {
-        self.include_objects
-            .iter()
-            .filter_map(|name| Some((name.as_str(), Pointer::from_value(stored.get(name)?)?)))
-    }
-
-    async fn fetch_objects(&self, pointers: Vec<(&str, Pointer)>, item: &mut Item) -> Result<(), Error> {
-        if pointers.is_empty() {
-            return Ok(());
-        }
-        let most_bytes = self.gate.limits.message_bytes;
-        if let Some((name, pointer)) = pointers
-            .iter()
-            .find(|(_, pointer)| pointer.size_bytes > most_bytes as u64)
-        {
-            return Err(Error::ObjectTooLarge {
-                attribute: (*name).to_owned(),
-                bytes: pointer.size_bytes,
-            });
-        }
-        let fetching: Vec<_> = pointers
+        let most_bytes = self.gate.limits.message_bytes as u64;
+        let sizes = self
+            .pointers(stored)
             .into_iter()
-            .map(|(name, pointer)| self.fetch_object(name, pointer))
+            .map(|wanted| wanted.pointer.size_bytes);
+        sizes.filter(|bytes| *bytes <= most_bytes).sum()
+    }
+
+    /// The objects that come inline, as far as the item points to any; `load` reports a broken pointer.
+    fn pointers(&self, stored: &Item) -> Vec<Wanted<'_>> {
+        let mut wanted: Vec<Wanted<'_>> = Vec::new();
+        for name in &self.include_objects {
+            let offload = self
+                .model
+                .attribute(name)
+                .and_then(|attribute| attribute.s3.as_ref());
+            let pointer = stored.get(name).and_then(Pointer::from_value);
+            if let (Some(offload), Some(pointer)) = (offload, pointer)
+                && !wanted.iter().any(|other| other.attribute == name)
+            {
+                wanted.push(Wanted {
+                    attribute: name,
+                    offload,
+                    pointer,
+                });
+            }
+        }
+        wanted
+    }
+
+    async fn fetch_objects<'a>(
+        &self,
+        key: &Key,
+        wanted: &'a [Wanted<'a>],
+        item: &mut Item,
+    ) -> Result<Result<(), Lost<'a>>, Error> {
+        let owner = Owner {
+            model: &self.model,
+            key,
+        };
+        let limits = &self.gate.limits;
+        for object in wanted {
+            object.check(owner, limits.message_bytes)?;
+        }
+        let fetching: Vec<_> = wanted
+            .iter()
+            .map(|object| self.fetch_object(owner, object))
             .collect();
-        let mut fetched =
-            futures::stream::iter(fetching).buffer_unordered(self.gate.limits.objects_in_flight);
-        while let Some(content) = fetched.next().await {
-            let (name, content) = content?;
-            if let Some(Value::Object(object)) = item.get_mut(name) {
+        let mut fetched = futures::stream::iter(fetching).buffer_unordered(limits.objects_in_flight);
+        while let Some((wanted, content)) = fetched.next().await {
+            let content = match content {
+                Ok(content) => content,
+                Err(error) if may_be_replaced(&error) => {
+                    let error = of_object(wanted.attribute, error);
+                    return Ok(Err(Lost {
+                        object: wanted,
+                        error,
+                    }));
+                }
+                Err(error) => return Err(of_object(wanted.attribute, error)),
+            };
+            if let Some(Value::Object(object)) = item.get_mut(wanted.attribute) {
                 object.data = Some(content);
             }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
-    async fn fetch_object<'a>(&self, name: &'a str, pointer: Pointer) -> Result<(&'a str, Bytes), Error> {
-        let limits = &self.gate.limits;
+    async fn fetch_object<'a>(
+        &self,
+        owner: Owner<'_>,
+        object: &'a Wanted<'a>,
+    ) -> (&'a Wanted<'a>, Result<Bytes, ReadError>) {
         let s3 = &self.gate.stores.s3;
-        let content =
-            object_read::read(s3, &self.call, self.region(name), &pointer, limits.message_bytes).await;
-        content
-            .map(|content| (name, content))
-            .map_err(|error| of_object(name, error))
+        let reading = object.reading(owner);
+        let content = object_read::read(s3, &self.call, reading, self.gate.limits.message_bytes).await;
+        (object, content)
     }
 
     /// Opens one item of a page; the key of one that does not open tells which it is.
@@ -122,9 +228,45 @@ impl Reader {
             .filter_map(|name| Some((name.to_owned(), stored.get(name)?.clone())))
             .collect()
     }
+}
 
-    fn region(&self, name: &str) -> Option<&str> {
-        self.model.attribute(name)?.s3.as_ref()?.region.as_deref()
+/// An object that comes inline.
+struct Wanted<'a> {
+    attribute: &'a str,
+    offload: &'a Offload,
+    pointer: Pointer,
+}
+
+/// An object that was not to be had, which may have been replaced.
+struct Lost<'a> {
+    object: &'a Wanted<'a>,
+    error: Error,
+}
+
+impl Wanted<'_> {
+    fn reading<'a>(&'a self, owner: Owner<'a>) -> Reading<'a> {
+        Reading {
+            owner,
+            offload: self.offload,
+            pointer: &self.pointer,
+        }
+    }
+
+    /// What can be said of it before S3 is asked.
+    fn check(&self, owner: Owner<'_>, most_bytes: usize) -> Result<(), Error> {
+        let attribute = || self.attribute.to_owned();
+        if !self.reading(owner).is_allowed() {
+            return Err(Error::ForeignPointer {
+                attribute: attribute(),
+            });
+        }
+        if self.pointer.size_bytes > most_bytes as u64 {
+            return Err(Error::ObjectTooLarge {
+                attribute: attribute(),
+                bytes: self.pointer.size_bytes,
+            });
+        }
+        Ok(())
     }
 }
 
@@ -199,12 +341,25 @@ pub(super) fn of_load(error: LoadError) -> Error {
     }
 }
 
+/// Whether an object may have been replaced since its pointer was read. A store that may not list the bucket says of what
+/// is not there that it is denied.
+fn may_be_replaced(error: &ReadError) -> bool {
+    match error {
+        ReadError::Invalid { .. } => true,
+        ReadError::Store(error) => error.kind == aws::Kind::Denied,
+        ReadError::Foreign => false,
+    }
+}
+
 fn of_object(attribute: &str, error: ReadError) -> Error {
     match error {
         ReadError::Invalid { description } => Error::DataLoss {
             reason: Reason::ObjectInvalid,
             attribute: attribute.to_owned(),
             description,
+        },
+        ReadError::Foreign => Error::ForeignPointer {
+            attribute: attribute.to_owned(),
         },
         ReadError::Store(error) => Error::Store(error),
     }

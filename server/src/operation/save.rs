@@ -8,14 +8,14 @@ use super::verdict::Verdict;
 use super::{Error, Gate, ReturnValues};
 use crate::aws;
 use crate::billing::Call;
-use crate::expression::{self, Expression, Placeholders};
-use crate::fault::Fault;
+use crate::expression::{self, Expression, MAX_TEXT_BYTES, Placeholders};
+use crate::fault::{Fault, Path};
 use crate::item::check::{self, CheckError};
 use crate::item::load;
 use crate::item::pointer::Pointer;
 use crate::item::store::StoreError;
 use crate::model::{Item, Model, Value};
-use crate::object::settle::{Condition, SettleError, Write};
+use crate::object::settle::{self, Condition, KeptError, SettleError, Write};
 
 /// What to write.
 pub struct Save {
@@ -67,6 +67,7 @@ pub async fn save(gate: &Arc<Gate>, call: &Call, request: Save) -> Result<Saved,
     };
     let passed = verdict.pass()?;
     let (condition, checked) = (passed.take(condition)?, passed.take(checked)?);
+    check_room(condition.as_ref(), &checked.item)?;
     if validate_only {
         return Ok(Saved::default());
     }
@@ -84,12 +85,12 @@ pub async fn save(gate: &Arc<Gate>, call: &Call, request: Save) -> Result<Saved,
         Ok(committed) => committed,
         Err(error) => return Err(refusal(gate, call, &model, return_values, error).await),
     };
-    let references = references(committed.objects);
+    let (references, kept) = (references(committed.objects), references(committed.kept));
     let old_item = match committed.old {
         Some(old) => open_old(gate, call, &model, old).await,
         None => None,
     };
-    let item = written.map(|item| item.into_iter().chain(references.clone()).collect());
+    let item = written.map(|item| item.into_iter().chain(kept).chain(references.clone()).collect());
     let generated = checked.generated.into_iter().chain(references).collect();
     Ok(Saved {
         generated,
@@ -110,6 +111,24 @@ pub(super) fn settled_condition(
     let text = expression::condition(model, condition, "condition", &mut placeholders)?;
     let (names, values) = placeholders.into_parts();
     Ok(Some(Condition { text, names, values }))
+}
+
+/// Refuses a condition that is too long for DynamoDB together with what keeping objects adds to it.
+fn check_room(condition: Option<&Condition>, item: &Item) -> Result<(), Error> {
+    let is_kept = |value: &&Value| matches!(value, Value::Object(object) if object.data.is_none());
+    let kept = item.values().filter(is_kept).count();
+    let most_bytes = MAX_TEXT_BYTES.saturating_sub(settle::condition_bytes(kept));
+    match condition {
+        Some(condition) if kept > 0 && condition.text.len() > most_bytes => {
+            let description =
+                format!("must have at most {most_bytes} bytes beside {kept} objects that are kept");
+            Err(Error::InvalidExpression(vec![Fault::new(
+                "condition.text",
+                description,
+            )]))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The item that a write replaced or removed, for its caller. The write is done: an old value that does not open is
@@ -140,6 +159,15 @@ async fn refusal(
         SettleError::Seal(StoreError::Kms(error)) => Error::Store(error),
         SettleError::Seal(StoreError::Unsealable { .. } | StoreError::NoKey) => {
             Error::Internal("a checked item does not seal")
+        }
+        SettleError::Kept(KeptError::Changed { attribute }) => Error::ObjectChanged { attribute },
+        SettleError::Kept(KeptError::Altered { attribute, field }) => {
+            let root = Path::Root("item");
+            let path = Path::Name(&root, &attribute);
+            Error::Invalid(vec![Fault::new(
+                Path::Name(&path, field),
+                "must be as it was read to keep the stored object; send data to replace it",
+            )])
         }
         SettleError::Store(error) => {
             condition_refusal(gate, call, model, return_values == ReturnValues::AllOld, error).await

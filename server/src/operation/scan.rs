@@ -96,7 +96,8 @@ pub fn scan(
         segment: None,
     };
     let fetch = fetch(gate, call, template, segments);
-    let reader = Reader::new(gate, call, model, checked.projection, selection.include_objects);
+    let (fields, include_objects) = (selection.fields, selection.include_objects);
+    let reader = Reader::new(gate, call, model, checked.projection, fields, include_objects);
     let plan = Plan {
         reader,
         fetch,

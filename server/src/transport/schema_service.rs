@@ -113,5 +113,6 @@ fn encode_offload(offload: &Offload) -> v1::Offload {
         bucket: offload.bucket.clone(),
         prefix: offload.prefix.clone(),
         region: offload.region.clone().unwrap_or_default(),
+        foreign_pointers: offload.foreign_pointers.as_str().to_owned(),
     }
 }

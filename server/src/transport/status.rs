@@ -124,6 +124,12 @@ fn public(call: &Call, failure: Error) -> Status {
             with_details(Reason::ItemTooLarge, text, details)
         }
         Error::ObjectTooLarge { .. } => over_limit(Reason::MessageTooLarge, "limits.message_bytes", text),
+        Error::ForeignPointer { attribute } => {
+            let mut details = info(Reason::ForeignPointer);
+            details.add_precondition_failure_violation("FOREIGN_POINTER", attribute, &text);
+            with_details(Reason::ForeignPointer, text, details)
+        }
+        Error::ObjectChanged { .. } => retry_later(Reason::ObjectChanged, text),
         Error::ConditionFailed { current } => condition_failed(text, current),
         Error::DataLoss { reason, .. } => {
             warn!(

@@ -1,12 +1,16 @@
 //! Black-box tests: the real gateway on a free port, through the wire, over the embedded engines.
 
 mod bill;
+mod bodies;
 mod errors;
 mod exact;
+mod kept;
 mod leaving;
 mod load;
 mod objects;
 mod pages;
+mod pointers;
+mod races;
 mod reload;
 mod tamper;
 mod walls;

@@ -336,7 +336,7 @@ async fn a_broken_pointer_is_found() {
         with("size", AttributeValue::N("-1".to_owned())),
         with("size", AttributeValue::N("999".to_owned())),
         with("sha256", text("00")),
-        with("key", text("docs/nowhere")),
+        with("key", text("docs/ORG/U%232/nowhere/x")),
         with("key", AttributeValue::N("1".to_owned())),
         text("docs/nowhere"),
         AttributeValue::L(Vec::new()),

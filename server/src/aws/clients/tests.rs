@@ -12,7 +12,7 @@ use std::time::Duration;
 use aws_credential_types::provider::ProvideCredentials;
 
 use super::*;
-use crate::aws::{Doubt, GetItem, Kind};
+use crate::aws::{Doubt, DownloadError, GetItem, Kind, Location};
 use crate::billing::Call;
 
 /// Set where a test runs itself again with an environment of its own.
@@ -251,4 +251,53 @@ fn a_custom_endpoint_is_addressed_by_path_and_aws_is_not() {
     assert!(has_s3_endpoint(
         &config().endpoint_url("http://localhost:9000").build()
     ));
+}
+
+/// An S3 that sends half of each body, does what `between` says, and sends the rest.
+fn halting_s3(between: impl Fn() + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap_or(0) > 0 {}
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\nhello";
+            let sent = stream.write_all(answer).and_then(|()| stream.flush());
+            between();
+            // whoever gave up has closed the connection
+            let _ = sent.and_then(|()| stream.write_all(b"world"));
+        }
+    });
+    format!("http://{address}")
+}
+
+const FILE: Location<'_> = Location {
+    bucket: "files",
+    key: "a",
+    region: None,
+};
+
+/// The SDK alone gives up on a stream that brings nothing for five seconds.
+#[tokio::test]
+async fn a_body_that_pauses_for_eight_seconds_is_waited_for() {
+    let url = halting_s3(|| std::thread::sleep(Duration::from_secs(8)));
+    let call = Call::for_test();
+    let patient = call.with_deadline(std::time::Instant::now() + Duration::from_secs(60));
+    let object = stores_at(&url).s3.get_object(&patient, FILE, 10).await.unwrap();
+    assert_eq!(object.content, "helloworld");
+    assert_eq!((call.bill().s3_calls, call.bill().retries), (1, 0));
+}
+
+#[tokio::test]
+async fn a_body_that_pauses_is_cut_by_the_deadline_alone() {
+    let url = halting_s3(|| std::thread::sleep(Duration::from_secs(600)));
+    let call = Call::for_test();
+    let brief = call.with_deadline(std::time::Instant::now() + Duration::from_millis(300));
+    let refused = stores_at(&url).s3.get_object(&brief, FILE, 10).await.unwrap_err();
+    let DownloadError::Store(error) = refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(error.kind, Kind::Deadline { sent: false });
+    assert_eq!((call.bill().s3_calls, call.bill().downloaded_bytes), (1, 5));
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::testing::{Fault, Rig};
-use super::{DeleteItem, Doubt, Error, GetItem, Kind, Location, PutItem, Query, Resource, Scan, missing};
+use super::{
+    DeleteItem, Doubt, DownloadError, Error, GetItem, Kind, Location, PutItem, Query, Resource, Scan, missing,
+};
 use crate::billing::Call;
 use crate::crypto::testing::{KEY_ID, attribute, encrypted, model};
 use crate::model::{Attribute, AttributeType, Item, Models, Offload, Value};
@@ -21,6 +23,7 @@ fn models() -> Models {
         bucket: "files".into(),
         prefix: "docs/".into(),
         region: None,
+        foreign_pointers: crate::model::ForeignPointers::Refuse,
     };
     let file = Attribute {
         s3: Some(offload),
@@ -255,7 +258,7 @@ async fn what_is_missing_is_named() {
     );
     let object = rig.stores.s3.get_object(&call, FILE, 10).await.unwrap_err();
     assert_eq!(
-        object.kind,
+        kind(object),
         Kind::Missing {
             what: Resource::Object,
             name: "files".into()
@@ -266,6 +269,13 @@ async fn what_is_missing_is_named() {
         (bill.dynamodb_calls, bill.kms_calls, bill.s3_calls, bill.retries),
         (1, 1, 2, 0)
     );
+}
+
+fn kind(error: DownloadError) -> Kind {
+    match error {
+        DownloadError::Store(error) => error.kind,
+        DownloadError::Damaged(description) => panic!("{description}"),
+    }
 }
 
 #[tokio::test]
@@ -315,10 +325,13 @@ async fn objects_are_billed_by_the_bytes_of_their_content() {
         (bill.s3_calls, bill.uploaded_bytes, bill.retries, bill.throttled),
         (3, 300_000, 1, 1)
     );
-    assert_eq!(s3.get_object(&call, FILE, 100_000).await.unwrap(), content);
+    assert_eq!(
+        s3.get_object(&call, FILE, 100_000).await.unwrap().content,
+        content
+    );
     assert_eq!(call.bill().downloaded_bytes, 100_000);
     assert_eq!(
-        s3.get_object(&call, FILE, 99_999).await.unwrap_err().kind,
+        kind(s3.get_object(&call, FILE, 99_999).await.unwrap_err()),
         Kind::TooLarge
     );
     s3.delete_object(&call, FILE).await.unwrap();
@@ -357,7 +370,7 @@ async fn a_completion_under_another_name_is_read() {
         .complete_multipart_upload(&call, &upload, vec![part])
         .await
         .unwrap();
-    assert_eq!(s3.head_object(&call, FILE).await.unwrap(), stored);
+    assert_eq!(s3.head_object(&call, FILE).await.unwrap().stored, stored);
 }
 
 #[tokio::test]

@@ -61,6 +61,8 @@ struct Piece {
 enum PiecePlace {
     Row(Bytes),
     File(String),
+    /// What is stored is not whole. The body breaks off here, as that of a file that is cut does.
+    Damaged,
 }
 
 /// Answers GetObject.
@@ -195,6 +197,7 @@ impl Reading {
                 let start = usize::try_from(start).map_err(io::Error::other)?;
                 bytes.slice(start..start + length)
             }
+            PiecePlace::Damaged => return Err(io::ErrorKind::UnexpectedEof.into()),
             PiecePlace::File(id) => {
                 let (bodies, id, open) = (Arc::clone(&self.bodies), id.clone(), self.open.take());
                 let (source, block) = blocking(move || {
@@ -268,9 +271,8 @@ fn look_once(connection: &Connection, wanted: &Wanted) -> Result<Found, Fault> {
         start = end;
     }
     if start != object.size {
-        return Err(Fault::Broken(
-            "the segments of an object do not make up its size".to_owned(),
-        ));
+        let (place, range) = (PiecePlace::Damaged, 0..1);
+        pieces.push_back(Piece { place, range });
     }
     Ok(Found {
         object,
@@ -286,9 +288,7 @@ fn place(connection: &Connection, object: &Object, segment: Segment) -> Result<P
     }
     let bytes = segment_bytes(connection, &object.content, segment.number)?;
     if bytes.len() as u64 != segment.size {
-        return Err(Fault::Broken(
-            "the bytes of a segment are not of its size".to_owned(),
-        ));
+        return Ok(PiecePlace::Damaged);
     }
     Ok(PiecePlace::Row(Bytes::from(bytes)))
 }

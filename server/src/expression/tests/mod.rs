@@ -58,6 +58,7 @@ pub(super) fn model() -> Model {
         bucket: "bucket".to_owned(),
         prefix: String::new(),
         region: None,
+        foreign_pointers: crate::model::ForeignPointers::Refuse,
     });
     let plain = [
         ("pk", AttributeType::String),

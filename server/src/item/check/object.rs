@@ -1,24 +1,30 @@
-//! An object as a caller may send it: content, name, media type and metadata that survive as S3 headers. What only the
-//! server says of an object is refused, so that nobody points an item at an object that is not the item's own.
+//! An object as a caller may send it: content, name, media type and metadata that survive as S3 headers; or, without
+//! content, the object that the item has already, to keep it. Otherwise what only the server says of an object is refused,
+//! so that nobody points an item at an object that is not the item's own.
 
 use std::collections::HashSet;
 
 use super::Faults;
 use crate::fault::Path;
+use crate::item::pointer::{self, OWNER_METADATA_BYTES};
 use crate::model::Object;
 
-/// S3's limit for user-defined metadata, names and values together.
-///
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html>
-const MAX_METADATA_BYTES: usize = 2048;
+/// Names and values of a caller's metadata together: what S3 takes, less what names the object's owner.
+const MAX_METADATA_BYTES: usize = pointer::MAX_METADATA_BYTES - OWNER_METADATA_BYTES;
+/// Names of metadata that begin with this are the server's.
+const OWN_METADATA: &str = "tollgate-";
 /// Longest file name, as file systems have it.
 const MAX_NAME_BYTES: usize = 255;
 /// Longest media type: twice 127 characters and the slash (RFC 6838, section 4.2), and as much for parameters.
 const MAX_CONTENT_TYPE_BYTES: usize = 512;
 
 pub(super) fn check(object: &Object, path: Path<'_>, faults: &mut Faults) {
+    if object.data.is_none() && keeps(object) {
+        // compared with what is stored by the commit
+        return check_kept(object, Path::Name(&path, "metadata"), faults);
+    }
     if object.data.is_none() {
-        faults.push(Path::Name(&path, "data"), "is required");
+        faults.push(Path::Name(&path, "data"), REQUIRED_OR_KEPT);
     }
     check_server_fields(object, path, faults);
     if object.name.len() > MAX_NAME_BYTES {
@@ -40,6 +46,21 @@ pub(super) fn check(object: &Object, path: Path<'_>, faults: &mut Faults) {
     check_metadata(object, Path::Name(&path, "metadata"), faults);
 }
 
+/// Whether this names a stored object.
+fn keeps(object: &Object) -> bool {
+    ![&object.bucket, &object.key, &object.etag]
+        .into_iter()
+        .any(String::is_empty)
+}
+
+fn check_kept(object: &Object, path: Path<'_>, faults: &mut Faults) {
+    if object.metadata.contains_key("") {
+        faults.push(path, "must not have an empty name");
+    }
+}
+
+const REQUIRED_OR_KEPT: &str =
+    "is required, or bucket, key and etag as they were read, to keep the stored object";
 const HEADER_VALUE: &str = "must be printable ASCII without spaces at its ends: it becomes a header";
 
 fn check_server_fields(object: &Object, path: Path<'_>, faults: &mut Faults) {
@@ -68,8 +89,11 @@ fn check_metadata(object: &Object, path: Path<'_>, faults: &mut Faults) {
             format!("must have at most {MAX_METADATA_BYTES} bytes in all"),
         );
     }
+    // in the order of their names, so that of two that meet always the same one is reported
+    let mut metadata: Vec<_> = object.metadata.iter().collect();
+    metadata.sort_unstable();
     let mut seen = HashSet::new();
-    for (name, value) in &object.metadata {
+    for (name, value) in metadata {
         let path = Path::Name(&path, name);
         if !is_header_name(name) {
             faults.push(
@@ -79,7 +103,12 @@ fn check_metadata(object: &Object, path: Path<'_>, faults: &mut Faults) {
         } else if !seen.insert(name.to_ascii_lowercase()) {
             faults.push(
                 path,
-                "must differ from other names by more than case: it becomes a header",
+                "must differ from other names by more than case: names are stored in lower case",
+            );
+        } else if name.to_ascii_lowercase().starts_with(OWN_METADATA) {
+            faults.push(
+                path,
+                format!("must not begin with {OWN_METADATA}: such names are the server's"),
             );
         }
         if !is_header_value(value) {

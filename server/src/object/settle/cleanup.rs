@@ -1,12 +1,15 @@
-//! Deletes objects that no item points to. A failure is logged, never an error: the object is left to sweep.
+//! Deletes objects that no item points to: fresh ones whose commit failed, and what an item owned before. Of those only
+//! what certainly is the item's own: a pointer is whatever somebody wrote into the table. A failure is logged, never an
+//! error: the object is left to sweep.
 
 use futures::{StreamExt, stream};
 use tracing::warn;
 
-use crate::aws::{self, Location, S3, Stores};
+use crate::aws::{self, Kind, Location, Resource, S3, Stores};
 use crate::billing::Call;
 use crate::item::pointer::Pointer;
-use crate::model::{Item, Model};
+use crate::model::{Item, Offload};
+use crate::object::owner::{Claim, Owner};
 use crate::object::upload::Fresh;
 
 use super::offloads;
@@ -34,39 +37,76 @@ async fn undo(s3: &S3, settling: &Call, fresh: &Fresh) {
     }
 }
 
-/// Deletes the objects that `old` owned and `new` does not: those of the model's object attributes, in the places that
-/// the model gives them.
-pub(super) async fn remove_owned(stores: &Stores, settling: &Call, model: &Model, old: &Item, new: &Item) {
+/// Deletes the objects that the item owned by its pointers in `old` and none of its pointers in `new` points to.
+///
+/// A pointer without a table is of an older version or of another program: only the object's metadata can say then that
+/// it is this table's.
+pub(super) async fn remove_owned(stores: &Stores, settling: &Call, owner: Owner<'_>, old: &Item, new: &Item) {
     let s3 = &stores.s3;
-    let pointer = |item: &Item, name: &str| item.get(name).and_then(Pointer::from_value);
-    let owned = offloads(model)
-        .filter_map(|(name, offload)| Some((pointer(old, name)?, pointer(new, name), offload)));
-    let superseded: Vec<_> = owned
-        .filter(|(old, new, offload)| {
-            let is_kept = new
-                .as_ref()
-                .is_some_and(|new| (&new.bucket, &new.key) == (&old.bucket, &old.key));
-            !is_kept && old.bucket == offload.bucket && old.key.starts_with(&offload.prefix)
-        })
-        .collect();
-    let removals: Vec<_> = superseded
-        .iter()
-        .map(|(old, _new, offload)| {
-            remove(
-                s3,
-                settling,
-                Location {
-                    bucket: &old.bucket,
-                    key: &old.key,
-                    region: offload.region.as_deref(),
-                },
-            )
-        })
+    let removals: Vec<_> = superseded(owner, old, new)
+        .into_iter()
+        .map(|(pointer, offload)| remove_superseded(s3, settling, owner, pointer, offload))
         .collect();
     stream::iter(removals)
         .buffer_unordered(s3.in_flight())
         .collect::<()>()
         .await;
+}
+
+/// The item's own objects that it pointed to, each once.
+fn superseded<'a>(owner: Owner<'a>, old: &Item, new: &Item) -> Vec<(Pointer, &'a Offload)> {
+    let pointers = |item: &Item| -> Vec<(Pointer, &'a Offload)> {
+        offloads(owner.model)
+            .filter_map(|(name, offload)| Some((Pointer::from_value(item.get(name)?)?, offload)))
+            .collect()
+    };
+    let is_same = |one: &Pointer, other: &Pointer| (&one.bucket, &one.key) == (&other.bucket, &other.key);
+    let kept = pointers(new);
+    let mut superseded: Vec<(Pointer, &Offload)> = Vec::new();
+    for (pointer, offload) in pointers(old) {
+        let is_listed =
+            |listed: &[(Pointer, &Offload)]| listed.iter().any(|(other, _)| is_same(other, &pointer));
+        if owner.has(offload, &pointer) && !is_listed(&kept) && !is_listed(&superseded) {
+            superseded.push((pointer, offload));
+        }
+    }
+    superseded
+}
+
+async fn remove_superseded(s3: &S3, settling: &Call, owner: Owner<'_>, pointer: Pointer, offload: &Offload) {
+    let location = Location {
+        bucket: &pointer.bucket,
+        key: &pointer.key,
+        region: offload.region.as_deref(),
+    };
+    if pointer.table.is_empty() {
+        match s3.head_object(settling, location).await {
+            Ok(head) if owner.claim(&head.metadata) == Claim::Same => {}
+            Ok(_) => return log_kept(settling, location),
+            Err(error) if is_gone(&error) => return,
+            Err(error) => return log_left_behind(settling, location, Err(error)),
+        }
+    }
+    remove(s3, settling, location).await;
+}
+
+fn is_gone(error: &aws::Error) -> bool {
+    matches!(
+        error.kind,
+        Kind::Missing {
+            what: Resource::Object,
+            ..
+        }
+    )
+}
+
+/// Nothing says whose the object is, or its metadata names another item.
+fn log_kept(call: &Call, location: Location<'_>) {
+    warn!(
+        request_id = call.request_id(),
+        bucket = location.bucket,
+        "an object was not deleted: neither its pointer nor its metadata names this item's table"
+    );
 }
 
 async fn remove(s3: &S3, settling: &Call, location: Location<'_>) {

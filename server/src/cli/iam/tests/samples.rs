@@ -109,6 +109,7 @@ fn any_object() -> impl Strategy<Value = Attribute> {
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
             region: None,
+            foreign_pointers: crate::model::ForeignPointers::Refuse,
         }),
         ..attribute(AttributeType::Object)
     })

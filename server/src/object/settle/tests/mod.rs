@@ -13,7 +13,7 @@ use crate::billing::Bill;
 use crate::crypto::Keyring;
 use crate::crypto::testing::{attribute, encrypted, model};
 use crate::model::{Attribute, AttributeType, Models, Object};
-use crate::object::read::{ReadError, read};
+use crate::object::read::{ReadError, Reading, read};
 
 const MIB: usize = 1024 * 1024;
 const SERVER_ERROR: Fault = Fault::Answer(500, "InternalServerError");
@@ -34,6 +34,7 @@ impl Gate {
                 bucket: "files".into(),
                 prefix: "docs/".into(),
                 region: None,
+                foreign_pointers: crate::model::ForeignPointers::Refuse,
             };
             Attribute {
                 s3: Some(offload),
@@ -105,9 +106,23 @@ impl Gate {
     }
 
     async fn content(&self, pointer: &Pointer) -> Result<Bytes, ReadError> {
-        let content = read(&self.rig.stores.s3, &Call::for_test(), None, pointer, usize::MAX).await;
+        let content = self.bounded_content(pointer, usize::MAX).await;
         self.rig.left();
         content
+    }
+
+    async fn bounded_content(&self, pointer: &Pointer, max_bytes: usize) -> Result<Bytes, ReadError> {
+        let key = Key::of_item(&self.model, &key_item()).unwrap();
+        let file = self.model.attribute("file").unwrap();
+        let reading = Reading {
+            owner: Owner {
+                model: &self.model,
+                key: &key,
+            },
+            offload: file.s3.as_ref().unwrap(),
+            pointer,
+        };
+        read(&self.rig.stores.s3, &Call::for_test(), reading, max_bytes).await
     }
 
     /// Every key in the bucket, of objects and of uploads that were not completed.
@@ -170,7 +185,7 @@ fn condition(text: &str) -> Option<Condition> {
 fn kind(result: Result<Committed, SettleError>) -> Kind {
     match result.unwrap_err() {
         SettleError::Store(error) => error.kind,
-        SettleError::Seal(error) => panic!("{error}"),
+        error @ (SettleError::Seal(_) | SettleError::Kept(_)) => panic!("{error}"),
     }
 }
 
@@ -228,14 +243,17 @@ async fn the_object_tells_its_owner_and_its_type() {
         ..Object::default()
     };
     file.metadata.insert("author".into(), "somebody".into());
-    file.metadata.insert("Ünusual".into(), "ü".into());
+    file.metadata.insert("X-Any!".into(), "a  b".into());
     write.item.insert("pk".into(), Value::S("A/B ü".into()));
     write
         .item
         .insert("file".into(), Value::Object(Box::new(file.clone())));
     let committed = gate.settler.save(write).await.unwrap();
     let pointer = &committed.objects[0].1;
-    assert_eq!(pointer.metadata, file.metadata);
+    let own = [("author", "somebody"), ("x-any!", "a  b")];
+    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(pointer.metadata, HashMap::from(own));
+    assert_eq!(pointer.table, "users");
     assert!(
         pointer.key.starts_with("docs/A%2FB%20%C3%BC/1/"),
         "{}",
@@ -258,10 +276,10 @@ async fn the_object_tells_its_owner_and_its_type() {
     assert_eq!(told("tollgate-table"), Some("users"));
     assert_eq!(told("tollgate-partition"), Some("A%2FB%20%C3%BC"));
     assert_eq!(
-        (told("tollgate-sort"), told("author")),
-        (Some("1"), Some("somebody"))
+        (told("tollgate-sort"), told("author"), told("x-any!")),
+        (Some("1"), Some("somebody"), Some("a  b"))
     );
-    assert_eq!(metadata.len(), 4);
+    assert_eq!(metadata.len(), 5);
 }
 
 #[tokio::test]
@@ -395,7 +413,7 @@ async fn a_read_verifies_what_the_pointer_says() {
         ..pointer.clone()
     };
     let nowhere = Pointer {
-        key: "docs/nowhere".into(),
+        key: "docs/1/1/nowhere/x".into(),
         ..pointer.clone()
     };
     assert!(gate.content(&pointer).await.is_ok() && gate.content(&of_pydynox).await.is_ok());
@@ -405,7 +423,18 @@ async fn a_read_verifies_what_the_pointer_says() {
             Err(ReadError::Invalid { .. })
         ));
     }
-    let bounded = read(&gate.rig.stores.s3, &Call::for_test(), None, &pointer, 99).await;
+    let elsewhere = Pointer {
+        key: "docs/1/2/nowhere/x".into(),
+        ..pointer.clone()
+    };
+    let of_another_table = Pointer {
+        table: "users_restored".into(),
+        ..pointer.clone()
+    };
+    for foreign in [elsewhere, of_another_table] {
+        assert!(matches!(gate.content(&foreign).await, Err(ReadError::Foreign)));
+    }
+    let bounded = gate.bounded_content(&pointer, 99).await;
     let Err(ReadError::Store(error)) = bounded else {
         panic!("too large")
     };

@@ -1,0 +1,258 @@
+//! GetObject: an object's whole content in one buffer of a bounded size. The SDK retries a request until its response
+//! begins; from there on the body is ours: one that breaks is requested again, so that all attempts together are as many
+//! as any request has. Nothing limits a body that pauses but the call's deadline.
+//!
+//! A body that breaks in the same way in every attempt is stored so: it ends at the same byte before its announced length,
+//! or never matches S3's checksum.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_runtime::client::http::body::content_length_enforcement::ContentLengthError;
+use aws_smithy_types::retry::RetryConfig;
+use bytes::{Bytes, BytesMut};
+use futures::future::BoxFuture;
+
+use super::super::error::{Error, Kind, Request};
+use super::super::meter::{self, Meter};
+use super::{Location, S3, request};
+use crate::billing::Call;
+
+/// Wait before the second attempt at a body; doubled for each one after it.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+
+/// An object that was read whole.
+#[derive(Clone, Debug, Default)]
+pub struct Downloaded {
+    /// Its content.
+    pub content: Bytes,
+    /// Its metadata, names in lower case.
+    pub metadata: HashMap<String, String>,
+}
+
+/// Why an object was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum DownloadError {
+    /// What S3 has of it is damaged, as every attempt found.
+    #[error("{0}")]
+    Damaged(&'static str),
+    /// S3 returned an error, or could not be reached.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+/// How an attempt's body broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Break {
+    /// It ended after so many bytes, before its announced length.
+    Short { bytes: u64 },
+    /// It is not what S3's checksum says.
+    Checksum,
+    /// The connection failed.
+    Connection,
+}
+
+/// Why the reading of a body ended early.
+enum BodyError {
+    Broken(Break, Error),
+    Final(Error),
+}
+
+impl S3 {
+    /// An object's whole content, of at most `max_bytes`, and its metadata; the SDK checks the checksum if S3 has one.
+    ///
+    /// # Errors
+    ///
+    /// `Missing` for an object or bucket that is not there, `TooLarge` for more than `max_bytes`, `Damaged` for what is
+    /// stored cut or changed.
+    pub async fn get_object(
+        &self,
+        call: &Call,
+        location: Location<'_>,
+        max_bytes: u64,
+    ) -> Result<Downloaded, DownloadError> {
+        let request = request("GetObject", location);
+        let (mut sent, mut breaks) = (0, Vec::new());
+        loop {
+            // the attempt goes on until its body was read: the meter is kept so long
+            let (output, meter) = self.begin_download(call, &request, location, sent).await?;
+            sent = meter.sent();
+            let metadata = output.metadata.unwrap_or_default();
+            let announced = output.content_length.map_or(0, i64::unsigned_abs);
+            if announced > max_bytes {
+                return Err(too_large(&request).into());
+            }
+            let (reason, error) = match read_body(call, &request, output.body, announced, max_bytes).await {
+                Ok(content) => return Ok(Downloaded { content, metadata }),
+                Err(BodyError::Final(error)) => return Err(error.into()),
+                Err(BodyError::Broken(reason, error)) => (reason, error),
+            };
+            drop(meter);
+            breaks.push(reason);
+            if sent >= self.max_attempts() {
+                return Err(verdict(&breaks, self.max_attempts(), error));
+            }
+            wait(call, &request, breaks.len()).await?;
+        }
+    }
+
+    /// Sends the request, with as many attempts as are left after those that were `sent`.
+    async fn begin_download(
+        &self,
+        call: &Call,
+        request: &Request<'_>,
+        location: Location<'_>,
+        sent: u32,
+    ) -> Result<(GetObjectOutput, Arc<Meter>), Error> {
+        let get = self
+            .client(location.region)
+            .get_object()
+            .bucket(location.bucket)
+            .key(location.key);
+        let left = self.max_attempts().saturating_sub(sent).max(1);
+        let sending: BoxFuture<'_, Result<GetObjectOutput, SdkError<GetObjectError, _>>> = if sent == 0 {
+            Box::pin(get.send())
+        } else {
+            let retries = RetryConfig::standard().with_max_attempts(left);
+            let config = aws_sdk_s3::config::Builder::new().retry_config(retries);
+            Box::pin(get.customize().config_override(config).send())
+        };
+        meter::send_streamed(call, request, sent, sending)
+            .await
+            .map_err(|failure| request.error(&failure))
+    }
+
+    fn max_attempts(&self) -> u32 {
+        let retries = self.client.config().retry_config();
+        retries.map_or(1, RetryConfig::max_attempts)
+    }
+}
+
+fn too_large(request: &Request<'_>) -> Error {
+    request.unsent(Kind::TooLarge, "the object is larger than asked for")
+}
+
+fn deadline_passed(request: &Request<'_>) -> Error {
+    request.unsent(Kind::Deadline { sent: false }, "the deadline passed")
+}
+
+/// Counts every byte that arrives, also of a body that breaks off.
+async fn read_body(
+    call: &Call,
+    request: &Request<'_>,
+    mut body: ByteStream,
+    announced: u64,
+    max_bytes: u64,
+) -> Result<Bytes, BodyError> {
+    let deadline = call.deadline().into();
+    let mut content = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
+    loop {
+        let chunk = match tokio::time::timeout_at(deadline, body.next()).await {
+            Ok(Some(Ok(chunk))) => chunk,
+            Ok(Some(Err(error))) => {
+                let reason = reason(&error, content.len() as u64);
+                let cause = format!("the body broke off: {error}");
+                return Err(BodyError::Broken(
+                    reason,
+                    request.unsent(Kind::Unavailable, &cause),
+                ));
+            }
+            Ok(None) => return Ok(content.freeze()),
+            Err(_elapsed) => return Err(BodyError::Final(deadline_passed(request))),
+        };
+        call.add_downloaded(chunk.len() as u64);
+        if (content.len() + chunk.len()) as u64 > max_bytes {
+            return Err(BodyError::Final(too_large(request)));
+        }
+        content.extend_from_slice(&chunk);
+    }
+}
+
+fn reason(error: &(dyn StdError + 'static), bytes: u64) -> Break {
+    for cause in std::iter::successors(Some(error), |&error| error.source()) {
+        if cause.is::<aws_smithy_checksums::body::validate::Error>() {
+            return Break::Checksum;
+        }
+        let is_short = cause.downcast_ref::<io::Error>().is_some_and(|error| {
+            // the embedded engine has the row of a body, and not the body
+            matches!(
+                error.kind(),
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound
+            )
+        });
+        if is_short || cause.is::<ContentLengthError>() {
+            return Break::Short { bytes };
+        }
+    }
+    Break::Connection
+}
+
+/// What the bodies that broke off say together.
+fn verdict(breaks: &[Break], max_attempts: u32, last: Error) -> DownloadError {
+    let is_established = breaks.len() > 1 || max_attempts == 1;
+    let are_alike = breaks.windows(2).all(|pair| pair[0] == pair[1]);
+    match breaks.first() {
+        Some(Break::Short { .. }) if is_established && are_alike => {
+            DownloadError::Damaged("it ends before its announced length")
+        }
+        Some(Break::Checksum) if is_established && are_alike => {
+            DownloadError::Damaged("it does not match its checksum in S3")
+        }
+        _ => DownloadError::Store(last),
+    }
+}
+
+async fn wait(call: &Call, request: &Request<'_>, breaks: usize) -> Result<(), Error> {
+    let doubled = u32::try_from(breaks.saturating_sub(1)).unwrap_or(u32::MAX).min(6);
+    let waiting = FIRST_WAIT * 2_u32.pow(doubled);
+    let waited = tokio::time::timeout_at(call.deadline().into(), tokio::time::sleep(waiting)).await;
+    call.add_backoff(waiting);
+    waited.map_err(|_elapsed| deadline_passed(request))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict_of(breaks: &[Break], max_attempts: u32) -> String {
+        let location = Location {
+            bucket: "files",
+            key: "k",
+            region: None,
+        };
+        let last = request("GetObject", location).unsent(Kind::Unavailable, "broke off");
+        verdict(breaks, max_attempts, last).to_string()
+    }
+
+    #[test]
+    fn only_what_every_attempt_found_alike_is_stored_so() {
+        let short = |bytes| Break::Short { bytes };
+        let damaged = "it ends before its announced length";
+        assert_eq!(verdict_of(&[short(5); 3], 3), damaged);
+        assert_eq!(verdict_of(&[short(5); 2], 3), damaged);
+        assert_eq!(verdict_of(&[short(5)], 1), damaged);
+        assert_eq!(
+            verdict_of(&[Break::Checksum; 3], 3),
+            "it does not match its checksum in S3"
+        );
+        for breaks in [
+            &[short(5), short(6), short(5)][..],
+            &[short(5), Break::Connection, short(5)],
+            &[Break::Connection; 3],
+            &[short(5), Break::Checksum],
+            &[short(5)],
+        ] {
+            assert_eq!(
+                verdict_of(breaks, 3),
+                "S3 GetObject: the service is not available",
+                "{breaks:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Whose an object is. An object belongs to an item if its key is in the item's own folder of the attribute's bucket, and
+//! nothing says that it is another table's: neither the pointer nor the object's metadata. Everything else is foreign:
+//! read only if the attribute allows it, never deleted.
+//!
+//! An object's metadata names its owner: `tollgate-table`, `tollgate-partition` and `tollgate-sort`, percent-encoded.
+//! Values that do not fit into S3's 2 KB become `sha256-` and the hex SHA-256 of their bytes, as in [`key`].
+
+use std::collections::HashMap;
+
+use crate::item::Key;
+use crate::item::pointer::{MAX_METADATA_BYTES, Pointer};
+use crate::model::{Model, Offload, is_bucket_name};
+
+use super::key;
+
+const TABLE: &str = "tollgate-table";
+const PARTITION: &str = "tollgate-partition";
+const SORT: &str = "tollgate-sort";
+
+/// The item that an object belongs to, or should.
+#[derive(Clone, Copy)]
+pub struct Owner<'a> {
+    /// The item's model.
+    pub model: &'a Model,
+    /// The item's key.
+    pub key: &'a Key,
+}
+
+/// What an object's metadata says about its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It is this item's.
+    Same,
+    /// It is another item's, or another table's.
+    Other,
+    /// It names no owner: written by another program, or a value was too long for an older version.
+    None,
+}
+
+impl Owner<'_> {
+    /// Whether a pointer of the item points to an object that is the item's own, as far as the pointer tells.
+    pub fn has(&self, offload: &Offload, pointer: &Pointer) -> bool {
+        pointer.bucket == offload.bucket
+            && (pointer.table.is_empty() || pointer.table == self.model.table)
+            && key::is_of_item(&offload.prefix, self.key, &pointer.key)
+    }
+
+    /// What an object's metadata says.
+    pub fn claim(&self, metadata: &HashMap<String, String>) -> Claim {
+        let Some(table) = metadata.get(TABLE) else {
+            return Claim::None;
+        };
+        let is_same = |name: &str, whole: Option<String>| match (metadata.get(name), whole) {
+            (Some(claimed), Some(whole)) => is_value(claimed, &whole),
+            (Some(_), None) => false,
+            (None, _) => true,
+        };
+        let same = is_value(table, &self.model.table)
+            && is_same(PARTITION, Some(key::text(self.key.partition())))
+            && is_same(SORT, self.key.sort().map(key::text));
+        if same { Claim::Same } else { Claim::Other }
+    }
+
+    /// The metadata that names the item as an object's owner, in the room that `other_bytes` of metadata leave.
+    pub(super) fn metadata(&self, other_bytes: usize) -> Vec<(&'static str, String)> {
+        let named = [
+            (PARTITION, Some(key::text(self.key.partition()))),
+            (SORT, self.key.sort().map(key::text)),
+            (TABLE, Some(self.model.table.clone())),
+        ];
+        let named: Vec<_> = named
+            .into_iter()
+            .filter_map(|(name, whole)| Some((name, whole?)))
+            .collect();
+        let mut values: Vec<_> = named
+            .iter()
+            .map(|(name, whole)| (*name, key::item_part(whole)))
+            .collect();
+        for (index, (_, whole)) in named.iter().enumerate() {
+            let bytes: usize = values.iter().map(|(name, value)| name.len() + value.len()).sum();
+            if bytes + other_bytes <= MAX_METADATA_BYTES {
+                break;
+            }
+            if let Some(hashed) = key::hashed_part(whole, &values[index].1) {
+                values[index].1 = hashed;
+            }
+        }
+        values
+    }
+}
+
+/// Whether a foreign pointer is one that may be followed at all. What no writer of pointers makes is not sent to S3: a
+/// bucket that is an ARN or a path, and keys whose dots a proxy may resolve.
+pub fn is_readable(pointer: &Pointer) -> bool {
+    let parts = pointer.key.split('/');
+    is_bucket_name(&pointer.bucket)
+        && (1..=key::MAX_KEY_BYTES).contains(&pointer.key.len())
+        && !pointer.key.chars().any(char::is_control)
+        && !parts.into_iter().any(|part| matches!(part, "." | ".."))
+}
+
+fn is_value(claimed: &str, whole: &str) -> bool {
+    let value = key::item_part(whole);
+    claimed == value || key::hashed_part(whole, &value).is_some_and(|hashed| claimed == hashed)
+}
+
+#[cfg(test)]
+#[cfg(feature = "embedded")]
+mod tests {
+    use super::*;
+    use crate::crypto::testing::model;
+    use crate::item::pointer::OWNER_METADATA_BYTES;
+    use crate::model::{Item, Value};
+
+    fn key_of(model: &Model, partition: &str, sort: &str) -> Key {
+        let text = |text: &str| Value::S(text.to_owned());
+        let item = Item::from([("pk".to_owned(), text(partition)), ("sk".to_owned(), text(sort))]);
+        Key::of_item(model, &item).unwrap()
+    }
+
+    fn metadata(model: &Model, key: &Key, other_bytes: usize) -> HashMap<String, String> {
+        let named = Owner { model, key }.metadata(other_bytes);
+        named
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+
+    #[test]
+    fn an_owner_is_named_within_the_room_that_is_left() {
+        let model = model(Vec::new());
+        for (partition, sort) in [
+            ("A", "B"),
+            ("A#B", "ü/%"),
+            (&*"p".repeat(2048), &*"s".repeat(1024)),
+            (&*"ü".repeat(1024), "x"),
+        ] {
+            let key = key_of(&model, partition, sort);
+            let owner = Owner {
+                model: &model,
+                key: &key,
+            };
+            for other_bytes in [0, 1000, MAX_METADATA_BYTES - OWNER_METADATA_BYTES] {
+                let named = metadata(&model, &key, other_bytes);
+                let bytes: usize = named.iter().map(|(name, value)| name.len() + value.len()).sum();
+                assert!(bytes + other_bytes <= MAX_METADATA_BYTES, "{bytes}");
+                assert_eq!(named.len(), 3);
+                assert!(named.values().all(|value| value.is_ascii()));
+                assert_eq!(owner.claim(&named), Claim::Same);
+            }
+        }
+    }
+
+    #[test]
+    fn another_owner_is_seen() {
+        let model = model(Vec::new());
+        let mut other_model = model.clone();
+        other_model.table = "others".into();
+        let key = key_of(&model, "A", "B");
+        let owner = Owner {
+            model: &model,
+            key: &key,
+        };
+        assert_eq!(owner.claim(&HashMap::new()), Claim::None);
+        for (table, partition, sort) in [(&model, "A", "C"), (&model, "B", "B"), (&other_model, "A", "B")] {
+            let named = metadata(table, &key_of(&model, partition, sort), 0);
+            assert_eq!(owner.claim(&named), Claim::Other);
+        }
+        let mut table_alone = metadata(&model, &key, 0);
+        table_alone.retain(|name, _| name == TABLE);
+        assert_eq!(owner.claim(&table_alone), Claim::Same);
+    }
+
+    #[test]
+    fn only_plain_places_may_be_followed() {
+        let pointer = |bucket: &str, key: &str| Pointer {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            ..Pointer::default()
+        };
+        assert!(is_readable(&pointer("other-bucket", "any/where.pdf")));
+        for (bucket, key) in [
+            ("", "k"),
+            ("b", "k"),
+            ("a/b", "k"),
+            ("arn:aws:s3:us-east-1:1:accesspoint/x", "k"),
+            ("bucket", ""),
+            ("bucket", "a/../b"),
+            ("bucket", "./b"),
+            ("bucket", "a\nb"),
+            ("bucket", &*"k".repeat(1025)),
+        ] {
+            assert!(!is_readable(&pointer(bucket, key)), "{bucket} {key}");
+        }
+    }
+}
