@@ -13,10 +13,9 @@ FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /tollgate /usr/local/bin/tollgate
 COPY --from=build --chown=nonroot:nonroot /data /var/lib/tollgate
 COPY models /etc/tollgate/models
-ENV TOLLGATE_LISTEN=0.0.0.0:50051 \
-    TOLLGATE_METRICS__LISTEN=0.0.0.0:9464 \
-    TOLLGATE_MODELS=/etc/tollgate/models \
-    TOLLGATE_EMBEDDED__DATA=/var/lib/tollgate
+# settings are a file rather than variables, which would win over a file that is mounted
+COPY deploy/image/tollgate.yaml /etc/tollgate/tollgate.yaml
+WORKDIR /etc/tollgate
 VOLUME /var/lib/tollgate
 EXPOSE 50051 9464
 ENTRYPOINT ["/usr/local/bin/tollgate"]

@@ -56,13 +56,17 @@ def variable(path):
 
 
 def image():
-    """What the Dockerfile makes: `env`, `entrypoint`, `volume`, `ports`, `user`."""
+    """What the Dockerfile makes: `env`, `settings` (the folder of its settings file), `entrypoint`, `volume`, `user`."""
     text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
     lines = text[text.rindex("FROM ") :].splitlines()
     of = lambda word: [line.split(None, 1)[1] for line in lines if line.startswith(word + " ")]
     variables = [pair.split("=", 1) for line in of("ENV") for pair in shlex.split(line)]
+    sources = dict(line.split()[::-1] for line in of("COPY") if not line.startswith("--"))
+    settings = sources[f"{of('WORKDIR')[0]}/tollgate.yaml"]
     return {
         "env": dict(variables),
+        "settings": (ROOT / settings).parent,
+        "models": next(target for target, source in sources.items() if source == "models"),
         "entrypoint": yaml.safe_load(of("ENTRYPOINT")[0])[0],
         "command": yaml.safe_load(of("CMD")[0]),
         "volume": of("VOLUME")[0],

@@ -60,7 +60,7 @@ def test_the_program_takes_its_arguments_and_variables(compose, name):
     environment = {**image()["env"], **{key: str(value) for key, value in service["environment"].items()}}
     command = service.get("command") or image()["command"]
     assert command[0] == "serve"
-    settings = serve_settings(*command[1:], environment=environment)
+    settings = serve_settings(*command[1:], environment=environment, cwd=image()["settings"])
     assert settings["backend"] == {"embedded": "embedded", "aws-local": "aws"}[GATEWAYS[name]]
     assert settings["models"] in mounts(service)
     assert mounts(service)[settings["models"]] == str(ROOT / "models")
@@ -142,7 +142,7 @@ def test_the_images_are_of_the_releases_that_the_tests_run(compose):
 
 
 def test_the_pages_run_the_same_jaeger(compose):
-    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *DEPLOY.rglob("*.md")]
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *DEPLOY.rglob("*.md")]
     named = [(page, image) for page in pages for image in re.findall(r"\S+/jaeger:\S+", page.read_text())]
     assert {ROOT / "README.md", ROOT / "docs/telemetry.md"} <= {page for page, _ in named}
     assert {image for _, image in named} == {compose["services"]["jaeger"]["image"]}, named

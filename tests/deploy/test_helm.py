@@ -136,7 +136,7 @@ def test_the_program_takes_the_pods_arguments_settings_and_models(rendered, tmp_
     # YAML's `off` is a boolean
     side = settings["metrics.listen"]
     assert side.endswith(f":{ports['metrics']}") if "metrics" in ports else side in (False, "off")
-    assert settings["models"] == "/etc/tollgate/models" == image()["env"]["TOLLGATE_MODELS"]
+    assert settings["models"] == "/etc/tollgate/models" == image()["models"]
     assert settings["token_key"] == "[redacted]"
     if "/etc/tollgate/models" in replaced:
         assert "no faults" in checked(BINARY, "check", replaced["/etc/tollgate/models"], env=clean_environment())

@@ -48,8 +48,8 @@ def test_the_program_takes_its_command_and_variables(service, tmp_path):
     (command,) = service["ExecStart"]
     path, verb, *arguments = shlex.split(command)
     assert path == image()["entrypoint"] and verb == "serve"
-    environment = dict(entry.split("=", 1) for entry in service["Environment"])
-    settings = serve_settings(*arguments, environment=environment, cwd=tmp_path)
+    shutil.copy(UNIT.with_name("tollgate.yaml"), tmp_path)
+    settings = serve_settings(*arguments, cwd=tmp_path)
     assert settings["embedded.data"] == f"/var/lib/{service['StateDirectory'][0]}"
     assert pathlib.PurePath(settings["models"]).parent == pathlib.PurePath("/etc") / service["ConfigurationDirectory"][0]
     grace_s = int(re.fullmatch(r"(\d+)s", settings["shutdown_grace"]).group(1))
@@ -60,6 +60,14 @@ def test_settings_are_found_in_the_working_folder(service, tmp_path):
     assert service["WorkingDirectory"] == [f"/etc/{service['ConfigurationDirectory'][0]}"]
     (tmp_path / "tollgate.yaml").write_text("shutdown_grace: 7s\n")
     assert serve_settings(cwd=tmp_path)["shutdown_grace"] == "7s"
+
+
+def test_nothing_wins_over_the_settings_file_unseen(service, tmp_path):
+    set_by_unit = [entry for entry in service.get("Environment", []) if entry.startswith("TOLLGATE_")]
+    arguments = shlex.split(service["ExecStart"][0])[2:]
+    (tmp_path / "tollgate.yaml").write_text("models: /srv/models\nembedded: { data: /srv/data }\n")
+    settings = serve_settings(*arguments, environment=dict(entry.split("=", 1) for entry in set_by_unit), cwd=tmp_path)
+    assert (settings["models"], settings["embedded.data"]) == ("/srv/models", "/srv/data")
 
 
 def test_wrong_settings_are_not_tried_again(service):

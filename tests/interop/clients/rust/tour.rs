@@ -1,0 +1,173 @@
+//! A tour of tollgate in Rust: cargo run -p tollgate-client --example tour -- ADDRESS
+
+#![allow(clippy::print_stdout)] // an example talks to people
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use futures::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use tollgate_client::{
+    Client, Error, GetOptions, Item, Key, Object, Options, Query, Retry, Session, code_name,
+};
+
+#[derive(Serialize, Deserialize)]
+struct User {
+    pk: String,
+    sk: String,
+    name: String,
+    age: u32,
+    ssn: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    pk: String,
+    sk: String,
+    content: Object,
+}
+
+/// What the query reads of a user.
+#[derive(Deserialize)]
+struct Person {
+    name: String,
+    age: u32,
+}
+
+async fn connect(address: &str) -> Result<Client, Error> {
+    let options = Options {
+        timeout: Some(Duration::from_secs(10)),
+        // reads are sent again when a retry helps, writes only where nothing was changed
+        retry: Retry {
+            attempts: 4,
+            ..Retry::default()
+        },
+        // the server's limits.message_bytes, which is the default here
+        message_bytes: 32 * 1024 * 1024,
+        ..Options::default()
+    };
+    Client::connect_with(format!("http://{address}"), options).await
+}
+
+fn key(pk: &str, sk: &str) -> Key {
+    Key::new("pk", pk).and("sk", sk)
+}
+
+async fn save_and_get(job: &Session) -> Result<(), Error> {
+    let ada = User {
+        pk: "USER#1".to_owned(),
+        sk: "PROFILE".to_owned(),
+        name: "Ada".to_owned(),
+        age: 36,
+        ssn: Some("123-45-6789".to_owned()),
+    };
+    let bill = job.save("User", &ada).await?.metrics;
+    println!(
+        "save: {} KMS call, {} write unit, ${}",
+        bill.kms_calls, bill.wcu, bill.cost_usd
+    );
+
+    // a deadline for this call alone; the server passes it on to every AWS call
+    let patient = job.with_timeout(Duration::from_secs(5));
+    let found = patient.get::<User>("User", key("USER#1", "PROFILE")).await?;
+    let bill = found.metrics;
+    println!(
+        "get: {}, {} KMS call, {} read units",
+        found.value.name, bill.kms_calls, bill.rcu
+    );
+    Ok(())
+}
+
+async fn query(job: &Session) -> Result<(), Error> {
+    let mut people = job.query::<Person>(Query {
+        fields: vec!["name".to_owned(), "age".to_owned()],
+        ..Query::new("User", Key::new("pk", "USER#1"))
+    });
+    let mut items = 0;
+    while let Some(person) = people.next().await {
+        match person {
+            Ok(person) if person.age >= 18 => items += usize::from(!person.name.is_empty()),
+            Ok(_) => {}
+            // this item could not be read; the stream goes on
+            Err(error) if error.key().is_some() => println!("{error}"),
+            Err(error) => return Err(error),
+        }
+    }
+    // the bill of a stream is there after its end
+    let bill = people.metrics();
+    println!(
+        "query: {items} item, {} KMS calls, {} read units",
+        bill.kms_calls, bill.rcu
+    );
+    Ok(())
+}
+
+/// The code and reason of an error, and the fields that are wrong.
+fn reason(error: &Error) -> String {
+    let mut words = vec![code_name(error.code()).to_owned()];
+    words.extend(error.reason().map(|reason| reason.as_str().to_owned()));
+    words.extend(error.violations().iter().map(|wrong| wrong.field.clone()));
+    words.join(" ")
+}
+
+async fn failures(job: &Session) {
+    let wrong = HashMap::from([("pk", "USER#1"), ("age", "old")]);
+    if let Err(error) = job.save("User", &wrong).await {
+        println!("wrong item: {}", reason(&error));
+    }
+    if let Err(error) = job.get::<Item>("User", key("USER#0", "PROFILE")).await {
+        println!("missing item: {}", reason(&error));
+    }
+}
+
+/// The bill of a call whose trailers were lost, by the id that the caller gave it.
+async fn bill_of_lost_call(job: &Session) -> Result<(), Error> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let id = format!("rust-tour-{}", now.unwrap_or_default().as_nanos());
+    let named = job.with_request_id(id.as_str());
+    named.delete("User", key("USER#1", "PROFILE")).await?;
+    let call = job.call_metrics(id).await?;
+    let write_units = call.metrics.unwrap_or_default().total_wcu;
+    println!("lost call: {}, {write_units} write unit", call.rpc);
+    Ok(())
+}
+
+async fn object(job: &Session) -> Result<(), Error> {
+    let report = Document {
+        pk: "DOC#1".to_owned(),
+        sk: "v1".to_owned(),
+        content: Object {
+            name: "report.bin".to_owned(),
+            ..Object::new(vec![0; 5 * 1024 * 1024])
+        },
+    };
+    job.save("Document", &report).await?;
+    let options = GetOptions {
+        include_objects: vec!["content".to_owned()],
+        ..GetOptions::default()
+    };
+    let found = job
+        .get_with::<Document>("Document", key("DOC#1", "v1"), options)
+        .await?;
+    let data = found.value.item.content.data.unwrap_or_default();
+    println!("object: {} bytes", data.len());
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:50051".to_owned());
+    // every call of this handle is billed to the session
+    let job = connect(&address).await?.session("rust-tour");
+    save_and_get(&job).await?;
+    query(&job).await?;
+    failures(&job).await;
+    bill_of_lost_call(&job).await?;
+    object(&job).await?;
+    let total = job.total().await?;
+    println!(
+        "session: {} calls, {} failed, {} KMS calls",
+        total.call_count, total.failed_call_count, total.kms_calls
+    );
+    Ok(())
+}
