@@ -113,8 +113,8 @@ def free_line(process, pattern, stream):
     raise AssertionError(f"{process.args[0]} ended with {process.wait()}")
 
 
-@pytest.fixture(scope="session")
-def moto():
+@contextlib.contextmanager
+def moto_server():
     """A moto server for all three services; gives its URL."""
     process = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
@@ -128,6 +128,13 @@ def moto():
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture(scope="session")
+def moto():
+    """A moto server for the whole run."""
+    with moto_server() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

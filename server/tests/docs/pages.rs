@@ -102,10 +102,11 @@ fn anchors(page: &str) -> BTreeSet<String> {
 }
 
 fn files_under(folder: &str, files: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(root().join(folder)).unwrap() {
-        let entry = entry.unwrap();
-        let path = format!("{folder}/{}", entry.file_name().to_str().unwrap());
-        if entry.file_type().unwrap().is_dir() {
+    let entries = fs::read_dir(root().join(folder)).expect("a folder of the checkout");
+    for entry in entries {
+        let entry = entry.expect("an entry of the checkout");
+        let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+        if root().join(&path).is_dir() {
             files_under(&path, files);
         } else {
             files.insert(path);
