@@ -22,6 +22,9 @@ const MAX_CODE_BYTES: usize = 64;
 /// What the SDK says when credentials took too long; its type is not public.
 const SLOW_CREDENTIALS: &str = "identity resolver timed out";
 
+/// What causes begin with where the endpoint cannot be reached.
+pub(super) const NO_CONNECTION: &str = "no connection";
+
 /// What the log is told of a request that ended so.
 pub(super) fn of<E: SdkFailure>(request: &Request<'_>, error: &SdkError<E, HttpResponse>) -> String {
     let text = match error {
@@ -116,7 +119,7 @@ fn of_failure<E: SdkFailure>(error: &SdkError<E, HttpResponse>) -> String {
     if let SdkError::DispatchFailure(failure) = error
         && failure.as_connector_error().is_some_and(|e| never_connected(e))
     {
-        told.push("no connection".to_owned());
+        told.push(NO_CONNECTION.to_owned());
     }
     told.push(error.to_string());
     if let SdkError::ResponseError(context) = error {

@@ -28,9 +28,15 @@ pub struct Error {
     pub request_id: Option<Box<str>>,
     /// Whether an attempt of this write may have been applied although it ended in an error.
     pub doubt: Doubt,
+    /// Where the last attempt went; none if nothing was sent over the network.
+    pub endpoint: Option<Box<Endpoint>>,
     /// For the log: the service's code, its text where that holds nothing of an item, or the connection's failure.
     pub cause: Box<str>,
 }
+
+/// Scheme, host and port. Boxed in errors: few of them are looked at, and all are passed up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint(Box<str>);
 
 /// What callers act on.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,6 +121,52 @@ pub(super) struct Detail<'a> {
     pub(super) part_number: Option<i32>,
 }
 
+impl Error {
+    /// Where the last attempt went: scheme, host and port.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_ref().map(|endpoint| endpoint.0.as_ref())
+    }
+
+    /// The service's name.
+    pub fn service_name(&self) -> &'static str {
+        service_name(self.service)
+    }
+
+    /// What an operator should look at, for the log.
+    pub fn check(&self) -> &'static str {
+        match &self.kind {
+            Kind::ConditionFailed { .. } => "the condition and the item",
+            Kind::Missing { what, .. } => match what {
+                Resource::Table => {
+                    "whether the table was made, the region, and the account of the credentials"
+                }
+                Resource::Key => "whether the key and its alias were made, the region, and the account",
+                Resource::Bucket => "whether the bucket was made, and its region",
+                Resource::Object => "whether somebody removed the object",
+            },
+            Kind::Throttled => "the table's capacity and the service's quotas",
+            Kind::Denied => "the credentials and their policy; tollgate iam prints what is needed",
+            Kind::KeyUnusable => "the key's state and policy, and the policy of the credentials",
+            Kind::InvalidCiphertext => {
+                "which key sealed the value, and whether it was copied from another item"
+            }
+            Kind::TooLarge => "the size of the item",
+            Kind::Refused => "the region, the endpoint and the clock",
+            Kind::Unavailable if self.cause.contains("credential") || self.cause.contains("identity") => {
+                "the credentials: AWS_PROFILE, AWS_ACCESS_KEY_ID, the role of this machine or pod"
+            }
+            Kind::Unavailable if self.cause.starts_with(cause::NO_CONNECTION) => {
+                "the endpoint (AWS_ENDPOINT_URL, aws.endpoint_url), DNS, the network and its proxies"
+            }
+            Kind::Unavailable => "the health of the service, and proxies between",
+            Kind::OutcomeUnknown => "the item, before the write is repeated",
+            Kind::Deadline { .. } => {
+                "the deadline of the caller, limits.deadline, the network, and the service"
+            }
+        }
+    }
+}
+
 impl Request<'_> {
     /// For its span.
     pub(super) fn facts(&self) -> RequestFacts<'_> {
@@ -152,8 +204,22 @@ impl Request<'_> {
             operation: self.operation,
             request_id,
             doubt,
+            endpoint: failure.endpoint.clone().map(Endpoint).map(Box::new),
             cause: cause.into(),
         }
+    }
+
+    /// The error of a request without a call.
+    pub(super) fn failed<E: SdkFailure>(
+        &self,
+        error: SdkError<E, HttpResponse>,
+        endpoint: Option<Box<str>>,
+    ) -> Error {
+        self.error(&Failure {
+            cause: Cause::Sdk(Box::new(error)),
+            doubt: Doubt::None,
+            endpoint,
+        })
     }
 
     /// An error of this side, before anything was sent.
@@ -169,6 +235,7 @@ impl Request<'_> {
             operation: self.operation,
             request_id: None,
             doubt: Doubt::None,
+            endpoint: None,
             cause: cause.into(),
         }
     }

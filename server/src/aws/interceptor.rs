@@ -46,10 +46,13 @@ impl Intercept for Counting {
     /// The last step before the request goes: signed, with credentials had.
     fn read_before_transmit(
         &self,
-        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
         _components: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        if self.over_sockets {
+            meter::goes_to(origin(context.request().uri()));
+        }
         meter::with_current(|meter| {
             let operation = config.load::<Metadata>().map_or("", Metadata::name);
             let connection = if self.over_sockets {
@@ -83,6 +86,15 @@ impl Intercept for Counting {
         });
         Ok(())
     }
+}
+
+/// Scheme, host and port of a URI: what follows names objects.
+fn origin(uri: &str) -> &str {
+    let host = uri.find("://").map_or(0, |scheme| scheme + 3);
+    let end = uri[host..]
+        .find(['/', '?', '#'])
+        .map_or(uri.len(), |end| host + end);
+    &uri[..end]
 }
 
 fn ending(context: &FinalizerInterceptorContextRef<'_>) -> Ending {
@@ -151,4 +163,28 @@ pub(super) fn never_connected(error: &(dyn StdError + 'static)) -> bool {
         is_connect.is_some_and(hyper_util::client::legacy::Error::is_connect)
             || is_refused.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_uri_only_the_origin_is_told() {
+        for (uri, expected) in [
+            (
+                "https://b.s3.eu-central-1.amazonaws.com/docs/secret?x=1",
+                "https://b.s3.eu-central-1.amazonaws.com",
+            ),
+            ("http://127.0.0.1:4566/", "http://127.0.0.1:4566"),
+            ("http://[::1]:80?secret", "http://[::1]:80"),
+            (
+                "https://kms.us-east-1.amazonaws.com",
+                "https://kms.us-east-1.amazonaws.com",
+            ),
+            ("/secret", ""),
+        ] {
+            assert_eq!(origin(uri), expected);
+        }
+    }
 }

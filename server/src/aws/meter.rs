@@ -20,6 +20,8 @@ use super::error::{Doubt, Request};
 
 tokio::task_local! {
     static METER: Arc<Meter>;
+    /// Where a request without a call goes.
+    static ENDPOINT: Arc<Mutex<Option<Box<str>>>>;
 }
 
 /// What the attempts of one request tell: to the bill at once, to its caller when it is over.
@@ -51,6 +53,8 @@ struct State {
     outcome_told: bool,
     /// Why the attempt before failed, for the span.
     last_error: Option<String>,
+    /// Where the last attempt goes.
+    endpoint: Option<Box<str>>,
 }
 
 struct InFlight {
@@ -78,6 +82,8 @@ pub(super) enum Ending {
 pub(super) struct Failure<E> {
     pub(super) cause: Cause<E>,
     pub(super) doubt: Doubt,
+    /// Where the last attempt went: scheme, host and port; none if nothing was sent.
+    pub(super) endpoint: Option<Box<str>>,
 }
 
 pub(super) enum Cause<E> {
@@ -129,6 +135,23 @@ pub(super) async fn send_streamed<T: Answer, E: SdkFailure>(
     Ok((output, meter))
 }
 
+/// Runs a request without a call, and finds out where it went.
+pub(super) async fn located<T>(sent: impl Future<Output = T>) -> (T, Option<Box<str>>) {
+    let endpoint = Arc::<Mutex<Option<Box<str>>>>::default();
+    let outcome = ENDPOINT.scope(Arc::clone(&endpoint), sent).await;
+    let endpoint = endpoint.lock().unwrap_or_else(PoisonError::into_inner).take();
+    (outcome, endpoint)
+}
+
+/// An attempt of the running request goes there: scheme, host and port.
+pub(super) fn goes_to(endpoint: &str) {
+    // one of them is in scope at most
+    let _ = METER.try_with(|meter| meter.state().endpoint = Some(endpoint.into()));
+    let _ = ENDPOINT.try_with(|noted| {
+        *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(endpoint.into());
+    });
+}
+
 /// Shows the running request's meter to the interceptor; requests without a call (provisioning) have none.
 pub(super) fn with_current(use_meter: impl FnOnce(&Meter)) {
     // no meter in scope: the request is billed to nobody
@@ -162,6 +185,7 @@ impl Meter {
             return Err(Failure {
                 cause: Cause::Deadline,
                 doubt: Doubt::None,
+                endpoint: None,
             });
         }
         self.state().span = self.call.trace().request(&request.facts());
@@ -196,6 +220,7 @@ impl Meter {
         Err(Failure {
             cause,
             doubt: state.doubt,
+            endpoint: state.endpoint.take(),
         })
     }
 

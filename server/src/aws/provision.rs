@@ -8,13 +8,18 @@ use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableDescription,
 };
-use aws_sdk_s3::error::{DisplayErrorContext, SdkError};
+use aws_sdk_kms::operation::describe_key::DescribeKeyError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
+use crate::billing::Service;
 use crate::model::{AttributeType, Model, Models};
 
-use super::Stores;
+use super::error::{Detail, Request};
+use super::meter::{self, SdkFailure};
+use super::{Error, Stores, cause};
 
 /// How long looking and making may take in all.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,8 +44,19 @@ enum Need<'a> {
 enum Found {
     Standing,
     Missing,
-    /// Something stands there that does not fit, or could not be looked at.
+    /// Something stands there that does not fit.
     Unfit(String),
+    /// The store did not say.
+    Unknown(Box<Error>),
+}
+
+/// What is missing, does not fit, or could not be looked at, by name.
+#[derive(Clone, Debug)]
+pub struct Warning {
+    /// One line.
+    pub text: String,
+    /// Why it could not be looked at.
+    pub error: Option<Box<Error>>,
 }
 
 /// Makes the tables, buckets and key aliases that the models need and that are missing. Answers what stands but does
@@ -49,7 +65,7 @@ enum Found {
 /// # Errors
 ///
 /// The first thing that could not be made.
-pub async fn provision(stores: &Stores, models: &Models) -> Result<Vec<String>, ProvisionError> {
+pub async fn provision(stores: &Stores, models: &Models) -> Result<Vec<Warning>, ProvisionError> {
     let needs = needs(models);
     let mut made: FuturesUnordered<_> = needs.iter().map(|need| ensure(stores, need)).collect();
     let mut warnings = Vec::new();
@@ -64,21 +80,21 @@ pub async fn provision(stores: &Stores, models: &Models) -> Result<Vec<String>, 
         cause: "it takes too long".to_owned(),
     };
     tokio::time::timeout(TIMEOUT, all).await.map_err(elapsed)??;
-    warnings.sort();
+    warnings.sort_by(|one: &Warning, other| one.text.cmp(&other.text));
     Ok(warnings)
 }
 
 /// What the models need and the stores do not have, by name, a line each. Changes nothing.
-pub async fn missing(stores: &Stores, models: &Models) -> Vec<String> {
+pub async fn missing(stores: &Stores, models: &Models) -> Vec<Warning> {
     let needs = needs(models);
     let looked: FuturesUnordered<_> = needs.iter().map(|need| report(stores, need)).collect();
-    let all = looked.filter_map(std::future::ready).collect::<Vec<String>>();
+    let all = looked.filter_map(std::future::ready).collect::<Vec<Warning>>();
     match tokio::time::timeout(TIMEOUT, all).await {
         Ok(mut warnings) => {
-            warnings.sort();
+            warnings.sort_by(|one, other| one.text.cmp(&other.text));
             warnings
         }
-        Err(_elapsed) => vec!["the stores did not say in time what is missing".to_owned()],
+        Err(_elapsed) => vec![Warning::of("the stores did not say in time what is missing")],
     }
 }
 
@@ -109,14 +125,15 @@ fn needs(models: &Models) -> Vec<Need<'_>> {
     needs
 }
 
-async fn ensure(stores: &Stores, need: &Need<'_>) -> Result<Option<String>, ProvisionError> {
+async fn ensure(stores: &Stores, need: &Need<'_>) -> Result<Option<Warning>, ProvisionError> {
     match look(stores, need).await {
         Found::Standing => return Ok(None),
-        Found::Unfit(warning) => return Ok(Some(warning)),
+        Found::Unfit(warning) => return Ok(Some(Warning::of(warning))),
+        Found::Unknown(error) => return Ok(Some(need.unknown(error))),
         Found::Missing => {}
     }
     let made = match need {
-        Need::Table(model) => create_table(stores, model).await,
+        Need::Table(model) => create_table(stores, need, model).await,
         Need::Bucket { name, region } => {
             let client = stores.s3.client(*region);
             client
@@ -125,15 +142,13 @@ async fn ensure(stores: &Stores, need: &Need<'_>) -> Result<Option<String>, Prov
                 .send()
                 .await
                 .map(|_| ())
-                .map_err(text)
+                .map_err(|error| need.cause("CreateBucket", &error))
         }
-        Need::Key(alias) if alias.starts_with("alias/") => create_key(stores, alias).await,
+        Need::Key(alias) if alias.starts_with("alias/") => create_key(stores, need, alias).await,
         // an id or ARN is given by KMS, nobody can choose it
         Need::Key(_) => {
-            return Ok(Some(format!(
-                "{} is missing: the embedded KMS makes aliases only",
-                need.name()
-            )));
+            let text = format!("{} is missing: the embedded KMS makes aliases only", need.name());
+            return Ok(Some(Warning::of(text)));
         }
     };
     match made {
@@ -145,50 +160,50 @@ async fn ensure(stores: &Stores, need: &Need<'_>) -> Result<Option<String>, Prov
     }
 }
 
-async fn report(stores: &Stores, need: &Need<'_>) -> Option<String> {
+async fn report(stores: &Stores, need: &Need<'_>) -> Option<Warning> {
     match look(stores, need).await {
         Found::Standing => None,
-        Found::Missing => Some(format!("{} is missing", need.name())),
-        Found::Unfit(warning) => Some(warning),
+        Found::Missing => Some(Warning::of(format!("{} is missing", need.name()))),
+        Found::Unfit(warning) => Some(Warning::of(warning)),
+        Found::Unknown(error) => Some(need.unknown(error)),
     }
 }
 
 async fn look(stores: &Stores, need: &Need<'_>) -> Found {
-    let unknown = |cause: String| Found::Unfit(format!("{} cannot be looked at: {cause}", need.name()));
     match need {
-        Need::Table(model) => match stores
-            .dynamodb
-            .client
-            .describe_table()
-            .table_name(&model.table)
-            .send()
-            .await
-        {
-            Ok(output) => fit(model, output.table.as_ref()),
-            Err(error) => match error.as_service_error() {
-                Some(DescribeTableError::ResourceNotFoundException(_)) => Found::Missing,
-                _ => unknown(text(error)),
-            },
-        },
-        Need::Bucket { name, region } => {
-            match stores.s3.client(*region).head_bucket().bucket(*name).send().await {
-                Ok(_) => Found::Standing,
-                Err(error) if status(&error) == Some(404) => Found::Missing,
-                Err(error) => unknown(text(error)),
+        Need::Table(model) => {
+            let describe = stores.dynamodb.client.describe_table().table_name(&model.table);
+            match meter::located(describe.send()).await {
+                (Ok(output), _) => fit(model, output.table.as_ref()),
+                (Err(error), endpoint) => match error.as_service_error() {
+                    Some(DescribeTableError::ResourceNotFoundException(_)) => Found::Missing,
+                    _ => Found::Unknown(Box::new(need.request("DescribeTable").failed(error, endpoint))),
+                },
             }
         }
-        Need::Key(id) => match stores.kms.client.describe_key().key_id(*id).send().await {
-            Ok(output) if output.key_metadata.as_ref().is_some_and(|key| key.enabled) => Found::Standing,
-            Ok(_) => Found::Unfit(format!("{} is not enabled", need.name())),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|e| e.is_not_found_exception()) =>
-            {
-                Found::Missing
+        Need::Bucket { name, region } => {
+            let client = stores.s3.client(*region);
+            match meter::located(client.head_bucket().bucket(*name).send()).await {
+                (Ok(_), _) => Found::Standing,
+                (Err(error), _) if status(&error) == Some(404) => Found::Missing,
+                (Err(error), endpoint) => {
+                    Found::Unknown(Box::new(need.request("HeadBucket").failed(error, endpoint)))
+                }
             }
-            Err(error) => unknown(text(error)),
-        },
+        }
+        Need::Key(id) => {
+            let describe = stores.kms.client.describe_key().key_id(*id);
+            match meter::located(describe.send()).await {
+                (Ok(output), _) if output.key_metadata.as_ref().is_some_and(|key| key.enabled) => {
+                    Found::Standing
+                }
+                (Ok(_), _) => Found::Unfit(format!("{} is not enabled", need.name())),
+                (Err(error), endpoint) => match error.as_service_error() {
+                    Some(DescribeKeyError::NotFoundException(_)) => Found::Missing,
+                    _ => Found::Unknown(Box::new(need.request("DescribeKey").failed(error, endpoint))),
+                },
+            }
+        }
     }
 }
 
@@ -222,7 +237,7 @@ fn fit(model: &Model, table: Option<&TableDescription>) -> Found {
     ))
 }
 
-async fn create_table(stores: &Stores, model: &Model) -> Result<(), String> {
+async fn create_table(stores: &Stores, need: &Need<'_>, model: &Model) -> Result<(), String> {
     let mut create = stores
         .dynamodb
         .client
@@ -242,10 +257,13 @@ async fn create_table(stores: &Stores, model: &Model) -> Result<(), String> {
             .attribute_definitions(definition.map_err(|error| error.to_string())?)
             .key_schema(element.map_err(|error| error.to_string())?);
     }
-    create.send().await.map(|_| ()).map_err(text)
+    let created = create.send().await;
+    created
+        .map(|_| ())
+        .map_err(|error| need.cause("CreateTable", &error))
 }
 
-async fn create_key(stores: &Stores, alias: &str) -> Result<(), String> {
+async fn create_key(stores: &Stores, need: &Need<'_>, alias: &str) -> Result<(), String> {
     let created = stores
         .kms
         .client
@@ -253,7 +271,7 @@ async fn create_key(stores: &Stores, alias: &str) -> Result<(), String> {
         .description("made by tollgate")
         .send()
         .await
-        .map_err(text)?;
+        .map_err(|error| need.cause("CreateKey", &error))?;
     let id = created.key_metadata.map(|key| key.key_id).unwrap_or_default();
     stores
         .kms
@@ -264,7 +282,7 @@ async fn create_key(stores: &Stores, alias: &str) -> Result<(), String> {
         .send()
         .await
         .map(|_| ())
-        .map_err(text)
+        .map_err(|error| need.cause("CreateAlias", &error))
 }
 
 /// The model's parser sees to it that key attributes have one of these types.
@@ -291,12 +309,44 @@ impl Need<'_> {
             Need::Key(id) => format!("the KMS key {id}"),
         }
     }
+
+    fn request(&self, operation: &'static str) -> Request<'_> {
+        let (service, name) = match self {
+            Need::Table(model) => (Service::DynamoDb, model.table.as_str()),
+            Need::Bucket { name, .. } => (Service::S3, *name),
+            Need::Key(id) => (Service::Kms, *id),
+        };
+        Request {
+            service,
+            operation,
+            name,
+            is_write: false,
+            detail: Detail::default(),
+        }
+    }
+
+    /// Why it could not be made, without what the SDK writes for debugging.
+    fn cause<E: SdkFailure>(&self, operation: &'static str, error: &SdkError<E, HttpResponse>) -> String {
+        cause::of(&self.request(operation), error)
+    }
+
+    fn unknown(&self, error: Box<Error>) -> Warning {
+        Warning {
+            text: format!("{} cannot be looked at", self.name()),
+            error: Some(error),
+        }
+    }
 }
 
-fn status<E>(error: &SdkError<E>) -> Option<u16> {
+impl Warning {
+    fn of(text: impl Into<String>) -> Warning {
+        Warning {
+            text: text.into(),
+            error: None,
+        }
+    }
+}
+
+fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
-}
-
-fn text<E: std::error::Error + 'static>(error: SdkError<E>) -> String {
-    DisplayErrorContext(error).to_string()
 }

@@ -65,7 +65,8 @@ fn is_shown(metadata: &Metadata<'_>) -> bool {
     if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::")) {
         return true;
     }
-    *metadata.level() <= Level::WARN && !LEFT_OUT.iter().any(|library| target.starts_with(library))
+    let mut left_out = LEFT_OUT.iter().chain(&aws::LINES_WITH_DUMPS);
+    *metadata.level() <= Level::WARN && !left_out.any(|library| target.starts_with(library))
 }
 
 fn level(level: LogLevel) -> Level {
@@ -126,6 +127,7 @@ mod tests {
             "aws_smithy_runtime_api::client::interceptors::context"
             "s3s::ops"
             "opentelemetry_sdk"
+            "aws_config::meta::credentials::chain"
         );
         at_every_level!("tollgate" "tollgate::call");
     }

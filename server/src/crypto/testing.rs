@@ -24,7 +24,7 @@ pub(crate) async fn keyring() -> Keyring {
     let stores = Stores::embedded(connectors, &Settings::default());
     let models = Models::new([model(vec![encrypted("ssn", AttributeType::String)])]);
     let warnings = provision(&stores, &models).await.unwrap();
-    assert_eq!(warnings, Vec::<String>::new());
+    assert!(warnings.is_empty());
     Keyring::new(stores.kms, 4)
 }
 

@@ -368,6 +368,7 @@ fn given_up(operation: &'static str, committing: &AtomicBool) -> aws::Error {
         operation,
         request_id: None,
         doubt: Doubt::None,
+        endpoint: None,
         cause: "the caller left or its deadline passed".into(),
     }
 }

@@ -155,9 +155,12 @@ fn of_store(call: &Call, cause: &aws::Error) -> Status {
     error!(
         request_id = call.request_id(),
         reason = reason.as_str(),
+        service = cause.service_name(),
         operation = cause.operation,
+        endpoint = cause.endpoint(),
         aws_request_id = cause.request_id.as_deref(),
         cause = cause.cause,
+        check = cause.check(),
         "{cause}"
     );
     match &cause.kind {
