@@ -57,6 +57,24 @@ pub async fn call(gateway: &Gateway, path: &'static str, message: impl Into<Byte
     Answer::of(client.unary(Request::new(message.into()), path, RawCodec).await)
 }
 
+/// Calls a method that streams both ways with these messages, and reads all that it sends, or the error it ends with.
+pub async fn exchange(
+    gateway: &Gateway,
+    path: &'static str,
+    messages: Vec<Bytes>,
+) -> Result<Vec<Bytes>, Status> {
+    let mut client = tonic::client::Grpc::<Channel>::new(gateway.channel());
+    client.ready().await.expect("the gateway is there");
+    let path = http::uri::PathAndQuery::from_static(path);
+    let messages = Request::new(tokio_stream::iter(messages));
+    let mut responses = client.streaming(messages, path, RawCodec).await?.into_inner();
+    let mut received = Vec::new();
+    while let Some(response) = responses.message().await? {
+        received.push(response);
+    }
+    Ok(received)
+}
+
 /// A Save whose message does not arrive whole, in HTTP/2 by hand. Dropping it closes the connection.
 #[derive(Debug)]
 pub struct HalfSent(TcpStream);

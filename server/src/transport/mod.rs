@@ -7,6 +7,7 @@ mod decode;
 mod encode;
 pub mod layer;
 mod metrics_service;
+pub mod reflection;
 mod schema_service;
 pub mod status;
 
