@@ -13,6 +13,7 @@ use crate::aws::{self, Connectors, Stores};
 use crate::billing::{Books, Bounds, Prices, TrailerChoice};
 use crate::config::{Backend, Config, Trailer};
 use crate::crypto::Keyring;
+use crate::listener;
 use crate::model::{ModelFault, Models, Served};
 use crate::object::settle::Settler;
 use crate::operation::{Gate, Limits, PageTokens};
@@ -80,6 +81,13 @@ pub enum Error {
     Random,
 }
 
+impl Error {
+    /// Whether it is the settings that are wrong, and not what they name.
+    pub fn is_of_settings(&self) -> bool {
+        matches!(self, Error::Serve(serve::Error::Insecure { .. }))
+    }
+}
+
 impl App {
     /// Opens the backend, prepares what the models need and binds the listener.
     pub async fn build(config: &Config) -> Result<App, Error> {
@@ -106,7 +114,7 @@ impl App {
     ) -> Result<App, Error> {
         let source = reload::Source::of(config);
         let models = source.read().map_err(Error::Models)?;
-        let bound = Bound::to(&config.listen).await?;
+        let bound = Bound::to(&config.listen, config.insecure).await?;
         let side_port = bind_side_port(config).await?;
         let (stores, token_key) = open_stores(config, &models, wrap).await?;
         let prices = read_prices(config, stores.dynamodb.region())?;
@@ -149,6 +157,7 @@ impl App {
             telemetry,
             writes,
             message_bytes: config.limits.message_bytes,
+            connections: connection_limits(config),
             shutdown_grace: config.shutdown_grace,
         };
         Ok(App {
@@ -176,6 +185,13 @@ impl App {
         ready: impl FnOnce(SocketAddr),
     ) -> Result<(), Error> {
         Ok(self.bound.serve(self.services, shutdown, ready).await?)
+    }
+}
+
+/// Raises the descriptor limit of this process as far as the system allows; every connection takes a descriptor.
+pub fn raise_descriptor_limit() {
+    if let Err(error) = listener::descriptors::raise() {
+        warn!(%error, "cannot raise the descriptor limit");
     }
 }
 
@@ -211,7 +227,7 @@ async fn open_stores(
         Backend::Aws => {
             let stores = Stores::from_environment(&aws_settings(config), None).await?;
             for missing in aws::missing(&stores, models).await {
-                warn!("{missing}");
+                log_warning(&missing);
             }
             (stores, token_key(config, None)?)
         }
@@ -245,7 +261,7 @@ async fn open_embedded(
     };
     let stores = Stores::embedded(wrap(connectors), &aws_settings(config));
     for warning in aws::provision(&stores, models).await? {
-        warn!("{warning}");
+        log_warning(&warning);
     }
     Ok((stores, token_key(config, Some(engines.token_key))?))
 }
@@ -257,6 +273,22 @@ async fn open_embedded(
     _: impl FnOnce(Connectors) -> Connectors,
 ) -> Result<(Stores, [u8; 32]), Error> {
     Err(Error::NoEngines)
+}
+
+fn log_warning(warning: &aws::Warning) {
+    let Some(error) = &warning.error else {
+        return warn!("{}", warning.text);
+    };
+    warn!(
+        service = error.service_name(),
+        operation = error.operation,
+        endpoint = error.endpoint(),
+        aws_request_id = error.request_id.as_deref(),
+        cause = error.cause,
+        check = error.check(),
+        "{}",
+        warning.text
+    );
 }
 
 /// The setting, else the data folder's, else one that ends with the process.
@@ -300,6 +332,18 @@ fn bounds(config: &Config) -> Bounds {
         session_idle: config.sessions.idle,
         session_max: config.sessions.max,
         finished_calls: config.finished_calls,
+    }
+}
+
+fn connection_limits(config: &Config) -> listener::Limits {
+    let limits = &config.limits;
+    listener::Limits {
+        connections: limits.connections,
+        connections_per_peer: limits.connections_per_peer,
+        streams_per_connection: u32::try_from(limits.streams_per_connection).unwrap_or(u32::MAX),
+        handshake: limits.handshake,
+        idle: limits.idle,
+        age: limits.connection_age,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod crypto;
 pub mod expression;
 pub mod fault;
 pub mod item;
+mod listener;
 pub mod model;
 pub mod object;
 pub mod operation;

@@ -6,30 +6,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 use tollgate_proto::v1::data_service_server::DataServiceServer;
 use tollgate_proto::v1::metrics_service_server::MetricsServiceServer;
 use tollgate_proto::v1::schema_service_server::SchemaServiceServer;
 use tonic::server::NamedService;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tower::Layer as _;
 use tracing::{info, warn};
 
+use crate::listener;
 use crate::telemetry::{SidePort, Telemetry};
 use crate::transport::layer::GateLayer;
+use crate::transport::reflection::{Reflection, V1};
 use crate::transport::{Data, Metrics, Schema};
 
-/// HTTP/2 pings find callers that are gone without a word.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-/// How long a ping may stay unanswered.
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Streams of one connection; past it the connection waits, as HTTP/2 has it.
-const MAX_CONCURRENT_STREAMS: u32 = 4096;
-/// Bytes of request headers.
-const MAX_HEADER_BYTES: u32 = 16 * 1024;
 /// Once no call is in flight, health watches and idle connections get this long to close by themselves.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -46,6 +41,7 @@ pub(crate) struct Services {
     /// Multi-step writes that run on after their callers left.
     pub(crate) writes: TaskTracker,
     pub(crate) message_bytes: usize,
+    pub(crate) connections: listener::Limits,
     pub(crate) shutdown_grace: Duration,
 }
 
@@ -61,27 +57,39 @@ pub enum Error {
     /// The address cannot be bound.
     #[error("cannot listen on {listen}: {source}; free the port or choose another with --listen")]
     Bind { listen: String, source: std::io::Error },
+    /// The address is not of this machine alone, and nobody said that this is fine.
+    #[error(
+        "listen: {address} is not a loopback address, and whoever reaches it may read and write everything, in \
+         plaintext: set insecure: true (--insecure, TOLLGATE_INSECURE=true) if only a proxy or a trusted network \
+         reaches it, or listen on 127.0.0.1:{port}",
+        port = address.port()
+    )]
+    Insecure { address: SocketAddr },
     /// The side port's address cannot be bound.
     #[error(
         "cannot listen on {listen}: {source}; free the port or choose another with --metrics-listen, or off"
     )]
     SidePort { listen: String, source: std::io::Error },
-    /// The reflection service refuses its descriptors.
+    /// The descriptors for reflection are not readable.
     #[error("reflection: {0}")]
-    Reflection(#[from] tonic_reflection::server::Error),
-    /// The server stopped by itself.
-    #[error("the server stopped: {0}")]
-    Transport(#[from] tonic::transport::Error),
+    Reflection(#[from] prost::DecodeError),
 }
 
 impl Bound {
-    /// Binds `HOST:PORT`; port 0 takes any that is free.
-    pub(crate) async fn to(listen: &str) -> Result<Bound, Error> {
+    /// Binds `HOST:PORT`; port 0 takes any that is free. Every address that the host has must be a loopback address
+    /// unless it may be `insecure`.
+    pub(crate) async fn to(listen: &str, insecure: bool) -> Result<Bound, Error> {
         let failed = |source| Error::Bind {
             listen: listen.to_owned(),
             source,
         };
-        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        // looked up once: what is checked is what is bound
+        let addresses: Vec<SocketAddr> = tokio::net::lookup_host(listen).await.map_err(failed)?.collect();
+        let outer = addresses.iter().find(|address| !is_loopback(address));
+        if let (Some(address), false) = (outer, insecure) {
+            return Err(Error::Insecure { address: *address });
+        }
+        let listener = TcpListener::bind(addresses.as_slice()).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Bound { listener, address })
     }
@@ -132,44 +140,37 @@ impl Bound {
             layer,
             writes,
             message_bytes,
+            connections,
             shutdown_grace,
             ..
         } = services;
         let (health, health_service) = tonic_health::server::health_reporter();
         let in_flight = layer.in_flight();
-        let stop = Arc::new(tokio::sync::Notify::new());
-        let router = Server::builder()
-            .tcp_nodelay(true)
-            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-            .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
-            .http2_max_header_list_size(MAX_HEADER_BYTES)
-            .layer(layer)
-            .add_service(
-                DataServiceServer::new(data)
-                    .max_decoding_message_size(message_bytes)
-                    .max_encoding_message_size(usize::MAX),
-            )
+        let reflection = reflection()?;
+        let (stop, stopped) = watch::channel(false);
+        let data = DataServiceServer::new(data)
+            .max_decoding_message_size(message_bytes)
+            .max_encoding_message_size(usize::MAX);
+        let routes = Routes::new(data)
             .add_service(MetricsServiceServer::new(metrics))
             .add_service(SchemaServiceServer::new(schema))
             .add_service(health_service)
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?);
-        let incoming = TcpIncoming::from(self.listener).with_nodelay(Some(true));
-        let stopped = stop.clone();
-        let serving = router.serve_with_incoming_shutdown(incoming, async move { stopped.notified().await });
+            .add_service(reflection.alpha())
+            .add_service(reflection)
+            .prepare();
+        let serving = listener::serve(self.listener, layer.layer(routes), connections, stopped);
         tokio::pin!(serving);
         set_health(&health, ServingStatus::Serving).await;
         taking_calls.store(true, Ordering::Relaxed);
         ready(self.address);
         tokio::select! {
-            ended = &mut serving => return Ok(ended?),
+            () = &mut serving => return Ok(()),
             () = shutdown => {}
         }
         info!(calls = in_flight.count(), "draining");
         taking_calls.store(false, Ordering::Relaxed);
         set_health(&health, ServingStatus::NotServing).await;
-        stop.notify_one();
+        stop.send_replace(true);
         writes.close();
         let drained = async {
             let idle = async {
@@ -177,32 +178,34 @@ impl Bound {
                 tokio::time::sleep(LINGER).await;
             };
             tokio::select! {
-                ended = &mut serving => ended?,
+                () = &mut serving => {}
                 () = idle => {}
             }
             writes.wait().await;
-            Ok::<(), Error>(())
         };
-        match tokio::time::timeout(shutdown_grace, drained).await {
-            Ok(ended) => ended,
-            Err(_) => {
-                warn!(
-                    calls = in_flight.count(),
-                    writes = writes.len(),
-                    "the grace period ended before the calls did"
-                );
-                Ok(())
-            }
+        if tokio::time::timeout(shutdown_grace, drained).await.is_err() {
+            warn!(
+                calls = in_flight.count(),
+                writes = writes.len(),
+                "the grace period ended before the calls did"
+            );
         }
+        Ok(())
     }
 }
 
-fn reflection() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(tollgate_proto::FILE_DESCRIPTOR_SET)
+/// IPv4 addresses are the same ones as IPv6 has them.
+fn is_loopback(address: &SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
+fn reflection() -> Result<Reflection<V1>, Error> {
+    Ok(Reflection::new(&[
+        tollgate_proto::FILE_DESCRIPTOR_SET,
         // callers print error details by these
-        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        tonic_types::pb::FILE_DESCRIPTOR_SET,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+    ])?)
 }
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {

@@ -1,7 +1,7 @@
 //! How commands end: what goes to stdout, what to stderr, and the exit code (`running.md`).
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Wrong arguments, settings or models.
@@ -15,12 +15,15 @@ pub(super) fn print(text: &str) -> ExitCode {
 
 /// Ends with 2, a line per fault.
 pub(super) fn faults(what: &str, faults: &[impl Display]) -> ExitCode {
-    let mut stderr = std::io::stderr().lock();
-    for fault in faults {
-        let _ = writeln!(stderr, "{fault}");
-    }
+    faults_to(&mut std::io::stderr().lock(), what, faults)
+}
+
+/// The same, written to `output` at once.
+pub(super) fn faults_to(output: &mut dyn Write, what: &str, faults: &[impl Display]) -> ExitCode {
     let noun = if faults.len() == 1 { "fault" } else { "faults" };
-    let _ = writeln!(stderr, "tollgate: {} {noun} in the {what}", faults.len());
+    let lines: String = faults.iter().map(|fault| format!("{fault}\n")).collect();
+    let text = format!("{lines}tollgate: {} {noun} in the {what}\n", faults.len());
+    let _ = output.write_all(text.as_bytes());
     ExitCode::from(WRONG)
 }
 
@@ -31,6 +34,17 @@ pub(super) fn note(text: &str) {
 
 /// Ends with 1 and one line that says what to do.
 pub(super) fn failure(text: &str) -> ExitCode {
-    note(text);
+    failure_to(&mut std::io::stderr().lock(), text)
+}
+
+/// The same, written to `output` at once.
+pub(super) fn failure_to(output: &mut dyn Write, text: &str) -> ExitCode {
+    let _ = output.write_all(format!("tollgate: {text}\n").as_bytes());
     ExitCode::FAILURE
+}
+
+/// Ends with 2 and one line that says which setting is wrong and what would be right.
+pub(super) fn wrong_to(output: &mut dyn Write, text: &str) -> ExitCode {
+    failure_to(output, text);
+    ExitCode::from(WRONG)
 }

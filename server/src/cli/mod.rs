@@ -6,10 +6,12 @@ mod exit;
 mod iam;
 mod json_line;
 pub mod log;
+mod log_writer;
 mod reload;
 mod serve;
 #[cfg(test)]
 mod testing;
+mod variables;
 
 use std::process::ExitCode;
 
@@ -45,6 +47,9 @@ enum Command {
 
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
+    if let Some(code) = variables::without_empty_ones() {
+        return code;
+    }
     match Cli::try_parse() {
         Ok(cli) => run(cli.command),
         Err(error) => {
@@ -82,7 +87,7 @@ mod tests {
 
     #[test]
     fn serve_takes_the_documented_flags() {
-        let documented = "tollgate serve --listen h:1 --models m --backend aws --data d --memory --log json \
+        let documented = "tollgate serve --listen h:1 --insecure --models m --backend aws --data d --memory --log json \
             --config f.yaml --print-config";
         let Ok(Cli {
             command: Command::Serve(flags),
@@ -90,7 +95,7 @@ mod tests {
         else {
             panic!("not parsed")
         };
-        assert!(flags.memory && flags.print_config);
+        assert!(flags.memory && flags.insecure && flags.print_config);
         assert_eq!(flags.backend.as_deref(), Some("aws"));
         assert!(Cli::try_parse_from(["tollgate", "serve", "--unknown"]).is_err());
     }

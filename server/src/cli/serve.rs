@@ -1,16 +1,46 @@
 //! `tollgate serve`: settings in, the gateway until a signal, an exit code out.
 
-use std::io::{IsTerminal as _, Write as _, stderr, stdout};
+use std::io::{self, IsTerminal as _, Write as _, stderr, stdout};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
-use tracing::{dispatcher, info, warn};
+use tracing::{dispatcher, error, info, warn};
 
+use super::log_writer::LogWriter;
 use super::reload::Triggers;
 use super::{exit, log};
 use crate::app::{self, App, Summary};
 use crate::config::{Config, Flags, environment};
 use crate::telemetry::Telemetry;
+
+/// How long the last lines may take to be written: a log that nobody reads must not keep the process.
+const FLUSH_TIME: Duration = Duration::from_secs(1);
+
+/// What a process that serves says, from its start on. Nothing blocks for it.
+#[derive(Clone)]
+struct Output {
+    /// The log, and the last words.
+    stderr: LogWriter,
+    /// The one line that says where it listens.
+    stdout: LogWriter,
+}
+
+impl Output {
+    fn open(dropped: Arc<AtomicU64>) -> io::Result<Output> {
+        Ok(Output {
+            stderr: LogWriter::new(stderr(), dropped, |lines| warn!(lines, "log lines dropped"))?,
+            stdout: LogWriter::new(stdout(), Arc::default(), |_| {})?,
+        })
+    }
+
+    fn flush(&self) {
+        self.stdout.flush_within(FLUSH_TIME);
+        self.stderr.flush_within(FLUSH_TIME);
+    }
+}
 
 /// Runs the service.
 pub(super) fn run(flags: &Flags) -> ExitCode {
@@ -21,64 +51,98 @@ pub(super) fn run(flags: &Flags) -> ExitCode {
     if flags.print_config {
         return exit::print(&config.to_yaml());
     }
+    let log_dropped = Arc::new(AtomicU64::new(0));
+    let output = match Output::open(Arc::clone(&log_dropped)) {
+        Ok(output) => output,
+        Err(error) => return exit::failure(&format!("cannot start threads: {error}")),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime {
-        Ok(runtime) => runtime.block_on(serve(&config, flags.watch)),
+    let code = match runtime {
+        Ok(runtime) => runtime.block_on(serve(&config, flags.watch, output.clone(), log_dropped)),
         Err(error) => exit::failure(&format!("cannot start threads: {error}")),
-    }
+    };
+    output.flush();
+    code
 }
 
-async fn serve(config: &Config, is_watching: bool) -> ExitCode {
+async fn serve(
+    config: &Config,
+    is_watching: bool,
+    mut output: Output,
+    log_dropped: Arc<AtomicU64>,
+) -> ExitCode {
     let (telemetry, faults) = Telemetry::open(config);
+    telemetry.count_log_drops(log_dropped);
+    let stderr = output.stderr.clone();
     // another log, of a program that calls this one as a library, stays
-    let _ = dispatcher::set_global_default(log::dispatch(&config.log, &telemetry, stderr));
+    let _ = dispatcher::set_global_default(log::dispatch(&config.log, &telemetry, move || stderr.clone()));
+    log_panics();
     for fault in faults {
         warn!("{fault}");
     }
+    app::raise_descriptor_limit();
     // before anything is opened: a signal during the start ends it too
     let shutdown = match shutdown_signal() {
         Ok(shutdown) => shutdown,
-        Err(error) => return exit::failure(&format!("cannot listen to signals: {error}")),
+        Err(error) => {
+            let text = format!("cannot listen to signals: {error}");
+            return exit::failure_to(&mut output.stderr, &text);
+        }
     };
     let triggers = match Triggers::listen(is_watching.then_some(config.models.as_path())) {
         Ok(triggers) => triggers,
-        Err(error) => return exit::failure(&format!("cannot listen to signals: {error}")),
+        Err(error) => {
+            let text = format!("cannot listen to signals: {error}");
+            return exit::failure_to(&mut output.stderr, &text);
+        }
     };
     let app = match App::build_told(config, telemetry.clone(), |connectors| connectors).await {
         Ok(app) => app,
         Err(error) => {
             telemetry.shutdown().await;
-            return of_app(&error);
+            return of_app(&error, &mut output.stderr);
         }
     };
     let summary = app.summary().clone();
     let reloading = tokio::spawn(triggers.run(app.reloader()));
+    let said = output.clone();
     let ended = app
-        .serve(shutdown, move |address| announce(address, &summary))
+        .serve(shutdown, move |address| announce(address, &summary, said))
         .await;
     reloading.abort();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => of_app(&error),
+        Err(error) => of_app(&error, &mut output.stderr),
     }
 }
 
-fn of_app(error: &app::Error) -> ExitCode {
+fn of_app(error: &app::Error, stderr: &mut LogWriter) -> ExitCode {
     match error {
-        app::Error::Models(faults) => exit::faults("models", faults),
-        app::Error::Prices(faults) => exit::faults("price book", faults),
-        _ => exit::failure(&error.to_string()),
+        app::Error::Models(faults) => exit::faults_to(stderr, "models", faults),
+        app::Error::Prices(faults) => exit::faults_to(stderr, "price book", faults),
+        error if error.is_of_settings() => exit::wrong_to(stderr, &error.to_string()),
+        _ => exit::failure_to(stderr, &error.to_string()),
     }
+}
+
+/// Panics are lines of the log, not of stderr past it. They have no text but one that stands in the source: what is
+/// formatted may quote a value.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(tracing::field::display);
+        let text = panic.payload().downcast_ref::<&'static str>().copied();
+        let thread = std::thread::current();
+        error!(location, text, thread = thread.name(), "panic");
+    }));
 }
 
 /// The one line of stdout, and a banner for people on a terminal.
-fn announce(address: SocketAddr, summary: &Summary) {
-    let mut stdout = stdout().lock();
-    // nobody reads it: the service goes on
-    let _ = writeln!(stdout, "listening {address}").and_then(|()| stdout.flush());
+fn announce(address: SocketAddr, summary: &Summary, mut output: Output) {
+    let line = format!("listening {address}\n");
+    let _ = output.stdout.write_all(line.as_bytes());
     info!(address = %address, backend = summary.backend, models = summary.models, "serving");
     if stderr().is_terminal() {
-        let _ = write!(stderr().lock(), "{}", banner(address, summary));
+        let _ = output.stderr.write_all(banner(address, summary).as_bytes());
     }
 }
 

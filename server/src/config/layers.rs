@@ -19,6 +19,23 @@ const OTEL_PREFIX: &str = "OTEL_";
 /// Where `tollgate call` finds the server; no setting of it.
 const ADDRESS: &str = "TOLLGATE_ADDRESS";
 
+/// What the names of the AWS SDK's variables begin with.
+const AWS_PREFIX: &str = "AWS_";
+
+/// Proxies and certificates, which TLS and HTTP libraries look up.
+const OF_LIBRARIES: [&str; 10] = [
+    "ALL_PROXY",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+];
+
 /// What one layer gives for a setting.
 pub(super) struct Given {
     pub(super) setting: &'static Setting,
@@ -144,6 +161,12 @@ pub(super) fn is_otel(name: &str) -> bool {
     name.starts_with(OTEL_PREFIX)
 }
 
+/// Whether this program or a library under it reads a variable.
+pub(super) fn is_read(name: &str) -> bool {
+    let prefixes = [PREFIX, OTEL_PREFIX, AWS_PREFIX];
+    prefixes.iter().any(|prefix| name.starts_with(prefix)) || OF_LIBRARIES.contains(&name)
+}
+
 /// The variables whose names begin with `TOLLGATE_`, in the order of their names.
 pub(super) fn environment(
     variables: impl Iterator<Item = (String, String)>,
@@ -204,8 +227,10 @@ fn is_of_kubernetes(name: &str, value: &str) -> bool {
 /// The flags that were given.
 pub(super) fn flags(flags: &Flags) -> Vec<Given> {
     let memory = flags.memory.then(|| "true".to_owned());
+    let insecure = flags.insecure.then(|| "true".to_owned());
     let all = [
         ("listen", "--listen", &flags.listen),
+        ("insecure", "--insecure", &insecure),
         ("models", "--models", &flags.models),
         ("backend", "--backend", &flags.backend),
         ("embedded.data", "--data", &flags.data),

@@ -22,6 +22,8 @@ const DEFAULT_FILE: &str = "tollgate.yaml";
 pub struct Config {
     /// Host and port of the listener, such as `127.0.0.1:50051`; port 0: any free one.
     pub listen: String,
+    /// Listen beyond loopback although there is neither TLS nor authentication.
+    pub insecure: bool,
     /// The folder of the model files.
     pub models: PathBuf,
     /// Whether anyone named that folder.
@@ -109,6 +111,18 @@ pub struct Limits {
     pub deadline: Duration,
     /// Deepest nesting of an attribute's value.
     pub attribute_depth: usize,
+    /// Connections in all; nine tenths of the descriptor limit where that is less.
+    pub connections: usize,
+    /// Connections of one peer address.
+    pub connections_per_peer: usize,
+    /// Streams of one connection.
+    pub streams_per_connection: usize,
+    /// How long a connection may take for its handshake.
+    pub handshake: Duration,
+    /// How long a connection may be without a stream.
+    pub idle: Duration,
+    /// How old a connection may get.
+    pub connection_age: Duration,
 }
 
 /// KMS.
@@ -228,6 +242,9 @@ pub struct Flags {
     /// Address of the listener [default: 127.0.0.1:50051]
     #[arg(long, value_name = "HOST:PORT")]
     pub listen: Option<String>,
+    /// Listen beyond loopback although there is neither TLS nor authentication
+    #[arg(long)]
+    pub insecure: bool,
     /// Folder of the model files [default: ./models, or the example models where there is none]
     #[arg(long, value_name = "DIR")]
     pub models: Option<String>,
@@ -282,6 +299,8 @@ impl Config {
     ) -> Result<Config, Vec<ConfigFault>> {
         let mut faults = Vec::new();
         let mut given = layers::file(default_file, flags.config.as_deref(), &mut faults);
+        // an empty variable is an unset one
+        let environment = environment.filter(|(_, value)| !value.is_empty());
         let (otel, environment): (Vec<_>, Vec<_>) = environment.partition(|(name, _)| layers::is_otel(name));
         given.extend(layers::environment(environment.into_iter(), &mut faults));
         given.extend(layers::flags(flags));
@@ -317,6 +336,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             listen: "127.0.0.1:50051".to_owned(),
+            insecure: false,
             models: PathBuf::from("./models"),
             models_set: false,
             backend: Backend::Embedded,
@@ -331,6 +351,12 @@ impl Default for Config {
                 in_flight: 1024,
                 deadline: Duration::from_secs(30),
                 attribute_depth: 32,
+                connections: 4096,
+                connections_per_peer: 1024,
+                streams_per_connection: 256,
+                handshake: Duration::from_secs(10),
+                idle: Duration::from_secs(10 * 60),
+                connection_age: Duration::from_secs(60 * 60),
             },
             kms: Kms { in_flight: 16 },
             s3: S3 { in_flight: 8 },
@@ -372,6 +398,14 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
             value.to_string_lossy().into_owned(),
         )
     })
+}
+
+/// The names of variables that are set and empty, of those that this program and the libraries under it read.
+pub fn empty_variables() -> Vec<String> {
+    environment()
+        .filter(|(name, value)| value.is_empty() && layers::is_read(name))
+        .map(|(name, _)| name)
+        .collect()
 }
 
 impl OtelVariables {

@@ -16,6 +16,11 @@ const MESSAGE_BYTES: RangeInclusive<usize> = 1024..=1 << 30;
 const IN_FLIGHT: RangeInclusive<usize> = 1..=1_000_000;
 const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60 * 60);
 const ATTRIBUTE_DEPTH: RangeInclusive<usize> = 1..=32;
+const CONNECTIONS: RangeInclusive<usize> = 1..=1_000_000;
+const STREAMS: RangeInclusive<usize> = 1..=1_000_000;
+const HANDSHAKE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(10 * 60);
+const CONNECTION_TIME: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(365 * 24 * 60 * 60);
 const IN_FLIGHT_PER_CALL: RangeInclusive<usize> = 1..=1024;
 const SESSION_IDLE: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(30 * 24 * 60 * 60);
@@ -47,6 +52,8 @@ const LOG_LEVELS: &[(&str, LogLevel)] = &[
 
 /// What turns a part off.
 const OFF: &str = "off";
+/// What leaves out all of a list.
+const NONE: &str = "none";
 /// What a setting that is not set prints as.
 const NOTHING: &str = "null";
 
@@ -82,6 +89,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         "listen",
         |config, raw| set(&mut config.listen, address(raw)),
         |config| show_text(&config.listen),
+    ),
+    setting(
+        "insecure",
+        |config, raw| set(&mut config.insecure, boolean(raw)),
+        |config| config.insecure.to_string(),
     ),
     setting(
         "models",
@@ -142,6 +154,36 @@ pub(super) const SETTINGS: &[Setting] = &[
         "limits.attribute_depth",
         |config, raw| set(&mut config.limits.attribute_depth, count(raw, &ATTRIBUTE_DEPTH)),
         |config| config.limits.attribute_depth.to_string(),
+    ),
+    setting(
+        "limits.connections",
+        |config, raw| set(&mut config.limits.connections, count(raw, &CONNECTIONS)),
+        |config| config.limits.connections.to_string(),
+    ),
+    setting(
+        "limits.connections_per_peer",
+        |config, raw| set(&mut config.limits.connections_per_peer, count(raw, &CONNECTIONS)),
+        |config| config.limits.connections_per_peer.to_string(),
+    ),
+    setting(
+        "limits.streams_per_connection",
+        |config, raw| set(&mut config.limits.streams_per_connection, count(raw, &STREAMS)),
+        |config| config.limits.streams_per_connection.to_string(),
+    ),
+    setting(
+        "limits.handshake",
+        |config, raw| set(&mut config.limits.handshake, duration(raw, &HANDSHAKE)),
+        |config| show_duration(config.limits.handshake),
+    ),
+    setting(
+        "limits.idle",
+        |config, raw| set(&mut config.limits.idle, duration(raw, &CONNECTION_TIME)),
+        |config| show_duration(config.limits.idle),
+    ),
+    setting(
+        "limits.connection_age",
+        |config, raw| set(&mut config.limits.connection_age, duration(raw, &CONNECTION_TIME)),
+        |config| show_duration(config.limits.connection_age),
     ),
     setting(
         "kms.in_flight",
@@ -307,6 +349,10 @@ fn cache(raw: &Raw) -> Result<(), String> {
 }
 
 fn trailers(raw: &Raw) -> Result<BTreeSet<Trailer>, String> {
+    // an empty variable is an unset one, so none has a word
+    if matches!(raw, Raw::Text(text) if text.trim() == NONE) {
+        return Ok(BTreeSet::new());
+    }
     raw.list()
         .into_iter()
         .map(|name| choice(name, TRAILERS))

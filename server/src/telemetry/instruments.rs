@@ -2,6 +2,7 @@
 //! somebody collects, so that it costs a call nothing and is what the trailers said. Labels are of closed sets only.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use opentelemetry::KeyValue;
@@ -51,7 +52,7 @@ impl Instruments {
     }
 
     /// Makes the instruments; those that are no histograms are read when somebody collects.
-    pub(super) fn observe(&self, figures: Figures, lost: Arc<Lost>) {
+    pub(super) fn observe(&self, figures: Figures, lost: Arc<Lost>, log_drops: Arc<AtomicU64>) {
         self.models.get_or_init(|| figures.models);
         self.histograms.get_or_init(|| Histograms::new(&self.meter));
         let figures = Arc::new(figures);
@@ -67,6 +68,12 @@ impl Instruments {
                     observer.observe(count, &[KeyValue::new(label::SIGNAL, signal)]);
                 }
             })
+            .build();
+        self.meter
+            .u64_observable_counter(instrument::LOG_DROPPED)
+            .with_unit("{line}")
+            .with_description("Lines of the log that were dropped because nobody took them")
+            .with_callback(move |observer| observer.observe(log_drops.load(Ordering::Relaxed), &[]))
             .build();
     }
 

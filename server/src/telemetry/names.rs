@@ -30,6 +30,7 @@ pub mod instrument {
     pub const IN_FLIGHT: &str = "tollgate.calls.in_flight";
     pub const LIMIT: &str = "tollgate.calls.limit";
     pub const DROPPED: &str = "tollgate.telemetry.dropped";
+    pub const LOG_DROPPED: &str = "tollgate.log.dropped";
 
     /// The instrument whose unit Prometheus' naming rules do not know, and what it is called there.
     pub const COST_IN_PROMETHEUS: (&str, &str) = ("tollgate_cost_total", "tollgate_cost_usd_total");

@@ -1,7 +1,8 @@
 //! Everything of this room, opened from the settings: what is not asked for is not there, and costs nothing. No task
 //! runs where no collector is named.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -36,6 +37,8 @@ pub(super) struct Inner {
     log: Option<LogQueue>,
     scrape: Option<Scrape>,
     lost: Arc<Lost>,
+    /// Lines that the log dropped, counted by whoever writes it.
+    log_drops: OnceLock<Arc<AtomicU64>>,
     tasks: Mutex<Option<Tasks>>,
 }
 
@@ -62,15 +65,22 @@ impl Telemetry {
             log,
             scrape,
             lost: opening.lost,
+            log_drops: OnceLock::new(),
             tasks: Mutex::new(Some(opening.tasks)),
         };
         (Telemetry(Arc::new(inner)), variables.faults)
     }
 
+    /// Where the lines are counted that the log dropped; before figures are observed.
+    pub fn count_log_drops(&self, drops: Arc<AtomicU64>) {
+        self.0.log_drops.get_or_init(|| drops);
+    }
+
     /// From now on, figures are read here when somebody collects.
     pub fn observe(&self, figures: Figures) {
         if let Some(instruments) = &self.0.instruments {
-            instruments.observe(figures, Arc::clone(&self.0.lost));
+            let log_drops = self.0.log_drops.get().cloned();
+            instruments.observe(figures, Arc::clone(&self.0.lost), log_drops.unwrap_or_default());
         }
     }
 

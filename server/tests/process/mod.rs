@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
 use tempfile::TempDir;
 use tonic::transport::Channel;
@@ -91,7 +91,43 @@ impl Process {
         log: impl Into<Stdio>,
     ) -> Process {
         let all = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
-        let mut child = command(folder, &all)
+        Process::started(command(folder, &all), variables, log)
+    }
+
+    /// `tollgate serve` with these arguments and no more.
+    #[allow(dead_code, reason = "each test binary takes what it needs")]
+    pub(crate) fn serve_as_told(folder: &Path, arguments: &[&str]) -> Process {
+        Process::started(
+            command(folder, &[&["serve"], arguments].concat()),
+            &[],
+            Stdio::null(),
+        )
+    }
+
+    /// The same on a free port, with at most so many descriptors.
+    #[allow(dead_code, reason = "each test binary takes what it needs")]
+    pub(crate) fn serve_with_descriptors(
+        folder: &Path,
+        descriptors: usize,
+        arguments: &[&str],
+        log: impl Into<Stdio>,
+    ) -> Process {
+        let mut command = Command::new("sh");
+        let limited = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
+        command
+            .args(["-c", &limited, env!("CARGO_BIN_EXE_tollgate")])
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin");
+        Process::started(command, &[], log)
+    }
+
+    fn started(mut command: Command, variables: &[(&str, &str)], log: impl Into<Stdio>) -> Process {
+        let mut child = command
             .envs(variables.iter().copied())
             .stderr(log)
             .spawn()
@@ -103,10 +139,7 @@ impl Process {
             .strip_prefix("listening ")
             .unwrap_or_else(|| panic!("it says {line:?}"));
         let address = address.trim_end().to_owned();
-        assert!(
-            address.starts_with("127.0.0.1:") && !address.ends_with(":0"),
-            "{address}"
-        );
+        assert!(!address.ends_with(":0"), "{address}");
         Process {
             child,
             stdout,
@@ -118,6 +151,12 @@ impl Process {
     #[allow(dead_code, reason = "each test binary takes what it needs")]
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The pipe of its log, where it has one.
+    #[allow(dead_code, reason = "each test binary takes what it needs")]
+    pub(crate) fn take_log(&mut self) -> BufReader<ChildStderr> {
+        BufReader::new(self.child.stderr.take().expect("a pipe"))
     }
 
     /// A connection of its own.
