@@ -19,4 +19,6 @@ WORKDIR /etc/tollgate
 VOLUME /var/lib/tollgate
 EXPOSE 50051 9464
 ENTRYPOINT ["/usr/local/bin/tollgate"]
+# the port is open to other containers, without TLS or authentication: `serve` wants --insecure for that, and whoever
+# runs the image gives it where the network is trusted
 CMD ["serve"]

@@ -1,5 +1,6 @@
 //! The program as a process: what it prints, how it ends, what a second one is told, and what is there after `kill -9`.
 
+mod outside;
 mod process;
 
 use std::fs;

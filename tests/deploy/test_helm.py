@@ -19,7 +19,7 @@ KUBERNETES = ["1.30", "1.34"]
 NONROOT = 65532
 # settings that the chart sets by values of its own, and one that has a single value
 OWNED = {
-    "listen", "models", "backend", "embedded.data", "embedded.memory", "metrics.listen", "token_key", "prices",
+    "listen", "insecure", "models", "backend", "embedded.data", "embedded.memory", "metrics.listen", "token_key", "prices",
     "shutdown_grace", "kms.cache",
 }  # fmt: skip
 

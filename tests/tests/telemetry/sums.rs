@@ -259,6 +259,7 @@ async fn instruments_are_of_their_kinds_units_and_bounds_and_labels_of_closed_se
         ("tollgate.retries", "{attempt}"),
         ("tollgate.throttled", "{attempt}"),
         ("tollgate.telemetry.dropped", "{record}"),
+        ("tollgate.log.dropped", "{line}"),
     ];
     for (name, unit) in counters {
         let metric = received.metric(name);

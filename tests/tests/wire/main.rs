@@ -2,6 +2,7 @@
 
 mod bill;
 mod bodies;
+mod connections;
 mod errors;
 mod exact;
 mod kept;
@@ -11,6 +12,7 @@ mod objects;
 mod pages;
 mod pointers;
 mod races;
+mod reflection;
 mod reload;
 mod tamper;
 mod walls;

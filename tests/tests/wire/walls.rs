@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rooms each room may name. What is not here may be named by nobody but the hallway (`app`), `serve` and `cli`.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("yaml", &[]),
     ("fault", &[]),
     ("model", &["fault", "yaml"]),
@@ -43,6 +43,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
             "telemetry",
         ],
     ),
+    ("listener", &["transport"]),
 ];
 /// Rooms that know AWS's crates.
 const KNOW_AWS: [&str; 3] = ["app", "aws", "embedded"];

@@ -218,6 +218,8 @@ spec:
         - /etc/tollgate/models
         - --listen
         - {{ include "tollgate.address" (list .Values.listenHost 50051) | quote }}
+        # there is neither TLS nor authentication: the network policy says who may call
+        - --insecure
         - --metrics-listen
         - {{ if .Values.metrics.enabled }}{{ include "tollgate.address" (list .Values.listenHost .Values.metrics.port) | quote }}{{ else }}"off"{{ end }}
         {{- if $embedded }}

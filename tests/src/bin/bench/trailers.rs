@@ -15,7 +15,7 @@ pub(crate) async fn measure(plan: &Plan) {
     };
     let off = Side {
         program: &plan.program,
-        settings: &[("TOLLGATE_TRAILERS", "")],
+        settings: &[("TOLLGATE_TRAILERS", "none")],
         session: None,
     };
     beside(plan, &on, &off).await.print(
