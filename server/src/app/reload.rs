@@ -138,11 +138,13 @@ impl Reloader {
             return Ok(());
         }
         let added = Models::new(added.iter().map(|model| Model::clone(model)));
-        let missing = match self.backend {
-            Backend::Embedded => aws::provision(&self.stores, &added)
-                .await
-                .unwrap_or_else(|error| vec![error.to_string()]),
-            Backend::Aws => aws::missing(&self.stores, &added).await,
+        let looked = match self.backend {
+            Backend::Embedded => aws::provision(&self.stores, &added).await,
+            Backend::Aws => Ok(aws::missing(&self.stores, &added).await),
+        };
+        let missing: Vec<String> = match looked {
+            Ok(warnings) => warnings.iter().map(ToString::to_string).collect(),
+            Err(error) => vec![error.to_string()],
         };
         match missing.is_empty() {
             true => Ok(()),

@@ -2,6 +2,7 @@
 //! AWS. Billed to no call.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
@@ -334,6 +335,16 @@ impl Need<'_> {
         Warning {
             text: format!("{} cannot be looked at", self.name()),
             error: Some(error),
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    /// All of it in one line.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.error {
+            Some(error) => write!(formatter, "{}: {}", self.text, error.cause),
+            None => formatter.write_str(&self.text),
         }
     }
 }
