@@ -129,6 +129,9 @@ sets! {
 
 /// A value that lies in S3. A writer sets `data`, and where it likes `name`, `content_type` and `metadata`; everything
 /// else is what the server says of it. `data` comes back only where `include_objects` asks for it.
+///
+/// A save of the item keeps an object that is sent back as it was read, without `data`: its `bucket`, `key` and `etag`
+/// must be those that are stored.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "$tollgate::Object", default)]
 pub struct Object {

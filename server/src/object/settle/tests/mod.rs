@@ -1,6 +1,8 @@
 //! The protocol, over the embedded engines with faults on the way.
 
 mod faults;
+mod kept;
+mod reads;
 
 use std::time::Duration;
 
@@ -390,55 +392,6 @@ async fn a_pointer_to_another_place_is_not_followed() {
     gate.settler.delete(removal).await.unwrap();
     assert_eq!(gate.rig.left(), ["DeleteItem"]);
     assert_eq!(gate.keys().await, [live.key]);
-}
-
-#[tokio::test]
-async fn a_read_verifies_what_the_pointer_says() {
-    let gate = Gate::new().await;
-    let pointer = gate.saved(&content(100)).await;
-    let another_hash = Pointer {
-        sha256: "00".repeat(32),
-        ..pointer.clone()
-    };
-    let of_pydynox = Pointer {
-        sha256: String::new(),
-        ..pointer.clone()
-    };
-    let shorter = Pointer {
-        size_bytes: 99,
-        ..pointer.clone()
-    };
-    let longer = Pointer {
-        size_bytes: 101,
-        ..pointer.clone()
-    };
-    let nowhere = Pointer {
-        key: "docs/1/1/nowhere/x".into(),
-        ..pointer.clone()
-    };
-    assert!(gate.content(&pointer).await.is_ok() && gate.content(&of_pydynox).await.is_ok());
-    for wrong in [another_hash, shorter, longer, nowhere] {
-        assert!(matches!(
-            gate.content(&wrong).await,
-            Err(ReadError::Invalid { .. })
-        ));
-    }
-    let elsewhere = Pointer {
-        key: "docs/1/2/nowhere/x".into(),
-        ..pointer.clone()
-    };
-    let of_another_table = Pointer {
-        table: "users_restored".into(),
-        ..pointer.clone()
-    };
-    for foreign in [elsewhere, of_another_table] {
-        assert!(matches!(gate.content(&foreign).await, Err(ReadError::Foreign)));
-    }
-    let bounded = gate.bounded_content(&pointer, 99).await;
-    let Err(ReadError::Store(error)) = bounded else {
-        panic!("too large")
-    };
-    assert_eq!(error.kind, Kind::TooLarge);
 }
 
 #[tokio::test]
