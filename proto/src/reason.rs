@@ -98,6 +98,8 @@ reasons! {
     TooManyCalls = "TOO_MANY_CALLS", ResourceExhausted, true, true;
     /// What is read or written changed meanwhile, again and again; read the item again.
     ObjectChanged = "OBJECT_CHANGED", Aborted, true, true;
+    /// The bytes of requests and responses have reached `limits.memory`.
+    OutOfMemory = "OUT_OF_MEMORY", ResourceExhausted, true, true;
     /// A ciphertext does not verify, or is none.
     CiphertextInvalid = "CIPHERTEXT_INVALID", DataLoss, false, true;
     /// An object is missing or is not what the item says.

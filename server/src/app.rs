@@ -204,12 +204,14 @@ async fn bind_side_port(config: &Config) -> Result<Option<SidePort>, Error> {
 /// Has the instruments read their figures off the books and the gate.
 #[cfg(feature = "telemetry")]
 fn observe(telemetry: &Telemetry, books: &Arc<Books>, layer: &GateLayer, models: usize) {
-    let (books, in_flight) = (Arc::clone(books), layer.in_flight());
+    let (books, in_flight, capacity) = (Arc::clone(books), layer.in_flight(), layer.capacity());
     telemetry.observe(Figures {
         limit: in_flight.limit() as u64,
+        memory_limit: capacity.memory_bytes() as u64,
         models,
         bills: Box::new(move || books.ever()),
         in_flight: Box::new(move || in_flight.count() as u64),
+        memory_reserved: Box::new(move || capacity.reserved_bytes() as u64),
     });
 }
 
@@ -351,7 +353,13 @@ fn layer_settings(config: &Config) -> layer::Settings {
     let chosen = |trailer| config.trailers.contains(&trailer);
     layer::Settings {
         in_flight: config.limits.in_flight,
+        in_flight_per_connection: config.limits.in_flight_per_connection(),
+        memory: config.limits.memory(),
+        message_bytes: config.limits.message_bytes,
         deadline: config.limits.deadline,
+        deadline_max: config.limits.deadline_max,
+        stream_deadline_max: config.limits.stream_deadline_max,
+        receive: config.limits.receive,
         slow: config.log.slow,
         trailers: TrailerChoice {
             call: chosen(Trailer::Call),

@@ -324,6 +324,8 @@ fn any_value(setting: &str) -> &'static str {
     match setting {
         "aws.endpoint_url" => "http://127.0.0.1:5000",
         "token_key" => "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "limits.in_flight_per_connection" => "7",
+        "limits.memory" => "64MiB",
         _ => "something",
     }
 }

@@ -16,11 +16,13 @@ use super::bill::{micros, milliunits};
 use super::books::Entry;
 use super::service::Charge;
 use super::{Bill, Books, Service, lock};
+use crate::capacity::{Hold, OutOfMemory, Reservation};
 use crate::telemetry::{CallTrace, Ended};
 
-/// The ledger of one RPC, and the deadline of the work that is billed to it. Cloning gives the same ledger.
+/// The ledger of one RPC, the deadline of the work that is billed to it, and what the RPC holds of the server's
+/// capacity: that is free again once the last clone is dropped. Cloning gives the same ledger.
 #[derive(Clone)]
-pub struct Call(Arc<Shared>, Instant);
+pub struct Call(Arc<Shared>, Instant, Option<Arc<Hold>>);
 
 struct Shared {
     books: Arc<Books>,
@@ -99,7 +101,7 @@ impl Call {
             trace,
             ledger: Mutex::new(Ledger::default()),
         });
-        Call(shared, opening.deadline)
+        Call(shared, opening.deadline, None)
     }
 
     /// The id of this call.
@@ -129,7 +131,34 @@ impl Call {
 
     /// The same ledger with another deadline: for what runs to its end after the caller left.
     pub fn with_deadline(&self, deadline: Instant) -> Call {
-        Call(Arc::clone(&self.0), deadline)
+        Call(Arc::clone(&self.0), deadline, self.2.clone())
+    }
+
+    /// The same ledger, with what the RPC holds.
+    pub fn with_hold(self, hold: Arc<Hold>) -> Call {
+        Call(self.0, self.1, Some(hold))
+    }
+
+    /// The same ledger alone: keeping it keeps nothing of the server's capacity.
+    pub fn without_hold(&self) -> Call {
+        Call(Arc::clone(&self.0), self.1, None)
+    }
+
+    /// What the RPC holds.
+    pub fn hold(&self) -> Option<&Arc<Hold>> {
+        self.2.as_ref()
+    }
+
+    /// Waits for bytes of the server's memory, without a bound in time.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`] if they can never fit.
+    pub async fn reserve(&self, bytes: usize) -> Result<Reservation, OutOfMemory> {
+        match &self.2 {
+            Some(hold) => hold.reserve(bytes).await,
+            None => Ok(Reservation::default()),
+        }
     }
 
     /// When the call came in.

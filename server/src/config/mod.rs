@@ -2,6 +2,7 @@
 //! together, each with where it came from. The only room that reads the environment. Never prints a secret.
 
 mod layers;
+mod machine;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -107,8 +108,16 @@ pub struct Limits {
     pub message_bytes: usize,
     /// Calls at the same time.
     pub in_flight: usize,
+    /// Calls at the same time on one connection; none, before the settings are loaded: a quarter of `in_flight`.
+    pub in_flight_per_connection: Option<usize>,
     /// The deadline of callers that set none.
     pub deadline: Duration,
+    /// The longest deadline of a unary call.
+    pub deadline_max: Duration,
+    /// The longest deadline of a stream.
+    pub stream_deadline_max: Duration,
+    /// How long a request message may take to arrive.
+    pub receive: Duration,
     /// Deepest nesting of an attribute's value.
     pub attribute_depth: usize,
     /// Connections in all; nine tenths of the descriptor limit where that is less.
@@ -123,6 +132,22 @@ pub struct Limits {
     pub idle: Duration,
     /// How old a connection may get.
     pub connection_age: Duration,
+    /// Bytes of requests, pages and responses together; none, before the settings are loaded: a quarter of what the
+    /// process may use.
+    pub memory: Option<usize>,
+}
+
+impl Limits {
+    /// Calls at the same time on one connection.
+    pub fn in_flight_per_connection(&self) -> usize {
+        self.in_flight_per_connection
+            .unwrap_or_else(|| self.in_flight.div_ceil(4))
+    }
+
+    /// Bytes of requests, pages and responses together.
+    pub fn memory(&self) -> usize {
+        self.memory.unwrap_or_else(|| machine::memory_bytes() / 4)
+    }
 }
 
 /// KMS.
@@ -309,6 +334,9 @@ impl Config {
         for given in given {
             config.apply(given, &mut faults);
         }
+        let limits = &mut config.limits;
+        limits.in_flight_per_connection = Some(limits.in_flight_per_connection());
+        limits.memory = Some(limits.memory());
         if faults.is_empty() {
             Ok(config)
         } else {
@@ -349,7 +377,11 @@ impl Default for Config {
             limits: Limits {
                 message_bytes: 32 * 1024 * 1024,
                 in_flight: 1024,
+                in_flight_per_connection: None,
                 deadline: Duration::from_secs(30),
+                deadline_max: Duration::from_secs(5 * 60),
+                stream_deadline_max: Duration::from_secs(60 * 60),
+                receive: Duration::from_secs(10),
                 attribute_depth: 32,
                 connections: 4096,
                 connections_per_peer: 1024,
@@ -357,6 +389,7 @@ impl Default for Config {
                 handshake: Duration::from_secs(10),
                 idle: Duration::from_secs(10 * 60),
                 connection_age: Duration::from_secs(60 * 60),
+                memory: None,
             },
             kms: Kms { in_flight: 16 },
             s3: S3 { in_flight: 8 },

@@ -15,6 +15,9 @@ use super::{Backend, Config, LogFormat, LogLevel, Synchronous, Trailer};
 const MESSAGE_BYTES: RangeInclusive<usize> = 1024..=1 << 30;
 const IN_FLIGHT: RangeInclusive<usize> = 1..=1_000_000;
 const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60 * 60);
+const DEADLINE_MAX: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60);
+const RECEIVE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60 * 60);
+const MEMORY: RangeInclusive<usize> = 1 << 20..=1 << 40;
 const ATTRIBUTE_DEPTH: RangeInclusive<usize> = 1..=32;
 const CONNECTIONS: RangeInclusive<usize> = 1..=1_000_000;
 const STREAMS: RangeInclusive<usize> = 1..=1_000_000;
@@ -145,15 +148,51 @@ pub(super) const SETTINGS: &[Setting] = &[
         |config, raw| set(&mut config.limits.in_flight, count(raw, &IN_FLIGHT)),
         |config| config.limits.in_flight.to_string(),
     ),
+    optional(
+        "limits.in_flight_per_connection",
+        |config, raw| {
+            let place = &mut config.limits.in_flight_per_connection;
+            set(place, count(raw, &IN_FLIGHT).map(Some))
+        },
+        |config| {
+            config
+                .limits
+                .in_flight_per_connection
+                .map(|count| count.to_string())
+        },
+    ),
     setting(
         "limits.deadline",
         |config, raw| set(&mut config.limits.deadline, duration(raw, &DEADLINE)),
         |config| show_duration(config.limits.deadline),
     ),
     setting(
+        "limits.deadline_max",
+        |config, raw| set(&mut config.limits.deadline_max, duration(raw, &DEADLINE_MAX)),
+        |config| show_duration(config.limits.deadline_max),
+    ),
+    setting(
+        "limits.stream_deadline_max",
+        |config, raw| {
+            let place = &mut config.limits.stream_deadline_max;
+            set(place, duration(raw, &DEADLINE_MAX))
+        },
+        |config| show_duration(config.limits.stream_deadline_max),
+    ),
+    setting(
+        "limits.receive",
+        |config, raw| set(&mut config.limits.receive, duration(raw, &RECEIVE)),
+        |config| show_duration(config.limits.receive),
+    ),
+    setting(
         "limits.attribute_depth",
         |config, raw| set(&mut config.limits.attribute_depth, count(raw, &ATTRIBUTE_DEPTH)),
         |config| config.limits.attribute_depth.to_string(),
+    ),
+    optional(
+        "limits.memory",
+        |config, raw| set(&mut config.limits.memory, size(raw, &MEMORY).map(Some)),
+        |config| config.limits.memory.map(show_size),
     ),
     setting(
         "limits.connections",

@@ -22,7 +22,7 @@ use super::activity::Activity;
 use super::lifetime::{Due, Lifetime};
 use super::socket::Socket;
 use super::{Calls, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, Limits, MAX_HEADER_BYTES};
-use crate::transport::Connection;
+use crate::transport::{Connection, stream};
 
 /// Serves a connection to its end.
 pub(super) async fn drive(
@@ -112,11 +112,11 @@ impl<F> Executor<F> for Streams
 where
     F: Future<Output: Send> + Send + 'static,
 {
-    fn execute(&self, stream: F) {
+    fn execute(&self, task: F) {
         self.0.stream_begins();
         let running = Running(Arc::clone(&self.0));
         tokio::spawn(async move {
-            stream.await;
+            stream::run(task).await;
             drop(running);
         });
     }

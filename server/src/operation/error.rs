@@ -3,6 +3,7 @@
 use tollgate_proto::Reason;
 
 use crate::aws;
+use crate::capacity::OutOfMemory;
 use crate::fault::Fault;
 use crate::model::Item;
 
@@ -60,6 +61,9 @@ pub enum Error {
     /// The store answered with an error.
     #[error("{0}")]
     Store(#[from] aws::Error),
+    /// What was asked for does not fit into the server's memory.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
     /// A fault of this program.
     #[error("{0}")]
     Internal(&'static str),

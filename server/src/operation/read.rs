@@ -180,6 +180,8 @@ impl Reader {
         for object in wanted {
             object.check(owner, limits.message_bytes)?;
         }
+        self.reserve(wanted.iter().map(|object| object.pointer.size_bytes).sum())
+            .await?;
         let fetching: Vec<_> = wanted
             .iter()
             .map(|object| self.fetch_object(owner, object))
@@ -202,6 +204,17 @@ impl Reader {
             }
         }
         Ok(Ok(()))
+    }
+
+    /// Waits for the memory of content: as it is fetched, and encoded into the response. It is kept until the response
+    /// is, or the call ends.
+    async fn reserve(&self, bytes: u64) -> Result<(), Error> {
+        if let Some(hold) = self.call.hold() {
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+            let reserved = hold.reserve_estimate(bytes, bytes.saturating_mul(2)).await?;
+            hold.keep(reserved);
+        }
+        Ok(())
     }
 
     async fn fetch_object<'a>(
@@ -295,7 +308,7 @@ pub(super) fn spoils_the_call(error: &Error) -> bool {
                 | aws::Kind::OutcomeUnknown
                 | aws::Kind::Deadline { .. }
         ),
-        Error::Internal(_) => true,
+        Error::Internal(_) | Error::OutOfMemory(_) => true,
         _ => false,
     }
 }

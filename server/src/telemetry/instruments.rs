@@ -204,6 +204,26 @@ impl Instruments {
             .with_description("Calls that may be in flight (limits.in_flight)")
             .with_callback(move |observer| observer.observe(limit, &[]))
             .build();
+        self.observe_memory(figures);
+    }
+
+    fn observe_memory(&self, figures: &Arc<Figures>) {
+        let limit = i64::try_from(figures.memory_limit).unwrap_or(i64::MAX);
+        let read = Arc::clone(figures);
+        self.meter
+            .i64_observable_up_down_counter(instrument::MEMORY_RESERVED)
+            .with_unit("By")
+            .with_description("Bytes of requests, pages and responses that are held")
+            .with_callback(move |observer| {
+                observer.observe(i64::try_from((read.memory_reserved)()).unwrap_or(i64::MAX), &[]);
+            })
+            .build();
+        self.meter
+            .i64_observable_up_down_counter(instrument::MEMORY_LIMIT)
+            .with_unit("By")
+            .with_description("Bytes that may be held (limits.memory)")
+            .with_callback(move |observer| observer.observe(limit, &[]))
+            .build();
     }
 }
 

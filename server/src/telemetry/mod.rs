@@ -68,6 +68,10 @@ pub struct Figures {
     pub in_flight: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Calls that may be in flight.
     pub limit: u64,
+    /// Bytes of requests, pages and responses that are held.
+    pub memory_reserved: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// Bytes that may be held.
+    pub memory_limit: u64,
     /// The most models that can be served: those at start and those that reloads may add.
     pub models: usize,
 }

@@ -29,6 +29,8 @@ pub mod instrument {
     pub const THROTTLED: &str = "tollgate.throttled";
     pub const IN_FLIGHT: &str = "tollgate.calls.in_flight";
     pub const LIMIT: &str = "tollgate.calls.limit";
+    pub const MEMORY_RESERVED: &str = "tollgate.memory.reserved";
+    pub const MEMORY_LIMIT: &str = "tollgate.memory.limit";
     pub const DROPPED: &str = "tollgate.telemetry.dropped";
     pub const LOG_DROPPED: &str = "tollgate.log.dropped";
 

@@ -242,6 +242,8 @@ mod tests {
         let models: Vec<Arc<str>> = (0..1500).map(|number| format!("M{number}").into()).collect();
         let lines: Vec<Line> = models.iter().map(line).collect();
         telemetry.observe(Figures {
+            memory_limit: 1,
+            memory_reserved: Box::new(|| 0),
             bills: Box::new(move || lines.clone()),
             in_flight: Box::new(|| 0),
             limit: 1,

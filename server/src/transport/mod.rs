@@ -10,6 +10,7 @@ mod metrics_service;
 pub mod reflection;
 mod schema_service;
 pub mod status;
+pub(crate) mod stream;
 
 pub use connection::Connection;
 pub use data_service::Data;

@@ -73,6 +73,12 @@ pub fn over_limit(reason: Reason, setting: &str, description: impl Into<String>)
     with_details(reason, description, details)
 }
 
+/// The status of a call that does not fit into `limits.memory`.
+pub fn out_of_memory() -> Status {
+    let text = "the server's memory for requests and responses is in use; try again later";
+    over_limit(Reason::OutOfMemory, "limits.memory", text)
+}
+
 /// The status of a failed operation; logs the cause where the fault is not the caller's.
 pub fn of(call: &Call, failure: Error) -> Status {
     let status = public(call, failure);
@@ -140,6 +146,7 @@ fn public(call: &Call, failure: Error) -> Status {
             status(reason, text)
         }
         Error::Store(cause) => of_store(call, &cause),
+        Error::OutOfMemory(_) => out_of_memory(),
         Error::Internal(what) => {
             error!(request_id = call.request_id(), cause = what, "internal error");
             status(

@@ -269,14 +269,23 @@ async fn instruments_are_of_their_kinds_units_and_bounds_and_labels_of_closed_se
             "{name}"
         );
     }
-    for name in ["tollgate.calls.in_flight", "tollgate.calls.limit"] {
+    let gauges = [
+        "tollgate.calls.in_flight",
+        "tollgate.calls.limit",
+        "tollgate.memory.reserved",
+        "tollgate.memory.limit",
+    ];
+    for name in gauges {
         let metric = received.metric(name);
         assert!(
             matches!(&metric.data, Some(Data::Sum(sum)) if !sum.is_monotonic),
             "{name}"
         );
     }
-    assert_eq!(received.metrics.len(), histograms.len() + counters.len() + 2);
+    assert_eq!(
+        received.metrics.len(),
+        histograms.len() + counters.len() + gauges.len()
+    );
     assert_documented(&received);
     let models: BTreeSet<_> = number_points(received.metric("tollgate.kms.calls"))
         .iter()

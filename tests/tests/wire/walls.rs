@@ -5,14 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rooms each room may name. What is not here may be named by nobody but the hallway (`app`), `serve` and `cli`.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("yaml", &[]),
     ("fault", &[]),
+    ("capacity", &[]),
     ("model", &["fault", "yaml"]),
     ("expression", &["fault", "model"]),
     ("config", &["fault", "yaml"]),
     ("embedded", &[]),
-    ("billing", &["telemetry", "yaml"]),
+    ("billing", &["capacity", "telemetry", "yaml"]),
     // item: what a refused write consumed goes by the item's size
     ("aws", &["billing", "item", "model", "telemetry"]),
     ("crypto", &["aws", "billing", "model"]),
@@ -23,6 +24,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
         &[
             "aws",
             "billing",
+            "capacity",
             "crypto",
             "expression",
             "fault",
@@ -36,6 +38,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
         &[
             "aws",
             "billing",
+            "capacity",
             "expression",
             "fault",
             "model",

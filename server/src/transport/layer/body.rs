@@ -1,8 +1,9 @@
 //! The response body: passes messages through and puts the bill into the trailers, the last thing that is sent.
 //!
-//! A caller that stops reading stops the body from being polled, so a timer of its own watches the deadline: the call is
-//! closed and its place in flight is free whether or not anybody asks for the next message. The timer wakes no task, it
-//! wakes the body's state itself: a task for every call would cost more than all else here.
+//! A caller that stops reading stops the body from being polled, so a separate timer watches the deadline: the call is
+//! closed, its place in flight and what was still to be sent are free whether or not anybody asks for the next message,
+//! and the stream's task is woken, which resets the stream. The timer wakes no task of its own, it wakes the body's state
+//! itself: a task for every call would cost more than all else here.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,10 +18,13 @@ use tollgate_proto::Reason;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
+use super::super::stream::{self, Outgoing};
 use super::open::Open;
+use super::outbound::Outbound;
 use super::rewrite::Rewritten;
-use super::{deadline_passed, rewrite};
+use super::{refusal, rewrite};
 use crate::billing::write_request_id;
+use crate::capacity::Hold;
 use crate::telemetry::Entered;
 
 /// A response body that ends with the bill.
@@ -43,16 +47,21 @@ pub(super) enum Ending {
     /// The bill of a call that is closed by it.
     Billed(Open),
     /// The id of a call that is not billed.
-    Unbilled { request_id: String },
+    Unbilled {
+        request_id: String,
+        hold: Arc<Hold>,
+        deadline: Option<std::time::Instant>,
+    },
 }
 
 #[derive(Debug)]
 enum State {
-    /// Messages are passed on. The waker is that of whoever waits for the next one.
+    /// Messages are passed on. The waker is that of the stream's task.
     Open {
         body: Body,
+        outbound: Outbound,
         ending: Ending,
-        waiting: Option<Waker>,
+        task: Option<Waker>,
     },
     /// The deadline passed; these trailers are all that is left to send.
     Expired(HeaderMap),
@@ -69,14 +78,16 @@ impl TrailedBody {
         }
         let deadline = match &ending {
             Ending::Billed(open) => Some(open.call().deadline()),
-            Ending::Unbilled { .. } => None,
+            Ending::Unbilled { deadline, .. } => *deadline,
         };
         let state = State::Open {
             body,
+            outbound: Outbound::default(),
             ending,
-            waiting: None,
+            task: None,
         };
         let watched = Arc::new(Watched(Mutex::new(state)));
+        stream::sends(Arc::clone(&watched) as Arc<dyn Outgoing>);
         let watch = deadline.map(|deadline| watch(&watched, deadline.into()));
         Body::new(TrailedBody {
             watched,
@@ -97,20 +108,20 @@ impl http_body::Body for TrailedBody {
         match &mut *state {
             State::Open {
                 body,
+                outbound,
                 ending,
-                waiting,
+                task,
             } => {
+                let waker = task.get_or_insert_with(|| context.waker().clone());
+                waker.clone_from(context.waker());
+                if let Some(chunk) = ending.hold().and_then(|hold| outbound.next(hold)) {
+                    return Poll::Ready(Some(Ok(Frame::data(chunk))));
+                }
                 let polled = {
                     let _entered = ending.enter();
                     Pin::new(body).poll_frame(context)
                 };
-                match polled {
-                    Poll::Ready(frame) => Poll::Ready(state.pass(frame)),
-                    Poll::Pending => {
-                        *waiting = Some(context.waker().clone());
-                        Poll::Pending
-                    }
-                }
+                polled.map(|frame| state.pass(frame))
             }
             State::Expired(trailers) => {
                 let trailers = std::mem::take(trailers);
@@ -137,7 +148,7 @@ impl State {
     /// What becomes of a frame of the body: the last one closes the call.
     fn pass(&mut self, frame: Option<Result<Frame<Bytes>, Status>>) -> Option<Result<Frame<Bytes>, Status>> {
         match frame.map(|frame| frame.map(Frame::into_trailers)) {
-            Some(Ok(Err(message))) => Some(Ok(message)),
+            Some(Ok(Err(message))) => Some(Ok(self.send(message))),
             Some(Ok(Ok(mut trailers))) => {
                 let rewritten = rewrite::rewrite(&mut trailers);
                 match (self.finish(), rewritten) {
@@ -164,6 +175,22 @@ impl State {
         }
     }
 
+    /// The first chunk of a message.
+    fn send(&mut self, message: Frame<Bytes>) -> Frame<Bytes> {
+        let State::Open { outbound, ending, .. } = self else {
+            return message;
+        };
+        let Some(hold) = ending.hold() else {
+            return message;
+        };
+        message.map_data(|bytes| {
+            let chunk = outbound.begin(bytes, hold);
+            // the message is encoded: what went into it is gone
+            hold.release_kept();
+            chunk
+        })
+    }
+
     /// Drops the body, so that what it still had under way is counted, and hands out its ending.
     fn finish(&mut self) -> Option<Ending> {
         match std::mem::replace(self, State::Ended) {
@@ -174,6 +201,14 @@ impl State {
 }
 
 impl Ending {
+    /// What the call holds.
+    fn hold(&self) -> Option<&Arc<Hold>> {
+        match self {
+            Ending::Billed(open) => open.call().hold(),
+            Ending::Unbilled { hold, .. } => Some(hold),
+        }
+    }
+
     /// Tells log lines with the ids of the call's trace.
     fn enter(&self) -> Option<Entered> {
         match self {
@@ -186,9 +221,9 @@ impl Ending {
     fn told_by(self, rewritten: &Rewritten) -> Ending {
         match self {
             Ending::Billed(open) => Ending::Billed(open.told_by(rewritten)),
-            Ending::Unbilled { request_id } => {
-                rewritten.log(&request_id);
-                Ending::Unbilled { request_id }
+            Ending::Unbilled { ref request_id, .. } => {
+                rewritten.log(request_id);
+                self
             }
         }
     }
@@ -203,7 +238,7 @@ impl Ending {
     fn write(self, code: Code, trailers: Option<&mut HeaderMap>) {
         match (self, trailers) {
             (Ending::Billed(open), trailers) => open.end(code, trailers),
-            (Ending::Unbilled { request_id }, Some(trailers)) => write_request_id(trailers, &request_id),
+            (Ending::Unbilled { request_id, .. }, Some(trailers)) => write_request_id(trailers, &request_id),
             (Ending::Unbilled { .. }, None) => {}
         }
     }
@@ -225,26 +260,35 @@ impl Wake for Watched {
     }
 }
 
+impl Outgoing for Watched {
+    fn is_over(&self) -> bool {
+        matches!(*self.lock(), State::Expired(_))
+    }
+}
+
 impl Watched {
     /// Ends a body whose deadline passed.
     fn expire(&self) {
         let mut state = self.lock();
-        let State::Open { waiting, .. } = &mut *state else {
+        let State::Open { task, ending, .. } = &mut *state else {
             return;
         };
-        let waiting = waiting.take();
+        let task = task.take();
+        let (reason, status) = if ending.hold().is_some_and(|hold| hold.is_waiting()) {
+            let refusal = refusal::out_of_memory();
+            (refusal.reason, refusal.status)
+        } else {
+            (Reason::DeadlineExceeded, refusal::deadline_passed())
+        };
         let Some(ending) = state.finish() else { return };
-        let status = deadline_passed();
         let mut trailers = HeaderMap::new();
         // a status that cannot be a header is none of ours
         let _ = status.add_header(&mut trailers);
-        ending
-            .because(Reason::DeadlineExceeded)
-            .write(status.code(), Some(&mut trailers));
+        ending.because(reason).write(status.code(), Some(&mut trailers));
         *state = State::Expired(trailers);
         drop(state);
-        if let Some(waiting) = waiting {
-            waiting.wake();
+        if let Some(task) = task {
+            task.wake();
         }
     }
 

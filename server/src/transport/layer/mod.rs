@@ -1,6 +1,10 @@
 //! The outermost layer: every call of DataService is opened, admitted, bounded by its deadline, and closed here, once,
 //! with its bill in the trailers and one line in the log. Errors that tonic answers by itself get the contract's
-//! details, for all services. Knows the wire, nothing of operations.
+//! details, and memory, time and calls are bounded, for all services. Knows the wire, nothing of operations.
+//!
+//! A call holds a few KiB from its head on, memory for its message as that arrives, and a place in flight once the
+//! message is there. What the call holds is free when the last clone of its [`Call`](crate::billing::Call) is dropped:
+//! work that was spawned for it and goes on after its caller left keeps its place.
 //!
 //! | how a call ends | who closes it, with which status |
 //! |---|---|
@@ -9,17 +13,22 @@
 //! | response body that breaks off | the body, the error's status or UNKNOWN |
 //! | deadline before the head, or in the body | the layer or the body's watch, DEADLINE_EXCEEDED, the bill in the trailers |
 //! | the caller leaves: future or body dropped | `Drop` of `Open`, CANCELLED |
-//! | refused here (names, calls in flight, drain) | `Open::end`, the refusal's status |
+//! | refused here (names, memory, calls in flight, drain) | `Open::end`, the refusal's status |
 //!
 //! Only the RPC's own future and stream are dropped by a deadline; work that was spawned to run to its end goes on, and
 //! what it counts reaches the same bill.
 
 mod arrival;
 mod body;
+mod calls;
+mod messages;
 mod open;
-mod places;
+mod outbound;
+mod receipt;
+mod refusal;
 mod request;
 mod rewrite;
+mod route;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -29,29 +38,47 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::{Request, Response};
-use tokio::time::timeout_at;
 use tollgate_proto::Reason;
+use tonic::Code;
 use tonic::body::Body;
-use tonic::{Code, Status};
 
+use self::arrival::Arrival;
 use self::body::{Ending, TrailedBody};
+use self::calls::OpenCalls;
 use self::open::Open;
-use self::places::Places;
-use self::request::Head;
-use super::status;
-use crate::billing::{Books, NONE, OPERATIONS, TrailerChoice, write_request_id};
+use self::receipt::{Late, Receipt};
+use self::refusal::Refusal;
+use self::request::{Deadlines, Head};
+use self::route::Route;
+use super::{Connection, status};
+use crate::billing::{Books, TrailerChoice, write_request_id};
+use crate::capacity::{Capacity, Hold, Limits, Pool};
 use crate::telemetry::Telemetry;
 
 /// How often a drain looks whether calls are still in flight.
 const IDLE_CHECK_INTERVAL: Duration = Duration::from_millis(10);
+/// What an open call takes by itself.
+const CALL_BYTES: usize = 4 * 1024;
 
-/// What the layer is told.
+/// The limits of calls.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Calls of DataService at once; past it they are refused.
     pub in_flight: usize,
+    /// Of those, calls on one connection.
+    pub in_flight_per_connection: usize,
+    /// Bytes of requests, of what they are decoded to, and of responses, at one time.
+    pub memory: usize,
+    /// Bytes of one message.
+    pub message_bytes: usize,
     /// How long a call may take whose caller set no deadline.
     pub deadline: Duration,
+    /// The longest deadline of a unary call.
+    pub deadline_max: Duration,
+    /// The longest deadline of a stream.
+    pub stream_deadline_max: Duration,
+    /// How long a request message may take to arrive.
+    pub receive: Duration,
     /// From this duration on a call's log line is a warning.
     pub slow: Duration,
     /// Which trailers are sent.
@@ -78,7 +105,8 @@ struct Shared {
     books: Arc<Books>,
     telemetry: Telemetry,
     settings: Settings,
-    places: Places,
+    capacity: Arc<Capacity>,
+    calls: OpenCalls,
     draining: AtomicBool,
 }
 
@@ -99,7 +127,12 @@ impl GateLayer {
             books,
             telemetry,
             settings,
-            places: Places::new(in_flight),
+            capacity: Capacity::new(Limits {
+                memory: settings.memory,
+                in_flight,
+                in_flight_per_connection: settings.in_flight_per_connection.max(1),
+            }),
+            calls: OpenCalls::default(),
             draining: AtomicBool::new(false),
         }))
     }
@@ -107,6 +140,11 @@ impl GateLayer {
     /// The calls in flight behind this gate.
     pub fn in_flight(&self) -> InFlight {
         InFlight(Arc::clone(&self.0))
+    }
+
+    /// What the calls behind this gate hold.
+    pub fn capacity(&self) -> Arc<Capacity> {
+        Arc::clone(&self.0.capacity)
     }
 }
 
@@ -121,10 +159,11 @@ impl InFlight {
         self.0.settings.in_flight
     }
 
-    /// Waits until there are none. From now on no call is admitted: its caller is told to go elsewhere.
+    /// Waits until there are none, and none whose request is still arriving. From now on no call is admitted: its
+    /// caller is told to go elsewhere.
     pub async fn idle(&self) {
         self.0.draining.store(true, Ordering::SeqCst);
-        while self.count() > 0 {
+        while self.count() > 0 || self.0.calls.count() > 0 {
             tokio::time::sleep(IDLE_CHECK_INTERVAL).await;
         }
     }
@@ -132,7 +171,7 @@ impl InFlight {
     /// Closes the calls that the end of the server cuts off: they are billed, logged and told as any other. Nobody
     /// answers them; their callers find the connection gone, which gRPC calls UNAVAILABLE.
     pub fn cut_off(&self) {
-        for call in self.0.places.calls() {
+        for call in self.0.calls.calls() {
             call.set_reason(Reason::ShuttingDown);
             open::close(&call, Code::Unavailable, self.0.settings.slow);
         }
@@ -166,125 +205,234 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let next = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, next);
-        let Some(operation) = operation(request.uri().path()) else {
-            return Box::pin(unbilled(ready, request));
-        };
+        let route = Route::of(request.uri().path());
         // opened here, not when the future is first polled: the deadline counts from now
-        match self.shared.admit(operation, &request) {
-            Ok(open) => Box::pin(billed(ready, request, open)),
-            Err((open, refusal)) => Box::pin(std::future::ready(Ok(open.answer(&refusal)))),
+        let Some(operation) = route.operation else {
+            return match Unbilled::open(&self.shared, route, request) {
+                Ok((call, request)) => Box::pin(call.run(ready, request)),
+                Err((request_id, refusal)) => Box::pin(std::future::ready(Ok(refuse(&request_id, &refusal)))),
+            };
+        };
+        match self.shared.admit(operation, route, request) {
+            Ok((admitted, request)) => Box::pin(billed(ready, request, admitted)),
+            Err((open, refusal)) => {
+                let response = open.because(refusal.reason).answer(&refusal.status);
+                Box::pin(std::future::ready(Ok(response)))
+            }
         }
     }
 }
 
+/// A call whose handler may run once its message is there.
+struct Admitted {
+    open: Open,
+    streams: bool,
+    receipt: Arc<Receipt>,
+}
+
 impl Shared {
-    /// Opens a call, and refuses it where its names are wrong, too many are in flight, or the server drains.
+    /// Opens a call, and refuses it if its names are wrong, there is no memory, or the server drains.
     fn admit(
         self: &Arc<Shared>,
         operation: &'static str,
-        request: &Request<Body>,
-    ) -> Result<Open, (Open, Status)> {
-        let head = Head::read(request.headers(), self.settings.deadline);
+        route: Route,
+        mut request: Request<Body>,
+    ) -> Result<(Admitted, Request<Body>), (Open, Refusal)> {
+        let head = Head::read(request.headers(), self.deadlines(route));
         let trace = self.telemetry.begin(operation, request.headers());
-        let mut open = Open::new(Arc::clone(self), operation, &head, trace);
-        let (reason, refusal) = if !head.faults.is_empty() {
-            (
-                Reason::InvalidField,
-                status::invalid(Reason::InvalidField, &head.faults),
-            )
-        } else if self.draining.load(Ordering::SeqCst) {
-            (
-                Reason::ShuttingDown,
-                status::retry_later(Reason::ShuttingDown, "the server is shutting down"),
-            )
-        } else if open.take_place() {
-            return Ok(open);
-        } else {
-            let text = format!("{} calls are in flight already", self.settings.in_flight);
-            (
-                Reason::TooManyCalls,
-                status::over_limit(Reason::TooManyCalls, "limits.in_flight", text),
-            )
+        let open = Open::new(Arc::clone(self), operation, &head, trace);
+        if !head.faults.is_empty() {
+            let status = status::invalid(Reason::InvalidField, &head.faults);
+            let reason = Reason::InvalidField;
+            return Err((open, Refusal { reason, status }));
+        }
+        if self.draining.load(Ordering::SeqCst) {
+            return Err((open, refusal::shutting_down()));
+        }
+        let Ok(hold) = self.hold(&request) else {
+            return Err((open, refusal::out_of_memory()));
         };
-        Err((open.because(reason), refusal))
+        let receipt = Arc::new(Receipt::new());
+        let open = open.admitted(Arc::clone(&hold));
+        let body = std::mem::take(request.body_mut());
+        match Arrival::watch(body, route, &receipt, &hold, self.settings.message_bytes) {
+            Ok(body) => *request.body_mut() = body,
+            Err(refusal) => return Err((open, refusal)),
+        }
+        request.extensions_mut().insert(open.call().clone());
+        let admitted = Admitted {
+            open,
+            streams: route.streams,
+            receipt,
+        };
+        Ok((admitted, request))
+    }
+
+    fn hold(&self, request: &Request<Body>) -> Result<Arc<Hold>, crate::capacity::OutOfMemory> {
+        match request.extensions().get::<Connection>() {
+            Some(connection) => Hold::open(&self.capacity, connection.share(), CALL_BYTES),
+            None => Hold::open(&self.capacity, &Arc::default(), CALL_BYTES),
+        }
+    }
+
+    fn deadlines(&self, route: Route) -> Deadlines {
+        Deadlines {
+            default: self.settings.deadline,
+            most: match route.streams {
+                true => self.settings.stream_deadline_max,
+                false => self.settings.deadline_max,
+            },
+        }
     }
 
     fn in_flight(&self) -> usize {
-        self.places.count()
+        self.capacity.in_flight(Pool::Data)
     }
 
     /// Calls in flight over the limit.
     fn utilization(&self) -> f64 {
         self.in_flight() as f64 / self.settings.in_flight as f64
     }
+
+    /// What a call is told that ran out of time.
+    fn late(&self, late: Late, hold: Option<&Arc<Hold>>) -> Refusal {
+        if hold.is_some_and(|hold| hold.is_waiting()) {
+            return refusal::out_of_memory();
+        }
+        Refusal {
+            reason: Reason::DeadlineExceeded,
+            status: match late {
+                Late::Deadline => refusal::deadline_passed(),
+                Late::Receive => refusal::receive_passed(self.settings.receive),
+            },
+        }
+    }
 }
 
-/// The RPC's name where it is one of DataService.
-fn operation(path: &str) -> Option<&'static str> {
-    let method = path.strip_prefix("/tollgate.v1.DataService/")?;
-    Some(
-        OPERATIONS
-            .into_iter()
-            .find(|name| *name == method)
-            .unwrap_or(NONE),
-    )
-}
-
-async fn billed<S>(mut inner: S, request: Request<Body>, open: Open) -> Result<Response<Body>, Infallible>
+async fn billed<S>(
+    mut inner: S,
+    request: Request<Body>,
+    admitted: Admitted,
+) -> Result<Response<Body>, Infallible>
 where
     S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    let call = open.call().clone();
-    let mut request = request.map(|body| arrival::watched(body, move || call.set_reason(Reason::Cancelled)));
-    request.extensions_mut().insert(open.call().clone());
+    let Admitted {
+        open,
+        streams,
+        receipt,
+    } = admitted;
+    let (receive, deadline) = (open.settings().receive, open.call().deadline());
     let answering = open.call().trace().scope(inner.call(request));
-    let answered = timeout_at(open.call().deadline().into(), answering).await;
-    let Ok(response) = answered else {
-        let open = open.because(Reason::DeadlineExceeded);
-        return Ok(open.answer(&deadline_passed()));
+    let mut response = match receipt.within(receive, Some(deadline), answering).await {
+        Ok(response) => response?,
+        Err(late) => {
+            let refusal = open.late(late);
+            return Ok(open.because(refusal.reason).answer(&refusal.status));
+        }
     };
-    let mut response = response?;
-    if open.caller_left() {
-        return Ok(open.answer(&caller_left()));
+    if receipt.is_broken() {
+        return Ok(open.because(Reason::Cancelled).answer(&refusal::caller_left()));
     }
+    let open = match receipt.refused() {
+        Some(reason) => open.because(reason),
+        None => open,
+    };
     if let Some(rewritten) = rewrite::rewrite(response.headers_mut()) {
         open.told_by(&rewritten)
             .end(rewritten.code, Some(response.headers_mut()));
         return Ok(response);
     }
+    if let Some(hold) = open.call().hold().filter(|_| streams) {
+        // a stream goes on reading its request
+        hold.keep_to_the_end();
+    }
     Ok(response.map(|body| TrailedBody::wrap(body, Ending::Billed(open))))
 }
 
-async fn unbilled<S>(mut inner: S, request: Request<Body>) -> Result<Response<Body>, Infallible>
-where
-    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
-{
-    let request_id = request::id_of(request.headers());
-    let left = Arc::new(AtomicBool::new(false));
-    let noted = Arc::clone(&left);
-    let request = request.map(|body| arrival::watched(body, move || noted.store(true, Ordering::Relaxed)));
-    let mut response = inner.call(request).await?;
-    if left.load(Ordering::Relaxed) {
-        // nobody gets it, and it is no error of ours
-        return Ok(response);
-    }
-    if let Some(rewritten) = rewrite::rewrite(response.headers_mut()) {
-        rewritten.log(&request_id);
-        write_request_id(response.headers_mut(), &request_id);
-        return Ok(response);
-    }
-    Ok(response.map(|body| TrailedBody::wrap(body, Ending::Unbilled { request_id })))
+/// A call of another service than DataService: bounded, not billed.
+struct Unbilled {
+    shared: Arc<Shared>,
+    request_id: String,
+    receipt: Arc<Receipt>,
+    hold: Arc<Hold>,
+    deadline: Option<std::time::Instant>,
 }
 
-fn deadline_passed() -> Status {
-    status::status(
-        Reason::DeadlineExceeded,
-        "the deadline passed before the call ended",
-    )
+impl Unbilled {
+    fn open(
+        shared: &Arc<Shared>,
+        route: Route,
+        mut request: Request<Body>,
+    ) -> Result<(Unbilled, Request<Body>), (String, Refusal)> {
+        let request_id = request::id_of(request.headers());
+        let Ok(hold) = shared.hold(&request) else {
+            return Err((request_id, refusal::out_of_memory()));
+        };
+        let deadlines = shared.deadlines(route);
+        let deadline = match route.pool {
+            Pool::LongLived => request::deadline_of_endless(request.headers(), deadlines.most),
+            Pool::Data | Pool::Control | Pool::Health => {
+                Some(request::deadline(request.headers(), deadlines))
+            }
+        };
+        let receipt = Arc::new(Receipt::new());
+        let body = std::mem::take(request.body_mut());
+        let longest = shared.settings.message_bytes;
+        match Arrival::watch(body, route, &receipt, &hold, longest) {
+            Ok(body) => *request.body_mut() = body,
+            Err(refusal) => return Err((request_id, refusal)),
+        }
+        let call = Unbilled {
+            shared: Arc::clone(shared),
+            request_id,
+            receipt,
+            hold,
+            deadline,
+        };
+        Ok((call, request))
+    }
+
+    async fn run<S>(self, mut inner: S, request: Request<Body>) -> Result<Response<Body>, Infallible>
+    where
+        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        let Unbilled {
+            shared,
+            request_id,
+            receipt,
+            hold,
+            deadline,
+        } = self;
+        let receive = shared.settings.receive;
+        let answering = receipt.within(receive, deadline, inner.call(request));
+        let mut response = match answering.await {
+            Ok(response) => response?,
+            Err(late) => return Ok(refuse(&request_id, &shared.late(late, Some(&hold)))),
+        };
+        if receipt.is_broken() {
+            // nobody gets it, and it is no error of ours
+            return Ok(response);
+        }
+        if let Some(rewritten) = rewrite::rewrite(response.headers_mut()) {
+            rewritten.log(&request_id);
+            write_request_id(response.headers_mut(), &request_id);
+            return Ok(response);
+        }
+        let ending = Ending::Unbilled {
+            request_id,
+            hold,
+            deadline,
+        };
+        Ok(response.map(|body| TrailedBody::wrap(body, ending)))
+    }
 }
 
-fn caller_left() -> Status {
-    status::status(Reason::Cancelled, "the caller left before its request was here")
+/// The answer to a call that is not billed.
+fn refuse(request_id: &str, refusal: &Refusal) -> Response<Body> {
+    let mut response: Response<Body> = refusal.status.clone().into_http();
+    write_request_id(response.headers_mut(), request_id);
+    response
 }
 
 #[cfg(test)]

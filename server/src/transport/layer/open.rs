@@ -1,5 +1,5 @@
-//! One call of DataService while it is open: its ledger, its place among the calls in flight, and the one way to close
-//! it. Dropped unclosed, it was cancelled.
+//! One call of DataService while it is open: its ledger, what it holds, and the one way to close it. Dropped unclosed,
+//! it was cancelled.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +10,22 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 use tracing::{info, warn};
 
-use super::Shared;
+use super::receipt::Late;
+use super::refusal::Refusal;
 use super::request::Head;
 use super::rewrite::Rewritten;
+use super::{Settings, Shared};
 use crate::billing::{Answer, Bill, Call, Closed, Opening, write_trailers};
+use crate::capacity::Hold;
 use crate::telemetry::CallTrace;
 
-/// An open call. Its place is free again when this is dropped.
+/// An open call.
 #[derive(Debug)]
 pub(super) struct Open {
     call: Call,
     shared: Arc<Shared>,
-    place: Option<usize>,
+    /// Among the open calls, once it is admitted.
+    entry: Option<usize>,
 }
 
 impl Open {
@@ -40,24 +44,28 @@ impl Open {
         Open {
             call: Call::open_traced(&shared.books, &opening, trace),
             shared,
-            place: None,
+            entry: None,
         }
+    }
+
+    /// Lets the call in, with what it holds from now on.
+    pub(super) fn admitted(mut self, hold: Arc<Hold>) -> Open {
+        self.call = self.call.clone().with_hold(hold);
+        self.entry = Some(self.shared.calls.enter(&self.call));
+        self
     }
 
     pub(super) fn call(&self) -> &Call {
         &self.call
     }
 
-    /// Takes a place among the calls in flight; whether there was one.
-    pub(super) fn take_place(&mut self) -> bool {
-        self.place = self.shared.places.take(&self.call);
-        self.place.is_some()
+    pub(super) fn settings(&self) -> &Settings {
+        &self.shared.settings
     }
 
-    /// Whether the caller left while its request was arriving: such a call gets to no operation, so nothing else gives
-    /// this reason.
-    pub(super) fn caller_left(&self) -> bool {
-        self.call.reason() == Some(Reason::Cancelled)
+    /// What its caller is told if it ran out of time.
+    pub(super) fn late(&self, late: Late) -> Refusal {
+        self.shared.late(late, self.call.hold())
     }
 
     /// Says why the call is about to fail.
@@ -105,8 +113,8 @@ impl Drop for Open {
     /// Closes nothing where the call was closed.
     fn drop(&mut self) {
         close(&self.call, Code::Cancelled, self.shared.settings.slow);
-        if let Some(place) = self.place.take() {
-            self.shared.places.leave(place);
+        if let Some(entry) = self.entry.take() {
+            self.shared.calls.leave(entry);
         }
     }
 }

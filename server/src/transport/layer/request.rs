@@ -11,8 +11,6 @@ use crate::fault::Fault;
 const TIMEOUT: &str = "grpc-timeout";
 /// gRPC's own bound on the digits of a timeout.
 const MAX_TIMEOUT_DIGITS: usize = 8;
-/// Longer timeouts are cut to this: gRPC allows eleven thousand years, clocks do not.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 /// A caller's deadline is ours by so much earlier, so that it is this layer that answers, with details and the bill,
 /// and not tonic's own timeout, which sits outside of it, and so that the answer arrives before the caller gives up.
 const AHEAD_OF_CALLER: Duration = Duration::from_millis(3);
@@ -29,21 +27,40 @@ pub(super) struct Head<'a> {
     pub(super) faults: Vec<Fault>,
 }
 
+/// The bounds on the time that a call may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadlines {
+    /// If the caller set none.
+    pub(super) default: Duration,
+    /// Longer timeouts are cut to this.
+    pub(super) most: Duration,
+}
+
 impl<'a> Head<'a> {
     /// Reads the metadata of a request that came in now.
-    pub(super) fn read(headers: &'a HeaderMap, longest: Duration) -> Head<'a> {
+    pub(super) fn read(headers: &'a HeaderMap, deadlines: Deadlines) -> Head<'a> {
         let mut faults = Vec::new();
-        let timeout = match timeout(headers) {
-            Some(timeout) => timeout - AHEAD_OF_CALLER.min(timeout / AHEAD_PART),
-            None => longest,
-        };
         Head {
             request_id: name(headers, metadata::REQUEST_ID, &mut faults),
             session: name(headers, metadata::SESSION, &mut faults),
-            deadline: Instant::now() + timeout.min(LONGEST_TIMEOUT),
+            deadline: deadline(headers, deadlines),
             faults,
         }
     }
+}
+
+/// When a call that came in now has to be over.
+pub(super) fn deadline(headers: &HeaderMap, deadlines: Deadlines) -> Instant {
+    Instant::now() + asked(headers).unwrap_or(deadlines.default).min(deadlines.most)
+}
+
+/// The same for a call without a time limit: only what the caller asks for.
+pub(super) fn deadline_of_endless(headers: &HeaderMap, most: Duration) -> Option<Instant> {
+    Some(Instant::now() + asked(headers)?.min(most))
+}
+
+fn asked(headers: &HeaderMap) -> Option<Duration> {
+    timeout(headers).map(|timeout| timeout - AHEAD_OF_CALLER.min(timeout / AHEAD_PART))
 }
 
 /// The id of a call that is not billed: the caller's where it is one, else a fresh one.
@@ -83,6 +100,11 @@ fn timeout(headers: &HeaderMap) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    const DEADLINES: Deadlines = Deadlines {
+        default: Duration::from_secs(30),
+        most: Duration::from_secs(300),
+    };
+
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs
             .iter()
@@ -91,7 +113,7 @@ mod tests {
     }
 
     fn until(headers: &HeaderMap) -> Duration {
-        Head::read(headers, Duration::from_secs(30)).deadline - Instant::now()
+        Head::read(headers, DEADLINES).deadline - Instant::now()
     }
 
     #[test]
@@ -112,7 +134,20 @@ mod tests {
         let left = until(&headers(&[(TIMEOUT, "1S")]));
         assert!(left <= second - AHEAD_OF_CALLER && left > second / 2, "{left:?}");
         assert!(until(&headers(&[(TIMEOUT, "1000u")])) <= Duration::from_micros(900));
-        assert!(until(&headers(&[(TIMEOUT, "99999999H")])) <= LONGEST_TIMEOUT);
+    }
+
+    #[test]
+    fn longer_timeouts_are_cut() {
+        for timeout in ["99999999H", "301S", "6M"] {
+            let left = until(&headers(&[(TIMEOUT, timeout)]));
+            assert!(left <= DEADLINES.most && left > DEADLINES.most - Duration::from_secs(2));
+        }
+        let (short, default) = (Duration::from_secs(5), Duration::from_secs(30));
+        let cut = Deadlines { default, most: short };
+        assert!(deadline(&headers(&[]), cut) <= Instant::now() + short);
+        assert_eq!(deadline_of_endless(&headers(&[]), short), None);
+        let asked = deadline_of_endless(&headers(&[(TIMEOUT, "1H")]), short);
+        assert!(asked.unwrap() <= Instant::now() + short);
     }
 
     #[test]
@@ -129,7 +164,7 @@ mod tests {
     #[test]
     fn wrong_names_are_told_together() {
         let headers = headers(&[(metadata::SESSION, "a b"), (metadata::REQUEST_ID, "")]);
-        let head = Head::read(&headers, Duration::from_secs(1));
+        let head = Head::read(&headers, DEADLINES);
         assert_eq!((head.session, head.request_id), (None, None));
         let fields: Vec<&str> = head.faults.iter().map(|fault| fault.field.as_str()).collect();
         assert_eq!(fields, ["tollgate-request-id", "tollgate-session"]);

@@ -20,7 +20,7 @@ use tonic_types::StatusExt as _;
 use tower::{Layer as _, Service as _, service_fn};
 
 use super::*;
-use crate::billing::{Bill, Bounds, Call, FinishedCall, Prices, Scope, Service as Billed};
+use crate::billing::{Bill, Bounds, Call, FinishedCall, NONE, Prices, Scope, Service as Billed};
 
 type Frames = Vec<Result<Frame<Bytes>, Status>>;
 
@@ -39,7 +39,13 @@ impl Fixture {
         let trailers = TrailerChoice::default();
         let settings = Settings {
             in_flight,
+            in_flight_per_connection: in_flight,
+            memory: 1 << 30,
+            message_bytes: 1 << 20,
             deadline,
+            deadline_max: Duration::from_secs(300),
+            stream_deadline_max: Duration::from_secs(3600),
+            receive: Duration::from_secs(10),
             slow: Duration::from_millis(100),
             trailers,
         };
@@ -73,7 +79,7 @@ impl Fixture {
     }
 
     fn permits(&self) -> usize {
-        self.layer.0.settings.in_flight - self.layer.0.places.count()
+        self.layer.0.settings.in_flight - self.layer.0.in_flight()
     }
 }
 

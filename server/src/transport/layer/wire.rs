@@ -67,7 +67,13 @@ async fn wire() -> Wire {
     let trailers = TrailerChoice::default();
     let settings = Settings {
         in_flight: 100,
+        in_flight_per_connection: 100,
+        memory: 1 << 30,
+        message_bytes: 1 << 20,
         deadline,
+        deadline_max: deadline,
+        stream_deadline_max: deadline,
+        receive: deadline,
         slow: deadline,
         trailers,
     };

@@ -1,0 +1,231 @@
+//! What one call holds, as guards: given back when the last clone of the call is dropped, work that was spawned for it
+//! included.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use super::memory::{Demand, Waiter};
+use super::places::{NoPlace, Place, Pool};
+use super::{Capacity, OutOfMemory, Share};
+
+/// What a call holds: bytes, and a place in flight once it has taken one.
+#[derive(Debug)]
+pub struct Hold {
+    capacity: Arc<Capacity>,
+    share: Arc<Share>,
+    /// Bytes that are kept, and how many of them until the call is over.
+    bytes: AtomicUsize,
+    base: AtomicUsize,
+    /// Demands that wait in the queue.
+    waiting: AtomicUsize,
+    place: OnceLock<Place>,
+}
+
+/// Bytes that are held until this is dropped.
+#[derive(Debug, Default)]
+pub struct Reservation(Option<Reserved>);
+
+#[derive(Debug)]
+struct Reserved {
+    capacity: Arc<Capacity>,
+    share: Arc<Share>,
+    bytes: usize,
+}
+
+/// Bytes that were asked for; resolves to them, or to [`OutOfMemory`] if they can never fit or too many wait already.
+/// Waits without a bound in time: whoever awaits it has a deadline.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Waiting(State);
+
+#[derive(Debug)]
+enum State {
+    Ready(Result<Reservation, OutOfMemory>),
+    Queued { hold: Arc<Hold>, waiter: Arc<Waiter> },
+    Done,
+}
+
+impl Hold {
+    /// Opens the hold of a call, with so many bytes for what is kept of the call itself.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`] at once if they do not fit.
+    pub fn open(capacity: &Arc<Capacity>, share: &Arc<Share>, base: usize) -> Result<Arc<Hold>, OutOfMemory> {
+        let demand = Demand {
+            share: Arc::clone(share),
+            own: 0,
+            bytes: base,
+        };
+        if !capacity.memory.try_take(&demand) {
+            return Err(OutOfMemory);
+        }
+        Ok(Arc::new(Hold {
+            capacity: Arc::clone(capacity),
+            share: demand.share,
+            bytes: AtomicUsize::new(base),
+            base: AtomicUsize::new(base),
+            waiting: AtomicUsize::new(0),
+            place: OnceLock::new(),
+        }))
+    }
+
+    /// Takes a place in flight; the one that the call has already counts.
+    ///
+    /// # Errors
+    ///
+    /// Which bound is reached.
+    pub fn take_place(&self, pool: Pool) -> Result<(), NoPlace> {
+        if self.place.get().is_some() {
+            return Ok(());
+        }
+        let place = Place::take(&self.capacity, &self.share, pool)?;
+        self.place.get_or_init(|| place);
+        Ok(())
+    }
+
+    /// Asks for bytes.
+    pub fn reserve(self: &Arc<Hold>, bytes: usize) -> Waiting {
+        let demand = Demand {
+            share: Arc::clone(&self.share),
+            own: self.bytes.load(Ordering::Relaxed),
+            bytes,
+        };
+        let memory = &self.capacity.memory;
+        if memory.try_take(&demand) {
+            return Waiting(State::Ready(Ok(self.reserved(bytes))));
+        }
+        Waiting(match memory.enqueue(demand) {
+            Ok(waiter) => {
+                self.waiting.fetch_add(1, Ordering::Relaxed);
+                State::Queued {
+                    hold: Arc::clone(self),
+                    waiter,
+                }
+            }
+            Err(error) => State::Ready(Err(error)),
+        })
+    }
+
+    /// Asks for what `estimate` says, cut to a connection's share so that it can be granted while others are there too,
+    /// but for at least `least` bytes.
+    pub fn reserve_estimate(self: &Arc<Hold>, least: usize, estimate: usize) -> Waiting {
+        let share = self.capacity.memory.most_per_connection();
+        let left = share.saturating_sub(self.bytes.load(Ordering::Relaxed));
+        self.reserve(estimate.min(left).max(least))
+    }
+
+    /// Whether the call waits for bytes now.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Counts bytes that are in memory already, whether they fit or not.
+    pub fn count(&self, bytes: usize) -> Reservation {
+        self.capacity.memory.force(&self.share, bytes);
+        self.reserved(bytes)
+    }
+
+    /// Holds reserved bytes until the call is over, or [`Hold::release_kept`].
+    pub fn keep(&self, reservation: Reservation) {
+        let bytes = reservation.forget();
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Keeps what is kept now until the call is over: [`Hold::release_kept`] gives back what is kept from now on.
+    pub fn keep_to_the_end(&self) {
+        self.base
+            .store(self.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Gives back what was kept.
+    pub fn release_kept(&self) {
+        let base = self.base.load(Ordering::Relaxed);
+        let kept = self.bytes.swap(base, Ordering::Relaxed).saturating_sub(base);
+        self.capacity.memory.release(&self.share, kept);
+    }
+
+    fn reserved(&self, bytes: usize) -> Reservation {
+        if bytes == 0 {
+            return Reservation(None);
+        }
+        Reservation(Some(Reserved {
+            capacity: Arc::clone(&self.capacity),
+            share: Arc::clone(&self.share),
+            bytes,
+        }))
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let held = self.bytes.load(Ordering::Relaxed);
+        self.capacity.memory.release(&self.share, held);
+    }
+}
+
+impl Reservation {
+    /// Gives back all but so many bytes, of those that there are.
+    pub fn shrink(&mut self, bytes: usize) {
+        if let Some(reserved) = &mut self.0
+            && reserved.bytes > bytes
+        {
+            let surplus = reserved.bytes - bytes;
+            reserved.bytes = bytes;
+            reserved.capacity.memory.release(&reserved.share, surplus);
+        }
+    }
+
+    /// How many bytes are held.
+    pub fn bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |reserved| reserved.bytes)
+    }
+
+    /// Leaves the bytes to whoever counts them from now on.
+    fn forget(mut self) -> usize {
+        self.0
+            .as_mut()
+            .map_or(0, |reserved| std::mem::take(&mut reserved.bytes))
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.capacity.memory.release(&self.share, self.bytes);
+    }
+}
+
+impl Future for Waiting {
+    type Output = Result<Reservation, OutOfMemory>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let State::Queued { waiter, .. } = &self.0
+            && waiter.poll_granted(context).is_pending()
+        {
+            return Poll::Pending;
+        }
+        match std::mem::replace(&mut self.0, State::Done) {
+            State::Ready(result) => Poll::Ready(result),
+            State::Queued { hold, waiter } => {
+                hold.waiting.fetch_sub(1, Ordering::Relaxed);
+                Poll::Ready(Ok(hold.reserved(waiter.bytes())))
+            }
+            State::Done => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let State::Queued { hold, waiter } = &self.0 else {
+            return;
+        };
+        hold.waiting.fetch_sub(1, Ordering::Relaxed);
+        let memory = &hold.capacity.memory;
+        if memory.leave(waiter) {
+            memory.release(&hold.share, waiter.bytes());
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! How far the request of a call has come, shared by its body and the one timer of the call: the deadline, and before
+//! that the time limit for the request message. Time in which the server itself makes the caller wait does not count.
+
+use std::pin::pin;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep_until;
+use tollgate_proto::Reason;
+
+/// Not waiting.
+const NEVER: u64 = u64::MAX;
+/// When a timer without anything to wait for looks again.
+const FAR: Duration = Duration::from_secs(24 * 3600);
+
+/// How far a request has come.
+#[derive(Debug)]
+pub(super) struct Receipt {
+    started: Instant,
+    /// The limit counts from here, in milliseconds since the start.
+    counts_from_ms: AtomicU64,
+    /// Since when it is not the caller's turn.
+    our_turn_from_ms: AtomicU64,
+    complete: AtomicBool,
+    broken: AtomicBool,
+    refused: OnceLock<Reason>,
+}
+
+/// Which limit passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Late {
+    /// The call's deadline.
+    Deadline,
+    /// The time for the request message.
+    Receive,
+}
+
+impl Receipt {
+    /// Of a request whose head came in now.
+    pub(super) fn new() -> Receipt {
+        Receipt {
+            started: Instant::now(),
+            counts_from_ms: AtomicU64::new(0),
+            our_turn_from_ms: AtomicU64::new(NEVER),
+            complete: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+            refused: OnceLock::new(),
+        }
+    }
+
+    /// From now on the caller waits for the server.
+    pub(super) fn our_turn(&self) {
+        // while it is our turn already, the first moment counts
+        let _ = self.our_turn_from_ms.compare_exchange(
+            NEVER,
+            self.now_ms(),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+    }
+
+    /// From now on the server waits for the caller again.
+    pub(super) fn callers_turn(&self) {
+        let from = self.our_turn_from_ms.swap(NEVER, Ordering::Relaxed);
+        if from != NEVER {
+            let waited_ms = self.now_ms().saturating_sub(from);
+            self.counts_from_ms.fetch_add(waited_ms, Ordering::Relaxed);
+        }
+    }
+
+    /// The caller made progress: the limit begins anew.
+    pub(super) fn renew(&self) {
+        self.counts_from_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    /// The request message is there.
+    pub(super) fn set_complete(&self) {
+        self.complete.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete.load(Ordering::Relaxed)
+    }
+
+    /// The caller reset the stream, or its connection is gone.
+    pub(super) fn set_broken(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
+    /// The request was refused while it arrived.
+    pub(super) fn set_refused(&self, reason: Reason) {
+        self.refused.get_or_init(|| reason);
+    }
+
+    pub(super) fn refused(&self) -> Option<Reason> {
+        self.refused.get().copied()
+    }
+
+    /// Runs until a limit passes.
+    pub(super) async fn within<F: Future>(
+        &self,
+        receive: Duration,
+        deadline: Option<Instant>,
+        future: F,
+    ) -> Result<F::Output, Late> {
+        let mut future = pin!(future);
+        let mut timer = pin!(sleep_until(self.next(receive, deadline, self.started).into()));
+        loop {
+            tokio::select! {
+                biased;
+                output = &mut future => return Ok(output),
+                () = &mut timer => {}
+            }
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return Err(Late::Deadline);
+            }
+            if self.due(receive, now).is_some_and(|due| due <= now) {
+                return Err(Late::Receive);
+            }
+            timer.as_mut().reset(self.next(receive, deadline, now).into());
+        }
+    }
+
+    fn next(&self, receive: Duration, deadline: Option<Instant>, now: Instant) -> Instant {
+        let due = self.due(receive, now);
+        let next = due.into_iter().chain(deadline).min();
+        next.unwrap_or_else(|| now + FAR)
+    }
+
+    /// When the message has to be there; none if it is.
+    fn due(&self, receive: Duration, now: Instant) -> Option<Instant> {
+        if self.is_complete() {
+            return None;
+        }
+        if self.our_turn_from_ms.load(Ordering::Relaxed) != NEVER {
+            return Some(now + receive);
+        }
+        let counts_from = Duration::from_millis(self.counts_from_ms.load(Ordering::Relaxed));
+        Some(self.started + counts_from + receive)
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(NEVER - 1)
+    }
+}
