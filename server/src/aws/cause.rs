@@ -33,7 +33,12 @@ pub(super) fn of<E: SdkFailure>(request: &Request<'_>, error: &SdkError<E, HttpR
         }
         _ => of_failure(error),
     };
-    text.chars().take(MAX_CAUSE_CHARS).collect()
+    in_one_line(&text).chars().take(MAX_CAUSE_CHARS).collect()
+}
+
+/// The chain of credential providers has a line for each.
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// AWS's code of an error. What does not look like one is none: a proxy may have answered.
@@ -334,6 +339,10 @@ mod tests {
         );
         let cause = dispatch(CredentialsError::not_loaded("no providers in chain"));
         assert!(cause.contains("no providers in chain"), "{cause}");
+        let cause = dispatch(CredentialsError::not_loaded(
+            "attempted:\n  one: no\n  other: no\n",
+        ));
+        assert!(cause.ends_with("attempted: one: no other: no"), "{cause}");
         let quotes = format!("failed to apply endpoint to request {MARK}");
         assert_eq!(dispatch(quotes.as_str()), "dispatch failure: other");
         let header = BuildError::invalid_field("content_type", format!("`{MARK}` cannot be used"));

@@ -65,6 +65,16 @@ pub enum SetupError {
     /// Neither the settings nor the environment names a region.
     #[error("no AWS region is set: set AWS_REGION, a profile with a region, or aws.region")]
     NoRegion,
+    /// An endpoint is not a URL.
+    #[error(
+        "the endpoint of {service} is not a URL: set AWS_ENDPOINT_URL_{variable}, AWS_ENDPOINT_URL or the profile's \
+         endpoint_url to one such as http://localhost:8000",
+        variable = service.to_uppercase()
+    )]
+    Endpoint {
+        /// As the SDK names it.
+        service: &'static str,
+    },
 }
 
 impl Default for Settings {
@@ -126,7 +136,7 @@ impl Stores {
     ///
     /// # Errors
     ///
-    /// Where no region is named. Nothing is sent: credentials are fetched with the first request.
+    /// No region is named, or an endpoint is not a URL. Nothing is sent: credentials are fetched with the first request.
     pub async fn from_environment(
         settings: &Settings,
         connectors: Option<Connectors>,
@@ -134,6 +144,9 @@ impl Stores {
         let sdk_config = load(settings).await;
         if sdk_config.region().is_none() {
             return Err(SetupError::NoRegion);
+        }
+        if settings.endpoint_url.is_none() {
+            check_endpoints(&sdk_config)?;
         }
         Ok(Stores::configured(&sdk_config, settings, connectors))
     }
@@ -196,13 +209,32 @@ fn has_s3_endpoint(sdk_config: &SdkConfig) -> bool {
     if sdk_config.endpoint_url().is_some() {
         return true;
     }
+    endpoint_of("S3", sdk_config).is_some()
+}
+
+/// The SDK would use an endpoint that is not a URL for every request, or AWS itself instead.
+fn check_endpoints(sdk_config: &SdkConfig) -> Result<(), SetupError> {
+    let is_url = |endpoint: &str| {
+        endpoint
+            .parse::<http::Uri>()
+            .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some())
+    };
+    for service in ["DynamoDB", "KMS", "S3"] {
+        if endpoint_of(service, sdk_config).is_some_and(|endpoint| !is_url(&endpoint)) {
+            return Err(SetupError::Endpoint { service });
+        }
+    }
+    Ok(())
+}
+
+/// The endpoint of a service as the environment or the profile has it, its own one or that of all.
+fn endpoint_of(service: &str, sdk_config: &SdkConfig) -> Option<String> {
     let key = ServiceConfigKey::builder()
-        .service_id("S3")
+        .service_id(service)
         .env("AWS_ENDPOINT_URL")
         .profile("endpoint_url")
         .build();
-    let service_config = sdk_config.service_config();
-    key.is_ok_and(|key| service_config.is_some_and(|config| config.load_config(key).is_some()))
+    sdk_config.service_config()?.load_config(key.ok()?)
 }
 
 #[cfg(test)]

@@ -79,6 +79,8 @@ impl SidePort {
             let stream = match self.listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(_) => {
+                    // no descriptors, most likely: whoever asks now goes before whoever asked
+                    connections.close_idlest();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
@@ -128,6 +130,16 @@ impl Connections {
                 _ = self.tasks.join_next() => {}
                 () = tokio::time::sleep_until(last + BUSY_TIME) => {}
             }
+        }
+    }
+
+    /// Closes the connection that has been idle the longest, unless all are busy.
+    fn close_idlest(&mut self) {
+        let places = self.open.iter().map(|open| open.activity.last()).enumerate();
+        if let Some((place, last)) = places.min_by_key(|(_, last)| *last)
+            && last.elapsed() >= BUSY_TIME
+        {
+            self.open.swap_remove(place).task.abort();
         }
     }
 

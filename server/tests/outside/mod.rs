@@ -354,3 +354,34 @@ async fn a_store_that_is_not_there_is_one_readable_line() {
         assert!(line.is_none(), "{dump}: {line:?}");
     }
 }
+
+#[test]
+fn an_endpoint_that_is_no_url_is_refused_by_name() {
+    let folder = free_folder();
+    let needed = [
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_REGION", "us-east-1"),
+    ];
+    let arguments = [
+        "serve",
+        "--backend",
+        "aws",
+        "--listen",
+        "127.0.0.1:0",
+        "--log",
+        "json",
+    ];
+    for (variable, service) in [
+        ("AWS_ENDPOINT_URL_DYNAMODB", "DynamoDB"),
+        ("AWS_ENDPOINT_URL_KMS", "KMS"),
+        ("AWS_ENDPOINT_URL_S3", "S3"),
+    ] {
+        for endpoint in [" ", "localhost:8000", "not a url"] {
+            let variables = [&needed[..], &[(variable, endpoint)]].concat();
+            let refused = ended(folder.path(), &arguments, &variables);
+            assert_eq!((refused.code, refused.stdout.as_str()), (1, ""), "{refused:?}");
+            refused.says_in_one_line(&format!("the endpoint of {service} is not a URL: set {variable}"));
+        }
+    }
+}
