@@ -74,6 +74,8 @@ reasons! {
     AlreadyExists = "ALREADY_EXISTS", AlreadyExists, false, true;
     /// The KMS key is disabled, missing or denied.
     KeyUnavailable = "KEY_UNAVAILABLE", FailedPrecondition, false, true;
+    /// A stored value is sealed under a key that the model does not accept.
+    KeyNotAccepted = "KEY_NOT_ACCEPTED", FailedPrecondition, false, true;
     /// The attribute's encryption mode does not allow this.
     EncryptionMode = "ENCRYPTION_MODE", FailedPrecondition, false, true;
     /// A pointer leads to an object that is not the item's own, and the attribute does not allow to read those.

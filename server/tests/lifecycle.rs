@@ -185,6 +185,35 @@ fn check_tells_every_fault_of_every_file() {
     assert_eq!(ended(folder.path(), &["check", "nowhere"], &[]).code, 2);
 }
 
+#[test]
+fn models_of_one_table_that_do_not_agree_are_refused_with_both_places() {
+    const FIRST: &str = "name: A\ntable: one\npartition_key: pk\nattributes:\n  pk: { type: string }\n  \
+        ssn: { type: string, encrypted: { key_id: alias/k } }\n  file: { type: object, s3: { bucket: my-bucket } }\n";
+    const SECOND: &str = "name: B\ntable: one\npartition_key: pk\nunknown_attributes: keep\nattributes:\n  \
+        pk: { type: string }\n  ssn: { type: string }\n";
+    let folder = free_folder();
+    let models = folder.path().join("models");
+    fs::create_dir(&models).unwrap();
+    fs::write(models.join("a.yaml"), FIRST).unwrap();
+    fs::write(models.join("b.yaml"), SECOND).unwrap();
+    let commands: [&[&str]; 2] = [
+        &["check", "models"],
+        &["serve", "--models", "models", "--listen", "127.0.0.1:0"],
+    ];
+    for command in commands {
+        let ended = ended(folder.path(), command, &[]);
+        assert_eq!(ended.code, 2, "{ended:?}");
+        for text in [
+            "b.yaml:7: attributes.ssn: must be encrypted in the same way",
+            "a.yaml:6 encrypts it",
+            "b.yaml:4: unknown_attributes: `keep` needs the attribute \"file\"",
+            "a.yaml:7 keeps it in S3",
+        ] {
+            assert!(ended.stderr.contains(text), "{text} in {ended:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn in_memory_nothing_is_left_on_disk() {
     let folder = free_folder();

@@ -14,6 +14,8 @@ pub type Stored = HashMap<String, AttributeValue>;
 pub struct RawStores {
     /// Items.
     pub dynamodb: aws_sdk_dynamodb::Client,
+    /// Data keys.
+    pub kms: aws_sdk_kms::Client,
     /// Objects.
     pub s3: aws_sdk_s3::Client,
 }
@@ -38,6 +40,7 @@ impl RawStores {
     pub fn over(connectors: &Connectors) -> RawStores {
         RawStores {
             dynamodb: client!(aws_sdk_dynamodb, &connectors.dynamodb),
+            kms: client!(aws_sdk_kms, &connectors.kms),
             s3: client!(aws_sdk_s3, &connectors.s3, force_path_style(true)),
         }
     }
@@ -53,6 +56,28 @@ impl RawStores {
     pub async fn put(&self, table: &str, item: Stored) {
         let put = self.dynamodb.put_item().table_name(table).set_item(Some(item));
         put.send().await.expect("the engine answers");
+    }
+
+    /// A new data key under a KMS key, and its wrapped form. The alias is made if it is missing.
+    pub async fn data_key(&self, alias: &str, context: &[(&str, &str)]) -> ([u8; 32], Vec<u8>) {
+        if self.kms.describe_key().key_id(alias).send().await.is_err() {
+            let key = self.kms.create_key().send().await.expect("the engine answers");
+            let id = key.key_metadata.expect("a new key").key_id;
+            let alias = self.kms.create_alias().alias_name(alias).target_key_id(id);
+            alias.send().await.expect("the engine answers");
+        }
+        let mut asked = self
+            .kms
+            .generate_data_key()
+            .key_id(alias)
+            .key_spec(aws_sdk_kms::types::DataKeySpec::Aes256);
+        for (name, value) in context {
+            asked = asked.encryption_context(*name, *value);
+        }
+        let made = asked.send().await.expect("the engine answers");
+        let plaintext = made.plaintext.expect("a key").into_inner();
+        let wrapped = made.ciphertext_blob.expect("its wrapped form").into_inner();
+        (plaintext.try_into().expect("32 bytes"), wrapped)
     }
 
     /// The keys of all objects of a bucket, in order.

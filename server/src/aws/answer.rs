@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::operation::{delete_item, get_item, put_item, query, scan};
 use aws_sdk_dynamodb::types::ConsumedCapacity;
-use aws_sdk_kms::operation::{decrypt, generate_data_key};
+use aws_sdk_kms::operation::{decrypt, describe_key, generate_data_key};
 use aws_sdk_s3::operation::{
     abort_multipart_upload, complete_multipart_upload, create_multipart_upload, delete_object, get_object,
     head_object, put_object, upload_part,
@@ -50,6 +50,7 @@ impl Answer for scan::ScanOutput {
 
 impl Answer for generate_data_key::GenerateDataKeyOutput {}
 impl Answer for decrypt::DecryptOutput {}
+impl Answer for describe_key::DescribeKeyOutput {}
 
 impl Answer for abort_multipart_upload::AbortMultipartUploadOutput {}
 impl Answer for complete_multipart_upload::CompleteMultipartUploadOutput {}

@@ -294,15 +294,14 @@ mod tests {
                 "{cause}"
             );
         }
-        // which key opens a ciphertext is not known here
-        let cause = answered(
-            &request(Service::Kms, "Decrypt", "of the stored value"),
-            "DisabledException",
-        );
-        assert!(
-            cause.starts_with(&format!("400 DisabledException: {told}")),
-            "{cause}"
-        );
+        let decrypt = request(Service::Kms, "Decrypt", "alias/old");
+        for code in ["DisabledException", "IncorrectKeyException"] {
+            let cause = answered(&decrypt, code);
+            assert!(
+                cause.starts_with(&format!("400 {code}, key alias/old: {told}")),
+                "{cause}"
+            );
+        }
         assert!(
             !answered(&table(), "NotFoundException").contains(told),
             "each service has its own"

@@ -123,9 +123,7 @@ impl Stores {
             dynamodb: DynamoDb {
                 client: client!(aws_sdk_dynamodb, connectors.dynamodb),
             },
-            kms: Kms {
-                client: client!(aws_sdk_kms, connectors.kms),
-            },
+            kms: Kms::new(client!(aws_sdk_kms, connectors.kms)),
             s3: S3::new(s3, settings.s3_in_flight),
         }
     }
@@ -175,9 +173,7 @@ impl Stores {
             dynamodb: DynamoDb {
                 client: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
             },
-            kms: Kms {
-                client: aws_sdk_kms::Client::from_conf(kms.build()),
-            },
+            kms: Kms::new(aws_sdk_kms::Client::from_conf(kms.build())),
             s3: S3::new(aws_sdk_s3::Client::from_conf(s3.build()), settings.s3_in_flight),
         }
     }

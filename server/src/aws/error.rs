@@ -61,6 +61,8 @@ pub enum Kind {
     KeyUnusable,
     /// KMS does not open this ciphertext in this context.
     InvalidCiphertext,
+    /// The ciphertext was made under another key than the one that was named.
+    IncorrectKey,
     /// DynamoDB's 400 KB, or an object larger than asked for.
     TooLarge,
     /// The service says that the request is wrong: our own fault or the item's.
@@ -150,6 +152,7 @@ impl Error {
             Kind::InvalidCiphertext => {
                 "which key sealed the value, and whether it was copied from another item"
             }
+            Kind::IncorrectKey => "which key the alias points to, and whether `accepts` has the old one",
             Kind::TooLarge => "the size of the item",
             Kind::Refused => "the region, the endpoint and the clock",
             Kind::Unavailable if self.cause.contains("credential") || self.cause.contains("identity") => {
@@ -173,8 +176,7 @@ impl Request<'_> {
         RequestFacts {
             service: self.service,
             operation: self.operation,
-            // the key of what is opened is not known: the ciphertext names it
-            name: Some(self.name).filter(|_| self.operation != "Decrypt"),
+            name: Some(self.name),
             key: self.detail.key,
             upload_id: self.detail.upload_id,
             part_number: self.detail.part_number,
@@ -267,7 +269,8 @@ impl Request<'_> {
             "DisabledException" | "KMSInvalidStateException" | "InvalidKeyUsageException" => {
                 Kind::KeyUnusable
             }
-            "InvalidCiphertextException" | "IncorrectKeyException" => Kind::InvalidCiphertext,
+            "InvalidCiphertextException" => Kind::InvalidCiphertext,
+            "IncorrectKeyException" => Kind::IncorrectKey,
             "ItemCollectionSizeLimitExceededException" | "EntityTooLarge" => Kind::TooLarge,
             "ValidationException" if message.is_some_and(is_about_size) => Kind::TooLarge,
             "TransactionConflictException" | "ReplicatedWriteConflictException" => Kind::Throttled,
@@ -320,6 +323,7 @@ fn in_doubt(kind: Kind) -> Kind {
         | Kind::Denied
         | Kind::KeyUnusable
         | Kind::InvalidCiphertext
+        | Kind::IncorrectKey
         | Kind::TooLarge
         | Kind::Refused
         | Kind::Unavailable
@@ -405,6 +409,7 @@ impl fmt::Display for Kind {
             Kind::Denied => "not allowed",
             Kind::KeyUnusable => "the key cannot be used",
             Kind::InvalidCiphertext => "the ciphertext does not open",
+            Kind::IncorrectKey => "the ciphertext was made under another key",
             Kind::TooLarge => "too large",
             Kind::Refused => "the request was refused",
             Kind::Unavailable => "the service is not available",

@@ -1,4 +1,5 @@
-//! KMS: data keys, wrapped and opened. Plaintext keys leave only in zeroised memory; nothing is cached here.
+//! KMS: data keys, wrapped and opened, each under the key that the request names. Plaintext keys leave only in zeroised
+//! memory; no key is cached here, only which key an alias points to.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,15 +10,20 @@ use zeroize::Zeroizing;
 use crate::billing::{Call, Service};
 
 use super::error::{Detail, Error, Kind, Request};
+use super::key_names::{Aliases, Used};
 use super::meter;
 
 /// Bytes of an AES-256 key.
 const KEY_BYTES: usize = 32;
 
+/// The cause of an `IncorrectKey` that KMS did not report itself.
+const ANOTHER_KEY: &str = "the response names another key than the request";
+
 /// KMS, for calls that pay for it.
 #[derive(Clone, Debug)]
 pub struct Kms {
     pub(super) client: aws_sdk_kms::Client,
+    pub(super) aliases: Aliases,
 }
 
 /// A new data key, in clear and as it is stored.
@@ -29,11 +35,20 @@ pub struct GeneratedKey {
 }
 
 impl Kms {
+    /// Over a client.
+    pub(super) fn new(client: aws_sdk_kms::Client) -> Kms {
+        Kms {
+            client,
+            aliases: Aliases::default(),
+        }
+    }
+
     /// A new AES-256 data key under `key_id` (id, ARN or alias), bound to `context`.
     ///
     /// # Errors
     ///
-    /// `Missing` for a key that is not there, `KeyUnusable` for one that is disabled or not allowed.
+    /// `Missing` for a key that is not there, `KeyUnusable` for one that is disabled or not allowed, `IncorrectKey` if
+    /// another key than the named one was used.
     pub async fn generate_data_key(
         &self,
         call: &Call,
@@ -54,24 +69,34 @@ impl Kms {
             .map_err(|failure| request.error(&failure))?;
         let wrapped = output.ciphertext_blob.map(Blob::into_inner).unwrap_or_default();
         let plaintext = key_of(&request, output.plaintext)?;
+        let used = output.key_id.unwrap_or_default();
+        match self.aliases.used(key_id, &used) {
+            Used::Named => {}
+            // what is sealed under it says by itself which key it was
+            Used::Unresolved | Used::Moved => self.aliases.note(key_id, &used),
+            Used::Another => return Err(request.unsent(Kind::IncorrectKey, ANOTHER_KEY)),
+        }
         Ok(GeneratedKey { wrapped, plaintext })
     }
 
-    /// The data key that `wrapped` holds.
+    /// The data key that `wrapped` holds, if it was wrapped under `key_id`.
     ///
     /// # Errors
     ///
-    /// `InvalidCiphertext` where `wrapped` or `context` is not what was sealed.
+    /// `IncorrectKey` if another key wrapped it, `InvalidCiphertext` if `wrapped` or `context` is not what was sealed,
+    /// `Missing` and `KeyUnusable` as for a new key.
     pub async fn decrypt(
         &self,
         call: &Call,
+        key_id: &str,
         wrapped: &[u8],
         context: &BTreeMap<String, String>,
     ) -> Result<Zeroizing<[u8; KEY_BYTES]>, Error> {
-        let request = request("Decrypt", "of the stored value");
+        let request = request("Decrypt", key_id);
         let sent = Box::pin(
             self.client
                 .decrypt()
+                .key_id(key_id)
                 .ciphertext_blob(Blob::new(wrapped))
                 .set_encryption_context(encryption_context(context))
                 .send(),
@@ -79,7 +104,47 @@ impl Kms {
         let output = meter::send(call, &request, sent)
             .await
             .map_err(|failure| request.error(&failure))?;
-        key_of(&request, output.plaintext)
+        let key = key_of(&request, output.plaintext)?;
+        let used = output.key_id.unwrap_or_default();
+        if self.was_named(call, key_id, &used).await? {
+            Ok(key)
+        } else {
+            Err(request.unsent(Kind::IncorrectKey, ANOTHER_KEY))
+        }
+    }
+
+    /// Whether the key that opened something is the one that was named. An alias that points elsewhere than before is
+    /// looked up: it was moved, or the store behind ignores names.
+    async fn was_named(&self, call: &Call, key_id: &str, used: &str) -> Result<bool, Error> {
+        match self.aliases.used(key_id, used) {
+            Used::Named => Ok(true),
+            Used::Another => Ok(false),
+            Used::Unresolved => {
+                self.aliases.note(key_id, used);
+                Ok(true)
+            }
+            Used::Moved => match self.resolve(call, key_id).await {
+                Ok(arn) => {
+                    self.aliases.note(key_id, &arn);
+                    Ok(arn == used)
+                }
+                // without leave to look it up, KMS's own enforcement of the name remains
+                Err(error) if matches!(error.kind, Kind::KeyUnusable) => Ok(true),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    async fn resolve(&self, call: &Call, alias: &str) -> Result<String, Error> {
+        let request = request("DescribeKey", alias);
+        let sent = Box::pin(self.client.describe_key().key_id(alias).send());
+        let output = meter::send(call, &request, sent)
+            .await
+            .map_err(|failure| request.error(&failure))?;
+        Ok(output
+            .key_metadata
+            .and_then(|metadata| metadata.arn)
+            .unwrap_or_default())
     }
 }
 

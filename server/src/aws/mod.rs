@@ -9,6 +9,7 @@ mod convert;
 mod dynamodb;
 mod error;
 mod interceptor;
+mod key_names;
 mod kms;
 mod lean;
 mod meter;

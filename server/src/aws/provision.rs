@@ -37,8 +37,13 @@ pub struct ProvisionError {
 #[derive(Clone, Debug)]
 enum Need<'a> {
     Table(&'a Model),
-    Bucket { name: &'a str, region: Option<&'a str> },
+    Bucket {
+        name: &'a str,
+        region: Option<&'a str>,
+    },
     Key(&'a str),
+    /// A key that opens what is stored, and that nothing is sealed under any longer.
+    AcceptedKey(&'a str),
 }
 
 /// What looking for a [`Need`] told.
@@ -113,6 +118,15 @@ fn needs(models: &Models) -> Vec<Need<'_>> {
             {
                 needs.push(Need::Key(&encryption.key_id));
             }
+            let accepted = attribute
+                .encrypted
+                .iter()
+                .flat_map(|encryption| &encryption.accepts);
+            needs.extend(
+                accepted
+                    .filter(|key| seen.insert(("accepted key", key.as_str())))
+                    .map(|key| Need::AcceptedKey(key)),
+            );
             if let Some(offload) = &attribute.s3
                 && seen.insert(("bucket", offload.bucket.as_str()))
             {
@@ -146,6 +160,10 @@ async fn ensure(stores: &Stores, need: &Need<'_>) -> Result<Option<Warning>, Pro
                 .map_err(|error| need.cause("CreateBucket", &error))
         }
         Need::Key(alias) if alias.starts_with("alias/") => create_key(stores, need, alias).await,
+        // a new key opens nothing that is stored
+        Need::AcceptedKey(_) => {
+            return Ok(Some(Warning::of(format!("{} is missing", need.name()))));
+        }
         // an id or ARN is given by KMS, nobody can choose it
         Need::Key(_) => {
             let text = format!("{} is missing: the embedded KMS makes aliases only", need.name());
@@ -192,13 +210,18 @@ async fn look(stores: &Stores, need: &Need<'_>) -> Found {
                 }
             }
         }
-        Need::Key(id) => {
+        Need::Key(id) | Need::AcceptedKey(id) => {
             let describe = stores.kms.client.describe_key().key_id(*id);
             match meter::located(describe.send()).await {
-                (Ok(output), _) if output.key_metadata.as_ref().is_some_and(|key| key.enabled) => {
-                    Found::Standing
+                (Ok(output), _) => {
+                    let metadata = output.key_metadata.as_ref();
+                    let arn = metadata.and_then(|key| key.arn.as_deref()).unwrap_or_default();
+                    stores.kms.aliases.note(id, arn);
+                    match metadata.is_some_and(|key| key.enabled) {
+                        true => Found::Standing,
+                        false => Found::Unfit(format!("{} is not enabled", need.name())),
+                    }
                 }
-                (Ok(_), _) => Found::Unfit(format!("{} is not enabled", need.name())),
                 (Err(error), endpoint) => match error.as_service_error() {
                     Some(DescribeKeyError::NotFoundException(_)) => Found::Missing,
                     _ => Found::Unknown(Box::new(need.request("DescribeKey").failed(error, endpoint))),
@@ -273,7 +296,9 @@ async fn create_key(stores: &Stores, need: &Need<'_>, alias: &str) -> Result<(),
         .send()
         .await
         .map_err(|error| need.cause("CreateKey", &error))?;
-    let id = created.key_metadata.map(|key| key.key_id).unwrap_or_default();
+    let metadata = created.key_metadata;
+    let arn = metadata.as_ref().and_then(|key| key.arn.clone());
+    let id = metadata.map(|key| key.key_id).unwrap_or_default();
     stores
         .kms
         .client
@@ -282,8 +307,9 @@ async fn create_key(stores: &Stores, need: &Need<'_>, alias: &str) -> Result<(),
         .target_key_id(id)
         .send()
         .await
-        .map(|_| ())
-        .map_err(|error| need.cause("CreateAlias", &error))
+        .map_err(|error| need.cause("CreateAlias", &error))?;
+    stores.kms.aliases.note(alias, &arn.unwrap_or_default());
+    Ok(())
 }
 
 /// The model's parser sees to it that key attributes have one of these types.
@@ -308,6 +334,7 @@ impl Need<'_> {
             Need::Table(model) => format!("the table {}", model.table),
             Need::Bucket { name, .. } => format!("the bucket {name}"),
             Need::Key(id) => format!("the KMS key {id}"),
+            Need::AcceptedKey(id) => format!("the accepted KMS key {id}"),
         }
     }
 
@@ -315,7 +342,7 @@ impl Need<'_> {
         let (service, name) = match self {
             Need::Table(model) => (Service::DynamoDb, model.table.as_str()),
             Need::Bucket { name, .. } => (Service::S3, *name),
-            Need::Key(id) => (Service::Kms, *id),
+            Need::Key(id) | Need::AcceptedKey(id) => (Service::Kms, *id),
         };
         Request {
             service,

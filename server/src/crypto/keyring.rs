@@ -9,11 +9,14 @@ use lru::LruCache;
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use super::data_key::DataKey;
-use crate::aws::{Error, Kms};
+use crate::aws::{Error, Kind, Kms};
 use crate::billing::Call;
 
 /// A KMS encryption context.
 pub type Context = BTreeMap<String, String>;
+
+/// The KMS keys that may have wrapped a data key, in the order in which they are tried.
+pub type KeyIds = Vec<String>;
 
 /// Opened keys that one call remembers. A call opens at most one per encrypted value of its items, so only a Scan or
 /// Query of more values than this forgets its oldest; at some 500 bytes each a call's keys stay below 8 MiB.
@@ -46,8 +49,17 @@ struct Shared {
     permits: Semaphore,
     /// By key id and context; at most one per encrypted attribute of the models that the call writes.
     generated: Mutex<HashMap<(String, Context), Slot<SealingKey>>>,
-    /// By wrapped key and context; at most [`MAX_OPENED_KEYS`], and no memory before there is one.
-    opened: Mutex<LruCache<(Bytes, Context), Slot<DataKey>>>,
+    /// At most [`MAX_OPENED_KEYS`], and no memory before there is one.
+    opened: Mutex<LruCache<Wrapped, Slot<DataKey>>>,
+}
+
+/// A wrapped key with the terms on which it is opened. What opens under the keys of one attribute is not taken for
+/// another one that accepts other keys.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Wrapped {
+    key: Bytes,
+    context: Context,
+    key_ids: KeyIds,
 }
 
 /// Filled by the first that asks; the others wait. A failure stays for the call: what KMS refused once (after the
@@ -92,23 +104,34 @@ impl CallKeys {
             .clone()
     }
 
-    /// The data key that `wrapped` holds: one `Decrypt` per wrapped key and context in a call.
+    /// The data key that `wrapped` holds, if one of `key_ids` wrapped it: one `Decrypt` per key that is tried, and all
+    /// of it once per wrapped key, context and keys in a call.
     ///
     /// # Errors
     ///
-    /// What KMS answered, the same to all who asked.
-    pub async fn open(&self, wrapped: &Bytes, context: &Context) -> Result<Arc<DataKey>, Error> {
-        let slot = self.shared.opened_slot(wrapped, context);
-        slot.get_or_init(|| self.shared.ask_decrypt(wrapped, context))
+    /// `IncorrectKey` if none of the keys wrapped it; else what KMS returned. The same to all who asked.
+    pub async fn open(
+        &self,
+        wrapped: &Bytes,
+        context: &Context,
+        key_ids: KeyIds,
+    ) -> Result<Arc<DataKey>, Error> {
+        let wrapped = Wrapped {
+            key: wrapped.clone(),
+            context: context.clone(),
+            key_ids,
+        };
+        let slot = self.shared.opened_slot(&wrapped);
+        slot.get_or_init(|| self.shared.ask_decrypt(&wrapped))
             .await
             .clone()
     }
 }
 
 impl Shared {
-    fn opened_slot(&self, wrapped: &Bytes, context: &Context) -> Slot<DataKey> {
+    fn opened_slot(&self, wrapped: &Wrapped) -> Slot<DataKey> {
         let mut opened = locked(&self.opened);
-        let slot = Arc::clone(opened.get_or_insert((wrapped.clone(), context.clone()), Slot::default));
+        let slot = Arc::clone(opened.get_or_insert(wrapped.clone(), Slot::default));
         if opened.len() > MAX_OPENED_KEYS {
             opened.pop_lru();
         }
@@ -125,10 +148,38 @@ impl Shared {
         }))
     }
 
-    async fn ask_decrypt(&self, wrapped: &[u8], context: &Context) -> Result<Arc<DataKey>, Error> {
+    /// Tries the keys in their order. One that cannot be used does not stand in the way of the next; but if none opens
+    /// it, it may have been that one.
+    async fn ask_decrypt(&self, wrapped: &Wrapped) -> Result<Arc<DataKey>, Error> {
+        let Wrapped {
+            key,
+            context,
+            key_ids,
+        } = wrapped;
         let _permit = self.permit().await;
-        let bytes = self.kms.decrypt(&self.call, wrapped, context).await?;
-        Ok(Arc::new(DataKey::new(bytes)))
+        let mut incorrect = None;
+        let mut unusable = None;
+        for key_id in key_ids {
+            match self.kms.decrypt(&self.call, key_id, key, context).await {
+                Ok(bytes) => return Ok(Arc::new(DataKey::new(bytes))),
+                Err(error) => match error.kind {
+                    Kind::IncorrectKey => incorrect = Some(error),
+                    Kind::KeyUnusable | Kind::Missing { .. } => unusable = unusable.or(Some(error)),
+                    Kind::ConditionFailed { .. }
+                    | Kind::Throttled
+                    | Kind::Denied
+                    | Kind::InvalidCiphertext
+                    | Kind::TooLarge
+                    | Kind::Refused
+                    | Kind::Unavailable
+                    | Kind::OutcomeUnknown
+                    | Kind::Deadline { .. } => return Err(error),
+                },
+            }
+        }
+        Err(unusable
+            .or(incorrect)
+            .expect("an encrypted attribute has at least one key"))
     }
 
     async fn permit(&self) -> SemaphorePermit<'_> {
@@ -150,8 +201,11 @@ mod tests {
     use futures::future::join_all;
 
     use super::*;
-    use crate::aws::Kind;
     use crate::crypto::testing::{KEY_ID, keyring};
+
+    fn key_ids() -> KeyIds {
+        vec![KEY_ID.to_owned()]
+    }
 
     fn context(app: &str) -> Context {
         Context::from([("app".to_owned(), app.to_owned())])
@@ -183,7 +237,7 @@ mod tests {
 
         let call = Call::for_test();
         let keys = keyring.for_call(&call);
-        let opened = join_all((0..50).map(|_| keys.open(&made.wrapped, &context))).await;
+        let opened = join_all((0..50).map(|_| keys.open(&made.wrapped, &context, key_ids()))).await;
         let first = opened[0].as_ref().unwrap();
         assert!(
             opened
@@ -201,21 +255,19 @@ mod tests {
     #[tokio::test]
     async fn what_a_call_remembers_is_bounded() {
         let keys = keyring().await.for_call(&Call::for_test());
-        let wrapped = |count: usize| Bytes::from(count.to_string());
-        let first = keys.shared.opened_slot(&wrapped(0), &context("a"));
-        let second = keys.shared.opened_slot(&wrapped(1), &context("a"));
+        let wrapped = |count: usize| Wrapped {
+            key: Bytes::from(count.to_string()),
+            context: context("a"),
+            key_ids: key_ids(),
+        };
+        let first = keys.shared.opened_slot(&wrapped(0));
+        let second = keys.shared.opened_slot(&wrapped(1));
         for count in 2..=MAX_OPENED_KEYS {
-            keys.shared.opened_slot(&wrapped(count), &context("a"));
+            keys.shared.opened_slot(&wrapped(count));
         }
         assert_eq!(locked(&keys.shared.opened).len(), MAX_OPENED_KEYS);
-        assert!(Arc::ptr_eq(
-            &second,
-            &keys.shared.opened_slot(&wrapped(1), &context("a"))
-        ));
-        assert!(!Arc::ptr_eq(
-            &first,
-            &keys.shared.opened_slot(&wrapped(0), &context("a"))
-        ));
+        assert!(Arc::ptr_eq(&second, &keys.shared.opened_slot(&wrapped(1))));
+        assert!(!Arc::ptr_eq(&first, &keys.shared.opened_slot(&wrapped(0))));
     }
 
     #[tokio::test]
@@ -247,14 +299,17 @@ mod tests {
         let call = Call::for_test();
         let keys = keyring.for_call(&call);
         let context = context("b");
-        let opened = join_all((0..10).map(|_| keys.open(&made.wrapped, &context))).await;
+        let opened = join_all((0..10).map(|_| keys.open(&made.wrapped, &context, key_ids()))).await;
         assert!(
             opened
                 .iter()
                 .all(|opened| matches!(opened, Err(error) if error.kind == Kind::InvalidCiphertext))
         );
         assert_eq!(
-            keys.open(&made.wrapped, &context).await.unwrap_err().kind,
+            keys.open(&made.wrapped, &context, key_ids())
+                .await
+                .unwrap_err()
+                .kind,
             Kind::InvalidCiphertext
         );
         assert_eq!(call.bill().kms_calls, 1);

@@ -9,4 +9,4 @@ mod keyring;
 pub(crate) mod testing;
 
 pub use data_key::DataKey;
-pub use keyring::{CallKeys, Context, Keyring, SealingKey};
+pub use keyring::{CallKeys, Context, KeyIds, Keyring, SealingKey};

@@ -13,8 +13,24 @@ use crate::model::{
 /// The key that is there.
 pub(crate) const KEY_ID: &str = "alias/test";
 
+/// A key that is there if it was asked for.
+pub(crate) const OTHER_KEY_ID: &str = "alias/other";
+
 /// A keyring over a KMS that has [`KEY_ID`].
 pub(crate) async fn keyring() -> Keyring {
+    keyring_of(vec![encrypted("ssn", AttributeType::String)]).await
+}
+
+/// A keyring over a KMS that has [`KEY_ID`] and [`OTHER_KEY_ID`].
+pub(crate) async fn two_keys() -> Keyring {
+    let mut other = encrypted("phone", AttributeType::String);
+    if let Some(encryption) = &mut other.encrypted {
+        encryption.key_id = OTHER_KEY_ID.to_owned();
+    }
+    keyring_of(vec![encrypted("ssn", AttributeType::String), other]).await
+}
+
+async fn keyring_of(attributes: Vec<Attribute>) -> Keyring {
     let engines = Engines::open(&Place::Memory, Synchronous::Full).await.unwrap();
     let connectors = Connectors {
         dynamodb: engines.dynamodb,
@@ -22,7 +38,7 @@ pub(crate) async fn keyring() -> Keyring {
         s3: engines.s3,
     };
     let stores = Stores::embedded(connectors, &Settings::default());
-    let models = Models::new([model(vec![encrypted("ssn", AttributeType::String)])]);
+    let models = Models::new([model(attributes)]);
     let warnings = provision(&stores, &models).await.unwrap();
     assert!(warnings.is_empty());
     Keyring::new(stores.kms, 4)
@@ -41,6 +57,7 @@ pub(crate) fn model(mut attributes: Vec<Attribute>) -> Model {
         sort_key: Some("sk".to_owned()),
         attributes,
         unknown_attributes: UnknownAttributes::Keep,
+        sealed_by_others: Vec::new(),
     }
 }
 
@@ -61,9 +78,11 @@ pub(crate) fn attribute(name: &str, kind: AttributeType) -> Attribute {
 pub(crate) fn encrypted(name: &str, kind: AttributeType) -> Attribute {
     let encryption = Encryption {
         key_id: KEY_ID.to_owned(),
+        accepts: Vec::new(),
         context: BTreeMap::from([("app".to_owned(), "test".to_owned())]),
         mode: EncryptionMode::ReadWrite,
         format: EncryptionFormat::Sealed,
+        accept_formats: Vec::new(),
         allow_plaintext: false,
     };
     Attribute {

@@ -281,6 +281,10 @@ impl<'a> Checker<'a> {
     fn path(&mut self, path: &Path<'a>, asked: Asked) -> Type {
         let name = self.definitions.name(&path.attribute)?;
         let Some(attribute) = self.model.attribute(name) else {
+            if self.model.sealed_by_others.iter().any(|sealed| sealed == name) {
+                self.fault_at(path.attribute.column, encrypted_refusal(name));
+                return None;
+            }
             if self.model.unknown_attributes == UnknownAttributes::Reject {
                 let description = format!("{} has no attribute {}", self.model.name, quoted(name));
                 self.push(self.definitions.name_fault(&path.attribute, description));
@@ -301,9 +305,7 @@ impl<'a> Checker<'a> {
     fn refusal(&self, attribute: &Attribute, path: &Path<'a>, asked: Asked) -> Option<String> {
         let name = quoted(&attribute.name);
         if attribute.encrypted.is_some() {
-            return Some(format!(
-                "{name} is encrypted: no condition, filter or key condition can name it"
-            ));
+            return Some(encrypted_refusal(&attribute.name));
         }
         if attribute.kind == AttributeType::Object && (asked == Asked::Value || !path.steps.is_empty()) {
             let functions = "attribute_exists and attribute_not_exists";
@@ -345,6 +347,13 @@ impl<'a> Checker<'a> {
                 .unwrap_or(path.attribute.text),
         )
     }
+}
+
+fn encrypted_refusal(name: &str) -> String {
+    format!(
+        "{} is encrypted: no condition, filter or key condition can name it",
+        quoted(name)
+    )
 }
 
 /// Why the first step down from an attribute leads nowhere, if so.

@@ -1,9 +1,12 @@
-//! From a stored item to a caller's: the way back of [`store`](super::store). Reads leniently what is in clear (NULL is
-//! absent, unknown attributes are kept, types are not checked) and strictly what was sealed: a value that does not
+//! From a stored item to a caller's: the way back of [`store`](super::store). Reads leniently what is in plaintext (NULL
+//! is absent, unknown attributes are kept, types are not checked) and strictly what was sealed: a value that does not
 //! verify at its place is an error, and so is plaintext in a ciphertext's place.
 //!
-//! Both formats are read whatever the attribute's `format` says. With `allow_plaintext`, a value is taken as it is
-//! where it does not begin as a ciphertext does; one that does begin so must open.
+//! A value opens only under a key that its attribute names (`key_id`, `accepts`). Format `sealed` is always read;
+//! `pydynox`, which is tied to nothing, only in attributes that accept it. With `allow_plaintext`, a value is taken as it
+//! is if it does not begin as a ciphertext does; one that does begin so must open.
+//!
+//! What another model of the table encrypts and this one does not declare is withheld, whatever is stored there.
 
 use futures::future::join_all;
 
@@ -11,16 +14,16 @@ use super::Key;
 use super::pointer::Pointer;
 use super::types::fits;
 use crate::aws;
-use crate::crypto::CallKeys;
 use crate::crypto::envelope::{self, Envelope, OpenError, Place};
+use crate::crypto::{CallKeys, KeyIds};
 use crate::model::{Attribute, AttributeType, Encryption, EncryptionMode, Item, Model, Value};
 
 /// A caller's item.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Opened {
     /// The values, objects without their content.
     pub item: Item,
-    /// Attributes that are there but may not be seen in clear, in the model's order.
+    /// Attributes that are there but may not be seen in plaintext, in the model's order; then those of other models.
     pub withheld: Vec<String>,
 }
 
@@ -34,6 +37,14 @@ pub enum LoadError {
         attribute: String,
         /// What is wrong with it.
         problem: CiphertextProblem,
+    },
+    /// A value was sealed under a key that its attribute does not name.
+    #[error("{attribute} is sealed under a key that the model does not accept")]
+    KeyNotAccepted {
+        /// The attribute.
+        attribute: String,
+        /// The keys that were tried.
+        tried: KeyIds,
     },
     /// What is stored of an object attribute does not point to an object.
     #[error("{attribute} does not point to an object")]
@@ -58,9 +69,12 @@ pub enum CiphertextProblem {
     /// The envelope.
     #[error(transparent)]
     Envelope(#[from] OpenError),
-    /// The wrapped data key was changed, or belongs to another context or to a key that is not there.
+    /// The wrapped data key was changed, or belongs to another context.
     #[error("its data key does not open")]
     DataKey,
+    /// It has a format that the attribute does not accept.
+    #[error("its format is pydynox, which the attribute does not accept (`accept_formats`)")]
+    Format,
     /// It verifies, but holds a value of another type than the attribute's.
     #[error("it holds a value of another type")]
     Type,
@@ -127,8 +141,15 @@ fn withhold(model: &Model, item: &mut Item) -> Vec<String> {
             .as_ref()
             .is_some_and(|encryption| encryption.mode == EncryptionMode::WriteOnly)
     });
-    write_only
-        .filter_map(|attribute| item.remove_entry(&attribute.name))
+    let of_others = model
+        .sealed_by_others
+        .iter()
+        .filter(|name| item.get(*name) != Some(&Value::Null));
+    let withheld = write_only.map(|attribute| &attribute.name).chain(of_others);
+    let names: Vec<&String> = withheld.collect();
+    names
+        .into_iter()
+        .filter_map(|name| item.remove_entry(name))
         .map(|(name, _)| name)
         .collect()
 }
@@ -144,6 +165,9 @@ fn read_envelopes<'a>(model: &'a Model, item: &Item) -> Result<Vec<Sealed<'a>>, 
             continue;
         };
         match Envelope::read(value) {
+            Ok(envelope) if !encryption.reads(envelope.format()) => {
+                return Err(refused(attribute, CiphertextProblem::Format));
+            }
             Ok(envelope) => sealed.push(Sealed {
                 attribute,
                 encryption,
@@ -156,13 +180,13 @@ fn read_envelopes<'a>(model: &'a Model, item: &Item) -> Result<Vec<Sealed<'a>>, 
     Ok(sealed)
 }
 
-/// Whether what does not begin as a ciphertext may be a value of the attribute in clear: bytes with another format id
+/// Whether what does not begin as a ciphertext may be a plaintext of the attribute: bytes with another format id
 /// only where the attribute holds bytes.
 fn is_plaintext(kind: AttributeType, problem: OpenError) -> bool {
     match problem {
         OpenError::NotSealed => true,
         OpenError::UnknownFormat(_) => kind == AttributeType::Binary,
-        OpenError::Layout | OpenError::Forged | OpenError::Plaintext => false,
+        OpenError::Layout | OpenError::Commitment | OpenError::Forged | OpenError::Plaintext => false,
     }
 }
 
@@ -197,8 +221,9 @@ async fn open_one(
         envelope,
     } = sealed;
     let context = envelope::context(envelope.format(), &encryption.context, &model.table);
+    let key_ids = encryption.key_ids().cloned().collect();
     let key = keys
-        .open(envelope.wrapped_key(), &context)
+        .open(envelope.wrapped_key(), &context, key_ids)
         .await
         .map_err(|error| of_kms(sealed, error))?;
     let value = envelope
@@ -216,14 +241,25 @@ async fn open_one(
     }
 }
 
-/// A wrapped key that KMS cannot read, or that names a key which is not there, is damaged; what else KMS says is about
-/// the key or the service.
+/// A wrapped key that KMS cannot read is damaged, one of another key is not accepted; what else KMS says is about the
+/// key or the service.
 fn of_kms(sealed: &Sealed<'_>, error: aws::Error) -> LoadError {
     match error.kind {
-        aws::Kind::InvalidCiphertext | aws::Kind::Missing { .. } => {
-            sealed.refused(CiphertextProblem::DataKey)
-        }
-        _ => LoadError::Kms(error),
+        aws::Kind::InvalidCiphertext => sealed.refused(CiphertextProblem::DataKey),
+        aws::Kind::IncorrectKey => LoadError::KeyNotAccepted {
+            attribute: sealed.attribute.name.clone(),
+            tried: sealed.encryption.key_ids().cloned().collect(),
+        },
+        aws::Kind::Missing { .. }
+        | aws::Kind::KeyUnusable
+        | aws::Kind::ConditionFailed { .. }
+        | aws::Kind::Throttled
+        | aws::Kind::Denied
+        | aws::Kind::TooLarge
+        | aws::Kind::Refused
+        | aws::Kind::Unavailable
+        | aws::Kind::OutcomeUnknown
+        | aws::Kind::Deadline { .. } => LoadError::Kms(error),
     }
 }
 

@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(call.bill().kms_calls, 1);
         for name in ["ssn", "phone", "age"] {
             assert!(
-                matches!(&stored[name], Value::B(bytes) if bytes[0] == 2),
+                matches!(&stored[name], Value::B(bytes) if bytes[0] == 4),
                 "{name}"
             );
         }

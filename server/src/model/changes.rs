@@ -88,6 +88,8 @@ impl<'a> Comparison<'a> {
             sort_key,
             attributes,
             unknown_attributes,
+            // follows from the table's other models
+            sealed_by_others: _,
         } = old;
         if *table != new.table {
             let text = format!("`table` changed from {table} to {}: restart to apply", new.table);

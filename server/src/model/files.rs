@@ -7,7 +7,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::parse::{self, Parsed};
-use super::{ModelFault, Models};
+use super::{ModelFault, Models, tables};
 use crate::yaml::{self, Cursor, Report};
 
 /// Most model files in a folder.
@@ -87,7 +87,7 @@ impl Collected {
 
     fn finish(mut self) -> Result<Models, Vec<ModelFault>> {
         self.check_names();
-        self.check_tables();
+        tables::check(&self.parsed, &mut self.reports);
         let faults: Vec<ModelFault> = self.reports.into_iter().flat_map(Report::into_faults).collect();
         if faults.is_empty() {
             Ok(Models::new(
@@ -110,20 +110,6 @@ impl Collected {
                 self.reports[*index].add_at(*line, "name", text);
             } else {
                 first.insert(name, format!("{}:{line}", self.reports[*index].file()));
-            }
-        }
-    }
-
-    /// Models of one table have the same keys.
-    fn check_tables(&mut self) {
-        let mut first = HashMap::new();
-        for (index, parsed) in &self.parsed {
-            let Some(table) = &parsed.table else { continue };
-            let place = format!("{}:{}", self.reports[*index].file(), table.line);
-            let (keys, place) = first.entry(table.name.as_str()).or_insert((&table.keys, place));
-            if **keys != table.keys {
-                let text = format!("the model at {place} has other keys for the same table");
-                self.reports[*index].add_at(table.line, "partition_key", text);
             }
         }
     }

@@ -11,6 +11,7 @@ mod number;
 mod parse;
 mod places;
 mod served;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -50,6 +51,9 @@ pub struct Model {
     pub attributes: Vec<Attribute>,
     /// What a write does with attributes that the model does not name.
     pub unknown_attributes: UnknownAttributes,
+    /// Names of attributes that this model does not declare and that another model of its table encrypts; set by
+    /// [`Models::new`]. Reads withhold them, and no condition may name them.
+    pub sealed_by_others: Vec<String>,
 }
 
 /// What a write does with attributes that the model does not name; reads keep them always.
@@ -122,16 +126,35 @@ pub struct Checks {
 /// How an attribute is encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encryption {
-    /// KMS key id, ARN or alias (`alias/my-app-key`).
+    /// KMS key id, ARN or alias (`alias/my-app-key`): seals, and opens.
     pub key_id: String,
+    /// Further keys that may open stored values, in the order in which they are tried: those that `key_id` replaced.
+    pub accepts: Vec<String>,
     /// The attribute's KMS encryption context.
     pub context: BTreeMap<String, String>,
     /// Who may open it, who may set it.
     pub mode: EncryptionMode,
-    /// The stored format that writes use; reads know them all.
+    /// The stored format that writes use.
     pub format: EncryptionFormat,
-    /// A value stored in clear is read as it is, while a table is being adopted.
+    /// Formats that reads accept beside it. `sealed` is always read: it is tied to its place.
+    pub accept_formats: Vec<EncryptionFormat>,
+    /// A value stored in plaintext is read as it is, while a table is being adopted.
     pub allow_plaintext: bool,
+}
+
+impl Encryption {
+    /// The keys that may open stored values, in the order in which they are tried.
+    pub fn key_ids(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.key_id).chain(&self.accepts)
+    }
+
+    /// Whether stored values of this format are opened.
+    pub fn reads(&self, format: EncryptionFormat) -> bool {
+        match format {
+            EncryptionFormat::Sealed => true,
+            EncryptionFormat::Pydynox => self.format == format || self.accept_formats.contains(&format),
+        }
+    }
 }
 
 /// What an encrypted attribute allows.
@@ -149,7 +172,7 @@ pub enum EncryptionMode {
 /// Stored formats of encrypted attributes (`storage.md`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EncryptionFormat {
-    /// Format id 2.
+    /// Format id 4; id 2 is read as well.
     #[default]
     Sealed,
     /// Format id 1, as pydynox writes it.
@@ -187,6 +210,8 @@ pub fn is_bucket_name(name: &str) -> bool {
 impl Models {
     /// Models by their names; `models` are unique by name (the reader of the files sees to that).
     pub fn new(models: impl IntoIterator<Item = Model>) -> Models {
+        let mut models: Vec<Model> = models.into_iter().collect();
+        tables::note_sealed(&mut models);
         let by_name = models
             .into_iter()
             .map(|model| (model.name.clone(), Arc::new(model)))

@@ -41,12 +41,25 @@ pub(super) struct Parsed {
     pub(super) table: Option<Table>,
 }
 
-/// What models of one table must agree about: names and types of the keys.
+/// What models of one table must agree about: names and types of the keys, and what is encrypted or in S3.
 pub(super) struct Table {
     pub(super) name: String,
     pub(super) keys: Vec<(String, AttributeType)>,
     /// Where the keys begin.
     pub(super) line: usize,
+    pub(super) declared: Vec<Declared>,
+    /// Where `unknown_attributes: keep` stands, if it does.
+    pub(super) keep_line: Option<usize>,
+}
+
+/// One attribute with its place.
+pub(super) struct Declared {
+    pub(super) name: String,
+    pub(super) line: usize,
+    /// Within the document.
+    pub(super) path: String,
+    /// None if the attribute has faults.
+    pub(super) attribute: Option<Attribute>,
 }
 
 impl UnknownAttributes {
@@ -74,7 +87,7 @@ pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed>
         .require("partition_key", report)
         .and_then(|at| at.text(report));
     let sort_key = fields.get("sort_key").and_then(|at| at.text(report));
-    let attributes = attributes(&fields, partition_key, sort_key, report);
+    let declared = attributes(&fields, partition_key, sort_key, report);
     let unknown_attributes = fields
         .get("unknown_attributes")
         .and_then(|at| at.choice(UNKNOWN_ATTRIBUTES, report))
@@ -83,12 +96,19 @@ pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed>
     let keys = [partition_key, sort_key]
         .into_iter()
         .flatten()
-        .map(|key| kind_of(&attributes, key));
+        .map(|key| kind_of(&declared, key));
     let keys: Option<Vec<(String, AttributeType)>> = keys.collect();
+    let attributes = declared
+        .iter()
+        .filter_map(|declared| declared.attribute.clone())
+        .collect();
+    let keeps = unknown_attributes == UnknownAttributes::Keep;
     let known_table = table.clone().zip(keys).map(|(name, keys)| Table {
         name,
         keys,
         line: line("partition_key"),
+        declared,
+        keep_line: keeps.then(|| line("unknown_attributes")),
     });
     let model = name
         .clone()
@@ -101,6 +121,7 @@ pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed>
             sort_key: sort_key.map(str::to_owned),
             attributes,
             unknown_attributes,
+            sealed_by_others: Vec::new(),
         });
     Some(Parsed {
         model: model.filter(|_| report.count() == faults_before),
@@ -114,7 +135,7 @@ fn attributes(
     partition_key: Option<&str>,
     sort_key: Option<&str>,
     report: &mut Report,
-) -> Vec<Attribute> {
+) -> Vec<Declared> {
     let Some(entries) = fields
         .require("attributes", report)
         .and_then(|at| at.entries(report))
@@ -141,13 +162,21 @@ fn attributes(
         _ if Some(name) == sort_key => Some(KeyRole::Sort),
         _ => None,
     };
-    entries
-        .iter()
-        .filter_map(|(name, at)| attribute::read(name, at, role(name), report))
-        .collect()
+    let mut all = Vec::with_capacity(entries.len());
+    for (name, at) in &entries {
+        let faults_before = report.count();
+        let attribute = attribute::read(name, at, role(name), report);
+        all.push(Declared {
+            name: (*name).to_owned(),
+            line: at.line(),
+            path: at.path().to_owned(),
+            attribute: attribute.filter(|_| report.count() == faults_before),
+        });
+    }
+    all
 }
 
-fn kind_of(attributes: &[Attribute], name: &str) -> Option<(String, AttributeType)> {
-    let attribute = attributes.iter().find(|attribute| attribute.name == name)?;
-    Some((attribute.name.clone(), attribute.kind))
+fn kind_of(declared: &[Declared], name: &str) -> Option<(String, AttributeType)> {
+    let declared = declared.iter().find(|declared| declared.name == name)?;
+    Some((declared.name.clone(), declared.attribute.as_ref()?.kind))
 }

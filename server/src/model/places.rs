@@ -7,9 +7,20 @@ use crate::yaml::{Cursor, Keys, Report};
 
 /// The keys of `encrypted`.
 pub(super) const ENCRYPTED: Keys = Keys {
-    known: &["key_id", "context", "mode", "format", "allow_plaintext"],
+    known: &[
+        "key_id",
+        "accepts",
+        "context",
+        "mode",
+        "format",
+        "accept_formats",
+        "allow_plaintext",
+    ],
     later: &[],
 };
+
+/// Most keys beside `key_id` that may open an attribute: each is a Decrypt for a value that none of them sealed.
+const MAX_ACCEPTED_KEYS: usize = 16;
 
 /// The keys of `s3`.
 pub(super) const S3: Keys = Keys {
@@ -92,21 +103,75 @@ pub(super) fn encryption(at: &Cursor<'_>, kind: AttributeType, report: &mut Repo
         .get("allow_plaintext")
         .and_then(|at| at.boolean(report))
         .unwrap_or_default();
-    if let (Some(at), EncryptionFormat::Pydynox) = (fields.get("format"), format)
-        && kind != AttributeType::String
-    {
-        report.add(
-            at,
-            format!("pydynox is only for string, not for {}", kind.as_str()),
-        );
+    let accepts = fields
+        .get("accepts")
+        .map(|at| accepts(at, key_id.as_deref(), report))
+        .unwrap_or_default();
+    let accept_formats = fields
+        .get("accept_formats")
+        .map(|at| accept_formats(at, report))
+        .unwrap_or_default();
+    for (option, formats) in [
+        ("format", std::slice::from_ref(&format)),
+        ("accept_formats", &accept_formats),
+    ] {
+        if let Some(at) = fields.get(option)
+            && formats.contains(&EncryptionFormat::Pydynox)
+            && kind != AttributeType::String
+        {
+            report.add(
+                at,
+                format!("pydynox is only for string, not for {}", kind.as_str()),
+            );
+        }
     }
     Some(Encryption {
         key_id: key_id?,
+        accepts,
         context,
         mode,
         format,
+        accept_formats,
         allow_plaintext,
     })
+}
+
+/// Reads `accepts`: no key twice, `key_id` itself included.
+fn accepts(at: &Cursor<'_>, key_id: Option<&str>, report: &mut Report) -> Vec<String> {
+    let mut accepted: Vec<String> = Vec::new();
+    let items = at.items(report).unwrap_or_default();
+    if items.len() > MAX_ACCEPTED_KEYS {
+        report.add(at, format!("must have at most {MAX_ACCEPTED_KEYS} keys"));
+        return accepted;
+    }
+    for item in items {
+        let Some(name) = valid(&item, names::key_id, report) else {
+            continue;
+        };
+        if Some(name.as_str()) == key_id {
+            report.add(&item, "is `key_id` already");
+        } else if accepted.contains(&name) {
+            report.add(&item, "is in the list already");
+        } else {
+            accepted.push(name);
+        }
+    }
+    accepted
+}
+
+fn accept_formats(at: &Cursor<'_>, report: &mut Report) -> Vec<EncryptionFormat> {
+    let mut accepted = Vec::new();
+    for item in at.items(report).unwrap_or_default() {
+        let Some(format) = item.choice(FORMATS, report) else {
+            continue;
+        };
+        if accepted.contains(&format) {
+            report.add(&item, "is in the list already");
+        } else {
+            accepted.push(format);
+        }
+    }
+    accepted
 }
 
 /// Reads `s3`. A prefix gets the `/` that it ends in.

@@ -110,7 +110,9 @@ fn every_option_is_read() {
   o: { type: object, s3: { bucket: my-bucket, prefix: docs, region: eu-central-1 } }
   e:
     type: string
-    encrypted: { key_id: alias/k, context: { app: x }, mode: write_only, format: pydynox, allow_plaintext: true }
+    encrypted:
+      { key_id: alias/k, context: { app: x }, mode: write_only, format: pydynox, allow_plaintext: true }
+  f: { type: string, encrypted: { key_id: alias/k, accepts: [alias/old, 1a2b], accept_formats: [pydynox] } }
 sort_key: sk
 unknown_attributes: keep"#);
     let attribute = |name: &str| model.attribute(name).unwrap();
@@ -137,6 +139,14 @@ unknown_attributes: keep"#);
     assert_eq!(encryption.mode, EncryptionMode::WriteOnly);
     assert_eq!(encryption.format, EncryptionFormat::Pydynox);
     assert!(encryption.allow_plaintext);
+    assert!(encryption.reads(EncryptionFormat::Pydynox) && encryption.reads(EncryptionFormat::Sealed));
+    let encryption = attribute("f").encrypted.as_ref().unwrap();
+    assert_eq!(
+        encryption.key_ids().collect::<Vec<_>>(),
+        ["alias/k", "alias/old", "1a2b"]
+    );
+    assert!(encryption.reads(EncryptionFormat::Pydynox));
+    assert_eq!(encryption.format, EncryptionFormat::Sealed);
 }
 
 #[test]
@@ -373,6 +383,26 @@ fn faults_of_attributes() {
         (
             "{ type: map, encrypted: { key_id: k, format: pydynox } }",
             &[".encrypted.format: pydynox is only for string, not for map"],
+        ),
+        (
+            "{ type: number, encrypted: { key_id: k, accept_formats: [pydynox, pydynox, sealde] } }",
+            &[
+                ".encrypted.accept_formats[1]: is in the list already",
+                ".encrypted.accept_formats[2]: must be one of sealed, pydynox",
+                ".encrypted.accept_formats: pydynox is only for string, not for number",
+            ],
+        ),
+        (
+            "{ type: string, encrypted: { key_id: k, accepts: [k, a b, old, old] } }",
+            &[
+                ".encrypted.accepts[0]: is `key_id` already",
+                ".encrypted.accepts[1]: must be a KMS key's id, ARN or alias such as `alias/my-app-key`",
+                ".encrypted.accepts[3]: is in the list already",
+            ],
+        ),
+        (
+            "{ type: string, encrypted: { key_id: k, accepts: [a,b,c,d,e,f,g,h,i,j,l,m,n,o,p,q,r] } }",
+            &[".encrypted.accepts: must have at most 16 keys"],
         ),
         (
             "{ type: string, required: true, default: a, encrypted: { key_id: k, mode: read_only } }",

@@ -184,6 +184,7 @@ mod tests {
             sort_key: sort.as_ref().map(|_| "sk".into()),
             attributes: Vec::new(),
             unknown_attributes: UnknownAttributes::Keep,
+            sealed_by_others: Vec::new(),
         };
         let mut item = Item::from([("pk".to_owned(), partition)]);
         item.extend(sort.map(|sort| ("sk".to_owned(), sort)));

@@ -108,6 +108,7 @@ fn of_store(error: aws::Error, is_too_large: bool) -> ReadError {
         | Kind::Denied
         | Kind::KeyUnusable
         | Kind::InvalidCiphertext
+        | Kind::IncorrectKey
         | Kind::Refused
         | Kind::Unavailable
         | Kind::OutcomeUnknown

@@ -213,6 +213,7 @@ fn may_have_been_done(kind: &Kind) -> bool {
         | Kind::Denied
         | Kind::KeyUnusable
         | Kind::InvalidCiphertext
+        | Kind::IncorrectKey
         | Kind::TooLarge
         | Kind::Refused => false,
     }

@@ -9,6 +9,7 @@ use crate::billing::Call;
 use crate::expression::Expression;
 use crate::fault::Fault;
 use crate::item::check;
+use crate::item::load::Opened;
 use crate::model::{Item, Model};
 use crate::object::settle::Removal;
 
@@ -29,7 +30,7 @@ pub struct Delete {
 }
 
 /// Removes one item; answers it where asked.
-pub async fn delete(gate: &Arc<Gate>, call: &Call, request: Delete) -> Result<Option<Item>, Error> {
+pub async fn delete(gate: &Arc<Gate>, call: &Call, request: Delete) -> Result<Option<Opened>, Error> {
     let Delete {
         model,
         key,

@@ -5,7 +5,7 @@ use tollgate_proto::Reason;
 use crate::aws;
 use crate::capacity::OutOfMemory;
 use crate::fault::Fault;
-use crate::model::Item;
+use crate::item::load::Opened;
 
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +50,7 @@ pub enum Error {
     ObjectChanged { attribute: String },
     /// The caller's condition did not hold; the item as it is, where asked.
     #[error("the condition does not hold for the item as it is")]
-    ConditionFailed { current: Option<Item> },
+    ConditionFailed { current: Option<Opened> },
     /// A stored value cannot be trusted.
     #[error("{description}")]
     DataLoss {
@@ -58,6 +58,9 @@ pub enum Error {
         attribute: String,
         description: String,
     },
+    /// A stored value was sealed under a key that its attribute does not accept.
+    #[error("{attribute} is sealed under a key that the model does not accept")]
+    KeyNotAccepted { attribute: String, tried: Vec<String> },
     /// The store answered with an error.
     #[error("{0}")]
     Store(#[from] aws::Error),

@@ -340,6 +340,7 @@ pub(super) fn of_load(error: LoadError) -> Error {
             attribute,
             description,
         },
+        LoadError::KeyNotAccepted { attribute, tried } => Error::KeyNotAccepted { attribute, tried },
         LoadError::Pointer { attribute } => Error::DataLoss {
             reason: Reason::ObjectInvalid,
             attribute,

@@ -11,7 +11,7 @@ use crate::billing::Call;
 use crate::expression::{self, Expression, MAX_TEXT_BYTES, Placeholders};
 use crate::fault::{Fault, Path};
 use crate::item::check::{self, CheckError};
-use crate::item::load;
+use crate::item::load::{self, Opened};
 use crate::item::pointer::Pointer;
 use crate::item::store::StoreError;
 use crate::model::{Item, Model, Value};
@@ -39,7 +39,7 @@ pub struct Saved {
     /// What the server set.
     pub generated: Item,
     /// The item that was replaced, where asked.
-    pub old_item: Option<Item>,
+    pub old_item: Option<Opened>,
     /// The item as written, where asked.
     pub item: Option<Item>,
 }
@@ -133,10 +133,10 @@ fn check_room(condition: Option<&Condition>, item: &Item) -> Result<(), Error> {
 
 /// The item that a write replaced or removed, for its caller. The write is done: an old value that does not open is
 /// left out rather than told as a failure of what succeeded.
-pub(super) async fn open_old(gate: &Arc<Gate>, call: &Call, model: &Arc<Model>, old: Item) -> Option<Item> {
+pub(super) async fn open_old(gate: &Arc<Gate>, call: &Call, model: &Arc<Model>, old: Item) -> Option<Opened> {
     let keys = gate.keyring.for_call(call);
     match load::open(model, old, &keys, None).await {
-        Ok(opened) => Some(opened.item),
+        Ok(opened) => Some(opened),
         Err(error) => {
             warn!(
                 request_id = call.request_id(),

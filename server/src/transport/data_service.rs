@@ -43,10 +43,12 @@ impl DataService for Data {
         let model = self.model(&call, &request.model)?;
         let outcome = operation::save(&self.gate, &call, decode_save(request, model)).await;
         let saved = outcome.map_err(|error| status::of(&call, error))?;
+        let old = saved.old_item.unwrap_or_default();
         Ok(Response::new(v1::SaveResponse {
             generated: encode::item(saved.generated),
-            old_item: encode::item(saved.old_item.unwrap_or_default()),
+            old_item: encode::item(old.item),
             item: encode::item(saved.item.unwrap_or_default()),
+            withheld: old.withheld,
         }))
     }
 
@@ -71,9 +73,12 @@ impl DataService for Data {
         let (call, request) = open(request, |request| &request.request_id)?;
         let model = self.model(&call, &request.model)?;
         let outcome = operation::delete(&self.gate, &call, decode_delete(request, model)).await;
-        let old_item = outcome.map_err(|error| status::of(&call, error))?;
+        let old = outcome
+            .map_err(|error| status::of(&call, error))?
+            .unwrap_or_default();
         Ok(Response::new(v1::DeleteResponse {
-            old_item: encode::item(old_item.unwrap_or_default()),
+            old_item: encode::item(old.item),
+            withheld: old.withheld,
         }))
     }
 

@@ -7,9 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::encode;
 use super::status;
-use crate::model::{
-    Attribute, Encryption, EncryptionFormat, EncryptionMode, Model, Offload, Served, UnknownAttributes,
-};
+use crate::model::{Attribute, Encryption, Model, Offload, Served, UnknownAttributes};
 
 /// Answers which models are served.
 pub struct Schema {
@@ -94,17 +92,15 @@ fn encode_encryption(encryption: &Encryption) -> v1::Encryption {
     v1::Encryption {
         key_id: encryption.key_id.clone(),
         context: encryption.context.clone().into_iter().collect(),
-        mode: match encryption.mode {
-            EncryptionMode::ReadWrite => "read_write",
-            EncryptionMode::WriteOnly => "write_only",
-            EncryptionMode::ReadOnly => "read_only",
-        }
-        .to_owned(),
-        format: match encryption.format {
-            EncryptionFormat::Sealed => "sealed",
-            EncryptionFormat::Pydynox => "pydynox",
-        }
-        .to_owned(),
+        mode: encryption.mode.as_str().to_owned(),
+        format: encryption.format.as_str().to_owned(),
+        accepts: encryption.accepts.clone(),
+        accept_formats: encryption
+            .accept_formats
+            .iter()
+            .map(|format| format.as_str().to_owned())
+            .collect(),
+        allow_plaintext: encryption.allow_plaintext,
     }
 }
 

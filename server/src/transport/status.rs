@@ -16,7 +16,7 @@ use super::encode;
 use crate::aws;
 use crate::billing::Call;
 use crate::fault::Fault;
-use crate::model::Item;
+use crate::item::load::Opened;
 use crate::operation::Error;
 
 /// Faults told in one answer. All that an error says travels in headers, and clients take 8 KiB of them: the public
@@ -145,6 +145,19 @@ fn public(call: &Call, failure: Error) -> Status {
             );
             status(reason, text)
         }
+        Error::KeyNotAccepted { attribute, tried } => {
+            warn!(
+                request_id = call.request_id(),
+                reason = Reason::KeyNotAccepted.as_str(),
+                attribute,
+                tried = tried.join(", "),
+                "a stored value is sealed under a key that its attribute does not accept"
+            );
+            let mut details = info(Reason::KeyNotAccepted);
+            let description = "is sealed under a key that is neither `key_id` nor in `accepts`";
+            details.add_precondition_failure_violation("KMS_KEY", &attribute, description);
+            with_details(Reason::KeyNotAccepted, text, details)
+        }
         Error::Store(cause) => of_store(call, &cause),
         Error::OutOfMemory(_) => out_of_memory(),
         Error::Internal(what) => {
@@ -191,6 +204,7 @@ fn of_store(call: &Call, cause: &aws::Error) -> Status {
         aws::Kind::TooLarge => invalid(reason, &[Fault::new("item", "is larger than DynamoDB takes")]),
         aws::Kind::Refused => refused(reason, "REQUEST", "the store refuses the request"),
         aws::Kind::InvalidCiphertext => status(reason, "the data key does not open"),
+        aws::Kind::IncorrectKey => refused(reason, "KMS_KEY", "KMS used another key than the model names"),
         aws::Kind::ConditionFailed { .. } => {
             status(reason, "the condition does not hold for the item as it is")
         }
@@ -216,6 +230,7 @@ fn store_reason(kind: &aws::Kind) -> Reason {
         aws::Kind::Throttled => Reason::Throttled,
         aws::Kind::Denied | aws::Kind::Refused => Reason::StoreRefused,
         aws::Kind::InvalidCiphertext => Reason::CiphertextInvalid,
+        aws::Kind::IncorrectKey => Reason::KeyNotAccepted,
         aws::Kind::TooLarge => Reason::ItemTooLarge,
         aws::Kind::Unavailable => Reason::StoreUnavailable,
         aws::Kind::OutcomeUnknown => Reason::OutcomeUnknown,
@@ -245,7 +260,7 @@ fn refused(reason: Reason, kind: &str, description: &str) -> Status {
     with_details(reason, description, details)
 }
 
-fn condition_failed(text: String, current: Option<Item>) -> Status {
+fn condition_failed(text: String, current: Option<Opened>) -> Status {
     let mut details = info(Reason::ConditionFailed);
     details.add_precondition_failure_violation(
         "CONDITION",
@@ -253,11 +268,12 @@ fn condition_failed(text: String, current: Option<Item>) -> Status {
         "does not hold for the item as it is",
     );
     let plain = with_details(Reason::ConditionFailed, text, details);
-    let Some(current) = current.map(encode::item) else {
+    let Some(current) = current else {
         return plain;
     };
     let answer = v1::SaveResponse {
-        old_item: current,
+        old_item: encode::item(current.item),
+        withheld: current.withheld,
         ..v1::SaveResponse::default()
     };
     if answer.encoded_len() > MAX_CURRENT_ITEM_BYTES {
@@ -339,8 +355,11 @@ mod tests {
 
     #[test]
     fn a_current_item_rides_along_where_it_is_small() {
-        let current: Item = [("pk".to_owned(), crate::model::Value::S("A".to_owned()))].into();
-        let small = condition_failed("refused".to_owned(), Some(current));
+        let of_key = |key: String| Opened {
+            item: [("pk".to_owned(), crate::model::Value::S(key))].into(),
+            withheld: Vec::new(),
+        };
+        let small = condition_failed("refused".to_owned(), Some(of_key("A".to_owned())));
         let message = pb::Status::decode(small.details()).expect("a status");
         assert!(
             message
@@ -348,8 +367,7 @@ mod tests {
                 .iter()
                 .any(|detail| detail.type_url.ends_with("tollgate.v1.SaveResponse"))
         );
-        let current: Item = [("pk".to_owned(), crate::model::Value::S("A".repeat(5000)))].into();
-        let large = condition_failed("refused".to_owned(), Some(current));
+        let large = condition_failed("refused".to_owned(), Some(of_key("A".repeat(5000))));
         assert_eq!(
             pb::Status::decode(large.details())
                 .expect("a status")

@@ -1,6 +1,7 @@
 //! Counts, kinds and deadlines of the typed calls, over the embedded engines with faults on the way.
 
 mod faults;
+mod keys;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -292,7 +293,7 @@ async fn data_keys_open_in_their_context_alone() {
     let opened = rig
         .stores
         .kms
-        .decrypt(&call, &generated.wrapped, &context)
+        .decrypt(&call, KEY_ID, &generated.wrapped, &context)
         .await
         .unwrap();
     assert_eq!(opened, generated.plaintext);
@@ -300,8 +301,8 @@ async fn data_keys_open_in_their_context_alone() {
         (&generated.wrapped[..], &BTreeMap::new()),
         (b"nonsense", &context),
     ] {
-        let error = rig.stores.kms.decrypt(&call, wrapped, context).await.unwrap_err();
-        assert_eq!(error.kind, Kind::InvalidCiphertext);
+        let decrypted = rig.stores.kms.decrypt(&call, KEY_ID, wrapped, context);
+        assert_eq!(decrypted.await.unwrap_err().kind, Kind::InvalidCiphertext);
     }
     assert_eq!((call.bill().kms_calls, call.bill().dynamodb_calls), (4, 0));
     assert!(call.bill().kms_us > 0);

@@ -241,6 +241,18 @@ fn attribute_fields(attribute: &Attribute) -> Item {
             .iter()
             .map(|(name, text)| (name.clone(), Value::from(text.as_str())));
         options.insert("context".to_owned(), Value::Map(context.collect()));
+        for (name, list) in [
+            ("accepts", &seal.accepts),
+            ("accept_formats", &seal.accept_formats),
+        ] {
+            if !list.is_empty() {
+                let list: Vec<Value> = list.iter().map(|text| Value::from(text.as_str())).collect();
+                options.insert(name.to_owned(), list.into());
+            }
+        }
+        if seal.allow_plaintext {
+            options.insert("allow_plaintext".to_owned(), true.into());
+        }
         fields.insert("encrypted".to_owned(), options.into());
     }
     if let Some(place) = &attribute.s3 {

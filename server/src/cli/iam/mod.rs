@@ -14,6 +14,9 @@ use super::{check, exit};
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
 const MAX_MANAGED_CHARACTERS: usize = 6144;
 
+/// Stands for the account where none was given; AWS refuses a policy that still has it.
+const ACCOUNT_PLACEHOLDER: &str = "ACCOUNT_ID";
+
 /// The arguments of `iam`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -24,14 +27,14 @@ pub(super) struct Args {
     scope: Scope,
 }
 
-/// Where the tables and keys are; `*`: anywhere. ARNs of buckets name neither region nor account.
+/// Where the tables and keys are. ARNs of buckets name neither region nor account.
 #[derive(Debug, clap::Args)]
 struct Scope {
-    /// Region of the tables and keys
+    /// Region of the tables and keys; `*`: any
     #[arg(long, default_value = "*", value_parser = region)]
     region: String,
-    /// Account of the tables and keys, 12 digits
-    #[arg(long, default_value = "*", value_parser = account)]
+    /// Account of the tables and keys, 12 digits; without it the policy has the placeholder ACCOUNT_ID
+    #[arg(long, default_value = ACCOUNT_PLACEHOLDER, hide_default_value = true, value_parser = account)]
     account: String,
     /// Partition of all ARNs: aws, aws-cn, aws-us-gov …
     #[arg(long, default_value = "aws", value_parser = partition)]
@@ -45,6 +48,11 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Err(code) => return code,
     };
     let policy = Policy::new(&models, &args.scope);
+    if args.scope.account == ACCOUNT_PLACEHOLDER {
+        exit::note(&format!(
+            "replace {ACCOUNT_PLACEHOLDER} with the account of the tables and keys, or pass --account"
+        ));
+    }
     if let Some(note) = size_note(policy.characters()) {
         exit::note(&note);
     }
@@ -68,8 +76,9 @@ fn region(text: &str) -> Result<String, &'static str> {
 }
 
 fn account(text: &str) -> Result<String, &'static str> {
-    let valid = text == "*" || (text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()));
-    valid.then(|| text.to_owned()).ok_or("must be 12 digits, or *")
+    let valid =
+        text == ACCOUNT_PLACEHOLDER || (text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()));
+    valid.then(|| text.to_owned()).ok_or("must be 12 digits")
 }
 
 fn partition(text: &str) -> Result<String, &'static str> {

@@ -6,7 +6,7 @@
 //! | `ReadItems`, `WriteItems` | calls | the tables |
 //! | `CheckTables`, `CheckKeys`, `CheckBuckets` | the look at the start | the tables, keys and buckets |
 //! | `MakeDataKeys` | attributes that are sealed | their key, in their encryption context |
-//! | `OpenDataKeys` | attributes that are opened | their key, in their encryption context |
+//! | `OpenDataKeys` | attributes that are opened | their key and those that they accept, in their encryption context |
 //! | `KeepObjects` | object attributes | their bucket and prefix |
 //!
 //! A purpose that needs several statements has a number at the second and later ones. `CheckBuckets` also lets S3 say
@@ -130,16 +130,18 @@ fn data_keys(models: &Models, scope: &Scope) -> Vec<Statement> {
     let (mut made, mut opened) = (TablesByTerms::new(), TablesByTerms::new());
     let mut keys = BTreeSet::new();
     for (table, encryption) in encryptions(models) {
-        let key = Key::new(&encryption.key_id, scope);
         if encryption.mode != EncryptionMode::ReadOnly {
+            let key = Key::new(&encryption.key_id, scope);
             let terms = Terms::of_making(&key, encryption);
             made.entry(terms).or_default().insert(table);
         }
-        if encryption.mode != EncryptionMode::WriteOnly {
-            let terms = Terms::of_opening(&key, encryption);
-            opened.entry(terms).or_default().insert(table);
+        for key in encryption.key_ids().map(|key_id| Key::new(key_id, scope)) {
+            if encryption.mode != EncryptionMode::WriteOnly {
+                let terms = Terms::of_opening(&key, encryption);
+                opened.entry(terms).or_default().insert(table);
+            }
+            keys.insert(key);
         }
-        keys.insert(key);
     }
     let mut statements = under_terms("MakeDataKeys", MAKE_DATA_KEYS, made);
     statements.extend(under_terms("OpenDataKeys", OPEN_DATA_KEYS, opened));
@@ -222,7 +224,8 @@ impl Scope {
 
 impl Key {
     /// A key as a model names it: by its ARN, its id, its alias, or the alias's ARN. An alias names no resource that
-    /// data keys are asked of, so that a condition has to.
+    /// data keys are asked of, so that a condition has to. The account is always named: anybody's key can have an alias
+    /// of that name.
     /// <https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html>
     fn new(key_id: &str, scope: &Scope) -> Key {
         let (home, resource) = match key_id.rsplit_once(':') {
@@ -251,12 +254,17 @@ impl Terms {
         }
     }
 
-    /// Both formats are read, whichever is written, and only one of them has the table in its context.
+    /// `sealed` is always read, and has the table in its context; `pydynox`, if it is read as well, has not.
     fn of_opening(key: &Key, encryption: &Encryption) -> Terms {
+        let reads_pydynox = encryption.reads(EncryptionFormat::Pydynox);
         Terms {
             key: key.clone(),
             context: tellable(&encryption.context),
-            table_operator: Some("StringEqualsIfExists"),
+            table_operator: Some(if reads_pydynox {
+                "StringEqualsIfExists"
+            } else {
+                "StringEquals"
+            }),
         }
     }
 

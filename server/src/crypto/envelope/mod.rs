@@ -3,9 +3,11 @@
 //! | id | format | stored as | layout | tied to its place by |
 //! |---|---|---|---|---|
 //! | 1 | `pydynox` | S, `ENC:` + base64 | `pydynox.rs` | nothing; KMS context exactly the attribute's |
-//! | 2 | `sealed` | B | `sealed.rs` | associated data ([`Place`]); KMS context the attribute's and `tollgate:table` |
+//! | 2 | `sealed`, of the first version | B | `sealed.rs` | associated data ([`Place`]); KMS context the attribute's and `tollgate:table` |
+//! | 3 | objects in S3 | | | |
+//! | 4 | `sealed` | B | `sealed.rs` | as id 2, and a key per attribute and a commitment to the data key |
 //!
-//! Every id opens for ever: `../golden/` has stored values of each. An id that is not in this table is an error.
+//! Ids 1, 2 and 4 open forever: `../golden/` has stored values of each. An id that is not in this table is an error.
 
 mod json;
 mod place;
@@ -20,7 +22,7 @@ use zeroize::Zeroizing;
 
 pub use place::Place;
 
-use super::data_key::{DataKey, NONCE_BYTES, TAG_BYTES};
+use super::data_key::{COMMITMENT_BYTES, DataKey, NONCE_BYTES, TAG_BYTES};
 use crate::model::{EncryptionFormat, Value};
 use plaintext::Kind;
 
@@ -65,7 +67,7 @@ pub enum SealError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// It does not even begin as a ciphertext.
-    #[error("it is stored in clear")]
+    #[error("it is stored in plaintext")]
     NotSealed,
     /// Another format, of a newer version or of nobody.
     #[error("its format id {0} is unknown")]
@@ -73,6 +75,9 @@ pub enum OpenError {
     /// It begins as a ciphertext, but its lengths or its base64 are wrong.
     #[error("it is no whole ciphertext")]
     Layout,
+    /// It was sealed under another data key than the one that it carries.
+    #[error("its data key is not the one that sealed it")]
+    Commitment,
     /// It was changed, cut, or belongs to another item, table, attribute or key.
     #[error("it does not verify at this place")]
     Forged,
@@ -83,12 +88,49 @@ pub enum OpenError {
 
 /// One ciphertext, taken apart and not yet verified.
 pub struct Envelope {
-    format: EncryptionFormat,
+    layout: Layout,
     kind: Kind,
     wrapped: Bytes,
+    /// All zero in layouts without one.
+    commitment: [u8; COMMITMENT_BYTES],
     nonce: [u8; NONCE_BYTES],
     /// With the tag at its end, at least.
     ciphertext: Bytes,
+}
+
+/// The layouts, each with the id that its bytes begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    /// Tied to nothing.
+    Pydynox,
+    /// Tied to its place.
+    Placed,
+    /// Tied to its place and its data key.
+    Committed,
+}
+
+impl Layout {
+    const fn id(self) -> u8 {
+        match self {
+            Layout::Pydynox => 1,
+            Layout::Placed => 2,
+            Layout::Committed => 4,
+        }
+    }
+
+    const fn format(self) -> EncryptionFormat {
+        match self {
+            Layout::Pydynox => EncryptionFormat::Pydynox,
+            Layout::Placed | Layout::Committed => EncryptionFormat::Sealed,
+        }
+    }
+
+    const fn commitment_bytes(self) -> usize {
+        match self {
+            Layout::Pydynox | Layout::Placed => 0,
+            Layout::Committed => COMMITMENT_BYTES,
+        }
+    }
 }
 
 /// Seals a value for its place under a data key, with a random nonce.
@@ -142,7 +184,7 @@ impl Envelope {
 
     /// Which format it has.
     pub fn format(&self) -> EncryptionFormat {
-        self.format
+        self.layout.format()
     }
 
     /// The wrapped data key.
@@ -150,22 +192,29 @@ impl Envelope {
         &self.wrapped
     }
 
-    /// The value, where all of it verifies for this place.
+    /// The value, if all of it verifies for this place.
     ///
     /// # Errors
     ///
-    /// `Forged` or `Plaintext`.
+    /// `Commitment`, `Forged` or `Plaintext`.
     pub fn open(&self, key: &DataKey, place: &Place, attribute: &str) -> Result<Value, OpenError> {
-        let associated_data = match self.format {
-            EncryptionFormat::Sealed => place.associated_data(sealed::FORMAT_ID, self.kind.id(), attribute),
-            EncryptionFormat::Pydynox => Vec::new(),
-        };
         let (ciphertext, tag) = self
             .ciphertext
             .split_last_chunk::<TAG_BYTES>()
             .ok_or(OpenError::Layout)?;
         let mut buffer = Zeroizing::new(ciphertext.to_vec());
-        key.open(&self.nonce, &associated_data, &mut buffer, tag)?;
+        let associated_data = || place.associated_data(self.layout.id(), self.kind.id(), attribute);
+        match self.layout {
+            Layout::Pydynox => key.open(&self.nonce, &[], &mut buffer, tag)?,
+            Layout::Placed => key.open(&self.nonce, &associated_data(), &mut buffer, tag)?,
+            Layout::Committed => key.open_attribute(
+                &self.commitment,
+                &self.nonce,
+                &associated_data(),
+                &mut buffer,
+                tag,
+            )?,
+        }
         plaintext::read(self.kind, buffer)
     }
 }
@@ -176,51 +225,69 @@ fn random_nonce() -> Result<[u8; NONCE_BYTES], SealError> {
     Ok(nonce)
 }
 
-/// Takes `L (u16 big-endian) | wrapped key | nonce | ciphertext and tag` apart: the end of both formats. Every byte
-/// belongs to a part; the last takes the rest, which the tag verifies.
-fn read_tail(format: EncryptionFormat, kind: Kind, tail: &Bytes) -> Result<Envelope, OpenError> {
+/// Takes `L (u16 big-endian) | wrapped key | commitment | nonce | ciphertext and tag` apart: the end of all layouts.
+/// Every byte belongs to a part; the last takes the rest, which the tag verifies.
+fn read_tail(layout: Layout, kind: Kind, tail: &Bytes) -> Result<Envelope, OpenError> {
     let (length, rest) = tail.split_first_chunk::<2>().ok_or(OpenError::Layout)?;
     let length = usize::from(u16::from_be_bytes(*length));
-    if length == 0 || length > MAX_WRAPPED_KEY_BYTES || rest.len() < length + NONCE_BYTES + TAG_BYTES {
+    let fixed_bytes = layout.commitment_bytes() + NONCE_BYTES + TAG_BYTES;
+    if length == 0 || length > MAX_WRAPPED_KEY_BYTES || rest.len() < length + fixed_bytes {
         return Err(OpenError::Layout);
     }
-    let nonce_start = 2 + length;
+    let commitment_start = 2 + length;
+    let nonce_start = commitment_start + layout.commitment_bytes();
     let ciphertext_start = nonce_start + NONCE_BYTES;
+    let mut commitment = [0; COMMITMENT_BYTES];
+    commitment[..layout.commitment_bytes()].copy_from_slice(&tail[commitment_start..nonce_start]);
     let nonce = tail[nonce_start..ciphertext_start]
         .try_into()
         .map_err(|_| OpenError::Layout)?;
     Ok(Envelope {
-        format,
+        layout,
         kind,
-        wrapped: tail.slice(2..nonce_start),
+        wrapped: tail.slice(2..commitment_start),
+        commitment,
         nonce,
         ciphertext: tail.slice(ciphertext_start..),
     })
 }
 
-/// `head | L | wrapped key | nonce | ciphertext and tag` of a plaintext, in one buffer of the exact size: the
-/// plaintext is encrypted where it stands, so that no copy of it is left behind.
+/// What stands before the ciphertext: `start | L | wrapped key | commitment | nonce`.
+struct Head<'a> {
+    start: &'a [u8],
+    wrapped: &'a [u8],
+    /// Empty in layouts without one.
+    commitment: &'a [u8],
+    nonce: &'a [u8; NONCE_BYTES],
+}
+
+/// Head, ciphertext and tag of a plaintext, in one buffer of the exact size: the plaintext is encrypted where it
+/// stands, so that no copy of it is left behind.
 fn write_whole(
-    head: &[u8],
+    head: &Head<'_>,
     value: &Value,
-    key: &DataKey,
-    wrapped: &[u8],
-    nonce: &[u8; NONCE_BYTES],
-    associated_data: &[u8],
+    encrypt: impl FnOnce(&mut [u8]) -> Result<[u8; TAG_BYTES], SealError>,
 ) -> Result<Vec<u8>, SealError> {
+    let Head {
+        start,
+        wrapped,
+        commitment,
+        nonce,
+    } = head;
     if wrapped.is_empty() || wrapped.len() > MAX_WRAPPED_KEY_BYTES {
         return Err(SealError::WrappedKey);
     }
     let wrapped_length = u16::try_from(wrapped.len()).map_err(|_| SealError::WrappedKey)?;
-    let plain_start = head.len() + 2 + wrapped.len() + NONCE_BYTES;
+    let plain_start = start.len() + 2 + wrapped.len() + commitment.len() + NONCE_BYTES;
     let plain_bytes = plaintext::length(value)?;
     let mut whole = Zeroizing::new(Vec::with_capacity(plain_start + plain_bytes + TAG_BYTES));
-    whole.extend_from_slice(head);
+    whole.extend_from_slice(start);
     whole.extend_from_slice(&wrapped_length.to_be_bytes());
     whole.extend_from_slice(wrapped);
-    whole.extend_from_slice(nonce);
+    whole.extend_from_slice(commitment);
+    whole.extend_from_slice(*nonce);
     plaintext::write(value, &mut whole)?;
-    let tag = key.seal(nonce, associated_data, &mut whole[plain_start..])?;
+    let tag = encrypt(&mut whole[plain_start..])?;
     whole.extend_from_slice(&tag);
     Ok(std::mem::take(&mut *whole))
 }

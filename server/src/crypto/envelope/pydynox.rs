@@ -9,19 +9,20 @@
 //! | 12 | nonce, random |
 //! | rest | AES-256-GCM ciphertext of the string's UTF-8 and 16-byte tag; no associated data |
 //!
-//! Nothing ties such a ciphertext to its item: it opens wherever the KMS context is the same.
+//! Nothing ties such a ciphertext to its item: it opens wherever the KMS context is the same. So it is read only in
+//! attributes that say so.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use super::plaintext::Kind;
-use super::{Envelope, OpenError, SealError, read_tail, write_whole};
+use super::{Envelope, Head, Layout, OpenError, SealError, read_tail, write_whole};
 use crate::crypto::data_key::{DataKey, NONCE_BYTES};
-use crate::model::{EncryptionFormat, Value};
+use crate::model::Value;
 
 /// The first byte within the base64.
-const FORMAT_ID: u8 = 1;
+const FORMAT_ID: u8 = Layout::Pydynox.id();
 
 /// What every stored string begins with.
 const PREFIX: &str = "ENC:";
@@ -35,7 +36,13 @@ pub(super) fn write(
     if !matches!(value, Value::S(_)) {
         return Err(SealError::NotAString);
     }
-    let whole = write_whole(&[FORMAT_ID], value, key, wrapped, nonce, &[])?;
+    let head = Head {
+        start: &[FORMAT_ID],
+        wrapped,
+        commitment: &[],
+        nonce,
+    };
+    let whole = write_whole(&head, value, |buffer| key.seal(nonce, &[], buffer))?;
     let mut text = String::from(PREFIX);
     STANDARD.encode_string(whole, &mut text);
     Ok(text)
@@ -45,7 +52,7 @@ pub(super) fn read(stored: &str) -> Result<Envelope, OpenError> {
     let encoded = stored.strip_prefix(PREFIX).ok_or(OpenError::NotSealed)?;
     let whole = Bytes::from(STANDARD.decode(encoded).map_err(|_| OpenError::Layout)?);
     match whole.first() {
-        Some(&FORMAT_ID) => read_tail(EncryptionFormat::Pydynox, Kind::S, &whole.slice(1..)),
+        Some(&FORMAT_ID) => read_tail(Layout::Pydynox, Kind::S, &whole.slice(1..)),
         Some(&id) => Err(OpenError::UnknownFormat(id)),
         None => Err(OpenError::Layout),
     }

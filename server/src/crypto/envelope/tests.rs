@@ -93,11 +93,13 @@ fn golden_value(attribute: &str) -> Value {
     }
 }
 
-#[test]
-fn golden_values_of_format_2_open_for_ever() {
+/// Of `sealed::write` and what it was before.
+type Write = fn(&Value, &DataKey, &[u8], &[u8; 12], &Place, &str) -> Result<Bytes, SealError>;
+
+fn golden_values_open(file: &'static str, write: Write) {
     let alone = Place::new("users", &Value::B(bytes(&[0, 255])), None).unwrap();
     let mut count = 0;
-    for (attribute, hex) in golden_lines(include_str!("../golden/sealed.txt")) {
+    for (attribute, hex) in golden_lines(file) {
         let place = if attribute == "no_sort_key" {
             &alone
         } else {
@@ -110,7 +112,7 @@ fn golden_values_of_format_2_open_for_ever() {
             Ok(value.clone()),
             "{attribute}"
         );
-        let again = sealed::write(&value, &key(), WRAPPED, &NONCE, place, attribute).unwrap();
+        let again = write(&value, &key(), WRAPPED, &NONCE, place, attribute).unwrap();
         assert_eq!(again, stored, "{attribute} is written otherwise");
         count += 1;
     }
@@ -118,7 +120,81 @@ fn golden_values_of_format_2_open_for_ever() {
 }
 
 #[test]
-fn golden_values_of_format_1_open_for_ever() {
+fn golden_values_of_format_2_open_forever() {
+    golden_values_open(include_str!("../golden/sealed.txt"), sealed::write_id_2);
+}
+
+#[test]
+fn golden_values_of_format_4_open_forever() {
+    golden_values_open(include_str!("../golden/sealed_4.txt"), sealed::write);
+}
+
+/// The first golden value of format 4 with one field of its layout changed at a time; `docs/storage.md` lists them.
+#[test]
+fn refuse_vectors_of_format_4() {
+    let (_, hex) = golden_lines(include_str!("../golden/sealed_4.txt"))
+        .next()
+        .unwrap();
+    let whole = unhex(hex);
+    let wrapped_end = 4 + WRAPPED.len();
+    let flipped = |at: usize| {
+        let mut changed = whole.to_vec();
+        changed[at] ^= 1;
+        Value::B(changed.into())
+    };
+    let with_start = |start: &[u8]| Value::B([start, &whole[start.len()..]].concat().into());
+    let without_commitment = [&whole[..wrapped_end], &whole[wrapped_end + 32..]].concat();
+    let as_id_2 = [&[2], &without_commitment[1..]].concat();
+    let cases = [
+        ("format id 5", with_start(&[5]), OpenError::UnknownFormat(5)),
+        ("format id 2", with_start(&[2]), OpenError::Forged),
+        ("as id 2", Value::B(as_id_2.into()), OpenError::Forged),
+        ("kind", with_start(&[4, 3]), OpenError::Forged),
+        ("unknown kind", with_start(&[4, 5]), OpenError::Layout),
+        ("length 0", with_start(&[4, 1, 0, 0]), OpenError::Layout),
+        ("length 6145", with_start(&[4, 1, 0x18, 0x01]), OpenError::Layout),
+        (
+            "commitment, first byte",
+            flipped(wrapped_end),
+            OpenError::Commitment,
+        ),
+        (
+            "commitment, last byte",
+            flipped(wrapped_end + 31),
+            OpenError::Commitment,
+        ),
+        ("nonce", flipped(wrapped_end + 32), OpenError::Forged),
+        ("ciphertext", flipped(wrapped_end + 44), OpenError::Forged),
+        ("tag", flipped(whole.len() - 1), OpenError::Forged),
+        (
+            "without commitment",
+            Value::B(without_commitment.into()),
+            OpenError::Layout,
+        ),
+        (
+            "cut",
+            Value::B(whole.slice(..wrapped_end + 32 + 12 + 15)),
+            OpenError::Layout,
+        ),
+    ];
+    for (what, stored, expected) in cases {
+        let opened = Envelope::read(&stored).and_then(|envelope| envelope.open(&key(), &place(), "string"));
+        let is_refused = opened == Err(expected)
+            // a shorter value has its commitment elsewhere
+            || (what == "without commitment" && opened == Err(OpenError::Commitment));
+        assert!(is_refused, "{what}: {opened:?}");
+    }
+}
+
+#[test]
+fn another_data_key_is_found_before_anything_is_decrypted() {
+    let envelope = Envelope::read(&sealed(&text("x"))).unwrap();
+    let other = DataKey::new(Zeroizing::new([9; 32]));
+    assert_eq!(envelope.open(&other, &place(), "ssn"), Err(OpenError::Commitment));
+}
+
+#[test]
+fn golden_values_of_format_1_open_forever() {
     let mut count = 0;
     for (stored, plain) in golden_lines(include_str!("../golden/pydynox.txt")) {
         assert_eq!(open(&text(stored), &place(), "ssn"), Ok(text(plain)));
@@ -197,6 +273,8 @@ fn what_is_no_ciphertext_says_so() {
         (Value::B(bytes(&[1, 0, 1])), OpenError::UnknownFormat(1)),
         (Value::B(bytes(&[2])), OpenError::Layout),
         (Value::B(bytes(&[2, 0, 0, 1])), OpenError::Layout),
+        (Value::B(bytes(&[4])), OpenError::Layout),
+        (Value::B(bytes(&[4, 5, 0, 1])), OpenError::Layout),
         (Value::B(bytes(&[2, 5, 0, 1])), OpenError::Layout),
         (text("ENC:"), OpenError::Layout),
         (text("ENC:A"), OpenError::Layout),
@@ -211,17 +289,19 @@ fn what_is_no_ciphertext_says_so() {
 
 #[test]
 fn lengths_are_checked_before_they_are_believed() {
-    let mut claims = vec![2, 1, 0xff, 0xff];
-    claims.resize(100_000, 0);
-    assert_eq!(
-        Envelope::read(&Value::B(claims.into())).err(),
-        Some(OpenError::Layout)
-    );
-    let none = [&[2, 1, 0, 0][..], &[0; 100]].concat();
-    assert_eq!(
-        Envelope::read(&Value::B(none.into())).err(),
-        Some(OpenError::Layout)
-    );
+    for id in [2, 4] {
+        let mut claims = vec![id, 1, 0xff, 0xff];
+        claims.resize(100_000, 0);
+        assert_eq!(
+            Envelope::read(&Value::B(claims.into())).err(),
+            Some(OpenError::Layout)
+        );
+        let none = [&[id, 1, 0, 0][..], &[0; 100]].concat();
+        assert_eq!(
+            Envelope::read(&Value::B(none.into())).err(),
+            Some(OpenError::Layout)
+        );
+    }
     for wrapped in [&[][..], &[0; MAX_WRAPPED_KEY_BYTES + 1]] {
         let refused = seal(
             EncryptionFormat::Sealed,
@@ -459,8 +539,10 @@ proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(noise: Vec<u8>, tail: Vec<u8>, letters in "ENC:[A-Za-z0-9+/]*={0,2}") {
         prop_assert!(open(&Value::B(noise.clone().into()), &place(), "ssn").is_err());
-        let plausible = [&[2, 1, 0, 16][..], WRAPPED, &tail].concat();
-        prop_assert!(open(&Value::B(plausible.into()), &place(), "ssn").is_err());
+        for id in [2, 4] {
+            let plausible = [&[id, 1, 0, 16][..], WRAPPED, &tail].concat();
+            prop_assert!(open(&Value::B(plausible.into()), &place(), "ssn").is_err());
+        }
         prop_assert!(open(&text(&letters), &place(), "ssn").is_err());
         let _ = json::read(&noise);
         let _ = open(&text(&String::from_utf8_lossy(&noise)), &place(), "ssn");

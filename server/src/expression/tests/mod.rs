@@ -48,9 +48,11 @@ pub(super) fn model() -> Model {
     let mut ssn = attribute("ssn", AttributeType::Map);
     ssn.encrypted = Some(Encryption {
         key_id: "alias/key".to_owned(),
+        accepts: Vec::new(),
         context: [].into(),
         mode: EncryptionMode::ReadWrite,
         format: EncryptionFormat::Sealed,
+        accept_formats: Vec::new(),
         allow_plaintext: false,
     });
     let mut photo = attribute("photo", AttributeType::Object);
@@ -80,6 +82,7 @@ pub(super) fn model() -> Model {
         sort_key: Some("sk".to_owned()),
         attributes: plain.chain([ssn, photo]).collect(),
         unknown_attributes: UnknownAttributes::Reject,
+        sealed_by_others: Vec::new(),
     }
 }
 

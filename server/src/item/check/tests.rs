@@ -22,9 +22,11 @@ fn attribute(name: &str, kind: AttributeType) -> Attribute {
 fn encrypted(mode: EncryptionMode) -> Option<Encryption> {
     Some(Encryption {
         key_id: "alias/key".to_owned(),
+        accepts: Vec::new(),
         context: BTreeMap::new(),
         mode,
         format: EncryptionFormat::Sealed,
+        accept_formats: Vec::new(),
         allow_plaintext: false,
     })
 }
@@ -87,6 +89,7 @@ fn model() -> Model {
             },
         ],
         unknown_attributes: UnknownAttributes::Reject,
+        sealed_by_others: Vec::new(),
     }
 }
 

@@ -133,6 +133,7 @@ impl Commit<'_> {
                 | Kind::Denied
                 | Kind::KeyUnusable
                 | Kind::InvalidCiphertext
+                | Kind::IncorrectKey
                 | Kind::TooLarge
                 | Kind::Refused
                 | Kind::Unavailable

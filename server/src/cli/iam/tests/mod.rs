@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 use self::judge::{Request, allows};
 use self::samples::{any_models, encrypted, encryption, model, models, owned};
 use super::policy::Policy;
-use super::{MAX_MANAGED_CHARACTERS, Scope, account, partition, region, size_note};
+use super::{ACCOUNT_PLACEHOLDER, MAX_MANAGED_CHARACTERS, Scope, account, partition, region, size_note};
 use crate::crypto::envelope;
 use crate::model::{Encryption, EncryptionFormat, EncryptionMode, Model, Models, Offload};
 
@@ -59,10 +59,10 @@ fn scope() -> Scope {
     }
 }
 
-fn anywhere() -> Scope {
+fn unnamed() -> Scope {
     Scope {
         region: "*".into(),
-        account: "*".into(),
+        account: ACCOUNT_PLACEHOLDER.into(),
         partition: "aws".into(),
     }
 }
@@ -81,7 +81,7 @@ fn sids(policy: &Json) -> Vec<&str> {
 #[test]
 fn the_policy_of_the_example_models_is_the_committed_one() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/iam/tollgate-policy.json");
-    let policy = Policy::new(&Models::examples(), &anywhere()).to_json();
+    let policy = Policy::new(&Models::examples(), &unnamed()).to_json();
     assert_eq!(
         fs::read_to_string(file).unwrap_or_default(),
         policy,
@@ -196,9 +196,55 @@ fn data_keys_of_other_tables_and_contexts_are_refused() {
         assert!(!asked(action, &[("app", "other"), (table, "users")]), "{action}");
         assert!(!asked(action, &[(table, "elsewhere")]), "{action}");
     }
-    // a value that pydynox wrote opens, but none is made like it
-    assert!(asked("kms:Decrypt", &[("app", "billing")]));
+    // a value that pydynox wrote does not open, nor is one made like it
+    assert!(!asked("kms:Decrypt", &[("app", "billing")]));
     assert!(!asked("kms:GenerateDataKey", &[("app", "billing")]));
+}
+
+#[test]
+fn values_that_pydynox_wrote_open_if_they_are_accepted() {
+    let accepting = Encryption {
+        accept_formats: vec![EncryptionFormat::Pydynox],
+        ..encryption("1a2b", &[("app", "billing")])
+    };
+    let policy = json(&models([model("users", vec![encrypted(accepting)])]));
+    let context = owned(&[("app", "billing")]);
+    assert!(allows(&policy, &kms("kms:Decrypt", "1a2b", &context)));
+    assert!(!allows(&policy, &kms("kms:GenerateDataKey", "1a2b", &context)));
+}
+
+#[test]
+fn accepted_keys_open_and_seal_nothing() {
+    let accepting = Encryption {
+        accepts: vec!["mrk-7".to_owned(), "alias/app".to_owned()],
+        ..encryption("1a2b", &[])
+    };
+    let policy = json(&models([model("users", vec![encrypted(accepting)])]));
+    let context = owned(&[(envelope::TABLE_CONTEXT, "users")]);
+    for key_id in ["1a2b", "mrk-7", "alias/app"] {
+        assert!(allows(&policy, &kms("kms:Decrypt", key_id, &context)), "{key_id}");
+        let makes = allows(&policy, &kms("kms:GenerateDataKey", key_id, &context));
+        assert_eq!(makes, key_id == "1a2b");
+        assert!(allows(&policy, &kms("kms:DescribeKey", key_id, &BTreeMap::new())));
+    }
+}
+
+#[test]
+fn a_key_with_the_alias_in_another_account_is_refused() {
+    let models = models([model("users", vec![encrypted(encryption("alias/app", &[]))])]);
+    let context = owned(&[(envelope::TABLE_CONTEXT, "users")]);
+    let policy = json(&models);
+    for action in ["kms:GenerateDataKey", "kms:Decrypt", "kms:DescribeKey"] {
+        let mut asked = kms(action, "alias/app", &context);
+        assert!(allows(&policy, &asked), "{action}");
+        asked.resource = asked.resource.replace(ACCOUNT, "444455556666");
+        assert!(!allows(&policy, &asked), "{action}");
+    }
+    let unnamed = Policy::new(&models, &unnamed()).to_json();
+    assert!(
+        !unnamed.contains(":*:key/") && unnamed.contains(":ACCOUNT_ID:key/*"),
+        "{unnamed}"
+    );
 }
 
 #[test]
@@ -242,8 +288,8 @@ fn arguments_that_are_no_part_of_an_arn_are_refused() {
     for name in ["", "eu:central", "EU", "eu-*"] {
         assert!(region(name).is_err(), "{name}");
     }
-    assert!(account("*").is_ok() && account(ACCOUNT).is_ok());
-    assert!(account("1234").is_err() && account("11112222333x").is_err());
+    assert!(account(ACCOUNT_PLACEHOLDER).is_ok() && account(ACCOUNT).is_ok());
+    assert!(account("*").is_err() && account("1234").is_err() && account("11112222333x").is_err());
     assert!(partition("aws-us-gov").is_ok());
     assert!(partition("*").is_err() && partition("azure").is_err());
 }
@@ -270,8 +316,9 @@ proptest! {
     }
 
     #[test]
-    fn the_policy_of_anywhere_allows_what_that_of_a_place_does(models in any_models()) {
-        let policy = serde_json::from_str(&Policy::new(&models, &anywhere()).to_json()).unwrap();
+    fn the_policy_of_any_region_allows_what_that_of_one_does(models in any_models()) {
+        let anywhere = Scope { region: "*".into(), ..scope() };
+        let policy = serde_json::from_str(&Policy::new(&models, &anywhere).to_json()).unwrap();
         for request in models.iter().flat_map(|model| requests(model)) {
             prop_assert!(allows(&policy, &request), "{:?}", request);
         }
@@ -314,15 +361,19 @@ fn requests(model: &Model) -> Vec<Request> {
 }
 
 fn key_requests(model: &Model, encryption: &Encryption) -> Vec<Request> {
-    let of = |action, context| kms(action, &encryption.key_id, &context);
     let context = |format| envelope::context(format, &encryption.context, &model.table);
-    let mut requests = vec![of("kms:DescribeKey", BTreeMap::new())];
+    let mut requests = Vec::new();
     if encryption.mode != EncryptionMode::ReadOnly {
-        requests.push(of("kms:GenerateDataKey", context(encryption.format)));
+        let made = context(encryption.format);
+        requests.push(kms("kms:GenerateDataKey", &encryption.key_id, &made));
     }
-    if encryption.mode != EncryptionMode::WriteOnly {
+    for key_id in encryption.key_ids() {
+        requests.push(kms("kms:DescribeKey", key_id, &BTreeMap::new()));
         let formats = [EncryptionFormat::Sealed, EncryptionFormat::Pydynox];
-        requests.extend(formats.map(|format| of("kms:Decrypt", context(format))));
+        let read = formats
+            .into_iter()
+            .filter(|format| encryption.mode != EncryptionMode::WriteOnly && encryption.reads(*format));
+        requests.extend(read.map(|format| kms("kms:Decrypt", key_id, &context(format))));
     }
     requests
 }

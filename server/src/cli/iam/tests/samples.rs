@@ -23,6 +23,7 @@ pub(super) fn model(table: &str, attributes: Vec<Attribute>) -> Model {
         sort_key: None,
         attributes,
         unknown_attributes: UnknownAttributes::Reject,
+        sealed_by_others: Vec::new(),
     }
 }
 
@@ -48,9 +49,11 @@ pub(super) fn encrypted(encryption: Encryption) -> Attribute {
 pub(super) fn encryption(key_id: &str, context: &[(&str, &str)]) -> Encryption {
     Encryption {
         key_id: key_id.to_owned(),
+        accepts: Vec::new(),
         context: owned(context),
         mode: EncryptionMode::ReadWrite,
         format: EncryptionFormat::Sealed,
+        accept_formats: Vec::new(),
         allow_plaintext: false,
     }
 }
@@ -91,11 +94,16 @@ fn any_encrypted() -> impl Strategy<Value = Attribute> {
         EncryptionMode::WriteOnly,
     ]);
     let format = select(vec![EncryptionFormat::Sealed, EncryptionFormat::Pydynox]);
-    (key, context, mode, format).prop_map(|(key_id, context, mode, format)| {
+    let accepts = prop::collection::vec(select(vec!["0old", "alias/old"]), 0..3);
+    let accept_formats = prop_oneof![Just(Vec::new()), Just(vec![EncryptionFormat::Pydynox])];
+    let options = (key, context, mode, format, accepts, accept_formats);
+    options.prop_map(|(key_id, context, mode, format, accepts, accept_formats)| {
         encrypted(Encryption {
+            accepts: accepts.into_iter().map(str::to_owned).collect(),
             context,
             mode,
             format,
+            accept_formats,
             ..encryption(key_id, &[])
         })
     })

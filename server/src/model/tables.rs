@@ -1,0 +1,371 @@
+//! What models of one table must agree about: the keys, every encrypted attribute and every object attribute. One model
+//! could otherwise read as plaintext, open under other keys, or point at other objects, what another one protects.
+//!
+//! `required`, `default`, the checks and the encryption's `mode` are each model's own: a model that may only write an
+//! attribute and one that may only read it share a table.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::parse::{Declared, Parsed, Table};
+use super::{Attribute, Encryption, Model, Offload};
+use crate::yaml::Report;
+
+/// Reports where models of one table do not agree, each time with both places. Each model has the index of its file's
+/// report.
+pub(super) fn check(parsed: &[(usize, Parsed)], reports: &mut [Report]) {
+    let mut first = HashMap::new();
+    let mut protected: HashMap<&str, BTreeMap<&str, Protected<'_>>> = HashMap::new();
+    for (index, model) in parsed {
+        let Some(table) = &model.table else { continue };
+        let place = format!("{}:{}", reports[*index].file(), table.line);
+        let (keys, place) = first.entry(table.name.as_str()).or_insert((&table.keys, place));
+        if **keys != table.keys {
+            let text = format!("the model at {place} has other keys for the same table");
+            reports[*index].add_at(table.line, "partition_key", text);
+        }
+        let of_table = protected.entry(&table.name).or_default();
+        for declared in &table.declared {
+            if let Some(found) = Protected::new(declared, model, reports[*index].file()) {
+                of_table.entry(&declared.name).or_insert(found);
+            }
+        }
+    }
+    for (index, model) in parsed {
+        let Some(table) = &model.table else { continue };
+        let Some(of_table) = protected.get(table.name.as_str()) else {
+            continue;
+        };
+        check_protected(table, of_table, &mut reports[*index]);
+    }
+}
+
+/// Sets in each model which attributes others of its table encrypt and it does not declare.
+pub(super) fn note_sealed(models: &mut [Model]) {
+    let mut sealed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for model in models.iter() {
+        let encrypted = model
+            .attributes
+            .iter()
+            .filter(|attribute| attribute.encrypted.is_some())
+            .map(|attribute| attribute.name.clone());
+        sealed.entry(model.table.clone()).or_default().extend(encrypted);
+    }
+    for model in models {
+        let declared: BTreeSet<&str> = model
+            .attributes
+            .iter()
+            .map(|attribute| attribute.name.as_str())
+            .collect();
+        let of_table = sealed.get(&model.table).into_iter().flatten();
+        model.sealed_by_others = of_table
+            .filter(|name| !declared.contains(name.as_str()))
+            .cloned()
+            .collect();
+    }
+}
+
+/// The first declaration of an attribute that a model of the table encrypts or keeps in S3.
+struct Protected<'a> {
+    attribute: &'a Attribute,
+    /// The model and its place.
+    by: String,
+}
+
+impl<'a> Protected<'a> {
+    fn new(declared: &'a Declared, model: &Parsed, file: &str) -> Option<Protected<'a>> {
+        let attribute = declared.attribute.as_ref()?;
+        if attribute.encrypted.is_none() && attribute.s3.is_none() {
+            return None;
+        }
+        let place = format!("{file}:{}", declared.line);
+        let by = match &model.name {
+            Some((name, _)) => format!("the model {name} at {place}"),
+            None => format!("the model at {place}"),
+        };
+        Some(Protected { attribute, by })
+    }
+
+    fn verb(&self) -> &'static str {
+        match self.attribute.encrypted {
+            Some(_) => "encrypts it",
+            None => "keeps it in S3",
+        }
+    }
+}
+
+fn check_protected(table: &Table, of_table: &BTreeMap<&str, Protected<'_>>, report: &mut Report) {
+    let mut declared_names = BTreeSet::new();
+    for declared in &table.declared {
+        declared_names.insert(declared.name.as_str());
+        let (Some(attribute), Some(protected)) = (&declared.attribute, of_table.get(declared.name.as_str()))
+        else {
+            continue;
+        };
+        if let Some(difference) = difference(attribute, protected) {
+            report.add_at(declared.line, &declared.path, difference);
+        }
+    }
+    let Some(keep_line) = table.keep_line else {
+        return;
+    };
+    for (name, protected) in of_table
+        .iter()
+        .filter(|(name, _)| !declared_names.contains(*name))
+    {
+        let text = format!(
+            "`keep` needs the attribute {name:?} declared: {} {}, in the same table",
+            protected.by,
+            protected.verb()
+        );
+        report.add_at(keep_line, "unknown_attributes", text);
+    }
+}
+
+/// How an attribute differs from the first declaration of it that is encrypted or in S3.
+fn difference(attribute: &Attribute, protected: &Protected<'_>) -> Option<String> {
+    let Protected { attribute: first, by } = protected;
+    if attribute.kind != first.kind {
+        return Some(format!(
+            "must be of type {}, as {by} has it in the same table",
+            first.kind.as_str()
+        ));
+    }
+    match (&attribute.encrypted, &first.encrypted) {
+        (Some(own), Some(other)) => {
+            if let Some(option) = encryption_difference(own, other) {
+                return Some(format!("`{option}` must be as {by} has it in the same table"));
+            }
+        }
+        (None, Some(_)) => {
+            return Some(format!(
+                "must be encrypted in the same way: {by} encrypts it in the same table"
+            ));
+        }
+        (Some(_), None) => {
+            return Some(format!(
+                "must not be encrypted: {by} does not encrypt it in the same table"
+            ));
+        }
+        (None, None) => {}
+    }
+    let option = offload_difference(attribute.s3.as_ref()?, first.s3.as_ref()?)?;
+    Some(format!("`{option}` must be as {by} has it in the same table"))
+}
+
+/// The first option that differs and must not. `mode` may.
+fn encryption_difference(own: &Encryption, other: &Encryption) -> Option<&'static str> {
+    let Encryption {
+        key_id,
+        accepts,
+        context,
+        mode: _,
+        format,
+        accept_formats,
+        allow_plaintext,
+    } = own;
+    first_true(&[
+        ("encrypted.key_id", *key_id != other.key_id),
+        ("encrypted.accepts", *accepts != other.accepts),
+        ("encrypted.context", *context != other.context),
+        ("encrypted.format", *format != other.format),
+        (
+            "encrypted.accept_formats",
+            *accept_formats != other.accept_formats,
+        ),
+        (
+            "encrypted.allow_plaintext",
+            *allow_plaintext != other.allow_plaintext,
+        ),
+    ])
+}
+
+fn offload_difference(own: &Offload, other: &Offload) -> Option<&'static str> {
+    first_true(&[
+        ("s3.bucket", own.bucket != other.bucket),
+        ("s3.prefix", own.prefix != other.prefix),
+        ("s3.region", own.region != other.region),
+        (
+            "s3.foreign_pointers",
+            own.foreign_pointers != other.foreign_pointers,
+        ),
+        ("s3", own != other),
+    ])
+}
+
+fn first_true(differs: &[(&'static str, bool)]) -> Option<&'static str> {
+    differs
+        .iter()
+        .find(|(_, differs)| *differs)
+        .map(|(option, _)| *option)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::model::Models;
+
+    /// What is said about these files, `1.yaml` and so on, without their folder.
+    fn read(files: &[&str]) -> Result<Models, Vec<String>> {
+        let folder = tempfile::tempdir().unwrap();
+        for (index, source) in files.iter().enumerate() {
+            fs::write(folder.path().join(format!("{}.yaml", index + 1)), source).unwrap();
+        }
+        let prefix = format!("{}/", folder.path().display());
+        Models::read(folder.path()).map_err(|faults| {
+            faults
+                .iter()
+                .map(|fault| fault.to_string().replace(&prefix, ""))
+                .collect()
+        })
+    }
+
+    /// A model of the table `one` with an attribute `a` on line 6.
+    fn model(name: &str, a: &str, unknown_attributes: &str) -> String {
+        format!(
+            "name: {name}\ntable: one\npartition_key: pk\nattributes:\n  pk: {{ type: string }}\n  {a}\n\
+             unknown_attributes: {unknown_attributes}\n"
+        )
+    }
+
+    const SEALED: &str = "a: { type: string, encrypted: { key_id: alias/k, context: { app: x } } }";
+    const OBJECT: &str = "a: { type: object, s3: { bucket: my-bucket, prefix: a/ } }";
+
+    fn faults(first: &str, second: &str) -> Vec<String> {
+        let models = [model("A", first, "reject"), model("B", second, "reject")];
+        read(&[&models[0], &models[1]]).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn every_difference_in_encryption_is_refused_with_both_places() {
+        let cases = [
+            (SEALED.replace("alias/k", "alias/l"), "`encrypted.key_id`"),
+            (
+                SEALED.replace("alias/k,", "alias/k, accepts: [alias/l],"),
+                "`encrypted.accepts`",
+            ),
+            (SEALED.replace("app: x", "app: y"), "`encrypted.context`"),
+            (
+                SEALED.replace("alias/k,", "alias/k, format: pydynox,"),
+                "`encrypted.format`",
+            ),
+            (
+                SEALED.replace("alias/k,", "alias/k, accept_formats: [pydynox],"),
+                "`encrypted.accept_formats`",
+            ),
+            (
+                SEALED.replace("alias/k,", "alias/k, allow_plaintext: true,"),
+                "`encrypted.allow_plaintext`",
+            ),
+        ];
+        for (other, option) in cases {
+            let expected = format!(
+                "2.yaml:6: attributes.a: {option} must be as the model A at 1.yaml:6 has it in the same table"
+            );
+            assert_eq!(faults(SEALED, &other), [expected], "{other}");
+        }
+        let plain = "a: { type: string }";
+        assert_eq!(
+            faults(SEALED, plain),
+            [
+                "2.yaml:6: attributes.a: must be encrypted in the same way: the model A at 1.yaml:6 encrypts it in \
+                 the same table"
+            ]
+        );
+        // the plain one may come first
+        assert_eq!(
+            faults(plain, SEALED),
+            [
+                "1.yaml:6: attributes.a: must be encrypted in the same way: the model B at 2.yaml:6 encrypts it in \
+                 the same table"
+            ]
+        );
+        assert_eq!(
+            faults(SEALED, &SEALED.replace("string", "number")),
+            [
+                "2.yaml:6: attributes.a: must be of type string, as the model A at 1.yaml:6 has it in the same table"
+            ]
+        );
+    }
+
+    #[test]
+    fn every_difference_in_objects_is_refused_with_both_places() {
+        for (other, option) in [
+            (OBJECT.replace("my-bucket", "other-bucket"), "`s3.bucket`"),
+            (OBJECT.replace("a/", "b/"), "`s3.prefix`"),
+            (OBJECT.replace("a/ }", "a/, region: eu-west-1 }"), "`s3.region`"),
+        ] {
+            let expected = format!(
+                "2.yaml:6: attributes.a: {option} must be as the model A at 1.yaml:6 has it in the same table"
+            );
+            assert_eq!(faults(OBJECT, &other), [expected], "{other}");
+        }
+        for other in ["a: { type: map }", "a: { type: string }", SEALED] {
+            assert_eq!(
+                faults(other, OBJECT).len() + faults(OBJECT, other).len(),
+                2,
+                "{other}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_the_models_own_may_differ() {
+        let own = "a: { type: string, required: true, max_length: 5, encrypted: { context: { app: x }, key_id: \
+                   alias/k, mode: write_only } }";
+        assert_eq!(faults(SEALED, own), [""; 0]);
+        assert_eq!(
+            faults(OBJECT, &OBJECT.replace("a/ }", "a }, required: true")),
+            [""; 0]
+        );
+        assert_eq!(faults(SEALED, "b: { type: string }"), [""; 0]);
+        let elsewhere = model("B", "a: { type: string }", "keep").replace("table: one", "table: two");
+        assert!(read(&[&model("A", SEALED, "keep"), &elsewhere]).is_ok());
+    }
+
+    #[test]
+    fn a_model_that_keeps_declares_what_others_protect() {
+        for (protected, verb) in [(SEALED, "encrypts it"), (OBJECT, "keeps it in S3")] {
+            let keeping = model("A", "b: { type: string }", "keep");
+            let protecting = model("B", protected, "reject");
+            assert_eq!(
+                read(&[&keeping, &protecting]).unwrap_err(),
+                [format!(
+                    "1.yaml:7: unknown_attributes: `keep` needs the attribute \"a\" declared: the model B at \
+                     2.yaml:6 {verb}, in the same table"
+                )]
+            );
+            assert_eq!(read(&[&protecting, &keeping]).unwrap_err().len(), 1);
+            let declaring = model("A", protected, "keep");
+            assert!(read(&[&declaring, &protecting]).is_ok());
+        }
+    }
+
+    #[test]
+    fn an_attribute_with_faults_is_not_compared() {
+        let broken = SEALED.replace("alias/k", "a b");
+        let found = faults(SEALED, &broken);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].starts_with("2.yaml:6: attributes.a.encrypted.key_id"),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn models_know_what_others_of_their_table_seal() {
+        let two = SEALED.replace("a:", "z:");
+        let models = read(&[
+            &model("A", SEALED, "reject"),
+            &model("B", &two, "drop"),
+            &model("C", "c: { type: string }", "reject"),
+            &model("D", "c: { type: string }", "keep").replace("table: one", "table: two"),
+        ])
+        .unwrap();
+        let sealed = |name: &str| models.get(name).unwrap().sealed_by_others.clone();
+        assert_eq!(sealed("A"), ["z"]);
+        assert_eq!(sealed("B"), ["a"]);
+        assert_eq!(sealed("C"), ["a", "z"]);
+        assert_eq!(sealed("D"), [""; 0]);
+    }
+}
