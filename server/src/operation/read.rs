@@ -65,7 +65,10 @@ impl Reader {
         let mut changed = String::new();
         for _ in 0..MAX_LOOKS {
             let wanted = self.pointers(&stored);
-            let key = Key::of_item(&self.model, &stored);
+            let key = match wanted.as_slice() {
+                [] => None,
+                _ => Key::of_item(&self.model, &stored),
+            };
             let lost = match self.open_once(key.as_ref(), &wanted, stored).await? {
                 Ok(opened) => return Ok(opened),
                 Err(lost) => lost,

@@ -253,8 +253,8 @@ fn a_custom_endpoint_is_addressed_by_path_and_aws_is_not() {
     ));
 }
 
-/// An S3 that sends half of each body, does what `between` says, and sends the rest.
-fn halting_s3(between: impl Fn() + Send + 'static) -> String {
+/// An S3 whose bodies have ten bytes: it sends half of each with `headers`, does what `between` says, and sends the rest.
+fn halting_s3(headers: &'static str, between: impl Fn() + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -262,8 +262,9 @@ fn halting_s3(between: impl Fn() + Send + 'static) -> String {
             let mut reader = BufReader::new(stream.try_clone().unwrap());
             let mut head = String::new();
             while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap_or(0) > 0 {}
-            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\nhello";
-            let sent = stream.write_all(answer).and_then(|()| stream.flush());
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n{headers}\r\n");
+            let sent = stream.write_all(format!("{head}hello").as_bytes());
+            let sent = sent.and_then(|()| stream.flush());
             between();
             // whoever gave up has closed the connection
             let _ = sent.and_then(|()| stream.write_all(b"world"));
@@ -281,7 +282,7 @@ const FILE: Location<'_> = Location {
 /// The SDK alone gives up on a stream that brings nothing for five seconds.
 #[tokio::test]
 async fn a_body_that_pauses_for_eight_seconds_is_waited_for() {
-    let url = halting_s3(|| std::thread::sleep(Duration::from_secs(8)));
+    let url = halting_s3("", || std::thread::sleep(Duration::from_secs(8)));
     let call = Call::for_test();
     let patient = call.with_deadline(std::time::Instant::now() + Duration::from_secs(60));
     let object = stores_at(&url).s3.get_object(&patient, FILE, 10).await.unwrap();
@@ -291,7 +292,7 @@ async fn a_body_that_pauses_for_eight_seconds_is_waited_for() {
 
 #[tokio::test]
 async fn a_body_that_pauses_is_cut_by_the_deadline_alone() {
-    let url = halting_s3(|| std::thread::sleep(Duration::from_secs(600)));
+    let url = halting_s3("", || std::thread::sleep(Duration::from_secs(600)));
     let call = Call::for_test();
     let brief = call.with_deadline(std::time::Instant::now() + Duration::from_millis(300));
     let refused = stores_at(&url).s3.get_object(&brief, FILE, 10).await.unwrap_err();
@@ -300,4 +301,14 @@ async fn a_body_that_pauses_is_cut_by_the_deadline_alone() {
     };
     assert_eq!(error.kind, Kind::Deadline { sent: false });
     assert_eq!((call.bill().s3_calls, call.bill().downloaded_bytes), (1, 5));
+}
+
+#[tokio::test]
+async fn content_that_never_matches_its_checksum_is_damaged() {
+    // the CRC-32 of `helloworld` is another one
+    let url = halting_s3("x-amz-checksum-crc32: AAAAAA==\r\n", || {});
+    let call = Call::for_test();
+    let refused = stores_at(&url).s3.get_object(&call, FILE, 10).await.unwrap_err();
+    assert!(matches!(refused, DownloadError::Damaged(what) if what.contains("checksum")));
+    assert_eq!((call.bill().s3_calls, call.bill().retries), (2, 1));
 }
