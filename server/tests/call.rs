@@ -47,6 +47,13 @@ partition_key: pk
 attributes:
   pk: { type: string }
   pin: { type: string, encrypted: { key_id: alias/k, mode: write_only } }
+---
+name: Document
+table: documents
+partition_key: pk
+attributes:
+  pk: { type: string }
+  content: { type: object, s3: { bucket: my-bucket, prefix: docs/ } }
 ";
 
 /// A server and the folder in which commands are run.
@@ -243,6 +250,41 @@ async fn what_was_printed_can_be_saved_and_nothing_is_lost() {
 }
 
 #[test]
+fn an_object_that_was_printed_is_kept_or_written_anew() {
+    let rig = Rig::start();
+    let folder = rig.folder.path();
+    fs::write(folder.join("a.txt"), "first").unwrap();
+    rig.call(&["save", "Document", "pk=A", "content=@a.txt"]).ok();
+    let get = [
+        "get",
+        "Document",
+        "pk=A",
+        "--include-object",
+        "content",
+        "--object-file",
+        "copy.txt",
+    ];
+    let content = || {
+        rig.call(&get).ok();
+        fs::read_to_string(folder.join("copy.txt")).unwrap()
+    };
+    let reference = rig.call(&["get", "Document", "pk=A", "--json"]).ok().stdout;
+    rig.fed(&["save", "Document", "--file", "-"], &reference).ok();
+    assert_eq!(content(), "first", "kept as it is");
+    let inline = rig
+        .call(&["get", "Document", "pk=A", "--include-object", "content", "--json"])
+        .ok();
+    let object = &inline.json()["response"]["item"]["content"];
+    assert_eq!(
+        (&object["data"], &object["name"]),
+        (&json!("Zmlyc3Q="), &json!("a.txt"))
+    );
+    rig.call(&["delete", "Document", "pk=A"]).ok();
+    rig.fed(&["save", "Document", "--file", "-"], &inline.stdout).ok();
+    assert_eq!(content(), "first", "written anew");
+}
+
+#[test]
 fn the_bill_is_on_standard_error() {
     let rig = Rig::start();
     let saved = rig
@@ -323,7 +365,7 @@ fn many_items_stop_at_the_first_that_fails() {
         &[
             "INVALID_ARGUMENT",
             "item.age",
-            "standard input:2, after 1 saved items",
+            "standard input:2 (items saved before it: 1)",
         ],
     );
     let count = |rig: &Rig| {
@@ -343,6 +385,19 @@ fn many_items_stop_at_the_first_that_fails() {
         "{\"pk\":\"C\",\"sk\":\"1\"}\n{\"pk\"\n",
     );
     broken.fails(2, &["the item of line 2 does not end"]);
+    let broken = rig.fed(
+        &["save", "User", "--file", "-", "--json"],
+        "{\"pk\":\"C\",\"sk\":\"1\"}{\"pk\":\"C\",\"sk\":\"2\"}\n{\"pk\":1",
+    );
+    broken.fails(
+        2,
+        &["the item of line 2 does not end", "items saved before it: 2"],
+    );
+    assert_eq!(
+        (broken.code, &broken.json()["metrics"]["dynamodb_calls"]),
+        (2, &json!(2)),
+        "billed all the same"
+    );
     let each = rig.fed(
         &["save", "User", "name=Bo", "--file", "-", "--quiet"],
         "[{\"pk\":\"D\",\"sk\":\"1\"},{\"pk\":\"D\",\"sk\":\"2\"}]",

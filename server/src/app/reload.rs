@@ -185,3 +185,73 @@ fn list<T>(entries: &[T], log: impl Fn(&T)) {
         info!(more, "further lines of this reload are left out");
     }
 }
+
+#[cfg(all(test, feature = "embedded"))]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::aws::testing::Rig;
+
+    fn model(name: &str, table: &str) -> String {
+        format!(
+            "name: {name}\ntable: {table}\npartition_key: pk\nattributes:\n  pk: {{ type: string }}\n  \
+             secret: {{ type: string, encrypted: {{ key_id: alias/{table} }} }}\n---\n"
+        )
+    }
+
+    /// Serves the model `A` from a folder, as on AWS.
+    async fn reloader(folder: &std::path::Path) -> Reloader {
+        fs::write(folder.join("a.yaml"), model("A", "first")).unwrap();
+        let source = Source {
+            folder: folder.to_owned(),
+            is_named: true,
+        };
+        let models = source.read().unwrap();
+        Reloader {
+            source,
+            backend: Backend::Aws,
+            stores: Rig::new(&models).await.stores,
+            served: Served::new(models),
+            max_models: 2,
+        }
+    }
+
+    #[tokio::test]
+    async fn on_aws_what_an_added_model_needs_has_to_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut reloader = reloader(folder.path()).await;
+        fs::write(folder.path().join("b.yaml"), model("B", "second")).unwrap();
+        let Err(Refused::Missing(missing)) = reloader.reload().await else {
+            panic!("neither table nor key is there")
+        };
+        assert!(
+            missing.iter().any(|line| line.contains("the table second")),
+            "{missing:?}"
+        );
+        assert!(
+            missing.iter().any(|line| line.contains("alias/second")),
+            "{missing:?}"
+        );
+        assert_eq!(reloader.served.all().len(), 1);
+        reloader.stores = Rig::new(&Models::read(folder.path()).unwrap()).await.stores;
+        assert_eq!(reloader.reload().await.unwrap().len(), 1);
+        assert!(reloader.served.get("B").is_some());
+    }
+
+    #[tokio::test]
+    async fn models_beyond_the_room_that_was_set_aside_take_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let reloader = reloader(folder.path()).await;
+        fs::write(
+            folder.path().join("b.yaml"),
+            model("B", "first") + &model("C", "first"),
+        )
+        .unwrap();
+        let Err(Refused::Changes(changes)) = reloader.reload().await else {
+            panic!("three are too many")
+        };
+        assert_eq!(changes.len(), 2, "{changes:?}");
+        assert!(changes[0].text.contains("more than 2 models"), "{changes:?}");
+    }
+}

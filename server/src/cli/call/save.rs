@@ -1,6 +1,6 @@
 //! `save`: the item of the arguments, or those of a file, one call each and in their order.
 
-use tollgate_client::{CallMetrics, Client, Item, Model, ReturnValues, SaveOptions, Saved};
+use tollgate_client::{CallMetrics, Client, Item, Model, Object, ReturnValues, SaveOptions, Saved, Value};
 
 use super::items::{Found, Items};
 use super::output::{Listed, Output};
@@ -92,13 +92,18 @@ impl Saver<'_> {
         let mut next = [first, second].into_iter();
         loop {
             let found = match next.next() {
-                Some(found) => found,
-                None => match rest.next().await.map_err(|failure| after(&listed, failure))? {
-                    Some(found) => found,
-                    None => break,
-                },
+                Some(found) => Ok(Some(found)),
+                None => rest.next().await,
             };
-            let item = self.checked(&found).map_err(|failure| after(&listed, failure))?;
+            let checked = found.and_then(|found| match found {
+                Some(found) => Ok(Some((self.checked(&found)?, found.place))),
+                None => Ok(None),
+            });
+            let (item, place) = match checked {
+                Ok(Some(checked)) => checked,
+                Ok(None) => break,
+                Err(failure) => return self.broken_off(listed, &metrics, failure, output),
+            };
             match self.save(item).await {
                 Ok(answer) => {
                     metrics.add(answer.metrics);
@@ -110,11 +115,11 @@ impl Saver<'_> {
                 Err(error) if self.options.validate_only => {
                     metrics.add(error.metrics().clone());
                     output.bad_item(&error, &mut listed)?;
-                    output.remark(&format!("  {}", found.place))?;
+                    output.remark(&format!("  {place}"))?;
                 }
                 Err(error) => {
                     metrics.add(error.metrics().clone());
-                    let place = format!("{}, after {} saved items", found.place, listed.items);
+                    let place = format!("{place} (items saved before it: {})", listed.items);
                     return Err(Failure::Placed(error.with_bill(metrics), place));
                 }
             }
@@ -130,7 +135,27 @@ impl Saver<'_> {
         Ok(outcome)
     }
 
-    /// The item with the attributes of the arguments. Refuses what the model does not name, and what a Save would
+    /// The source has a fault: what was saved before it is printed and billed all the same.
+    fn broken_off(
+        &self,
+        listed: Listed,
+        metrics: &CallMetrics,
+        failure: Failure,
+        output: &mut Output<'_>,
+    ) -> Result<Outcome, Failure> {
+        let saved = listed.items;
+        if metrics.calls > 0 {
+            output.end(self.model, listed, metrics)?;
+        }
+        Err(match failure {
+            Failure::Arguments(what) if saved > 0 => {
+                Failure::Arguments(format!("{what}\nitems saved before it: {saved}"))
+            }
+            other => other,
+        })
+    }
+
+    /// The item as it was read. Refuses what the model does not name, and what a Save would
     /// remove because it was withheld from whoever read the item.
     fn checked(&self, found: &Found) -> Result<Item, Failure> {
         let at = |what: &str| Failure::Arguments(format!("{}: {what}", found.place));
@@ -150,17 +175,30 @@ impl Saver<'_> {
 
     async fn save(&self, mut item: Item) -> Result<tollgate_client::Answer<Saved>, tollgate_client::Error> {
         item.extend(self.arguments.clone());
+        item.values_mut().for_each(forget_place);
         let options = self.options.clone();
         self.client.save_with(&self.model.name, &item, options).await
     }
 }
 
-/// A fault of a file of which some items were saved already.
-fn after(listed: &Listed, failure: Failure) -> Failure {
-    match failure {
-        Failure::Arguments(what) if listed.items > 0 => {
-            Failure::Arguments(format!("{what}\n{} items before it were saved", listed.items))
-        }
-        other => other,
+/// An object that was read with its content is sent as new content: where it lay is the server's to say.
+fn forget_place(value: &mut Value) {
+    if let Value::Object(object) = value
+        && object.data.is_some()
+    {
+        let Object {
+            data,
+            name,
+            content_type,
+            metadata,
+            ..
+        } = std::mem::take(object.as_mut());
+        **object = Object {
+            data,
+            name,
+            content_type,
+            metadata,
+            ..Object::default()
+        };
     }
 }
