@@ -202,12 +202,12 @@ mod tests {
 
     /// Serves the model `A` from a folder, as on AWS.
     async fn reloader(folder: &std::path::Path) -> Reloader {
-        fs::write(folder.join("a.yaml"), model("A", "first")).unwrap();
+        fs::write(folder.join("a.yaml"), model("A", "first")).expect("written");
         let source = Source {
             folder: folder.to_owned(),
             is_named: true,
         };
-        let models = source.read().unwrap();
+        let models = source.read().expect("no faults");
         Reloader {
             source,
             backend: Backend::Aws,
