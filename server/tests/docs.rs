@@ -65,6 +65,23 @@ fn the_settings_table_is_the_program() {
 }
 
 #[test]
+fn every_limit_has_its_reason() {
+    let rows = table(&read("docs/operations.md"), "limit");
+    for (name, _) in settings_of(&Config::default()) {
+        let limit = name.starts_with("limits.") || name.ends_with(".in_flight") || name == "sessions.max";
+        if !limit {
+            continue;
+        }
+        let row = rows.iter().find(|row| row[0].contains(&format!("`{name}`")));
+        let row = row.unwrap_or_else(|| panic!("no row of {name}"));
+        assert!(
+            row.len() == 4 && row.iter().all(|cell| !cell.is_empty()),
+            "{row:?}"
+        );
+    }
+}
+
+#[test]
 fn the_rpc_table_is_the_contract() {
     let rows = bare_table(&read("docs/api.md"), "service");
     let documented: BTreeSet<_> = rows
