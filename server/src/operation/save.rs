@@ -10,11 +10,13 @@ use crate::aws;
 use crate::billing::Call;
 use crate::expression::{self, Expression, MAX_TEXT_BYTES, Placeholders};
 use crate::fault::{Fault, Path};
+use crate::item::Key;
 use crate::item::check::{self, CheckError};
 use crate::item::load::{self, Opened};
 use crate::item::pointer::Pointer;
 use crate::item::store::StoreError;
-use crate::model::{Item, Model, Value};
+use crate::model::{ForeignPointers, Item, Model, Value};
+use crate::object::owner::Owner;
 use crate::object::settle::{self, Condition, KeptError, SettleError, Write};
 
 /// What to write.
@@ -57,7 +59,10 @@ pub async fn save(gate: &Arc<Gate>, call: &Call, request: Save) -> Result<Saved,
     let mut verdict = Verdict::new(faults);
     let condition = verdict.expression(settled_condition(&model, condition.as_ref()));
     let checked = match check::check_item(&model, item, "item", gate.limits.attribute_depth) {
-        Ok(checked) => Some(checked),
+        Ok(checked) => {
+            verdict.add_fields(misplaced(&model, &checked.item));
+            Some(checked)
+        }
         Err(CheckError::Invalid(faults)) => {
             verdict.add_fields(faults);
             None
@@ -111,6 +116,31 @@ pub(super) fn settled_condition(
     let text = expression::condition(model, condition, "condition", &mut placeholders)?;
     let (names, values) = placeholders.into_parts();
     Ok(Some(Condition { text, names, values }))
+}
+
+/// Faults of objects that are sent back to be kept, but whose place is not the item's own: an item that has such a pointer
+/// all the same keeps it only if the attribute reads foreign pointers.
+fn misplaced(model: &Model, item: &Item) -> Vec<Fault> {
+    let Some(key) = Key::of_item(model, item) else {
+        return Vec::new();
+    };
+    let owner = Owner { model, key: &key };
+    let mut faults = Vec::new();
+    for attribute in &model.attributes {
+        let (Some(offload), Some(Value::Object(object))) = (&attribute.s3, item.get(&attribute.name)) else {
+            continue;
+        };
+        let place = Pointer {
+            bucket: object.bucket.clone(),
+            key: object.key.clone(),
+            ..Pointer::default()
+        };
+        let may_be_kept = offload.foreign_pointers == ForeignPointers::Read || owner.has(offload, &place);
+        if object.data.is_none() && !may_be_kept {
+            faults.extend(check::not_kept(object, "item", &attribute.name));
+        }
+    }
+    faults
 }
 
 /// Refuses a condition that is too long for DynamoDB together with what keeping objects adds to it.

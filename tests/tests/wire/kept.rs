@@ -155,7 +155,9 @@ async fn an_object_that_is_not_the_items_any_more_is_refused() {
     assert_eq!(content(&gateway).await, b"newer");
     let mut moved = item.clone();
     moved.insert("pk".to_owned(), s("B"));
-    Refusal::of(gateway.save(save("Document", moved)).await).is("OBJECT_CHANGED", &[]);
+    let refusal = Refusal::of(gateway.save(save("Document", moved)).await);
+    assert_eq!(refusal.reason, "INVALID_FIELD", "it can only be another item's");
+    refusal.cost_nothing();
     assert!(wiretap.stores().item("documents", "B", "V1").await.is_none());
 }
 
@@ -197,15 +199,25 @@ async fn what_is_said_of_it_must_be_right() {
         let refusal = Refusal::of(gateway.save(save("Document", altered)).await);
         refusal.is("INVALID_FIELD", &[&format!("item.content.{field}")]);
     }
-    let replacements: [Change; 3] = [
+    let replacements: [Change; 2] = [
         |object| object.etag = "\"other\"".to_owned(),
         |object| object.key.push('x'),
-        |object| object.bucket = "other-bucket".to_owned(),
     ];
     for replace in replacements {
         let mut replaced = item.clone();
         replace(object(&mut replaced));
         Refusal::of(gateway.save(save("Document", replaced)).await).is("OBJECT_CHANGED", &[]);
+    }
+    let misplacements: [Change; 2] = [
+        |object| object.key = object.key.replace("docs/A/", "docs/B/"),
+        |object| object.bucket = "other-bucket".to_owned(),
+    ];
+    for misplace in misplacements {
+        let mut misplaced = item.clone();
+        misplace(object(&mut misplaced));
+        let refusal = Refusal::of(gateway.save(save("Document", misplaced)).await);
+        assert_eq!(refusal.reason, "INVALID_FIELD");
+        refusal.cost_nothing();
     }
     let incomplete: [Change; 3] = [
         |object| object.etag.clear(),

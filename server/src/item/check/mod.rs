@@ -6,6 +6,8 @@ mod value;
 
 use std::fmt;
 
+pub use self::object::not_kept;
+
 use super::Key;
 use super::size::{MAX_ITEM_BYTES, stored_bytes};
 use crate::fault::{Fault, Path};

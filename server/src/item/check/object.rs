@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use super::Faults;
-use crate::fault::Path;
+use crate::fault::{Fault, Path};
 use crate::item::pointer::{self, OWNER_METADATA_BYTES};
 use crate::model::Object;
 
@@ -44,6 +44,16 @@ pub(super) fn check(object: &Object, path: Path<'_>, faults: &mut Faults) {
         faults.push(content_type, HEADER_VALUE);
     }
     check_metadata(object, Path::Name(&path, "metadata"), faults);
+}
+
+/// The faults of an object that cannot be kept, as if it had been sent to be written.
+pub fn not_kept(object: &Object, root: &str, attribute: &str) -> Vec<Fault> {
+    let root = Path::Root(root);
+    let path = Path::Name(&root, attribute);
+    let mut faults = Faults::default();
+    faults.push(Path::Name(&path, "data"), REQUIRED_OR_KEPT);
+    check_server_fields(object, path, &mut faults);
+    faults.into_vec()
 }
 
 /// Whether this names a stored object.
