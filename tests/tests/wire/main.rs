@@ -10,6 +10,7 @@ mod keys;
 mod leaving;
 mod load;
 mod objects;
+mod page_limits;
 mod pages;
 mod pointers;
 mod races;

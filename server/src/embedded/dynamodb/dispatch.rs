@@ -5,10 +5,12 @@ use std::future::Future;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use dynoxide::DynoxideError;
+use dynoxide::actions::query::QueryRequest;
+use dynoxide::actions::scan::ScanRequest;
 use dynoxide::actions::transact_write_items::{TransactWriteItemsRequest, TransactWriteItemsResponse};
 use dynoxide::actions::{
     batch_get_item, batch_write_item, create_table, delete_item, delete_table, describe_table,
-    describe_time_to_live, get_item, list_tables, list_tags_of_resource, put_item, query, scan, tag_resource,
+    describe_time_to_live, get_item, list_tables, list_tags_of_resource, put_item, tag_resource,
     transact_get_items, transact_write_items, untag_resource, update_item, update_table, update_time_to_live,
 };
 use dynoxide::storage::Storage;
@@ -17,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::handle::Handle;
+use super::pages;
 use super::tokens::{Tokens, Verdict, replay_read};
 use super::wire;
 
@@ -185,8 +188,8 @@ fn run(handle: &mut Handle, operation: Operation, body: &[u8]) -> Outcome {
             typed(body, |request| list_tags_of_resource::execute(storage, request))
         }
         Operation::PutItem => typed(body, |request| put_item::execute(storage, request)),
-        Operation::Query => typed(body, |request| query::execute(storage, request)),
-        Operation::Scan => typed(body, |request| scan::execute(storage, request)),
+        Operation::Query => typed(body, |request: QueryRequest| pages::execute(storage, request)),
+        Operation::Scan => typed(body, |request: ScanRequest| pages::execute(storage, request)),
         Operation::TagResource => typed(body, |request| tag_resource::execute(storage, request)),
         Operation::TransactGetItems => typed(body, |request| transact_get_items::execute(storage, request)),
         Operation::TransactWriteItems => typed(body, |request| transact_write(storage, tokens, request)),

@@ -6,6 +6,7 @@
 
 mod dispatch;
 mod handle;
+mod pages;
 mod threads;
 mod tokens;
 mod wire;

@@ -2,6 +2,7 @@
 
 mod handles;
 mod items;
+mod pages;
 
 use std::collections::HashMap;
 use std::path::Path;
