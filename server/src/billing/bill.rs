@@ -30,7 +30,20 @@ macro_rules! bill {
             }
         }
 
+        /// How many figures a bill has.
+        pub(super) const FIGURES: usize = [$(stringify!($field)),*].len();
+
         impl Bill {
+            /// All figures in the order of the fields.
+            pub(super) fn figures(&self) -> [u64; FIGURES] {
+                [$(self.$field),*]
+            }
+
+            /// The bill with these figures.
+            pub(super) fn from_figures([$($field),*]: [u64; FIGURES]) -> Bill {
+                Bill { $($field),* }
+            }
+
             /// Raises every figure that is less than the other's.
             #[cfg(feature = "telemetry")]
             pub(super) fn raise_to(&mut self, other: &Bill) {

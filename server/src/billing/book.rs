@@ -1,6 +1,7 @@
 //! One book: the bills of a scope, added up by model and operation. By model, by operation and in total are the same
 //! sum: what is added or cleared is so in a cell and in the total at once. Knows nothing of locks.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,7 +10,7 @@ use super::Bill;
 use super::books::Totals;
 use super::cells::Cells;
 
-/// The bills of the server or of a session.
+/// The bills of the server.
 #[derive(Debug)]
 pub(super) struct Book {
     since: SystemTime,
@@ -44,6 +45,7 @@ impl Book {
     }
 
     /// The sum over all cells.
+    #[cfg(test)]
     pub(super) fn total(&self) -> &Bill {
         &self.total
     }
@@ -70,32 +72,8 @@ impl Book {
     /// The totals of all models, or of one.
     pub(super) fn totals(&self, model: Option<&str>) -> Totals {
         match model {
-            Some(model) => self.sum(self.cells.of_model(model), true),
-            None => self.sum(self.cells.all(), false),
-        }
-    }
-
-    /// `from_first`: what is summed is counted since its first call, not since the book was opened.
-    fn sum<'a>(
-        &self,
-        cells: impl Iterator<Item = (&'a Arc<str>, &'static str, &'a Cell)>,
-        from_first: bool,
-    ) -> Totals {
-        let mut total = Bill::default();
-        let mut by_model: BTreeMap<Arc<str>, Bill> = BTreeMap::new();
-        let mut by_operation: BTreeMap<&'static str, Bill> = BTreeMap::new();
-        let mut first = None;
-        for (model, operation, cell) in cells {
-            total += &cell.bill;
-            *by_model.entry(Arc::clone(model)).or_default() += &cell.bill;
-            *by_operation.entry(operation).or_default() += &cell.bill;
-            first = Some(first.map_or(cell.since, |first: SystemTime| first.min(cell.since)));
-        }
-        Totals {
-            total,
-            by_model,
-            by_operation,
-            since: first.filter(|_| from_first).unwrap_or(self.since),
+            Some(model) => sum(rows(self.cells.of_model(model)), self.since, true),
+            None => sum(rows(self.cells.all()), self.since, false),
         }
     }
 
@@ -111,6 +89,36 @@ impl Book {
         }
         self.total -= &cleared;
         cleared
+    }
+}
+
+fn rows<'a>(
+    cells: impl Iterator<Item = (&'a Arc<str>, &'static str, &'a Cell)>,
+) -> impl Iterator<Item = (&'a Arc<str>, &'static str, SystemTime, &'a Bill)> {
+    cells.map(|(model, operation, cell)| (model, operation, cell.since, &cell.bill))
+}
+
+/// Adds cells up. `from_first`: what is summed is counted since its first call, not since `opened`.
+pub(super) fn sum<'a, B: Borrow<Bill>>(
+    cells: impl Iterator<Item = (&'a Arc<str>, &'static str, SystemTime, B)>,
+    opened: SystemTime,
+    from_first: bool,
+) -> Totals {
+    let mut total = Bill::default();
+    let mut by_model: BTreeMap<Arc<str>, Bill> = BTreeMap::new();
+    let mut by_operation: BTreeMap<&'static str, Bill> = BTreeMap::new();
+    let mut first = None;
+    for (model, operation, since, bill) in cells {
+        total += bill.borrow();
+        *by_model.entry(Arc::clone(model)).or_default() += bill.borrow();
+        *by_operation.entry(operation).or_default() += bill.borrow();
+        first = Some(first.map_or(since, |first: SystemTime| first.min(since)));
+    }
+    Totals {
+        total,
+        by_model,
+        by_operation,
+        since: first.filter(|_| from_first).unwrap_or(opened),
     }
 }
 

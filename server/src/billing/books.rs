@@ -97,24 +97,27 @@ impl Books {
     /// The totals of a scope; `None` for a session that nobody used or that was forgotten.
     pub fn totals(&self, scope: &Scope) -> Option<Totals> {
         let pages = lock(&self.pages);
-        let book = match &scope.session {
-            Some(name) => pages.sessions.peek(name, Instant::now())?,
-            None => &pages.server,
-        };
-        Some(book.totals(scope.model.as_deref()))
+        let model = scope.model.as_deref();
+        match &scope.session {
+            Some(name) => Some(pages.sessions.peek(name, Instant::now())?.totals(model)),
+            None => Some(pages.server.totals(model)),
+        }
     }
 
-    /// Zeroes a scope and answers what it held; `None` as for [`Books::totals`]. The other scopes keep what they have.
+    /// Zeroes a scope and returns what it held; `None` as for [`Books::totals`]. The other scopes keep what they have.
     pub fn reset(&self, scope: &Scope) -> Option<Bill> {
         let mut pages = lock(&self.pages);
-        let book = match &scope.session {
-            Some(name) => pages.sessions.peek_mut(name, Instant::now())?,
-            None => pages.server_to_reset(scope.model.as_deref()),
-        };
-        Some(book.reset(scope.model.as_deref(), SystemTime::now()))
+        let (model, now) = (scope.model.as_deref(), SystemTime::now());
+        match &scope.session {
+            Some(name) => {
+                let account = pages.sessions.peek_mut(name, Instant::now())?;
+                Some(account.reset(model, now))
+            }
+            None => Some(pages.server_to_reset(model).reset(model, now)),
+        }
     }
 
-    /// The bill of a finished call by its request id; of several with one id, the last.
+    /// The bill of a finished call by its request id; of several with one id, the last that passed its checks.
     pub fn finished(&self, request_id: &str) -> Option<FinishedCall> {
         lock(&self.pages).finished.get(request_id).cloned()
     }
@@ -142,33 +145,53 @@ impl Books {
         name
     }
 
-    /// Marks a session as used now; the call that is being opened keeps the name that is answered.
-    pub(super) fn open_session(&self, name: &str) -> Arc<str> {
-        lock(&self.pages).sessions.open(name, Instant::now())
+    /// Begins a session, or marks it as used now.
+    pub(super) fn open_session(&self, name: &Arc<str>) {
+        lock(&self.pages).sessions.of(name, Instant::now());
     }
 
-    /// Posts the bill of a call that ends now; answers its session's totals after it.
-    pub(super) fn post(&self, entry: &Entry<'_>, bill: &Bill, code: Code) -> Option<Bill> {
+    /// Posts the bill of a call that ends now; its session's totals after it. A call that was refused, not `passed`, is
+    /// posted to a session only if there is one.
+    pub(super) fn post(&self, entry: &Entry<'_>, bill: &Bill, code: Code, passed: bool) -> Option<Bill> {
         let finished = FinishedCall::new(entry, bill, code);
         let mut pages = lock(&self.pages);
-        pages.finished.put(finished);
-        let book = self.add(&mut pages, entry, bill)?;
-        Some(book.total().clone())
-    }
-
-    /// Posts what was counted after the call was closed.
-    pub(super) fn post_late(&self, entry: &Entry<'_>, late: &Bill) {
-        let mut pages = lock(&self.pages);
-        pages.finished.add_late(entry, late);
-        self.add(&mut pages, entry, late);
-    }
-
-    fn add<'a>(&self, pages: &'a mut Pages, entry: &Entry<'_>, bill: &Bill) -> Option<&'a Book> {
+        pages.finished.put(finished, passed);
         let model = entry.model.unwrap_or(&self.none);
         pages.server.add(model, entry.operation, entry.started_at, bill);
-        let book = pages.sessions.of(entry.session?, Instant::now());
-        book.add(model, entry.operation, entry.started_at, bill);
-        Some(book)
+        let name = entry.session?;
+        let account = match passed {
+            true => pages.sessions.of(name, Instant::now()),
+            false => pages.sessions.peek_mut(name, Instant::now())?,
+        };
+        account.add(model, entry.operation, entry.started_at, bill);
+        Some(account.total())
+    }
+
+    /// Posts what was counted after the call was closed; to its session, if the call's bill went there.
+    pub(super) fn post_late(&self, entry: &Entry<'_>, late: &Bill, in_session: bool) {
+        let mut pages = lock(&self.pages);
+        pages.finished.add_late(entry, late);
+        let model = entry.model.unwrap_or(&self.none);
+        pages.server.add(model, entry.operation, entry.started_at, late);
+        if in_session {
+            self.add_to_session(&mut pages, entry, late);
+        }
+    }
+
+    /// Posts the bill of a call to its session that was taken for refused when it was closed.
+    pub(super) fn post_passed(&self, entry: &Entry<'_>, bill: &Bill, in_session: bool) {
+        let mut pages = lock(&self.pages);
+        pages.finished.promote(entry);
+        if !in_session {
+            self.add_to_session(&mut pages, entry, bill);
+        }
+    }
+
+    fn add_to_session(&self, pages: &mut Pages, entry: &Entry<'_>, bill: &Bill) {
+        let Some(name) = entry.session else { return };
+        let account = pages.sessions.of(name, Instant::now());
+        let model = entry.model.unwrap_or(&self.none);
+        account.add(model, entry.operation, entry.started_at, bill);
     }
 }
 

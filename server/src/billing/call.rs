@@ -47,6 +47,10 @@ struct Ledger {
     under_way_since: Option<Instant>,
     busy: Duration,
     settled: bool,
+    /// The call passed its checks: it made a request to AWS, or ended well.
+    passed: bool,
+    /// The bill was posted to the session too.
+    in_session: bool,
 }
 
 /// What a call is opened with.
@@ -56,7 +60,7 @@ pub struct Opening<'a> {
     pub operation: &'static str,
     /// The caller's id of this call; without one the server makes it.
     pub request_id: Option<&'a str>,
-    /// The session that is billed.
+    /// The session that is billed; it begins with the first call that passes its checks.
     pub session: Option<&'a str>,
     /// When the caller, or the server, gives up.
     pub deadline: Instant,
@@ -94,7 +98,7 @@ impl Call {
             serial: books.next_serial(),
             request_id,
             request_id_given,
-            session: opening.session.map(|name| books.open_session(name)),
+            session: opening.session.map(Arc::from),
             model: OnceLock::new(),
             started: Instant::now(),
             started_at,
@@ -207,6 +211,7 @@ impl Call {
             ledger.under_way_since = Some(started);
         }
         ledger.under_way += 1;
+        self.0.pass(&mut ledger);
         self.0.count(&mut ledger, |bill| charge.add(bill));
         drop(ledger);
         Attempt {
@@ -308,7 +313,9 @@ impl Call {
             ledger.reason.get_or_insert(Reason::Cancelled);
         }
         let reason = ledger.reason;
-        let session = self.0.books.post(&self.0.entry(), &bill, code);
+        ledger.passed |= code == Code::Ok;
+        let session = self.0.books.post(&self.0.entry(), &bill, code, ledger.passed);
+        ledger.in_session = session.is_some();
         drop(ledger);
         self.0.trace.close(&Ended {
             operation: self.0.operation,
@@ -358,6 +365,20 @@ impl fmt::Debug for Call {
 }
 
 impl Shared {
+    /// The call passed its checks: from now on there is its session.
+    fn pass(&self, ledger: &mut Ledger) {
+        if std::mem::replace(&mut ledger.passed, true) {
+            return;
+        }
+        if ledger.settled {
+            self.books
+                .post_passed(&self.entry(), &ledger.bill, ledger.in_session);
+            ledger.in_session = self.session.is_some();
+        } else if let Some(name) = &self.session {
+            self.books.open_session(name);
+        }
+    }
+
     /// Counts in the bill while it is open; afterwards in the bill and in the books.
     fn count(&self, ledger: &mut Ledger, change: impl FnOnce(&mut Bill)) {
         if !ledger.settled {
@@ -366,7 +387,7 @@ impl Shared {
         let mut late = Bill::default();
         change(&mut late);
         ledger.bill += &late;
-        self.books.post_late(&self.entry(), &late);
+        self.books.post_late(&self.entry(), &late, ledger.in_session);
     }
 
     fn entry(&self) -> Entry<'_> {

@@ -72,6 +72,15 @@ fn open(books: &Arc<Books>, operation: &'static str, session: Option<&str>) -> C
     )
 }
 
+/// Begins every session, so that calls that are refused are posted there too.
+fn begin_sessions(books: &Arc<Books>, truth: &Truth) {
+    for session in SESSIONS {
+        let call = open(books, "Get", Some(session));
+        call.close(Code::Ok);
+        truth.add(Some(session), NONE, &call.bill());
+    }
+}
+
 /// A few random counts; attempts that are under way are kept for later.
 fn feed(call: &Call, dice: &mut Dice, under_way: &mut Vec<Attempt>) {
     for _ in 0..dice.roll(4) {
@@ -187,6 +196,7 @@ fn run_all(books: &Arc<Books>, truth: &Truth) -> (u64, HashMap<Option<String>, B
 #[test]
 fn nothing_is_lost_or_counted_twice() {
     let (books, truth) = (books(), Truth::default());
+    begin_sessions(&books, &truth);
     let (resets, cleared) = run_all(&books, &truth);
     assert!(resets > 10, "resets fell between the calls");
     let whole = |session: Option<&str>| {
@@ -198,7 +208,10 @@ fn nothing_is_lost_or_counted_twice() {
         sum([&cleared, &totals.total].into_iter())
     };
     assert_eq!(whole(None), truth.sum(|_, _| true));
-    assert_eq!(whole(None).calls, WORKERS * CALLS_PER_WORKER);
+    assert_eq!(
+        whole(None).calls,
+        WORKERS * CALLS_PER_WORKER + SESSIONS.len() as u64
+    );
     for name in SESSIONS {
         assert_eq!(
             whole(Some(name)),
@@ -211,6 +224,7 @@ fn nothing_is_lost_or_counted_twice() {
 #[test]
 fn every_scope_sums_to_what_was_counted() {
     let (books, truth) = (books(), Truth::default());
+    begin_sessions(&books, &truth);
     let mut dice = Dice(4_711);
     (0..2_000).for_each(|_| run(&books, &mut dice, &truth));
     for session in [None, Some("a"), Some("d")] {
@@ -268,17 +282,50 @@ fn a_reset_clears_its_own_scope_only() {
 }
 
 #[test]
-fn a_session_is_there_from_its_first_call_on() {
+fn a_session_begins_with_the_first_call_that_passes_its_checks() {
     let books = books();
+    let calls = || {
+        let scope = Scope {
+            session: Some("a".to_owned()),
+            model: None,
+        };
+        books.totals(&scope).map(|totals| totals.total.calls)
+    };
+    let refused = open(&books, "Get", Some("a"))
+        .close(Code::InvalidArgument)
+        .unwrap();
+    assert_eq!((refused.session, calls()), (None, None));
+    let call = open(&books, "Get", Some("a"));
+    assert_eq!(calls(), None, "nothing is known of it yet");
+    let attempt = call.attempt(Service::DynamoDb, "GetItem");
+    assert_eq!(calls(), Some(0));
+    attempt.finish();
+    call.close(Code::NotFound);
+    assert_eq!(calls(), Some(1));
+    let refused = open(&books, "Get", Some("a"))
+        .close(Code::InvalidArgument)
+        .unwrap();
+    assert_eq!(
+        refused.session.unwrap().failed_calls,
+        2,
+        "from now on it is billed for all"
+    );
+    assert_eq!(calls(), Some(2));
+}
+
+#[test]
+fn a_call_that_does_something_after_it_was_closed_is_billed_whole() {
+    let books = books();
+    let call = open(&books, "Save", Some("a"));
+    call.close(Code::Cancelled);
     let scope = Scope {
         session: Some("a".to_owned()),
         model: None,
     };
     assert!(books.totals(&scope).is_none());
-    let call = open(&books, "Get", Some("a"));
-    assert_eq!(books.totals(&scope).unwrap().total, Bill::default());
-    call.close(Code::Ok);
-    assert_eq!(books.totals(&scope).unwrap().total.calls, 1);
+    call.attempt(Service::DynamoDb, "PutItem").finish();
+    assert_eq!(books.totals(&scope).unwrap().total, call.bill());
+    assert_eq!(call.bill().cancelled_calls, 1);
 }
 
 #[test]

@@ -1,4 +1,6 @@
-//! The bills of the calls that finished last, by request id: what a caller asks for who got no trailers.
+//! The bills of the calls that finished last, by request id: what a caller asks for who got no trailers. Calls that
+//! were refused before they did anything have places of their own, so that they push out or replace no bill of a call
+//! that passed its checks.
 
 use std::hash::RandomState;
 use std::sync::Arc;
@@ -45,38 +47,81 @@ impl FinishedCall {
     }
 }
 
+/// One place in so many is for calls that were refused.
+const REFUSED_PART: usize = 10;
+
 /// A bounded number of finished calls, the oldest forgotten first.
 #[derive(Debug)]
 pub(super) struct Finished {
+    passed: Ring,
+    refused: Ring,
+}
+
+impl Finished {
+    pub(super) fn new(max: usize) -> Finished {
+        let refused = max.div_ceil(REFUSED_PART);
+        Finished {
+            passed: Ring::new(max.saturating_sub(refused).max(max.min(1))),
+            refused: Ring::new(refused),
+        }
+    }
+
+    /// Keeps a call. `passed` says that it passed its checks.
+    pub(super) fn put(&mut self, call: FinishedCall, passed: bool) {
+        if passed {
+            self.refused.by_id.pop(&*call.request_id);
+            self.passed.put(call);
+        } else {
+            self.refused.put(call);
+        }
+    }
+
+    /// The call with this id that passed its checks last, else the one that was refused last.
+    pub(super) fn get(&self, request_id: &str) -> Option<&FinishedCall> {
+        let passed = self.passed.by_id.peek(request_id);
+        passed.or_else(|| self.refused.by_id.peek(request_id))
+    }
+
+    /// Adds what was counted after the call was closed, if this very call is still there.
+    pub(super) fn add_late(&mut self, entry: &Entry<'_>, late: &Bill) {
+        for ring in [&mut self.passed, &mut self.refused] {
+            let call = ring.by_id.peek_mut(entry.request_id);
+            if let Some(call) = call.filter(|call| call.serial == entry.serial) {
+                call.bill += late;
+            }
+        }
+    }
+
+    /// A call that had been closed did something after all.
+    pub(super) fn promote(&mut self, entry: &Entry<'_>) {
+        let call = self.refused.by_id.peek(entry.request_id);
+        if call.is_some_and(|call| call.serial == entry.serial)
+            && let Some(call) = self.refused.by_id.pop(entry.request_id)
+        {
+            self.passed.put(call);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Ring {
     max: usize,
     /// Never asked with `get`, so its order is that of finishing.
     by_id: LruCache<Arc<str>, FinishedCall, RandomState>,
 }
 
-impl Finished {
-    pub(super) fn new(max: usize) -> Finished {
-        Finished {
+impl Ring {
+    fn new(max: usize) -> Ring {
+        Ring {
             max,
             by_id: LruCache::unbounded_with_hasher(RandomState::new()),
         }
     }
 
-    pub(super) fn put(&mut self, call: FinishedCall) {
+    fn put(&mut self, call: FinishedCall) {
         self.by_id.put(Arc::clone(&call.request_id), call);
         if self.by_id.len() > self.max {
             self.by_id.pop_lru();
-        }
-    }
-
-    pub(super) fn get(&self, request_id: &str) -> Option<&FinishedCall> {
-        self.by_id.peek(request_id)
-    }
-
-    /// Adds what was counted after the call was closed, if this very call is still there.
-    pub(super) fn add_late(&mut self, entry: &Entry<'_>, late: &Bill) {
-        let call = self.by_id.peek_mut(entry.request_id);
-        if let Some(call) = call.filter(|call| call.serial == entry.serial) {
-            call.bill += late;
         }
     }
 }
@@ -102,12 +147,15 @@ mod tests {
             calls: 1,
             ..Bill::default()
         };
-        finished.put(FinishedCall::new(&entry(request_id, serial), &bill, Code::Ok));
+        finished.put(
+            FinishedCall::new(&entry(request_id, serial), &bill, Code::Ok),
+            true,
+        );
     }
 
     #[test]
     fn the_oldest_is_forgotten_first() {
-        let mut finished = Finished::new(2);
+        let mut finished = Finished::new(3);
         put(&mut finished, "a", 0);
         put(&mut finished, "b", 1);
         assert!(finished.get("a").is_some());
@@ -136,5 +184,29 @@ mod tests {
             0,
             "the same id twice: the last wins"
         );
+    }
+
+    fn refuse(finished: &mut Finished, request_id: &str, serial: u64) {
+        let entry = entry(request_id, serial);
+        let call = FinishedCall::new(&entry, &Bill::default(), Code::InvalidArgument);
+        finished.put(call, false);
+    }
+
+    #[test]
+    fn refused_calls_replace_and_push_out_none_that_passed() {
+        let mut finished = Finished::new(10);
+        (0..9).for_each(|serial| put(&mut finished, &serial.to_string(), serial));
+        (0..100).for_each(|serial| refuse(&mut finished, &serial.to_string(), 100 + serial));
+        for serial in 0..9 {
+            assert_eq!(finished.get(&serial.to_string()).unwrap().code, Code::Ok);
+        }
+        assert_eq!(finished.get("99").unwrap().code, Code::InvalidArgument);
+        assert!(finished.get("98").is_none());
+        put(&mut finished, "99", 300);
+        assert_eq!(finished.get("99").unwrap().serial, 300);
+        refuse(&mut finished, "late", 301);
+        finished.promote(&entry("late", 301));
+        refuse(&mut finished, "late", 302);
+        assert_eq!(finished.get("late").unwrap().serial, 301);
     }
 }

@@ -5,6 +5,7 @@
 //! `aws` feeds it. A closed call posts its [`Bill`] to the [`Books`]; what is counted later (work that runs to its end
 //! after the caller left) is posted as it comes. Everything is an integer, so sums are equal, not nearly.
 
+mod account;
 mod bill;
 mod book;
 mod books;
@@ -14,6 +15,7 @@ mod cells;
 mod ever;
 mod finished;
 mod orca;
+mod packed;
 mod prices;
 mod service;
 mod sessions;
@@ -42,7 +44,7 @@ pub const MAX_NAME_BYTES: usize = 128;
 /// Bounds of what the books keep.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// A session that no call named for this long is forgotten.
+    /// A session that no call used for this long is forgotten.
     pub session_idle: std::time::Duration,
     /// Sessions at most; the least recently used is forgotten first.
     pub session_max: usize,

@@ -1,5 +1,6 @@
-//! Sessions: a book each, bounded by number and by idle time, the least recently used forgotten first. A session is
-//! used when a call names it; to read or reset it is no use. Knows nothing of locks, and is told what time it is.
+//! Sessions: an account each, bounded by number and by idle time, the least recently used forgotten first. A session
+//! is used when a call names it that passes its checks; reading or resetting it does not count, and neither does a call
+//! that is refused. Knows nothing of locks and reads no clock.
 
 use std::hash::RandomState;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use lru::LruCache;
 
-use super::book::Book;
+use super::account::Account;
 
 /// Idle sessions forgotten per call at most, so that no call pays for all of them.
 const FORGOTTEN_AT_ONCE: usize = 16;
@@ -24,7 +25,7 @@ pub(super) struct Sessions {
 #[derive(Debug)]
 struct Session {
     used: Instant,
-    book: Book,
+    account: Account,
 }
 
 impl Sessions {
@@ -37,42 +38,34 @@ impl Sessions {
         }
     }
 
-    /// Marks a session as used, and makes it where there is none.
-    pub(super) fn open(&mut self, name: &str, now: Instant) -> Arc<str> {
-        let known = self.by_name.get_key_value(name).map(|(name, _)| Arc::clone(name));
-        let name = known.unwrap_or_else(|| Arc::from(name));
-        self.of(&name, now);
-        name
-    }
-
-    /// The book of a session that is used now.
-    pub(super) fn of(&mut self, name: &Arc<str>, now: Instant) -> &mut Book {
+    /// The account of a session that is used now, made if there is none.
+    pub(super) fn of(&mut self, name: &Arc<str>, now: Instant) -> &mut Account {
         self.forget_idle(now);
         if !self.by_name.contains(&**name) && self.by_name.len() >= self.max {
             self.by_name.pop_lru();
         }
         let new = || Session {
             used: now,
-            book: Book::new(SystemTime::now()),
+            account: Account::new(SystemTime::now()),
         };
         let session = self.by_name.get_or_insert_mut(Arc::clone(name), new);
         if now.saturating_duration_since(session.used) > self.idle {
-            session.book = Book::new(SystemTime::now());
+            session.account = Account::new(SystemTime::now());
         }
         session.used = now;
-        &mut session.book
+        &mut session.account
     }
 
-    /// The book of a session, if anybody used it lately.
-    pub(super) fn peek(&self, name: &str, now: Instant) -> Option<&Book> {
+    /// The account of a session, if anybody used it lately.
+    pub(super) fn peek(&self, name: &str, now: Instant) -> Option<&Account> {
         let session = self.by_name.peek(name)?;
-        (now.saturating_duration_since(session.used) <= self.idle).then_some(&session.book)
+        (now.saturating_duration_since(session.used) <= self.idle).then_some(&session.account)
     }
 
     /// The same, to be changed.
-    pub(super) fn peek_mut(&mut self, name: &str, now: Instant) -> Option<&mut Book> {
+    pub(super) fn peek_mut(&mut self, name: &str, now: Instant) -> Option<&mut Account> {
         let session = self.by_name.peek_mut(name)?;
-        (now.saturating_duration_since(session.used) <= self.idle).then_some(&mut session.book)
+        (now.saturating_duration_since(session.used) <= self.idle).then_some(&mut session.account)
     }
 
     fn forget_idle(&mut self, now: Instant) {
@@ -94,7 +87,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     fn bill_one(sessions: &mut Sessions, name: &str, now: Instant) {
-        let name = sessions.open(name, now);
+        let name = Arc::from(name);
         let bill = Bill {
             calls: 1,
             ..Bill::default()
@@ -105,7 +98,7 @@ mod tests {
     }
 
     fn calls(sessions: &Sessions, name: &str, now: Instant) -> Option<u64> {
-        sessions.peek(name, now).map(|book| book.total().calls)
+        sessions.peek(name, now).map(|account| account.total().calls)
     }
 
     #[test]
@@ -122,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_is_no_use() {
+    fn reading_does_not_keep_a_session() {
         let mut sessions = Sessions::new(HOUR, 2);
         let now = Instant::now();
         bill_one(&mut sessions, "a", now);

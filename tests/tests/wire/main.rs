@@ -17,5 +17,6 @@ mod races;
 mod reflection;
 mod reload;
 mod sealing;
+mod sessions;
 mod tamper;
 mod walls;

@@ -70,7 +70,13 @@ pub(super) fn id_of(headers: &HeaderMap) -> String {
 }
 
 fn name<'a>(headers: &'a HeaderMap, key: &'static str, faults: &mut Vec<Fault>) -> Option<&'a str> {
-    let text = headers.get(key)?.to_str().ok().filter(|text| is_name(text));
+    let value = headers.get(key)?;
+    // one of two would be billed, and nobody could tell which
+    if headers.get_all(key).iter().any(|other| other != value) {
+        faults.push(Fault::new(key, "has several values: send one"));
+        return None;
+    }
+    let text = value.to_str().ok().filter(|text| is_name(text));
     if text.is_none() {
         faults.push(Fault::new(key, "must be 1 to 128 of A-Za-z0-9._:-"));
     }
@@ -169,5 +175,23 @@ mod tests {
         let fields: Vec<&str> = head.faults.iter().map(|fault| fault.field.as_str()).collect();
         assert_eq!(fields, ["tollgate-request-id", "tollgate-session"]);
         assert_eq!(id_of(&headers).len(), 26);
+    }
+
+    #[test]
+    fn two_values_of_a_name_are_refused_unless_they_are_one() {
+        let mut headers = headers(&[(metadata::SESSION, "a"), (metadata::REQUEST_ID, "r")]);
+        headers.append(metadata::SESSION, "a".parse().unwrap());
+        let head = Head::read(&headers, Duration::from_secs(1));
+        assert_eq!((head.session, head.faults.len()), (Some("a"), 0));
+        headers.append(metadata::SESSION, "b".parse().unwrap());
+        headers.append(metadata::REQUEST_ID, "s".parse().unwrap());
+        let head = Head::read(&headers, Duration::from_secs(1));
+        assert_eq!((head.session, head.request_id), (None, None));
+        assert!(
+            head.faults
+                .iter()
+                .all(|fault| format!("{fault:?}").contains("several values"))
+        );
+        assert_eq!(head.faults.len(), 2);
     }
 }
