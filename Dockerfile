@@ -2,6 +2,8 @@
 # The build keeps crates and objects in caches; what ships is one binary, the example models, and no shell.
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
+# what `serve` logs and `tollgate_build_info` says: --build-arg TOLLGATE_COMMIT=$(git rev-parse HEAD)
+ARG TOLLGATE_COMMIT=unknown
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \

@@ -5,6 +5,7 @@
 pub mod app;
 pub mod aws;
 pub mod billing;
+pub mod build;
 pub mod capacity;
 pub mod cli;
 pub mod config;

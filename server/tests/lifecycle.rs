@@ -95,6 +95,20 @@ async fn serve_prints_one_line_once_it_is_serving() {
 }
 
 #[test]
+fn serve_logs_its_version_and_commit() {
+    let folder = free_folder();
+    let log = folder.path().join("log");
+    let arguments = ["--memory", "--log", "json"];
+    let process = Process::serve_logged(folder.path(), &arguments, &[], fs::File::create(&log).unwrap());
+    assert_eq!(process.terminate().code, 0);
+    let log = fs::read_to_string(&log).unwrap();
+    let first = log.lines().next().unwrap();
+    let version = format!("\"version\":\"{}\"", env!("CARGO_PKG_VERSION"));
+    let commit = format!("\"commit\":\"{}\"", tollgate::build::COMMIT);
+    assert!(first.contains(&version) && first.contains(&commit), "{first}");
+}
+
+#[test]
 fn a_second_process_on_the_same_folder_is_told_so() {
     let folder = free_folder();
     let first = Process::serve(folder.path(), &[]);

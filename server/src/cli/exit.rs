@@ -6,11 +6,21 @@ use std::process::ExitCode;
 
 /// Wrong arguments, settings or models.
 const WRONG: u8 = 2;
+/// A check found something.
+#[cfg(feature = "embedded")]
+const FOUND: u8 = 3;
 
 /// Prints a whole output; a closed pipe is no failure.
 pub(super) fn print(text: &str) -> ExitCode {
     let _ = write!(std::io::stdout().lock(), "{text}");
     ExitCode::SUCCESS
+}
+
+/// Prints a whole output and ends with 3.
+#[cfg(feature = "embedded")]
+pub(super) fn found(text: &str) -> ExitCode {
+    print(text);
+    ExitCode::from(FOUND)
 }
 
 /// Ends with 2, a line per fault.

@@ -3,6 +3,8 @@
 mod call;
 mod check;
 mod exit;
+#[cfg(feature = "embedded")]
+mod fsck;
 mod iam;
 mod json_line;
 pub mod log;
@@ -38,6 +40,9 @@ enum Command {
     Call(call::Args),
     /// Print the IAM policy that the models need on AWS, least privilege
     Iam(iam::Args),
+    /// Check a data folder of the embedded backend
+    #[cfg(feature = "embedded")]
+    Fsck(fsck::Args),
     /// Print the completions of a shell
     Completions {
         /// The shell
@@ -66,6 +71,8 @@ fn run(command: Command) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Call(args) => call::run(args),
         Command::Iam(args) => iam::run(&args),
+        #[cfg(feature = "embedded")]
+        Command::Fsck(args) => fsck::run(&args),
         Command::Completions { shell } => exit::print(&completions(shell)),
     }
 }

@@ -13,6 +13,7 @@ use super::log_writer::LogWriter;
 use super::reload::Triggers;
 use super::{exit, log};
 use crate::app::{self, App, Summary};
+use crate::build::{COMMIT, VERSION};
 use crate::config::{Config, Flags, environment};
 use crate::telemetry::Telemetry;
 
@@ -77,6 +78,7 @@ async fn serve(
     // another log, of a program that calls this one as a library, stays
     let _ = dispatcher::set_global_default(log::dispatch(&config.log, &telemetry, move || stderr.clone()));
     log_panics();
+    info!(version = VERSION, commit = COMMIT, "starting");
     for fault in faults {
         warn!("{fault}");
     }
@@ -148,8 +150,7 @@ fn announce(address: SocketAddr, summary: &Summary, mut output: Output) {
 
 fn banner(address: SocketAddr, summary: &Summary) -> String {
     format!(
-        "\n  tollgate {version}\n  backend  {backend}\n  models   {models}\n  try      grpcurl -plaintext {address} list\n\n",
-        version = env!("CARGO_PKG_VERSION"),
+        "\n  tollgate {VERSION} ({COMMIT})\n  backend  {backend}\n  models   {models}\n  try      grpcurl -plaintext {address} list\n\n",
         backend = summary.backend,
         models = summary.models,
     )

@@ -4,38 +4,54 @@
 //! |---|---|
 //! | `lock` | held exclusively while any engine lives; holds the process id, for the second one's message |
 //! | `VERSION` | the folder's format as a decimal number and a newline |
-//! | `root.key` | 32 random bytes (0600) that wrap the KMS keys; never made anew beside an existing `kms.json` |
+//! | `CONTENTS` | what else the folder holds: see `contents.rs` |
+//! | `root.key` | 32 random bytes (0600) that wrap the KMS keys |
 //! | `token.key` | 32 random bytes (0600) that seal page tokens |
+//!
+//! No file is made anew in a folder that held it: its loss is for the operator to know.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::contents::{self, Record};
+use super::modes::{own_user, tighten};
 use super::{Error, Place};
 
 /// The folder's format that this program writes, and the newest that it reads.
 const FORMAT: u32 = 1;
 const LOCK_FILE: &str = "lock";
-const VERSION_FILE: &str = "VERSION";
-const ROOT_KEY_FILE: &str = "root.key";
-const TOKEN_KEY_FILE: &str = "token.key";
+/// The file of the folder's format.
+pub(super) const VERSION_FILE: &str = "VERSION";
+/// The file that says what else there is.
+pub(super) const CONTENTS_FILE: &str = "CONTENTS";
+/// The key that wraps all other keys.
+pub(super) const ROOT_KEY_FILE: &str = "root.key";
+/// The key of page tokens.
+pub(super) const TOKEN_KEY_FILE: &str = "token.key";
 /// The file that [`super::kms`] keeps its keys in; they open only with the root key that they were made under.
 pub(super) const KMS_FILE: &str = "kms.json";
 /// The file that [`super::dynamodb`] keeps its tables in.
 pub(super) const DYNAMODB_FILE: &str = "dynamodb.sqlite";
+/// The folder of [`super::s3`], the file of its index, and the folder of its bodies.
+pub(super) const S3_FOLDER: &str = "s3";
+pub(super) const INDEX_FILE: &str = "s3/index.sqlite";
+pub(super) const OBJECTS_FOLDER: &str = "s3/objects";
 /// Bytes of a root key and of a token key.
 pub(super) const KEY_BYTES: usize = 32;
 /// More than a key file ever holds.
 const MAX_KEY_FILE_BYTES: u64 = 4096;
 /// More than a lock or version file ever holds.
 const SMALL_FILE_BYTES: u64 = 64;
-const FOLDER_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
+/// Of every folder.
+pub(super) const FOLDER_MODE: u32 = 0o700;
+/// Of every file.
+pub(super) const FILE_MODE: u32 = 0o600;
 /// Permission bits of the group and of others.
-const FOREIGN_BITS: u32 = 0o077;
+pub(super) const FOREIGN_BITS: u32 = 0o077;
 
 /// 32 secret bytes, wiped when dropped.
 pub(super) type Key = Zeroizing<[u8; KEY_BYTES]>;
@@ -59,26 +75,77 @@ impl Folder {
                 _lock: None,
             });
         };
-        let mut builder = DirBuilder::new();
-        builder
-            .recursive(true)
-            .mode(FOLDER_MODE)
-            .create(path)
-            .map_err(at(path))?;
+        make_folder(path)?;
         let lock = lock(path)?;
         check_version(path)?;
+        make_private(path)?;
+        contents::begin(path)?;
+        if !path.join(VERSION_FILE).exists() {
+            write_version(path)?;
+        }
         Ok(Self {
-            root_key: root_key(path)?,
+            root_key: read_or_make_key(&path.join(ROOT_KEY_FILE))?,
             token_key: read_or_make_key(&path.join(TOKEN_KEY_FILE))?,
             path: Some(path.clone()),
             _lock: Some(lock),
         })
     }
 
-    /// Pushes the names of the files made in the folder to the disk.
-    pub(super) fn sync(&self) -> Result<(), Error> {
-        self.path.as_deref().map_or(Ok(()), sync_folder)
+    /// Pushes what was made in the folder to the disk, and records it.
+    pub(super) fn complete(&self) -> Result<(), Error> {
+        self.path.as_deref().map_or(Ok(()), |path| {
+            sync_folder(path)?;
+            contents::complete(path)
+        })
     }
+}
+
+/// A data folder that is locked as it is: nothing is made, changed or refused for what it lacks.
+pub(super) struct Inspected(#[expect(dead_code, reason = "held until it is dropped")] File);
+
+impl Inspected {
+    /// Locks a data folder that is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unusable`] if it is not one, [`Error::InUse`], [`Error::NewerFormat`].
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let is_ours = path.join(VERSION_FILE).exists() || contents::holds_any(path);
+        if !path.is_dir() || !is_ours {
+            let problem = "not a data folder of tollgate: name the one that `serve` uses";
+            return Err(unusable(path, problem));
+        }
+        let lock = lock(path)?;
+        version_problem(path)?;
+        Ok(Self(lock))
+    }
+}
+
+/// What is wrong with `VERSION`.
+///
+/// # Errors
+///
+/// [`Error::NewerFormat`]: nothing else of the folder can be judged.
+pub(super) fn version_problem(folder: &Path) -> Result<Option<String>, Error> {
+    match check_version(folder) {
+        Ok(()) => Ok(None),
+        Err(Error::Unusable { problem, .. }) => Ok(Some(problem)),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Makes a folder and those above it that are missing, mode 0700.
+pub(super) fn make_folder(path: &Path) -> Result<(), Error> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(FOLDER_MODE);
+    builder.create(path).map_err(at(path))
+}
+
+/// Makes an empty file, mode 0600, if there is none: what SQLite then puts beside it gets the same mode.
+pub(super) fn touch(path: &Path) -> Result<(), Error> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(FILE_MODE);
+    options.open(path).map(drop).map_err(at(path))
 }
 
 /// Replaces a file whole, mode 0600: after a crash at any moment either the old bytes or the new are there, and
@@ -104,7 +171,7 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     path.parent().map_or(Ok(()), sync_folder)
 }
 
-/// Reads a file that only its owner may touch; `None` where there is none.
+/// Reads a file that only this process's user may touch; `None` if there is none.
 pub(super) fn read_private(path: &Path, limit_bytes: u64) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -117,6 +184,14 @@ pub(super) fn read_private(path: &Path, limit_bytes: u64) -> Result<Option<Zeroi
             path,
             "others than its owner may read or write it: chmod 600 it",
         ));
+    }
+    if metadata.uid() != own_user() {
+        let problem = format!(
+            "it belongs to user {}, tollgate runs as user {}: chown it, or start tollgate as its owner",
+            metadata.uid(),
+            own_user()
+        );
+        return Err(unusable(path, problem));
     }
     if metadata.len() > limit_bytes {
         return Err(unusable(path, "far too large: restore it from a backup"));
@@ -190,7 +265,7 @@ fn holder(file: &File) -> String {
     }
 }
 
-/// Writes the version of a fresh folder; refuses newer ones and data without any.
+/// Refuses newer versions, and data without any.
 fn check_version(folder: &Path) -> Result<(), Error> {
     let path = folder.join(VERSION_FILE);
     let mut text = String::new();
@@ -200,16 +275,18 @@ fn check_version(folder: &Path) -> Result<(), Error> {
             .read_to_string(&mut text)
             .map_err(at(&path))?,
         Err(failure) if failure.kind() == ErrorKind::NotFound => {
-            return match [ROOT_KEY_FILE, KMS_FILE, DYNAMODB_FILE]
-                .iter()
-                .find(|name| folder.join(name).exists())
-            {
-                Some(name) => Err(unusable(
-                    &path,
-                    format!("missing beside {name}: restore it from a backup"),
-                )),
-                None => write_whole(&path, format!("{FORMAT}\n").as_bytes()),
+            let is_fresh = match contents::read(folder)? {
+                Record::BeingMade => true,
+                Record::Held(_) => false,
+                Record::None => !contents::holds_any(folder),
             };
+            if is_fresh {
+                return Ok(());
+            }
+            return Err(unusable(
+                &path,
+                "missing beside the data: restore it from a backup",
+            ));
         }
         Err(failure) => return Err(at(&path)(failure)),
     };
@@ -224,27 +301,45 @@ fn check_version(folder: &Path) -> Result<(), Error> {
     }
 }
 
-/// Reads the root key, or makes it where no key was ever wrapped.
-fn root_key(folder: &Path) -> Result<Key, Error> {
-    let path = folder.join(ROOT_KEY_FILE);
-    if !path.exists() && folder.join(KMS_FILE).exists() {
-        return Err(unusable(
-            &path,
-            "missing, and the keys in kms.json open with no other: restore it from a backup",
-        ));
+/// Writes the version of a fresh folder.
+pub(super) fn write_version(folder: &Path) -> Result<(), Error> {
+    write_whole(&folder.join(VERSION_FILE), format!("{FORMAT}\n").as_bytes())
+}
+
+fn make_private(folder: &Path) -> Result<(), Error> {
+    let done = tighten(folder)?;
+    if done.changed > 0 {
+        tracing::warn!(
+            changed = done.changed,
+            "files or folders of the data folder were open to other users and are private now"
+        );
     }
-    read_or_make_key(&path)
+    if done.refused > 0 {
+        tracing::warn!(
+            refused = done.refused,
+            "files or folders of the data folder belong to another user and are open to others"
+        );
+    }
+    Ok(())
+}
+
+/// Reads a key file; `None` if there is none.
+pub(super) fn read_key(path: &Path) -> Result<Option<Key>, Error> {
+    let Some(bytes) = read_private(path, MAX_KEY_FILE_BYTES)? else {
+        return Ok(None);
+    };
+    match <[u8; KEY_BYTES]>::try_from(bytes.as_slice()) {
+        Ok(key) => Ok(Some(Zeroizing::new(key))),
+        Err(_) => {
+            let problem = format!("{} bytes, not {KEY_BYTES}: restore it from a backup", bytes.len());
+            Err(unusable(path, problem))
+        }
+    }
 }
 
 fn read_or_make_key(path: &Path) -> Result<Key, Error> {
-    if let Some(bytes) = read_private(path, MAX_KEY_FILE_BYTES)? {
-        return match <[u8; KEY_BYTES]>::try_from(bytes.as_slice()) {
-            Ok(key) => Ok(Zeroizing::new(key)),
-            Err(_) => {
-                let problem = format!("{} bytes, not {KEY_BYTES}: restore it from a backup", bytes.len());
-                Err(unusable(path, problem))
-            }
-        };
+    if let Some(key) = read_key(path)? {
+        return Ok(key);
     }
     let key = random_key()?;
     write_whole(path, key.as_slice())?;
@@ -255,7 +350,8 @@ fn random_key() -> Result<Key, Error> {
     random_bytes().map(Zeroizing::new)
 }
 
-fn sync_folder(path: &Path) -> Result<(), Error> {
+/// Pushes the names in a folder to the disk.
+pub(super) fn sync_folder(path: &Path) -> Result<(), Error> {
     // the parent of a bare file name is the empty path: the current folder
     let folder = if path.as_os_str().is_empty() {
         Path::new(".")
@@ -295,7 +391,13 @@ mod tests {
             (*folder.root_key, *folder.token_key)
         };
         assert_eq!(mode(&path), 0o700);
-        for name in [LOCK_FILE, VERSION_FILE, ROOT_KEY_FILE, TOKEN_KEY_FILE] {
+        for name in [
+            LOCK_FILE,
+            VERSION_FILE,
+            CONTENTS_FILE,
+            ROOT_KEY_FILE,
+            TOKEN_KEY_FILE,
+        ] {
             assert_eq!(mode(&path.join(name)), 0o600, "{name}");
         }
         assert_ne!(root_key, token_key);
@@ -340,9 +442,11 @@ mod tests {
             assert!(refusal(&place).contains(expected), "{text}");
         }
         std::fs::remove_file(&version).unwrap();
-        assert!(refusal(&place).contains("missing beside root.key"));
-        std::fs::write(&version, "1").unwrap();
-        Folder::open(&place).unwrap();
+        drop(Folder::open(&place).unwrap());
+        assert!(version.exists(), "the first start had not ended");
+        std::fs::remove_file(&version).unwrap();
+        std::fs::remove_file(path.join(CONTENTS_FILE)).unwrap();
+        assert!(refusal(&place).contains("VERSION: missing beside the data"));
     }
 
     #[test]
@@ -357,6 +461,7 @@ mod tests {
         assert!(refusal(&place).contains("31 bytes, not 32"));
         std::fs::write(&file, [1; MAX_KEY_FILE_BYTES as usize + 1]).unwrap();
         assert!(refusal(&place).contains("too large"));
+        std::fs::remove_file(path.join(CONTENTS_FILE)).unwrap();
         std::fs::remove_file(&file).unwrap();
         std::fs::write(path.join(KMS_FILE), "{}").unwrap();
         assert!(refusal(&place).contains("root.key: missing"));

@@ -2,9 +2,12 @@
 //! through an HTTP connector. Knows nothing of models, operations or gRPC.
 
 mod connector;
+mod contents;
 mod dynamodb;
 mod folder;
+pub mod fsck;
 mod kms;
+mod modes;
 mod s3;
 
 use std::path::PathBuf;
@@ -123,7 +126,7 @@ impl Engines {
         let dynamodb = dynamodb::open(place, synchronous)?;
         let kms = kms::open(place, &folder.root_key)?;
         let s3 = s3::open(place, synchronous)?;
-        folder.sync()?;
+        folder.complete()?;
         Ok(Self {
             dynamodb: Guarded::client(dynamodb, &folder),
             kms: Guarded::client(kms, &folder),

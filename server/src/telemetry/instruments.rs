@@ -14,6 +14,7 @@ use super::histograms::Histograms;
 use super::names::{self, attribute, instrument, label};
 use super::{Figures, Line};
 use crate::billing::Bill;
+use crate::build::{COMMIT, VERSION};
 
 /// What is recorded as it happens, and the meter of what is read.
 pub(super) struct Instruments {
@@ -205,6 +206,7 @@ impl Instruments {
             .with_callback(move |observer| observer.observe(limit, &[]))
             .build();
         self.observe_memory(figures);
+        self.observe_build();
     }
 
     fn observe_memory(&self, figures: &Arc<Figures>) {
@@ -223,6 +225,18 @@ impl Instruments {
             .with_unit("By")
             .with_description("Bytes that may be held (limits.memory)")
             .with_callback(move |observer| observer.observe(limit, &[]))
+            .build();
+    }
+
+    fn observe_build(&self) {
+        let labels = [
+            KeyValue::new(label::VERSION, VERSION),
+            KeyValue::new(label::COMMIT, COMMIT),
+        ];
+        self.meter
+            .u64_observable_gauge(instrument::BUILD_INFO)
+            .with_description("1, with the version and the commit of this program")
+            .with_callback(move |observer| observer.observe(1, &labels))
             .build();
     }
 }

@@ -31,6 +31,7 @@ pub mod instrument {
     pub const LIMIT: &str = "tollgate.calls.limit";
     pub const MEMORY_RESERVED: &str = "tollgate.memory.reserved";
     pub const MEMORY_LIMIT: &str = "tollgate.memory.limit";
+    pub const BUILD_INFO: &str = "tollgate.build_info";
     pub const DROPPED: &str = "tollgate.telemetry.dropped";
     pub const LOG_DROPPED: &str = "tollgate.log.dropped";
 
@@ -52,6 +53,10 @@ pub mod label {
     pub const STATUS: &str = "status";
     /// `dynamodb`, `kms` or `s3`.
     pub const SERVICE: &str = "service";
+    /// This program's version.
+    pub const VERSION: &str = "version";
+    /// The commit that it was built from, or `unknown`.
+    pub const COMMIT: &str = "commit";
     /// `traces`, `metrics` or `logs`.
     pub const SIGNAL: &str = "signal";
 }

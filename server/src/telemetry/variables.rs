@@ -335,7 +335,7 @@ impl Reader<'_> {
         let name = "OTEL_RESOURCE_ATTRIBUTES";
         let mut attributes = vec![
             KeyValue::new(resource::SERVICE_NAME, SERVICE),
-            KeyValue::new(resource::SERVICE_VERSION, env!("CARGO_PKG_VERSION")),
+            KeyValue::new(resource::SERVICE_VERSION, crate::build::VERSION),
             KeyValue::new(resource::SERVICE_INSTANCE_ID, ulid::Ulid::generate().to_string()),
         ];
         let text = self.given.get(name).unwrap_or_default().to_owned();

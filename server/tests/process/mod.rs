@@ -1,5 +1,7 @@
 //! The program `tollgate` as a child process, in a folder and an environment of its own.
 
+#![allow(dead_code, reason = "each test program uses its part")]
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
@@ -43,7 +45,6 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Runs a command to its end, with this on its standard input.
-#[allow(dead_code, reason = "each test binary takes what it needs")]
 pub(crate) fn fed(folder: &Path, arguments: &[&str], input: &str) -> Ended {
     let mut child = command(folder, arguments)
         .stdin(Stdio::piped())
@@ -76,6 +77,28 @@ pub(crate) fn ended(folder: &Path, arguments: &[&str], variables: &[(&str, &str)
     }
 }
 
+/// Runs `tollgate serve`, which must not start.
+pub(crate) fn refused(folder: &Path) -> Ended {
+    let mut command = command(folder, &["serve", "--listen", "127.0.0.1:0", "--log", "json"]);
+    let mut child = command
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut line = String::new();
+    let stdout = child.stdout.as_mut().expect("a pipe");
+    BufReader::new(stdout).read_line(&mut line).expect("text");
+    if !line.is_empty() {
+        child.kill().expect("it was started here");
+    }
+    let output = child.wait_with_output().expect("it was started here");
+    assert_eq!(line, "", "it serves");
+    Ended {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::new(),
+        stderr: String::from_utf8(output.stderr).expect("text"),
+    }
+}
+
 impl Process {
     /// `tollgate serve` on a free port with these arguments, once it says where it listens.
     pub(crate) fn serve(folder: &Path, arguments: &[&str]) -> Process {
@@ -95,7 +118,6 @@ impl Process {
     }
 
     /// `tollgate serve` with these arguments and no more.
-    #[allow(dead_code, reason = "each test binary takes what it needs")]
     pub(crate) fn serve_as_told(folder: &Path, arguments: &[&str]) -> Process {
         Process::started(
             command(folder, &[&["serve"], arguments].concat()),
@@ -105,7 +127,6 @@ impl Process {
     }
 
     /// The same on a free port, with at most so many descriptors.
-    #[allow(dead_code, reason = "each test binary takes what it needs")]
     pub(crate) fn serve_with_descriptors(
         folder: &Path,
         descriptors: usize,
@@ -124,6 +145,30 @@ impl Process {
             .env_clear()
             .env("PATH", "/usr/bin:/bin");
         Process::started(command, &[], log)
+    }
+
+    /// `tollgate serve` that makes files open to all, unless it says otherwise.
+    pub(crate) fn serve_without_umask(folder: &Path) -> Process {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", "umask 000; exec \"$0\" serve --listen 127.0.0.1:0"])
+            .arg(env!("CARGO_BIN_EXE_tollgate"))
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .env_clear();
+        Process::started(shell, &[], Stdio::null())
+    }
+
+    /// `tollgate serve` that nobody waits for.
+    pub(crate) fn start_unready(folder: &Path) -> Process {
+        let mut command = command(folder, &["serve", "--listen", "127.0.0.1:0"]);
+        let mut child = command.stderr(Stdio::null()).spawn().expect("the program starts");
+        Process {
+            stdout: BufReader::new(child.stdout.take().expect("a pipe")),
+            child,
+            address: String::new(),
+        }
     }
 
     fn started(mut command: Command, variables: &[(&str, &str)], log: impl Into<Stdio>) -> Process {
@@ -148,13 +193,11 @@ impl Process {
     }
 
     /// Where it listens.
-    #[allow(dead_code, reason = "each test binary takes what it needs")]
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
     /// The pipe of its log, where it has one.
-    #[allow(dead_code, reason = "each test binary takes what it needs")]
     pub(crate) fn take_log(&mut self) -> BufReader<ChildStderr> {
         BufReader::new(self.child.stderr.take().expect("a pipe"))
     }

@@ -108,6 +108,12 @@ async fn what_is_exposed_is_what_dashboards_and_alerts_are_told() {
     );
     assert_eq!(value(&text, "tollgate_calls_in_flight"), Some(0.0));
     assert_eq!(value(&text, "tollgate_calls_limit"), Some(1024.0));
+    let build = format!(
+        "tollgate_build_info{{commit=\"{}\",version=\"{}\"}}",
+        tollgate::build::COMMIT,
+        env!("CARGO_PKG_VERSION")
+    );
+    assert_eq!(value(&text, &build), Some(1.0), "{text}");
     assert!(text.contains("le=\"0.0005\"") && text.contains("le=\"30\"") && text.contains("le=\"+Inf\""));
     gateway.stop().await;
 }

@@ -282,9 +282,17 @@ async fn instruments_are_of_their_kinds_units_and_bounds_and_labels_of_closed_se
             "{name}"
         );
     }
+    let build = received.metric("tollgate.build_info");
+    let Some(Data::Gauge(gauge)) = &build.data else {
+        panic!("{build:?}")
+    };
+    let labels = attributes(&gauge.data_points[0].attributes);
+    assert_eq!(labels["version"], json!(env!("CARGO_PKG_VERSION")));
+    assert_eq!(labels["commit"], json!(tollgate::build::COMMIT));
+    assert_eq!(labels.len(), 2);
     assert_eq!(
         received.metrics.len(),
-        histograms.len() + counters.len() + gauges.len()
+        histograms.len() + counters.len() + gauges.len() + 1
     );
     assert_documented(&received);
     let models: BTreeSet<_> = number_points(received.metric("tollgate.kms.calls"))

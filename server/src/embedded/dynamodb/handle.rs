@@ -1,8 +1,6 @@
 //! One open handle on the database, and what keeps it true: how hard it pushes to the disk, which tables it knows,
 //! and how it gets well after a fault. Never runs an operation itself.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +9,7 @@ use dynoxide::DynoxideError;
 use dynoxide::actions::vector_lifecycle::VectorIndexLifecycle;
 use dynoxide::storage::Storage;
 
-use super::super::folder::{DYNAMODB_FILE, at, unusable};
+use super::super::folder::{DYNAMODB_FILE, at, touch, unusable};
 use super::super::{Error, Place, Synchronous};
 use super::tokens::Tokens;
 
@@ -45,13 +43,7 @@ impl Source {
         };
         // absolute, or SQLite would take a path that begins with `file:` for a URI
         let path = std::path::absolute(folder.join(DYNAMODB_FILE)).map_err(at(folder))?;
-        let mut options = OpenOptions::new();
-        options
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(at(&path))?;
+        touch(&path)?;
         Ok(Self::File {
             path,
             synchronous,

@@ -11,6 +11,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use aws_smithy_runtime_api::client::http::HttpConnectorFuture;
@@ -38,6 +39,11 @@ pub(super) fn open(place: &Place, root_key: &Key) -> Result<Arc<Kms>, Error> {
     Ok(Arc::new(Kms {
         store: Arc::new(Store::open(place, root_key)?),
     }))
+}
+
+/// Checks that every key of the file opens with this root key; how many there are.
+pub(super) fn check(path: &Path, root_key: &Key) -> Result<usize, Error> {
+    Ok(store::read(path, root_key)?.map_or(0, |state| state.key_count()))
 }
 
 impl Engine for Kms {

@@ -83,6 +83,11 @@ impl State {
             .ok_or_else(|| Fault::NotFound(format!("Key '{}' does not exist", id.arn())))
     }
 
+    /// How many keys there are.
+    pub(super) fn key_count(&self) -> usize {
+        self.keys.len()
+    }
+
     /// Finds a key by its id.
     pub(super) fn get(&self, id: KeyId) -> Option<&Arc<MasterKey>> {
         self.keys.get(&id)
@@ -107,7 +112,7 @@ impl Store {
         };
         let state = path
             .as_deref()
-            .map_or_else(|| Ok(State::default()), |path| read(path, root_key))?;
+            .map_or_else(|| Ok(State::default()), |path| read_or_make(path, root_key))?;
         Ok(Self {
             path,
             root_key: root_key.clone(),
@@ -213,9 +218,21 @@ struct FormatOnly {
     format: u32,
 }
 
-fn read(path: &Path, root_key: &Key) -> Result<State, Error> {
+/// Reads the file; makes it without keys if there is none, so that its loss is noticed.
+fn read_or_make(path: &Path, root_key: &Key) -> Result<State, Error> {
+    if let Some(state) = read(path, root_key)? {
+        return Ok(state);
+    }
+    let state = State::default();
+    let text = render(&state, root_key).map_err(|_| unusable(path, "cannot be made"))?;
+    write_whole(path, &text)?;
+    Ok(state)
+}
+
+/// Reads the file and unwraps every key in it; `None` if there is none.
+pub(super) fn read(path: &Path, root_key: &Key) -> Result<Option<State>, Error> {
     let Some(bytes) = read_private(path, MAX_FILE_BYTES)? else {
-        return Ok(State::default());
+        return Ok(None);
     };
     let damaged = |problem: String| unusable(path, format!("{problem}: restore it from a backup"));
     let FormatOnly { format } =
@@ -255,7 +272,7 @@ fn read(path: &Path, root_key: &Key) -> Result<State, Error> {
         let target = target.ok_or_else(|| damaged(format!("{name} names a key that is not there")))?;
         state.aliases.insert(name, target);
     }
-    Ok(state)
+    Ok(Some(state))
 }
 
 fn render(state: &State, root_key: &Key) -> Result<Vec<u8>, Fault> {

@@ -3,12 +3,14 @@
 //!
 //! A body is written to `unfinished/ID`, pushed to the disk, and renamed to `objects/NN/ID`, where NN are the id's
 //! last two characters. Only then may the index name it. A body that the index has let go is removed after that
-//! commit, or, where someone still reads it, after the last reader has left. What a crash leaves over is swept when
-//! the store is opened.
+//! commit, or, if someone still reads it, after the last reader has left. When the store is opened, what a crash left
+//! in `unfinished` is removed, and a body that the index does not name is moved to `lost`: it may be a crash's, or all
+//! that is left of an object whose row was lost.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,9 +18,11 @@ use bytes::Bytes;
 use ulid::Ulid;
 
 use super::super::Synchronous;
+use super::super::folder::{FILE_MODE, FOLDER_MODE};
 
 const UNFINISHED: &str = "unfinished";
 const OBJECTS: &str = "objects";
+const LOST: &str = "lost";
 
 /// All large bodies of one store.
 pub(super) struct Bodies {
@@ -55,8 +59,13 @@ impl Bodies {
 
     /// Bodies in files under `root`; makes the folders that are missing.
     pub(super) fn folder(root: &Path, synchronous: Synchronous) -> io::Result<Self> {
-        fs::create_dir_all(root.join(UNFINISHED))?;
-        fs::create_dir_all(root.join(OBJECTS))?;
+        for folder in [UNFINISHED, OBJECTS] {
+            let mut private = DirBuilder::new();
+            private
+                .recursive(true)
+                .mode(FOLDER_MODE)
+                .create(root.join(folder))?;
+        }
         let bodies = Self {
             home: Home::Folder {
                 root: root.to_owned(),
@@ -68,29 +77,28 @@ impl Bodies {
         Ok(bodies)
     }
 
-    /// Removes what was never finished and every body that `wanted` does not know. For a store that nobody uses yet.
+    /// Removes what was never finished, and moves every body that `wanted` does not know aside; how many those were.
+    /// For a store that nobody uses yet.
     pub(super) fn sweep<E: From<io::Error>>(
         &self,
-        mut wanted: impl FnMut(&str) -> Result<bool, E>,
-    ) -> Result<(), E> {
+        wanted: impl FnMut(&str) -> Result<bool, E>,
+    ) -> Result<usize, E> {
         let Home::Folder { root, .. } = &self.home else {
-            return Ok(());
+            return Ok(0);
         };
         for (path, _) in own_files(&root.join(UNFINISHED))? {
             fs::remove_file(path)?;
         }
-        for folder in fs::read_dir(root.join(OBJECTS))? {
-            let folder = folder?;
-            if !folder.file_type()?.is_dir() {
-                continue;
-            }
-            for (path, id) in own_files(&folder.path())? {
-                if !wanted(&id)? {
-                    fs::remove_file(path)?;
-                }
-            }
+        let unwanted = unwanted(root, wanted)?;
+        for path in &unwanted {
+            set_aside(root, path)?;
         }
-        Ok(())
+        Ok(unwanted.len())
+    }
+
+    /// Where [`Bodies::sweep`] moves bodies to.
+    pub(super) fn lost_folder(&self) -> PathBuf {
+        self.root().join(LOST)
     }
 
     /// Begins a body.
@@ -105,6 +113,7 @@ impl Bodies {
                 File::options()
                     .write(true)
                     .create_new(true)
+                    .mode(FILE_MODE)
                     .open(self.unfinished_path(&arrival.id))?,
             ),
             Home::Memory(_) => Sink::Memory(Vec::new()),
@@ -218,7 +227,7 @@ impl Bodies {
         }
         let path = self.path(id);
         let folder = root.join(OBJECTS).join(fan_out(id));
-        match fs::create_dir(&folder) {
+        match DirBuilder::new().mode(FOLDER_MODE).create(&folder) {
             Ok(()) => self.sync_folder(&root.join(OBJECTS))?,
             Err(failure) if failure.kind() == io::ErrorKind::AlreadyExists => {}
             Err(failure) => return Err(failure),
@@ -249,7 +258,7 @@ impl Bodies {
     }
 
     fn path(&self, id: &str) -> PathBuf {
-        self.root().join(OBJECTS).join(fan_out(id)).join(id)
+        body_path(self.root(), id)
     }
 }
 
@@ -360,6 +369,48 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The bodies under a store's root that `wanted` does not know.
+pub(super) fn unwanted<E: From<io::Error>>(
+    root: &Path,
+    mut wanted: impl FnMut(&str) -> Result<bool, E>,
+) -> Result<Vec<PathBuf>, E> {
+    let mut unwanted = Vec::new();
+    for folder in fs::read_dir(root.join(OBJECTS))? {
+        let folder = folder?;
+        if !folder.file_type()?.is_dir() {
+            continue;
+        }
+        for (path, id) in own_files(&folder.path())? {
+            if !wanted(&id)? {
+                unwanted.push(path);
+            }
+        }
+    }
+    Ok(unwanted)
+}
+
+/// Moves a body to `lost`, under a name that nothing there has; the new place.
+pub(super) fn set_aside(root: &Path, path: &Path) -> io::Result<PathBuf> {
+    let lost = root.join(LOST);
+    DirBuilder::new()
+        .recursive(true)
+        .mode(FOLDER_MODE)
+        .create(&lost)?;
+    let name = path.file_name().unwrap_or_default();
+    let mut target = lost.join(name);
+    if target.exists() {
+        target = lost.join(format!("{}.{}", name.to_string_lossy(), Ulid::generate()));
+    }
+    fs::rename(path, &target)?;
+    File::open(&lost)?.sync_all()?;
+    Ok(target)
+}
+
+/// The place of a body under a store's root.
+pub(super) fn body_path(root: &Path, id: &str) -> PathBuf {
+    root.join(OBJECTS).join(fan_out(id)).join(id)
+}
+
 /// The files of a folder that are named as bodies are, and their ids. Anything else is not ours and left alone.
 fn own_files(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
     let mut files = Vec::new();
@@ -436,13 +487,15 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_takes_what_is_not_wanted_and_only_that() {
+    fn a_sweep_moves_aside_what_is_not_wanted_and_only_that() {
         let folder = tempfile::tempdir().unwrap();
         let bodies = Arc::new(Bodies::folder(folder.path(), Synchronous::Full).unwrap());
         let wanted = write(&bodies, b"wanted");
         let wanted_id = wanted.id().to_owned();
         wanted.keep();
-        write(&bodies, b"left over").keep();
+        let left_over = write(&bodies, b"left over");
+        let left_over_id = left_over.id().to_owned();
+        left_over.keep();
         let half = Ulid::generate().to_string();
         fs::write(folder.path().join(UNFINISHED).join(half), b"half").unwrap();
         fs::write(folder.path().join(OBJECTS).join("stray"), b"not ours").unwrap();
@@ -455,8 +508,18 @@ mod tests {
             b"not ours",
         )
         .unwrap();
-        bodies.sweep(|id| io::Result::Ok(id == wanted_id)).unwrap();
+        assert_eq!(bodies.sweep(|id| io::Result::Ok(id == wanted_id)).unwrap(), 1);
         assert!(bodies.open(&wanted_id).is_ok());
         assert_eq!(files(folder.path()), 2);
+        let aside = bodies.lost_folder().join(&left_over_id);
+        assert_eq!(fs::read(&aside).unwrap(), b"left over");
+        fs::write(body_path(folder.path(), &left_over_id), b"the same id again").unwrap();
+        assert_eq!(bodies.sweep(|id| io::Result::Ok(id == wanted_id)).unwrap(), 1);
+        assert_eq!(
+            fs::read(&aside).unwrap(),
+            b"left over",
+            "nothing aside is replaced"
+        );
+        assert_eq!(fs::read_dir(bodies.lost_folder()).unwrap().count(), 2);
     }
 }

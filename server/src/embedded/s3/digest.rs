@@ -182,7 +182,8 @@ pub(super) fn md5(bytes: &[u8]) -> [u8; 16] {
     Md5::checksum(bytes)
 }
 
-enum Hasher {
+/// One checksum over bytes that come in blocks.
+pub(super) enum Hasher {
     Crc32(Crc32),
     Crc32c(Crc32c),
     Crc64Nvme(Crc64Nvme),
@@ -191,7 +192,7 @@ enum Hasher {
 }
 
 impl Hasher {
-    fn new(algorithm: Algorithm) -> Self {
+    pub(super) fn new(algorithm: Algorithm) -> Self {
         match algorithm {
             Algorithm::Crc32 => Self::Crc32(Crc32::default()),
             Algorithm::Crc32c => Self::Crc32c(Crc32c::default()),
@@ -201,7 +202,7 @@ impl Hasher {
         }
     }
 
-    fn update(&mut self, bytes: &[u8]) {
+    pub(super) fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Crc32(hasher) => hasher.update(bytes),
             Self::Crc32c(hasher) => hasher.update(bytes),
@@ -211,7 +212,7 @@ impl Hasher {
         }
     }
 
-    fn finish(self) -> Vec<u8> {
+    pub(super) fn finish(self) -> Vec<u8> {
         match self {
             Self::Crc32(hasher) => hasher.finalize().to_vec(),
             Self::Crc32c(hasher) => hasher.finalize().to_vec(),

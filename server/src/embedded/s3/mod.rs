@@ -2,8 +2,10 @@
 //! ones. Never opens a socket and asks for no signature. What it acknowledged survives `kill -9`, and with
 //! [`Synchronous::Full`] the loss of power.
 //!
-//! The folder: `s3/index.sqlite` (see `schema.rs`), `s3/objects/NN/ID` and `s3/unfinished/ID` (see `bodies.rs`).
+//! The folder: `s3/index.sqlite` (see `schema.rs`), `s3/objects/NN/ID`, `s3/unfinished/ID` and `s3/lost/ID` (see
+//! `bodies.rs`).
 
+mod audit;
 mod bodies;
 mod buckets;
 mod catalog;
@@ -37,14 +39,14 @@ use rusqlite::Connection;
 use s3s::service::{S3Service, S3ServiceBuilder};
 
 use super::connector::Engine;
+use super::folder::{S3_FOLDER, touch};
 use super::{Error, Place, Synchronous};
+pub(super) use audit::audit;
 use bodies::Bodies;
 use fault::Fault;
 use schema::INDEX;
 use service::Service;
 use workers::{READERS, Shared, Workers};
-
-const FOLDER: &str = "s3";
 
 /// The engine: answers S3's REST protocol, path-style, from one store.
 pub(super) struct S3 {
@@ -57,7 +59,7 @@ impl Engine for S3 {
     }
 }
 
-/// Opens the store at `place`, makes what is missing, and sweeps the bodies that a crash left over. Blocks.
+/// Opens the store at `place`, makes what is missing, and moves the bodies aside that have no row. Blocks.
 ///
 /// # Errors
 ///
@@ -65,7 +67,7 @@ impl Engine for S3 {
 pub(super) fn open(place: &Place, synchronous: Synchronous) -> Result<Arc<S3>, Error> {
     let store = match place {
         Place::Memory => Store::memory(),
-        Place::Folder(data) => Store::folder(&data.join(FOLDER), synchronous),
+        Place::Folder(data) => Store::folder(&data.join(S3_FOLDER), synchronous),
     }?;
     // no auth provider: unsigned requests are taken, signed ones refused
     let service = S3ServiceBuilder::new(Service(Arc::new(store))).build();
@@ -93,10 +95,14 @@ impl Store {
         })?;
         let file = root.join(INDEX);
         let in_index = |fault| refused(&file, fault);
+        touch(&file)?;
         let writer = schema::open_writer(&file, synchronous).map_err(in_index)?;
-        bodies
+        let lost = bodies
             .sweep(|id| catalog::names_body(&writer, id))
             .map_err(|fault| refused(root, fault))?;
+        if lost > 0 {
+            tracing::warn!(bodies = lost, folder = %bodies.lost_folder().display(), "bodies without a row were moved aside");
+        }
         let readers = (0..READERS).map(|_| schema::open_reader(&file).map(share).map_err(in_index));
         let readers = readers.collect::<Result<Vec<_>, _>>()?;
         Self::start(share(writer), readers, Arc::new(bodies))
