@@ -1,6 +1,5 @@
 //! A serving process that reads its models again: on SIGHUP, and by itself with `--watch`.
 
-#[allow(dead_code, reason = "each test binary takes what it needs")]
 mod process;
 
 use std::fs;
