@@ -181,11 +181,11 @@ mod tests {
     fn two_values_of_a_name_are_refused_unless_they_are_one() {
         let mut headers = headers(&[(metadata::SESSION, "a"), (metadata::REQUEST_ID, "r")]);
         headers.append(metadata::SESSION, "a".parse().unwrap());
-        let head = Head::read(&headers, Duration::from_secs(1));
+        let head = Head::read(&headers, DEADLINES);
         assert_eq!((head.session, head.faults.len()), (Some("a"), 0));
         headers.append(metadata::SESSION, "b".parse().unwrap());
         headers.append(metadata::REQUEST_ID, "s".parse().unwrap());
-        let head = Head::read(&headers, Duration::from_secs(1));
+        let head = Head::read(&headers, DEADLINES);
         assert_eq!((head.session, head.request_id), (None, None));
         assert!(
             head.faults
