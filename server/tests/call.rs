@@ -1,6 +1,5 @@
 //! `tollgate call` as people and scripts use it: what goes where, what is read back, and how it ends.
 
-#[allow(dead_code, reason = "each test binary takes what it needs")]
 mod process;
 
 use std::fs;
