@@ -47,6 +47,12 @@ impl DataKey {
         }
     }
 
+    /// For a test that looks for it in memory.
+    #[cfg(all(test, feature = "embedded", target_os = "linux"))]
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+
     /// The value that commits to this key: HKDF-SHA256 of it, without salt. AES-GCM alone does not commit to its key:
     /// one ciphertext can be made that opens under two.
     pub(super) fn commitment(&self) -> [u8; COMMITMENT_BYTES] {

@@ -4,6 +4,8 @@
 mod data_key;
 pub mod envelope;
 mod keyring;
+#[cfg(all(test, feature = "embedded", target_os = "linux"))]
+mod residue;
 #[cfg(test)]
 #[cfg(feature = "embedded")]
 pub(crate) mod testing;

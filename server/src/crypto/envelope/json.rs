@@ -11,17 +11,16 @@
 //! No spaces; strings are escaped as serde_json does: `\"`, `\\`, `\b`, `\f`, `\n`, `\r`, `\t`, other control
 //! characters `\u00xx` in lower case, everything else as it is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde_json::Value as Json;
 use zeroize::Zeroizing;
 
 use super::{MAX_LEVELS, OpenError, SealError, plaintext};
-use crate::model::Value;
+use crate::model::{Number, Value};
 
 /// How many bytes [`write()`] writes, and whether it can.
 pub(super) fn length(value: &Value) -> Result<usize, SealError> {
@@ -39,12 +38,12 @@ pub(super) fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), SealError> {
 
 /// The value of a plaintext in the form above, byte for byte.
 pub(super) fn read(plain: &[u8]) -> Result<Value, OpenError> {
-    // serde_json's own bound of 128 levels holds: a level of ours is two of JSON's
-    let json: Json = serde_json::from_slice(plain).map_err(|_| OpenError::Plaintext)?;
-    let value = take(json, 1)?;
-    if matches!(value, Value::S(_) | Value::N(_) | Value::B(_)) {
+    let mut reader = Reader { rest: plain };
+    let value = reader.value(1)?;
+    if !reader.rest.is_empty() || matches!(value, Value::S(_) | Value::N(_) | Value::B(_)) {
         return Err(OpenError::Plaintext);
     }
+    // the reader takes names and members in any order, and some escapes that are not written
     let mut same = Same { rest: plain };
     put(&value, &mut same).map_err(|_| OpenError::Plaintext)?;
     if same.rest.is_empty() {
@@ -124,65 +123,175 @@ fn put_bytes(bytes: &Bytes, out: &mut dyn io::Write) -> io::Result<()> {
     put_string(&encoded, out)
 }
 
-fn take(json: Json, level: usize) -> Result<Value, OpenError> {
-    if level > MAX_LEVELS {
-        return Err(OpenError::Plaintext);
-    }
-    let Json::Object(typed) = json else {
-        return Err(OpenError::Plaintext);
-    };
-    let mut typed = typed.into_iter();
-    let (Some((name, content)), None) = (typed.next(), typed.next()) else {
-        return Err(OpenError::Plaintext);
-    };
-    match (name.as_str(), content) {
-        ("S", Json::String(text)) => Ok(Value::S(text)),
-        ("N", Json::String(text)) => plaintext::number(&text).map(Value::N),
-        ("B", content) => take_bytes(content).map(Value::B),
-        ("BOOL", Json::Bool(flag)) => Ok(Value::Bool(flag)),
-        ("NULL", Json::Bool(true)) => Ok(Value::Null),
-        ("L", Json::Array(values)) => values
-            .into_iter()
-            .map(|value| take(value, level + 1))
-            .collect::<Result<_, _>>()
-            .map(Value::L),
-        ("M", Json::Object(fields)) => fields
-            .into_iter()
-            .map(|(name, value)| Ok((name, take(value, level + 1)?)))
-            .collect::<Result<_, _>>()
-            .map(Value::M),
-        ("SS", Json::Array(members)) => take_set(members, take_string).map(Value::SS),
-        ("NS", Json::Array(members)) => {
-            take_set(members, |member| plaintext::number(&take_string(member)?)).map(Value::NS)
+/// Takes a plaintext apart. Texts go into buffers of sufficient size at once, so that none is left behind by a
+/// reallocation; what is not handed on (numbers, base64) is zeroised.
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn value(&mut self, level: usize) -> Result<Value, OpenError> {
+        if level > MAX_LEVELS {
+            return Err(OpenError::Plaintext);
         }
-        ("BS", Json::Array(members)) => take_set(members, take_bytes).map(Value::BS),
-        _ => Err(OpenError::Plaintext),
+        self.expect(b"{\"")?;
+        let name_bytes = self.rest.iter().position(|byte| *byte == b'"');
+        let (name, rest) = self
+            .rest
+            .split_at_checked(name_bytes.ok_or(OpenError::Plaintext)?)
+            .ok_or(OpenError::Plaintext)?;
+        self.rest = rest;
+        self.expect(b"\":")?;
+        let value = self.content(name, level)?;
+        self.expect(b"}")?;
+        Ok(value)
+    }
+
+    fn content(&mut self, type_name: &[u8], level: usize) -> Result<Value, OpenError> {
+        match type_name {
+            b"S" => self.string().map(Value::S),
+            b"N" => self.number().map(Value::N),
+            b"B" => self.bytes().map(Value::B),
+            b"BOOL" if self.takes(b"true") => Ok(Value::Bool(true)),
+            b"BOOL" if self.takes(b"false") => Ok(Value::Bool(false)),
+            b"NULL" if self.takes(b"true") => Ok(Value::Null),
+            b"L" => self.members(|reader| reader.value(level + 1)).map(Value::L),
+            b"M" => self.fields(level).map(Value::M),
+            b"SS" => self.set(Reader::string).map(Value::SS),
+            b"NS" => self.set(Reader::number).map(Value::NS),
+            b"BS" => self.set(Reader::bytes).map(Value::BS),
+            _ => Err(OpenError::Plaintext),
+        }
+    }
+
+    fn members<T>(
+        &mut self,
+        mut read_one: impl FnMut(&mut Self) -> Result<T, OpenError>,
+    ) -> Result<Vec<T>, OpenError> {
+        self.expect(b"[")?;
+        let mut members = Vec::new();
+        if self.takes(b"]") {
+            return Ok(members);
+        }
+        loop {
+            members.push(read_one(self)?);
+            if !self.takes(b",") {
+                break;
+            }
+        }
+        self.expect(b"]")?;
+        Ok(members)
+    }
+
+    fn set<T: Ord>(
+        &mut self,
+        read_one: fn(&mut Self) -> Result<T, OpenError>,
+    ) -> Result<BTreeSet<T>, OpenError> {
+        let members = self.members(read_one)?;
+        if members.is_empty() {
+            return Err(OpenError::Plaintext);
+        }
+        Ok(members.into_iter().collect())
+    }
+
+    fn fields(&mut self, level: usize) -> Result<HashMap<String, Value>, OpenError> {
+        self.expect(b"{")?;
+        let mut fields = HashMap::new();
+        if self.takes(b"}") {
+            return Ok(fields);
+        }
+        loop {
+            let name = self.string()?;
+            self.expect(b":")?;
+            fields.insert(name, self.value(level + 1)?);
+            if !self.takes(b",") {
+                break;
+            }
+        }
+        self.expect(b"}")?;
+        Ok(fields)
+    }
+
+    fn number(&mut self) -> Result<Number, OpenError> {
+        let text = Zeroizing::new(self.string()?);
+        plaintext::number(&text)
+    }
+
+    fn bytes(&mut self) -> Result<Bytes, OpenError> {
+        let encoded = Zeroizing::new(self.string()?);
+        STANDARD
+            .decode(encoded.as_bytes())
+            .map(Bytes::from)
+            .map_err(|_| OpenError::Plaintext)
+    }
+
+    fn string(&mut self) -> Result<String, OpenError> {
+        let mut rest = self.raw_string()?;
+        let mut text = Zeroizing::new(Vec::with_capacity(rest.len()));
+        while let Some((&byte, after)) = rest.split_first() {
+            rest = after;
+            if byte == b'\\' {
+                text.push(unescaped(&mut rest)?);
+            } else {
+                text.push(byte);
+            }
+        }
+        plaintext::string(std::mem::take(&mut *text))
+    }
+
+    /// What stands between the quotes, escapes as they are.
+    fn raw_string(&mut self) -> Result<&'a [u8], OpenError> {
+        self.expect(b"\"")?;
+        let whole = self.rest;
+        let mut end = 0;
+        loop {
+            match whole.get(end).ok_or(OpenError::Plaintext)? {
+                b'"' => break,
+                b'\\' => end += 2,
+                _ => end += 1,
+            }
+        }
+        self.rest = &whole[end + 1..];
+        Ok(&whole[..end])
+    }
+
+    fn expect(&mut self, text: &[u8]) -> Result<(), OpenError> {
+        self.takes(text).then_some(()).ok_or(OpenError::Plaintext)
+    }
+
+    fn takes(&mut self, text: &[u8]) -> bool {
+        match self.rest.strip_prefix(text) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
     }
 }
 
-fn take_set<T: Ord>(
-    members: Vec<Json>,
-    take_one: fn(Json) -> Result<T, OpenError>,
-) -> Result<BTreeSet<T>, OpenError> {
-    if members.is_empty() {
-        return Err(OpenError::Plaintext);
-    }
-    members.into_iter().map(take_one).collect()
-}
-
-fn take_string(json: Json) -> Result<String, OpenError> {
-    match json {
-        Json::String(text) => Ok(text),
-        _ => Err(OpenError::Plaintext),
-    }
-}
-
-fn take_bytes(json: Json) -> Result<Bytes, OpenError> {
-    let encoded = Zeroizing::new(take_string(json)?);
-    STANDARD
-        .decode(encoded.as_bytes())
-        .map(Bytes::from)
-        .map_err(|_| OpenError::Plaintext)
+/// The character after a backslash: all that is ever escaped is one byte of UTF-8.
+fn unescaped(rest: &mut &[u8]) -> Result<u8, OpenError> {
+    let (&escape, after) = rest.split_first().ok_or(OpenError::Plaintext)?;
+    *rest = after;
+    Ok(match escape {
+        b'"' | b'\\' => escape,
+        b'b' => 0x08,
+        b'f' => 0x0c,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'u' => {
+            let (digits, after) = rest.split_first_chunk::<4>().ok_or(OpenError::Plaintext)?;
+            *rest = after;
+            let digits = std::str::from_utf8(digits).map_err(|_| OpenError::Plaintext)?;
+            u8::from_str_radix(digits, 16)
+                .ok()
+                .filter(u8::is_ascii_control)
+                .ok_or(OpenError::Plaintext)?
+        }
+        _ => return Err(OpenError::Plaintext),
+    })
 }
 
 /// Counts what is written.

@@ -91,7 +91,8 @@ pub(super) fn number(text: &str) -> Result<Number, OpenError> {
     }
 }
 
-fn string(bytes: Vec<u8>) -> Result<String, OpenError> {
+/// A text; other bytes are zeroised.
+pub(super) fn string(bytes: Vec<u8>) -> Result<String, OpenError> {
     String::from_utf8(bytes).map_err(|error| {
         error.into_bytes().zeroize();
         OpenError::Plaintext

@@ -72,8 +72,8 @@ impl Operation {
     }
 }
 
-/// Answers one request with a JSON body; KMS answers some with none.
-pub(super) fn answer(store: &Store, operation: Operation, body: &[u8]) -> Result<Vec<u8>, Fault> {
+/// Answers one request with a JSON body, which is zeroised when it is dropped; KMS answers some with none.
+pub(super) fn answer(store: &Store, operation: Operation, body: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {
     let answer = match operation {
         Operation::CreateAlias => {
             let request: CreateAlias = parse(body)?;
@@ -81,7 +81,7 @@ pub(super) fn answer(store: &Store, operation: Operation, body: &[u8]) -> Result
             None
         }
         Operation::CreateKey => Some(create_key(store, parse(body)?)?),
-        Operation::Decrypt => Some(decrypt(&store.state(), &parse(body)?)?),
+        Operation::Decrypt => return decrypt(&store.state(), &parse(body)?),
         Operation::DescribeKey => {
             let request: OneKey = parse(body)?;
             Some(json!({ "KeyMetadata": metadata(store.state().find(&request.key_id)?) }))
@@ -92,11 +92,29 @@ pub(super) fn answer(store: &Store, operation: Operation, body: &[u8]) -> Result
             None
         }
         Operation::Encrypt => Some(encrypt(&store.state(), &parse(body)?)?),
-        Operation::GenerateDataKey => Some(generate_data_key(&store.state(), &parse(body)?)?),
+        Operation::GenerateDataKey => return generate_data_key(&store.state(), &parse(body)?),
         Operation::ListAliases => Some(list_aliases(&store.state(), &parse(body)?)?),
         Operation::ReEncrypt => Some(re_encrypt(&store.state(), &parse(body)?)?),
     };
-    Ok(answer.map_or_else(Vec::new, |answer| answer.to_string().into_bytes()))
+    let body = answer.map_or_else(Vec::new, |answer| answer.to_string().into_bytes());
+    Ok(Zeroizing::new(body))
+}
+
+/// The JSON object `rest` with a plaintext: in one buffer of the exact size, so that its base64 is left nowhere.
+fn with_plaintext(rest: &Value, plaintext: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    const START: &[u8] = b"{\"Plaintext\":\"";
+    let rest = rest.to_string();
+    let encoded_bytes = base64::encoded_len(plaintext.len(), true).ok_or(Fault::Internal)?;
+    let encoded_end = START.len() + encoded_bytes;
+    let mut body = Zeroizing::new(Vec::with_capacity(encoded_end + 2 + rest.len()));
+    body.extend_from_slice(START);
+    body.resize(encoded_end, 0);
+    STANDARD
+        .encode_slice(plaintext, &mut body[START.len()..])
+        .map_err(|_| Fault::Internal)?;
+    body.extend_from_slice(b"\",");
+    body.extend(rest.bytes().skip(1));
+    Ok(body)
 }
 
 #[derive(Deserialize)]
@@ -177,7 +195,7 @@ struct GenerateDataKey {
     encryption_context: Context,
 }
 
-fn generate_data_key(state: &State, request: &GenerateDataKey) -> Result<Value, Fault> {
+fn generate_data_key(state: &State, request: &GenerateDataKey) -> Result<Zeroizing<Vec<u8>>, Fault> {
     let length = match (request.key_spec.as_deref(), request.number_of_bytes) {
         (Some("AES_256"), None) => 32,
         (Some("AES_128"), None) => 16,
@@ -196,7 +214,10 @@ fn generate_data_key(state: &State, request: &GenerateDataKey) -> Result<Value, 
     let mut plaintext = Zeroizing::new(vec![0; length]);
     getrandom::fill(&mut plaintext).map_err(|failure| Error::System(failure.to_string()))?;
     let (key, blob) = seal(state, &request.key_id, &request.encryption_context, &plaintext)?;
-    Ok(json!({ "CiphertextBlob": blob, "KeyId": key.id.arn(), "Plaintext": STANDARD.encode(&plaintext) }))
+    with_plaintext(
+        &json!({ "CiphertextBlob": blob, "KeyId": key.id.arn() }),
+        &plaintext,
+    )
 }
 
 #[derive(Deserialize)]
@@ -231,7 +252,7 @@ struct Decrypt {
     encryption_algorithm: Option<String>,
 }
 
-fn decrypt(state: &State, request: &Decrypt) -> Result<Value, Fault> {
+fn decrypt(state: &State, request: &Decrypt) -> Result<Zeroizing<Vec<u8>>, Fault> {
     check_algorithm(request.encryption_algorithm.as_deref())?;
     let blob = &request.ciphertext_blob.0;
     let (key, plaintext) = open(
@@ -240,11 +261,10 @@ fn decrypt(state: &State, request: &Decrypt) -> Result<Value, Fault> {
         &request.encryption_context,
         blob,
     )?;
-    Ok(json!({
-        "KeyId": key.id.arn(),
-        "Plaintext": STANDARD.encode(&plaintext),
-        "EncryptionAlgorithm": ALGORITHM,
-    }))
+    with_plaintext(
+        &json!({ "KeyId": key.id.arn(), "EncryptionAlgorithm": ALGORITHM }),
+        &plaintext,
+    )
 }
 
 #[derive(Deserialize)]

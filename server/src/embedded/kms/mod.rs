@@ -17,6 +17,8 @@ use std::sync::Arc;
 use aws_smithy_runtime_api::client::http::HttpConnectorFuture;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use zeroize::Zeroizing;
 
 use super::connector::Engine;
 use super::folder::{Key, random_bytes};
@@ -65,17 +67,17 @@ impl Engine for Kms {
     }
 }
 
-fn run(store: &Store, operation: Operation, body: &SdkBody) -> Result<Vec<u8>, Fault> {
+fn run(store: &Store, operation: Operation, body: &SdkBody) -> Result<Zeroizing<Vec<u8>>, Fault> {
     api::answer(store, operation, body.bytes().ok_or(Fault::Serialization)?)
 }
 
-fn respond(outcome: Result<Vec<u8>, Fault>) -> HttpResponse {
+fn respond(outcome: Result<Zeroizing<Vec<u8>>, Fault>) -> HttpResponse {
     let (status, body) = match outcome {
         Ok(body) => (OK, body),
-        Err(fault) => (fault.status(), fault.body()),
+        Err(fault) => (fault.status(), Zeroizing::new(fault.body())),
     };
     let status = status.try_into().expect("three-digit statuses are valid");
-    let mut response = HttpResponse::new(status, SdkBody::from(body));
+    let mut response = HttpResponse::new(status, SdkBody::from(Bytes::from_owner(body)));
     let headers = response.headers_mut();
     headers.insert("content-type", CONTENT_TYPE);
     // an id that is all zeroes for want of random bytes still answers the call

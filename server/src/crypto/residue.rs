@@ -1,0 +1,138 @@
+//! What stays behind in this process's memory, read from `/proc/self/mem`: no base64 of a data key, no JSON of a
+//! plaintext. What is looked for is itself kept masked only, so that it is not found in the test.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+
+use zeroize::Zeroizing;
+
+use super::Context;
+use super::data_key::DataKey;
+use super::envelope::{self, Envelope, Place};
+use super::testing::{KEY_ID, keyring};
+use crate::billing::Call;
+use crate::model::{EncryptionFormat, Value};
+
+const MASK: u8 = 0xa5;
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// A text that is in memory only as this.
+struct Masked(Vec<u8>);
+
+impl Masked {
+    /// The middle of it: allocators write into the first bytes of what was freed.
+    fn middle_of(text: &Zeroizing<String>) -> Masked {
+        let bytes = text.as_bytes();
+        let middle = &bytes[bytes.len() / 4..bytes.len() * 3 / 4];
+        Masked(middle.iter().map(|byte| byte ^ MASK).collect())
+    }
+
+    fn is_at(&self, memory: &[u8]) -> bool {
+        memory.len() >= self.0.len()
+            && self
+                .0
+                .iter()
+                .zip(memory)
+                .all(|(masked, byte)| masked ^ MASK == *byte)
+    }
+
+    fn is_in(&self, memory: &[u8]) -> bool {
+        let first = self.0[0] ^ MASK;
+        let mut start = 0;
+        while let Some(found) = memory[start..].iter().position(|byte| *byte == first) {
+            if self.is_at(&memory[start + found..]) {
+                return true;
+            }
+            start += found + 1;
+        }
+        false
+    }
+
+    /// Whether it is anywhere in the writable memory of this process.
+    fn is_in_memory(&self) -> bool {
+        let memory = File::open("/proc/self/mem").expect("the process may read itself");
+        let maps = fs::read_to_string("/proc/self/maps").expect("the process may read itself");
+        let mut chunk = vec![0; CHUNK_BYTES + self.0.len()];
+        for (start, end) in maps.lines().filter_map(writable_range) {
+            let mut at = start;
+            while at < end {
+                let wanted = chunk.len().min((end - at) as usize);
+                // what was unmapped meanwhile holds nothing
+                let Ok(bytes) = memory.read_at(&mut chunk[..wanted], at) else {
+                    break;
+                };
+                if self.is_in(&chunk[..bytes]) {
+                    return true;
+                }
+                at += CHUNK_BYTES as u64;
+            }
+        }
+        false
+    }
+}
+
+fn writable_range(line: &str) -> Option<(u64, u64)> {
+    let mut fields = line.split_whitespace();
+    let (start, end) = fields.next()?.split_once('-')?;
+    let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+    fields
+        .next()
+        .filter(|permissions| permissions.starts_with("rw"))?;
+    hex(start).zip(hex(end))
+}
+
+/// Random digits, so that no other test of the process has them.
+fn random_digits() -> Zeroizing<String> {
+    let mut bytes = [0; 36];
+    getrandom::fill(&mut bytes).expect("random bytes");
+    // no zero at an end: a number is stored as it is then
+    Zeroizing::new(bytes.iter().map(|byte| char::from(b'1' + byte % 9)).collect())
+}
+
+#[test]
+fn what_is_there_is_found() {
+    let digits = random_digits();
+    let masked = Masked::middle_of(&digits);
+    assert!(masked.is_in_memory());
+    drop(digits);
+    assert!(!masked.is_in_memory());
+}
+
+#[tokio::test]
+async fn no_base64_of_a_data_key_stays_behind() {
+    let keyring = keyring().await;
+    let context = Context::new();
+    let made = keyring
+        .for_call(&Call::for_test())
+        .generate(KEY_ID, &context)
+        .await
+        .unwrap();
+    let key_ids = vec![KEY_ID.to_owned()];
+    let call = Call::for_test();
+    let opened = keyring
+        .for_call(&call)
+        .open(&made.wrapped, &context, key_ids)
+        .await
+        .unwrap();
+    let masked = Masked::middle_of(&base64_of(&opened));
+    assert!(!masked.is_in_memory());
+}
+
+fn base64_of(key: &DataKey) -> Zeroizing<String> {
+    use base64::Engine as _;
+    Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(key.as_bytes()))
+}
+
+#[test]
+fn no_json_of_a_plaintext_stays_behind() {
+    let key = DataKey::new(Zeroizing::new([7; 32]));
+    let place = Place::new("users", &Value::S("U#1".to_owned()), None).unwrap();
+    let digits = random_digits();
+    // from the type's name into the number: the value itself does not have that before it
+    let masked = Masked(br#""N":""#.iter().chain(&digits.as_bytes()[..20]).map(|byte| byte ^ MASK).collect());
+    let value = Value::L(vec![Value::N(digits.parse().unwrap())]);
+    let stored = envelope::seal(EncryptionFormat::Sealed, &value, &key, b"wrapped", &place, "a").unwrap();
+    let read = Envelope::read(&stored).unwrap().open(&key, &place, "a").unwrap();
+    assert!(read == value);
+    assert!(!masked.is_in_memory());
+}
