@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use crate::aws::{self, Connectors, Stores};
 use crate::billing::{Books, Bounds, Prices, TrailerChoice};
+use crate::capacity::Capacity;
 use crate::config::{Backend, Config, Trailer};
 use crate::crypto::Keyring;
 use crate::listener;
@@ -176,6 +177,11 @@ impl App {
     /// Replaces the models while they are served.
     pub fn reloader(&self) -> Arc<Reloader> {
         Arc::clone(&self.reloader)
+    }
+
+    /// What calls hold at one time.
+    pub fn capacity(&self) -> Arc<Capacity> {
+        self.services.layer.capacity()
     }
 
     /// Serves until `shutdown`, then drains. `ready` is told once health says SERVING.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tollgate::app::{App, Reloader};
+use tollgate::capacity::Capacity;
 use tollgate::config::{Config, Flags};
 use tollgate::telemetry::Telemetry;
 use tollgate_proto::v1;
@@ -40,6 +41,7 @@ pub struct Gateway {
     address: SocketAddr,
     side_port: Option<SocketAddr>,
     channel: Channel,
+    capacity: Arc<Capacity>,
     reloader: Arc<Reloader>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<Result<(), tollgate::app::Error>>,
@@ -89,6 +91,7 @@ impl Gateway {
         let app = App::build_told(&config, telemetry, wrap);
         let app = app.await.expect("the gateway builds");
         let side_port = app.summary().side_port;
+        let capacity = app.capacity();
         let reloader = app.reloader();
         if let Some(wiretap) = &wiretap {
             wiretap.clear();
@@ -108,6 +111,7 @@ impl Gateway {
             address,
             side_port,
             channel,
+            capacity,
             reloader,
             stop: Some(stop),
             serving,
@@ -127,6 +131,11 @@ impl Gateway {
     /// What replaces its models.
     pub fn reloader(&self) -> &Reloader {
         &self.reloader
+    }
+
+    /// What its calls hold.
+    pub fn capacity(&self) -> &Capacity {
+        &self.capacity
     }
 
     /// A connection to it; cheap to clone.

@@ -9,5 +9,6 @@ pub mod patience;
 pub mod raw;
 pub mod refusal;
 pub mod stores;
+pub mod streams;
 pub mod values;
 pub mod wiretap;

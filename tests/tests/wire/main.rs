@@ -2,6 +2,7 @@
 
 mod bill;
 mod bodies;
+mod capacity;
 mod connections;
 mod errors;
 mod exact;
