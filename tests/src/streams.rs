@@ -119,13 +119,13 @@ async fn end_of(mut body: RecvStream) -> End {
         }
     }
     match body.trailers().await {
-        Ok(trailers) => End::Status(of_trailers(trailers.unwrap_or_default())),
+        Ok(trailers) => End::Status(of_trailers(&trailers.unwrap_or_default())),
         Err(error) => End::Reset(error.reason().expect("a reset stream"), taken),
     }
 }
 
-fn of_trailers(trailers: HeaderMap) -> Status {
-    Status::from_header_map(&trailers).expect("a status")
+fn of_trailers(trailers: &HeaderMap) -> Status {
+    Status::from_header_map(trailers).expect("a status")
 }
 
 /// A message in gRPC's framing.

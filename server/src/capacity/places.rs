@@ -94,8 +94,10 @@ impl Place {
         let counter = &capacity.places.pools[pool as usize];
         let own = &share.calls[pool as usize];
         if !increment(own, counter.most_per_connection) {
-            return Err(NoPlace::Connection {
-                most: counter.most_per_connection,
+            let most = counter.most_per_connection;
+            return Err(match most < counter.most {
+                true => NoPlace::Connection { most },
+                false => NoPlace::Server { most },
             });
         }
         if !increment(&counter.taken, counter.most) {

@@ -334,7 +334,7 @@ async fn unread_responses_are_bounded_and_reset_once_their_calls_are_over() {
         }
     }
     assert!(reset > 0, "some had a response");
-    assert!(most >= 8 * MIB && most <= 64 * MIB, "{} MiB", most / MIB);
+    assert!((8 * MIB..=64 * MIB).contains(&most), "{} MiB", most / MIB);
     // the connection is open, and nothing of all that is left
     until("all is free", async || gateway.capacity().reserved_bytes() == 0).await;
     let answer = connection.call(GET, &[], &get("User", key("A", "1"))).await;

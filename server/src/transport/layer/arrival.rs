@@ -97,9 +97,11 @@ impl Arrival {
 
     fn begin(&mut self, arrived: Arrived) -> Result<(), Refusal> {
         self.begun += arrived.begun;
-        if self.route.streams_requests && arrived.begun > 0 {
-            // the handler has taken the one before
-            self.hold.release_kept();
+        if self.route.streams_requests {
+            if arrived.begun > 0 {
+                // the handler has taken the one before
+                self.hold.release_kept();
+            }
         } else if self.begun > 1 {
             return Err(Refusal {
                 reason: Reason::UndecodableMessage,
