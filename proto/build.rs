@@ -17,15 +17,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile(PROTOS, ["."])?;
     let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out_dir.join("tollgate.v1.binpb"), descriptors.encode_to_vec())?;
+    let mut config = tonic_prost_build::Config::new();
+    // the codec finds what to count by a message's name
+    config.enable_type_names();
     tonic_prost_build::configure()
         .bytes(".tollgate.v1")
         .extern_path(".google.rpc.Status", "::tonic_types::Status")
+        // a value is as large as its largest kind, and objects are few
+        .boxed(".tollgate.v1.AttributeValue.kind.object")
         .codec_path("crate::codec::ContractCodec")
         .skip_debug([
             ".tollgate.v1.AttributeValue",
             ".tollgate.v1.AttributeValue.kind",
             ".tollgate.v1.Object",
         ])
-        .compile_fds(descriptors)?;
+        .compile_fds_with_config(descriptors, config)?;
     Ok(())
 }

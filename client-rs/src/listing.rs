@@ -140,6 +140,14 @@ impl Listing {
         }))
     }
 
+    /// Whether the same request brings the same items in the same order: segments that are merged have none.
+    pub(crate) fn is_in_order(&self) -> bool {
+        match self {
+            Listing::Query(_) => true,
+            Listing::Scan(request) => request.parallelism <= 1,
+        }
+    }
+
     /// Makes it the request for what follows a page: false where nothing does.
     pub(crate) fn advance(&mut self, next_page_token: &str, count: u32) -> bool {
         let (page_token, limit) = match self {

@@ -34,7 +34,8 @@ pub struct Pages<T> {
     items: std::marker::PhantomData<fn() -> T>,
 }
 
-/// One page of a Query or Scan.
+/// One page of a Query or Scan. One that is larger than 3 MiB comes in parts: the token and the counts are in the last
+/// one, and the others have neither.
 #[derive(Debug)]
 pub struct Page<T> {
     /// The items in their order, with those that could not be read.
@@ -201,9 +202,27 @@ struct WirePage {
     next_page_token: String,
     count: u32,
     scanned_count: u32,
+    /// Whether the page goes on in the next message.
+    is_part: bool,
 }
 
 impl WirePage {
+    fn new(
+        results: Vec<v1::ItemResult>,
+        next_page_token: String,
+        count: u32,
+        scanned_count: u32,
+    ) -> WirePage {
+        let has_end = !next_page_token.is_empty() || count > 0 || scanned_count > 0;
+        WirePage {
+            is_part: !has_end && !results.is_empty(),
+            results,
+            next_page_token,
+            count,
+            scanned_count,
+        }
+    }
+
     fn read<T: DeserializeOwned>(self) -> Page<T> {
         let read = |result: v1::ItemResult| match result.error {
             Some(status) => Err(Error::of_item(
@@ -230,17 +249,21 @@ enum Messages {
 impl Messages {
     async fn next(&mut self) -> Result<Option<WirePage>, Status> {
         Ok(match self {
-            Messages::Query(messages) => messages.message().await?.map(|message| WirePage {
-                results: message.results,
-                next_page_token: message.next_page_token,
-                count: message.count,
-                scanned_count: message.scanned_count,
+            Messages::Query(messages) => messages.message().await?.map(|message| {
+                WirePage::new(
+                    message.results,
+                    message.next_page_token,
+                    message.count,
+                    message.scanned_count,
+                )
             }),
-            Messages::Scan(messages) => messages.message().await?.map(|message| WirePage {
-                results: message.results,
-                next_page_token: message.next_page_token,
-                count: message.count,
-                scanned_count: message.scanned_count,
+            Messages::Scan(messages) => messages.message().await?.map(|message| {
+                WirePage::new(
+                    message.results,
+                    message.next_page_token,
+                    message.count,
+                    message.scanned_count,
+                )
             }),
         })
     }
@@ -266,6 +289,10 @@ struct Turner {
     metrics: CallMetrics,
     /// Everything that was asked for has arrived: only the bill may follow.
     is_complete: bool,
+    /// Results of the page that has not ended yet.
+    begun: usize,
+    /// So many results of the next messages came before the stream broke.
+    skipped: usize,
 }
 
 impl Turner {
@@ -277,6 +304,8 @@ impl Turner {
             attempts: client.attempts(Effect::Read),
             metrics: CallMetrics::default(),
             is_complete: false,
+            begun: 0,
+            skipped: 0,
         }
     }
 
@@ -284,9 +313,9 @@ impl Turner {
     async fn turn(mut self: Box<Self>) -> (Box<Turner>, Option<Result<WirePage, Error>>) {
         loop {
             match self.step().await {
-                Ok(Some(page)) => {
+                Ok(Some(mut page)) => {
                     self.attempts.progress();
-                    self.is_complete = !self.listing.advance(&page.next_page_token, page.count);
+                    self.take(&mut page);
                     return (self, Some(Ok(page)));
                 }
                 Ok(None) => return (self, None),
@@ -296,12 +325,29 @@ impl Turner {
                     if self.is_complete {
                         return (self, None);
                     }
+                    if self.begun > 0 && !self.listing.is_in_order() {
+                        return (self, Some(Err(error)));
+                    }
+                    self.skipped = self.begun;
                     match self.attempts.wait_after(&error) {
                         Some(wait) => sleep(wait).await,
                         None => return (self, Some(Err(error))),
                     }
                 }
             }
+        }
+    }
+
+    /// Notes where the stream stands after a message, and drops what an earlier stream brought of its page.
+    fn take(&mut self, page: &mut WirePage) {
+        let skipped = self.skipped.min(page.results.len());
+        self.skipped -= skipped;
+        page.results.drain(..skipped);
+        if page.is_part {
+            self.begun += page.results.len();
+        } else {
+            (self.begun, self.skipped) = (0, 0);
+            self.is_complete = !self.listing.advance(&page.next_page_token, page.count);
         }
     }
 

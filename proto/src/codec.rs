@@ -3,13 +3,14 @@
 
 use std::marker::PhantomData;
 
-use prost::{DecodeError, Message};
+use bytes::Buf as _;
+use prost::{DecodeError, Message, Name};
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::Reason;
 use crate::reason::DOMAIN;
+use crate::{Reason, budget};
 
 /// What a message's buffer begins with: most messages fit, and larger ones make themselves room. Tonic's own 8 KiB, twice
 /// per call, push what calls in flight work on out of the processor's cache.
@@ -20,12 +21,14 @@ const YIELD_BYTES: usize = 32 * 1024;
 /// The codec of every service of the contract.
 #[derive(Debug, Clone)]
 pub struct ContractCodec<T, U> {
+    max_values: usize,
     messages: PhantomData<(T, U)>,
 }
 
 impl<T, U> Default for ContractCodec<T, U> {
     fn default() -> Self {
         ContractCodec {
+            max_values: budget::current(),
             messages: PhantomData,
         }
     }
@@ -34,7 +37,7 @@ impl<T, U> Default for ContractCodec<T, U> {
 impl<T, U> Codec for ContractCodec<T, U>
 where
     T: Message + Send + 'static,
-    U: Message + Default + Send + 'static,
+    U: Message + Name + Default + Send + 'static,
 {
     type Encode = T;
     type Decode = U;
@@ -46,7 +49,10 @@ where
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        ContractDecoder(PhantomData)
+        ContractDecoder {
+            max_values: self.max_values,
+            messages: PhantomData,
+        }
     }
 }
 
@@ -70,15 +76,22 @@ impl<T: Message> Encoder for ContractEncoder<T> {
     }
 }
 
-/// Decodes messages from protobuf.
+/// Decodes messages from protobuf, those that are within the budget ([`crate::budget`]).
 #[derive(Debug, Clone)]
-pub struct ContractDecoder<U>(PhantomData<U>);
+pub struct ContractDecoder<U> {
+    max_values: usize,
+    messages: PhantomData<U>,
+}
 
-impl<U: Message + Default> Decoder for ContractDecoder<U> {
+impl<U: Message + Name + Default> Decoder for ContractDecoder<U> {
     type Item = U;
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        // tonic keeps a message in one piece
+        if let Some(field) = budget::exceeded(U::NAME, buffer.chunk(), self.max_values) {
+            return Err(too_many_values(&field, self.max_values));
+        }
         U::decode(buffer).map(Some).map_err(|error| undecodable(&error))
     }
 
@@ -87,16 +100,23 @@ impl<U: Message + Default> Decoder for ContractDecoder<U> {
     }
 }
 
+fn too_many_values(field: &str, max_values: usize) -> Status {
+    let description =
+        format!("the request has more than {max_values} values, the most that limits.values allows");
+    let message = format!("{field}: {description}");
+    bad_request(Reason::InvalidField, message, field, &description)
+}
+
 fn undecodable(error: &DecodeError) -> Status {
-    let reason = Reason::UndecodableMessage;
     let (field, description) = locate(&error.to_string());
+    let message = format!("undecodable message: {description}");
+    bad_request(Reason::UndecodableMessage, message, &field, &description)
+}
+
+fn bad_request(reason: Reason, message: String, field: &str, description: &str) -> Status {
     let mut details = ErrorDetails::with_error_info(reason.as_str(), DOMAIN, []);
-    details.add_bad_request_violation(field, &description);
-    Status::with_error_details(
-        Code::from(reason.code() as i32),
-        format!("undecodable message: {description}"),
-        details,
-    )
+    details.add_bad_request_violation(field, description);
+    Status::with_error_details(Code::from(reason.code() as i32), message, details)
 }
 
 /// Prost says `failed to decode Protobuf message: Inner.field: Outer.field: what`; the last field is the request's.

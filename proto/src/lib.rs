@@ -1,6 +1,7 @@
 //! The gRPC contract of tollgate: messages, clients and servers of `tollgate.v1`, the reasons of its errors and the
 //! names of its metadata. Holds no behaviour beyond the codec.
 
+pub mod budget;
 pub mod codec;
 pub mod metadata;
 pub mod reason;

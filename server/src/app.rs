@@ -159,6 +159,7 @@ impl App {
             writes,
             message_bytes: config.limits.message_bytes,
             connections: connection_limits(config),
+            max_values: config.limits.values,
             shutdown_grace: config.shutdown_grace,
         };
         Ok(App {

@@ -23,8 +23,10 @@ use crate::listener;
 use crate::telemetry::{SidePort, Telemetry};
 use crate::transport::layer::GateLayer;
 use crate::transport::reflection::{Reflection, V1};
-use crate::transport::{Data, Metrics, Schema};
+use crate::transport::{Budgeted, Data, Metrics, Schema};
 
+/// Bytes of a request that only names things: a model, a session, a service.
+const MAX_NAMING_BYTES: usize = 64 * 1024;
 /// Once no call is in flight, health watches and idle connections get this long to close by themselves.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -42,6 +44,8 @@ pub(crate) struct Services {
     pub(crate) writes: TaskTracker,
     pub(crate) message_bytes: usize,
     pub(crate) connections: listener::Limits,
+    /// Values of one request.
+    pub(crate) max_values: usize,
     pub(crate) shutdown_grace: Duration,
 }
 
@@ -141,6 +145,7 @@ impl Bound {
             writes,
             message_bytes,
             connections,
+            max_values,
             shutdown_grace,
             ..
         } = services;
@@ -151,10 +156,16 @@ impl Bound {
         let data = DataServiceServer::new(data)
             .max_decoding_message_size(message_bytes)
             .max_encoding_message_size(usize::MAX);
-        let routes = Routes::new(data)
-            .add_service(MetricsServiceServer::new(metrics))
-            .add_service(SchemaServiceServer::new(schema))
-            .add_service(health_service)
+        let routes = Routes::new(Budgeted::new(data, max_values))
+            .add_service(Budgeted::new(
+                MetricsServiceServer::new(metrics).max_decoding_message_size(MAX_NAMING_BYTES),
+                max_values,
+            ))
+            .add_service(Budgeted::new(
+                SchemaServiceServer::new(schema).max_decoding_message_size(MAX_NAMING_BYTES),
+                max_values,
+            ))
+            .add_service(health_service.max_decoding_message_size(MAX_NAMING_BYTES))
             .add_service(reflection.alpha())
             .add_service(reflection)
             .prepare();

@@ -44,7 +44,7 @@ fn document(number: usize) -> v1::SaveRequest {
         ..v1::Object::default()
     };
     let object = v1::AttributeValue {
-        kind: Some(Kind::Object(object)),
+        kind: Some(Kind::Object(Box::new(object))),
     };
     let item = [
         ("pk".to_owned(), text("D")),

@@ -273,7 +273,7 @@ async fn at_trace_level_nothing_of_an_item_is_told() {
         ..v1::Object::default()
     };
     let content = v1::AttributeValue {
-        kind: Some(Kind::Object(object)),
+        kind: Some(Kind::Object(Box::new(object))),
     };
     let mut item = key("MARK-tenant", "V1");
     item.insert("content".to_owned(), content);
@@ -417,7 +417,7 @@ fn vault(partition: &str, number: usize) -> v1::SaveRequest {
         (
             "file".to_owned(),
             v1::AttributeValue {
-                kind: Some(Kind::Object(object)),
+                kind: Some(Kind::Object(Box::new(object))),
             },
         ),
     ];

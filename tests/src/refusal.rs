@@ -28,7 +28,7 @@ impl Refusal {
     ///
     /// # Panics
     ///
-    /// Where it lacks `ErrorInfo`, its domain, a reason of the contract, or that reason's code.
+    /// Where its first detail is not `ErrorInfo`, or it lacks its domain, a reason of the contract, or that reason's code.
     pub fn of_status(status: &Status) -> Refusal {
         let details = status.get_error_details();
         let info = details
@@ -39,6 +39,11 @@ impl Refusal {
             Reason::from_text(&info.reason).unwrap_or_else(|| panic!("an unknown reason in {status:?}"));
         assert_eq!(reason.code(), status.code(), "{status:?}");
         assert!(!status.message().is_empty(), "an error has a text: {status:?}");
+        let message = <tonic_types::Status as prost::Message>::decode(status.details()).expect("a status");
+        assert!(
+            message.details[0].type_url.ends_with("google.rpc.ErrorInfo"),
+            "ErrorInfo is the first detail: {status:?}"
+        );
         let violations = details
             .bad_request()
             .map(|bad| bad.field_violations.as_slice())

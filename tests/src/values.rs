@@ -56,7 +56,7 @@ pub fn object(data: impl Into<Bytes>) -> AttributeValue {
         ..v1::Object::default()
     };
     AttributeValue {
-        kind: Some(Kind::Object(object)),
+        kind: Some(Kind::Object(Box::new(object))),
     }
 }
 

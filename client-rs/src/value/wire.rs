@@ -44,7 +44,7 @@ impl From<Value> for v1::AttributeValue {
             Value::BinarySet(members) => Kind::Bs(v1::BinarySet {
                 values: members.0.into_iter().map(|Binary(bytes)| bytes).collect(),
             }),
-            Value::Object(object) => Kind::Object((*object).into()),
+            Value::Object(object) => Kind::Object(Box::new((*object).into())),
         };
         v1::AttributeValue { kind: Some(kind) }
     }
@@ -69,7 +69,7 @@ impl TryFrom<v1::AttributeValue> for Value {
                 Value::NumberSet(NumberSet(members?))
             }
             Some(Kind::Bs(set)) => Value::BinarySet(BinarySet(set.values.into_iter().map(Binary).collect())),
-            Some(Kind::Object(object)) => Value::Object(Box::new(object.into())),
+            Some(Kind::Object(object)) => Value::Object(Box::new((*object).into())),
         })
     }
 }

@@ -106,6 +106,8 @@ pub struct Aws {
 pub struct Limits {
     /// Largest message in either direction, in bytes.
     pub message_bytes: usize,
+    /// Values in one request: attributes, members of lists, maps and sets, names and fields together.
+    pub values: usize,
     /// Calls at the same time.
     pub in_flight: usize,
     /// Calls at the same time on one connection; none, before the settings are loaded: a quarter of `in_flight`.
@@ -376,6 +378,7 @@ impl Default for Config {
             aws: Aws::default(),
             limits: Limits {
                 message_bytes: 32 * 1024 * 1024,
+                values: 100_000,
                 in_flight: 1024,
                 in_flight_per_connection: None,
                 deadline: Duration::from_secs(30),

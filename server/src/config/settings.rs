@@ -13,6 +13,7 @@ use super::values::{
 use super::{Backend, Config, LogFormat, LogLevel, Synchronous, Trailer};
 
 const MESSAGE_BYTES: RangeInclusive<usize> = 1024..=1 << 30;
+const VALUES: RangeInclusive<usize> = 1..=10_000_000;
 const IN_FLIGHT: RangeInclusive<usize> = 1..=1_000_000;
 const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60 * 60);
 const DEADLINE_MAX: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60);
@@ -142,6 +143,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         "limits.message_bytes",
         |config, raw| set(&mut config.limits.message_bytes, size(raw, &MESSAGE_BYTES)),
         |config| show_size(config.limits.message_bytes),
+    ),
+    setting(
+        "limits.values",
+        |config, raw| set(&mut config.limits.values, count(raw, &VALUES)),
+        |config| config.limits.values.to_string(),
     ),
     setting(
         "limits.in_flight",

@@ -49,6 +49,7 @@ fn nothing_set_is_valid_and_as_documented() {
     assert_eq!(config.embedded.synchronous, Synchronous::Full);
     assert!(!config.embedded.memory && config.token_key.is_none() && config.prices.is_none());
     assert_eq!(config.limits.message_bytes, 33_554_432);
+    assert_eq!(config.limits.values, 100_000);
     assert_eq!(
         (config.limits.in_flight, config.limits.attribute_depth),
         (1024, 32)
@@ -125,6 +126,7 @@ fn every_setting_is_read_from_file_and_environment() {
             "http://localhost:4566",
         ),
         ("limits.message_bytes", "4 MiB", "4MiB"),
+        ("limits.values", "7", "7"),
         ("limits.in_flight", "3", "3"),
         ("limits.in_flight_per_connection", "2", "2"),
         ("limits.deadline", "5m", "300s"),

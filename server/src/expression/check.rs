@@ -3,8 +3,8 @@
 
 use super::ast::{Condition, Name, Operand, Path, Step, ValueRef};
 use super::definitions::Definitions;
-use super::{MAX_FAULTS, quoted};
-use crate::fault::Fault;
+use super::quoted;
+use crate::fault::{Fault, Faults};
 use crate::model::{Attribute, AttributeType, Model, UnknownAttributes, Value};
 
 /// Operands of one IN: DynamoDB's own limit.
@@ -28,12 +28,12 @@ pub(super) struct Checker<'a> {
     model: &'a Model,
     definitions: Definitions<'a>,
     are_keys_refused: bool,
-    faults: Vec<Fault>,
+    faults: Faults,
 }
 
 impl<'a> Checker<'a> {
     /// `faults` are those that are known already.
-    pub(super) fn new(model: &'a Model, definitions: Definitions<'a>, faults: Vec<Fault>) -> Checker<'a> {
+    pub(super) fn new(model: &'a Model, definitions: Definitions<'a>, faults: Faults) -> Checker<'a> {
         Checker {
             model,
             definitions,
@@ -53,7 +53,7 @@ impl<'a> Checker<'a> {
 
     pub(super) fn push(&mut self, fault: Fault) {
         if !self.faults.contains(&fault) {
-            self.faults.push(fault);
+            self.faults.extend(fault);
         }
     }
 
@@ -62,17 +62,13 @@ impl<'a> Checker<'a> {
     }
 
     /// The definitions, where all is well.
-    pub(super) fn finish(mut self) -> Result<Definitions<'a>, Vec<Fault>> {
-        if self.faults.is_empty() {
-            return Ok(self.definitions);
-        }
-        self.faults.truncate(MAX_FAULTS);
-        Err(self.faults)
+    pub(super) fn finish(self) -> Result<Definitions<'a>, Faults> {
+        self.faults.into_result().map(|()| self.definitions)
     }
 
     /// Checks a condition and everything in it; tells whether it is without fault.
     pub(super) fn condition(&mut self, condition: &Condition<'a>) -> bool {
-        let known = self.faults.len();
+        let known = self.faults.count();
         match condition {
             Condition::Compare(left, comparator, right) => {
                 self.compare(comparator.as_str(), comparator.is_ordering(), &[left, right]);
@@ -93,7 +89,7 @@ impl<'a> Checker<'a> {
                 }
             }
         }
-        self.faults.len() == known
+        self.faults.count() == known
     }
 
     fn compare(&mut self, operator: &str, is_ordering: bool, operands: &[&Operand<'a>]) {
@@ -286,7 +282,7 @@ impl<'a> Checker<'a> {
                 return None;
             }
             if self.model.unknown_attributes == UnknownAttributes::Reject {
-                let description = format!("{} has no attribute {}", self.model.name, quoted(name));
+                let description = super::no_attribute(self.model, name);
                 self.push(self.definitions.name_fault(&path.attribute, description));
             }
             return None;

@@ -1,11 +1,12 @@
-//! What an expression's `#names` and `:values` stand for, and where its faults lie. Knows nothing of models.
+//! What an expression's `#names` and `:values` stand for, and where its faults lie. Knows nothing of models; what a
+//! value may be is checked as in an item (`item::check`).
 
 use std::collections::BTreeMap;
 
 use super::ast::{Name, ValueRef};
 use super::lexer::{Token, TokenKind, is_placeholder};
 use super::{Expression, MAX_TEXT_BYTES};
-use crate::fault::{Fault, Path};
+use crate::fault::{Fault, Faults, Path, by_name};
 use crate::model::Value;
 
 /// Names or values of one expression; a text has no room for more: each takes a mark, a letter and something between.
@@ -16,9 +17,6 @@ const MAX_PLACEHOLDER_BYTES: usize = 255;
 
 /// Bytes of an attribute name: DynamoDB's own limit.
 const MAX_NAME_BYTES: usize = 65_535;
-
-/// Levels of lists and maps in a value: DynamoDB's own limit.
-const MAX_VALUE_DEPTH: usize = 32;
 
 /// The definitions of one expression, at its field of the request.
 #[derive(Clone, Copy)]
@@ -47,7 +45,7 @@ impl<'a> Definitions<'a> {
     }
 
     /// A fault of the whole text.
-    pub(super) fn text_fault(&self, description: impl Into<String>) -> Fault {
+    pub(super) fn text_fault(&self, description: impl std::fmt::Display) -> Fault {
         Fault::new(Path::Name(&Path::Root(self.root), "text"), description)
     }
 
@@ -57,7 +55,7 @@ impl<'a> Definitions<'a> {
     }
 
     /// A fault of one value.
-    pub(super) fn value_fault(&self, placeholder: &str, description: impl Into<String>) -> Fault {
+    pub(super) fn value_fault(&self, placeholder: &str, description: impl std::fmt::Display) -> Fault {
         self.member_fault("values", placeholder, description)
     }
 
@@ -70,45 +68,45 @@ impl<'a> Definitions<'a> {
     }
 
     /// A fault of all values together.
-    pub(super) fn values_fault(&self, description: impl Into<String>) -> Fault {
+    pub(super) fn values_fault(&self, description: impl std::fmt::Display) -> Fault {
         Fault::new(Path::Name(&Path::Root(self.root), "values"), description)
     }
 
     /// What is wrong with the definitions themselves, and which are missing or of no use to these tokens.
-    pub(super) fn check(&self, tokens: &[Token<'a>]) -> Vec<Fault> {
+    pub(super) fn check(&self, tokens: &[Token<'a>]) -> Faults {
         let Expression { names, values, .. } = self.expression;
-        let mut faults = Vec::new();
+        let mut faults = Faults::new();
         for (members, count) in [("names", names.len()), ("values", values.len())] {
             if count > MAX_PLACEHOLDERS {
                 let field = Path::Root(self.root);
-                faults.push(Fault::new(
+                faults.push(
                     Path::Name(&field, members),
-                    format!("has more than {MAX_PLACEHOLDERS} entries"),
-                ));
+                    format_args!("has more than {MAX_PLACEHOLDERS} entries"),
+                );
             }
         }
         if !faults.is_empty() {
             return faults;
         }
         self.check_use(tokens, &mut faults);
-        for (placeholder, name) in sorted(names) {
+        for (placeholder, name) in by_name(names) {
             self.check_placeholder("names", placeholder, '#', &mut faults);
             if name.is_empty() || name.len() > MAX_NAME_BYTES {
                 let description = format!("a name has 1 to {MAX_NAME_BYTES} bytes");
-                faults.push(self.member_fault("names", placeholder, description));
+                faults.extend(self.member_fault("names", placeholder, description));
             }
         }
-        for (placeholder, value) in sorted(values) {
+        for (placeholder, value) in by_name(values) {
             self.check_placeholder("values", placeholder, ':', &mut faults);
-            if let Some(description) = refusal(value, MAX_VALUE_DEPTH) {
-                faults.push(self.value_fault(placeholder, description));
+            if matches!(value, Value::Object(_)) {
+                faults.extend(self.value_fault(placeholder, "is an object, which no expression can compare"));
             }
         }
         faults
     }
 
     /// Tells what is used but not defined, and what is defined but not used.
-    fn check_use(&self, tokens: &[Token<'a>], faults: &mut Vec<Fault>) {
+    fn check_use(&self, tokens: &[Token<'a>], faults: &mut Faults) {
         let mut names = BTreeMap::new();
         let mut values = BTreeMap::new();
         let mut is_whole = true;
@@ -121,45 +119,31 @@ impl<'a> Definitions<'a> {
             }
         }
         for (members, used, defined) in [
-            (
-                "names",
-                names,
-                sorted(&self.expression.names).into_keys().collect::<Vec<_>>(),
-            ),
-            (
-                "values",
-                values,
-                sorted(&self.expression.values).into_keys().collect(),
-            ),
+            ("names", names, placeholders(&self.expression.names)),
+            ("values", values, placeholders(&self.expression.values)),
         ] {
             for (placeholder, column) in &used {
                 if defined.binary_search(placeholder).is_err() {
                     let description = format!("is not defined, but used at column {column} of the text");
-                    faults.push(self.member_fault(members, placeholder, description));
+                    faults.extend(self.member_fault(members, placeholder, description));
                 }
             }
             let unused = defined
                 .iter()
                 .filter(|placeholder| is_whole && !used.contains_key(*placeholder));
-            faults.extend(
-                unused.map(|placeholder| self.member_fault(members, placeholder, "is not used in the text")),
-            );
+            for placeholder in unused {
+                faults.extend(self.member_fault(members, placeholder, "is not used in the text"));
+            }
         }
     }
 
-    fn check_placeholder(
-        &self,
-        members: &'static str,
-        placeholder: &str,
-        mark: char,
-        faults: &mut Vec<Fault>,
-    ) {
+    fn check_placeholder(&self, members: &'static str, placeholder: &str, mark: char, faults: &mut Faults) {
         if placeholder.len() > MAX_PLACEHOLDER_BYTES {
             let description = format!("is longer than {MAX_PLACEHOLDER_BYTES} bytes");
-            faults.push(self.member_fault(members, placeholder, description));
+            faults.extend(self.member_fault(members, placeholder, description));
         } else if !is_placeholder(placeholder, mark) {
             let description = format!("is written as `{mark}`, then letters, digits and `_`");
-            faults.push(self.member_fault(members, placeholder, description));
+            faults.extend(self.member_fault(members, placeholder, description));
         }
     }
 
@@ -168,32 +152,20 @@ impl<'a> Definitions<'a> {
         &self,
         members: &'static str,
         placeholder: &str,
-        description: impl Into<String>,
+        description: impl std::fmt::Display,
     ) -> Fault {
         let root = Path::Root(self.root);
         let members = Path::Name(&root, members);
         if placeholder.len() > MAX_PLACEHOLDER_BYTES {
-            return Fault::new(members, format!("a placeholder {}", description.into()));
+            return Fault::new(members, format_args!("a placeholder {description}"));
         }
         Fault::new(Path::Name(&members, placeholder), description)
     }
 }
 
-fn sorted<T>(members: &std::collections::HashMap<String, T>) -> BTreeMap<&str, &T> {
-    members
-        .iter()
-        .map(|(placeholder, member)| (placeholder.as_str(), member))
+fn placeholders<T>(members: &std::collections::HashMap<String, T>) -> Vec<&str> {
+    by_name(members)
+        .into_iter()
+        .map(|(placeholder, _)| placeholder.as_str())
         .collect()
-}
-
-/// Why a value cannot stand in an expression, if so. `depth` is how many levels of lists and maps are left.
-fn refusal(value: &Value, depth: usize) -> Option<String> {
-    let too_deep = || Some(format!("is nested deeper than {MAX_VALUE_DEPTH} levels"));
-    match value {
-        Value::Object(_) => Some("is an object, which no expression can compare".to_owned()),
-        Value::L(_) | Value::M(_) if depth == 0 => too_deep(),
-        Value::L(members) => members.iter().find_map(|member| refusal(member, depth - 1)),
-        Value::M(fields) => fields.values().find_map(|field| refusal(field, depth - 1)),
-        _ => None,
-    }
 }

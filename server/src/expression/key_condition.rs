@@ -4,7 +4,7 @@
 use super::ast::{Comparator, Condition, Operand, Path, ValueRef};
 use super::check::Checker;
 use super::{Expression, Placeholders, parsed, quoted, render};
-use crate::fault::Fault;
+use crate::fault::Faults;
 use crate::model::{Model, Value};
 
 /// Bytes of a partition key's value: DynamoDB's own limit.
@@ -43,7 +43,7 @@ pub fn key_condition(
     expression: &Expression,
     root: &str,
     out: &mut Placeholders,
-) -> Result<KeyCondition, Vec<Fault>> {
+) -> Result<KeyCondition, Faults> {
     let (condition, mut checker) = parsed(model, expression, root)?;
     let mut found = Found::default();
     let terms = match &condition {
@@ -243,7 +243,7 @@ mod tests {
             ),
             (
                 "pk = :p AND nope = :s",
-                r#"text: column 13: User has no attribute "nope""#,
+                r#"text: column 13: User has no attribute "nope" (did you mean `name`?)"#,
             ),
             (
                 "pk = :p AND sk.a = :s",
@@ -291,28 +291,28 @@ mod tests {
             |partition, sort| faults("pk = :p AND sk >= :s", &[(":p", partition), (":s", sort)]).concat();
         assert_eq!(
             refuse(number("1"), text("s")),
-            r#"key_condition.values[":p"]: is N, where "pk" is S"#
+            r#"key_condition.values.:p: is N, where "pk" is S"#
         );
         assert_eq!(
             refuse(text("p"), binary(b"s")),
-            r#"key_condition.values[":s"]: is B, where "sk" is S"#
+            r#"key_condition.values.:s: is B, where "sk" is S"#
         );
         assert_eq!(
             refuse(text("p"), Value::Null),
-            r#"key_condition.values[":s"]: is NULL, but >= compares S, N and B only"#
+            r#"key_condition.values.:s: is NULL, but >= compares S, N and B only"#
         );
         assert_eq!(
             refuse(Value::Null, text("s")),
-            r#"key_condition.values[":p"]: is NULL, which no key is"#
+            r#"key_condition.values.:p: is NULL, which no key is"#
         );
         let sizes = |bytes| format!("must have 1 to {bytes} bytes, as every value of this key attribute");
         assert_eq!(
             refuse(text(""), text("s")),
-            format!(r#"key_condition.values[":p"]: {}"#, sizes(2048))
+            format!(r#"key_condition.values.:p: {}"#, sizes(2048))
         );
         assert_eq!(
             refuse(text("p"), text("")),
-            format!(r#"key_condition.values[":s"]: {}"#, sizes(1024))
+            format!(r#"key_condition.values.:s: {}"#, sizes(1024))
         );
         let values = |partition, sort| {
             [
@@ -347,7 +347,7 @@ mod tests {
         let faults = faults("pk = :p AND sk BETWEEN :l AND :h", &values);
         assert_eq!(
             faults,
-            [r#"key_condition.values[":h"]: is less than ":l", the lower bound of BETWEEN"#]
+            [r#"key_condition.values.:h: is less than ":l", the lower bound of BETWEEN"#]
         );
     }
 

@@ -8,6 +8,7 @@
 mod ast;
 mod check;
 mod definitions;
+mod field_path;
 mod key_condition;
 mod lexer;
 mod parser;
@@ -26,14 +27,11 @@ use std::collections::HashMap;
 use self::ast::Condition;
 use self::check::Checker;
 use self::definitions::Definitions;
-use crate::fault::Fault;
+use crate::fault::{Faults, did_you_mean};
 use crate::model::{Model, Value};
 
 /// Bytes of one expression's text, as sent and as rendered: DynamoDB's own limit.
 pub const MAX_TEXT_BYTES: usize = 4096;
-
-/// Faults told of one expression; the rest would say no more.
-const MAX_FAULTS: usize = 64;
 
 /// Characters of a name that a fault shows.
 const MAX_QUOTED_CHARS: usize = 64;
@@ -57,13 +55,13 @@ impl Expression {
 }
 
 /// The text of a condition on a write. `root` is the request's field; faults lie at `{root}.text`,
-/// `{root}.values[":x"]` and `{root}.names["#x"]`. Where there are faults, what `out` holds is not to be sent.
+/// `{root}.values.:x` and `{root}.names.#x`. Where there are faults, what `out` holds is not to be sent.
 pub fn condition(
     model: &Model,
     expression: &Expression,
     root: &str,
     out: &mut Placeholders,
-) -> Result<String, Vec<Fault>> {
+) -> Result<String, Faults> {
     let (condition, mut checker) = parsed(model, expression, root)?;
     checker.condition(&condition);
     render::condition(model, &condition, checker.finish()?, out)
@@ -75,7 +73,7 @@ pub fn filter(
     expression: &Expression,
     root: &str,
     out: &mut Placeholders,
-) -> Result<String, Vec<Fault>> {
+) -> Result<String, Faults> {
     condition(model, expression, root, out)
 }
 
@@ -85,7 +83,7 @@ pub fn query_filter(
     expression: &Expression,
     root: &str,
     out: &mut Placeholders,
-) -> Result<String, Vec<Fault>> {
+) -> Result<String, Faults> {
     let (condition, mut checker) = parsed(model, expression, root)?;
     checker.refuse_keys();
     checker.condition(&condition);
@@ -104,23 +102,36 @@ fn parsed<'a>(
     model: &'a Model,
     expression: &'a Expression,
     root: &'a str,
-) -> Result<(Condition<'a>, Checker<'a>), Vec<Fault>> {
+) -> Result<(Condition<'a>, Checker<'a>), Faults> {
     let definitions = Definitions::new(expression, root);
     if expression.text.len() > MAX_TEXT_BYTES {
-        return Err(vec![
-            definitions.text_fault(format!("is longer than {MAX_TEXT_BYTES} bytes")),
-        ]);
+        return Err(definitions
+            .text_fault(format!("is longer than {MAX_TEXT_BYTES} bytes"))
+            .into());
     }
     let tokens = lexer::tokens(&expression.text);
-    let mut faults = definitions.check(&tokens);
     match parser::condition(&tokens) {
-        Ok(condition) => Ok((condition, Checker::new(model, definitions, faults))),
+        Ok(condition) => Ok((
+            condition,
+            Checker::new(model, definitions, definitions.check(&tokens)),
+        )),
         Err(error) => {
-            faults.insert(0, definitions.fault_at(error.column, error.description));
-            faults.truncate(MAX_FAULTS);
+            let mut faults = Faults::from(definitions.fault_at(error.column, error.description));
+            faults.extend(definitions.check(&tokens));
             Err(faults)
         }
     }
+}
+
+/// What a fault says of an attribute that the model neither has nor allows.
+fn no_attribute(model: &Model, name: &str) -> String {
+    let known = model.attributes.iter().map(|attribute| attribute.name.as_str());
+    format!(
+        "{} has no attribute {}{}",
+        model.name,
+        quoted(name),
+        did_you_mean(name, known)
+    )
 }
 
 /// A name as faults show it.

@@ -13,7 +13,7 @@ const MAX_DEPTH: usize = MAX_OPERATORS / 2;
 const MAX_OPERATORS: usize = 300;
 
 /// Names and indexes of one path: DynamoDB's own limit.
-const MAX_PATH_ELEMENTS: usize = 32;
+pub(super) const MAX_PATH_ELEMENTS: usize = 32;
 
 const KEYWORDS: [&str; 5] = ["AND", "OR", "NOT", "BETWEEN", "IN"];
 
@@ -38,18 +38,6 @@ pub(super) fn condition<'a>(tokens: &[Token<'a>]) -> Parsed<Condition<'a>> {
     let condition = parser.joined()?;
     parser.expect(TokenKind::End, "AND, OR or the end")?;
     Ok(condition)
-}
-
-/// Reads a whole document path.
-pub(super) fn path<'a>(tokens: &[Token<'a>]) -> Parsed<Path<'a>> {
-    let mut parser = Parser {
-        tokens,
-        position: 0,
-        operators: 0,
-    };
-    let path = parser.path("an attribute")?;
-    parser.expect(TokenKind::End, "`.`, `[` or the end")?;
-    Ok(path)
 }
 
 /// `tokens` ends in `End`, which is never passed.

@@ -1,14 +1,15 @@
 //! Which attributes a read asks for, and the text that asks DynamoDB for them and for the keys.
 
 use std::cmp::Ordering;
+use std::fmt::Write as _;
 
-use super::ast::{Name, Path, Step};
+use super::ast::{Name, Step};
 use super::check::step_refusal;
-use super::definitions::Definitions;
-use super::{Expression, MAX_FAULTS, MAX_TEXT_BYTES, Placeholders, lexer, parser, quoted, render};
+use super::field_path::{FieldPath, Part};
+use super::{MAX_TEXT_BYTES, Placeholders, no_attribute, quoted};
 use crate::fault;
-use crate::fault::Fault;
-use crate::model::{AttributeType, Model};
+use crate::fault::{Fault, Faults};
+use crate::model::{AttributeType, Model, UnknownAttributes};
 
 /// Fields of one projection: as many as its text has room for, three bytes each and a comma.
 const MAX_FIELDS: usize = MAX_TEXT_BYTES / 4;
@@ -29,78 +30,82 @@ impl Projection {
     }
 }
 
-/// The projection to `fields`, document paths of attributes that the model may or may not know: reads keep what they
-/// do not know. Without fields nothing is projected, so that is a fault. Faults lie at `{root}[2]`.
+/// The projection to `fields`, document paths, and to whole `attributes` of the model. Attributes that the model does
+/// not have are faults if it rejects them on writes. Without fields nothing is projected, so that is a fault. Faults
+/// lie at `{root}[2]`.
+///
+/// # Errors
+///
+/// All faults together.
 pub fn projection(
     model: &Model,
     fields: &[String],
+    attributes: &[String],
     root: &str,
     out: &mut Placeholders,
-) -> Result<Projection, Vec<Fault>> {
+) -> Result<Projection, Faults> {
     let root_path = fault::Path::Root(root);
     if fields.is_empty() || fields.len() > MAX_FIELDS {
-        return Err(vec![Fault::new(
-            root_path,
-            format!("must name 1 to {MAX_FIELDS} attributes"),
-        )]);
+        return Err(Fault::new(root_path, format_args!("must name 1 to {MAX_FIELDS} attributes")).into());
     }
-    let mut faults = Vec::new();
+    let mut faults = Faults::new();
     let mut paths = Vec::new();
     for (index, field) in fields.iter().enumerate() {
         match field_path(model, field) {
             Ok(path) => paths.push((index, path)),
-            Err(description) => faults.push(Fault::new(fault::Path::Index(&root_path, index), description)),
+            Err(description) => faults.push(fault::Path::Index(&root_path, index), description),
         }
     }
-    faults.extend(clashes(&paths, &root_path));
-    if !faults.is_empty() {
-        faults.truncate(MAX_FAULTS);
-        return Err(faults);
+    clashes(&paths, &root_path, &mut faults);
+    faults.into_result()?;
+    let mut paths: Vec<_> = paths.into_iter().map(|(_, path)| path).collect();
+    for attribute in attributes {
+        if !paths.iter().any(|path| path.attribute == *attribute) {
+            paths.push(FieldPath::whole(attribute));
+        }
     }
     let projection = rendered(model, &paths, out);
     if projection.text.len() > MAX_TEXT_BYTES {
-        return Err(vec![Fault::new(
+        return Err(Fault::new(
             root_path,
-            format!("together are longer than {MAX_TEXT_BYTES} bytes"),
-        )]);
+            format_args!("together are longer than {MAX_TEXT_BYTES} bytes"),
+        )
+        .into());
     }
     Ok(projection)
 }
 
-/// Reads one field. A declared attribute may be named whatever its characters are.
-fn field_path<'a>(model: &Model, field: &'a str) -> Result<Path<'a>, String> {
-    if model.attribute(field).is_some() {
-        return Ok(Path {
-            attribute: Name {
-                text: field,
-                is_placeholder: false,
-                column: 1,
-            },
-            steps: Vec::new(),
-        });
-    }
+/// Reads one field. The name of a declared attribute may stand unquoted if it can only mean that.
+fn field_path<'a>(model: &Model, field: &'a str) -> Result<FieldPath<'a>, String> {
     if field.len() > MAX_TEXT_BYTES {
         return Err(format!("is longer than {MAX_TEXT_BYTES} bytes"));
     }
-    let path = parser::path(&lexer::tokens(field))
-        .map_err(|error| format!("column {}: {}", error.column, error.description))?;
-    if let Some(name) = names(&path).find(|name| name.is_placeholder) {
-        return Err(format!(
-            "column {}: a field has no {}: names stand for themselves",
-            name.column,
-            quoted(name.text)
-        ));
+    let read = FieldPath::read(field);
+    let is_known = |path: &FieldPath<'_>| model.attribute(&path.attribute).is_some();
+    if !read.as_ref().is_ok_and(is_known) && model.attribute(field).is_some() {
+        return Ok(FieldPath::whole(field));
     }
-    if let Some(refusal) = refusal(model, &path) {
-        return Err(refusal);
+    let path = read?;
+    match refusal(model, &path) {
+        Some(refusal) => Err(refusal),
+        None => Ok(path),
     }
-    Ok(path)
 }
 
-/// Why nothing can be read at a path into an attribute that the model knows, if so.
-fn refusal(model: &Model, path: &Path<'_>) -> Option<String> {
-    let step = path.steps.first()?;
-    let attribute = model.attribute(path.attribute.text)?;
+/// Why nothing can be read at a path, if so.
+fn refusal(model: &Model, path: &FieldPath<'_>) -> Option<String> {
+    let Some(attribute) = model.attribute(&path.attribute) else {
+        let is_refused = model.unknown_attributes == UnknownAttributes::Reject;
+        return is_refused.then(|| no_attribute(model, &path.attribute));
+    };
+    let step = match path.steps.first()? {
+        Part::Index(index) => Step::Index(*index),
+        Part::Name(name) => Step::Name(Name {
+            text: name,
+            is_placeholder: false,
+            column: 1,
+        }),
+    };
     let name = quoted(&attribute.name);
     if attribute.encrypted.is_some() {
         return Some(format!(
@@ -112,28 +117,15 @@ fn refusal(model: &Model, path: &Path<'_>) -> Option<String> {
             "{name} is an object: it can only be asked for as a whole"
         ));
     }
-    step_refusal(attribute, Some(step))
+    step_refusal(attribute, Some(&step))
 }
 
-fn names<'p, 'a>(path: &'p Path<'a>) -> impl Iterator<Item = &'p Name<'a>> {
-    let below = path.steps.iter().filter_map(|step| match step {
-        Step::Name(name) => Some(name),
-        Step::Index(_) => None,
-    });
-    std::iter::once(&path.attribute).chain(below)
-}
-
-fn rendered(model: &Model, paths: &[(usize, Path<'_>)], out: &mut Placeholders) -> Projection {
-    let expression = Expression::default();
-    let definitions = Definitions::new(&expression, "");
-    let mut texts: Vec<_> = paths
-        .iter()
-        .map(|(_, path)| render::path(model, path, definitions, out))
-        .collect();
+fn rendered(model: &Model, paths: &[FieldPath<'_>], out: &mut Placeholders) -> Projection {
+    let mut texts: Vec<_> = paths.iter().map(|path| path_text(model, path, out)).collect();
     let mut attributes: Vec<String> = Vec::new();
-    for (_, path) in paths {
-        if !attributes.iter().any(|name| name == path.attribute.text) {
-            attributes.push(path.attribute.text.to_owned());
+    for path in paths {
+        if !attributes.iter().any(|name| *name == path.attribute) {
+            attributes.push(path.attribute.clone().into_owned());
         }
     }
     let unasked = model
@@ -146,75 +138,67 @@ fn rendered(model: &Model, paths: &[(usize, Path<'_>)], out: &mut Placeholders) 
     }
 }
 
+fn path_text(model: &Model, path: &FieldPath<'_>, out: &mut Placeholders) -> String {
+    let mut text = out.name(super::stored_name(model, &path.attribute));
+    for step in &path.steps {
+        match step {
+            Part::Index(index) => write!(text, "[{index}]").expect("a string takes all text"),
+            Part::Name(name) => {
+                text.push('.');
+                text.push_str(&out.name(name));
+            }
+        }
+    }
+    text
+}
+
 /// Fields of which one holds the other, or that go on in different ways from one place: DynamoDB takes neither.
-fn clashes(paths: &[(usize, Path<'_>)], root: &fault::Path<'_>) -> Vec<Fault> {
-    let mut sorted: Vec<_> = paths.iter().map(|(index, path)| (steps(path), *index)).collect();
-    sorted.sort();
-    let mut faults = Vec::new();
+fn clashes(paths: &[(usize, FieldPath<'_>)], root: &fault::Path<'_>, faults: &mut Faults) {
+    let mut sorted: Vec<_> = paths.iter().map(|(index, path)| (path, *index)).collect();
+    sorted.sort_by(|(one, first), (other, second)| {
+        (&one.attribute, &one.steps, first).cmp(&(&other.attribute, &other.steps, second))
+    });
     let Some((mut holder, rest)) = sorted.split_first() else {
-        return faults;
+        return;
     };
     for next in rest {
         let (earlier, later) = (holder.1.min(next.1), holder.1.max(next.1));
         let at = fault::Path::Index(root, later);
-        if next.0.starts_with(&holder.0) {
-            faults.push(Fault::new(
-                at,
-                format!("overlaps with {}", fault::Path::Index(root, earlier)),
-            ));
+        let other = fault::Path::Index(root, earlier);
+        let is_same_attribute = next.0.attribute == holder.0.attribute;
+        if is_same_attribute && next.0.steps.starts_with(&holder.0.steps) {
+            faults.push(at, format_args!("overlaps with {other}"));
             continue;
         }
-        let parting = holder
-            .0
-            .iter()
-            .zip(&next.0)
-            .find(|(one, other)| one.cmp(other) != Ordering::Equal);
-        if let Some((Part::Index(_), Part::Name(_))) = parting {
-            let other = fault::Path::Index(root, earlier);
-            faults.push(Fault::new(
+        let mut steps = holder.0.steps.iter().zip(&next.0.steps);
+        let parting = steps.find(|(one, other)| one.cmp(other) != Ordering::Equal);
+        if let Some((Part::Index(_), Part::Name(_))) = parting.filter(|_| is_same_attribute) {
+            faults.push(
                 at,
-                format!("asks for a map where {other} asks for a list, or the other way round"),
-            ));
+                format_args!("asks for a map where {other} asks for a list, or the other way round"),
+            );
         }
         holder = next;
     }
-    faults
-}
-
-/// One element of a path, in the order in which paths are sorted: indexes before names.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Part<'a> {
-    Index(u32),
-    Name(&'a str),
-}
-
-fn steps<'a>(path: &Path<'a>) -> Vec<Part<'a>> {
-    let below = path.steps.iter().map(|step| match step {
-        Step::Index(index) => Part::Index(*index),
-        Step::Name(name) => Part::Name(name.text),
-    });
-    std::iter::once(Part::Name(path.attribute.text))
-        .chain(below)
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{model, told};
+    use super::super::tests::{attribute, model, open_model, told};
     use super::*;
 
     fn project(fields: &[&str]) -> Result<Projection, Vec<String>> {
         let fields: Vec<_> = fields.iter().map(|field| (*field).to_owned()).collect();
-        projection(&model(), &fields, "fields", &mut Placeholders::new()).map_err(told)
+        projection(&open_model(), &fields, &[], "fields", &mut Placeholders::new()).map_err(told)
     }
 
     #[test]
     fn asks_for_the_keys_too() {
         let mut out = Placeholders::new();
-        let fields = ["ssn", "address.city", "address.lines[0]", "status"].map(str::to_owned);
-        let projection = projection(&model(), &fields, "fields", &mut out).unwrap();
+        let fields = ["ssn", "address.city", "address.lines[0]", "active"].map(str::to_owned);
+        let projection = projection(&model(), &fields, &[], "fields", &mut out).unwrap();
         assert_eq!(projection.text, "#n0,#n1.#n2,#n1.#n3[0],#n4,#n5,#n6");
-        assert_eq!(projection.attributes(), ["ssn", "address", "status"]);
+        assert_eq!(projection.attributes(), ["ssn", "address", "active"]);
         let (names, _) = out.into_parts();
         assert_eq!((names["#n5"].as_str(), names["#n6"].as_str()), ("pk", "sk"));
     }
@@ -227,34 +211,69 @@ mod tests {
     }
 
     #[test]
-    fn names_need_not_be_known_nor_plain_where_they_are_declared() {
+    fn names_need_not_be_known_where_the_model_keeps_what_it_does_not_know() {
+        let fields = ["unknown.a[1]", "first-name", "and", "not.in", "photo"];
+        assert_eq!(project(&fields).unwrap().attributes().len(), 5);
+        let fields = fields.map(str::to_owned);
+        let refused = projection(&model(), &fields, &[], "fields", &mut Placeholders::new()).map_err(told);
         assert_eq!(
-            project(&["unknown.a[1]", "first-name", "and", "not.in", "photo"])
-                .unwrap()
-                .attributes()
-                .len(),
-            5
+            refused.unwrap_err(),
+            [
+                r#"fields[0]: User has no attribute "unknown""#,
+                r#"fields[2]: User has no attribute "and""#,
+                r#"fields[3]: User has no attribute "not""#,
+            ]
         );
+        let near = ["nmae".to_owned(), "adress.city".to_owned()];
+        let refused = projection(&model(), &near, &[], "fields", &mut Placeholders::new()).map_err(told);
+        assert_eq!(
+            refused.unwrap_err(),
+            [
+                r#"fields[0]: User has no attribute "nmae" (did you mean `name`?)"#,
+                r#"fields[1]: User has no attribute "adress" (did you mean `address`?)"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn any_map_key_can_be_asked_for() {
+        let mut out = Placeholders::new();
+        let fields = ["address.2024-05-01", r#"address."a.b"[0]"#, r#"address."a\"b""#].map(str::to_owned);
+        let projection = projection(&model(), &fields, &[], "fields", &mut out).unwrap();
+        assert_eq!(projection.text, "#n0.#n1,#n0.#n2[0],#n0.#n3,#n4,#n5");
+        let (names, _) = out.into_parts();
+        let keys = ["#n1", "#n2", "#n3"].map(|placeholder| names[placeholder].as_str());
+        assert_eq!(keys, ["2024-05-01", "a.b", "a\"b"]);
+    }
+
+    #[test]
+    fn a_declared_name_that_is_no_path_may_stand_unquoted() {
+        let mut dotted = model();
+        dotted.attributes.push(attribute("a.b", AttributeType::Map));
+        dotted
+            .attributes
+            .push(attribute("address.city", AttributeType::Map));
+        let fields = ["a.b", "address.city", r#""address.city".zip"#].map(str::to_owned);
+        let mut out = Placeholders::new();
+        let projection = projection(&dotted, &fields, &[], "fields", &mut out).unwrap();
+        assert_eq!(projection.attributes(), ["a.b", "address", "address.city"]);
+    }
+
+    #[test]
+    fn whole_attributes_are_added_once() {
+        let mut out = Placeholders::new();
+        let fields = ["photo", "name"].map(str::to_owned);
+        let attributes = ["photo", "tags"].map(str::to_owned);
+        let projection = projection(&model(), &fields, &attributes, "fields", &mut out).unwrap();
+        assert_eq!(projection.attributes(), ["photo", "name", "tags"]);
     }
 
     #[test]
     fn tells_what_is_wrong_with_each_field() {
         let wrong = [
-            ("", "column 1: expected an attribute, found the end"),
+            ("", "column 1: expected a name, found the end"),
             ("a..b", "column 3: expected a name, found `.`"),
             ("a[", "column 3: expected an index such as 0, found the end"),
-            ("a b", "column 3: expected `.`, `[` or the end, found \"b\""),
-            (
-                "last-name",
-                "column 5: expected `.`, `[` or the end, found a character that no expression has: values are written as :name, other names as #name",
-            ),
-            ("c,d", "column 2: expected `.`, `[` or the end, found `,`"),
-            (":x", "column 1: expected an attribute, found \":x\""),
-            (
-                "x.#y",
-                "column 3: a field has no \"#y\": names stand for themselves",
-            ),
-            ("size(x)", "column 5: expected `.`, `[` or the end, found `(`"),
             (
                 "ssn.part",
                 "\"ssn\" is encrypted: it can only be asked for as a whole",

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use super::ast::{Condition, Operand, Path, Step, ValueRef};
 use super::definitions::Definitions;
 use super::{MAX_TEXT_BYTES, Placeholders, stored_name};
-use crate::fault::Fault;
+use crate::fault::Faults;
 use crate::model::Model;
 
 /// Bytes of all names and values of a request: DynamoDB's own limit.
@@ -21,7 +21,7 @@ pub(super) fn condition(
     condition: &Condition<'_>,
     definitions: Definitions<'_>,
     out: &mut Placeholders,
-) -> Result<String, Vec<Fault>> {
+) -> Result<String, Faults> {
     let mut renderer = Renderer {
         model,
         definitions,
@@ -33,31 +33,13 @@ pub(super) fn condition(
     let text = renderer.text;
     if text.len() > MAX_TEXT_BYTES {
         let description = format!("is longer than {MAX_TEXT_BYTES} bytes when every name has a placeholder");
-        return Err(vec![definitions.text_fault(description)]);
+        return Err(definitions.text_fault(description).into());
     }
     if out.substituted_bytes() > MAX_SUBSTITUTED_BYTES {
         let description = format!("names and values have more than {MAX_SUBSTITUTED_BYTES} bytes together");
-        return Err(vec![definitions.values_fault(description)]);
+        return Err(definitions.values_fault(description).into());
     }
     Ok(text)
-}
-
-/// The text of a path.
-pub(super) fn path(
-    model: &Model,
-    path: &Path<'_>,
-    definitions: Definitions<'_>,
-    out: &mut Placeholders,
-) -> String {
-    let mut renderer = Renderer {
-        model,
-        definitions,
-        out,
-        values: HashMap::new(),
-        text: String::new(),
-    };
-    renderer.path(path);
-    renderer.text
 }
 
 struct Renderer<'r, 'a> {

@@ -30,6 +30,8 @@ use std::sync::Arc;
 
 use regex::Regex;
 
+use crate::fault::did_you_mean;
+
 /// All models being served, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Models {
@@ -224,6 +226,11 @@ impl Models {
     /// The model of this name.
     pub fn get(&self, name: &str) -> Option<&Arc<Model>> {
         self.by_name.get(name)
+    }
+
+    /// ` (did you mean …?)` if a model is near a name that none has, else nothing.
+    pub fn near(&self, name: &str) -> String {
+        did_you_mean(name, self.by_name.keys().map(String::as_str))
     }
 
     /// How many models there are.

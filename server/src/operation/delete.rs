@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::save::{condition_refusal, open_old, settled_condition};
+use super::selection::check_values;
 use super::verdict::Verdict;
 use super::{Error, Gate};
 use crate::billing::Call;
 use crate::expression::Expression;
-use crate::fault::Fault;
+use crate::fault::Faults;
 use crate::item::check;
 use crate::item::load::Opened;
 use crate::model::{Item, Model};
@@ -26,8 +27,11 @@ pub struct Delete {
     /// Check only.
     pub validate_only: bool,
     /// What decoding found.
-    pub faults: Vec<Fault>,
+    pub faults: Faults,
 }
+
+/// The request's fields in the contract's order.
+const FIELDS: [&str; 4] = ["model", "key", "condition", "return_values"];
 
 /// Removes one item; answers it where asked.
 pub async fn delete(gate: &Arc<Gate>, call: &Call, request: Delete) -> Result<Option<Opened>, Error> {
@@ -39,7 +43,9 @@ pub async fn delete(gate: &Arc<Gate>, call: &Call, request: Delete) -> Result<Op
         validate_only,
         faults,
     } = request;
-    let mut verdict = Verdict::new(faults);
+    let mut verdict = Verdict::new(&FIELDS, faults);
+    let max_depth = gate.limits.attribute_depth;
+    check_values(condition.as_ref(), "condition", max_depth, &mut verdict);
     let condition = verdict.expression(settled_condition(&model, condition.as_ref()));
     let key = verdict.field(check::check_key(&model, key, "key"));
     let passed = verdict.pass()?;

@@ -4,15 +4,15 @@ use tollgate_proto::Reason;
 
 use crate::aws;
 use crate::capacity::OutOfMemory;
-use crate::fault::Fault;
+use crate::fault::Faults;
 use crate::item::load::Opened;
 
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No model of this name is served.
-    #[error("there is no model {model:?}")]
-    UnknownModel { model: String },
+    /// No model of this name is served; `near` offers one that is.
+    #[error("there is no model {model:?}{near}")]
+    UnknownModel { model: String, near: String },
     /// The model has no such index.
     #[error("there is no index {index:?}")]
     UnknownIndex { index: String },
@@ -20,17 +20,17 @@ pub enum Error {
     #[error("there is no {model} with this key")]
     ItemNotFound { model: String },
     /// Fields of the request are wrong.
-    #[error("{}", Listed(.0))]
-    Invalid(Vec<Fault>),
+    #[error("{0}")]
+    Invalid(Faults),
     /// An expression is wrong; other fields may be too.
-    #[error("{}", Listed(.0))]
-    InvalidExpression(Vec<Fault>),
+    #[error("{0}")]
+    InvalidExpression(Faults),
     /// A page token does not open here.
     #[error("page_token: {0}")]
     InvalidPageToken(&'static str),
     /// The encryption mode of an attribute forbids it.
-    #[error("{}", Listed(.0))]
-    Mode(Vec<Fault>),
+    #[error("{0}")]
+    Mode(Faults),
     /// The item would be too large for DynamoDB.
     #[error(
         "the item would take {bytes} bytes, more than DynamoDB's {}",
@@ -70,16 +70,4 @@ pub enum Error {
     /// A fault of this program.
     #[error("{0}")]
     Internal(&'static str),
-}
-
-struct Listed<'a>(&'a [Fault]);
-
-impl std::fmt::Display for Listed<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, fault) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            write!(formatter, "{separator}{fault}")?;
-        }
-        Ok(())
-    }
 }

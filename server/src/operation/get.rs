@@ -8,7 +8,7 @@ use super::{Error, Gate};
 use crate::aws::GetItem;
 use crate::billing::Call;
 use crate::expression::Placeholders;
-use crate::fault::Fault;
+use crate::fault::Faults;
 use crate::item::check;
 use crate::item::load::Opened;
 use crate::model::{Item, Model};
@@ -28,8 +28,11 @@ pub struct Get {
     /// Check only.
     pub validate_only: bool,
     /// What decoding found.
-    pub faults: Vec<Fault>,
+    pub faults: Faults,
 }
+
+/// The request's fields in the contract's order.
+const FIELDS: [&str; 5] = ["model", "key", "fields", "consistent_read", "include_objects"];
 
 /// What was read; none where the request was only checked.
 pub type Got = Option<Opened>;
@@ -46,12 +49,14 @@ pub async fn get(gate: &Arc<Gate>, call: &Call, request: Get) -> Result<Got, Err
         faults,
     } = request;
     let mut placeholders = Placeholders::new();
-    let mut verdict = Verdict::new(faults);
+    let mut verdict = Verdict::new(&FIELDS, faults);
     let key = verdict.field(check::check_key(&model, key, "key"));
-    let projection = verdict.field(project(&model, &fields, &include_objects, &mut placeholders));
-    verdict.add_fields(check_include(&model, &include_objects));
+    let include_objects = verdict.field(check_include(&model, &include_objects));
+    let included = include_objects.as_deref().unwrap_or_default();
+    let projection = verdict.field(project(&model, &fields, included, &mut placeholders));
     let passed = verdict.pass()?;
     let (key, projection) = (passed.take(key)?, passed.take(projection)?);
+    let include_objects = passed.take(include_objects)?;
     if validate_only {
         return Ok(None);
     }

@@ -16,7 +16,7 @@ pub use delete::{Delete, delete};
 pub use error::Error;
 pub use get::{Get, Got, get};
 pub use page_token::PageTokens;
-pub use pages::{Found, Page};
+pub use pages::{Found, Page, PageEnd};
 pub use query::{Query, query};
 pub use save::{Save, Saved, save};
 pub use scan::{Scan, scan};
@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use crate::aws::Stores;
 use crate::crypto::Keyring;
+use crate::fault::Fault;
 use crate::model::{Model, Served};
 use crate::object::settle::Settler;
 
@@ -71,8 +72,23 @@ pub enum ReturnValues {
 impl Gate {
     /// The model that a request names.
     pub fn model(&self, name: &str) -> Result<Arc<Model>, Error> {
+        if name.is_empty() {
+            return Err(Error::Invalid(Fault::new("model", "is required").into()));
+        }
         self.models.get(name).ok_or_else(|| Error::UnknownModel {
-            model: name.to_owned(),
+            model: shown(name),
+            near: self.models.all().near(name),
         })
+    }
+}
+
+/// Characters of a caller's name that an error holds.
+const MAX_SHOWN_CHARS: usize = 64;
+
+/// A name of the caller's, cut to what an error shows of it.
+fn shown(name: &str) -> String {
+    match name.char_indices().nth(MAX_SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | format id `0x01` |
+//! | 1 | format id `0x02` |
 //! | 12 | nonce, random |
 //! | rest | AES-256-GCM ciphertext and tag of the positions (protobuf), base64url without padding in all |
 //!
-//! Associated data: the SHA-256 of everything in the request but `limit`, `page_size` and the token itself.
+//! Associated data: the SHA-256 of everything in the request but `limit`, `page_size` and the token itself. Format `0x01`
+//! hashed the members of sets without their number; a token is short-lived, so none of those is opened any more.
 
 use aes_gcm::aead::{Aead as _, Nonce, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit as _};
@@ -20,7 +21,7 @@ use super::Error;
 use crate::expression::Expression;
 use crate::model::{Item, Value};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const NONCE_BYTES: usize = 12;
 /// Keys are at most 3 KB a segment; a token of more segments than a stream may have is not ours.
 const MAX_TOKEN_BYTES: usize = 1024 * 1024;
@@ -210,9 +211,18 @@ impl Binder {
                 values.iter().for_each(|inner| self.value(inner));
             }
             Value::M(fields) => self.fields(fields),
-            Value::SS(members) => members.iter().for_each(|member| self.text(member)),
-            Value::NS(members) => members.iter().for_each(|member| self.text(member.as_str())),
-            Value::BS(members) => members.iter().for_each(|member| self.part(2, member)),
+            Value::SS(members) => {
+                self.number(members.len() as u64);
+                members.iter().for_each(|member| self.text(member));
+            }
+            Value::NS(members) => {
+                self.number(members.len() as u64);
+                members.iter().for_each(|member| self.text(member.as_str()));
+            }
+            Value::BS(members) => {
+                self.number(members.len() as u64);
+                members.iter().for_each(|member| self.part(2, member));
+            }
             // expressions hold none: the check refuses objects in their values
             Value::Object(_) => {}
         }
@@ -331,6 +341,36 @@ mod tests {
             binder.finish()
         };
         assert!(bind(&["ab", "c"]) != bind(&["a", "bc"]));
+    }
+
+    #[test]
+    fn members_of_a_set_do_not_run_into_the_next_value() {
+        let bind = |values: [(&str, Value); 2]| {
+            let mut binder = Binder::new("Scan");
+            let values = values.map(|(name, value)| (name.to_owned(), value));
+            binder.expression(Some(&Expression {
+                text: "a = :a AND b = :b".to_owned(),
+                values: values.into(),
+                names: [].into(),
+            }));
+            binder.finish()
+        };
+        let texts = |members: &[&str]| Value::SS(members.iter().map(|member| (*member).to_owned()).collect());
+        let bytes = |members: &[&[u8]]| {
+            Value::BS(
+                members
+                    .iter()
+                    .map(|member| Bytes::copy_from_slice(member))
+                    .collect(),
+            )
+        };
+        // what follows a shorter set is read as the longer one's last member and the next value
+        let long = bind([(":a", texts(&["1", ":b", "SS"])), (":b", texts(&["x"]))]);
+        let short = bind([(":a", texts(&["1"])), (":b", texts(&[":b", "SS", "x"]))]);
+        assert!(long != short);
+        let long = bind([(":a", bytes(&[b"1", b"2"])), (":b", Value::Null)]);
+        let short = bind([(":a", bytes(&[b"1"])), (":b", bytes(&[b"2"]))]);
+        assert!(long != short);
     }
 
     proptest! {

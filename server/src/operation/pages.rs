@@ -1,5 +1,7 @@
 //! Query and Scan turn pages here: one stream of messages over one or more segments, pulled by the caller. A page is
-//! fetched when the caller takes the one before; an empty page does not end anything.
+//! fetched when the caller takes the one before; an empty page does not end anything. Segments wait before they fetch
+//! until there is room for a whole page, so that a stream that nobody reads holds a page per segment at most, and
+//! [`HELD_BYTES`] in all.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,19 +14,32 @@ use super::page_token::{Binding, Standing};
 use super::read::{Reader, spoils_the_call};
 use crate::aws;
 use crate::item::load::Opened;
+use crate::item::size::{MAX_ITEM_BYTES, stored_bytes};
 use crate::model::Item;
 
-/// Items opened side by side; the KMS calls among them have their own bound.
+/// Items opened in parallel; the KMS calls among them have their own bound.
 const ITEMS_IN_FLIGHT: usize = 64;
-/// Inline object content of one message: with the items themselves it stays under gRPC's usual 4 MiB, but for a
-/// single larger object.
-const INLINE_BYTES: u64 = 3 * 1024 * 1024;
+/// Items and the content of their objects that are opened for one message, but for a single larger item.
+const MESSAGE_BYTES: u64 = 3 * 1024 * 1024;
+/// Stored bytes of all pages that a stream holds or waits for, however many segments it reads.
+const HELD_BYTES: usize = 4 * 1024 * 1024;
+/// The largest page of DynamoDB.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html>
+const PAGE_BYTES: usize = 1024 * 1024;
 
-/// One message of the stream.
+/// One message of the stream: a page, or a part of one.
 pub struct Page {
     /// The items, in the order of the store.
     pub results: Vec<Found>,
-    /// Resumes after the last of them; empty at the end.
+    /// What the last message of a page says of all of it; `None`: the page goes on.
+    pub end: Option<PageEnd>,
+}
+
+/// The end of a page.
+#[derive(Default)]
+pub struct PageEnd {
+    /// Resumes after the page; empty at the end.
     pub next_page_token: String,
     /// Items that matched.
     pub count: u32,
@@ -53,52 +68,87 @@ pub(super) struct Plan {
     pub(super) page_size: Option<u32>,
     /// Whether a filter may leave out items that were evaluated.
     pub(super) filtered: bool,
-    /// Whether only the number of items is answered.
+    /// Whether only the number of items is returned.
     pub(super) count_only: bool,
 }
 
-struct Turner {
+struct Pages {
     plan: Plan,
+    /// Segments whose next page is not being fetched yet.
+    waiting: VecDeque<usize>,
     fetching: FuturesUnordered<BoxFuture<'static, (usize, Result<aws::Page, Error>)>>,
-    ready: VecDeque<Portion>,
+    /// The page that is being sent.
+    current: Option<Current>,
     remaining: Option<u32>,
     finished: bool,
 }
 
-/// A part of a store's page that goes out as one message.
-struct Portion {
+/// A page of the store, as far as it was not sent yet.
+struct Current {
     segment: usize,
-    items: Vec<Item>,
+    items: std::vec::IntoIter<Item>,
     count: u32,
     scanned_count: u32,
-    standing: Standing,
-    /// Whether the segment's next page is to be fetched after this portion.
-    turns: bool,
 }
 
 /// The stream of messages of a plan.
 pub(super) fn turn(plan: Plan) -> impl Stream<Item = Result<Page, Error>> + Send {
-    let remaining = plan.limit;
-    let turner = Turner {
+    let pages = Pages {
+        waiting: (0..plan.standings.len())
+            .filter(|segment| plan.standings[*segment] != Standing::AtEnd)
+            .collect(),
+        remaining: plan.limit,
         plan,
         fetching: FuturesUnordered::new(),
-        ready: VecDeque::new(),
-        remaining,
+        current: None,
         finished: false,
     };
-    stream::unfold(turner.begun(), |mut turner| async move {
-        let page = turner.next().await.transpose()?;
-        turner.finished |= page.is_err();
-        Some((page, turner))
+    stream::unfold(pages, |mut pages| async move {
+        let page = pages.next().await.transpose()?;
+        pages.finished |= page.is_err();
+        Some((page, pages))
     })
 }
 
-impl Turner {
-    fn begun(mut self) -> Turner {
-        for segment in 0..self.plan.standings.len() {
+impl Pages {
+    async fn next(&mut self) -> Result<Option<Page>, Error> {
+        if self.finished {
+            return Ok(None);
+        }
+        if let Some(current) = self.current.take() {
+            return self.message(current).await.map(Some);
+        }
+        self.begin_fetching();
+        match self.fetching.next().await {
+            Some((segment, page)) => {
+                let current = self.accept(segment, page?);
+                self.message(current).await.map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Fetches for the segments that wait, as far as there is room; for one at least.
+    fn begin_fetching(&mut self) {
+        let most_bytes = self.most_page_bytes();
+        let most_fetching = HELD_BYTES.checked_div(most_bytes).unwrap_or(usize::MAX);
+        while self.fetching.len() < most_fetching.max(1)
+            && let Some(segment) = self.waiting.pop_front()
+        {
             self.fetch(segment);
         }
-        self
+    }
+
+    /// What the next page of a segment may hold.
+    fn most_page_bytes(&self) -> usize {
+        if self.plan.count_only && self.plan.limit.is_none() {
+            // the store returns no items
+            return 0;
+        }
+        match self.plan.page_size {
+            Some(items) => PAGE_BYTES.min(MAX_ITEM_BYTES.saturating_mul(items as usize)),
+            None => PAGE_BYTES,
+        }
     }
 
     fn fetch(&mut self, segment: usize) {
@@ -116,31 +166,17 @@ impl Turner {
         self.fetching.push(Box::pin(async move { (segment, page.await) }));
     }
 
-    async fn next(&mut self) -> Result<Option<Page>, Error> {
-        if self.finished {
-            return Ok(None);
-        }
-        while self.ready.is_empty() {
-            let Some((segment, page)) = self.fetching.next().await else {
-                return Ok(None);
-            };
-            self.divide(segment, page?)?;
-        }
-        let Some(portion) = self.ready.pop_front() else {
-            return Ok(None);
+    /// Takes what the limit leaves of a page. From now on the segment stands after it.
+    fn accept(&mut self, segment: usize, page: aws::Page) -> Current {
+        let mut items = page.items;
+        let mut count = match self.plan.count_only {
+            true => page.count,
+            false => items.len() as u32,
         };
-        self.answer(portion).await.map(Some)
-    }
-
-    async fn answer(&mut self, portion: Portion) -> Result<Page, Error> {
-        let Portion {
-            segment,
-            mut items,
-            mut count,
-            scanned_count,
-            mut standing,
-            turns,
-        } = portion;
+        let mut standing = match page.last_key {
+            Some(key) => Standing::After(key),
+            None => Standing::AtEnd,
+        };
         if let Some(remaining) = self.remaining.filter(|remaining| *remaining < count) {
             items.truncate(remaining as usize);
             count = remaining;
@@ -151,93 +187,69 @@ impl Turner {
         }
         self.remaining = self.remaining.map(|remaining| remaining - count);
         self.plan.standings[segment] = standing;
-        self.finished = self.remaining == Some(0) || self.all_at_end();
-        if turns && !self.finished {
-            self.fetch(segment);
-        }
-        let results = if self.plan.count_only {
-            Vec::new()
-        } else {
-            open(&self.plan.reader, items).await?
-        };
-        Ok(Page {
-            results,
-            next_page_token: self.token()?,
+        Current {
+            segment,
+            items: items.into_iter(),
             count,
-            scanned_count,
+            scanned_count: page.scanned_count,
+        }
+    }
+
+    /// The next message of the current page; with its last one, the segment's next page may be fetched.
+    async fn message(&mut self, mut current: Current) -> Result<Page, Error> {
+        let items = match self.plan.count_only {
+            true => Vec::new(),
+            false => self.part(&mut current),
+        };
+        let is_part = !self.plan.count_only && !current.items.as_slice().is_empty();
+        let end = match is_part {
+            true => None,
+            false => Some(self.end(&current)?),
+        };
+        let results = open(&self.plan.reader, items).await?;
+        self.current = is_part.then_some(current);
+        Ok(Page { results, end })
+    }
+
+    fn end(&mut self, current: &Current) -> Result<PageEnd, Error> {
+        let is_at_end = |standing: &Standing| *standing == Standing::AtEnd;
+        let all_at_end = self.plan.standings.iter().all(is_at_end);
+        self.finished = self.remaining == Some(0) || all_at_end;
+        if !self.finished && !is_at_end(&self.plan.standings[current.segment]) {
+            self.waiting.push_back(current.segment);
+        }
+        let next_page_token = match all_at_end {
+            true => String::new(),
+            false => {
+                let tokens = &self.plan.reader.gate.page_tokens;
+                tokens.seal(&self.plan.standings, self.plan.binding)?
+            }
+        };
+        Ok(PageEnd {
+            next_page_token,
+            count: current.count,
+            scanned_count: current.scanned_count,
         })
     }
 
-    /// Divides a store's page so that the inline content of each portion fits a message.
-    fn divide(&mut self, segment: usize, page: aws::Page) -> Result<(), Error> {
-        let after = match page.last_key {
-            Some(key) => Standing::After(key),
-            None => Standing::AtEnd,
-        };
-        let mut portions = vec![];
-        let mut items = Vec::with_capacity(page.items.len());
-        let mut inline_bytes = 0;
-        for item in page.items {
-            let bytes = self.plan.reader.inline_bytes(&item);
-            if inline_bytes + bytes > INLINE_BYTES && !items.is_empty() {
-                portions.push(std::mem::take(&mut items));
-                inline_bytes = 0;
-            }
-            inline_bytes += bytes;
-            items.push(item);
+    /// The items that fit the next message with the content of their objects; one at least.
+    fn part(&self, current: &mut Current) -> Vec<Item> {
+        let mut items = Vec::new();
+        let mut left_bytes = MESSAGE_BYTES;
+        while let Some(item) = current.items.as_slice().first() {
+            let inline_bytes = self.plan.reader.inline_bytes(item);
+            let bytes = inline_bytes.saturating_add(stored_bytes(item) as u64);
+            let Some(rest) = left_bytes.checked_sub(bytes).or(items.is_empty().then_some(0)) else {
+                break;
+            };
+            left_bytes = rest;
+            items.extend(current.items.next());
         }
-        for items in portions {
-            let Some(last) = items.last() else { continue };
-            let standing = Standing::After(self.plan.reader.key_of(last));
-            let count = items.len() as u32;
-            self.ready.push_back(Portion {
-                segment,
-                items,
-                count,
-                scanned_count: 0,
-                standing,
-                turns: false,
-            });
-        }
-        let sent: u32 = self.ready.iter().map(|portion| portion.count).sum();
-        let count = page
-            .count
-            .checked_sub(sent)
-            .ok_or(Error::Internal("a page holds more items than it counts"))?;
-        let scanned_count = page.scanned_count;
-        self.ready.push_back(Portion {
-            segment,
-            items,
-            count,
-            scanned_count,
-            standing: after,
-            turns: true,
-        });
-        Ok(())
-    }
-
-    fn all_at_end(&self) -> bool {
-        self.ready.is_empty()
-            && self
-                .plan
-                .standings
-                .iter()
-                .all(|standing| *standing == Standing::AtEnd)
-    }
-
-    fn token(&self) -> Result<String, Error> {
-        if self.all_at_end() {
-            return Ok(String::new());
-        }
-        self.plan
-            .reader
-            .gate
-            .page_tokens
-            .seal(&self.plan.standings, self.plan.binding)
+        items
     }
 }
 
-/// Opens the items of a page side by side, in order.
+/// Opens the items of a message in parallel; the results are in their order.
 async fn open(reader: &Reader, items: Vec<Item>) -> Result<Vec<Found>, Error> {
     let opening: Vec<_> = items
         .into_iter()

@@ -7,13 +7,13 @@ use futures::stream::{self, Stream, StreamExt as _};
 use super::page_token::Binder;
 use super::pages::{self, Page, Plan};
 use super::read::Reader;
-use super::selection::Selection;
+use super::selection::{Selection, check_values};
 use super::verdict::Verdict;
-use super::{Error, Gate};
+use super::{Error, Gate, shown};
 use crate::aws;
 use crate::billing::Call;
 use crate::expression::{self, Expression, Placeholders};
-use crate::fault::Fault;
+use crate::fault::{Fault, Faults};
 use crate::model::Model;
 
 /// What to read.
@@ -29,8 +29,24 @@ pub struct Query {
     /// What Query and Scan share.
     pub selection: Selection,
     /// What decoding found.
-    pub faults: Vec<Fault>,
+    pub faults: Faults,
 }
+
+/// The request's fields in the contract's order.
+const FIELDS: [&str; 12] = [
+    "model",
+    "index",
+    "key_condition",
+    "filter",
+    "fields",
+    "limit",
+    "page_size",
+    "page_token",
+    "descending",
+    "consistent_read",
+    "include_objects",
+    "select",
+];
 
 /// Streams the items of one partition; nothing where the request was only checked.
 pub fn query(
@@ -47,18 +63,27 @@ pub fn query(
         faults,
     } = request;
     if !index.is_empty() {
-        return Err(Error::UnknownIndex { index });
+        return Err(Error::UnknownIndex { index: shown(&index) });
     }
-    let mut verdict = Verdict::new(faults);
+    let mut verdict = Verdict::new(&FIELDS, faults);
+    let max_depth = gate.limits.attribute_depth;
+    check_values(key_condition.as_ref(), "key_condition", max_depth, &mut verdict);
     let mut placeholders = Placeholders::new();
     let condition = verdict.expression(match &key_condition {
         Some(condition) => expression::key_condition(&model, condition, "key_condition", &mut placeholders),
-        None => Err(vec![Fault::new(
+        None => Err(Fault::new(
             "key_condition.text",
-            "needed: an equality on the partition key",
-        )]),
+            "is required: an equality on the partition key",
+        )
+        .into()),
     });
-    let checked = selection.check(&model, expression::query_filter, &mut placeholders, &mut verdict);
+    let checked = selection.check(
+        &model,
+        expression::query_filter,
+        max_depth,
+        &mut placeholders,
+        &mut verdict,
+    );
     let passed = verdict.pass()?;
     let (condition, checked) = (passed.take(condition)?, passed.take(checked)?);
     let mut binder = Binder::new("Query");
@@ -90,7 +115,7 @@ pub fn query(
         count_only: selection.counts_at_the_store(),
     };
     let fetch = fetch(gate, call, template);
-    let (fields, include_objects) = (selection.fields, selection.include_objects);
+    let (fields, include_objects) = (selection.fields, checked.include_objects);
     let reader = Reader::new(gate, call, model, checked.projection, fields, include_objects);
     let plan = Plan {
         reader,

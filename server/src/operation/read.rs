@@ -1,22 +1,23 @@
 //! Reading stored items for callers: open what was asked for, fetch the objects that come inline, leave out what only
 //! the gateway needed.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
 use tollgate_proto::Reason;
 
-use super::{Error, Gate};
+use super::{Error, Gate, shown};
 use crate::aws;
 use crate::billing::Call;
 use crate::crypto::CallKeys;
 use crate::expression::{self, Placeholders, Projection};
-use crate::fault::{Fault, Path};
+use crate::fault::{Faults, Path, did_you_mean};
 use crate::item::Key;
 use crate::item::load::{self, LoadError, Opened};
 use crate::item::pointer::Pointer;
-use crate::model::{AttributeType, Item, Model, Offload, Value};
+use crate::model::{Attribute, AttributeType, Item, Model, Offload, Value};
 use crate::object::owner::Owner;
 use crate::object::read::{self as object_read, ReadError, Reading};
 
@@ -292,13 +293,11 @@ pub(super) fn project(
     fields: &[String],
     include_objects: &[String],
     placeholders: &mut Placeholders,
-) -> Result<Option<Projection>, Vec<Fault>> {
+) -> Result<Option<Projection>, Faults> {
     if fields.is_empty() {
         return Ok(None);
     }
-    let unnamed = include_objects.iter().filter(|name| !fields.contains(name));
-    let fields: Vec<String> = fields.iter().chain(unnamed).cloned().collect();
-    expression::projection(model, &fields, "fields", placeholders).map(Some)
+    expression::projection(model, fields, include_objects, "fields", placeholders).map(Some)
 }
 
 /// Whether an error concerns the whole call: the store or the clock, not what is stored.
@@ -316,22 +315,33 @@ pub(super) fn spoils_the_call(error: &Error) -> bool {
     }
 }
 
-/// Checks `include_objects` against the model.
-pub(super) fn check_include(model: &Model, include_objects: &[String]) -> Vec<Fault> {
+/// Checks `include_objects` against the model; each is read once, however often it is named.
+pub(super) fn check_include(model: &Model, include_objects: &[String]) -> Result<Vec<String>, Faults> {
     let root = Path::Root("include_objects");
-    let wrong = include_objects.iter().enumerate().filter_map(|(index, name)| {
-        let is_object = model
-            .attribute(name)
-            .is_some_and(|attribute| attribute.kind == AttributeType::Object);
-        let complaint = || {
-            Fault::new(
-                Path::Index(&root, index),
-                format!("{name:?} is no object attribute of {}", model.name),
+    let is_object = |attribute: &&Attribute| attribute.kind == AttributeType::Object;
+    let mut faults = Faults::new();
+    let mut included: Vec<String> = Vec::new();
+    for (index, name) in include_objects.iter().enumerate() {
+        let path = Path::Index(&root, index);
+        if model.attribute(name).as_ref().is_some_and(is_object) {
+            if !included.contains(name) {
+                included.push(name.clone());
+            }
+            continue;
+        }
+        let description = fmt::from_fn(|formatter| {
+            let objects = model.attributes.iter().filter(is_object);
+            let near = did_you_mean(name, objects.map(|attribute| attribute.name.as_str()));
+            write!(
+                formatter,
+                "{:?} is not an object attribute of {}{near}",
+                shown(name),
+                model.name
             )
-        };
-        (!is_object).then(complaint)
-    });
-    wrong.collect()
+        });
+        faults.push(path, description);
+    }
+    faults.into_result().map(|()| included)
 }
 
 /// A load error as the operation's.

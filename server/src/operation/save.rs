@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use tracing::warn;
 
+use super::selection::check_values;
 use super::verdict::Verdict;
 use super::{Error, Gate, ReturnValues};
 use crate::aws;
 use crate::billing::Call;
 use crate::expression::{self, Expression, MAX_TEXT_BYTES, Placeholders};
-use crate::fault::{Fault, Path};
+use crate::fault::{Fault, Faults, Path};
 use crate::item::Key;
 use crate::item::check::{self, CheckError};
 use crate::item::load::{self, Opened};
@@ -32,8 +33,11 @@ pub struct Save {
     /// Check only.
     pub validate_only: bool,
     /// What decoding found.
-    pub faults: Vec<Fault>,
+    pub faults: Faults,
 }
+
+/// The request's fields in the contract's order.
+const FIELDS: [&str; 4] = ["model", "item", "condition", "return_values"];
 
 /// What was written; empty where the request was only checked.
 #[derive(Default)]
@@ -56,9 +60,11 @@ pub async fn save(gate: &Arc<Gate>, call: &Call, request: Save) -> Result<Saved,
         validate_only,
         faults,
     } = request;
-    let mut verdict = Verdict::new(faults);
+    let mut verdict = Verdict::new(&FIELDS, faults);
+    let max_depth = gate.limits.attribute_depth;
+    check_values(condition.as_ref(), "condition", max_depth, &mut verdict);
     let condition = verdict.expression(settled_condition(&model, condition.as_ref()));
-    let checked = match check::check_item(&model, item, "item", gate.limits.attribute_depth) {
+    let checked = match check::check_item(&model, item, "item", max_depth) {
         Ok(checked) => {
             verdict.add_fields(misplaced(&model, &checked.item));
             Some(checked)
@@ -67,7 +73,7 @@ pub async fn save(gate: &Arc<Gate>, call: &Call, request: Save) -> Result<Saved,
             verdict.add_fields(faults);
             None
         }
-        Err(CheckError::Mode(faults)) => return verdict.pass().and(Err(Error::Mode(faults))),
+        Err(CheckError::Mode(faults)) => return verdict.pass().and(Err(Error::Mode(faults.sorted(&FIELDS)))),
         Err(CheckError::TooLarge { bytes }) => return verdict.pass().and(Err(Error::ItemTooLarge { bytes })),
     };
     let passed = verdict.pass()?;
@@ -108,7 +114,7 @@ pub async fn save(gate: &Arc<Gate>, call: &Call, request: Save) -> Result<Saved,
 pub(super) fn settled_condition(
     model: &Model,
     condition: Option<&Expression>,
-) -> Result<Option<Condition>, Vec<Fault>> {
+) -> Result<Option<Condition>, Faults> {
     let Some(condition) = condition else {
         return Ok(None);
     };
@@ -120,12 +126,12 @@ pub(super) fn settled_condition(
 
 /// Faults of objects that are sent back to be kept, but whose place is not the item's own: an item that has such a pointer
 /// all the same keeps it only if the attribute reads foreign pointers.
-fn misplaced(model: &Model, item: &Item) -> Vec<Fault> {
+fn misplaced(model: &Model, item: &Item) -> Faults {
     let Some(key) = Key::of_item(model, item) else {
-        return Vec::new();
+        return Faults::new();
     };
     let owner = Owner { model, key: &key };
-    let mut faults = Vec::new();
+    let mut faults = Faults::new();
     for attribute in &model.attributes {
         let (Some(offload), Some(Value::Object(object))) = (&attribute.s3, item.get(&attribute.name)) else {
             continue;
@@ -152,10 +158,9 @@ fn check_room(condition: Option<&Condition>, item: &Item) -> Result<(), Error> {
         Some(condition) if kept > 0 && condition.text.len() > most_bytes => {
             let description =
                 format!("must have at most {most_bytes} bytes beside {kept} objects that are kept");
-            Err(Error::InvalidExpression(vec![Fault::new(
-                "condition.text",
-                description,
-            )]))
+            Err(Error::InvalidExpression(
+                Fault::new("condition.text", description).into(),
+            ))
         }
         _ => Ok(()),
     }
@@ -194,10 +199,8 @@ async fn refusal(
         SettleError::Kept(KeptError::Altered { attribute, field }) => {
             let root = Path::Root("item");
             let path = Path::Name(&root, &attribute);
-            Error::Invalid(vec![Fault::new(
-                Path::Name(&path, field),
-                "must be as it was read to keep the stored object; send data to replace it",
-            )])
+            let description = "must be as it was read to keep the stored object; send data to replace it";
+            Error::Invalid(Fault::new(Path::Name(&path, field), description).into())
         }
         SettleError::Store(error) => {
             condition_refusal(gate, call, model, return_values == ReturnValues::AllOld, error).await

@@ -9,11 +9,11 @@ use super::pages::{self, Page, Plan};
 use super::read::Reader;
 use super::selection::Selection;
 use super::verdict::Verdict;
-use super::{Error, Gate};
+use super::{Error, Gate, shown};
 use crate::aws;
 use crate::billing::Call;
 use crate::expression::{self, Placeholders};
-use crate::fault::Fault;
+use crate::fault::Faults;
 use crate::model::Model;
 
 /// DynamoDB's own bound on `total_segments`.
@@ -36,8 +36,25 @@ pub struct Scan {
     /// Segments that this stream merges; 0: one.
     pub parallelism: u32,
     /// What decoding found.
-    pub faults: Vec<Fault>,
+    pub faults: Faults,
 }
+
+/// The request's fields in the contract's order.
+const FIELDS: [&str; 13] = [
+    "model",
+    "index",
+    "filter",
+    "fields",
+    "limit",
+    "page_size",
+    "page_token",
+    "consistent_read",
+    "include_objects",
+    "select",
+    "segment",
+    "total_segments",
+    "parallelism",
+];
 
 /// Streams all items; nothing where the request was only checked.
 pub fn scan(
@@ -45,7 +62,7 @@ pub fn scan(
     call: &Call,
     request: Scan,
 ) -> Result<impl Stream<Item = Result<Page, Error>> + Send + use<>, Error> {
-    let mut verdict = Verdict::new(check_segments(&request));
+    let segment_faults = check_segments(&request);
     let Scan {
         model,
         index,
@@ -56,11 +73,18 @@ pub fn scan(
         faults,
     } = request;
     if !index.is_empty() {
-        return Err(Error::UnknownIndex { index });
+        return Err(Error::UnknownIndex { index: shown(&index) });
     }
-    verdict.add_fields(faults);
+    let mut verdict = Verdict::new(&FIELDS, faults);
+    verdict.add_fields(segment_faults);
     let mut placeholders = Placeholders::new();
-    let checked = selection.check(&model, expression::filter, &mut placeholders, &mut verdict);
+    let checked = selection.check(
+        &model,
+        expression::filter,
+        gate.limits.attribute_depth,
+        &mut placeholders,
+        &mut verdict,
+    );
     let passed = verdict.pass()?;
     let checked = passed.take(checked)?;
     let segments = Segments {
@@ -96,7 +120,7 @@ pub fn scan(
         segment: None,
     };
     let fetch = fetch(gate, call, template, segments);
-    let (fields, include_objects) = (selection.fields, selection.include_objects);
+    let (fields, include_objects) = (selection.fields, checked.include_objects);
     let reader = Reader::new(gate, call, model, checked.projection, fields, include_objects);
     let plan = Plan {
         reader,
@@ -139,25 +163,25 @@ fn fetch(gate: &Arc<Gate>, call: &Call, template: aws::Scan, segments: Segments)
     })
 }
 
-fn check_segments(request: &Scan) -> Vec<Fault> {
+fn check_segments(request: &Scan) -> Faults {
     let Scan {
         segment,
         total_segments,
         parallelism,
         ..
     } = *request;
-    let mut faults = Vec::new();
+    let mut faults = Faults::new();
     if total_segments > MAX_SEGMENTS {
-        faults.push(Fault::new("total_segments", format!("at most {MAX_SEGMENTS}")));
+        faults.push("total_segments", format_args!("must be at most {MAX_SEGMENTS}"));
     }
     if segment > 0 && segment >= total_segments {
-        faults.push(Fault::new("segment", "must be less than total_segments"));
+        faults.push("segment", "must be less than total_segments");
     }
     if parallelism > MAX_PARALLELISM {
-        faults.push(Fault::new("parallelism", format!("at most {MAX_PARALLELISM}")));
+        faults.push("parallelism", format_args!("must be at most {MAX_PARALLELISM}"));
     }
     if parallelism > 1 && total_segments > 0 {
-        faults.push(Fault::new("parallelism", "not together with total_segments"));
+        faults.push("parallelism", "must not be set together with total_segments");
     }
     faults
 }

@@ -7,7 +7,8 @@ use super::read::{check_include, project};
 use super::verdict::Verdict;
 use super::{Error, Gate};
 use crate::expression::{Expression, Placeholders, Projection};
-use crate::fault::Fault;
+use crate::fault::{Faults, Path};
+use crate::item::check;
 use crate::model::Model;
 
 /// The shared part of a Query or Scan.
@@ -34,12 +35,13 @@ pub struct Selection {
 }
 
 /// How a filter is checked: a Query's takes no key attributes.
-pub(super) type FilterCheck = fn(&Model, &Expression, &str, &mut Placeholders) -> Result<String, Vec<Fault>>;
+pub(super) type FilterCheck = fn(&Model, &Expression, &str, &mut Placeholders) -> Result<String, Faults>;
 
 /// A selection whose checks passed.
 pub(super) struct Checked {
     pub(super) filter: Option<String>,
     pub(super) projection: Option<Projection>,
+    pub(super) include_objects: Vec<String>,
 }
 
 impl Selection {
@@ -48,19 +50,23 @@ impl Selection {
         &self,
         model: &Model,
         checked_as: FilterCheck,
+        max_depth: usize,
         placeholders: &mut Placeholders,
         verdict: &mut Verdict,
     ) -> Option<Checked> {
-        verdict.add_fields(check_include(model, &self.include_objects));
+        let include_objects = verdict.field(check_include(model, &self.include_objects));
+        check_values(self.filter.as_ref(), "filter", max_depth, verdict);
         let filter = self
             .filter
             .as_ref()
             .map(|filter| checked_as(model, filter, "filter", placeholders));
         let filter = verdict.expression(filter.transpose());
-        let projection = verdict.field(project(model, &self.fields, &self.include_objects, placeholders));
+        let included = include_objects.as_deref().unwrap_or_default();
+        let projection = verdict.field(project(model, &self.fields, included, placeholders));
         Some(Checked {
             filter: filter?,
             projection: projection?,
+            include_objects: include_objects?,
         })
     }
 
@@ -96,4 +102,16 @@ impl Selection {
     pub(super) fn counts_at_the_store(&self) -> bool {
         self.count_only && self.limit.is_none()
     }
+}
+
+/// Checks the values of an expression as those of an item; `root` is its field of the request.
+pub(super) fn check_values(
+    expression: Option<&Expression>,
+    root: &str,
+    max_depth: usize,
+    verdict: &mut Verdict,
+) {
+    let Some(expression) = expression else { return };
+    let values = Path::Name(&Path::Root(root), "values");
+    verdict.add_expressions(check::check_values(&expression.values, values, max_depth));
 }

@@ -1,51 +1,72 @@
-//! One verdict of all checks of a request: every fault is told, none hides another.
+//! One verdict of all checks of a request: every fault is reported, in the order of the request, none hides another.
 
 use super::Error;
-use crate::fault::Fault;
+use crate::fault::Faults;
 
 /// Collects faults; a value whose check failed is not there, and `pass` does not let the request on.
-#[derive(Default)]
 pub(super) struct Verdict {
-    fields: Vec<Fault>,
-    expressions: Vec<Fault>,
+    order: &'static [&'static str],
+    decoding: Faults,
+    fields: Faults,
+    expressions: Faults,
 }
 
-/// A value whose check passed, or was not told of.
+/// A value whose check passed, or whose faults were reported.
 pub(super) struct Passed;
 
 impl Verdict {
-    /// Begins with what decoding found.
-    pub(super) fn new(decoding: Vec<Fault>) -> Verdict {
+    /// Begins with what decoding found; `order` is that of the request's fields.
+    pub(super) fn new(order: &'static [&'static str], decoding: Faults) -> Verdict {
         Verdict {
-            fields: decoding,
-            expressions: Vec::new(),
+            order,
+            decoding,
+            fields: Faults::new(),
+            expressions: Faults::new(),
         }
     }
 
     /// The outcome of checking a field.
-    pub(super) fn field<T>(&mut self, outcome: Result<T, Vec<Fault>>) -> Option<T> {
+    pub(super) fn field<T>(&mut self, outcome: Result<T, Faults>) -> Option<T> {
         outcome.map_err(|faults| self.add_fields(faults)).ok()
     }
 
     /// The outcome of checking an expression.
-    pub(super) fn expression<T>(&mut self, outcome: Result<T, Vec<Fault>>) -> Option<T> {
-        outcome.map_err(|faults| self.expressions.extend(faults)).ok()
+    pub(super) fn expression<T>(&mut self, outcome: Result<T, Faults>) -> Option<T> {
+        outcome.map_err(|faults| self.add_expressions(faults)).ok()
     }
 
-    /// Adds faults of fields. What did not decode is not there for later checks: they would call it missing.
-    pub(super) fn add_fields(&mut self, faults: Vec<Fault>) {
-        let told: Vec<String> = self.fields.iter().map(|fault| fault.field.clone()).collect();
-        let hides = |fault: &Fault| told.iter().any(|field| field.starts_with(&fault.field));
-        self.fields
-            .extend(faults.into_iter().filter(|fault| !hides(fault)));
+    /// Adds faults of fields.
+    pub(super) fn add_fields(&mut self, faults: Faults) {
+        let faults = self.news(faults);
+        self.fields.extend(faults);
     }
 
-    /// Lets the request on where nothing is wrong. Expressions lend their reason where nothing else is.
+    /// Adds faults of expressions.
+    pub(super) fn add_expressions(&mut self, faults: Faults) {
+        let faults = self.news(faults);
+        self.expressions.extend(faults);
+    }
+
+    /// What did not decode is not there for later checks, which call it missing or undefined: that is not news. Where
+    /// not all of it is known, nothing is.
+    fn news(&self, faults: Faults) -> Faults {
+        if self.decoding.has_more() {
+            return Faults::new();
+        }
+        faults.without_those_of(&self.decoding)
+    }
+
+    /// Lets the request on if nothing is wrong. Expressions lend their reason if nothing else is.
     pub(super) fn pass(self) -> Result<Passed, Error> {
-        match (self.fields.is_empty(), self.expressions.is_empty()) {
-            (true, true) => Ok(Passed),
-            (true, false) => Err(Error::InvalidExpression(self.expressions)),
-            (false, _) => Err(Error::Invalid([self.fields, self.expressions].concat())),
+        let mut faults = self.decoding;
+        faults.extend(self.fields);
+        if !faults.is_empty() {
+            faults.extend(self.expressions);
+            return Err(Error::Invalid(faults.sorted(self.order)));
+        }
+        match self.expressions.is_empty() {
+            true => Ok(Passed),
+            false => Err(Error::InvalidExpression(self.expressions.sorted(self.order))),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::stream::{BoxStream, StreamExt as _};
+use futures::stream::{self, BoxStream, StreamExt as _};
 use tollgate_proto::v1;
 use tollgate_proto::v1::data_service_server::DataService;
 use tollgate_proto::{Reason, metadata};
@@ -13,7 +13,7 @@ use super::{encode, status};
 use crate::billing::{self, Call};
 use crate::fault::Fault;
 use crate::model::Model;
-use crate::operation::{self, Error, Found, Gate, Page, ReturnValues, Selection};
+use crate::operation::{self, Error, Found, Gate, Page, PageEnd, ReturnValues, Selection};
 
 /// Reads and writes items.
 pub struct Data {
@@ -90,7 +90,9 @@ impl DataService for Data {
         let pages = operation::query(&self.gate, &call, decode_query(request, model));
         let pages = pages.map_err(|error| status::of(&call, error))?;
         Ok(Response::new(
-            pages.map(move |page| encode_query(&call, page)).boxed(),
+            pages
+                .flat_map(move |page| stream::iter(encode_query(&call, page)))
+                .boxed(),
         ))
     }
 
@@ -102,7 +104,9 @@ impl DataService for Data {
         let pages = operation::scan(&self.gate, &call, decode_scan(request, model));
         let pages = pages.map_err(|error| status::of(&call, error))?;
         Ok(Response::new(
-            pages.map(move |page| encode_scan(&call, page)).boxed(),
+            pages
+                .flat_map(move |page| stream::iter(encode_scan(&call, page)))
+                .boxed(),
         ))
     }
 }
@@ -117,8 +121,8 @@ fn open<T>(request: Request<T>, request_id: impl Fn(&T) -> &str) -> Result<(Call
     let id = request_id(&message);
     if !named_in_metadata && !id.is_empty() {
         if !billing::is_name(id) {
-            let fault = Fault::new("request_id", "1 to 128 of A-Za-z0-9._:-");
-            return Err(status::invalid(Reason::InvalidField, &[fault]));
+            let fault = Fault::new("request_id", "must be 1 to 128 of A-Za-z0-9._:-");
+            return Err(status::invalid(Reason::InvalidField, fault));
         }
         call.set_request_id(id);
     }
@@ -240,42 +244,44 @@ fn decode_select(decoder: &mut Decoder, select: i32) -> bool {
     }
 }
 
-fn encode_query(call: &Call, page: Result<Page, Error>) -> Result<v1::QueryResponse, Status> {
-    let Page {
+fn encode_query(call: &Call, page: Result<Page, Error>) -> Vec<Result<v1::QueryResponse, Status>> {
+    encode_page(call, page, |results, end| v1::QueryResponse {
         results,
-        next_page_token,
-        count,
-        scanned_count,
-    } = page.map_err(|error| status::of(call, error))?;
-    let results = results
-        .into_iter()
-        .map(|found| encode_found(call, found))
-        .collect();
-    Ok(v1::QueryResponse {
-        results,
-        next_page_token,
-        count,
-        scanned_count,
+        next_page_token: end.next_page_token,
+        count: end.count,
+        scanned_count: end.scanned_count,
     })
 }
 
-fn encode_scan(call: &Call, page: Result<Page, Error>) -> Result<v1::ScanResponse, Status> {
-    let Page {
+fn encode_scan(call: &Call, page: Result<Page, Error>) -> Vec<Result<v1::ScanResponse, Status>> {
+    encode_page(call, page, |results, end| v1::ScanResponse {
         results,
-        next_page_token,
-        count,
-        scanned_count,
-    } = page.map_err(|error| status::of(call, error))?;
-    let results = results
-        .into_iter()
-        .map(|found| encode_found(call, found))
-        .collect();
-    Ok(v1::ScanResponse {
-        results,
-        next_page_token,
-        count,
-        scanned_count,
+        next_page_token: end.next_page_token,
+        count: end.count,
+        scanned_count: end.scanned_count,
     })
+}
+
+/// The messages of a page, or of a part of one; the last one has what the page ends with.
+fn encode_page<T>(
+    call: &Call,
+    page: Result<Page, Error>,
+    message: impl Fn(Vec<v1::ItemResult>, PageEnd) -> T,
+) -> Vec<Result<T, Status>> {
+    let Page { results, end } = match page {
+        Ok(page) => page,
+        Err(error) => return vec![Err(status::of(call, error))],
+    };
+    let results = results.into_iter().map(|found| encode_found(call, found));
+    let end_bytes = end.as_ref().map(|end| end.next_page_token.len());
+    let mut parts = encode::in_messages(results, end_bytes);
+    let last = parts.pop().unwrap_or_default();
+    let mut messages: Vec<_> = parts
+        .into_iter()
+        .map(|results| Ok(message(results, PageEnd::default())))
+        .collect();
+    messages.push(Ok(message(last, end.unwrap_or_default())));
+    messages
 }
 
 fn encode_found(call: &Call, found: Found) -> v1::ItemResult {

@@ -8,18 +8,18 @@ use tollgate_proto::v1;
 use tollgate_proto::v1::attribute_value::Kind;
 
 use crate::expression::Expression;
-use crate::fault::{Fault, Path};
+use crate::fault::{Faults, Path};
 use crate::model::{Item, Object, Value};
 
 /// Collects what is wrong with a request while it is being decoded.
 #[derive(Default)]
 pub(super) struct Decoder {
-    faults: Vec<Fault>,
+    faults: Faults,
 }
 
 impl Decoder {
-    /// The faults found, in the order of the fields.
-    pub(super) fn into_faults(self) -> Vec<Fault> {
+    /// The faults found.
+    pub(super) fn into_faults(self) -> Faults {
         self.faults
     }
 
@@ -44,10 +44,13 @@ impl Decoder {
 
     /// Complains of one field.
     pub(super) fn fault(&mut self, field: &str, description: &str) {
-        self.faults.push(Fault::new(field, description));
+        self.faults.push(field, description);
     }
 
+    /// By their names: a map's own order is another one in every call, and only the first faults are kept.
     fn fields(&mut self, values: HashMap<String, v1::AttributeValue>, parent: Path<'_>) -> Item {
+        let mut values: Vec<_> = values.into_iter().collect();
+        values.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let mut fields = Item::with_capacity(values.len());
         for (name, value) in values {
             if let Some(value) = self.value(value, Path::Name(&parent, &name)) {
@@ -68,7 +71,7 @@ impl Decoder {
             Kind::S(text) => Value::S(text),
             Kind::N(text) => match text.parse() {
                 Ok(number) => Value::N(number),
-                Err(error) => return self.refuse(path, &format!("{error}")),
+                Err(error) => return self.refuse(path, error),
             },
             Kind::B(bytes) => Value::B(bytes),
             Kind::Bool(flag) => Value::Bool(flag),
@@ -78,7 +81,7 @@ impl Decoder {
             Kind::Ss(set) => Value::SS(self.set(set.values, path, Ok::<String, String>)?),
             Kind::Ns(set) => Value::NS(self.set(set.values, path, |text| text.parse())?),
             Kind::Bs(set) => Value::BS(self.set(set.values, path, Ok::<Bytes, String>)?),
-            Kind::Object(object) => Value::Object(Box::new(decode_object(object))),
+            Kind::Object(object) => Value::Object(Box::new(decode_object(*object))),
         })
     }
 
@@ -107,14 +110,14 @@ impl Decoder {
                         return self.refuse(path, "the set has this member already");
                     }
                 }
-                Err(error) => return self.refuse(path, &error.to_string()),
+                Err(error) => return self.refuse(path, error),
             }
         }
         Some(set)
     }
 
-    fn refuse<T>(&mut self, path: Path<'_>, description: &str) -> Option<T> {
-        self.faults.push(Fault::new(path, description));
+    fn refuse<T>(&mut self, path: Path<'_>, description: impl std::fmt::Display) -> Option<T> {
+        self.faults.push(path, description);
         None
     }
 }
@@ -138,7 +141,7 @@ fn decode_object(object: v1::Object) -> Object {
 mod tests {
     use super::*;
 
-    fn decode(kind: Option<Kind>) -> (Item, Vec<Fault>) {
+    fn decode(kind: Option<Kind>) -> (Item, Faults) {
         let mut decoder = Decoder::default();
         let item = decoder.item([("a".to_owned(), v1::AttributeValue { kind })].into(), "item");
         (item, decoder.into_faults())

@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 
 use super::status;
 use crate::billing::{Books, FinishedCall, Scope};
+use crate::fault::Fault;
 use crate::model::Served;
 
 /// Answers what calls cost.
@@ -24,7 +25,7 @@ impl Metrics {
 
     fn scope(&self, session: String, model: String) -> Result<Scope, Status> {
         if !model.is_empty() && self.models.get(&model).is_none() {
-            return Err(status::unknown_resource(Reason::UnknownModel, "model", &model));
+            return Err(status::unknown_model(&model, &self.models.all().near(&model)));
         }
         let given = |name: String| (!name.is_empty()).then_some(name);
         Ok(Scope {
@@ -84,6 +85,10 @@ impl MetricsService for Metrics {
         request: Request<v1::GetCallMetricsRequest>,
     ) -> Result<Response<v1::GetCallMetricsResponse>, Status> {
         let request_id = request.into_inner().request_id;
+        if request_id.is_empty() {
+            let fault = Fault::new("request_id", "is required");
+            return Err(status::invalid(Reason::InvalidField, fault));
+        }
         let Some(finished) = self.books.finished(&request_id) else {
             return Err(status::unknown_resource(
                 Reason::UnknownRequest,

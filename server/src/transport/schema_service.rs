@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status};
 
 use super::encode;
 use super::status;
+use crate::fault::Fault;
 use crate::model::{Attribute, Encryption, Model, Offload, Served, UnknownAttributes};
 
 /// Answers which models are served.
@@ -41,8 +42,12 @@ impl SchemaService for Schema {
         request: Request<v1::GetModelRequest>,
     ) -> Result<Response<v1::GetModelResponse>, Status> {
         let name = request.into_inner().name;
+        if name.is_empty() {
+            let fault = Fault::new("name", "is required");
+            return Err(status::invalid(Reason::InvalidField, fault));
+        }
         let Some(model) = self.models.get(&name) else {
-            return Err(status::unknown_resource(Reason::UnknownModel, "model", &name));
+            return Err(status::unknown_model(&name, &self.models.all().near(&name)));
         };
         Ok(Response::new(v1::GetModelResponse {
             model: Some(encode_model(&model)),

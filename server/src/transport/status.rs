@@ -9,13 +9,13 @@ use prost::Message as _;
 use tollgate_proto::reason::DOMAIN;
 use tollgate_proto::{Reason, v1};
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt as _, pb};
+use tonic_types::{ErrorDetail, ErrorDetails, StatusExt as _, pb};
 use tracing::{error, warn};
 
 use super::encode;
 use crate::aws;
 use crate::billing::Call;
-use crate::fault::Fault;
+use crate::fault::{Fault, Faults};
 use crate::item::load::Opened;
 use crate::operation::Error;
 
@@ -39,12 +39,14 @@ pub fn status(reason: Reason, message: impl Into<String>) -> Status {
 }
 
 /// A status that names fields: `BadRequest`.
-pub fn invalid(reason: Reason, faults: &[Fault]) -> Status {
+pub fn invalid(reason: Reason, faults: impl Into<Faults>) -> Status {
+    let faults: Faults = faults.into();
     let mut details = info(reason);
-    for (field, description) in told(faults) {
+    let sent = sent(&faults);
+    for (field, description) in &sent {
         details.add_bad_request_violation(field, description);
     }
-    with_details(reason, listed(faults), details)
+    with_details(reason, listed(&sent, faults.count()), details)
 }
 
 /// A status that names what is not there: `ResourceInfo`.
@@ -53,6 +55,18 @@ pub fn unknown_resource(reason: Reason, kind: &str, name: &str) -> Status {
     let mut details = info(reason);
     details.set_resource_info(format!("tollgate.{kind}"), &name, "", format!("no such {kind}"));
     with_details(reason, format!("there is no {kind} {name:?}"), details)
+}
+
+/// A status that names a model that is not served, and one that was meant perhaps.
+pub fn unknown_model(name: &str, near: &str) -> Status {
+    let name = bounded(name, MAX_TEXT_BYTES);
+    let mut details = info(Reason::UnknownModel);
+    details.set_resource_info("tollgate.model", &name, "", format!("no such model{near}"));
+    with_details(
+        Reason::UnknownModel,
+        format!("there is no model {name:?}{near}"),
+        details,
+    )
 }
 
 /// A status that tells when to try again: `RetryInfo`.
@@ -107,22 +121,23 @@ pub fn reason_of(status: &Status) -> Option<Reason> {
 fn public(call: &Call, failure: Error) -> Status {
     let text = failure.to_string();
     match failure {
-        Error::UnknownModel { model } => unknown_resource(Reason::UnknownModel, "model", &model),
+        Error::UnknownModel { model, near } => unknown_model(&model, &near),
         Error::UnknownIndex { index } => unknown_resource(Reason::UnknownIndex, "index", &index),
         Error::ItemNotFound { model } => {
             let mut details = info(Reason::ItemNotFound);
             details.set_resource_info(format!("tollgate.{model}"), "", "", "no item has this key");
             with_details(Reason::ItemNotFound, text, details)
         }
-        Error::Invalid(faults) => invalid(Reason::InvalidField, &faults),
-        Error::InvalidExpression(faults) => invalid(Reason::InvalidExpression, &faults),
-        Error::InvalidPageToken(what) => invalid(Reason::InvalidPageToken, &[Fault::new("page_token", what)]),
+        Error::Invalid(faults) => invalid(Reason::InvalidField, faults),
+        Error::InvalidExpression(faults) => invalid(Reason::InvalidExpression, faults),
+        Error::InvalidPageToken(what) => invalid(Reason::InvalidPageToken, Fault::new("page_token", what)),
         Error::Mode(faults) => {
             let mut details = info(Reason::EncryptionMode);
-            for (field, description) in told(&faults) {
+            let sent = sent(&faults);
+            for (field, description) in &sent {
                 details.add_precondition_failure_violation("ENCRYPTION_MODE", field, description);
             }
-            with_details(Reason::EncryptionMode, text, details)
+            with_details(Reason::EncryptionMode, listed(&sent, faults.count()), details)
         }
         Error::ItemTooLarge { .. } => {
             let mut details = info(Reason::ItemTooLarge);
@@ -201,7 +216,7 @@ fn of_store(call: &Call, cause: &aws::Error) -> Status {
             "KMS_KEY",
             "the KMS key is disabled or not for this server",
         ),
-        aws::Kind::TooLarge => invalid(reason, &[Fault::new("item", "is larger than DynamoDB takes")]),
+        aws::Kind::TooLarge => invalid(reason, Fault::new("item", "is larger than DynamoDB takes")),
         aws::Kind::Refused => refused(reason, "REQUEST", "the store refuses the request"),
         aws::Kind::InvalidCiphertext => status(reason, "the data key does not open"),
         aws::Kind::IncorrectKey => refused(reason, "KMS_KEY", "KMS used another key than the model names"),
@@ -293,31 +308,56 @@ fn info(reason: Reason) -> ErrorDetails {
     ErrorDetails::with_error_info(reason.as_str(), DOMAIN, [])
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is made for this")]
 fn with_details(reason: Reason, message: impl Into<String>, details: ErrorDetails) -> Status {
     // the contract's `Reason` speaks of the same `tonic::Code`
     let code: Code = reason.code();
-    Status::with_error_details(code, bounded(&message.into(), MAX_MESSAGE_BYTES), details)
+    let message = bounded(&message.into(), MAX_MESSAGE_BYTES);
+    Status::with_error_details_vec(code, message, in_order(&details))
 }
 
-/// The faults that fit, paths and descriptions cut to their bounds.
-fn told(faults: &[Fault]) -> impl Iterator<Item = (String, String)> {
+/// The details with `ErrorInfo` first, where the contract has it; tonic's own order is another one.
+fn in_order(details: &ErrorDetails) -> Vec<ErrorDetail> {
+    let all: [Option<ErrorDetail>; 6] = [
+        details.error_info().cloned().map(Into::into),
+        details.bad_request().cloned().map(Into::into),
+        details.precondition_failure().cloned().map(Into::into),
+        details.quota_failure().cloned().map(Into::into),
+        details.resource_info().cloned().map(Into::into),
+        details.retry_info().cloned().map(Into::into),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// The paths and descriptions of the faults that fit, each cut to its bound.
+fn sent(faults: &Faults) -> Vec<(String, String)> {
     let mut left_bytes = MAX_FAULT_BYTES;
-    faults.iter().take(MAX_FAULTS).map_while(move |fault| {
+    let fitting = faults.iter().take(MAX_FAULTS).map_while(|fault| {
         let (field, description) = (
             bounded(&fault.field, MAX_TEXT_BYTES),
             bounded(&fault.description, MAX_TEXT_BYTES),
         );
         left_bytes = left_bytes.checked_sub(field.len() + description.len())?;
         Some((field, description))
-    })
+    });
+    fitting.collect()
 }
 
-fn listed(faults: &[Fault]) -> String {
-    let mut text: Vec<String> = faults.iter().take(MAX_FAULTS).map(Fault::to_string).collect();
-    if faults.len() > MAX_FAULTS {
-        text.push(format!("and {} more", faults.len() - MAX_FAULTS));
+/// The faults in one line, and how many more there are than the details have.
+fn listed(sent: &[(String, String)], count: usize) -> String {
+    let texts: Vec<_> = sent
+        .iter()
+        .map(|(field, description)| format!("{field}: {description}"))
+        .collect();
+    let text = texts.join("; ");
+    match count - sent.len() {
+        0 => text,
+        more => {
+            let more = format!("; and {more} more");
+            // the mark of the cut has three bytes
+            bounded(&text, MAX_MESSAGE_BYTES - more.len() - 3) + &more
+        }
     }
-    text.join("; ")
 }
 
 fn bounded(text: &str, most_bytes: usize) -> String {
@@ -340,17 +380,31 @@ mod tests {
         let faults: Vec<Fault> = (0..500)
             .map(|index| Fault::new(format!("item.{index}{}", "ä".repeat(4000)), "ö".repeat(4000)))
             .collect();
-        let status = invalid(Reason::InvalidField, &faults);
+        let status = invalid(Reason::InvalidField, faults);
         let encoded_bytes = status.message().len() * 3 + status.details().len() * 4 / 3;
         assert!(encoded_bytes < 6 * 1024, "{encoded_bytes}");
-        assert!(
-            !status
-                .get_error_details()
-                .bad_request()
-                .expect("violations")
-                .field_violations
-                .is_empty()
-        );
+        let details = status.get_error_details();
+        let sent = details.bad_request().expect("violations").field_violations.len();
+        assert!((1..=MAX_FAULTS).contains(&sent));
+        assert!(status.message().ends_with(&format!("…; and {} more", 500 - sent)));
+    }
+
+    #[test]
+    fn the_reason_is_the_first_detail() {
+        for status in [
+            over_limit(Reason::TooManyCalls, "limits.in_flight", "too many"),
+            over_limit(Reason::MessageTooLarge, "limits.message_bytes", "too large"),
+            retry_later(Reason::Throttled, "later"),
+            unknown_model("Nobody", ""),
+            invalid(Reason::InvalidField, Fault::new("item", "is wrong")),
+        ] {
+            let message = pb::Status::decode(status.details()).expect("a status");
+            assert_eq!(
+                message.details[0].type_url,
+                "type.googleapis.com/google.rpc.ErrorInfo"
+            );
+            assert!(message.details.len() > 1);
+        }
     }
 
     #[test]

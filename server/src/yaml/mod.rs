@@ -2,13 +2,12 @@
 //! judged key by key, so that all faults can be told at once. Never guesses: what it does not know is a fault.
 
 mod cursor;
-mod near;
 mod tree;
 
 use std::fmt;
 
+pub use crate::fault::did_you_mean;
 pub use cursor::{Cursor, Fields, Keys, View};
-pub use near::did_you_mean;
 pub use tree::{MAX_DEPTH, MAX_FILE_BYTES, Node, documents};
 
 /// One fault of a file.

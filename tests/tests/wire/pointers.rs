@@ -384,7 +384,7 @@ async fn metadata_is_the_same_in_the_pointer_and_on_s3() {
             ..v1::Object::default()
         };
         let mut document = key(&"p".repeat(900), "V1");
-        let kind = Some(Kind::Object(object));
+        let kind = Some(Kind::Object(Box::new(object)));
         document.extend(item([("content", v1::AttributeValue { kind })]));
         save("Document", document)
     };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Which rooms each room may name. What is not here may be named by nobody but the hallway (`app`), `serve` and `cli`.
 const ROOMS: [(&str, &[&str]); 15] = [
-    ("yaml", &[]),
+    ("yaml", &["fault"]),
     ("fault", &[]),
     ("capacity", &[]),
     ("model", &["fault", "yaml"]),

@@ -142,7 +142,7 @@ fn key_conditions_and_projections_work() {
         let sent = expression(condition_text, &used, &[]);
         let condition = key_condition(&model, &sent, "key_condition", &mut out).unwrap();
         let fields = ["age", "unknown[0].x", "name"].map(str::to_owned);
-        let projection = projection(&model, &fields, "fields", &mut out).unwrap();
+        let projection = projection(&model, &fields, &[], "fields", &mut out).unwrap();
         let members =
             json!({"KeyConditionExpression": condition.text, "ProjectionExpression": projection.text});
         let answer = engine

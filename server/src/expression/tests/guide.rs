@@ -194,7 +194,7 @@ fn takes_the_guides_projections() {
         "Title",
     ];
     let fields = fields.map(str::to_owned);
-    let projection = projection(&open_model(), &fields, "fields", &mut Placeholders::new()).unwrap();
+    let projection = projection(&open_model(), &fields, &[], "fields", &mut Placeholders::new()).unwrap();
     assert_eq!(
         projection.attributes(),
         [

@@ -73,7 +73,7 @@ fn types_must_agree_with_the_model() {
     ];
     for (condition_text, value, expected) in cases {
         let faults = check(condition_text, &values(value)).unwrap_err();
-        let told = format!(r#"condition.values[":x"]: {expected}"#);
+        let told = format!(r#"condition.values.:x: {expected}"#);
         assert!(faults.contains(&told), "{condition_text}: {faults:?}");
     }
 }
@@ -136,7 +136,7 @@ fn bounds_are_in_order_and_of_one_type() {
     assert!(check("age BETWEEN :l AND :h", &pair(number("9"), number("10"))).is_ok());
     assert!(check("age BETWEEN :l AND :h", &pair(number("-1"), number("-1"))).is_ok());
     assert!(check("name BETWEEN :l AND :h", &pair(text("10"), text("9"))).is_ok());
-    let late = r#"condition.values[":h"]: is less than ":l", the lower bound of BETWEEN"#;
+    let late = r#"condition.values.:h: is less than ":l", the lower bound of BETWEEN"#;
     assert_eq!(
         fault("age BETWEEN :l AND :h", &pair(number("10"), number("9"))),
         late
@@ -147,7 +147,7 @@ fn bounds_are_in_order_and_of_one_type() {
         late
     );
     let mixed = fault("address.a BETWEEN :l AND :h", &pair(number("1"), text("2")));
-    assert_eq!(mixed, r#"condition.values[":h"]: is S, where ":l" is N"#);
+    assert_eq!(mixed, r#"condition.values.:h: is S, where ":l" is N"#);
 }
 
 #[test]

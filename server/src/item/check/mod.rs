@@ -10,7 +10,7 @@ pub use self::object::not_kept;
 
 use super::Key;
 use super::size::{MAX_ITEM_BYTES, stored_bytes};
-use crate::fault::{Fault, Path};
+use crate::fault::{Faults, Path, by_name, did_you_mean};
 use crate::model::{Attribute, EncryptionMode, Item, Model, UnknownAttributes, Value};
 
 /// Levels of lists and maps that DynamoDB takes, the attribute's own value being the first.
@@ -22,10 +22,6 @@ const MAX_PARTITION_KEY_BYTES: usize = 2048;
 const MAX_SORT_KEY_BYTES: usize = 1024;
 /// Longest name of an attribute or map key in bytes.
 const MAX_NAME_BYTES: usize = 65_535;
-/// Faults told of one item; an item with more is told these.
-const MAX_FAULTS: usize = 100;
-/// Longest path told, in characters: names are the caller's.
-const MAX_PATH_CHARS: usize = 300;
 
 /// What a fault says of an attribute that is not there, or is null.
 const REQUIRED: &str = "is required";
@@ -43,11 +39,11 @@ pub struct Checked {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CheckError {
     /// Fields are wrong; those that a mode forbids are among them.
-    #[error("the item has {} invalid fields", .0.len())]
-    Invalid(Vec<Fault>),
+    #[error("the item has {} invalid fields", .0.count())]
+    Invalid(Faults),
     /// The fields are right, but the encryption mode of these attributes forbids to set them.
-    #[error("the encryption mode of {} attributes forbids to set them", .0.len())]
-    Mode(Vec<Fault>),
+    #[error("the encryption mode of {} attributes forbids to set them", .0.count())]
+    Mode(Faults),
     /// DynamoDB takes no item of this size; sealing only adds to it.
     #[error("the item would take {bytes} bytes, more than DynamoDB's {MAX_ITEM_BYTES}")]
     TooLarge {
@@ -93,7 +89,7 @@ pub fn check_item(
 /// # Errors
 ///
 /// All faults together.
-pub fn check_key(model: &Model, key: Item, root: &str) -> Result<Key, Vec<Fault>> {
+pub fn check_key(model: &Model, key: Item, root: &str) -> Result<Key, Faults> {
     let root = Path::Root(root);
     let mut faults = Faults::default();
     for attribute in model
@@ -110,52 +106,31 @@ pub fn check_key(model: &Model, key: Item, root: &str) -> Result<Key, Vec<Fault>
             Some(_) => {}
         }
     }
-    for name in key.keys().filter(|name| !model.is_key(name)) {
-        faults.push(
-            Path::Name(&root, name),
-            format!("is not a key attribute of {}", model.name),
-        );
+    let foreign = by_name(&key).into_iter().filter(|(name, _)| !model.is_key(name));
+    for (name, _) in foreign {
+        let description = fmt::from_fn(|formatter| {
+            let near = did_you_mean(name, model.key_names().filter(|known| !key.contains_key(*known)));
+            write!(formatter, "is not a key attribute of {}{near}", model.name)
+        });
+        faults.push(Path::Name(&root, name), description);
     }
     match Key::from_item(model, key) {
         Some(key) if faults.is_empty() => Ok(key),
-        _ => Err(faults.into_vec()),
+        _ => Err(faults),
     }
 }
 
-/// The faults found so far; bounded, in the order of their paths at the end.
-#[derive(Default)]
-struct Faults {
-    found: Vec<Fault>,
-}
-
-impl Faults {
-    fn push(&mut self, path: Path<'_>, description: impl Into<String>) {
-        if self.found.len() < MAX_FAULTS {
-            self.found.push(Fault::new(Shortened(path), description));
+/// Checks the values of an expression as those of an item, but for what only a model can say. `root` is the field of
+/// the values.
+pub fn check_values(values: &Item, root: Path<'_>, max_depth: usize) -> Faults {
+    let mut faults = Faults::new();
+    for (placeholder, value) in by_name(values) {
+        // an object as a whole is for the expression's own check to refuse
+        if !matches!(value, Value::Object(_)) {
+            value::check_parts(value, Path::Name(&root, placeholder), 1, max_depth, &mut faults);
         }
     }
-
-    fn is_empty(&self) -> bool {
-        self.found.is_empty()
-    }
-
-    fn into_vec(mut self) -> Vec<Fault> {
-        self.found.sort_by(|left, right| left.field.cmp(&right.field));
-        self.found
-    }
-}
-
-/// A path that is cut where it is too long to be told.
-struct Shortened<'a>(Path<'a>);
-
-impl fmt::Display for Shortened<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = self.0.to_string();
-        match whole.char_indices().nth(MAX_PATH_CHARS) {
-            Some((end, _)) => write!(formatter, "{}…", &whole[..end]),
-            None => formatter.write_str(&whole),
-        }
-    }
+    faults
 }
 
 /// What is wrong with an item: faults, and attributes that are right but may not be set.
@@ -169,10 +144,10 @@ impl Found {
     fn verdict(mut self) -> Result<(), CheckError> {
         match (self.faults.is_empty(), self.forbidden.is_empty()) {
             (true, true) => Ok(()),
-            (true, false) => Err(CheckError::Mode(self.forbidden.into_vec())),
+            (true, false) => Err(CheckError::Mode(self.forbidden)),
             (false, _) => {
-                self.faults.found.extend(self.forbidden.found);
-                Err(CheckError::Invalid(self.faults.into_vec()))
+                self.faults.extend(self.forbidden);
+                Err(CheckError::Invalid(self.faults))
             }
         }
     }
@@ -248,15 +223,23 @@ fn check_key_size(model: &Model, attribute: &Attribute, value: &Value, path: Pat
     if bytes == 0 {
         faults.push(path, "must not be empty: it is a key");
     } else if bytes > max_bytes {
-        faults.push(path, format!("must have at most {max_bytes} bytes: it is a key"));
+        faults.push(
+            path,
+            format_args!("must have at most {max_bytes} bytes: it is a key"),
+        );
     }
 }
 
 fn check_unknown(model: &Model, item: &Item, root: Path<'_>, max_depth: usize, faults: &mut Faults) {
-    for (name, value) in item.iter().filter(|(name, _)| model.attribute(name).is_none()) {
+    let mut unknown: Vec<_> = item
+        .iter()
+        .filter(|(name, _)| model.attribute(name).is_none())
+        .collect();
+    unknown.sort_unstable_by_key(|(name, _)| *name);
+    for (name, value) in unknown {
         let path = Path::Name(&root, name);
         match model.unknown_attributes {
-            UnknownAttributes::Reject => faults.push(path, format!("is not an attribute of {}", model.name)),
+            UnknownAttributes::Reject => faults.push(path, unknown_attribute(model, item, name)),
             UnknownAttributes::Keep => {
                 value::check_name(name, path, faults);
                 value::check_parts(value, path, 1, max_depth, faults);
@@ -264,6 +247,15 @@ fn check_unknown(model: &Model, item: &Item, root: Path<'_>, max_depth: usize, f
             UnknownAttributes::Drop => {}
         }
     }
+}
+
+/// What a fault says of an attribute that the model does not have.
+fn unknown_attribute(model: &Model, item: &Item, name: &str) -> impl fmt::Display {
+    fmt::from_fn(move |formatter| {
+        let known = model.attributes.iter().map(|attribute| attribute.name.as_str());
+        let near = did_you_mean(name, known.filter(|known| !item.contains_key(*known)));
+        write!(formatter, "is not an attribute of {}{near}", model.name)
+    })
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@
 
 use std::collections::HashSet;
 
-use super::Faults;
-use crate::fault::{Fault, Path};
+use crate::fault::{Faults, Path, by_name};
 use crate::item::pointer::{self, OWNER_METADATA_BYTES};
 use crate::model::Object;
 
@@ -30,14 +29,14 @@ pub(super) fn check(object: &Object, path: Path<'_>, faults: &mut Faults) {
     if object.name.len() > MAX_NAME_BYTES {
         faults.push(
             Path::Name(&path, "name"),
-            format!("must have at most {MAX_NAME_BYTES} bytes"),
+            format_args!("must have at most {MAX_NAME_BYTES} bytes"),
         );
     }
     let content_type = Path::Name(&path, "content_type");
     if object.content_type.len() > MAX_CONTENT_TYPE_BYTES {
         faults.push(
             content_type,
-            format!("must have at most {MAX_CONTENT_TYPE_BYTES} bytes"),
+            format_args!("must have at most {MAX_CONTENT_TYPE_BYTES} bytes"),
         );
     }
     if !is_header_value(&object.content_type) {
@@ -47,13 +46,13 @@ pub(super) fn check(object: &Object, path: Path<'_>, faults: &mut Faults) {
 }
 
 /// The faults of an object that cannot be kept, as if it had been sent to be written.
-pub fn not_kept(object: &Object, root: &str, attribute: &str) -> Vec<Fault> {
+pub fn not_kept(object: &Object, root: &str, attribute: &str) -> Faults {
     let root = Path::Root(root);
     let path = Path::Name(&root, attribute);
     let mut faults = Faults::default();
     faults.push(Path::Name(&path, "data"), REQUIRED_OR_KEPT);
     check_server_fields(object, path, &mut faults);
-    faults.into_vec()
+    faults
 }
 
 /// Whether this names a stored object.
@@ -96,14 +95,12 @@ fn check_metadata(object: &Object, path: Path<'_>, faults: &mut Faults) {
     if bytes > MAX_METADATA_BYTES {
         faults.push(
             path,
-            format!("must have at most {MAX_METADATA_BYTES} bytes in all"),
+            format_args!("must have at most {MAX_METADATA_BYTES} bytes in all"),
         );
     }
     // in the order of their names, so that of two that meet always the same one is reported
-    let mut metadata: Vec<_> = object.metadata.iter().collect();
-    metadata.sort_unstable();
     let mut seen = HashSet::new();
-    for (name, value) in metadata {
+    for (name, value) in by_name(&object.metadata) {
         let path = Path::Name(&path, name);
         if !is_header_name(name) {
             faults.push(

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bytes::Bytes;
 
 use super::*;
+use crate::fault::Fault;
 use crate::model::{AttributeType, Checks, Encryption, EncryptionFormat, Object, Offload};
 
 fn attribute(name: &str, kind: AttributeType) -> Attribute {
@@ -117,7 +118,7 @@ fn checked(fields: &[(&str, Value)]) -> Result<Checked, CheckError> {
 
 fn faults(fields: &[(&str, Value)]) -> Vec<String> {
     match checked(fields) {
-        Err(CheckError::Invalid(faults)) => faults.iter().map(Fault::to_string).collect(),
+        Err(CheckError::Invalid(faults)) => faults.sorted(&["item"]).iter().map(Fault::to_string).collect(),
         other => panic!("expected faults, got {other:?}"),
     }
 }
@@ -186,10 +187,11 @@ fn every_fault_is_told_at_once_with_its_path() {
     let Err(CheckError::Invalid(faults)) = check_item(&model(), bad, "item", MAX_DEPTH) else {
         panic!("not refused")
     };
-    let told: Vec<String> = faults.iter().map(Fault::to_string).collect();
+    let told: Vec<String> = faults.sorted(&["item"]).iter().map(Fault::to_string).collect();
     assert_eq!(
         told,
         [
+            r#"item."a.b": is not an attribute of User"#,
             "item.address.lines[1]: must have at least one member",
             "item.age: must be at least 0",
             "item.email: is required",
@@ -197,7 +199,6 @@ fn every_fault_is_told_at_once_with_its_path() {
             "item.raw: must be binary, is a string",
             "item.sk: must be a string, is a boolean",
             "item.status: must be one of active, closed",
-            "item[\"a.b\"]: is not an attribute of User",
         ]
     );
 }
@@ -268,8 +269,9 @@ fn unknown_attributes_are_rejected_kept_or_dropped() {
     let Err(CheckError::Invalid(faults)) = check(UnknownAttributes::Keep, &wrong) else {
         panic!("not refused")
     };
+    let faults = faults.sorted(&["item"]);
     let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
-    assert_eq!(fields, ["item.file", "item.map[\"\"]", "item[\"\"]"]);
+    assert_eq!(fields, [r#"item."""#, "item.file", r#"item.map."""#]);
     assert!(check(UnknownAttributes::Drop, &wrong).is_ok());
 }
 
@@ -280,7 +282,7 @@ fn read_only_attributes_are_not_set() {
             panic!("not refused")
         };
         assert_eq!(
-            told,
+            told[..],
             [Fault::new(
                 "item.legacy",
                 "is read_only: this server may not set it"
@@ -348,11 +350,8 @@ fn what_is_told_is_bounded_and_holds_no_value() {
     let Err(CheckError::Invalid(told)) = check_item(&model(), many, "item", MAX_DEPTH) else {
         panic!("not refused")
     };
-    assert_eq!(told.len(), MAX_FAULTS);
-    assert!(
-        told.iter()
-            .all(|fault| fault.field.chars().count() <= MAX_PATH_CHARS + 1)
-    );
+    assert_eq!(told.len(), Faults::MAX);
+    assert!(told.iter().all(|fault| fault.field.len() <= 520));
     let secret = [
         ("age", text("secret")),
         ("status", text("secret")),
@@ -378,6 +377,7 @@ fn a_key_is_exactly_the_key_attributes() {
     let told = |key: &[(&str, Value)]| -> Vec<String> {
         check_key(&model(), map(key), "key")
             .unwrap_err()
+            .sorted(&["key"])
             .iter()
             .map(Fault::to_string)
             .collect()

@@ -1,7 +1,7 @@
 //! One value against its attribute: its type, the model's checks, and what DynamoDB demands of everything within.
 
-use super::{Faults, MAX_NAME_BYTES, object};
-use crate::fault::Path;
+use super::{MAX_NAME_BYTES, object};
+use crate::fault::{Faults, Path, by_name};
 use crate::item::types::{described, expected, fits};
 use crate::model::{Attribute, Value};
 
@@ -11,7 +11,7 @@ pub(super) fn check_type(attribute: &Attribute, value: &Value, path: Path<'_>, f
     if !is_of_type {
         faults.push(
             path,
-            format!("must be {}, is {}", expected(attribute.kind), described(value)),
+            format_args!("must be {}, is {}", expected(attribute.kind), described(value)),
         );
     }
     is_of_type
@@ -44,7 +44,7 @@ pub(super) fn check_parts(
     faults: &mut Faults,
 ) {
     if level > max_depth {
-        return faults.push(path, format!("is nested deeper than {max_depth} levels"));
+        return faults.push(path, format_args!("is nested deeper than {max_depth} levels"));
     }
     match value {
         Value::L(values) => {
@@ -53,7 +53,7 @@ pub(super) fn check_parts(
             }
         }
         Value::M(fields) => {
-            for (name, value) in fields {
+            for (name, value) in by_name(fields) {
                 let path = Path::Name(&path, name);
                 check_name(name, path, faults);
                 check_parts(value, path, level + 1, max_depth, faults);
@@ -77,7 +77,7 @@ pub(super) fn check_name(name: &str, path: Path<'_>, faults: &mut Faults) {
     } else if name.len() > MAX_NAME_BYTES {
         faults.push(
             path,
-            format!("must have a name of at most {MAX_NAME_BYTES} bytes"),
+            format_args!("must have a name of at most {MAX_NAME_BYTES} bytes"),
         );
     }
 }

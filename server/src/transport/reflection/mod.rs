@@ -28,6 +28,9 @@ use tonic_reflection::pb::v1::{
 
 use self::index::Index;
 
+/// Bytes of a request: it names a file or a symbol.
+const MAX_REQUEST_BYTES: usize = 64 * 1024;
+
 /// A version of the service: the name of its package.
 pub trait Version: Clone + Send + Sync + 'static {
     /// The full name of the service.
@@ -104,7 +107,8 @@ impl<V: Version> tower::Service<Request<Body>> for Reflection<V> {
             return Box::pin(std::future::ready(Ok(unknown_method())));
         }
         let method = Method(Arc::clone(&self.index));
-        Box::pin(async move { Ok(Grpc::new(Messages).streaming(method, request).await) })
+        let mut grpc = Grpc::new(Messages).max_decoding_message_size(MAX_REQUEST_BYTES);
+        Box::pin(async move { Ok(grpc.streaming(method, request).await) })
     }
 }
 

@@ -198,11 +198,17 @@ async fn encrypted_attributes_are_named_in_the_refusal() {
 #[tokio::test]
 async fn bad_fields_are_told_by_their_place_in_the_list() {
     let gateway = Gateway::start().await;
-    // what the model does not name may be stored all the same: it can be asked for
     let fields = ["name", "unheard", "name.inner", "", "a..b", "name", "#x"]
         .map(str::to_owned)
         .to_vec();
-    let told = ["fields[2]", "fields[3]", "fields[4]", "fields[5]", "fields[6]"];
+    let told = [
+        "fields[1]",
+        "fields[2]",
+        "fields[3]",
+        "fields[4]",
+        "fields[5]",
+        "fields[6]",
+    ];
     let request = v1::GetRequest {
         fields: fields.clone(),
         ..get("User", key("A", "B"))

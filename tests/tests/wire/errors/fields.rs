@@ -424,6 +424,8 @@ async fn an_item_with_countless_faults_is_told_some() {
         "{}",
         refusal.fields.len()
     );
+    let more = format!("; and {} more", 5000 - refusal.fields.len());
+    assert!(refusal.message.ends_with(&more), "{}", refusal.message);
     goes_on(&gateway).await;
 }
 

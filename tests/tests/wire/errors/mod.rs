@@ -3,8 +3,10 @@
 mod expressions;
 mod fields;
 mod limits;
+mod names;
 mod tokens;
 mod trouble;
+mod values;
 mod wire;
 
 use tollgate_tests::gateway::Gateway;

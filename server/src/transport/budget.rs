@@ -1,0 +1,43 @@
+//! A service whose requests have at most so many values: they are counted before they are decoded.
+
+use std::task::{Context, Poll};
+
+use http::Request;
+use tollgate_proto::budget::{Within, within};
+use tonic::server::NamedService;
+
+/// A service within its budget.
+#[derive(Clone, Debug)]
+pub struct Budgeted<S> {
+    inner: S,
+    max_values: usize,
+}
+
+impl<S> Budgeted<S> {
+    /// Lets a service decode messages of up to `max_values` values.
+    pub fn new(inner: S, max_values: usize) -> Budgeted<S> {
+        Budgeted { inner, max_values }
+    }
+}
+
+impl<S: NamedService> NamedService for Budgeted<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S, B> tower::Service<Request<B>> for Budgeted<S>
+where
+    S: tower::Service<Request<B>>,
+    S::Future: Unpin,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Within<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        within(self.max_values, self.inner.call(request))
+    }
+}
