@@ -25,8 +25,6 @@ use crate::transport::layer::GateLayer;
 use crate::transport::reflection::{Reflection, V1};
 use crate::transport::{Budgeted, Data, Metrics, Schema};
 
-/// Bytes of a request that only names things: a model, a session, a service.
-const MAX_NAMING_BYTES: usize = 64 * 1024;
 /// Once no call is in flight, health watches and idle connections get this long to close by themselves.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -157,15 +155,9 @@ impl Bound {
             .max_decoding_message_size(message_bytes)
             .max_encoding_message_size(usize::MAX);
         let routes = Routes::new(Budgeted::new(data, max_values))
-            .add_service(Budgeted::new(
-                MetricsServiceServer::new(metrics).max_decoding_message_size(MAX_NAMING_BYTES),
-                max_values,
-            ))
-            .add_service(Budgeted::new(
-                SchemaServiceServer::new(schema).max_decoding_message_size(MAX_NAMING_BYTES),
-                max_values,
-            ))
-            .add_service(health_service.max_decoding_message_size(MAX_NAMING_BYTES))
+            .add_service(Budgeted::new(MetricsServiceServer::new(metrics), max_values))
+            .add_service(Budgeted::new(SchemaServiceServer::new(schema), max_values))
+            .add_service(health_service)
             .add_service(reflection.alpha())
             .add_service(reflection)
             .prepare();

