@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use super::Context;
@@ -15,6 +16,9 @@ use crate::model::{EncryptionFormat, Value};
 
 const MASK: u8 = 0xa5;
 const CHUNK_BYTES: usize = 1 << 20;
+
+/// One of these tests at a time: what one reads of memory would be found by another.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// A text that is in memory only as this.
 struct Masked(Vec<u8>);
@@ -52,7 +56,7 @@ impl Masked {
     fn is_in_memory(&self) -> bool {
         let memory = File::open("/proc/self/mem").expect("the process may read itself");
         let maps = fs::read_to_string("/proc/self/maps").expect("the process may read itself");
-        let mut chunk = vec![0; CHUNK_BYTES + self.0.len()];
+        let mut chunk = Zeroizing::new(vec![0; CHUNK_BYTES + self.0.len()]);
         for (start, end) in maps.lines().filter_map(writable_range) {
             let mut at = start;
             while at < end {
@@ -91,6 +95,7 @@ fn random_digits() -> Zeroizing<String> {
 
 #[test]
 fn what_is_there_is_found() {
+    let _alone = ALONE.blocking_lock();
     let digits = random_digits();
     let masked = Masked::middle_of(&digits);
     assert!(masked.is_in_memory());
@@ -100,6 +105,7 @@ fn what_is_there_is_found() {
 
 #[tokio::test]
 async fn no_base64_of_a_data_key_stays_behind() {
+    let _alone = ALONE.lock().await;
     let keyring = keyring().await;
     let context = Context::new();
     let made = keyring
@@ -125,6 +131,7 @@ fn base64_of(key: &DataKey) -> Zeroizing<String> {
 
 #[test]
 fn no_json_of_a_plaintext_stays_behind() {
+    let _alone = ALONE.blocking_lock();
     let key = DataKey::new(Zeroizing::new([7; 32]));
     let place = Place::new("users", &Value::S("U#1".to_owned()), None).unwrap();
     let digits = random_digits();
