@@ -311,7 +311,7 @@ impl<'a> Checker<'a> {
         }
         if self.are_keys_refused && self.model.is_key(&attribute.name) {
             return Some(format!(
-                "{name} is a key attribute: it belongs into the key condition, no filter takes it"
+                "{name} is a key attribute: it belongs in the key condition, and a filter cannot name it"
             ));
         }
         step_refusal(attribute, path.steps.first())

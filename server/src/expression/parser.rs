@@ -4,6 +4,7 @@
 use super::ast::{Condition, Name, Operand, Path, Step, ValueRef};
 use super::lexer::{Token, TokenKind};
 use super::quoted;
+use crate::fault::did_you_mean;
 
 /// Parentheses within each other. More say nothing: a level that matters has an AND or OR and a comparison of its own,
 /// two of the operators that DynamoDB allows.
@@ -14,6 +15,15 @@ const MAX_OPERATORS: usize = 300;
 
 /// Names and indexes of one path: DynamoDB's own limit.
 pub(super) const MAX_PATH_ELEMENTS: usize = 32;
+
+const FUNCTIONS: [&str; 6] = [
+    "attribute_exists",
+    "attribute_not_exists",
+    "attribute_type",
+    "begins_with",
+    "contains",
+    "size",
+];
 
 const KEYWORDS: [&str; 5] = ["AND", "OR", "NOT", "BETWEEN", "IN"];
 
@@ -148,10 +158,11 @@ impl<'a> Parser<'_, 'a> {
             name,
             "attribute_exists" | "attribute_not_exists" | "attribute_type" | "begins_with" | "contains"
         ) {
+            let near = did_you_mean(name, FUNCTIONS);
             return self.refuse(format!(
-                "{} is no function; there are attribute_exists, attribute_not_exists, attribute_type, begins_with, \
-                 contains and size, in lower case",
-                quoted(name)
+                "{} is not a function{near}; functions are, in lower case, {}",
+                quoted(name),
+                FUNCTIONS.join(", ")
             ));
         }
         self.count_operator()?;

@@ -220,7 +220,7 @@ fn may_have_been_done(kind: &Kind) -> bool {
 }
 
 /// SHA-256 in lower-case hex.
-pub(super) async fn sha256_hex(content: Bytes) -> String {
+pub(crate) async fn sha256_hex(content: Bytes) -> String {
     if content.len() <= MAX_INLINE_HASH_BYTES {
         return key::hex(&Sha256::digest(&content));
     }

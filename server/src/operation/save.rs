@@ -19,6 +19,7 @@ use crate::item::store::StoreError;
 use crate::model::{ForeignPointers, Item, Model, Value};
 use crate::object::owner::Owner;
 use crate::object::settle::{self, Condition, KeptError, SettleError, Write};
+use crate::object::upload::sha256_hex;
 
 /// What to write.
 pub struct Save {
@@ -62,6 +63,7 @@ pub async fn save(gate: &Arc<Gate>, call: &Call, request: Save) -> Result<Saved,
     } = request;
     let mut verdict = Verdict::new(&FIELDS, faults);
     let max_depth = gate.limits.attribute_depth;
+    let item = without_unchanged_content(item).await;
     check_values(condition.as_ref(), "condition", max_depth, &mut verdict);
     let condition = verdict.expression(settled_condition(&model, condition.as_ref()));
     let checked = match check::check_item(&model, item, "item", max_depth) {
@@ -122,6 +124,23 @@ pub(super) fn settled_condition(
     let text = expression::condition(model, condition, "condition", &mut placeholders)?;
     let (names, values) = placeholders.into_parts();
     Ok(Some(Condition { text, names, values }))
+}
+
+/// The item with every object that was read together with its content, and is unchanged, as if the content had not been
+/// read: the stored object is kept. With other content the fields of the server stay faults, since the caller may have
+/// meant either.
+async fn without_unchanged_content(mut item: Item) -> Item {
+    for value in item.values_mut() {
+        if let Value::Object(object) = value
+            && check::names_stored_object(object)
+            && let Some(data) = &object.data
+            && data.len() as u64 == object.size_bytes
+            && sha256_hex(data.clone()).await == object.sha256
+        {
+            object.data = None;
+        }
+    }
+    item
 }
 
 /// Faults of objects that are sent back to be kept, but whose place is not the item's own: an item that has such a pointer

@@ -236,3 +236,42 @@ async fn what_is_said_of_it_must_be_right() {
     }
     assert_eq!(content(&gateway).await, b"kept");
 }
+
+#[tokio::test]
+async fn an_object_read_with_its_content_is_kept_too() {
+    let wiretap = Wiretap::counting();
+    let (gateway, pointer) = saved_document(&wiretap).await;
+    let read = gateway.get(get_content("A")).await.ok().item;
+    wiretap.clear();
+    let kept = gateway.save(save("Document", renamed(&read))).await;
+    assert_eq!(kept.bill.count("tollgate-dynamodb-calls"), 1);
+    assert_eq!(
+        kept.bill.count("tollgate-s3-calls"),
+        0,
+        "nothing is uploaded again"
+    );
+    kept.ok();
+    let now = gateway.get(get("Document", key("A", "V1"))).await.ok().item;
+    assert_eq!(now, renamed(&pointer));
+    // whether other content replaces the object, or was put there by mistake, is for the caller to say
+    let changes: [Change; 3] = [
+        |object| object.data = Some(b"tpek".to_vec().into()),
+        |object| object.data = Some(Vec::new().into()),
+        |object| object.sha256.clear(),
+    ];
+    for change in changes {
+        let mut changed = read.clone();
+        change(object(&mut changed));
+        let refusal = Refusal::of(gateway.save(save("Document", changed)).await);
+        assert!(
+            refusal.fields.contains(&"item.content.key".to_owned()),
+            "{refusal:?}"
+        );
+        refusal.cost_nothing();
+    }
+    let mut elsewhere = read.clone();
+    object(&mut elsewhere).key = "docs/B/V1/x/content".to_owned();
+    let refusal = Refusal::of(gateway.save(save("Document", elsewhere)).await);
+    assert_eq!(refusal.reason, "INVALID_FIELD");
+    assert_eq!(content(&gateway).await, b"kept");
+}

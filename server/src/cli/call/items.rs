@@ -53,6 +53,11 @@ impl<'a> Items<'a> {
         })
     }
 
+    /// What is read, as its author knows it.
+    pub(super) fn name(&self) -> &str {
+        &self.texts.name
+    }
+
     /// The next item; none at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Found>, Failure> {
         if let Some(item) = self.unpacked.next() {

@@ -30,7 +30,7 @@ impl Save {
         };
         let mut items = Items::open(&model, path)?;
         let Some(first) = items.next().await? else {
-            return Err(Failure::Arguments(format!("{}: has no item", path.display())));
+            return Err(Failure::Arguments(format!("{}: has no item", items.name())));
         };
         match items.next().await? {
             None => {

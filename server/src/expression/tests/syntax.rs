@@ -125,9 +125,13 @@ fn what_may_be_a_value_is_not_repeated() {
 fn functions_are_in_lower_case_and_keywords_in_any() {
     let told = fault("ATTRIBUTE_EXISTS(name)", &[]);
     assert!(
-        told.starts_with("condition.text: column 1: \"ATTRIBUTE_EXISTS\" is no function;"),
+        told.starts_with(
+            "condition.text: column 1: \"ATTRIBUTE_EXISTS\" is not a function (did you mean `attribute_exists`?);"
+        ),
         "{told}"
     );
+    let told = fault("begin_with(name, :a)", &[(":a", text("a"))]);
+    assert!(told.contains("(did you mean `begins_with`?)"), "{told}");
     let rendered = check(
         "nOt name BeTween :a aNd :b Or age iN (:c)",
         &[(":a", text("a")), (":b", text("b")), (":c", number("1"))],

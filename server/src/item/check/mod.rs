@@ -6,7 +6,7 @@ mod value;
 
 use std::fmt;
 
-pub use self::object::not_kept;
+pub use self::object::{names_stored_object, not_kept};
 
 use super::Key;
 use super::size::{MAX_ITEM_BYTES, stored_bytes};

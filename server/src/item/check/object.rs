@@ -18,7 +18,7 @@ const MAX_NAME_BYTES: usize = 255;
 const MAX_CONTENT_TYPE_BYTES: usize = 512;
 
 pub(super) fn check(object: &Object, path: Path<'_>, faults: &mut Faults) {
-    if object.data.is_none() && keeps(object) {
+    if object.data.is_none() && names_stored_object(object) {
         // compared with what is stored by the commit
         return check_kept(object, Path::Name(&path, "metadata"), faults);
     }
@@ -55,8 +55,8 @@ pub fn not_kept(object: &Object, root: &str, attribute: &str) -> Faults {
     faults
 }
 
-/// Whether this names a stored object.
-fn keeps(object: &Object) -> bool {
+/// Whether this names a stored object: all that a Save needs to keep it.
+pub fn names_stored_object(object: &Object) -> bool {
     ![&object.bucket, &object.key, &object.etag]
         .into_iter()
         .any(String::is_empty)

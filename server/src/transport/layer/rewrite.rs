@@ -71,7 +71,7 @@ pub(super) fn rewrite(headers: &mut HeaderMap) -> Option<Rewritten> {
         _ => (message, None),
     };
     let status = match reason {
-        Reason::MessageTooLarge => status::over_limit(reason, "limits.message_bytes", told),
+        Reason::MessageTooLarge => status::over_limit(reason, "limits.message_bytes", too_large(told)),
         _ => status::status(reason, told),
     };
     // a status that cannot be a header leaves the one that is there
@@ -105,6 +105,24 @@ fn reason(code: Code, message: &str) -> Option<Reason> {
         | Code::Unavailable
         | Code::DataLoss
         | Code::Unauthenticated => None,
+    }
+}
+
+/// Tonic's text on a size in plain words, with its figures: those of the message and of the limit.
+fn too_large(text: String) -> String {
+    let message = if text.contains("encoded message") && !text.contains("decoded message") {
+        "response"
+    } else {
+        "request"
+    };
+    let mut figures = text
+        .split(|character: char| !character.is_ascii_digit())
+        .filter(|figure| !figure.is_empty());
+    match (figures.next(), figures.next(), figures.next()) {
+        (Some(bytes), Some(limit), None) => {
+            format!("the {message} message has {bytes} bytes; it may have at most {limit}")
+        }
+        _ => text,
     }
 }
 
@@ -163,6 +181,24 @@ mod tests {
                 "{message}"
             );
             assert!(!text.is_empty() && !text.contains("something else"), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_told_in_plain_words() {
+        let cases = [
+            (
+                "Error, decoded message length too large: found 9 bytes, the limit is: 4 bytes",
+                "the request message has 9 bytes; it may have at most 4",
+            ),
+            (
+                "Error, encoded message length too large: found 70 bytes, the limit is: 50 bytes",
+                "the response message has 70 bytes; it may have at most 50",
+            ),
+            ("size limit exceeded", "size limit exceeded"),
+        ];
+        for (text, plain) in cases {
+            assert_eq!(rewritten(Code::OutOfRange, text).1, plain);
         }
     }
 
