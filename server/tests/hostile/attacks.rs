@@ -36,10 +36,10 @@ pub(crate) async fn prepare(server: SocketAddr) {
     let mut document = key("D#1");
     document.insert(
         "content".to_owned(),
-        value(Kind::Object(v1::Object {
+        value(Kind::Object(Box::new(v1::Object {
             data: Some(Bytes::from(vec![7; OBJECT_BYTES])),
             ..v1::Object::default()
-        })),
+        }))),
     );
     save(&mut client, "Document", document).await;
     for number in 0..40 {
