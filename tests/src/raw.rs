@@ -3,7 +3,7 @@
 use bytes::{Buf as _, BufMut as _, Bytes};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
-use tollgate_proto::{metadata, v1};
+use tollgate_proto::metadata;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
@@ -80,9 +80,9 @@ pub async fn exchange(
 pub struct HalfSent(TcpStream);
 
 impl HalfSent {
-    /// Sends the head and a tenth of the message, and waits until the gateway has the call. Sessions are there from
-    /// their first call on, so no other call may name this one.
-    pub async fn save(gateway: &Gateway, request_id: &str, session: &str) -> HalfSent {
+    /// Sends the head and a tenth of the message, and waits until the gateway has the call: it holds memory then. No
+    /// other call may be in flight.
+    pub async fn save(gateway: &Gateway, request_id: &str) -> HalfSent {
         let mut stream = TcpStream::connect(gateway.address()).await.expect("it listens");
         let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
         sent.extend(frame(SETTINGS, 0, 0, &[]));
@@ -94,7 +94,6 @@ impl HalfSent {
             ("content-type", "application/grpc"),
             ("te", "trailers"),
             (metadata::REQUEST_ID, request_id),
-            (metadata::SESSION, session),
         ];
         let head: Vec<u8> = head
             .iter()
@@ -106,11 +105,7 @@ impl HalfSent {
         sent.extend(frame(DATA, 0, STREAM, &begun));
         stream.write_all(&sent).await.expect("it is taken");
         until("the call came in", async || {
-            let scope = v1::GetTotalMetricsRequest {
-                session: session.to_owned(),
-                model: String::new(),
-            };
-            gateway.metrics().get_total_metrics(scope).await.is_ok()
+            gateway.capacity().reserved_bytes() > 0
         })
         .await;
         HalfSent(stream)

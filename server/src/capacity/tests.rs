@@ -83,8 +83,8 @@ fn those_who_wait_are_served_in_their_order() {
     let capacity = capacity(6400 * KIB);
     let shares: Vec<Arc<Share>> = (0..4).map(|_| Arc::default()).collect();
     let holds: Vec<_> = shares.iter().map(|share| open(&capacity, share)).collect();
-    let held = take(&holds[0], 4000 * KIB).unwrap();
     let own = open(&capacity, &shares[0]);
+    let held = take(&holds[0], 4000 * KIB).unwrap();
     let mut of_the_same = own.reserve(400 * KIB);
     let mut first = holds[1].reserve(2000 * KIB);
     let mut second = holds[2].reserve(600 * KIB);

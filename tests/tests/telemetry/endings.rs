@@ -37,7 +37,7 @@ async fn a_caller_that_leaves_midway_is_no_error_of_the_server() {
     for cancels in [true, false] {
         let collector = Collector::grpc().await;
         let (gateway, lines, _guard) = logged(told(&collector, &[])).await;
-        let mut call = HalfSent::save(&gateway, "half", "job").await;
+        let mut call = HalfSent::save(&gateway, "half").await;
         if cancels {
             call.cancel().await;
         } else {

@@ -34,7 +34,7 @@ async fn ending(gateway: &Gateway, request_id: &str) -> (Code, u64, u64) {
 #[tokio::test]
 async fn a_caller_that_cancels_its_request_midway_is_cancelled() {
     let gateway = Gateway::start().await;
-    let mut call = HalfSent::save(&gateway, "half", "job").await;
+    let mut call = HalfSent::save(&gateway, "half").await;
     call.cancel().await;
     assert_eq!(ending(&gateway, "half").await, (Code::Cancelled, 0, 1));
     gateway.stop().await;
@@ -43,7 +43,7 @@ async fn a_caller_that_cancels_its_request_midway_is_cancelled() {
 #[tokio::test]
 async fn a_caller_whose_connection_goes_midway_is_cancelled() {
     let gateway = Gateway::start().await;
-    let call = HalfSent::save(&gateway, "half", "job").await;
+    let call = HalfSent::save(&gateway, "half").await;
     drop(call);
     assert_eq!(ending(&gateway, "half").await, (Code::Cancelled, 0, 1));
     gateway.stop().await;
@@ -52,7 +52,7 @@ async fn a_caller_whose_connection_goes_midway_is_cancelled() {
 #[tokio::test]
 async fn half_a_message_that_is_all_there_is_the_callers_fault() {
     let gateway = Gateway::start().await;
-    let mut call = HalfSent::save(&gateway, "half", "job").await;
+    let mut call = HalfSent::save(&gateway, "half").await;
     call.end().await;
     assert_eq!(ending(&gateway, "half").await, (Code::InvalidArgument, 1, 0));
     drop(call);
