@@ -1,6 +1,11 @@
 //! The hostile suite: everything that once took a server down, one after the other, against a server in 1 GiB of memory
 //! whose log nobody reads. It must survive, and serve an ordinary caller beside it.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "`cargo test --test hostile -- --nocapture` shows the figures"
+)]
+
 mod attacks;
 mod confined;
 mod ordinary;
