@@ -252,7 +252,8 @@ impl<T> Answer<T> {
 }
 
 impl<T> Answer<Vec<T>> {
-    async fn of_stream(outcome: Result<Response<Streaming<T>>, Status>) -> Answer<Vec<T>> {
+    /// Of a stream, read to its end.
+    pub async fn of_stream(outcome: Result<Response<Streaming<T>>, Status>) -> Answer<Vec<T>> {
         let mut stream = match outcome {
             Ok(response) => response.into_inner(),
             Err(status) => {

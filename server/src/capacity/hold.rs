@@ -88,11 +88,12 @@ impl Hold {
 
     /// Asks for bytes.
     pub fn reserve(self: &Arc<Hold>, bytes: usize) -> Waiting {
-        let demand = Demand {
-            share: Arc::clone(&self.share),
-            own: self.bytes.load(Ordering::Relaxed),
-            bytes,
-        };
+        self.reserve_beside(0, bytes)
+    }
+
+    /// Asks for bytes on behalf of a call that has so many reserved and not kept.
+    fn reserve_beside(self: &Arc<Hold>, reserved: usize, bytes: usize) -> Waiting {
+        let demand = self.demand(reserved, bytes);
         let memory = &self.capacity.memory;
         if memory.try_take(&demand) {
             return Waiting(State::Ready(Ok(self.reserved(bytes))));
@@ -112,9 +113,41 @@ impl Hold {
     /// Asks for what `estimate` says, cut to a connection's share so that it can be granted while others are there too,
     /// but for at least `least` bytes.
     pub fn reserve_estimate(self: &Arc<Hold>, least: usize, estimate: usize) -> Waiting {
+        self.reserve_estimate_beside(0, least, estimate)
+    }
+
+    /// The same for a call that has `reserved` bytes which it does not keep: they do not count as another call's.
+    pub fn reserve_estimate_beside(
+        self: &Arc<Hold>,
+        reserved: usize,
+        least: usize,
+        estimate: usize,
+    ) -> Waiting {
+        self.reserve_beside(reserved, self.cut(reserved, estimate).max(least))
+    }
+
+    /// The bytes of such an estimate if they are free now. Never waits.
+    pub fn try_reserve_estimate(&self, estimate: usize) -> Option<Reservation> {
+        let bytes = self.cut(0, estimate);
+        let demand = self.demand(0, bytes);
+        self.capacity
+            .memory
+            .try_take(&demand)
+            .then(|| self.reserved(bytes))
+    }
+
+    fn cut(&self, reserved: usize, estimate: usize) -> usize {
+        let own = self.bytes.load(Ordering::Relaxed).saturating_add(reserved);
         let share = self.capacity.memory.most_per_connection();
-        let left = share.saturating_sub(self.bytes.load(Ordering::Relaxed));
-        self.reserve(estimate.min(left).max(least))
+        estimate.min(share.saturating_sub(own))
+    }
+
+    fn demand(&self, reserved: usize, bytes: usize) -> Demand {
+        Demand {
+            share: Arc::clone(&self.share),
+            own: self.bytes.load(Ordering::Relaxed).saturating_add(reserved),
+            bytes,
+        }
     }
 
     /// Whether the call waits for bytes now.
@@ -176,6 +209,20 @@ impl Reservation {
             reserved.bytes = bytes;
             reserved.capacity.memory.release(&reserved.share, surplus);
         }
+    }
+
+    /// Takes so many bytes out, of those that there are.
+    pub fn split(&mut self, bytes: usize) -> Reservation {
+        let Some(reserved) = &mut self.0 else {
+            return Reservation(None);
+        };
+        let bytes = bytes.min(reserved.bytes);
+        reserved.bytes -= bytes;
+        Reservation(Some(Reserved {
+            capacity: Arc::clone(&reserved.capacity),
+            share: Arc::clone(&reserved.share),
+            bytes,
+        }))
     }
 
     /// How many bytes are held.

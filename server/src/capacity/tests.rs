@@ -138,6 +138,29 @@ fn what_never_fits_is_refused_at_once_and_estimates_are_cut() {
 }
 
 #[test]
+fn what_is_tried_never_waits_and_what_is_split_is_counted_once() {
+    let (capacity, share) = (capacity(6400 * KIB), Arc::<Share>::default());
+    let hold = open(&capacity, &share);
+    let mut whole = hold.try_reserve_estimate(3000 * KIB).unwrap();
+    assert!(hold.try_reserve_estimate(1000 * KIB).is_none(), "past the share");
+    assert!(!hold.is_waiting());
+    let part = whole.split(1000 * KIB);
+    assert_eq!((whole.bytes(), part.bytes()), (2000 * KIB, 1000 * KIB));
+    drop(part);
+    assert_eq!(capacity.reserved_bytes(), 2000 * KIB);
+    assert!(take(&hold, 2000 * KIB).is_none(), "past the share");
+    let mut beside = hold.reserve_estimate_beside(whole.bytes(), 2000 * KIB, 4000 * KIB);
+    let beside = poll(&mut beside).unwrap().unwrap();
+    assert_eq!(
+        beside.bytes(),
+        2000 * KIB,
+        "the call is alone, but gets no estimate past its share"
+    );
+    drop((whole, beside));
+    assert_eq!(capacity.reserved_bytes(), 0);
+}
+
+#[test]
 fn places_are_bounded_in_all_and_per_connection() {
     let capacity = capacity(3200);
     let shares: Vec<Arc<Share>> = (0..5).map(|_| Arc::default()).collect();

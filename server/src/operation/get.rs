@@ -74,5 +74,5 @@ pub async fn get(gate: &Arc<Gate>, call: &Call, request: Get) -> Result<Got, Err
         model: model.name.clone(),
     })?;
     let reader = Reader::new(gate, call, model, projection, fields, include_objects);
-    reader.open(stored).await.map(Some)
+    reader.open(stored, 0).await.map(Some)
 }

@@ -16,7 +16,7 @@ pub use delete::{Delete, delete};
 pub use error::Error;
 pub use get::{Get, Got, get};
 pub use page_token::PageTokens;
-pub use pages::{Found, Page, PageEnd};
+pub use pages::{Found, Memory, Page, PageEnd};
 pub use query::{Query, query};
 pub use save::{Save, Saved, save};
 pub use scan::{Scan, scan};

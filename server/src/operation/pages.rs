@@ -2,6 +2,11 @@
 //! fetched when the caller takes the one before; an empty page does not end anything. Segments wait before they fetch
 //! until there is room for a whole page, so that a stream that nobody reads holds a page per segment at most, and
 //! [`HELD_BYTES`] in all.
+//!
+//! The memory of a page is reserved before it is fetched, with the content of one message where objects come inline, and
+//! cut to what the page needs once it is there. A stream waits only for its first page under way, while it holds nothing;
+//! further segments begin only if their memory is free. So streams never wait for each other in a circle. The exception
+//! is an object that is larger than a message: its stream waits while it holds the page.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,8 +16,9 @@ use futures::stream::{self, FuturesUnordered, Stream, StreamExt as _};
 
 use super::Error;
 use super::page_token::{Binding, Standing};
-use super::read::{Reader, spoils_the_call};
+use super::read::{CONTENT_COPIES, Reader, spoils_the_call};
 use crate::aws;
+use crate::capacity::Reservation;
 use crate::item::load::Opened;
 use crate::item::size::{MAX_ITEM_BYTES, stored_bytes};
 use crate::model::Item;
@@ -27,6 +33,10 @@ const HELD_BYTES: usize = 4 * 1024 * 1024;
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html>
 const PAGE_BYTES: usize = 1024 * 1024;
+/// A page is counted so many times: as the store sent it, decoded, opened and encoded.
+const PAGE_COPIES: usize = 4;
+/// What the content of a message takes.
+const CONTENT_BYTES: usize = MESSAGE_BYTES as usize * CONTENT_COPIES;
 
 /// One message of the stream: a page, or a part of one.
 pub struct Page {
@@ -34,6 +44,17 @@ pub struct Page {
     pub results: Vec<Found>,
     /// What the last message of a page says of all of it; `None`: the page goes on.
     pub end: Option<PageEnd>,
+    /// What the message is counted with until it is encoded.
+    pub memory: Memory,
+}
+
+/// The memory of a page.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Of its items.
+    page: Reservation,
+    /// Of the content of their objects, a message at a time.
+    content: Reservation,
 }
 
 /// The end of a page.
@@ -76,19 +97,35 @@ struct Pages {
     plan: Plan,
     /// Segments whose next page is not being fetched yet.
     waiting: VecDeque<usize>,
-    fetching: FuturesUnordered<BoxFuture<'static, (usize, Result<aws::Page, Error>)>>,
+    fetching: FuturesUnordered<BoxFuture<'static, Fetched>>,
     /// The page that is being sent.
     current: Option<Current>,
     remaining: Option<u32>,
     finished: bool,
 }
 
+/// A page of a segment, as the store returned it.
+struct Fetched {
+    segment: usize,
+    page: Result<aws::Page, Error>,
+    memory: Reservation,
+}
+
 /// A page of the store, as far as it was not sent yet.
 struct Current {
     segment: usize,
-    items: std::vec::IntoIter<Item>,
+    items: std::vec::IntoIter<Weighed>,
     count: u32,
     scanned_count: u32,
+    memory: Memory,
+}
+
+/// A stored item and its size.
+struct Weighed {
+    item: Item,
+    stored_bytes: usize,
+    /// Content that comes with it.
+    inline_bytes: u64,
 }
 
 /// The stream of messages of a plan.
@@ -118,25 +155,44 @@ impl Pages {
         if let Some(current) = self.current.take() {
             return self.message(current).await.map(Some);
         }
-        self.begin_fetching();
+        self.begin_fetching().await?;
         match self.fetching.next().await {
-            Some((segment, page)) => {
-                let current = self.accept(segment, page?);
+            Some(fetched) => {
+                let current = self.accept(fetched)?;
                 self.message(current).await.map(Some)
             }
             None => Ok(None),
         }
     }
 
-    /// Fetches for the segments that wait, as far as there is room; for one at least.
-    fn begin_fetching(&mut self) {
+    /// Fetches for the segments that wait, as far as there is room; for one at least, for which this waits.
+    async fn begin_fetching(&mut self) -> Result<(), Error> {
         let most_bytes = self.most_page_bytes();
         let most_fetching = HELD_BYTES.checked_div(most_bytes).unwrap_or(usize::MAX);
         while self.fetching.len() < most_fetching.max(1)
-            && let Some(segment) = self.waiting.pop_front()
+            && let Some(&segment) = self.waiting.front()
         {
-            self.fetch(segment);
+            let (reader, bytes) = (&self.plan.reader, self.memory_bytes());
+            let memory = match self.fetching.is_empty() {
+                true => Some(reader.reserve_page(bytes).await?),
+                false => reader.try_reserve_page(bytes),
+            };
+            let Some(memory) = memory else { break };
+            self.waiting.pop_front();
+            self.fetch(segment, memory);
         }
+        Ok(())
+    }
+
+    /// What the next page may take in memory, with the content of one message.
+    fn memory_bytes(&self) -> usize {
+        let most_items = self.next_page_size().map_or(usize::MAX, |items| items as usize);
+        let page_bytes = self
+            .most_page_bytes()
+            .min(MAX_ITEM_BYTES.saturating_mul(most_items));
+        let has_content =
+            page_bytes > 0 && !self.plan.count_only && !self.plan.reader.include_objects.is_empty();
+        page_bytes * PAGE_COPIES + if has_content { CONTENT_BYTES } else { 0 }
     }
 
     /// What the next page of a segment may hold.
@@ -151,23 +207,38 @@ impl Pages {
         }
     }
 
-    fn fetch(&mut self, segment: usize) {
+    /// Items that the next page may evaluate. Without a filter every evaluated item is returned: none is paid for in vain.
+    fn next_page_size(&self) -> Option<u32> {
+        match (self.remaining, self.plan.page_size) {
+            (Some(remaining), size) if !self.plan.filtered => Some(size.unwrap_or(u32::MAX).min(remaining)),
+            (_, size) => size,
+        }
+    }
+
+    fn fetch(&mut self, segment: usize, memory: Reservation) {
         let start = match &self.plan.standings[segment] {
             Standing::AtEnd => return,
             Standing::NotBegun => None,
             Standing::After(key) => Some(key.clone()),
         };
-        // without a filter every evaluated item is returned: none is paid for in vain
-        let page_size = match (self.remaining, self.plan.page_size) {
-            (Some(remaining), size) if !self.plan.filtered => Some(size.unwrap_or(u32::MAX).min(remaining)),
-            (_, size) => size,
-        };
-        let page = (self.plan.fetch)(segment, start, page_size);
-        self.fetching.push(Box::pin(async move { (segment, page.await) }));
+        let page = (self.plan.fetch)(segment, start, self.next_page_size());
+        self.fetching.push(Box::pin(async move {
+            Fetched {
+                segment,
+                page: page.await,
+                memory,
+            }
+        }));
     }
 
     /// Takes what the limit leaves of a page. From now on the segment stands after it.
-    fn accept(&mut self, segment: usize, page: aws::Page) -> Current {
+    fn accept(&mut self, fetched: Fetched) -> Result<Current, Error> {
+        let Fetched {
+            segment,
+            page,
+            memory,
+        } = fetched;
+        let page = page?;
         let mut items = page.items;
         let mut count = match self.plan.count_only {
             true => page.count,
@@ -187,12 +258,15 @@ impl Pages {
         }
         self.remaining = self.remaining.map(|remaining| remaining - count);
         self.plan.standings[segment] = standing;
-        Current {
+        let reader = &self.plan.reader;
+        let items: Vec<_> = items.into_iter().map(|item| Weighed::new(reader, item)).collect();
+        Ok(Current {
             segment,
+            memory: Memory::of_page(memory, &items),
             items: items.into_iter(),
             count,
             scanned_count: page.scanned_count,
-        }
+        })
     }
 
     /// The next message of the current page; with its last one, the segment's next page may be fetched.
@@ -206,9 +280,15 @@ impl Pages {
             true => None,
             false => Some(self.end(&current)?),
         };
-        let results = open(&self.plan.reader, items).await?;
+        let reader = &self.plan.reader;
+        current.memory.make_room(reader, &items).await?;
+        let results = open(reader, items).await?;
+        let memory = match is_part {
+            true => current.memory.beyond_a_message(),
+            false => std::mem::take(&mut current.memory),
+        };
         self.current = is_part.then_some(current);
-        Ok(Page { results, end })
+        Ok(Page { results, end, memory })
     }
 
     fn end(&mut self, current: &Current) -> Result<PageEnd, Error> {
@@ -233,12 +313,11 @@ impl Pages {
     }
 
     /// The items that fit the next message with the content of their objects; one at least.
-    fn part(&self, current: &mut Current) -> Vec<Item> {
+    fn part(&self, current: &mut Current) -> Vec<Weighed> {
         let mut items = Vec::new();
         let mut left_bytes = MESSAGE_BYTES;
         while let Some(item) = current.items.as_slice().first() {
-            let inline_bytes = self.plan.reader.inline_bytes(item);
-            let bytes = inline_bytes.saturating_add(stored_bytes(item) as u64);
+            let bytes = item.inline_bytes.saturating_add(item.stored_bytes as u64);
             let Some(rest) = left_bytes.checked_sub(bytes).or(items.is_empty().then_some(0)) else {
                 break;
             };
@@ -249,11 +328,64 @@ impl Pages {
     }
 }
 
+impl Weighed {
+    fn new(reader: &Reader, item: Item) -> Weighed {
+        Weighed {
+            stored_bytes: stored_bytes(&item),
+            inline_bytes: reader.inline_bytes(&item),
+            item,
+        }
+    }
+}
+
+impl Memory {
+    /// What a page needs of what was reserved for it.
+    fn of_page(mut reserved: Reservation, items: &[Weighed]) -> Memory {
+        let stored_bytes: usize = items.iter().map(|item| item.stored_bytes).sum();
+        let inline_bytes = inline_bytes(items).min(MESSAGE_BYTES) as usize;
+        let rest_bytes = reserved
+            .bytes()
+            .saturating_sub(stored_bytes.saturating_mul(PAGE_COPIES));
+        let mut content = reserved.split(rest_bytes);
+        content.shrink(inline_bytes * CONTENT_COPIES);
+        Memory {
+            page: reserved,
+            content,
+        }
+    }
+
+    /// Waits for the memory of content that does not fit what is reserved.
+    async fn make_room(&mut self, reader: &Reader, items: &[Weighed]) -> Result<(), Error> {
+        let bytes = inline_bytes(items);
+        if bytes > self.content.bytes() as u64 {
+            // given back first: nobody waits for this stream's own bytes
+            self.content = Reservation::default();
+            self.content = reader.reserve(bytes, self.page.bytes()).await?;
+        }
+        Ok(())
+    }
+
+    /// What a message took that was larger than others.
+    fn beyond_a_message(&mut self) -> Memory {
+        let surplus = self.content.bytes().saturating_sub(CONTENT_BYTES);
+        Memory {
+            page: Reservation::default(),
+            content: self.content.split(surplus),
+        }
+    }
+}
+
+fn inline_bytes(items: &[Weighed]) -> u64 {
+    items
+        .iter()
+        .fold(0, |sum: u64, item| sum.saturating_add(item.inline_bytes))
+}
+
 /// Opens the items of a message in parallel; the results are in their order.
-async fn open(reader: &Reader, items: Vec<Item>) -> Result<Vec<Found>, Error> {
+async fn open(reader: &Reader, items: Vec<Weighed>) -> Result<Vec<Found>, Error> {
     let opening: Vec<_> = items
         .into_iter()
-        .map(|stored| reader.open_of_page(stored))
+        .map(|stored| reader.open_of_page(stored.item, stored.inline_bytes))
         .collect();
     let mut opening = stream::iter(opening).buffered(ITEMS_IN_FLIGHT);
     let mut results = Vec::new();

@@ -11,6 +11,7 @@ use tollgate_proto::Reason;
 use super::{Error, Gate, shown};
 use crate::aws;
 use crate::billing::Call;
+use crate::capacity::Reservation;
 use crate::crypto::CallKeys;
 use crate::expression::{self, Placeholders, Projection};
 use crate::fault::{Faults, Path, did_you_mean};
@@ -23,6 +24,8 @@ use crate::object::read::{self as object_read, ReadError, Reading};
 
 /// How often an item is opened that is being replaced meanwhile.
 const MAX_LOOKS: usize = 5;
+/// Content is in memory as it was fetched, and once more when it is encoded.
+pub(super) const CONTENT_COPIES: usize = 2;
 
 /// What a call reads of each item.
 pub(super) struct Reader {
@@ -62,7 +65,9 @@ impl Reader {
     /// An object that is not there, or is not what the pointer says, may have been replaced since the item was read, or
     /// before that if the read was not consistent. So the item is read again, consistently: if it points to another
     /// object now, all of it is opened again as it is now; only an unchanged pointer says that the object is lost.
-    pub(super) async fn open(&self, mut stored: Item) -> Result<Opened, Error> {
+    ///
+    /// `reserved_bytes` of content have their memory already; for more this waits.
+    pub(super) async fn open(&self, mut stored: Item, mut reserved_bytes: u64) -> Result<Opened, Error> {
         let mut changed = String::new();
         for _ in 0..MAX_LOOKS {
             let wanted = self.pointers(&stored);
@@ -70,7 +75,10 @@ impl Reader {
                 [] => None,
                 _ => Key::of_item(&self.model, &stored),
             };
-            let lost = match self.open_once(key.as_ref(), &wanted, stored).await? {
+            let lost = match self
+                .open_once(key.as_ref(), &wanted, stored, &mut reserved_bytes)
+                .await?
+            {
                 Ok(opened) => return Ok(opened),
                 Err(lost) => lost,
             };
@@ -98,6 +106,7 @@ impl Reader {
         key: Option<&Key>,
         wanted: &'a [Wanted<'a>],
         stored: Item,
+        reserved_bytes: &mut u64,
     ) -> Result<Result<Opened, Lost<'a>>, Error> {
         let attributes = self.projection.as_ref().map(Projection::attributes);
         let mut opened = load::open(&self.model, stored, &self.keys, attributes)
@@ -111,6 +120,8 @@ impl Reader {
                 model: self.model.name.clone(),
             })
         })?;
+        self.check_objects(key, wanted)?;
+        self.keep_memory(wanted, reserved_bytes).await?;
         let fetched = self.fetch_objects(key, wanted, &mut opened.item).await?;
         Ok(fetched.map(|()| opened))
     }
@@ -180,17 +191,12 @@ impl Reader {
             model: &self.model,
             key,
         };
-        let limits = &self.gate.limits;
-        for object in wanted {
-            object.check(owner, limits.message_bytes)?;
-        }
-        self.reserve(wanted.iter().map(|object| object.pointer.size_bytes).sum())
-            .await?;
         let fetching: Vec<_> = wanted
             .iter()
             .map(|object| self.fetch_object(owner, object))
             .collect();
-        let mut fetched = futures::stream::iter(fetching).buffer_unordered(limits.objects_in_flight);
+        let mut fetched =
+            futures::stream::iter(fetching).buffer_unordered(self.gate.limits.objects_in_flight);
         while let Some((wanted, content)) = fetched.next().await {
             let content = match content {
                 Ok(content) => content,
@@ -210,15 +216,58 @@ impl Reader {
         Ok(Ok(()))
     }
 
-    /// Waits for the memory of content: as it is fetched, and encoded into the response. It is kept until the response
-    /// is, or the call ends.
-    async fn reserve(&self, bytes: u64) -> Result<(), Error> {
+    /// What can be said of the objects before S3 is asked.
+    fn check_objects(&self, key: &Key, wanted: &[Wanted<'_>]) -> Result<(), Error> {
+        let owner = Owner {
+            model: &self.model,
+            key,
+        };
+        let most_bytes = self.gate.limits.message_bytes;
+        wanted
+            .iter()
+            .try_for_each(|object| object.check(owner, most_bytes))
+    }
+
+    /// Waits for the memory of content beyond what is reserved. It is kept until the response is encoded, or the call
+    /// ends.
+    async fn keep_memory(&self, wanted: &[Wanted<'_>], reserved_bytes: &mut u64) -> Result<(), Error> {
+        let bytes = wanted.iter().map(|object| object.pointer.size_bytes).sum();
+        let Some(more) = u64::checked_sub(bytes, *reserved_bytes).filter(|more| *more > 0) else {
+            return Ok(());
+        };
+        let reserved = self.reserve(more, 0).await?;
+        *reserved_bytes = bytes;
         if let Some(hold) = self.call.hold() {
-            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-            let reserved = hold.reserve_estimate(bytes, bytes.saturating_mul(2)).await?;
             hold.keep(reserved);
         }
         Ok(())
+    }
+
+    /// Waits for the memory of content: as it is fetched, and encoded into the response. The call has `reserved` bytes
+    /// already.
+    pub(super) async fn reserve(&self, content_bytes: u64, reserved: usize) -> Result<Reservation, Error> {
+        let Some(hold) = self.call.hold() else {
+            return Ok(Reservation::default());
+        };
+        let bytes = usize::try_from(content_bytes).unwrap_or(usize::MAX);
+        let estimate = bytes.saturating_mul(CONTENT_COPIES);
+        Ok(hold.reserve_estimate_beside(reserved, bytes, estimate).await?)
+    }
+
+    /// Waits for the memory of a page, as it is estimated.
+    pub(super) async fn reserve_page(&self, bytes: usize) -> Result<Reservation, Error> {
+        match self.call.hold() {
+            Some(hold) if bytes > 0 => Ok(hold.reserve_estimate(0, bytes).await?),
+            Some(_) | None => Ok(Reservation::default()),
+        }
+    }
+
+    /// The memory of a page if it is free now.
+    pub(super) fn try_reserve_page(&self, bytes: usize) -> Option<Reservation> {
+        match self.call.hold() {
+            Some(hold) if bytes > 0 => hold.try_reserve_estimate(bytes),
+            Some(_) | None => Some(Reservation::default()),
+        }
     }
 
     async fn fetch_object<'a>(
@@ -232,10 +281,16 @@ impl Reader {
         (object, content)
     }
 
-    /// Opens one item of a page; the key of one that does not open tells which it is.
-    pub(super) async fn open_of_page(&self, stored: Item) -> Result<Opened, (Item, Error)> {
+    /// Opens one item of a page, for whose content there is memory; the key of one that does not open tells which it is.
+    pub(super) async fn open_of_page(
+        &self,
+        stored: Item,
+        reserved_bytes: u64,
+    ) -> Result<Opened, (Item, Error)> {
         let key = self.key_of(&stored);
-        self.open(stored).await.map_err(|error| (key, error))
+        self.open(stored, reserved_bytes)
+            .await
+            .map_err(|error| (key, error))
     }
 
     /// The key of a stored item.

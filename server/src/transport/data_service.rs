@@ -13,7 +13,7 @@ use super::{encode, status};
 use crate::billing::{self, Call};
 use crate::fault::Fault;
 use crate::model::Model;
-use crate::operation::{self, Error, Found, Gate, Page, PageEnd, ReturnValues, Selection};
+use crate::operation::{self, Error, Found, Gate, Memory, Page, PageEnd, ReturnValues, Selection};
 
 /// Reads and writes items.
 pub struct Data {
@@ -244,7 +244,7 @@ fn decode_select(decoder: &mut Decoder, select: i32) -> bool {
     }
 }
 
-fn encode_query(call: &Call, page: Result<Page, Error>) -> Vec<Result<v1::QueryResponse, Status>> {
+fn encode_query(call: &Call, page: Result<Page, Error>) -> Messages<v1::QueryResponse> {
     encode_page(call, page, |results, end| v1::QueryResponse {
         results,
         next_page_token: end.next_page_token,
@@ -253,7 +253,7 @@ fn encode_query(call: &Call, page: Result<Page, Error>) -> Vec<Result<v1::QueryR
     })
 }
 
-fn encode_scan(call: &Call, page: Result<Page, Error>) -> Vec<Result<v1::ScanResponse, Status>> {
+fn encode_scan(call: &Call, page: Result<Page, Error>) -> Messages<v1::ScanResponse> {
     encode_page(call, page, |results, end| v1::ScanResponse {
         results,
         next_page_token: end.next_page_token,
@@ -262,15 +262,43 @@ fn encode_scan(call: &Call, page: Result<Page, Error>) -> Vec<Result<v1::ScanRes
     })
 }
 
+/// Messages that are encoded one after the other; with the last one their memory is given back.
+struct Messages<T> {
+    messages: std::vec::IntoIter<Result<T, Status>>,
+    memory: Memory,
+}
+
+impl<T> Messages<T> {
+    fn new(messages: Vec<Result<T, Status>>, memory: Memory) -> Messages<T> {
+        Messages {
+            messages: messages.into_iter(),
+            memory,
+        }
+    }
+}
+
+impl<T> Iterator for Messages<T> {
+    type Item = Result<T, Status>;
+
+    fn next(&mut self) -> Option<Result<T, Status>> {
+        let message = self.messages.next();
+        if self.messages.as_slice().is_empty() {
+            // tonic encodes what it takes before it asks for more
+            self.memory = Memory::default();
+        }
+        message
+    }
+}
+
 /// The messages of a page, or of a part of one; the last one has what the page ends with.
 fn encode_page<T>(
     call: &Call,
     page: Result<Page, Error>,
     message: impl Fn(Vec<v1::ItemResult>, PageEnd) -> T,
-) -> Vec<Result<T, Status>> {
-    let Page { results, end } = match page {
+) -> Messages<T> {
+    let Page { results, end, memory } = match page {
         Ok(page) => page,
-        Err(error) => return vec![Err(status::of(call, error))],
+        Err(error) => return Messages::new(vec![Err(status::of(call, error))], Memory::default()),
     };
     let results = results.into_iter().map(|found| encode_found(call, found));
     let end_bytes = end.as_ref().map(|end| end.next_page_token.len());
@@ -281,7 +309,7 @@ fn encode_page<T>(
         .map(|results| Ok(message(results, PageEnd::default())))
         .collect();
     messages.push(Ok(message(last, end.unwrap_or_default())));
-    messages
+    Messages::new(messages, memory)
 }
 
 fn encode_found(call: &Call, found: Found) -> v1::ItemResult {

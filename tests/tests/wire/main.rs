@@ -10,6 +10,7 @@ mod kept;
 mod keys;
 mod leaving;
 mod load;
+mod memory;
 mod objects;
 mod page_limits;
 mod pages;
