@@ -183,6 +183,56 @@ async fn a_database_that_was_emptied_is_refused() {
 }
 
 #[tokio::test]
+async fn a_log_that_was_lost_is_missed_and_given_up_only_on_request() {
+    for name in ["dynamodb.sqlite", "s3/index.sqlite"] {
+        let folder = free_folder();
+        let process = Process::serve(folder.path(), &[]);
+        save_documents(&process).await;
+        process.kill();
+        let data = folder.path().join(DATA);
+        let log = data.join(format!("{name}-wal"));
+        let kept = fs::read(&log).expect("what was committed last");
+        remove(&log);
+        let before = bodies(&data);
+        for _ in 0..2 {
+            let refusal = refused(folder.path());
+            assert_eq!(refusal.code, 1, "{refusal:?}");
+            refusal.says_in_one_line(&format!("{name}-wal: missing"));
+            let checked = fsck(folder.path(), &[]);
+            assert_eq!(checked.code, 3, "{checked:?}");
+            assert!(
+                checked.stdout.contains(&format!("{name}-wal: missing")),
+                "{checked:?}"
+            );
+        }
+        fs::write(&log, &kept).unwrap();
+        set_mode(&log, 0o600);
+        let process = Process::serve(folder.path(), &[]);
+        assert!(content_of(&process, 0).await.unwrap() == content(0));
+        assert_eq!(bodies(&data), before);
+        process.kill();
+        remove(&log);
+        assert_eq!(fsck(folder.path(), &["--repair"]).code, 3);
+        assert_eq!(Process::serve(folder.path(), &[]).terminate().code, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_version_without_data_is_a_folder_that_lost_all() {
+    let (folder, data) = data_folder().await;
+    for name in HELD.iter().chain(&["CONTENTS", "s3"]) {
+        remove(&data.join(name));
+    }
+    let refusal = refused(folder.path());
+    assert_eq!(refusal.code, 1, "{refusal:?}");
+    refusal.says_in_one_line("root.key: missing");
+    fs::write(data.join("VERSION"), [0xff, 0xfe]).unwrap();
+    let refusal = refused(folder.path());
+    assert_eq!(refusal.code, 1, "{refusal:?}");
+    refusal.says_in_one_line("VERSION: not a format number");
+}
+
+#[tokio::test]
 async fn bodies_without_a_row_are_moved_aside_and_reported() {
     let (folder, data) = data_folder().await;
     let before: Vec<Vec<u8>> = bodies(&data).iter().map(|body| fs::read(body).unwrap()).collect();

@@ -4,6 +4,9 @@
 //! The file has one line `being made` from before the first file is made until all of them are there and on the disk;
 //! then it lists them, one a line. Nothing is served before. So a first start that was killed goes on where it ended,
 //! and a listed file that is missing was lost. Folders written before there was a record hold all files or none.
+//!
+//! SQLite's logs are not listed: they come and go. But SQLite makes the log before the shared memory beside it (`-shm`)
+//! and removes it after that, so shared memory without a log says that the log, with what was committed last, was lost.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -11,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::folder::{
-    CONTENTS_FILE, DYNAMODB_FILE, INDEX_FILE, KMS_FILE, OBJECTS_FOLDER, ROOT_KEY_FILE, TOKEN_KEY_FILE, at,
-    sync_folder, unusable, write_whole,
+    CONTENTS_FILE, DYNAMODB_FILE, INDEX_FILE, KMS_FILE, OBJECTS_FOLDER, ROOT_KEY_FILE, TOKEN_KEY_FILE,
+    VERSION_FILE, at, sync_folder, unusable, write_whole,
 };
 
 /// What a complete data folder holds, relative to it.
@@ -25,6 +28,10 @@ pub(super) const HELD: [&str; 6] = [
     OBJECTS_FOLDER,
 ];
 const BEING_MADE: &str = "being made";
+/// What SQLite calls the log beside a database.
+pub(super) const LOG: &str = "-wal";
+/// What it calls the shared memory beside that.
+pub(super) const SHARED_MEMORY: &str = "-shm";
 /// More than the record ever holds.
 const MAX_BYTES: u64 = 4096;
 
@@ -72,7 +79,7 @@ pub(super) fn begin(folder: &Path) -> Result<(), Error> {
     match read(folder)? {
         Record::BeingMade => Ok(()),
         Record::Held(held) => require(folder, &held),
-        Record::None if holds_any(folder) => require(folder, &HELD),
+        Record::None if holds_any(folder) || folder.join(VERSION_FILE).exists() => require(folder, &HELD),
         Record::None => write_whole(&folder.join(CONTENTS_FILE), format!("{BEING_MADE}\n").as_bytes()),
     }
 }
@@ -84,7 +91,7 @@ pub(super) fn complete(folder: &Path) -> Result<(), Error> {
     }
     require(folder, &HELD)?;
     for name in HELD {
-        for path in [folder.join(name), log_of(&folder.join(name))] {
+        for path in [folder.join(name), beside(&folder.join(name), LOG)] {
             match File::open(&path).and_then(|file| file.sync_all()) {
                 Err(failure) if failure.kind() != ErrorKind::NotFound => return Err(at(&path)(failure)),
                 _ => {}
@@ -123,10 +130,19 @@ pub(super) fn missing(folder: &Path, held: &[&'static str]) -> Vec<&'static str>
         .collect()
 }
 
+/// The databases whose log was lost.
+pub(super) fn without_log(folder: &Path) -> Vec<&'static str> {
+    let is_lost = |name: &&str| {
+        let path = folder.join(name);
+        beside(&path, SHARED_MEMORY).exists() && !beside(&path, LOG).exists()
+    };
+    [DYNAMODB_FILE, INDEX_FILE].into_iter().filter(is_lost).collect()
+}
+
 fn require(folder: &Path, held: &[&'static str]) -> Result<(), Error> {
     let missing = missing(folder, held);
     let Some((first, others)) = missing.split_first() else {
-        return Ok(());
+        return require_logs(folder);
     };
     let others = match others {
         [] => String::new(),
@@ -142,6 +158,20 @@ fn require(folder: &Path, held: &[&'static str]) -> Result<(), Error> {
     ))
 }
 
+fn require_logs(folder: &Path) -> Result<(), Error> {
+    let Some(name) = without_log(folder).into_iter().next() else {
+        return Ok(());
+    };
+    Err(unusable(
+        &beside(&folder.join(name), LOG),
+        format!(
+            "missing beside {name}{SHARED_MEMORY}, and with it what was committed last: restore it, or {name} alone, \
+             from a backup, or go on without it after `tollgate fsck --repair {}`",
+            folder.display()
+        ),
+    ))
+}
+
 /// An empty file stands for a lost one: SQLite takes it for a new database, and removes the log beside it.
 fn is_held(folder: &Path, name: &str) -> bool {
     let path = folder.join(name);
@@ -152,11 +182,11 @@ fn is_held(folder: &Path, name: &str) -> bool {
     }
 }
 
-/// SQLite's log beside a database.
-fn log_of(path: &Path) -> PathBuf {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    PathBuf::from(log)
+/// One of SQLite's files beside a database.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 fn unreadable(path: &Path) -> Error {

@@ -270,10 +270,11 @@ fn check_version(folder: &Path) -> Result<(), Error> {
     let path = folder.join(VERSION_FILE);
     let mut text = String::new();
     match File::open(&path) {
-        Ok(file) => file
-            .take(SMALL_FILE_BYTES)
-            .read_to_string(&mut text)
-            .map_err(at(&path))?,
+        Ok(file) => match file.take(SMALL_FILE_BYTES).read_to_string(&mut text) {
+            Err(failure) if failure.kind() != ErrorKind::InvalidData => return Err(at(&path)(failure)),
+            // not text: not a number either
+            _ => {}
+        },
         Err(failure) if failure.kind() == ErrorKind::NotFound => {
             let is_fresh = match contents::read(folder)? {
                 Record::BeingMade => true,

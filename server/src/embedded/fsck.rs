@@ -6,7 +6,7 @@
 //! | `VERSION`, `CONTENTS` | they can be read; everything that the folder held is there |
 //! | `root.key`, `token.key` | 32 bytes that only their owner can read |
 //! | `kms.json` | every key opens with `root.key` |
-//! | `dynamodb.sqlite`, `s3/index.sqlite` | SQLite's integrity check |
+//! | `dynamodb.sqlite`, `s3/index.sqlite` | their logs are there; SQLite's integrity check |
 //! | objects | rows have their bodies, bodies have a row, sizes and checksums agree (see `s3/audit.rs`) |
 //!
 //! Whether the pointers in items have their objects is not checked here.
@@ -95,6 +95,7 @@ pub fn check(folder: &Path, repair: bool) -> Result<Report, Error> {
         repair,
         report: Report::default(),
         is_to_be_made: false,
+        without_log: Vec::new(),
     };
     check.version()?;
     check.record()?;
@@ -116,6 +117,8 @@ struct Check<'a> {
     report: Report,
     /// The next start makes what is missing.
     is_to_be_made: bool,
+    /// Databases that are left alone, since their log was lost.
+    without_log: Vec<&'static str>,
 }
 
 impl Check<'_> {
@@ -144,12 +147,32 @@ impl Check<'_> {
             }
             Err(failure) => return Err(failure),
         };
+        self.logs()?;
         for name in contents::missing(self.folder, &held) {
             // SQLite would take the log of a database that is gone for the new one's
             self.set_aside(name)?;
             let repair = self.make_anew("the next start makes an empty one");
             self.report
                 .add(name, "missing, but this data folder held it", repair);
+        }
+        Ok(())
+    }
+
+    /// A log that was lost takes what was committed last with it; without the shared memory the database opens as it
+    /// was before.
+    fn logs(&mut self) -> Result<(), Error> {
+        for name in contents::without_log(self.folder) {
+            self.without_log.push(name);
+            let mut repair = None;
+            if self.repair {
+                let shared_memory = format!("{name}{}", contents::SHARED_MEMORY);
+                let aside = self.move_aside(&shared_memory, &[""])?;
+                self.without_log.pop();
+                repair = Some(format!("{shared_memory} moved to {aside}: goes on without it"));
+            }
+            let problem = format!("missing beside {name}{}", contents::SHARED_MEMORY);
+            self.report
+                .add(format!("{name}{}", contents::LOG), problem, repair);
         }
         Ok(())
     }
@@ -204,7 +227,8 @@ impl Check<'_> {
 
     fn dynamodb(&mut self) -> Result<(), Error> {
         let path = self.folder.join(DYNAMODB_FILE);
-        if !has_bytes(&path) {
+        // SQLite would make a new log, and hide that the old one was lost
+        if !has_bytes(&path) || self.without_log.contains(&DYNAMODB_FILE) {
             return Ok(());
         }
         match integrity(&path) {
@@ -225,6 +249,9 @@ impl Check<'_> {
     fn s3(&mut self) -> Result<(), Error> {
         let root = self.folder.join(S3_FOLDER);
         let path = self.folder.join(INDEX_FILE);
+        if self.without_log.contains(&INDEX_FILE) {
+            return Ok(());
+        }
         let mut has_index = has_bytes(&path);
         if has_index {
             match integrity(&path) {
@@ -263,17 +290,23 @@ impl Check<'_> {
         if !self.repair {
             return Ok(None);
         }
+        let aside = self.move_aside(name, &["", contents::LOG, contents::SHARED_MEMORY])?;
+        self.is_to_be_made = true;
+        Ok(Some(format!("moved to {aside}")))
+    }
+
+    /// Moves files whose names begin alike to `lost/`; where they are then.
+    fn move_aside(&self, name: &str, suffixes: &[&str]) -> Result<String, Error> {
         let lost = self.folder.join(LOST_FOLDER);
         let aside = format!("{}.{}", name.replace('/', "-"), Ulid::generate());
-        for suffix in ["", "-wal", "-shm"] {
+        for suffix in suffixes {
             let path = self.folder.join(format!("{name}{suffix}"));
             if path.exists() {
                 make_folder(&lost)?;
                 std::fs::rename(&path, lost.join(format!("{aside}{suffix}"))).map_err(at(&path))?;
             }
         }
-        self.is_to_be_made = true;
-        Ok(Some(format!("moved to {LOST_FOLDER}/{aside}")))
+        Ok(format!("{LOST_FOLDER}/{aside}"))
     }
 }
 
