@@ -63,6 +63,9 @@ pub enum Kind {
     InvalidCiphertext,
     /// The ciphertext was made under another key than the one that was named.
     IncorrectKey,
+    /// The ciphertext names a key that KMS does not find or not show: another account's, one that is gone, or the
+    /// ciphertext is damaged.
+    UnknownKey,
     /// DynamoDB's 400 KB, or an object larger than asked for.
     TooLarge,
     /// The service says that the request is wrong: our own fault or the item's.
@@ -149,7 +152,7 @@ impl Error {
             Kind::Throttled => "the table's capacity and the service's quotas",
             Kind::Denied => "the credentials and their policy; tollgate iam prints what is needed",
             Kind::KeyUnusable => "the key's state and policy, and the policy of the credentials",
-            Kind::InvalidCiphertext => {
+            Kind::InvalidCiphertext | Kind::UnknownKey => {
                 "which key sealed the value, and whether it was copied from another item"
             }
             Kind::IncorrectKey => "which key the alias points to, and whether `accepts` has the old one",
@@ -279,7 +282,7 @@ impl Request<'_> {
             }
             code if is_throttling(code) => Kind::Throttled,
             "AccessDeniedException" if self.operation == "Decrypt" && names_no_key(message) => {
-                Kind::InvalidCiphertext
+                Kind::UnknownKey
             }
             "AccessDenied" | "AccessDeniedException" => self.denied(),
             code if is_about_credentials(code) => Kind::Denied,
@@ -324,6 +327,7 @@ fn in_doubt(kind: Kind) -> Kind {
         | Kind::KeyUnusable
         | Kind::InvalidCiphertext
         | Kind::IncorrectKey
+        | Kind::UnknownKey
         | Kind::TooLarge
         | Kind::Refused
         | Kind::Unavailable
@@ -331,7 +335,7 @@ fn in_doubt(kind: Kind) -> Kind {
     }
 }
 
-/// Whether a denial says that a blob names no key of ours: a damaged one, mostly. Some stores say nothing there, while
+/// Whether a denial says that a blob names no key of ours: a damaged one, or one of another key. Some stores say nothing there, while
 /// denials that policies cause name the action: `… is not authorized to perform: kms:Decrypt …`.
 fn names_no_key(message: Option<&str>) -> bool {
     message.is_none_or(|text| {
@@ -410,6 +414,7 @@ impl fmt::Display for Kind {
             Kind::KeyUnusable => "the key cannot be used",
             Kind::InvalidCiphertext => "the ciphertext does not open",
             Kind::IncorrectKey => "the ciphertext was made under another key",
+            Kind::UnknownKey => "the ciphertext names no key that KMS knows",
             Kind::TooLarge => "too large",
             Kind::Refused => "the request was refused",
             Kind::Unavailable => "the service is not available",

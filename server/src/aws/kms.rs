@@ -83,7 +83,7 @@ impl Kms {
     ///
     /// # Errors
     ///
-    /// `IncorrectKey` if another key wrapped it, `InvalidCiphertext` if `wrapped` or `context` is not what was sealed,
+    /// `IncorrectKey` or `UnknownKey` if another key wrapped it, `InvalidCiphertext` if `wrapped` or `context` is not what was sealed,
     /// `Missing` and `KeyUnusable` as for a new key.
     pub async fn decrypt(
         &self,

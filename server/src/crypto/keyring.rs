@@ -109,7 +109,7 @@ impl CallKeys {
     ///
     /// # Errors
     ///
-    /// `IncorrectKey` if none of the keys wrapped it; else what KMS returned. The same to all who asked.
+    /// `IncorrectKey` or `UnknownKey` if none of the keys wrapped it; else what KMS returned. The same to all who asked.
     pub async fn open(
         &self,
         wrapped: &Bytes,
@@ -149,7 +149,8 @@ impl Shared {
     }
 
     /// Tries the keys in their order. One that cannot be used does not stand in the way of the next; but if none opens
-    /// it, it may have been that one.
+    /// it, it may have been that one. Neither does one of which KMS does not say that it is the wrong one, but that the
+    /// ciphertext names none that it knows: that may be damage, too.
     async fn ask_decrypt(&self, wrapped: &Wrapped) -> Result<Arc<DataKey>, Error> {
         let Wrapped {
             key,
@@ -158,12 +159,14 @@ impl Shared {
         } = wrapped;
         let _permit = self.permit().await;
         let mut incorrect = None;
+        let mut unknown = None;
         let mut unusable = None;
         for key_id in key_ids {
             match self.kms.decrypt(&self.call, key_id, key, context).await {
                 Ok(bytes) => return Ok(Arc::new(DataKey::new(bytes))),
                 Err(error) => match error.kind {
                     Kind::IncorrectKey => incorrect = Some(error),
+                    Kind::UnknownKey => unknown = Some(error),
                     Kind::KeyUnusable | Kind::Missing { .. } => unusable = unusable.or(Some(error)),
                     Kind::ConditionFailed { .. }
                     | Kind::Throttled
@@ -179,6 +182,7 @@ impl Shared {
         }
         Err(unusable
             .or(incorrect)
+            .or(unknown)
             .expect("an encrypted attribute has at least one key"))
     }
 

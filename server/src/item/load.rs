@@ -245,7 +245,7 @@ async fn open_one(
 /// key or the service.
 fn of_kms(sealed: &Sealed<'_>, error: aws::Error) -> LoadError {
     match error.kind {
-        aws::Kind::InvalidCiphertext => sealed.refused(CiphertextProblem::DataKey),
+        aws::Kind::InvalidCiphertext | aws::Kind::UnknownKey => sealed.refused(CiphertextProblem::DataKey),
         aws::Kind::IncorrectKey => LoadError::KeyNotAccepted {
             attribute: sealed.attribute.name.clone(),
             tried: sealed.encryption.key_ids().cloned().collect(),

@@ -109,6 +109,7 @@ fn of_store(error: aws::Error, is_too_large: bool) -> ReadError {
         | Kind::KeyUnusable
         | Kind::InvalidCiphertext
         | Kind::IncorrectKey
+        | Kind::UnknownKey
         | Kind::Refused
         | Kind::Unavailable
         | Kind::OutcomeUnknown

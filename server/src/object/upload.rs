@@ -214,6 +214,7 @@ fn may_have_been_done(kind: &Kind) -> bool {
         | Kind::KeyUnusable
         | Kind::InvalidCiphertext
         | Kind::IncorrectKey
+        | Kind::UnknownKey
         | Kind::TooLarge
         | Kind::Refused => false,
     }

@@ -217,7 +217,7 @@ fn of_store(call: &Call, cause: &aws::Error) -> Status {
         ),
         aws::Kind::TooLarge => invalid(reason, Fault::new("item", "is larger than DynamoDB takes")),
         aws::Kind::Refused => refused(reason, "REQUEST", "the store refuses the request"),
-        aws::Kind::InvalidCiphertext => status(reason, "the data key does not open"),
+        aws::Kind::InvalidCiphertext | aws::Kind::UnknownKey => status(reason, "the data key does not open"),
         aws::Kind::IncorrectKey => refused(reason, "KMS_KEY", "KMS used another key than the model names"),
         aws::Kind::ConditionFailed { .. } => {
             status(reason, "the condition does not hold for the item as it is")
@@ -243,7 +243,7 @@ fn store_reason(kind: &aws::Kind) -> Reason {
         } => Reason::ObjectInvalid,
         aws::Kind::Throttled => Reason::Throttled,
         aws::Kind::Denied | aws::Kind::Refused => Reason::StoreRefused,
-        aws::Kind::InvalidCiphertext => Reason::CiphertextInvalid,
+        aws::Kind::InvalidCiphertext | aws::Kind::UnknownKey => Reason::CiphertextInvalid,
         aws::Kind::IncorrectKey => Reason::KeyNotAccepted,
         aws::Kind::TooLarge => Reason::ItemTooLarge,
         aws::Kind::Unavailable => Reason::StoreUnavailable,

@@ -1,6 +1,7 @@
 //! Under which KMS keys and in which formats a stored value opens, and what models of one table see of each other.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use tollgate_proto::v1;
@@ -155,6 +156,31 @@ async fn an_accepted_key_that_is_missing_stands_in_nobodys_way() {
         .await;
     let refusal = Refusal::of(gateway.get(get("SecureUser", key("ORG", "U#2"))).await);
     refusal.is("KEY_UNAVAILABLE", &[]);
+}
+
+/// KMS words it so if it does not find or not show the key of a ciphertext, and some stores if it is not the named one.
+#[tokio::test]
+async fn a_key_that_kms_does_not_know_stands_in_nobodys_way() {
+    const UNKNOWN: &str = r#"{"__type":"AccessDeniedException","message":"The ciphertext refers to a customer master key that does not exist."}"#;
+    for refused in 0..3_u64 {
+        let asked = AtomicU64::new(0);
+        let wiretap = Wiretap::new(move |operation| match operation {
+            "Decrypt" if asked.fetch_add(1, Ordering::Relaxed) < refused => Fate::Answer(400, UNKNOWN),
+            _ => Fate::Pass,
+        });
+        let gateway = gateway_of(&wiretap, &model("key_id: alias/new, accepts: [alias/old]")).await;
+        let stores = wiretap.stores();
+        let old = stores.data_key("alias/old", &CONTEXT).await;
+        let sealed = sealing::sealed_4(&old, HOME, SSN);
+        stores.put(TABLE, stored(sealed)).await;
+        let answer = gateway.get(get("SecureUser", key("ORG", "U#2"))).await;
+        assert_eq!(answer.bill.count("tollgate-kms-calls"), 2);
+        if refused < 2 {
+            assert_eq!(answer.ok().item["ssn"], s(SSN), "after {refused}");
+        } else {
+            Refusal::of(answer).is("CIPHERTEXT_INVALID", &[]);
+        }
+    }
 }
 
 #[tokio::test]

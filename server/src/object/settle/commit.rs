@@ -134,6 +134,7 @@ impl Commit<'_> {
                 | Kind::KeyUnusable
                 | Kind::InvalidCiphertext
                 | Kind::IncorrectKey
+                | Kind::UnknownKey
                 | Kind::TooLarge
                 | Kind::Refused
                 | Kind::Unavailable
