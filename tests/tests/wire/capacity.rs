@@ -72,6 +72,27 @@ async fn heads_without_messages_hold_no_place_and_end_in_time() {
 }
 
 #[tokio::test]
+async fn heads_count_with_all_their_bytes_for_every_service() {
+    const HEADS: usize = 20;
+    let gateway = gateway(&[], None).await;
+    let long = "x".repeat(12 * 1024);
+    for path in [GET, "/tollgate.v1.SchemaService/GetModel"] {
+        let mut connection = Http2::connect(&gateway, 65_535).await;
+        let mut calls = Vec::new();
+        for _ in 0..HEADS {
+            calls.push(connection.begin(path, &[("x-long", &long)]).await);
+        }
+        until("all heads are counted", async || {
+            gateway.capacity().reserved_bytes() >= 2 * HEADS * long.len()
+        })
+        .await;
+        drop((calls, connection));
+        until("all have left", async || gateway.capacity().reserved_bytes() == 0).await;
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn half_a_message_ends_in_time_and_is_billed() {
     let gateway = gateway(&[("TOLLGATE_LIMITS__RECEIVE", "300ms")], None).await;
     let mut connection = Http2::connect(&gateway, 65_535).await;

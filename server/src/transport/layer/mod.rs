@@ -57,7 +57,7 @@ use crate::telemetry::Telemetry;
 
 /// How often a drain looks whether calls are still in flight.
 const IDLE_CHECK_INTERVAL: Duration = Duration::from_millis(10);
-/// What an open call takes by itself.
+/// What an open call takes by itself, without its head.
 const CALL_BYTES: usize = 4 * 1024;
 
 /// The limits of calls.
@@ -269,9 +269,10 @@ impl Shared {
     }
 
     fn hold(&self, request: &Request<Body>) -> Result<Arc<Hold>, crate::capacity::OutOfMemory> {
+        let bytes = CALL_BYTES + request::head_bytes(request);
         match request.extensions().get::<Connection>() {
-            Some(connection) => Hold::open(&self.capacity, connection.share(), CALL_BYTES),
-            None => Hold::open(&self.capacity, &Arc::default(), CALL_BYTES),
+            Some(connection) => Hold::open(&self.capacity, connection.share(), bytes),
+            None => Hold::open(&self.capacity, &Arc::default(), bytes),
         }
     }
 

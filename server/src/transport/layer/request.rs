@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use http::HeaderMap;
+use http::{HeaderMap, Request};
 use tollgate_proto::metadata;
 
 use crate::billing::is_name;
@@ -16,6 +16,8 @@ const MAX_TIMEOUT_DIGITS: usize = 8;
 const AHEAD_OF_CALLER: Duration = Duration::from_millis(3);
 /// But by no more than this part of a short timeout.
 const AHEAD_PART: u32 = 10;
+/// A head is counted twice: HTTP/2 cuts its values out of the buffer that it read, and keeps the buffer for them.
+const HEAD_COPIES: usize = 2;
 
 /// The metadata of one request.
 #[derive(Debug)]
@@ -47,6 +49,15 @@ impl<'a> Head<'a> {
             faults,
         }
     }
+}
+
+/// What the head of a request takes while its call is open: as many bytes as its caller likes, up to the limit of HTTP/2.
+pub(super) fn head_bytes<B>(request: &Request<B>) -> usize {
+    let headers = request.headers().iter();
+    let bytes: usize = headers
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    HEAD_COPIES * (bytes + request.uri().path().len())
 }
 
 /// When a call that came in now has to be over.
