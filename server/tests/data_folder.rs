@@ -84,7 +84,7 @@ async fn content_of(process: &Process, number: usize) -> Result<Vec<u8>, tonic::
     }
 }
 
-/// A data folder with five objects that no process uses, in a folder of its own.
+/// A data folder with five objects that no process uses, in a separate folder.
 async fn data_folder() -> (tempfile::TempDir, PathBuf) {
     let folder = free_folder();
     let process = Process::serve(folder.path(), &[]);

@@ -87,7 +87,7 @@ impl Report {
 ///
 /// # Errors
 ///
-/// If it is no data folder, is in use, has a newer format, or cannot be read or written.
+/// If it is not a data folder, is in use, has a newer format, or cannot be read or written.
 pub fn check(folder: &Path, repair: bool) -> Result<Report, Error> {
     let inspected = Inspected::open(folder)?;
     let mut check = Check {

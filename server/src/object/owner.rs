@@ -38,7 +38,7 @@ pub enum Claim {
 }
 
 impl Owner<'_> {
-    /// Whether a pointer of the item points to an object that is the item's own, as far as the pointer tells.
+    /// Whether a pointer of the item points to an object that is the item's own, as far as the pointer shows.
     pub fn has(&self, offload: &Offload, pointer: &Pointer) -> bool {
         pointer.bucket == offload.bucket
             && (pointer.table.is_empty() || pointer.table == self.model.table)

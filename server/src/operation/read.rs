@@ -281,7 +281,7 @@ impl Reader {
         (object, content)
     }
 
-    /// Opens one item of a page, for whose content there is memory; the key of one that does not open tells which it is.
+    /// Opens one item of a page, for whose content there is memory; the key of one that does not open identifies it.
     pub(super) async fn open_of_page(
         &self,
         stored: Item,

@@ -1,4 +1,4 @@
-//! The ordinary caller beside the attack: a thread and a connection of its own, one call after the other.
+//! The ordinary caller beside the attack: its own thread and connection, one call after the other.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

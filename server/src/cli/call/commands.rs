@@ -1,4 +1,4 @@
-//! The commands: arguments to one call, its response to the output. `save` has a file of its own.
+//! The commands: arguments to one call, its response to the output. `save` has its own file.
 
 use std::path::Path;
 use std::time::Duration;

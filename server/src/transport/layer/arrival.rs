@@ -1,6 +1,6 @@
 //! The request body: counts the bytes that arrive before it hands them on, waits for memory if there is none, and takes
 //! the call's place in flight when the message is there, before the handler runs. Notes when reading fails: the caller
-//! reset the stream, or its connection is gone. tonic takes that for a wrong message, or for an error of its own.
+//! reset the stream, or its connection is gone. tonic takes that for an invalid message or an internal error.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -295,7 +295,7 @@ impl Shared {
         self.in_flight() as f64 / self.settings.in_flight as f64
     }
 
-    /// What a call is told that ran out of time.
+    /// The status of a call that ran out of time.
     fn late(&self, late: Late, hold: Option<&Arc<Hold>>) -> Refusal {
         if hold.is_some_and(|hold| hold.is_waiting()) {
             return refusal::out_of_memory();
@@ -412,7 +412,7 @@ impl Unbilled {
             Err(late) => return Ok(refuse(&request_id, &shared.late(late, Some(&hold)))),
         };
         if receipt.is_broken() {
-            // nobody gets it, and it is no error of ours
+            // nobody receives it, and the error is not ours
             return Ok(response);
         }
         if let Some(rewritten) = rewrite::rewrite(response.headers_mut()) {

@@ -63,7 +63,7 @@ impl Open {
         &self.shared.settings
     }
 
-    /// What its caller is told if it ran out of time.
+    /// The status that its caller gets if it ran out of time.
     pub(super) fn late(&self, late: Late) -> Refusal {
         self.shared.late(late, self.call.hold())
     }
