@@ -407,7 +407,7 @@ fn many_items_stop_at_the_first_that_fails() {
         "arguments go for every item"
     );
     rig.fed(&["save", "User", "--file", "-"], "")
-        .fails(2, &["-: has no item"]);
+        .fails(2, &["standard input: has no item"]);
     rig.call(&["save", "User", "--file", "nowhere.json"])
         .fails(2, &["nowhere.json"]);
 }
