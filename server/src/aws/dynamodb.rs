@@ -12,8 +12,8 @@ use aws_sdk_dynamodb::types::{
 };
 
 use crate::billing::{Call, Service};
-use crate::item::size::{stored_bytes, write_units};
 use crate::model::Item;
+use crate::model::size::{stored_bytes, write_units};
 
 use super::answer::Answer;
 use super::convert::{NotStorable, from_sdk, to_sdk};

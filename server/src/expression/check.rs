@@ -5,10 +5,8 @@ use super::ast::{Condition, Name, Operand, Path, Step, ValueRef};
 use super::definitions::Definitions;
 use super::quoted;
 use crate::fault::{Fault, Faults};
+use crate::model::limits::MAX_IN_OPERANDS;
 use crate::model::{Attribute, AttributeType, Model, UnknownAttributes, Value};
-
-/// Operands of one IN: DynamoDB's own limit.
-const MAX_IN_OPERANDS: usize = 100;
 
 /// What `attribute_type` may ask for.
 const TYPE_NAMES: [&str; 10] = ["S", "SS", "N", "NS", "B", "BS", "BOOL", "NULL", "L", "M"];

@@ -3,20 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use super::Expression;
 use super::ast::{Name, ValueRef};
 use super::lexer::{Token, TokenKind, is_placeholder};
-use super::{Expression, MAX_TEXT_BYTES};
 use crate::fault::{Fault, Faults, Path, by_name};
 use crate::model::Value;
+use crate::model::limits::{MAX_EXPRESSION_BYTES, MAX_NAME_BYTES, MAX_PLACEHOLDER_BYTES};
 
 /// Names or values of one expression; a text has no room for more: each takes a mark, a letter and something between.
-const MAX_PLACEHOLDERS: usize = MAX_TEXT_BYTES / 3;
-
-/// Bytes of a `#name` or `:name`: DynamoDB's own limit.
-const MAX_PLACEHOLDER_BYTES: usize = 255;
-
-/// Bytes of an attribute name: DynamoDB's own limit.
-const MAX_NAME_BYTES: usize = 65_535;
+const MAX_PLACEHOLDERS: usize = MAX_EXPRESSION_BYTES / 3;
 
 /// The definitions of one expression, at its field of the request.
 #[derive(Clone, Copy)]

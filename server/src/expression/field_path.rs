@@ -2,12 +2,8 @@
 //! without `.`, `[` and `"`; a segment with those is quoted, `home."a.b"[0]`, with `\"` and `\\` in quotes. Knows
 //! nothing of models.
 
+use crate::model::limits::{MAX_NAME_BYTES, MAX_PATH_ELEMENTS};
 use std::borrow::Cow;
-
-use super::parser::MAX_PATH_ELEMENTS;
-
-/// Bytes of one name: DynamoDB's own limit.
-const MAX_NAME_BYTES: usize = 65_535;
 
 /// A document path: an attribute and the way down from it.
 #[derive(Debug)]

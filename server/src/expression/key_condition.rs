@@ -5,13 +5,8 @@ use super::ast::{Comparator, Condition, Operand, Path, ValueRef};
 use super::check::Checker;
 use super::{Expression, Placeholders, parsed, quoted, render};
 use crate::fault::Faults;
+use crate::model::limits::{MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES};
 use crate::model::{Model, Value};
-
-/// Bytes of a partition key's value: DynamoDB's own limit.
-const MAX_PARTITION_KEY_BYTES: usize = 2048;
-
-/// Bytes of a sort key's value: DynamoDB's own limit.
-const MAX_SORT_KEY_BYTES: usize = 1024;
 
 /// A key condition that DynamoDB takes.
 #[derive(Clone, Debug, PartialEq)]

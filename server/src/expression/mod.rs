@@ -28,10 +28,8 @@ use self::ast::Condition;
 use self::check::Checker;
 use self::definitions::Definitions;
 use crate::fault::{Faults, did_you_mean};
+use crate::model::limits::MAX_EXPRESSION_BYTES;
 use crate::model::{Model, Value};
-
-/// Bytes of one expression's text, as sent and as rendered: DynamoDB's own limit.
-pub const MAX_TEXT_BYTES: usize = 4096;
 
 /// Characters of a name that a fault shows.
 const MAX_QUOTED_CHARS: usize = 64;
@@ -104,9 +102,9 @@ fn parsed<'a>(
     root: &'a str,
 ) -> Result<(Condition<'a>, Checker<'a>), Faults> {
     let definitions = Definitions::new(expression, root);
-    if expression.text.len() > MAX_TEXT_BYTES {
+    if expression.text.len() > MAX_EXPRESSION_BYTES {
         return Err(definitions
-            .text_fault(format!("is longer than {MAX_TEXT_BYTES} bytes"))
+            .text_fault(format!("is longer than {MAX_EXPRESSION_BYTES} bytes"))
             .into());
     }
     let tokens = lexer::tokens(&expression.text);

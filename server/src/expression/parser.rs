@@ -5,16 +5,11 @@ use super::ast::{Condition, Name, Operand, Path, Step, ValueRef};
 use super::lexer::{Token, TokenKind};
 use super::quoted;
 use crate::fault::did_you_mean;
+use crate::model::limits::{MAX_OPERATORS, MAX_PATH_ELEMENTS};
 
 /// Parentheses within each other. More say nothing: a level that matters has an AND or OR and a comparison of its own,
 /// two of the operators that DynamoDB allows.
 const MAX_DEPTH: usize = MAX_OPERATORS / 2;
-
-/// Operators and functions of one expression: DynamoDB's own limit.
-const MAX_OPERATORS: usize = 300;
-
-/// Names and indexes of one path: DynamoDB's own limit.
-pub(super) const MAX_PATH_ELEMENTS: usize = 32;
 
 const FUNCTIONS: [&str; 6] = [
     "attribute_exists",

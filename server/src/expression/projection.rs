@@ -6,13 +6,14 @@ use std::fmt::Write as _;
 use super::ast::{Name, Step};
 use super::check::step_refusal;
 use super::field_path::{FieldPath, Part};
-use super::{MAX_TEXT_BYTES, Placeholders, no_attribute, quoted};
+use super::{Placeholders, no_attribute, quoted};
 use crate::fault;
 use crate::fault::{Fault, Faults};
+use crate::model::limits::MAX_EXPRESSION_BYTES;
 use crate::model::{AttributeType, Model, UnknownAttributes};
 
 /// Fields of one projection: as many as its text has room for, three bytes each and a comma.
-const MAX_FIELDS: usize = MAX_TEXT_BYTES / 4;
+const MAX_FIELDS: usize = MAX_EXPRESSION_BYTES / 4;
 
 /// What a read asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,10 +66,10 @@ pub fn projection(
         }
     }
     let projection = rendered(model, &paths, out);
-    if projection.text.len() > MAX_TEXT_BYTES {
+    if projection.text.len() > MAX_EXPRESSION_BYTES {
         return Err(Fault::new(
             root_path,
-            format_args!("together are longer than {MAX_TEXT_BYTES} bytes"),
+            format_args!("together are longer than {MAX_EXPRESSION_BYTES} bytes"),
         )
         .into());
     }
@@ -77,8 +78,8 @@ pub fn projection(
 
 /// Reads one field. The name of a declared attribute may stand unquoted if it can only mean that.
 fn field_path<'a>(model: &Model, field: &'a str) -> Result<FieldPath<'a>, String> {
-    if field.len() > MAX_TEXT_BYTES {
-        return Err(format!("is longer than {MAX_TEXT_BYTES} bytes"));
+    if field.len() > MAX_EXPRESSION_BYTES {
+        return Err(format!("is longer than {MAX_EXPRESSION_BYTES} bytes"));
     }
     let read = FieldPath::read(field);
     let is_known = |path: &FieldPath<'_>| model.attribute(&path.attribute).is_some();

@@ -6,12 +6,10 @@ use std::fmt::Write as _;
 
 use super::ast::{Condition, Operand, Path, Step, ValueRef};
 use super::definitions::Definitions;
-use super::{MAX_TEXT_BYTES, Placeholders, stored_name};
+use super::{Placeholders, stored_name};
 use crate::fault::Faults;
 use crate::model::Model;
-
-/// Bytes of all names and values of a request: DynamoDB's own limit.
-const MAX_SUBSTITUTED_BYTES: usize = 2 * 1024 * 1024;
+use crate::model::limits::{MAX_EXPRESSION_BYTES, MAX_SUBSTITUTED_BYTES};
 
 const DEFINED: &str = "an expression with an undefined placeholder has faults and is not rendered";
 
@@ -31,8 +29,9 @@ pub(super) fn condition(
     };
     renderer.condition(condition);
     let text = renderer.text;
-    if text.len() > MAX_TEXT_BYTES {
-        let description = format!("is longer than {MAX_TEXT_BYTES} bytes when every name has a placeholder");
+    if text.len() > MAX_EXPRESSION_BYTES {
+        let description =
+            format!("is longer than {MAX_EXPRESSION_BYTES} bytes when every name has a placeholder");
         return Err(definitions.text_fault(description).into());
     }
     if out.substituted_bytes() > MAX_SUBSTITUTED_BYTES {

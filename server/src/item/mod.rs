@@ -13,7 +13,6 @@ pub mod check;
 mod key;
 pub mod load;
 pub mod pointer;
-pub mod size;
 pub mod store;
 mod types;
 

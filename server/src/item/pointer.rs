@@ -16,14 +16,6 @@ use std::collections::HashMap;
 
 use crate::model::{Object, Value};
 
-/// S3's limit on the names and values of an object's metadata.
-///
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html>
-pub const MAX_METADATA_BYTES: usize = 2048;
-/// What naming an object's owner in its metadata takes of that at most: three names, and three values of the length of a
-/// hash.
-pub const OWNER_METADATA_BYTES: usize = 258;
-
 /// Where one object lies and what it is.
 #[derive(Clone, Default, PartialEq)]
 pub struct Pointer {

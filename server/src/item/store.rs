@@ -6,10 +6,11 @@ use std::sync::Arc;
 use futures::future::join_all;
 
 use super::Key;
-use super::size::{MAX_ITEM_BYTES, stored_bytes};
 use crate::aws;
 use crate::crypto::envelope::{self, Place, SealError};
 use crate::crypto::{CallKeys, SealingKey};
+use crate::model::limits::MAX_ITEM_BYTES;
+use crate::model::size::stored_bytes;
 use crate::model::{Attribute, Encryption, Item, Model, Value};
 
 /// Why an item was not made ready to be stored.

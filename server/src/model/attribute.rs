@@ -1,5 +1,6 @@
 //! One attribute of a model file: its type, its options, and whether they go together.
 
+use super::limits::{MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES};
 use super::places::{encryption, offload};
 use super::{Attribute, AttributeType, EncryptionMode, Value, checks, literal, names};
 use crate::yaml::{Cursor, Fields, Keys, Report, did_you_mean};
@@ -69,8 +70,8 @@ impl KeyRole {
 
     fn max_bytes(self) -> usize {
         match self {
-            KeyRole::Partition => 2048,
-            KeyRole::Sort => 1024,
+            KeyRole::Partition => MAX_PARTITION_KEY_BYTES,
+            KeyRole::Sort => MAX_SORT_KEY_BYTES,
         }
     }
 }

@@ -5,12 +5,9 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::limits::MAX_DEPTH;
 use super::{AttributeType, Number, Value};
 use crate::yaml::{Cursor, Report, View};
-
-/// Deepest nesting of a value: DynamoDB's own.
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
-const MAX_VALUE_DEPTH: usize = 32;
 
 /// A value of this type; binary is standard base64 in text.
 pub(super) fn value(at: &Cursor<'_>, kind: AttributeType, report: &mut Report) -> Option<Value> {
@@ -45,8 +42,8 @@ fn binary(at: &Cursor<'_>, report: &mut Report) -> Option<Value> {
 
 /// A value inside a list or map, of the type that it is written in.
 fn any(at: &Cursor<'_>, depth: usize, report: &mut Report) -> Option<Value> {
-    if depth > MAX_VALUE_DEPTH {
-        report.add(at, format!("nested deeper than {MAX_VALUE_DEPTH} levels"));
+    if depth > MAX_DEPTH {
+        report.add(at, format!("nested deeper than {MAX_DEPTH} levels"));
         return None;
     }
     match at.view(report)? {

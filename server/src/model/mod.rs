@@ -5,12 +5,14 @@ mod attribute;
 mod changes;
 mod checks;
 mod files;
+pub mod limits;
 mod literal;
 mod names;
 mod number;
 mod parse;
 mod places;
 mod served;
+pub mod size;
 mod tables;
 #[cfg(test)]
 mod tests;

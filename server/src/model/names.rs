@@ -1,26 +1,15 @@
 //! What names may be: DynamoDB's rules for tables and attributes, S3's for buckets, KMS's for keys, and this
 //! program's own for models. Each check answers what would be right.
 
+use super::limits::{
+    BUCKET_NAME_BYTES, MAX_KEY_ID_BYTES, MAX_KEY_NAME_BYTES, MAX_NAME_BYTES, TABLE_NAME_BYTES,
+};
+
 /// Longest name of a model.
 const MAX_MODEL_NAME_BYTES: usize = 128;
 
-/// Lengths of a table's name.
-const TABLE_NAME_BYTES: std::ops::RangeInclusive<usize> = 3..=255;
-
-/// Longest name of an attribute.
-const MAX_ATTRIBUTE_NAME_BYTES: usize = 65_535;
-
-/// Longest name of a key attribute.
-const MAX_KEY_NAME_BYTES: usize = 255;
-
-/// Lengths of a bucket's name.
-const BUCKET_NAME_BYTES: std::ops::RangeInclusive<usize> = 3..=63;
-
 /// Longest prefix; a key has 1,024 bytes in all.
 const MAX_PREFIX_BYTES: usize = 256;
-
-/// Longest key id, ARN or alias.
-const MAX_KEY_ID_BYTES: usize = 2048;
 
 /// A model's name, which also names it in metrics and logs; `_` there is the calls that named no model.
 pub(super) fn model(name: &str) -> Result<(), &'static str> {
@@ -46,9 +35,7 @@ pub(super) fn attribute(name: &str, is_key: bool) -> Result<(), &'static str> {
         length if is_key && length > MAX_KEY_NAME_BYTES => {
             Err("a key attribute's name must not be longer than 255 bytes")
         }
-        length if length > MAX_ATTRIBUTE_NAME_BYTES => {
-            Err("an attribute's name must not be longer than 65,535 bytes")
-        }
+        length if length > MAX_NAME_BYTES => Err("an attribute's name must not be longer than 65,535 bytes"),
         _ => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::limits::MAX_CONTEXT_BYTES;
 use super::{AttributeType, Encryption, EncryptionFormat, EncryptionMode, ForeignPointers, Offload, names};
 use crate::yaml::{Cursor, Keys, Report};
 
@@ -30,9 +31,6 @@ pub(super) const S3: Keys = Keys {
 
 /// What this program adds to encryption contexts begins with this.
 const OWN_CONTEXT: &str = "tollgate:";
-
-/// Names and values of an encryption context together, in bytes; KMS takes no more.
-const MAX_CONTEXT_BYTES: usize = 8192;
 
 const MODES: &[(&str, EncryptionMode)] = &[
     (EncryptionMode::ReadWrite.as_str(), EncryptionMode::ReadWrite),

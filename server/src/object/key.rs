@@ -16,9 +16,8 @@ use ulid::Ulid;
 
 use crate::item::Key;
 use crate::model::Value;
+use crate::model::limits::MAX_OBJECT_KEY_BYTES;
 
-/// S3's limit.
-pub const MAX_KEY_BYTES: usize = 1024;
 /// What stands for the name of an object that has none.
 const UNNAMED: &str = "content";
 /// What uploads by presigned URLs are kept under.
@@ -49,7 +48,7 @@ pub fn fresh(prefix: &str, key: &Key, ulid: Ulid, name: &str) -> String {
         .into_iter()
         .enumerate()
     {
-        if joined_bytes(prefix, &parts, &ulid) <= MAX_KEY_BYTES {
+        if joined_bytes(prefix, &parts, &ulid) <= MAX_OBJECT_KEY_BYTES {
             break;
         }
         if let Some(hashed) = hashed_part(whole, &parts[index]) {
@@ -66,7 +65,7 @@ pub fn fresh(prefix: &str, key: &Key, ulid: Ulid, name: &str) -> String {
 /// Whether an object's key is one that [`fresh`] may give to an object of the item with `key`: in the item's own folder,
 /// one part for the ULID and one for the name below it. Parts are compared as they are encoded, byte by byte.
 pub fn is_of_item(prefix: &str, key: &Key, object_key: &str) -> bool {
-    if object_key.len() > MAX_KEY_BYTES {
+    if object_key.len() > MAX_OBJECT_KEY_BYTES {
         return false;
     }
     let Some(path) = object_key.strip_prefix(prefix) else {
@@ -295,7 +294,7 @@ mod tests {
         }
         assert!(!is_own(&format!(
             "docs/A%23B/V%201/u/{}",
-            "n".repeat(MAX_KEY_BYTES)
+            "n".repeat(MAX_OBJECT_KEY_BYTES)
         )));
         let without_sort = key(text("A"), None);
         assert!(is_of_item("docs/", &without_sort, "docs/A/u/n"));
@@ -319,11 +318,11 @@ mod tests {
         );
         let longer = of(&"p".repeat(2048), Some(&"s".repeat(1024)), &"n".repeat(2000));
         assert!(
-            longer.len() <= MAX_KEY_BYTES && longer.matches("sha256-").count() == 3,
+            longer.len() <= MAX_OBJECT_KEY_BYTES && longer.matches("sha256-").count() == 3,
             "{longer}"
         );
         let exact = of(&"p".repeat(1024 - 5 - 1 - 26 - 1 - 1), None, "n");
-        assert!(exact.len() <= MAX_KEY_BYTES, "{}", exact.len());
+        assert!(exact.len() <= MAX_OBJECT_KEY_BYTES, "{}", exact.len());
     }
 
     proptest! {
@@ -334,7 +333,7 @@ mod tests {
             name in ".{0,900}",
         ) {
             let key = of(&partition, sort.as_deref(), &name);
-            prop_assert!(key.len() <= MAX_KEY_BYTES && key.is_ascii());
+            prop_assert!(key.len() <= MAX_OBJECT_KEY_BYTES && key.is_ascii());
             prop_assert_eq!(key.split('/').count(), if sort.is_some() { 5 } else { 4 });
             prop_assert!(key.split('/').all(|part| !part.is_empty() && part != "." && part != ".."));
             let text = |text: &str| Value::S(text.to_owned());

@@ -8,7 +8,8 @@
 use std::collections::HashMap;
 
 use crate::item::Key;
-use crate::item::pointer::{MAX_METADATA_BYTES, Pointer};
+use crate::item::pointer::Pointer;
+use crate::model::limits::{MAX_METADATA_BYTES, MAX_OBJECT_KEY_BYTES};
 use crate::model::{Model, Offload, is_bucket_name};
 
 use super::key;
@@ -94,7 +95,7 @@ impl Owner<'_> {
 pub fn is_readable(pointer: &Pointer) -> bool {
     let parts = pointer.key.split('/');
     is_bucket_name(&pointer.bucket)
-        && (1..=key::MAX_KEY_BYTES).contains(&pointer.key.len())
+        && (1..=MAX_OBJECT_KEY_BYTES).contains(&pointer.key.len())
         && !pointer.key.chars().any(char::is_control)
         && !parts.into_iter().any(|part| matches!(part, "." | ".."))
 }
@@ -109,7 +110,7 @@ fn is_value(claimed: &str, whole: &str) -> bool {
 mod tests {
     use super::*;
     use crate::crypto::testing::model;
-    use crate::item::pointer::OWNER_METADATA_BYTES;
+    use crate::model::limits::OWNER_METADATA_BYTES;
     use crate::model::{Item, Value};
 
     fn key_of(model: &Model, partition: &str, sort: &str) -> Key {

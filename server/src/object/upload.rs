@@ -15,15 +15,14 @@ use crate::aws::{Error, Kind, Location, MultipartUpload, S3, StoredObject};
 use crate::billing::Call;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
+use crate::model::limits::{MAX_PARTS, MIN_PART_BYTES};
 use crate::model::{Model, Object, Offload};
 
 use super::key;
 use super::owner::Owner;
 
 /// Up to here an object is one PutObject; also the size of a part, and S3's least.
-pub const PART_BYTES: usize = 5 * 1024 * 1024;
-/// S3's limit.
-const MAX_PARTS: usize = 10_000;
+pub const PART_BYTES: usize = MIN_PART_BYTES;
 /// Contents up to here are hashed where they are; larger ones off the async threads.
 const MAX_INLINE_HASH_BYTES: usize = 256 * 1024;
 

@@ -34,7 +34,7 @@ pub enum Error {
     /// The item would be too large for DynamoDB.
     #[error(
         "the item would take {bytes} bytes, more than DynamoDB's {}",
-        crate::item::size::MAX_ITEM_BYTES
+        crate::model::limits::MAX_ITEM_BYTES
     )]
     ItemTooLarge { bytes: usize },
     /// Content asked for inline does not fit a message.

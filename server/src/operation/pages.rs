@@ -20,19 +20,16 @@ use super::read::{CONTENT_COPIES, Reader, spoils_the_call};
 use crate::aws;
 use crate::capacity::Reservation;
 use crate::item::load::Opened;
-use crate::item::size::{MAX_ITEM_BYTES, stored_bytes};
 use crate::model::Item;
+use crate::model::limits::{MAX_ITEM_BYTES, MAX_PAGE_BYTES, PAGE_MESSAGE_BYTES};
+use crate::model::size::stored_bytes;
 
 /// Items opened in parallel; the KMS calls among them have their own bound.
 const ITEMS_IN_FLIGHT: usize = 64;
 /// Items and the content of their objects that are opened for one message, but for a single larger item.
-const MESSAGE_BYTES: u64 = 3 * 1024 * 1024;
+const MESSAGE_BYTES: u64 = PAGE_MESSAGE_BYTES as u64;
 /// Stored bytes of all pages that a stream holds or waits for, however many segments it reads.
 const HELD_BYTES: usize = 4 * 1024 * 1024;
-/// The largest page of DynamoDB.
-///
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html>
-const PAGE_BYTES: usize = 1024 * 1024;
 /// A page is counted so many times: as the store sent it, decoded, opened and encoded.
 const PAGE_COPIES: usize = 4;
 /// What the content of a message takes.
@@ -202,8 +199,8 @@ impl Pages {
             return 0;
         }
         match self.plan.page_size {
-            Some(items) => PAGE_BYTES.min(MAX_ITEM_BYTES.saturating_mul(items as usize)),
-            None => PAGE_BYTES,
+            Some(items) => MAX_PAGE_BYTES.min(MAX_ITEM_BYTES.saturating_mul(items as usize)),
+            None => MAX_PAGE_BYTES,
         }
     }
 

@@ -9,13 +9,14 @@ use super::verdict::Verdict;
 use super::{Error, Gate, ReturnValues};
 use crate::aws;
 use crate::billing::Call;
-use crate::expression::{self, Expression, MAX_TEXT_BYTES, Placeholders};
+use crate::expression::{self, Expression, Placeholders};
 use crate::fault::{Fault, Faults, Path};
 use crate::item::Key;
 use crate::item::check::{self, CheckError};
 use crate::item::load::{self, Opened};
 use crate::item::pointer::Pointer;
 use crate::item::store::StoreError;
+use crate::model::limits::MAX_EXPRESSION_BYTES;
 use crate::model::{ForeignPointers, Item, Model, Value};
 use crate::object::owner::Owner;
 use crate::object::settle::{self, Condition, KeptError, SettleError, Write};
@@ -172,7 +173,7 @@ fn misplaced(model: &Model, item: &Item) -> Faults {
 fn check_room(condition: Option<&Condition>, item: &Item) -> Result<(), Error> {
     let is_kept = |value: &&Value| matches!(value, Value::Object(object) if object.data.is_none());
     let kept = item.values().filter(is_kept).count();
-    let most_bytes = MAX_TEXT_BYTES.saturating_sub(settle::condition_bytes(kept));
+    let most_bytes = MAX_EXPRESSION_BYTES.saturating_sub(settle::condition_bytes(kept));
     match condition {
         Some(condition) if kept > 0 && condition.text.len() > most_bytes => {
             let description =

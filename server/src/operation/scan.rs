@@ -15,9 +15,8 @@ use crate::billing::Call;
 use crate::expression::{self, Placeholders};
 use crate::fault::Faults;
 use crate::model::Model;
+use crate::model::limits::MAX_SEGMENTS;
 
-/// DynamoDB's own bound on `total_segments`.
-const MAX_SEGMENTS: u32 = 1_000_000;
 /// Segments that one stream reads side by side.
 const MAX_PARALLELISM: u32 = 64;
 

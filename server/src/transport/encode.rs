@@ -6,10 +6,9 @@ use prost::Message as _;
 use tollgate_proto::v1;
 use tollgate_proto::v1::attribute_value::Kind;
 
+use crate::model::limits::PAGE_MESSAGE_BYTES;
 use crate::model::{Item, Object, Value};
 
-/// Encoded bytes of a page's message, but for a single larger result: gRPC clients take 4 MiB by default.
-const MAX_PAGE_MESSAGE_BYTES: usize = 3 * 1024 * 1024;
 /// Most bytes of a field's tag and length, or of a count.
 const FIELD_BYTES: usize = 6;
 
@@ -23,7 +22,7 @@ pub(super) fn in_messages(
     let mut message_bytes = 0;
     for result in results {
         let bytes = result.encoded_len() + FIELD_BYTES;
-        if message_bytes > 0 && message_bytes + bytes > MAX_PAGE_MESSAGE_BYTES {
+        if message_bytes > 0 && message_bytes + bytes > PAGE_MESSAGE_BYTES {
             messages.push(Vec::new());
             message_bytes = 0;
         }
@@ -31,7 +30,7 @@ pub(super) fn in_messages(
         messages.last_mut().expect("there is one").push(result);
     }
     let end_bytes = token_bytes.map_or(0, |token_bytes| token_bytes + 3 * FIELD_BYTES);
-    if message_bytes > 0 && message_bytes + end_bytes > MAX_PAGE_MESSAGE_BYTES && token_bytes.is_some() {
+    if message_bytes > 0 && message_bytes + end_bytes > PAGE_MESSAGE_BYTES && token_bytes.is_some() {
         messages.push(Vec::new());
     }
     messages
@@ -117,7 +116,7 @@ mod tests {
                     results,
                     ..v1::QueryResponse::default()
                 };
-                assert!(message.encoded_len() <= MAX_PAGE_MESSAGE_BYTES);
+                assert!(message.encoded_len() <= PAGE_MESSAGE_BYTES);
             }
         }
     }

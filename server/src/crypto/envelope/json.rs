@@ -19,7 +19,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-use super::{MAX_LEVELS, OpenError, SealError, plaintext};
+use super::{OpenError, SealError, plaintext};
+use crate::model::limits::MAX_ENCRYPTED_DEPTH;
 use crate::model::{Number, Value};
 
 /// How many bytes [`write()`] writes, and whether it can.
@@ -54,7 +55,7 @@ pub(super) fn read(plain: &[u8]) -> Result<Value, OpenError> {
 }
 
 fn check(value: &Value, level: usize) -> Result<(), SealError> {
-    if level > MAX_LEVELS {
+    if level > MAX_ENCRYPTED_DEPTH {
         return Err(SealError::TooDeep);
     }
     match value {
@@ -131,7 +132,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn value(&mut self, level: usize) -> Result<Value, OpenError> {
-        if level > MAX_LEVELS {
+        if level > MAX_ENCRYPTED_DEPTH {
             return Err(OpenError::Plaintext);
         }
         self.expect(b"{\"")?;

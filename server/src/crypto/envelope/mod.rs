@@ -23,16 +23,9 @@ use zeroize::Zeroizing;
 pub use place::Place;
 
 use super::data_key::{COMMITMENT_BYTES, DataKey, NONCE_BYTES, TAG_BYTES};
+use crate::model::limits::{MAX_ENCRYPTED_DEPTH, MAX_WRAPPED_KEY_BYTES};
 use crate::model::{EncryptionFormat, Value};
 use plaintext::Kind;
-
-/// The longest wrapped key that is read or written: the limit of KMS's `CiphertextBlob`.
-///
-/// <https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html>
-pub const MAX_WRAPPED_KEY_BYTES: usize = 6144;
-
-/// Levels of lists and maps that a plaintext may have, the outermost value being the first: DynamoDB's 32, and one.
-pub const MAX_LEVELS: usize = 33;
 
 /// The part of the KMS encryption context that names the table.
 pub const TABLE_CONTEXT: &str = "tollgate:table";
@@ -46,8 +39,8 @@ pub enum SealError {
     /// Objects are sealed as their pointers.
     #[error("an object is no value to seal, its pointer is")]
     Object,
-    /// Lists and maps beyond [`MAX_LEVELS`].
-    #[error("the value has more than {MAX_LEVELS} levels")]
+    /// Lists and maps beyond [`MAX_ENCRYPTED_DEPTH`].
+    #[error("the value has more than {MAX_ENCRYPTED_DEPTH} levels")]
     TooDeep,
     /// The wrapped key is empty or longer than [`MAX_WRAPPED_KEY_BYTES`].
     #[error("the wrapped key has no length that can be stored")]

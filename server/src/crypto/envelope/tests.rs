@@ -322,18 +322,18 @@ fn nested(levels: usize) -> Value {
 
 #[test]
 fn depth_is_bounded_on_both_ways() {
-    let deepest = nested(MAX_LEVELS);
+    let deepest = nested(MAX_ENCRYPTED_DEPTH);
     assert_eq!(open(&sealed(&deepest), &place(), "ssn"), Ok(deepest));
     let refused = seal(
         EncryptionFormat::Sealed,
-        &nested(MAX_LEVELS + 1),
+        &nested(MAX_ENCRYPTED_DEPTH + 1),
         &key(),
         WRAPPED,
         &place(),
         "ssn",
     );
     assert_eq!(refused.err(), Some(SealError::TooDeep));
-    for levels in [MAX_LEVELS + 1, 1000, 100_000] {
+    for levels in [MAX_ENCRYPTED_DEPTH + 1, 1000, 100_000] {
         let deeper = format!(
             "{}{}{}",
             r#"{"L":["#.repeat(levels - 1),

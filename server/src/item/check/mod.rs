@@ -9,19 +9,10 @@ use std::fmt;
 pub use self::object::{names_stored_object, not_kept};
 
 use super::Key;
-use super::size::{MAX_ITEM_BYTES, stored_bytes};
 use crate::fault::{Faults, Path, by_name, did_you_mean};
+use crate::model::limits::{MAX_ITEM_BYTES, MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES};
+use crate::model::size::stored_bytes;
 use crate::model::{Attribute, EncryptionMode, Item, Model, UnknownAttributes, Value};
-
-/// Levels of lists and maps that DynamoDB takes, the attribute's own value being the first.
-pub const MAX_DEPTH: usize = 32;
-
-/// Longest partition key in bytes.
-const MAX_PARTITION_KEY_BYTES: usize = 2048;
-/// Longest sort key in bytes.
-const MAX_SORT_KEY_BYTES: usize = 1024;
-/// Longest name of an attribute or map key in bytes.
-const MAX_NAME_BYTES: usize = 65_535;
 
 /// What a fault says of an attribute that is not there, or is null.
 const REQUIRED: &str = "is required";
@@ -53,7 +44,7 @@ pub enum CheckError {
 }
 
 /// Checks an item to be stored whole. `root` is the request's field, with which every path begins; `max_depth` is
-/// [`MAX_DEPTH`] or a stricter setting.
+/// [`MAX_DEPTH`](crate::model::limits::MAX_DEPTH) or a stricter setting.
 ///
 /// # Errors
 ///

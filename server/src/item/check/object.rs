@@ -5,11 +5,11 @@
 use std::collections::HashSet;
 
 use crate::fault::{Faults, Path, by_name};
-use crate::item::pointer::{self, OWNER_METADATA_BYTES};
 use crate::model::Object;
+use crate::model::limits::{MAX_METADATA_BYTES, OWNER_METADATA_BYTES};
 
 /// Names and values of a caller's metadata together: what S3 takes, less what names the object's owner.
-const MAX_METADATA_BYTES: usize = pointer::MAX_METADATA_BYTES - OWNER_METADATA_BYTES;
+const MAX_CALLER_METADATA_BYTES: usize = MAX_METADATA_BYTES - OWNER_METADATA_BYTES;
 /// Names of metadata that begin with this are the server's.
 const OWN_METADATA: &str = "tollgate-";
 /// Longest file name, as file systems have it.
@@ -92,10 +92,10 @@ fn check_metadata(object: &Object, path: Path<'_>, faults: &mut Faults) {
         .iter()
         .map(|(name, value)| name.len() + value.len())
         .sum();
-    if bytes > MAX_METADATA_BYTES {
+    if bytes > MAX_CALLER_METADATA_BYTES {
         faults.push(
             path,
-            format_args!("must have at most {MAX_METADATA_BYTES} bytes in all"),
+            format_args!("must have at most {MAX_CALLER_METADATA_BYTES} bytes in all"),
         );
     }
     // in the order of their names, so that of two that meet always the same one is reported

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::fault::Fault;
+use crate::model::limits::MAX_DEPTH;
 use crate::model::{AttributeType, Checks, Encryption, EncryptionFormat, Object, Offload};
 
 fn attribute(name: &str, kind: AttributeType) -> Attribute {

@@ -1,8 +1,9 @@
 //! One value against its attribute: its type, the model's checks, and what DynamoDB demands of everything within.
 
-use super::{MAX_NAME_BYTES, object};
+use super::object;
 use crate::fault::{Faults, Path, by_name};
 use crate::item::types::{described, expected, fits};
+use crate::model::limits::MAX_NAME_BYTES;
 use crate::model::{Attribute, Value};
 
 /// Checks whether a value is of the attribute's type.

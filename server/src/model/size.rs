@@ -3,13 +3,8 @@
 //!
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
 
-use crate::model::{Item, Number, Object, Value};
-
-/// The largest item that DynamoDB takes: 400 KB.
-pub const MAX_ITEM_BYTES: usize = 400 * 1024;
-
-/// One write unit writes this many bytes.
-const WRITE_UNIT_BYTES: usize = 1024;
+use super::limits::WRITE_UNIT_BYTES;
+use super::{Item, Number, Object, Value};
 
 /// A list or a map costs this before its members.
 const CONTAINER_BYTES: usize = 3;
