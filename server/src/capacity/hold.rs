@@ -1,29 +1,32 @@
-//! What one call holds, as guards: given back when the last clone of the call is dropped, work that was spawned for it
-//! included.
+//! What one call holds, as guards. Everything is released when the last clone of the call is dropped, including the
+//! clones of work that was spawned for it.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
-use super::memory::{Demand, Waiter};
-use super::places::{NoPlace, Place, Pool};
-use super::{Capacity, OutOfMemory, Share};
+use super::memory::{Demand, OutOfMemory, Waiter};
+use super::permits::{LimitReached, Permit};
+use super::pool::Pool;
+use super::server::Capacity;
+use super::share::Share;
 
-/// What a call holds: bytes, and a place in flight once it has taken one.
+/// What a call holds: bytes, and a permit once it has taken one.
 #[derive(Debug)]
 pub struct Hold {
     capacity: Arc<Capacity>,
     share: Arc<Share>,
-    /// Bytes that are kept, and how many of them until the call is over.
+    /// Bytes that the call keeps.
     bytes: AtomicUsize,
+    /// How many of them it keeps until it is over.
     base: AtomicUsize,
     /// Demands that wait in the queue.
     waiting: AtomicUsize,
-    place: OnceLock<Place>,
+    permit: OnceLock<Permit>,
 }
 
-/// Bytes that are held until this is dropped.
+/// Bytes that are released when this is dropped.
 #[derive(Debug, Default)]
 pub struct Reservation(Option<Reserved>);
 
@@ -34,8 +37,8 @@ struct Reserved {
     bytes: usize,
 }
 
-/// Bytes that were asked for; resolves to them, or to [`OutOfMemory`] if they can never fit or too many wait already.
-/// Waits without a bound in time: whoever awaits it has a deadline.
+/// A request for bytes. Resolves to a [`Reservation`], or to [`OutOfMemory`] if the bytes can never fit or too many
+/// requests wait already. Has no timeout; the caller must apply its deadline.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct Waiting(State);
@@ -48,11 +51,11 @@ enum State {
 }
 
 impl Hold {
-    /// Opens the hold of a call, with so many bytes for what is kept of the call itself.
+    /// Opens the hold of a call, with `base` bytes for the call itself.
     ///
     /// # Errors
     ///
-    /// [`OutOfMemory`] at once if they do not fit.
+    /// [`OutOfMemory`] immediately if they do not fit.
     pub fn open(capacity: &Arc<Capacity>, share: &Arc<Share>, base: usize) -> Result<Arc<Hold>, OutOfMemory> {
         let demand = Demand {
             share: Arc::clone(share),
@@ -68,30 +71,30 @@ impl Hold {
             bytes: AtomicUsize::new(base),
             base: AtomicUsize::new(base),
             waiting: AtomicUsize::new(0),
-            place: OnceLock::new(),
+            permit: OnceLock::new(),
         }))
     }
 
-    /// Takes a place in flight; the one that the call has already counts.
+    /// Takes a permit for a call in flight, unless the call already has one.
     ///
     /// # Errors
     ///
-    /// Which bound is reached.
-    pub fn take_place(&self, pool: Pool) -> Result<(), NoPlace> {
-        if self.place.get().is_some() {
+    /// The limit that is reached.
+    pub fn take_permit(&self, pool: Pool) -> Result<(), LimitReached> {
+        if self.permit.get().is_some() {
             return Ok(());
         }
-        let place = Place::take(&self.capacity, &self.share, pool)?;
-        self.place.get_or_init(|| place);
+        let permit = Permit::take(&self.capacity.permits, &self.share, pool)?;
+        self.permit.get_or_init(|| permit);
         Ok(())
     }
 
-    /// Asks for bytes.
+    /// Requests bytes.
     pub fn reserve(self: &Arc<Hold>, bytes: usize) -> Waiting {
         self.reserve_beside(0, bytes)
     }
 
-    /// Asks for bytes on behalf of a call that has so many reserved and not kept.
+    /// Requests bytes for a call that has `reserved` bytes which it does not keep.
     fn reserve_beside(self: &Arc<Hold>, reserved: usize, bytes: usize) -> Waiting {
         let demand = self.demand(reserved, bytes);
         let memory = &self.capacity.memory;
@@ -110,25 +113,26 @@ impl Hold {
         })
     }
 
-    /// Asks for what `estimate` says, cut to a connection's share so that it can be granted while others are there too,
-    /// but for at least `least` bytes.
+    /// Requests `estimate` bytes, reduced to what is left of the connection's share so that the request can be granted
+    /// while other calls are in progress, but at least `least` bytes.
     pub fn reserve_estimate(self: &Arc<Hold>, least: usize, estimate: usize) -> Waiting {
         self.reserve_estimate_beside(0, least, estimate)
     }
 
-    /// The same for a call that has `reserved` bytes which it does not keep: they do not count as another call's.
+    /// Like [`reserve_estimate`](Hold::reserve_estimate), but for a call that has `reserved` bytes which it does not
+    /// keep: they do not count as another call's.
     pub fn reserve_estimate_beside(
         self: &Arc<Hold>,
         reserved: usize,
         least: usize,
         estimate: usize,
     ) -> Waiting {
-        self.reserve_beside(reserved, self.cut(reserved, estimate).max(least))
+        self.reserve_beside(reserved, self.within_share(reserved, estimate).max(least))
     }
 
-    /// The bytes of such an estimate if they are free now. Never waits.
+    /// Reserves an estimate only if its bytes are free now. Never waits.
     pub fn try_reserve_estimate(&self, estimate: usize) -> Option<Reservation> {
-        let bytes = self.cut(0, estimate);
+        let bytes = self.within_share(0, estimate);
         let demand = self.demand(0, bytes);
         self.capacity
             .memory
@@ -136,9 +140,9 @@ impl Hold {
             .then(|| self.reserved(bytes))
     }
 
-    fn cut(&self, reserved: usize, estimate: usize) -> usize {
+    fn within_share(&self, reserved: usize, estimate: usize) -> usize {
         let own = self.bytes.load(Ordering::Relaxed).saturating_add(reserved);
-        let share = self.capacity.memory.most_per_connection();
+        let share = self.capacity.memory.per_connection();
         estimate.min(share.saturating_sub(own))
     }
 
@@ -150,7 +154,7 @@ impl Hold {
         }
     }
 
-    /// Whether the call waits for bytes now.
+    /// Whether the call is waiting for bytes.
     pub fn is_waiting(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
@@ -161,19 +165,19 @@ impl Hold {
         self.reserved(bytes)
     }
 
-    /// Holds reserved bytes until the call is over, or [`Hold::release_kept`].
+    /// Keeps reserved bytes until the call is over or [`Hold::release_kept`] is called.
     pub fn keep(&self, reservation: Reservation) {
         let bytes = reservation.forget();
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Keeps what is kept now until the call is over: [`Hold::release_kept`] gives back what is kept from now on.
+    /// Keeps everything that is kept now until the call is over: [`Hold::release_kept`] then releases only later bytes.
     pub fn keep_to_the_end(&self) {
         self.base
             .store(self.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// Gives back what was kept.
+    /// Releases the bytes that are kept, except those kept to the end.
     pub fn release_kept(&self) {
         let base = self.base.load(Ordering::Relaxed);
         let kept = self.bytes.swap(base, Ordering::Relaxed).saturating_sub(base);
@@ -200,7 +204,7 @@ impl Drop for Hold {
 }
 
 impl Reservation {
-    /// Gives back all but so many bytes, of those that there are.
+    /// Releases all but `bytes` bytes; does nothing if it holds fewer.
     pub fn shrink(&mut self, bytes: usize) {
         if let Some(reserved) = &mut self.0
             && reserved.bytes > bytes
@@ -211,7 +215,7 @@ impl Reservation {
         }
     }
 
-    /// Takes so many bytes out, of those that there are.
+    /// Splits off `bytes` bytes, or all that it holds if it holds fewer.
     pub fn split(&mut self, bytes: usize) -> Reservation {
         let Some(reserved) = &mut self.0 else {
             return Reservation(None);
@@ -225,12 +229,12 @@ impl Reservation {
         }))
     }
 
-    /// How many bytes are held.
+    /// The number of bytes held.
     pub fn bytes(&self) -> usize {
         self.0.as_ref().map_or(0, |reserved| reserved.bytes)
     }
 
-    /// Leaves the bytes to whoever counts them from now on.
+    /// Forgets the bytes without releasing them: the caller counts them from now on.
     fn forget(mut self) -> usize {
         self.0
             .as_mut()

@@ -1,36 +1,43 @@
-//! The bytes that are held, and the queue of those who wait for some. Reserving and releasing are a few atomic
-//! operations as long as nobody waits; a release with waiters grants what fits, in the order of arrival. A waiter that
-//! only its own connection's share holds back is passed over, so that it does not hold up others.
+//! The bytes in use, and the queue of calls that wait for bytes. Reserving and releasing take a few atomic operations
+//! while nothing waits; a release with waiters grants what fits, in the order of arrival. A waiter that only its own
+//! connection's share holds back is skipped, so that it does not hold up others.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::{OutOfMemory, Share};
+use parking_lot::Mutex;
 
-/// One connection may hold this part of all.
-const SHARE_PART: usize = 2;
-/// This part is kept for connections that hold little.
-const KEPT_PART: usize = 4;
-/// And this part of all is little.
-const LITTLE_PART: usize = 32;
-/// A call that holds no more than this is small: it may go past its connection's share by what is little, so that small
-/// calls go on beside a large one of the same connection.
+use super::share::Share;
+
+/// One connection may hold this part of the total: a half.
+const SHARE_DIVISOR: usize = 2;
+/// The part that is kept back for connections that hold little: a quarter.
+const KEPT_DIVISOR: usize = 4;
+/// A connection that holds at most this part of the total holds little: 1/32.
+const LITTLE_DIVISOR: usize = 32;
+/// A call that holds no more than this is small: it may exceed its connection's share by the little part, so that small
+/// calls proceed beside a large one on the same connection.
 const SMALL_CALL_BYTES: usize = 64 * 1024;
-/// Waiters at one time; each may keep a frame of its request in hand. Those past it are refused at once.
-const MOST_WAITING: usize = 4096;
+/// Waiters at one time; each may keep a frame of its request in memory. Any more are refused at once.
+const MAX_WAITING: usize = 4096;
+
+/// The bytes do not fit, and waiting did not or cannot help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server's memory for requests and responses is in use")]
+pub struct OutOfMemory;
 
 #[derive(Debug)]
 pub(super) struct Memory {
-    most: usize,
+    total: usize,
     used: AtomicUsize,
     /// The length of the queue; read without the lock.
     waiting: AtomicUsize,
     queue: Mutex<VecDeque<Arc<Waiter>>>,
 }
 
-/// What is asked for: `bytes` for a call that holds `own` already.
+/// A request for `bytes` by a call that already holds `own`.
 #[derive(Clone, Debug)]
 pub(super) struct Demand {
     pub(super) share: Arc<Share>,
@@ -51,29 +58,29 @@ struct WaiterState {
     waker: Option<Waker>,
 }
 
-/// Why a demand does not fit now.
+/// The limit that a demand does not fit now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Full {
-    /// The connection's own share.
+    /// The connection's share.
     Share,
-    /// What those who hold more than little may have in all.
-    Most,
-    /// Everything.
-    All,
+    /// What connections that hold more than little may use together.
+    Unreserved,
+    /// The total.
+    Total,
 }
 
 impl Memory {
-    pub(super) fn new(most: usize) -> Memory {
+    pub(super) fn new(total: usize) -> Memory {
         Memory {
-            most,
+            total,
             used: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             queue: Mutex::default(),
         }
     }
 
-    pub(super) fn most(&self) -> usize {
-        self.most
+    pub(super) fn total(&self) -> usize {
+        self.total
     }
 
     pub(super) fn used(&self) -> usize {
@@ -81,16 +88,16 @@ impl Memory {
     }
 
     /// The share of one connection.
-    pub(super) fn most_per_connection(&self) -> usize {
-        self.most / SHARE_PART
+    pub(super) fn per_connection(&self) -> usize {
+        self.total / SHARE_DIVISOR
     }
 
-    /// The most that those who hold more than little can be granted together.
-    fn most_but_kept(&self) -> usize {
-        self.most - self.most / KEPT_PART
+    /// The most that connections which hold more than little can use together.
+    fn unreserved(&self) -> usize {
+        self.total - self.total / KEPT_DIVISOR
     }
 
-    /// Takes the bytes if they fit and nobody who asks for more than little waits for theirs.
+    /// Takes the bytes if they fit and no demand for more than little waits.
     pub(super) fn try_take(&self, demand: &Demand) -> bool {
         let first = self.waiting.load(Ordering::SeqCst) == 0 || self.is_little(demand);
         first && self.take(demand).is_ok()
@@ -102,7 +109,7 @@ impl Memory {
         self.used.fetch_add(bytes, Ordering::SeqCst);
     }
 
-    /// Gives bytes back, to those who wait first.
+    /// Releases bytes, and grants them to waiters.
     pub(super) fn release(&self, share: &Share, bytes: usize) {
         if bytes == 0 {
             return;
@@ -110,14 +117,14 @@ impl Memory {
         share.bytes.fetch_sub(bytes, Ordering::SeqCst);
         self.used.fetch_sub(bytes, Ordering::SeqCst);
         if self.waiting.load(Ordering::SeqCst) > 0 {
-            self.grant(&mut self.queue());
+            self.grant(&mut self.queue.lock());
         }
     }
 
-    /// Waits for the bytes at the end of the queue.
+    /// Puts a demand at the end of the queue.
     pub(super) fn enqueue(&self, demand: Demand) -> Result<Arc<Waiter>, OutOfMemory> {
-        let mut queue = self.queue();
-        if queue.len() >= MOST_WAITING || demand.own.saturating_add(demand.bytes) > self.most_but_kept() {
+        let mut queue = self.queue.lock();
+        if queue.len() >= MAX_WAITING || demand.own.saturating_add(demand.bytes) > self.unreserved() {
             return Err(OutOfMemory);
         }
         let waiter = Arc::new(Waiter {
@@ -126,28 +133,28 @@ impl Memory {
         });
         queue.push_back(Arc::clone(&waiter));
         self.waiting.store(queue.len(), Ordering::SeqCst);
-        // what was released before the length was seen
+        // for bytes that were released before the new length was visible
         self.grant(&mut queue);
         Ok(waiter)
     }
 
-    /// Ends a wait. Whether the bytes had been granted: they are the caller's then.
+    /// Ends a wait. Returns whether the bytes had been granted: the caller owns them then.
     pub(super) fn leave(&self, waiter: &Arc<Waiter>) -> bool {
-        let mut queue = self.queue();
+        let mut queue = self.queue.lock();
         queue.retain(|other| !Arc::ptr_eq(other, waiter));
         self.waiting.store(queue.len(), Ordering::SeqCst);
-        // the one who left may have held up others
+        // the waiter that left may have held up others
         self.grant(&mut queue);
         drop(queue);
-        waiter.state().granted
+        waiter.state.lock().granted
     }
 
     fn grant(&self, queue: &mut VecDeque<Arc<Waiter>>) {
         let mut held_up = false;
-        let mut everything_full = false;
+        let mut is_full = false;
         queue.retain(|waiter| {
-            let passed_over = everything_full || (held_up && !self.is_little(&waiter.demand));
-            if passed_over {
+            let skipped = is_full || (held_up && !self.is_little(&waiter.demand));
+            if skipped {
                 return true;
             }
             match self.take(&waiter.demand) {
@@ -156,8 +163,8 @@ impl Memory {
                     return false;
                 }
                 Err(Full::Share) => {}
-                Err(Full::Most) => held_up = true,
-                Err(Full::All) => everything_full = true,
+                Err(Full::Unreserved) => held_up = true,
+                Err(Full::Total) => is_full = true,
             }
             true
         });
@@ -170,38 +177,37 @@ impl Memory {
             own,
             bytes,
         } = demand;
-        let little = self.most / LITTLE_PART;
+        let little = self.total / LITTLE_DIVISOR;
         let is_small = own.saturating_add(bytes) <= SMALL_CALL_BYTES;
-        let most = self.most_per_connection() + if is_small { little } else { 0 };
-        let may_have = |held: usize| {
-            let alone = held <= own;
+        let share_limit = self.per_connection() + if is_small { little } else { 0 };
+        let may_hold = |held: usize| {
+            let is_alone = held <= own;
             let sum = held.checked_add(bytes)?;
-            (alone || sum <= most).then_some(sum)
+            (is_alone || sum <= share_limit).then_some(sum)
         };
         let held = share
             .bytes
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, may_have)
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, may_hold)
             .map_err(|_| Full::Share)?;
         let holds_little = held + bytes <= little;
-        let most = match holds_little {
-            true => self.most,
-            false => self.most_but_kept(),
+        let limit = match holds_little {
+            true => self.total,
+            false => self.unreserved(),
         };
-        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= most);
+        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= limit);
         let taken = self.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits);
         if taken.is_err() {
             share.bytes.fetch_sub(bytes, Ordering::SeqCst);
-            return Err(if holds_little { Full::All } else { Full::Most });
+            return Err(match holds_little {
+                true => Full::Total,
+                false => Full::Unreserved,
+            });
         }
         Ok(())
     }
 
     fn is_little(&self, demand: &Demand) -> bool {
-        demand.share.reserved_bytes().saturating_add(demand.bytes) <= self.most / LITTLE_PART
-    }
-
-    fn queue(&self) -> MutexGuard<'_, VecDeque<Arc<Waiter>>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        demand.share.reserved_bytes().saturating_add(demand.bytes) <= self.total / LITTLE_DIVISOR
     }
 }
 
@@ -211,7 +217,7 @@ impl Waiter {
     }
 
     pub(super) fn poll_granted(&self, context: &Context<'_>) -> Poll<()> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.granted {
             return Poll::Ready(());
         }
@@ -220,16 +226,12 @@ impl Waiter {
     }
 
     fn grant(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.granted = true;
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, WaiterState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,10 +1,11 @@
-//! The bounds, who is held back by which, and that everything comes back.
+//! Which limit holds back which call, and that everything is released.
 
+use std::sync::Arc;
 use std::task::Waker;
 
 use super::*;
 
-/// In KiB, so that calls are large.
+/// Sizes in KiB exceed those of small calls.
 const KIB: usize = 1024;
 
 fn capacity(memory: usize) -> Arc<Capacity> {
@@ -32,7 +33,7 @@ fn take(hold: &Arc<Hold>, bytes: usize) -> Option<Reservation> {
 }
 
 #[test]
-fn everything_comes_back() {
+fn releases_everything() {
     let (capacity, share) = (capacity(3200), Arc::<Share>::default());
     let hold = Hold::open(&capacity, &share, 40).unwrap();
     let kept = take(&hold, 500).unwrap();
@@ -56,7 +57,7 @@ fn everything_comes_back() {
 }
 
 #[test]
-fn one_connection_has_half_and_little_ones_have_the_last_quarter() {
+fn one_connection_gets_half_and_small_ones_get_the_last_quarter() {
     let capacity = capacity(6400 * KIB);
     let shares: Vec<Arc<Share>> = (0..4).map(|_| Arc::default()).collect();
     let holds: Vec<_> = shares.iter().map(|share| open(&capacity, share)).collect();
@@ -64,12 +65,12 @@ fn one_connection_has_half_and_little_ones_have_the_last_quarter() {
     let other_call = open(&capacity, &shares[0]);
     assert!(
         take(&other_call, 65 * KIB).is_none(),
-        "the connection has its half"
+        "the connection already holds half"
     );
-    assert!(take(&other_call, 64 * KIB).is_some(), "a small call goes on");
+    assert!(take(&other_call, 64 * KIB).is_some(), "a small call proceeds");
     let second = take(&holds[1], 1600 * KIB).unwrap();
-    assert!(take(&holds[2], 201 * KIB).is_none(), "three quarters are held");
-    assert!(take(&holds[2], 200 * KIB).is_some(), "little fits");
+    assert!(take(&holds[2], 201 * KIB).is_none(), "three quarters are in use");
+    assert!(take(&holds[2], 200 * KIB).is_some(), "a small amount fits");
     drop((first, second));
     assert!(
         take(&holds[3], 4800 * KIB).is_some(),
@@ -79,27 +80,30 @@ fn one_connection_has_half_and_little_ones_have_the_last_quarter() {
 }
 
 #[test]
-fn those_who_wait_are_served_in_their_order() {
+fn grants_waiters_in_order_of_arrival() {
     let capacity = capacity(6400 * KIB);
     let shares: Vec<Arc<Share>> = (0..4).map(|_| Arc::default()).collect();
     let holds: Vec<_> = shares.iter().map(|share| open(&capacity, share)).collect();
     let own = open(&capacity, &shares[0]);
     let held = take(&holds[0], 4000 * KIB).unwrap();
-    let mut of_the_same = own.reserve(400 * KIB);
+    let mut same_connection = own.reserve(400 * KIB);
     let mut first = holds[1].reserve(2000 * KIB);
     let mut second = holds[2].reserve(600 * KIB);
-    assert!(poll(&mut of_the_same).is_none() && poll(&mut first).is_none());
-    assert!(poll(&mut second).is_none(), "it fits, but is not its turn");
-    assert!(take(&holds[3], 100 * KIB).is_some(), "little is not held up");
+    assert!(poll(&mut same_connection).is_none() && poll(&mut first).is_none());
+    assert!(poll(&mut second).is_none(), "it fits, but it is not its turn");
+    assert!(
+        take(&holds[3], 100 * KIB).is_some(),
+        "a small amount is not held up"
+    );
     drop(held);
-    let granted = [of_the_same, first, second].map(|mut waiting| poll(&mut waiting).unwrap().unwrap());
+    let granted = [same_connection, first, second].map(|mut waiting| poll(&mut waiting).unwrap().unwrap());
     assert_eq!(capacity.reserved_bytes(), 3000 * KIB);
     drop(granted);
     assert_eq!(capacity.reserved_bytes(), 0);
 }
 
 #[test]
-fn those_who_leave_hold_up_nobody_and_keep_nothing() {
+fn an_abandoned_wait_holds_up_nobody_and_keeps_nothing() {
     let capacity = capacity(3200);
     let shares: Vec<Arc<Share>> = (0..3).map(|_| Arc::default()).collect();
     let holds: Vec<_> = shares.iter().map(|share| open(&capacity, share)).collect();
@@ -111,13 +115,13 @@ fn those_who_leave_hold_up_nobody_and_keep_nothing() {
     let granted = poll(&mut patient).unwrap().unwrap();
     let unread = holds[1].reserve(1000);
     drop(held);
-    assert_eq!(capacity.reserved_bytes(), 1300, "granted, not yet looked at");
+    assert_eq!(capacity.reserved_bytes(), 1300, "granted, not yet polled");
     drop((unread, granted));
     assert_eq!(capacity.reserved_bytes(), 0);
 }
 
 #[test]
-fn what_never_fits_is_refused_at_once_and_estimates_are_cut() {
+fn refuses_what_never_fits_at_once_and_reduces_estimates() {
     let (capacity, share) = (capacity(3200), Arc::<Share>::default());
     let hold = open(&capacity, &share);
     assert_eq!(poll(&mut hold.reserve(2401)).unwrap().unwrap_err(), OutOfMemory);
@@ -138,30 +142,33 @@ fn what_never_fits_is_refused_at_once_and_estimates_are_cut() {
 }
 
 #[test]
-fn what_is_tried_never_waits_and_what_is_split_is_counted_once() {
+fn try_reserve_never_waits_and_split_bytes_count_once() {
     let (capacity, share) = (capacity(6400 * KIB), Arc::<Share>::default());
     let hold = open(&capacity, &share);
     let mut whole = hold.try_reserve_estimate(3000 * KIB).unwrap();
-    assert!(hold.try_reserve_estimate(1000 * KIB).is_none(), "past the share");
+    assert!(
+        hold.try_reserve_estimate(1000 * KIB).is_none(),
+        "exceeds the share"
+    );
     assert!(!hold.is_waiting());
     let part = whole.split(1000 * KIB);
     assert_eq!((whole.bytes(), part.bytes()), (2000 * KIB, 1000 * KIB));
     drop(part);
     assert_eq!(capacity.reserved_bytes(), 2000 * KIB);
-    assert!(take(&hold, 2000 * KIB).is_none(), "past the share");
+    assert!(take(&hold, 2000 * KIB).is_none(), "exceeds the share");
     let mut beside = hold.reserve_estimate_beside(whole.bytes(), 2000 * KIB, 4000 * KIB);
     let beside = poll(&mut beside).unwrap().unwrap();
     assert_eq!(
         beside.bytes(),
         2000 * KIB,
-        "the call is alone, but gets no estimate past its share"
+        "the call is alone, but an estimate never exceeds the share"
     );
     drop((whole, beside));
     assert_eq!(capacity.reserved_bytes(), 0);
 }
 
 #[test]
-fn places_are_bounded_in_all_and_per_connection() {
+fn permits_are_limited_in_total_and_per_connection() {
     let capacity = capacity(3200);
     let shares: Vec<Arc<Share>> = (0..5).map(|_| Arc::default()).collect();
     let mut holds: Vec<_> = shares[..4]
@@ -169,23 +176,29 @@ fn places_are_bounded_in_all_and_per_connection() {
         .flat_map(|share| [open(&capacity, share), open(&capacity, share)])
         .collect();
     for hold in &holds {
-        hold.take_place(Pool::Data).unwrap();
-        hold.take_place(Pool::Data).unwrap();
+        hold.take_permit(Pool::Data).unwrap();
+        hold.take_permit(Pool::Data).unwrap();
     }
     assert_eq!(capacity.in_flight(Pool::Data), 8);
     let third = open(&capacity, &shares[0]);
-    assert_eq!(third.take_place(Pool::Data), Err(NoPlace::Connection { most: 2 }));
+    assert_eq!(
+        third.take_permit(Pool::Data),
+        Err(LimitReached::Connection { limit: 2 })
+    );
     let late = open(&capacity, &shares[4]);
-    assert_eq!(late.take_place(Pool::Data), Err(NoPlace::Server { most: 8 }));
-    late.take_place(Pool::Health).unwrap();
+    assert_eq!(
+        late.take_permit(Pool::Data),
+        Err(LimitReached::Server { limit: 8 })
+    );
+    late.take_permit(Pool::Health).unwrap();
     holds.pop();
-    open(&capacity, &shares[4]).take_place(Pool::Data).unwrap();
+    open(&capacity, &shares[4]).take_permit(Pool::Data).unwrap();
     drop(holds);
     assert_eq!(capacity.in_flight(Pool::Data), 0);
 }
 
 #[test]
-fn threads_leave_nothing_behind() {
+fn concurrent_reservations_leave_nothing_behind() {
     let capacity = capacity(64 * 1024);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

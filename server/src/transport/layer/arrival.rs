@@ -66,7 +66,9 @@ impl Arrival {
     /// The message is there: the call takes its place.
     fn complete(&self) -> Result<(), Refusal> {
         if !self.receipt.is_complete() {
-            self.hold.take_place(self.route.pool).map_err(Refusal::no_place)?;
+            self.hold
+                .take_permit(self.route.pool)
+                .map_err(Refusal::too_many_calls)?;
             self.receipt.set_complete();
         }
         Ok(())

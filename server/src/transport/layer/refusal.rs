@@ -6,7 +6,7 @@ use tollgate_proto::Reason;
 use tonic::Status;
 
 use super::super::status;
-use crate::capacity::NoPlace;
+use crate::capacity::LimitReached;
 
 /// A call that gets no further.
 #[derive(Debug)]
@@ -16,12 +16,14 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn no_place(full: NoPlace) -> Refusal {
-        let (setting, text) = match full {
-            NoPlace::Server { most } => ("limits.in_flight", format!("{most} calls are in flight already")),
-            NoPlace::Connection { most } => (
+    pub(super) fn too_many_calls(reached: LimitReached) -> Refusal {
+        let (setting, text) = match reached {
+            LimitReached::Server { limit } => {
+                ("limits.in_flight", format!("{limit} calls are in flight already"))
+            }
+            LimitReached::Connection { limit } => (
                 "limits.in_flight_per_connection",
-                format!("{most} calls of this connection are in flight already"),
+                format!("{limit} calls of this connection are in flight already"),
             ),
         };
         Refusal {
