@@ -5,36 +5,15 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use super::environment::PREFIX;
+use super::fault::ConfigFault;
+use super::flags::Flags;
 use super::settings::{LATER, SETTINGS, Setting, variable};
 use super::values::Raw;
-use super::{ConfigFault, Flags};
 use crate::yaml::{self, Cursor, Report, View, did_you_mean};
-
-/// What the names of all variables begin with.
-const PREFIX: &str = "TOLLGATE_";
-
-/// What the names of OpenTelemetry's variables begin with.
-const OTEL_PREFIX: &str = "OTEL_";
 
 /// Where `tollgate call` finds the server; no setting of it.
 const ADDRESS: &str = "TOLLGATE_ADDRESS";
-
-/// What the names of the AWS SDK's variables begin with.
-const AWS_PREFIX: &str = "AWS_";
-
-/// Proxies and certificates, which TLS and HTTP libraries look up.
-const OF_LIBRARIES: [&str; 10] = [
-    "ALL_PROXY",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "NO_PROXY",
-    "SSL_CERT_DIR",
-    "SSL_CERT_FILE",
-    "all_proxy",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-];
 
 /// What one layer gives for a setting.
 pub(super) struct Given {
@@ -154,17 +133,6 @@ fn place(file: &str, line: usize) -> String {
     } else {
         format!("{file}:{line}")
     }
-}
-
-/// Whether a variable is one of OpenTelemetry's.
-pub(super) fn is_otel(name: &str) -> bool {
-    name.starts_with(OTEL_PREFIX)
-}
-
-/// Whether this program or a library under it reads a variable.
-pub(super) fn is_read(name: &str) -> bool {
-    let prefixes = [PREFIX, OTEL_PREFIX, AWS_PREFIX];
-    prefixes.iter().any(|prefix| name.starts_with(prefix)) || OF_LIBRARIES.contains(&name)
 }
 
 /// The variables whose names begin with `TOLLGATE_`, in the order of their names.

@@ -6,11 +6,11 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::tree::{Backend, Config, LogFormat, LogLevel, Synchronous, Trailer};
 use super::values::{
     Raw, address, boolean, choice, count, duration, filled, name_of, show_duration, show_size, show_text,
     size, token_key, url,
 };
-use super::{Backend, Config, LogFormat, LogLevel, Synchronous, Trailer};
 
 const MESSAGE_BYTES: RangeInclusive<usize> = 1024..=1 << 30;
 const VALUES: RangeInclusive<usize> = 1..=10_000_000;

@@ -1,6 +1,9 @@
 //! Settings from outside: layers over each other, faults of all of them, and what is printed.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine as _;
 use proptest::prelude::*;

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytesize::ByteSize;
 
-use super::TokenKey;
+use super::token_key::TokenKey;
 
 /// What was given for a setting.
 #[derive(Clone, Debug)]

@@ -1,8 +1,12 @@
 //! One attribute of a model file: its type, its options, and whether they go together.
 
+use super::attribute_type::AttributeType;
+use super::encryption::{EncryptionMode, encryption};
 use super::limits::{MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES};
-use super::places::{encryption, offload};
-use super::{Attribute, AttributeType, EncryptionMode, Value, checks, literal, names};
+use super::offload::offload;
+use super::schema::Attribute;
+use super::value::Value;
+use super::{checks, literal, names};
 use crate::yaml::{Cursor, Fields, Keys, Report, did_you_mean};
 
 /// The keys of an attribute.

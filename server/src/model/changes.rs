@@ -4,7 +4,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Attribute, Checks, Model, Models, Number, Value};
+use super::checks::Checks;
+use super::models::Models;
+use super::number::Number;
+use super::schema::{Attribute, Model};
+use super::value::Value;
 
 /// What a reload would change.
 #[derive(Debug, Default)]

@@ -3,8 +3,10 @@
 
 use regex::{Regex, RegexBuilder};
 
+use super::attribute_type::AttributeType;
 use super::literal;
-use super::{AttributeType, Checks, Number, Value};
+use super::number::Number;
+use super::value::Value;
 use crate::yaml::{Cursor, Fields, Report};
 
 /// Bytes that a compiled pattern may take.
@@ -12,6 +14,23 @@ const MAX_PATTERN_BYTES: usize = 1 << 20;
 
 /// What a pattern is wrapped in, so that it matches whole strings only.
 const WHOLE: (&str, &str) = (r"\A(?:", r")\z");
+
+/// What a written value must satisfy.
+#[derive(Clone, Debug, Default)]
+pub struct Checks {
+    /// Least value of a number.
+    pub min: Option<Number>,
+    /// Greatest value of a number.
+    pub max: Option<Number>,
+    /// Least length: characters of a string, bytes of a binary, members of a list or map.
+    pub min_length: Option<u64>,
+    /// Greatest length.
+    pub max_length: Option<u64>,
+    /// The whole string must match; it is anchored at both ends (`Checks::pattern_text` is what was written).
+    pub pattern: Option<Regex>,
+    /// The values allowed; empty: any.
+    pub one_of: Vec<Value>,
+}
 
 impl Checks {
     /// What a value of the attribute's own type violates, one text each; empty: nothing.

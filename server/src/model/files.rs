@@ -6,9 +6,10 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::models::Models;
 use super::parse::{self, Parsed};
-use super::{ModelFault, Models, tables};
-use crate::yaml::{self, Cursor, Report};
+use super::tables;
+use crate::yaml::{self, Cursor, Fault as ModelFault, Report};
 
 /// Most model files in a folder.
 const MAX_FILES: usize = 10_000;

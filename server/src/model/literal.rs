@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::attribute_type::AttributeType;
 use super::limits::MAX_DEPTH;
-use super::{AttributeType, Number, Value};
+use super::number::{InvalidNumber, Number};
+use super::value::Value;
 use crate::yaml::{Cursor, Report, View};
 
 /// A value of this type; binary is standard base64 in text.
@@ -28,7 +30,7 @@ pub(super) fn value(at: &Cursor<'_>, kind: AttributeType, report: &mut Report) -
 /// A number of its exact text.
 pub(super) fn number(text: &str, at: &Cursor<'_>, report: &mut Report) -> Option<Number> {
     text.parse()
-        .map_err(|error: super::InvalidNumber| report.add(at, error.to_string()))
+        .map_err(|error: InvalidNumber| report.add(at, error.to_string()))
         .ok()
 }
 

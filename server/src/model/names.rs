@@ -4,6 +4,7 @@
 use super::limits::{
     BUCKET_NAME_BYTES, MAX_KEY_ID_BYTES, MAX_KEY_NAME_BYTES, MAX_NAME_BYTES, TABLE_NAME_BYTES,
 };
+use crate::yaml::{Cursor, Report};
 
 /// Longest name of a model.
 const MAX_MODEL_NAME_BYTES: usize = 128;
@@ -57,6 +58,11 @@ pub(super) fn bucket(name: &str) -> Result<(), &'static str> {
     )
 }
 
+/// Whether S3 has buckets of this name.
+pub fn is_bucket_name(name: &str) -> bool {
+    bucket(name).is_ok()
+}
+
 /// What the keys of objects begin with.
 pub(super) fn prefix(prefix: &str) -> Result<(), &'static str> {
     let valid = prefix.len() <= MAX_PREFIX_BYTES
@@ -85,6 +91,17 @@ pub(super) fn key_id(name: &str) -> Result<(), &'static str> {
     valid
         .then_some(())
         .ok_or("must be a KMS key's id, ARN or alias such as `alias/my-app-key`")
+}
+
+/// Text that passes a check of its name.
+pub(super) fn valid(
+    at: &Cursor<'_>,
+    check: fn(&str) -> Result<(), &'static str>,
+    report: &mut Report,
+) -> Option<String> {
+    let text = at.text(report)?;
+    check(text).map_err(|fault| report.add(at, fault)).ok()?;
+    Some(text.to_owned())
 }
 
 fn is_name_byte(byte: u8) -> bool {

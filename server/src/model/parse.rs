@@ -2,8 +2,9 @@
 //! model can do wrong is seen in `files`.
 
 use super::attribute::{self, KeyRole};
-use super::places::valid;
-use super::{Attribute, AttributeType, Model, UnknownAttributes, names};
+use super::attribute_type::AttributeType;
+use super::names::{self, valid};
+use super::schema::{Attribute, Model, UnknownAttributes};
 use crate::yaml::{Cursor, Fields, Keys, Report, did_you_mean};
 
 /// The keys of a model.
@@ -60,17 +61,6 @@ pub(super) struct Declared {
     pub(super) path: String,
     /// None if the attribute has faults.
     pub(super) attribute: Option<Attribute>,
-}
-
-impl UnknownAttributes {
-    /// The name in model files.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            UnknownAttributes::Reject => "reject",
-            UnknownAttributes::Keep => "keep",
-            UnknownAttributes::Drop => "drop",
-        }
-    }
 }
 
 /// Reads one document; none where it is not even a map.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::{Model, Models};
+use super::models::Models;
+use super::schema::Model;
 
 /// A handle on the models being served. Clones share them: what one replaces, all see.
 #[derive(Clone)]

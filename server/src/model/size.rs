@@ -4,7 +4,8 @@
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
 
 use super::limits::WRITE_UNIT_BYTES;
-use super::{Item, Number, Object, Value};
+use super::number::Number;
+use super::value::{Item, Object, Value};
 
 /// A list or a map costs this before its members.
 const CONTAINER_BYTES: usize = 3;

@@ -6,8 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::encryption::Encryption;
+use super::offload::Offload;
 use super::parse::{Declared, Parsed, Table};
-use super::{Attribute, Encryption, Model, Offload};
+use super::schema::{Attribute, Model};
 use crate::yaml::Report;
 
 /// Reports where models of one table do not agree, each time with both places. Each model has the index of its file's

@@ -1,13 +1,16 @@
 //! The schema language from outside: files in a folder, and what is said about them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
 
 use super::attribute::ATTRIBUTE;
+use super::encryption::ENCRYPTED;
+use super::offload::S3;
 use super::parse::MODEL;
-use super::places::{ENCRYPTED, S3};
+
 use super::*;
 use crate::yaml::Keys;
 

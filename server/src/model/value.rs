@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::Number;
+use super::number::Number;
 
 /// An item or a key: values by attribute name.
 pub type Item = HashMap<String, Value>;

@@ -3,8 +3,9 @@
 
 use std::collections::HashSet;
 
-use super::tree::{Content, Entry};
-use super::{Node, Report, did_you_mean};
+use super::report::Report;
+use super::tree::{Content, Entry, Node};
+use crate::fault::did_you_mean;
 
 /// A node, its line, and the path that leads to it.
 #[derive(Clone, Debug)]
@@ -204,6 +205,13 @@ impl<'a> Cursor<'a> {
             }
         }
         unique
+    }
+}
+
+impl Report {
+    /// A fault at a node.
+    pub fn add(&mut self, at: &Cursor<'_>, text: impl Into<String>) {
+        self.add_at(at.line(), at.path(), text);
     }
 }
 

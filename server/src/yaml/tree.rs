@@ -3,7 +3,7 @@
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-use super::Report;
+use super::report::Report;
 
 /// Largest file that is read, in bytes.
 pub const MAX_FILE_BYTES: usize = 1024 * 1024;

@@ -1,9 +1,10 @@
-//! How an attribute is encrypted and where its objects lie: the options `encrypted` and `s3` of a model file.
+//! How an attribute is encrypted: the option `encrypted` of a model file.
 
 use std::collections::BTreeMap;
 
+use super::attribute_type::AttributeType;
 use super::limits::MAX_CONTEXT_BYTES;
-use super::{AttributeType, Encryption, EncryptionFormat, EncryptionMode, ForeignPointers, Offload, names};
+use super::names;
 use crate::yaml::{Cursor, Keys, Report};
 
 /// The keys of `encrypted`.
@@ -23,12 +24,6 @@ pub(super) const ENCRYPTED: Keys = Keys {
 /// Most keys beside `key_id` that may open an attribute: each is a Decrypt for a value that none of them sealed.
 const MAX_ACCEPTED_KEYS: usize = 16;
 
-/// The keys of `s3`.
-pub(super) const S3: Keys = Keys {
-    known: &["bucket", "prefix", "region", "foreign_pointers"],
-    later: &["offload_above"],
-};
-
 /// What this program adds to encryption contexts begins with this.
 const OWN_CONTEXT: &str = "tollgate:";
 
@@ -43,19 +38,60 @@ const FORMATS: &[(&str, EncryptionFormat)] = &[
     (EncryptionFormat::Pydynox.as_str(), EncryptionFormat::Pydynox),
 ];
 
-const FOREIGN_POINTERS: &[(&str, ForeignPointers)] = &[
-    (ForeignPointers::Refuse.as_str(), ForeignPointers::Refuse),
-    (ForeignPointers::Read.as_str(), ForeignPointers::Read),
-];
+/// How an attribute is encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encryption {
+    /// KMS key id, ARN or alias (`alias/my-app-key`): seals, and opens.
+    pub key_id: String,
+    /// Further keys that may open stored values, in the order in which they are tried: those that `key_id` replaced.
+    pub accepts: Vec<String>,
+    /// The attribute's KMS encryption context.
+    pub context: BTreeMap<String, String>,
+    /// Who may open it, who may set it.
+    pub mode: EncryptionMode,
+    /// The stored format that writes use.
+    pub format: EncryptionFormat,
+    /// Formats that reads accept beside it. `sealed` is always read: it is tied to its place.
+    pub accept_formats: Vec<EncryptionFormat>,
+    /// A value stored in plaintext is read as it is, while a table is being adopted.
+    pub allow_plaintext: bool,
+}
 
-impl ForeignPointers {
-    /// The name in model files.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            ForeignPointers::Refuse => "refuse",
-            ForeignPointers::Read => "read",
+impl Encryption {
+    /// The keys that may open stored values, in the order in which they are tried.
+    pub fn key_ids(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.key_id).chain(&self.accepts)
+    }
+
+    /// Whether stored values of this format are opened.
+    pub fn reads(&self, format: EncryptionFormat) -> bool {
+        match format {
+            EncryptionFormat::Sealed => true,
+            EncryptionFormat::Pydynox => self.format == format || self.accept_formats.contains(&format),
         }
     }
+}
+
+/// What an encrypted attribute allows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EncryptionMode {
+    /// Sealed on writes, opened on reads.
+    #[default]
+    ReadWrite,
+    /// Sealed on writes, never opened: listed in `withheld`.
+    WriteOnly,
+    /// Opened on reads; a write that sets it is refused.
+    ReadOnly,
+}
+
+/// Stored formats of encrypted attributes (`storage.md`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EncryptionFormat {
+    /// Format id 4; id 2 is read as well.
+    #[default]
+    Sealed,
+    /// Format id 1, as pydynox writes it.
+    Pydynox,
 }
 
 impl EncryptionMode {
@@ -84,7 +120,7 @@ pub(super) fn encryption(at: &Cursor<'_>, kind: AttributeType, report: &mut Repo
     let fields = at.fields(&ENCRYPTED, report)?;
     let key_id = fields
         .require("key_id", report)
-        .and_then(|at| valid(at, names::key_id, report));
+        .and_then(|at| names::valid(at, names::key_id, report));
     let context = fields
         .get("context")
         .map(|at| context(at, report))
@@ -143,7 +179,7 @@ fn accepts(at: &Cursor<'_>, key_id: Option<&str>, report: &mut Report) -> Vec<St
         return accepted;
     }
     for item in items {
-        let Some(name) = valid(&item, names::key_id, report) else {
+        let Some(name) = names::valid(&item, names::key_id, report) else {
             continue;
         };
         if Some(name.as_str()) == key_id {
@@ -170,45 +206,6 @@ fn accept_formats(at: &Cursor<'_>, report: &mut Report) -> Vec<EncryptionFormat>
         }
     }
     accepted
-}
-
-/// Reads `s3`. A prefix gets the `/` that it ends in.
-pub(super) fn offload(at: &Cursor<'_>, report: &mut Report) -> Option<Offload> {
-    let fields = at.fields(&S3, report)?;
-    let bucket = fields
-        .require("bucket", report)
-        .and_then(|at| valid(at, names::bucket, report));
-    let region = fields
-        .get("region")
-        .and_then(|at| valid(at, names::region, report));
-    let mut prefix = fields
-        .get("prefix")
-        .and_then(|at| valid(at, names::prefix, report))
-        .unwrap_or_default();
-    if !prefix.is_empty() && !prefix.ends_with('/') {
-        prefix.push('/');
-    }
-    let foreign_pointers = fields
-        .get("foreign_pointers")
-        .and_then(|at| at.choice(FOREIGN_POINTERS, report))
-        .unwrap_or_default();
-    Some(Offload {
-        bucket: bucket?,
-        prefix,
-        region,
-        foreign_pointers,
-    })
-}
-
-/// Text that passes a check of its name.
-pub(super) fn valid(
-    at: &Cursor<'_>,
-    check: fn(&str) -> Result<(), &'static str>,
-    report: &mut Report,
-) -> Option<String> {
-    let text = at.text(report)?;
-    check(text).map_err(|fault| report.add(at, fault)).ok()?;
-    Some(text.to_owned())
 }
 
 fn context(at: &Cursor<'_>, report: &mut Report) -> BTreeMap<String, String> {

@@ -1,0 +1,77 @@
+//! Settings from their layers: defaults, then a file, then the environment, then flags. Reports the faults of all layers
+//! together.
+
+use std::path::Path;
+
+use super::environment;
+use super::fault::ConfigFault;
+use super::flags::Flags;
+use super::layers::{self, Given};
+use super::otel::OtelVariables;
+use super::settings;
+use super::tree::Config;
+
+/// The settings file that is read if no other is named. It may be missing.
+const DEFAULT_FILE: &str = "tollgate.yaml";
+
+impl Config {
+    /// The settings in effect: defaults, file, environment, flags, each over the one before.
+    ///
+    /// # Errors
+    /// Every fault of every layer.
+    pub fn load(
+        flags: &Flags,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Config, Vec<ConfigFault>> {
+        Config::load_beside(Path::new(DEFAULT_FILE), flags, environment)
+    }
+
+    /// All settings in effect as a settings file, secrets redacted; where a value is no default, a comment says
+    /// where it came from.
+    pub fn to_yaml(&self) -> String {
+        settings::render(self)
+    }
+
+    pub(super) fn load_beside(
+        default_file: &Path,
+        flags: &Flags,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Config, Vec<ConfigFault>> {
+        let mut faults = Vec::new();
+        let mut given = layers::file(default_file, flags.config.as_deref(), &mut faults);
+        // an empty variable is an unset one
+        let environment = environment.filter(|(_, value)| !value.is_empty());
+        let (otel, environment): (Vec<_>, Vec<_>) =
+            environment.partition(|(name, _)| environment::is_otel(name));
+        given.extend(layers::environment(environment.into_iter(), &mut faults));
+        given.extend(layers::flags(flags));
+        let mut config = Config::default();
+        config.telemetry.variables = OtelVariables(otel.into_iter().collect());
+        for given in given {
+            config.apply(given, &mut faults);
+        }
+        let limits = &mut config.limits;
+        limits.in_flight_per_connection = Some(limits.in_flight_per_connection());
+        limits.memory = Some(limits.memory());
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(faults)
+        }
+    }
+
+    fn apply(&mut self, given: Given, faults: &mut Vec<ConfigFault>) {
+        match (given.setting.read)(self, &given.raw) {
+            Ok(()) => {
+                self.models_set |= given.setting.path == "models";
+                self.metrics.listen_set |= given.setting.path == "metrics.listen";
+                self.origins.insert(given.setting.path, given.origin);
+            }
+            Err(text) => faults.push(ConfigFault {
+                origin: given.origin,
+                path: given.path,
+                text,
+            }),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The key that encrypts page tokens. Never printed.
+
+use std::fmt;
+
+use zeroize::ZeroizeOnDrop;
+
+/// 32 bytes that seal page tokens; never printed, wiped when dropped.
+#[derive(Clone, PartialEq, Eq, ZeroizeOnDrop)]
+pub struct TokenKey([u8; 32]);
+
+impl TokenKey {
+    /// A key of these bytes.
+    pub fn new(bytes: [u8; 32]) -> TokenKey {
+        TokenKey(bytes)
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("[redacted]")
+    }
+}

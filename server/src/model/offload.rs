@@ -1,0 +1,76 @@
+//! Where the objects of an attribute are stored: the option `s3` of a model file.
+
+use super::names;
+use crate::yaml::{Cursor, Keys, Report};
+
+/// The keys of `s3`.
+pub(super) const S3: Keys = Keys {
+    known: &["bucket", "prefix", "region", "foreign_pointers"],
+    later: &["offload_above"],
+};
+
+const FOREIGN_POINTERS: &[(&str, ForeignPointers)] = &[
+    (ForeignPointers::Refuse.as_str(), ForeignPointers::Refuse),
+    (ForeignPointers::Read.as_str(), ForeignPointers::Read),
+];
+
+/// Where an attribute's objects lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offload {
+    /// The bucket.
+    pub bucket: String,
+    /// What the objects' keys begin with; empty or ending in `/`.
+    pub prefix: String,
+    /// The bucket's region, where it is not the client's.
+    pub region: Option<String>,
+    /// What becomes of pointers to objects that are not the item's own.
+    pub foreign_pointers: ForeignPointers,
+}
+
+/// What an attribute does with pointers out of the item's own folder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForeignPointers {
+    /// Their objects are not read.
+    #[default]
+    Refuse,
+    /// Their objects are read, never deleted.
+    Read,
+}
+
+impl ForeignPointers {
+    /// The name in model files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ForeignPointers::Refuse => "refuse",
+            ForeignPointers::Read => "read",
+        }
+    }
+}
+
+/// Reads `s3`. A prefix gets the `/` that it ends in.
+pub(super) fn offload(at: &Cursor<'_>, report: &mut Report) -> Option<Offload> {
+    let fields = at.fields(&S3, report)?;
+    let bucket = fields
+        .require("bucket", report)
+        .and_then(|at| names::valid(at, names::bucket, report));
+    let region = fields
+        .get("region")
+        .and_then(|at| names::valid(at, names::region, report));
+    let mut prefix = fields
+        .get("prefix")
+        .and_then(|at| names::valid(at, names::prefix, report))
+        .unwrap_or_default();
+    if !prefix.is_empty() && !prefix.ends_with('/') {
+        prefix.push('/');
+    }
+    let foreign_pointers = fields
+        .get("foreign_pointers")
+        .and_then(|at| at.choice(FOREIGN_POINTERS, report))
+        .unwrap_or_default();
+    Some(Offload {
+        bucket: bucket?,
+        prefix,
+        region,
+        foreign_pointers,
+    })
+}
