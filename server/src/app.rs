@@ -290,7 +290,7 @@ fn log_warning(warning: &aws::Warning) {
     };
     warn!(
         service = error.service_name(),
-        operation = error.operation,
+        operation = error.operation.name(),
         endpoint = error.endpoint(),
         aws_request_id = error.request_id.as_deref(),
         cause = error.cause,

@@ -12,6 +12,7 @@ pub mod config;
 pub mod crypto;
 pub mod expression;
 pub mod fault;
+pub mod figure;
 pub mod item;
 mod listener;
 pub mod model;

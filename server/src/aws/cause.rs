@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 
-use crate::billing::Service;
+use crate::figure::Service;
 
 use super::error::Request;
 use super::interceptor::never_connected;
@@ -53,7 +53,9 @@ fn of_answer(request: &Request<'_>, status: u16, metadata: &ErrorMetadata) -> St
     let code = code(metadata).unwrap_or("no code");
     let place = place(request);
     match metadata.message() {
-        Some(text) if is_without_items(request.service, code) => format!("{status} {code}{place}: {text}"),
+        Some(text) if is_without_items(request.operation.service(), code) => {
+            format!("{status} {code}{place}: {text}")
+        }
         Some(_) | None => format!("{status} {code}{place}"),
     }
 }
@@ -111,7 +113,7 @@ fn place(request: &Request<'_>) -> String {
     let Some(name) = request.facts().name else {
         return String::new();
     };
-    match request.service {
+    match request.operation.service() {
         Service::DynamoDb => format!(", table {name}"),
         Service::Kms => format!(", key {name}"),
         Service::S3 => format!(", bucket {name}"),
@@ -171,12 +173,12 @@ mod tests {
 
     use super::super::error::Detail;
     use super::*;
+    use crate::figure::AwsOperation;
 
     const MARK: &str = "MARK-5ecr3t";
 
-    fn request(service: Service, operation: &'static str, name: &'static str) -> Request<'static> {
+    fn request(operation: AwsOperation, name: &'static str) -> Request<'static> {
         Request {
-            service,
             operation,
             name,
             is_write: false,
@@ -188,7 +190,7 @@ mod tests {
     }
 
     fn table() -> Request<'static> {
-        request(Service::DynamoDb, "GetItem", "users")
+        request(AwsOperation::GetItem, "users")
     }
 
     fn response(status: u16) -> HttpResponse {
@@ -233,7 +235,7 @@ mod tests {
             "ThrottlingException",
         ];
         for code in codes {
-            let cause = answered(&request(Service::S3, "PutObject", "files"), code);
+            let cause = answered(&request(AwsOperation::PutObject, "files"), code);
             assert_eq!(cause, format!("400 {code}, bucket files"));
         }
     }
@@ -258,7 +260,7 @@ mod tests {
         ];
         for code in codes {
             assert_eq!(answered(&table(), code), format!("400 {code}, table users"));
-            let key = request(Service::Kms, "GenerateDataKey", "alias/app");
+            let key = request(AwsOperation::GenerateDataKey, "alias/app");
             assert_eq!(answered(&key, code), format!("400 {code}, key alias/app"));
         }
     }
@@ -288,13 +290,13 @@ mod tests {
             );
         }
         for code in of_both.iter().chain(&of_kms) {
-            let cause = answered(&request(Service::Kms, "GenerateDataKey", "alias/app"), code);
+            let cause = answered(&request(AwsOperation::GenerateDataKey, "alias/app"), code);
             assert!(
                 cause.starts_with(&format!("400 {code}, key alias/app: {told}")),
                 "{cause}"
             );
         }
-        let decrypt = request(Service::Kms, "Decrypt", "alias/old");
+        let decrypt = request(AwsOperation::Decrypt, "alias/old");
         for code in ["DisabledException", "IncorrectKeyException"] {
             let cause = answered(&decrypt, code);
             assert!(

@@ -11,7 +11,8 @@ use aws_sdk_dynamodb::types::{
     ReturnValuesOnConditionCheckFailure, Select,
 };
 
-use crate::billing::{Call, Service};
+use crate::billing::Call;
+use crate::figure::AwsOperation;
 use crate::model::Item;
 use crate::model::size::{stored_bytes, write_units};
 
@@ -158,7 +159,7 @@ impl DynamoDb {
     ///
     /// `Missing` for a table that is not there; what all reads have.
     pub async fn get_item(&self, call: &Call, get: GetItem) -> Result<Option<Item>, Error> {
-        let request = read("GetItem", &get.table);
+        let request = read(AwsOperation::GetItem, &get.table);
         let sent = Box::pin(
             self.client
                 .get_item()
@@ -184,7 +185,7 @@ impl DynamoDb {
     ///
     /// `ConditionFailed` with the item as it is; `OutcomeUnknown` and `Deadline` as [`Kind`] says.
     pub async fn put_item(&self, call: &Call, put: PutItem) -> Result<Option<Item>, Error> {
-        let request = write("PutItem", &put.table);
+        let request = write(AwsOperation::PutItem, &put.table);
         let sent = Box::pin(
             self.client
                 .put_item()
@@ -216,7 +217,7 @@ impl DynamoDb {
     ///
     /// As [`DynamoDb::put_item`].
     pub async fn delete_item(&self, call: &Call, delete: DeleteItem) -> Result<Option<Item>, Error> {
-        let request = write("DeleteItem", &delete.table);
+        let request = write(AwsOperation::DeleteItem, &delete.table);
         let sent = Box::pin(
             self.client
                 .delete_item()
@@ -248,7 +249,7 @@ impl DynamoDb {
     ///
     /// As [`DynamoDb::get_item`].
     pub async fn query(&self, call: &Call, query: Query) -> Result<Page, Error> {
-        let request = read("Query", &query.table);
+        let request = read(AwsOperation::Query, &query.table);
         let sent = Box::pin(
             self.client
                 .query()
@@ -284,7 +285,7 @@ impl DynamoDb {
     ///
     /// As [`DynamoDb::get_item`].
     pub async fn scan(&self, call: &Call, scan: Scan) -> Result<Page, Error> {
-        let request = read("Scan", &scan.table);
+        let request = read(AwsOperation::Scan, &scan.table);
         let sent = Box::pin(
             self.client
                 .scan()
@@ -315,9 +316,8 @@ impl DynamoDb {
     }
 }
 
-fn read<'a>(operation: &'static str, table: &'a str) -> Request<'a> {
+fn read<'a>(operation: AwsOperation, table: &'a str) -> Request<'a> {
     Request {
-        service: Service::DynamoDb,
         operation,
         name: table,
         is_write: false,
@@ -325,9 +325,8 @@ fn read<'a>(operation: &'static str, table: &'a str) -> Request<'a> {
     }
 }
 
-fn write<'a>(operation: &'static str, table: &'a str) -> Request<'a> {
+fn write<'a>(operation: AwsOperation, table: &'a str) -> Request<'a> {
     Request {
-        service: Service::DynamoDb,
         operation,
         name: table,
         is_write: true,

@@ -7,7 +7,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::billing::Service;
+use crate::figure::{AwsOperation, Service};
 use crate::model::Item;
 use crate::telemetry::RequestFacts;
 
@@ -16,14 +16,12 @@ use super::meter::{Cause, Failure, SdkFailure};
 
 /// A request to a store failed, after the SDK's retries.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{service} {operation}: {kind}", service = service_name(*.service))]
+#[error("{service} {operation}: {kind}", service = .operation.service())]
 pub struct Error {
     /// What callers act on.
     pub kind: Kind,
-    /// The store.
-    pub service: Service,
-    /// The API's name: `PutItem`.
-    pub operation: &'static str,
+    /// The operation that failed.
+    pub operation: AwsOperation,
     /// The service's own id of the last attempt.
     pub request_id: Option<Box<str>>,
     /// Whether an attempt of this write may have been applied although it ended in an error.
@@ -108,8 +106,7 @@ pub enum Doubt {
 
 /// What a request was about, for its error.
 pub(super) struct Request<'a> {
-    pub(super) service: Service,
-    pub(super) operation: &'static str,
+    pub(super) operation: AwsOperation,
     /// The table, KMS key, or bucket.
     pub(super) name: &'a str,
     /// It changes what callers see, so that a lost answer matters.
@@ -134,7 +131,7 @@ impl Error {
 
     /// The service's name.
     pub fn service_name(&self) -> &'static str {
-        service_name(self.service)
+        self.operation.service().name()
     }
 
     /// What an operator should look at, for the log.
@@ -177,7 +174,6 @@ impl Request<'_> {
     /// For its span.
     pub(super) fn facts(&self) -> RequestFacts<'_> {
         RequestFacts {
-            service: self.service,
             operation: self.operation,
             name: Some(self.name),
             key: self.detail.key,
@@ -205,7 +201,6 @@ impl Request<'_> {
             } else {
                 in_doubt(kind)
             },
-            service: self.service,
             operation: self.operation,
             request_id,
             doubt,
@@ -236,7 +231,6 @@ impl Request<'_> {
     pub(super) fn unsent(&self, kind: Kind, cause: &str) -> Error {
         Error {
             kind,
-            service: self.service,
             operation: self.operation,
             request_id: None,
             doubt: Doubt::None,
@@ -281,7 +275,7 @@ impl Request<'_> {
                 Kind::Unavailable
             }
             code if is_throttling(code) => Kind::Throttled,
-            "AccessDeniedException" if self.operation == "Decrypt" && names_no_key(message) => {
+            "AccessDeniedException" if self.operation == AwsOperation::Decrypt && names_no_key(message) => {
                 Kind::UnknownKey
             }
             "AccessDenied" | "AccessDeniedException" => self.denied(),
@@ -308,7 +302,7 @@ impl Request<'_> {
     }
 
     fn denied(&self) -> Kind {
-        match self.service {
+        match self.operation.service() {
             Service::Kms => Kind::KeyUnusable,
             Service::DynamoDb | Service::S3 => Kind::Denied,
         }
@@ -394,14 +388,6 @@ fn request_id<E>(error: &SdkError<E, HttpResponse>) -> Option<Box<str>> {
         .get("x-amzn-requestid")
         .or_else(|| headers.get("x-amz-request-id"))?;
     Some(id.into())
-}
-
-fn service_name(service: Service) -> &'static str {
-    match service {
-        Service::DynamoDb => "DynamoDB",
-        Service::Kms => "KMS",
-        Service::S3 => "S3",
-    }
 }
 
 impl fmt::Display for Kind {

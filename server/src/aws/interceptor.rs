@@ -18,6 +18,8 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::retry::ErrorKind;
 use aws_types::region::Region;
 
+use crate::figure::AwsOperation;
+
 use super::error::Doubt;
 use super::meter::{self, Ending, Meter};
 
@@ -54,7 +56,8 @@ impl Intercept for Counting {
             meter::goes_to(origin(context.request().uri()));
         }
         meter::with_current(|meter| {
-            let operation = config.load::<Metadata>().map_or("", Metadata::name);
+            let name = config.load::<Metadata>().map_or("", Metadata::name);
+            let operation = AwsOperation::from_name(meter.service(), name);
             let connection = if self.over_sockets {
                 config.load::<CaptureSmithyConnection>().cloned()
             } else {

@@ -7,7 +7,8 @@ use aws_sdk_kms::types::DataKeySpec;
 use aws_smithy_types::Blob;
 use zeroize::Zeroizing;
 
-use crate::billing::{Call, Service};
+use crate::billing::Call;
+use crate::figure::AwsOperation;
 
 use super::error::{Detail, Error, Kind, Request};
 use super::key_names::{Aliases, Used};
@@ -55,7 +56,7 @@ impl Kms {
         key_id: &str,
         context: &BTreeMap<String, String>,
     ) -> Result<GeneratedKey, Error> {
-        let request = request("GenerateDataKey", key_id);
+        let request = request(AwsOperation::GenerateDataKey, key_id);
         let sent = Box::pin(
             self.client
                 .generate_data_key()
@@ -92,7 +93,7 @@ impl Kms {
         wrapped: &[u8],
         context: &BTreeMap<String, String>,
     ) -> Result<Zeroizing<[u8; KEY_BYTES]>, Error> {
-        let request = request("Decrypt", key_id);
+        let request = request(AwsOperation::Decrypt, key_id);
         let sent = Box::pin(
             self.client
                 .decrypt()
@@ -136,7 +137,7 @@ impl Kms {
     }
 
     async fn resolve(&self, call: &Call, alias: &str) -> Result<String, Error> {
-        let request = request("DescribeKey", alias);
+        let request = request(AwsOperation::DescribeKey, alias);
         let sent = Box::pin(self.client.describe_key().key_id(alias).send());
         let output = meter::send(call, &request, sent)
             .await
@@ -148,9 +149,8 @@ impl Kms {
     }
 }
 
-fn request<'a>(operation: &'static str, name: &'a str) -> Request<'a> {
+fn request<'a>(operation: AwsOperation, name: &'a str) -> Request<'a> {
     Request {
-        service: Service::Kms,
         operation,
         name,
         is_write: false,

@@ -11,7 +11,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::billing::{Attempt, Call, Service};
+use crate::billing::{Attempt, Call};
+use crate::figure::{AwsOperation, Service};
 use crate::telemetry::{RequestSpan, names};
 
 use super::answer::Answer;
@@ -167,7 +168,7 @@ impl Meter {
     ) -> Arc<Meter> {
         Arc::new(Meter {
             call: call.clone(),
-            service: request.service,
+            service: request.operation.service(),
             uploaded_bytes,
             streamed,
             code: |error| error.downcast_ref::<E>().and_then(cause::code),
@@ -265,9 +266,14 @@ impl Meter {
         state.last_error = error;
     }
 
+    /// The service of the request.
+    pub(super) fn service(&self) -> Service {
+        self.service
+    }
+
     /// An attempt is about to be sent.
-    pub(super) fn begin(&self, operation: &str, connection: Option<CaptureSmithyConnection>) {
-        let attempt = self.call.attempt(self.service, operation);
+    pub(super) fn begin(&self, operation: AwsOperation, connection: Option<CaptureSmithyConnection>) {
+        let attempt = self.call.attempt(operation);
         let mut state = self.state();
         state.attempts += 1;
         state.in_flight = Some(InFlight {

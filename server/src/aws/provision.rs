@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
-use crate::billing::Service;
+use crate::figure::AwsOperation;
 use crate::model::{AttributeType, Model, Models};
 
 use super::error::{Detail, Request};
@@ -157,7 +157,7 @@ async fn ensure(stores: &Stores, need: &Need<'_>) -> Result<Option<Warning>, Pro
                 .send()
                 .await
                 .map(|_| ())
-                .map_err(|error| need.cause("CreateBucket", &error))
+                .map_err(|error| need.cause(AwsOperation::CreateBucket, &error))
         }
         Need::Key(alias) if alias.starts_with("alias/") => create_key(stores, need, alias).await,
         // a new key opens nothing that is stored
@@ -196,7 +196,9 @@ async fn look(stores: &Stores, need: &Need<'_>) -> Found {
                 (Ok(output), _) => fit(model, output.table.as_ref()),
                 (Err(error), endpoint) => match error.as_service_error() {
                     Some(DescribeTableError::ResourceNotFoundException(_)) => Found::Missing,
-                    _ => Found::Unknown(Box::new(need.request("DescribeTable").failed(error, endpoint))),
+                    _ => Found::Unknown(Box::new(
+                        need.request(AwsOperation::DescribeTable).failed(error, endpoint),
+                    )),
                 },
             }
         }
@@ -205,9 +207,9 @@ async fn look(stores: &Stores, need: &Need<'_>) -> Found {
             match meter::located(client.head_bucket().bucket(*name).send()).await {
                 (Ok(_), _) => Found::Standing,
                 (Err(error), _) if status(&error) == Some(404) => Found::Missing,
-                (Err(error), endpoint) => {
-                    Found::Unknown(Box::new(need.request("HeadBucket").failed(error, endpoint)))
-                }
+                (Err(error), endpoint) => Found::Unknown(Box::new(
+                    need.request(AwsOperation::HeadBucket).failed(error, endpoint),
+                )),
             }
         }
         Need::Key(id) | Need::AcceptedKey(id) => {
@@ -224,7 +226,9 @@ async fn look(stores: &Stores, need: &Need<'_>) -> Found {
                 }
                 (Err(error), endpoint) => match error.as_service_error() {
                     Some(DescribeKeyError::NotFoundException(_)) => Found::Missing,
-                    _ => Found::Unknown(Box::new(need.request("DescribeKey").failed(error, endpoint))),
+                    _ => Found::Unknown(Box::new(
+                        need.request(AwsOperation::DescribeKey).failed(error, endpoint),
+                    )),
                 },
             }
         }
@@ -284,7 +288,7 @@ async fn create_table(stores: &Stores, need: &Need<'_>, model: &Model) -> Result
     let created = create.send().await;
     created
         .map(|_| ())
-        .map_err(|error| need.cause("CreateTable", &error))
+        .map_err(|error| need.cause(AwsOperation::CreateTable, &error))
 }
 
 async fn create_key(stores: &Stores, need: &Need<'_>, alias: &str) -> Result<(), String> {
@@ -295,7 +299,7 @@ async fn create_key(stores: &Stores, need: &Need<'_>, alias: &str) -> Result<(),
         .description("made by tollgate")
         .send()
         .await
-        .map_err(|error| need.cause("CreateKey", &error))?;
+        .map_err(|error| need.cause(AwsOperation::CreateKey, &error))?;
     let metadata = created.key_metadata;
     let arn = metadata.as_ref().and_then(|key| key.arn.clone());
     let id = metadata.map(|key| key.key_id).unwrap_or_default();
@@ -307,7 +311,7 @@ async fn create_key(stores: &Stores, need: &Need<'_>, alias: &str) -> Result<(),
         .target_key_id(id)
         .send()
         .await
-        .map_err(|error| need.cause("CreateAlias", &error))?;
+        .map_err(|error| need.cause(AwsOperation::CreateAlias, &error))?;
     stores.kms.aliases.note(alias, &arn.unwrap_or_default());
     Ok(())
 }
@@ -338,14 +342,13 @@ impl Need<'_> {
         }
     }
 
-    fn request(&self, operation: &'static str) -> Request<'_> {
-        let (service, name) = match self {
-            Need::Table(model) => (Service::DynamoDb, model.table.as_str()),
-            Need::Bucket { name, .. } => (Service::S3, *name),
-            Need::Key(id) | Need::AcceptedKey(id) => (Service::Kms, *id),
+    fn request(&self, operation: AwsOperation) -> Request<'_> {
+        let name = match self {
+            Need::Table(model) => model.table.as_str(),
+            Need::Bucket { name, .. } => *name,
+            Need::Key(id) | Need::AcceptedKey(id) => *id,
         };
         Request {
-            service,
             operation,
             name,
             is_write: false,
@@ -354,7 +357,7 @@ impl Need<'_> {
     }
 
     /// Why it could not be made, without what the SDK writes for debugging.
-    fn cause<E: SdkFailure>(&self, operation: &'static str, error: &SdkError<E, HttpResponse>) -> String {
+    fn cause<E: SdkFailure>(&self, operation: AwsOperation, error: &SdkError<E, HttpResponse>) -> String {
         cause::of(&self.request(operation), error)
     }
 

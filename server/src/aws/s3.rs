@@ -13,7 +13,8 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 
-use crate::billing::{Call, Service};
+use crate::billing::Call;
+use crate::figure::AwsOperation;
 
 use super::answer::Answer;
 use super::error::{Detail, Doubt, Error, Kind, Request};
@@ -103,7 +104,7 @@ impl S3 {
         content_type: Option<&str>,
         metadata: &HashMap<String, String>,
     ) -> Result<StoredObject, Error> {
-        let request = request("PutObject", location);
+        let request = request(AwsOperation::PutObject, location);
         let content_bytes = content.len();
         let sent = Box::pin(
             self.client(location.region)
@@ -135,7 +136,7 @@ impl S3 {
         content_type: Option<&str>,
         metadata: &HashMap<String, String>,
     ) -> Result<MultipartUpload<'a>, Error> {
-        let request = request("CreateMultipartUpload", location);
+        let request = request(AwsOperation::CreateMultipartUpload, location);
         let sent = Box::pin(
             self.client(location.region)
                 .create_multipart_upload()
@@ -164,7 +165,7 @@ impl S3 {
         number: i32,
         content: Bytes,
     ) -> Result<Part, Error> {
-        let request = part_request("UploadPart", upload, Some(number));
+        let request = part_request(AwsOperation::UploadPart, upload, Some(number));
         let content_bytes = content.len();
         let sent = Box::pin(
             self.client(upload.location.region)
@@ -196,7 +197,7 @@ impl S3 {
         upload: &MultipartUpload<'_>,
         parts: Vec<Part>,
     ) -> Result<StoredObject, Error> {
-        let request = part_request("CompleteMultipartUpload", upload, None);
+        let request = part_request(AwsOperation::CompleteMultipartUpload, upload, None);
         let parts = parts.into_iter().map(completed).collect();
         let sent = Box::pin(
             self.client(upload.location.region)
@@ -232,7 +233,7 @@ impl S3 {
     ///
     /// `Missing` for an object or bucket that is not there.
     pub async fn head_object(&self, call: &Call, location: Location<'_>) -> Result<ObjectHead, Error> {
-        let request = request("HeadObject", location);
+        let request = request(AwsOperation::HeadObject, location);
         let client = self.client(location.region);
         let sent = Box::pin(
             client
@@ -262,7 +263,7 @@ impl S3 {
         call: &Call,
         upload: &MultipartUpload<'_>,
     ) -> Result<(), Error> {
-        let request = part_request("AbortMultipartUpload", upload, None);
+        let request = part_request(AwsOperation::AbortMultipartUpload, upload, None);
         let sent = Box::pin(
             self.client(upload.location.region)
                 .abort_multipart_upload()
@@ -280,7 +281,7 @@ impl S3 {
     ///
     /// What all calls have.
     pub async fn delete_object(&self, call: &Call, location: Location<'_>) -> Result<(), Error> {
-        let request = request("DeleteObject", location);
+        let request = request(AwsOperation::DeleteObject, location);
         let client = self.client(location.region);
         let sent = Box::pin(
             client
@@ -327,9 +328,8 @@ impl S3 {
     }
 }
 
-fn request<'a>(operation: &'static str, location: Location<'a>) -> Request<'a> {
+fn request<'a>(operation: AwsOperation, location: Location<'a>) -> Request<'a> {
     Request {
-        service: Service::S3,
         operation,
         name: location.bucket,
         is_write: false,
@@ -341,7 +341,7 @@ fn request<'a>(operation: &'static str, location: Location<'a>) -> Request<'a> {
 }
 
 fn part_request<'a>(
-    operation: &'static str,
+    operation: AwsOperation,
     upload: &'a MultipartUpload<'_>,
     part_number: Option<i32>,
 ) -> Request<'a> {

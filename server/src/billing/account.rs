@@ -1,14 +1,15 @@
 //! The account of one session: what a [`Book`](super::book::Book) is for the server, in few bytes, since there are many.
-//! It has a cell per model and operation that the session called, so that its size does not go by the number of models.
+//! It has a cell per model and RPC that the session called, so that its size does not go by the number of models.
 //! Knows nothing of locks.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::Bill;
 use super::book::sum;
 use super::books::Totals;
 use super::packed::Packed;
-use super::{Bill, NONE, OPERATIONS};
+use crate::figure::Rpc;
 
 /// Up to this many cells there is no room beyond those in use.
 const EXACT_CELLS: usize = 32;
@@ -18,7 +19,7 @@ const EXACT_CELLS: usize = 32;
 pub(super) struct Account {
     since: Micros,
     total: Packed,
-    /// In the order of model and operation.
+    /// In the order of model and RPC.
     cells: Vec<Cell>,
 }
 
@@ -27,7 +28,7 @@ struct Cell {
     model: Arc<str>,
     since: Micros,
     bill: Packed,
-    operation: u8,
+    rpc: Rpc,
 }
 
 impl Account {
@@ -39,13 +40,12 @@ impl Account {
         }
     }
 
-    /// Adds to the cell of a model and an operation; `at` is when what is added came in.
-    pub(super) fn add(&mut self, model: &Arc<str>, operation: &'static str, at: SystemTime, bill: &Bill) {
-        let operation = index_of(operation);
-        let wanted = (&**model, operation);
+    /// Adds to the cell of a model and an RPC; `at` is when what is added came in.
+    pub(super) fn add(&mut self, model: &Arc<str>, rpc: Rpc, at: SystemTime, bill: &Bill) {
+        let wanted = (&**model, rpc);
         let place = self
             .cells
-            .binary_search_by(|cell| (&*cell.model, cell.operation).cmp(&wanted));
+            .binary_search_by(|cell| (&*cell.model, cell.rpc).cmp(&wanted));
         let place = place.unwrap_or_else(|place| {
             if self.cells.len() < EXACT_CELLS {
                 self.cells.reserve_exact(1);
@@ -54,7 +54,7 @@ impl Account {
                 model: Arc::clone(model),
                 since: Micros::of(at).max(self.since),
                 bill: Packed::default(),
-                operation,
+                rpc,
             };
             self.cells.insert(place, cell);
             place
@@ -74,10 +74,7 @@ impl Account {
             .cells
             .iter()
             .filter(|cell| model.is_none_or(|model| *cell.model == *model));
-        let rows = wanted.map(|cell| {
-            let operation = name_of(cell.operation);
-            (&cell.model, operation, cell.since.time(), cell.bill.bill())
-        });
+        let rows = wanted.map(|cell| (&cell.model, cell.rpc, cell.since.time(), cell.bill.bill()));
         sum(rows, self.since.time(), model.is_some())
     }
 
@@ -113,23 +110,12 @@ impl Micros {
     }
 }
 
-fn index_of(operation: &str) -> u8 {
-    let index = OPERATIONS.iter().position(|name| *name == operation);
-    index
-        .and_then(|index| u8::try_from(index).ok())
-        .unwrap_or(u8::MAX)
-}
-
-fn name_of(index: u8) -> &'static str {
-    OPERATIONS.get(usize::from(index)).copied().unwrap_or(NONE)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::book::Book;
     use super::*;
 
-    const OPERATIONS_AND_NONE: [&str; 4] = ["Save", "Get", "Scan", NONE];
+    const RPCS: [Rpc; 4] = [Rpc::Save, Rpc::Get, Rpc::Scan, Rpc::Unknown];
 
     fn at(seconds: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(seconds)
@@ -141,14 +127,14 @@ mod tests {
         let models: Vec<Arc<str>> = (0..40).map(|number| format!("M{number}").into()).collect();
         for number in 0..500_u64 {
             let model = &models[number as usize * 7 % models.len()];
-            let operation = OPERATIONS_AND_NONE[number as usize % 4];
+            let rpc = RPCS[number as usize % 4];
             let bill = Bill {
                 calls: 1,
                 kms_us: number * 997,
                 ..Bill::default()
             };
-            account.add(model, operation, at(number), &bill);
-            book.add(model, operation, at(number), &bill);
+            account.add(model, rpc, at(number), &bill);
+            book.add(model, rpc, at(number), &bill);
             if number % 97 == 0 {
                 assert_eq!(
                     account.reset(Some("M7"), at(number)),

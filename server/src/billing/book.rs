@@ -1,4 +1,4 @@
-//! One book: the bills of a scope, added up by model and operation. By model, by operation and in total are the same
+//! One book: the bills of a scope, added up by model and RPC. By model, by operation and in total are the same
 //! sum: what is added or cleared is so in a cell and in the total at once. Knows nothing of locks.
 
 use std::borrow::Borrow;
@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use super::Bill;
 use super::books::Totals;
 use super::cells::Cells;
+use crate::figure::Rpc;
 
 /// The bills of the server.
 #[derive(Debug)]
@@ -33,10 +34,10 @@ impl Book {
         }
     }
 
-    /// Adds to the cell of a model and an operation; `at` is when what is added came in.
-    pub(super) fn add(&mut self, model: &Arc<str>, operation: &'static str, at: SystemTime, bill: &Bill) {
+    /// Adds to the cell of a model and an RPC; `at` is when what is added came in.
+    pub(super) fn add(&mut self, model: &Arc<str>, rpc: Rpc, at: SystemTime, bill: &Bill) {
         let since = at.max(self.since);
-        let cell = self.cells.of(model, operation, || Cell {
+        let cell = self.cells.of(model, rpc, || Cell {
             since,
             bill: Bill::default(),
         });
@@ -52,20 +53,17 @@ impl Book {
 
     /// The bills of all models, or of one, by operation.
     #[cfg(feature = "telemetry")]
-    pub(super) fn bills(
-        &self,
-        model: Option<&str>,
-    ) -> impl Iterator<Item = (&Arc<str>, &'static str, &Bill)> {
+    pub(super) fn bills(&self, model: Option<&str>) -> impl Iterator<Item = (&Arc<str>, Rpc, &Bill)> {
         let all = self.cells.all();
         let wanted = all.filter(move |(name, _, _)| model.is_none_or(|model| ***name == *model));
-        wanted.map(|(model, operation, cell)| (model, operation, &cell.bill))
+        wanted.map(|(model, rpc, cell)| (model, rpc, &cell.bill))
     }
 
-    /// The bill of a model and an operation, if there was one.
+    /// The bill of a model and an RPC, if there was one.
     #[cfg(feature = "telemetry")]
-    pub(super) fn bill(&self, model: &str, operation: &str) -> Option<&Bill> {
+    pub(super) fn bill(&self, model: &str, rpc: Rpc) -> Option<&Bill> {
         let mut cells = self.cells.of_model(model);
-        let cell = cells.find(|(_, name, _)| *name == operation);
+        let cell = cells.find(|(_, known, _)| *known == rpc);
         cell.map(|(_, _, cell)| &cell.bill)
     }
 
@@ -93,25 +91,25 @@ impl Book {
 }
 
 fn rows<'a>(
-    cells: impl Iterator<Item = (&'a Arc<str>, &'static str, &'a Cell)>,
-) -> impl Iterator<Item = (&'a Arc<str>, &'static str, SystemTime, &'a Bill)> {
-    cells.map(|(model, operation, cell)| (model, operation, cell.since, &cell.bill))
+    cells: impl Iterator<Item = (&'a Arc<str>, Rpc, &'a Cell)>,
+) -> impl Iterator<Item = (&'a Arc<str>, Rpc, SystemTime, &'a Bill)> {
+    cells.map(|(model, rpc, cell)| (model, rpc, cell.since, &cell.bill))
 }
 
 /// Adds cells up. `from_first`: what is summed is counted since its first call, not since `opened`.
 pub(super) fn sum<'a, B: Borrow<Bill>>(
-    cells: impl Iterator<Item = (&'a Arc<str>, &'static str, SystemTime, B)>,
+    cells: impl Iterator<Item = (&'a Arc<str>, Rpc, SystemTime, B)>,
     opened: SystemTime,
     from_first: bool,
 ) -> Totals {
     let mut total = Bill::default();
     let mut by_model: BTreeMap<Arc<str>, Bill> = BTreeMap::new();
-    let mut by_operation: BTreeMap<&'static str, Bill> = BTreeMap::new();
+    let mut by_operation: BTreeMap<Rpc, Bill> = BTreeMap::new();
     let mut first = None;
-    for (model, operation, since, bill) in cells {
+    for (model, rpc, since, bill) in cells {
         total += bill.borrow();
         *by_model.entry(Arc::clone(model)).or_default() += bill.borrow();
-        *by_operation.entry(operation).or_default() += bill.borrow();
+        *by_operation.entry(rpc).or_default() += bill.borrow();
         first = Some(first.map_or(since, |first: SystemTime| first.min(since)));
     }
     Totals {
@@ -141,9 +139,9 @@ mod tests {
             kms_calls,
             ..Bill::default()
         };
-        for (model, operation, kms_calls) in [("User", "Save", 1), ("User", "Get", 2), ("_", "Get", 4)] {
-            book.add(&model.into(), operation, at(kms_calls), &bill(kms_calls));
-            book.add(&model.into(), operation, at(9), &bill(kms_calls));
+        for (model, rpc, kms_calls) in [("User", Rpc::Save, 1), ("User", Rpc::Get, 2), ("_", Rpc::Get, 4)] {
+            book.add(&model.into(), rpc, at(kms_calls), &bill(kms_calls));
+            book.add(&model.into(), rpc, at(9), &bill(kms_calls));
         }
         book
     }
@@ -157,7 +155,7 @@ mod tests {
         assert_eq!(sum(totals.by_model.values().collect()), 14);
         assert_eq!(sum(totals.by_operation.values().collect()), 14);
         assert_eq!(totals.by_model["User"].kms_calls, 6);
-        assert_eq!(totals.by_operation["Get"].kms_calls, 12);
+        assert_eq!(totals.by_operation[&Rpc::Get].kms_calls, 12);
     }
 
     #[test]
@@ -181,7 +179,7 @@ mod tests {
         assert_eq!(book.totals(None).since, at(30));
         book.add(
             &"User".into(),
-            "Save",
+            Rpc::Save,
             at(29),
             &Bill {
                 kms_calls: 5,

@@ -15,7 +15,8 @@ use super::book::Book;
 use super::ever::Ever;
 use super::finished::{Finished, FinishedCall};
 use super::sessions::Sessions;
-use super::{Bill, Bounds, NONE, Prices, lock};
+use super::{Bill, Bounds, Prices, lock};
+use crate::figure::{NO_MODEL, Rpc};
 
 /// What is asked for or reset; both empty: the whole server.
 #[derive(Clone, Debug, Default)]
@@ -31,10 +32,10 @@ pub struct Scope {
 pub struct Totals {
     /// The sum over all calls.
     pub total: Bill,
-    /// By model name; [`NONE`] for calls that named no served model.
+    /// By model name; [`NO_MODEL`] for calls that named no served model.
     pub by_model: BTreeMap<Arc<str>, Bill>,
-    /// By RPC name.
-    pub by_operation: BTreeMap<&'static str, Bill>,
+    /// By RPC.
+    pub by_operation: BTreeMap<Rpc, Bill>,
     /// Since when the scope is being counted: its first call, its last reset, or the server's start.
     pub since: SystemTime,
 }
@@ -62,7 +63,7 @@ struct Pages {
 /// Whose bill is posted.
 #[derive(Debug)]
 pub(super) struct Entry<'a> {
-    pub(super) operation: &'static str,
+    pub(super) rpc: Rpc,
     pub(super) serial: u64,
     pub(super) request_id: &'a str,
     pub(super) session: Option<&'a Arc<str>>,
@@ -84,7 +85,7 @@ impl Books {
             prices,
             serial: AtomicU64::new(0),
             names: Mutex::default(),
-            none: Arc::from(NONE),
+            none: Arc::from(NO_MODEL),
             pages: Mutex::new(pages),
         }
     }
@@ -157,13 +158,13 @@ impl Books {
         let mut pages = lock(&self.pages);
         pages.finished.put(finished, passed);
         let model = entry.model.unwrap_or(&self.none);
-        pages.server.add(model, entry.operation, entry.started_at, bill);
+        pages.server.add(model, entry.rpc, entry.started_at, bill);
         let name = entry.session?;
         let account = match passed {
             true => pages.sessions.of(name, Instant::now()),
             false => pages.sessions.peek_mut(name, Instant::now())?,
         };
-        account.add(model, entry.operation, entry.started_at, bill);
+        account.add(model, entry.rpc, entry.started_at, bill);
         Some(account.total())
     }
 
@@ -172,7 +173,7 @@ impl Books {
         let mut pages = lock(&self.pages);
         pages.finished.add_late(entry, late);
         let model = entry.model.unwrap_or(&self.none);
-        pages.server.add(model, entry.operation, entry.started_at, late);
+        pages.server.add(model, entry.rpc, entry.started_at, late);
         if in_session {
             self.add_to_session(&mut pages, entry, late);
         }
@@ -191,7 +192,7 @@ impl Books {
         let Some(name) = entry.session else { return };
         let account = pages.sessions.of(name, Instant::now());
         let model = entry.model.unwrap_or(&self.none);
-        account.add(model, entry.operation, entry.started_at, bill);
+        account.add(model, entry.rpc, entry.started_at, bill);
     }
 }
 

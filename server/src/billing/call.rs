@@ -14,9 +14,10 @@ use tonic::Code;
 
 use super::bill::{micros, milliunits};
 use super::books::Entry;
-use super::service::Charge;
-use super::{Bill, Books, Service, lock};
+use super::charge::{Charge, duration_us};
+use super::{Bill, Books, lock};
 use crate::capacity::{Hold, OutOfMemory, Reservation};
+use crate::figure::{AwsOperation, Rpc};
 use crate::telemetry::{CallTrace, Ended};
 
 /// The ledger of one RPC, the deadline of the work that is billed to it, and what the RPC holds of the server's
@@ -26,7 +27,7 @@ pub struct Call(Arc<Shared>, Instant, Option<Arc<Hold>>);
 
 struct Shared {
     books: Arc<Books>,
-    operation: &'static str,
+    rpc: Rpc,
     serial: u64,
     request_id: String,
     request_id_given: OnceLock<String>,
@@ -56,8 +57,8 @@ struct Ledger {
 /// What a call is opened with.
 #[derive(Debug)]
 pub struct Opening<'a> {
-    /// The RPC's name: one of [`super::OPERATIONS`], or [`super::NONE`].
-    pub operation: &'static str,
+    /// The RPC.
+    pub rpc: Rpc,
     /// The caller's id of this call; without one the server makes it.
     pub request_id: Option<&'a str>,
     /// The session that is billed; it begins with the first call that passes its checks.
@@ -94,7 +95,7 @@ impl Call {
         };
         let shared = Arc::new(Shared {
             books: Arc::clone(books),
-            operation: opening.operation,
+            rpc: opening.rpc,
             serial: books.next_serial(),
             request_id,
             request_id_given,
@@ -113,9 +114,9 @@ impl Call {
         self.0.request_id_given.get().unwrap_or(&self.0.request_id)
     }
 
-    /// The RPC's name.
-    pub fn operation(&self) -> &'static str {
-        self.0.operation
+    /// The RPC.
+    pub fn rpc(&self) -> Rpc {
+        self.0.rpc
     }
 
     /// The session that is billed.
@@ -201,10 +202,9 @@ impl Call {
     }
 
     /// Counts an attempt that is being sent now. Its time is added when the [`Attempt`] ends.
-    /// `operation` is AWS's name, such as `PutItem`.
     #[must_use = "the attempt ends when this is dropped"]
-    pub fn attempt(&self, service: Service, operation: &str) -> Attempt {
-        let charge = Charge::of(service, operation, self.0.books.prices());
+    pub fn attempt(&self, operation: AwsOperation) -> Attempt {
+        let charge = Charge::for_operation(operation, self.0.books.prices());
         let started = Instant::now();
         let mut ledger = lock(&self.0.ledger);
         if ledger.under_way == 0 {
@@ -216,8 +216,7 @@ impl Call {
         drop(ledger);
         Attempt {
             call: self.clone(),
-            service,
-            operation: self.0.trace.operation_label(operation),
+            operation,
             charge,
             started,
             sent: true,
@@ -318,7 +317,7 @@ impl Call {
         ledger.in_session = session.is_some();
         drop(ledger);
         self.0.trace.close(&Ended {
-            operation: self.0.operation,
+            rpc: self.0.rpc,
             model: self.0.model.get(),
             session: self.session(),
             request_id: self.request_id(),
@@ -341,7 +340,7 @@ impl Call {
         Call::open(
             &books,
             &Opening {
-                operation: "Save",
+                rpc: Rpc::Save,
                 request_id: None,
                 session: None,
                 deadline,
@@ -355,10 +354,9 @@ use super::Prices;
 
 impl fmt::Debug for Call {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let operation = &self.0.operation;
         formatter
             .debug_struct("Call")
-            .field("operation", operation)
+            .field("rpc", &self.0.rpc)
             .field("id", &self.request_id())
             .finish()
     }
@@ -392,7 +390,7 @@ impl Shared {
 
     fn entry(&self) -> Entry<'_> {
         Entry {
-            operation: self.operation,
+            rpc: self.rpc,
             serial: self.serial,
             request_id: self.request_id_given.get().unwrap_or(&self.request_id),
             session: self.session.as_ref(),
@@ -406,8 +404,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct Attempt {
     call: Call,
-    service: Service,
-    operation: &'static str,
+    operation: AwsOperation,
     charge: Charge,
     started: Instant,
     sent: bool,
@@ -436,16 +433,14 @@ impl Drop for Attempt {
         }
         let took = now - self.started;
         shared.count(&mut ledger, |bill| match self.sent {
-            true if self.charge.counted() => *self.service.duration_us(bill) += micros(took),
+            true if self.charge.is_billed() => *duration_us(self.operation.service(), bill) += micros(took),
             true => {}
             false => self.charge.take_back(bill),
         });
         drop(ledger);
-        if self.sent && self.charge.counted() {
+        if self.sent && self.charge.is_billed() {
             let model = shared.model.get();
-            shared
-                .trace
-                .attempt_ended(self.service, self.operation, model, took);
+            shared.trace.attempt_ended(self.operation, model, took);
         }
     }
 }

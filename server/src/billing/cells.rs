@@ -1,12 +1,14 @@
-//! What is kept by model and operation: at most one cell per served model and RPC, found in the same time however many
+//! What is kept by model and RPC: at most one cell per served model and RPC, found in the same time however many
 //! models there are. Knows nothing of what a cell is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Cells by model and operation.
+use crate::figure::Rpc;
+
+/// Cells by model and RPC.
 #[derive(Debug)]
-pub(super) struct Cells<T>(HashMap<Arc<str>, Vec<(&'static str, T)>>);
+pub(super) struct Cells<T>(HashMap<Arc<str>, Vec<(Rpc, T)>>);
 
 impl<T> Default for Cells<T> {
     fn default() -> Cells<T> {
@@ -15,42 +17,37 @@ impl<T> Default for Cells<T> {
 }
 
 impl<T> Cells<T> {
-    /// The cell of a model and an operation, made where there is none.
-    pub(super) fn of(
-        &mut self,
-        model: &Arc<str>,
-        operation: &'static str,
-        new: impl FnOnce() -> T,
-    ) -> &mut T {
+    /// The cell of a model and an RPC, created if missing.
+    pub(super) fn of(&mut self, model: &Arc<str>, rpc: Rpc, new: impl FnOnce() -> T) -> &mut T {
         if !self.0.contains_key(model) {
             self.0.insert(Arc::clone(model), Vec::new());
         }
         let cells = self.0.get_mut(model).expect("it was put in where it was missing");
         // a handful: the RPCs that the model was called by
-        let place = cells.iter().position(|(name, _)| *name == operation);
+        let place = cells.iter().position(|(known, _)| *known == rpc);
         let place = place.unwrap_or_else(|| {
-            cells.push((operation, new()));
+            cells.push((rpc, new()));
             cells.len() - 1
         });
         &mut cells[place].1
     }
 
     /// All cells.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&Arc<str>, &'static str, &T)> {
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Arc<str>, Rpc, &T)> {
         self.0.iter().flat_map(|(model, cells)| each(model, cells))
     }
 
     /// All cells, to be changed.
     #[cfg(feature = "telemetry")]
-    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &'static str, &mut T)> {
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, Rpc, &mut T)> {
         self.0.iter_mut().flat_map(|(model, cells)| {
             let cells = cells.iter_mut();
-            cells.map(move |(operation, cell)| (model, *operation, cell))
+            cells.map(move |(rpc, cell)| (model, *rpc, cell))
         })
     }
 
     /// The cells of one model.
-    pub(super) fn of_model(&self, model: &str) -> impl Iterator<Item = (&Arc<str>, &'static str, &T)> {
+    pub(super) fn of_model(&self, model: &str) -> impl Iterator<Item = (&Arc<str>, Rpc, &T)> {
         let cells = self.0.get_key_value(model);
         cells.into_iter().flat_map(|(model, cells)| each(model, cells))
     }
@@ -64,9 +61,7 @@ impl<T> Cells<T> {
 
 fn each<'a, T>(
     model: &'a Arc<str>,
-    cells: &'a [(&'static str, T)],
-) -> impl Iterator<Item = (&'a Arc<str>, &'static str, &'a T)> {
-    cells
-        .iter()
-        .map(move |(operation, cell)| (model, *operation, cell))
+    cells: &'a [(Rpc, T)],
+) -> impl Iterator<Item = (&'a Arc<str>, Rpc, &'a T)> {
+    cells.iter().map(move |(rpc, cell)| (model, *rpc, cell))
 }

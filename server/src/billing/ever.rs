@@ -24,25 +24,25 @@ struct Cell {
 impl Ever {
     /// Keeps what the server's book holds of all models, or of one, before a reset clears it.
     pub(super) fn keep(&mut self, server: &Book, model: Option<&str>) {
-        for (model, operation, bill) in server.bills(model) {
-            self.cells.of(model, operation, Cell::default).cleared += bill;
+        for (model, rpc, bill) in server.bills(model) {
+            self.cells.of(model, rpc, Cell::default).cleared += bill;
         }
     }
 
     /// All sums; no figure is ever less than it was before.
     pub(super) fn tell(&mut self, server: &Book) -> Vec<Line> {
-        for (model, operation, _) in server.bills(None) {
-            self.cells.of(model, operation, Cell::default);
+        for (model, rpc, _) in server.bills(None) {
+            self.cells.of(model, rpc, Cell::default);
         }
-        let told = self.cells.all_mut().map(|(model, operation, cell)| {
+        let told = self.cells.all_mut().map(|(model, rpc, cell)| {
             let mut sum = cell.cleared.clone();
-            if let Some(bill) = server.bill(model, operation) {
+            if let Some(bill) = server.bill(model, rpc) {
                 sum += bill;
             }
             cell.told.raise_to(&sum.clamped());
             Line {
                 model: Arc::clone(model),
-                operation,
+                rpc,
                 bill: cell.told.clone(),
             }
         });
@@ -55,6 +55,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
+    use crate::figure::Rpc;
 
     /// A server's book, and what is told of it.
     struct Server {
@@ -70,13 +71,13 @@ mod tests {
             }
         }
 
-        fn add(&mut self, model: &str, operation: &'static str, kms_calls: u64) {
+        fn add(&mut self, model: &str, rpc: Rpc, kms_calls: u64) {
             let bill = Bill {
                 kms_calls,
                 ..Bill::default()
             };
             let at = SystemTime::UNIX_EPOCH;
-            self.book.add(&model.into(), operation, at, &bill);
+            self.book.add(&model.into(), rpc, at, &bill);
         }
 
         fn reset(&mut self, model: Option<&str>) {
@@ -98,8 +99,13 @@ mod tests {
     #[test]
     fn sums_are_by_model_and_operation() {
         let mut server = Server::new();
-        for (model, operation) in [("User", "Get"), ("User", "Save"), ("User", "Get"), ("_", "Get")] {
-            server.add(model, operation, 2);
+        for (model, rpc) in [
+            ("User", Rpc::Get),
+            ("User", Rpc::Save),
+            ("User", Rpc::Get),
+            ("_", Rpc::Get),
+        ] {
+            server.add(model, rpc, 2);
         }
         assert_eq!(server.told(), [2, 2, 4]);
     }
@@ -107,14 +113,14 @@ mod tests {
     #[test]
     fn resets_do_not_touch_them() {
         let mut server = Server::new();
-        server.add("User", "Get", 1);
-        server.add("Document", "Get", 4);
+        server.add("User", Rpc::Get, 1);
+        server.add("Document", Rpc::Get, 4);
         server.reset(Some("User"));
-        server.add("User", "Get", 2);
+        server.add("User", Rpc::Get, 2);
         assert_eq!(server.told(), [3, 4]);
         server.reset(None);
         assert_eq!(server.told(), [3, 4]);
-        server.add("Document", "Get", 1);
+        server.add("Document", Rpc::Get, 1);
         server.reset(Some("Nobody"));
         assert_eq!(server.told(), [3, 5]);
     }
@@ -123,7 +129,7 @@ mod tests {
     fn what_was_told_is_never_less_afterwards() {
         let mut server = Server::new();
         let mut told = |change| {
-            server.add("User", "Get", change);
+            server.add("User", Rpc::Get, change);
             server.told()
         };
         assert_eq!(told(3), [3]);
@@ -131,7 +137,7 @@ mod tests {
         assert_eq!(told(1), [3], "the same three");
         assert_eq!(told(1), [4]);
         let mut below = Server::new();
-        below.add("User", "Get", TAKEN_BACK);
+        below.add("User", Rpc::Get, TAKEN_BACK);
         assert_eq!(below.told(), [0]);
     }
 }

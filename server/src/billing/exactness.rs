@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 
 use tonic::Code;
 
-use super::{Attempt, Bill, Books, Bounds, Call, NONE, Opening, Prices, Scope, Service, lock};
+use super::{Attempt, Bill, Books, Bounds, Call, Opening, Prices, Scope, lock};
+use crate::figure::{AwsOperation, NO_MODEL, Rpc};
 
 const WORKERS: u64 = 8;
 const CALLS_PER_WORKER: u64 = 2_000;
 const SESSIONS: [&str; 4] = ["a", "b", "c", "d"];
-const MODELS: [&str; 3] = ["User", "Document", NONE];
+const MODELS: [&str; 3] = ["User", "Document", NO_MODEL];
 const CODES: [Code; 4] = [Code::Ok, Code::NotFound, Code::DeadlineExceeded, Code::Cancelled];
-const OPERATIONS: [&str; 3] = ["Save", "Get", "Query"];
+const RPCS: [Rpc; 3] = [Rpc::Save, Rpc::Get, Rpc::Query];
 
 /// Whole numbers that look random; the same in every run.
 struct Dice(u64);
@@ -59,12 +60,12 @@ fn books() -> Arc<Books> {
     Arc::new(Books::new(Bounds::default(), Prices::shipped()))
 }
 
-fn open(books: &Arc<Books>, operation: &'static str, session: Option<&str>) -> Call {
+fn open(books: &Arc<Books>, rpc: Rpc, session: Option<&str>) -> Call {
     let deadline = Instant::now() + Duration::from_secs(30);
     Call::open(
         books,
         &Opening {
-            operation,
+            rpc,
             request_id: None,
             session,
             deadline,
@@ -75,22 +76,22 @@ fn open(books: &Arc<Books>, operation: &'static str, session: Option<&str>) -> C
 /// Begins every session, so that calls that are refused are posted there too.
 fn begin_sessions(books: &Arc<Books>, truth: &Truth) {
     for session in SESSIONS {
-        let call = open(books, "Get", Some(session));
+        let call = open(books, Rpc::Get, Some(session));
         call.close(Code::Ok);
-        truth.add(Some(session), NONE, &call.bill());
+        truth.add(Some(session), NO_MODEL, &call.bill());
     }
 }
 
 /// A few random counts; attempts that are under way are kept for later.
 fn feed(call: &Call, dice: &mut Dice, under_way: &mut Vec<Attempt>) {
     for _ in 0..dice.roll(4) {
-        let (service, operation) = dice.of(&[
-            (Service::DynamoDb, "PutItem"),
-            (Service::DynamoDb, "Query"),
-            (Service::Kms, "Decrypt"),
-            (Service::S3, "UploadPart"),
+        let operation = dice.of(&[
+            AwsOperation::PutItem,
+            AwsOperation::Query,
+            AwsOperation::Decrypt,
+            AwsOperation::UploadPart,
         ]);
-        let attempt = call.attempt(service, operation);
+        let attempt = call.attempt(operation);
         match dice.roll(4) {
             0 => under_way.push(attempt),
             1 => attempt.unsent(),
@@ -120,8 +121,8 @@ fn close_while_fed(call: &Call, code: Code, dice: &mut Dice, under_way: &mut Vec
 fn run(books: &Arc<Books>, dice: &mut Dice, truth: &Truth) {
     let session = (dice.roll(3) > 0).then(|| dice.of(&SESSIONS));
     let model = dice.of(&MODELS);
-    let call = open(books, dice.of(&OPERATIONS), session);
-    if model != NONE {
+    let call = open(books, dice.of(&RPCS), session);
+    if model != NO_MODEL {
         call.set_model(model);
     }
     let mut under_way = Vec::new();
@@ -228,7 +229,7 @@ fn every_scope_sums_to_what_was_counted() {
     let mut dice = Dice(4_711);
     (0..2_000).for_each(|_| run(&books, &mut dice, &truth));
     for session in [None, Some("a"), Some("d")] {
-        for model in [None, Some("User"), Some(NONE)] {
+        for model in [None, Some("User"), Some(NO_MODEL)] {
             let scope = Scope {
                 session: session.map(str::to_owned),
                 model: model.map(str::to_owned),
@@ -263,7 +264,7 @@ fn every_scope_sums_to_what_was_counted() {
 fn a_reset_clears_its_own_scope_only() {
     let books = books();
     let bill = |session: &str| {
-        let call = open(&books, "Get", Some(session));
+        let call = open(&books, Rpc::Get, Some(session));
         call.set_model("User");
         call.close(Code::Ok).unwrap()
     };
@@ -291,18 +292,18 @@ fn a_session_begins_with_the_first_call_that_passes_its_checks() {
         };
         books.totals(&scope).map(|totals| totals.total.calls)
     };
-    let refused = open(&books, "Get", Some("a"))
+    let refused = open(&books, Rpc::Get, Some("a"))
         .close(Code::InvalidArgument)
         .unwrap();
     assert_eq!((refused.session, calls()), (None, None));
-    let call = open(&books, "Get", Some("a"));
+    let call = open(&books, Rpc::Get, Some("a"));
     assert_eq!(calls(), None, "nothing is known of it yet");
-    let attempt = call.attempt(Service::DynamoDb, "GetItem");
+    let attempt = call.attempt(AwsOperation::GetItem);
     assert_eq!(calls(), Some(0));
     attempt.finish();
     call.close(Code::NotFound);
     assert_eq!(calls(), Some(1));
-    let refused = open(&books, "Get", Some("a"))
+    let refused = open(&books, Rpc::Get, Some("a"))
         .close(Code::InvalidArgument)
         .unwrap();
     assert_eq!(
@@ -316,14 +317,14 @@ fn a_session_begins_with_the_first_call_that_passes_its_checks() {
 #[test]
 fn a_call_that_does_something_after_it_was_closed_is_billed_whole() {
     let books = books();
-    let call = open(&books, "Save", Some("a"));
+    let call = open(&books, Rpc::Save, Some("a"));
     call.close(Code::Cancelled);
     let scope = Scope {
         session: Some("a".to_owned()),
         model: None,
     };
     assert!(books.totals(&scope).is_none());
-    call.attempt(Service::DynamoDb, "PutItem").finish();
+    call.attempt(AwsOperation::PutItem).finish();
     assert_eq!(books.totals(&scope).unwrap().total, call.bill());
     assert_eq!(call.bill().cancelled_calls, 1);
 }
@@ -331,7 +332,7 @@ fn a_call_that_does_something_after_it_was_closed_is_billed_whole() {
 #[test]
 fn a_call_is_well_failed_or_cancelled() {
     let ended = |code| {
-        let bill = open(&books(), "Get", None).close(code).unwrap().bill;
+        let bill = open(&books(), Rpc::Get, None).close(code).unwrap().bill;
         (bill.calls, bill.failed_calls, bill.cancelled_calls)
     };
     assert_eq!(ended(Code::Ok), (1, 0, 0));
@@ -342,11 +343,11 @@ fn a_call_is_well_failed_or_cancelled() {
 
 #[test]
 fn the_gateways_time_is_the_time_without_an_attempt() {
-    let call = open(&books(), "Save", None);
+    let call = open(&books(), Rpc::Save, None);
     let pause = Duration::from_millis(20);
     thread::sleep(pause);
-    let first = call.attempt(Service::Kms, "Decrypt");
-    let second = call.attempt(Service::Kms, "Decrypt");
+    let first = call.attempt(AwsOperation::Decrypt);
+    let second = call.attempt(AwsOperation::Decrypt);
     thread::sleep(pause);
     drop(first);
     thread::sleep(pause);
@@ -363,16 +364,16 @@ fn the_gateways_time_is_the_time_without_an_attempt() {
 #[test]
 fn the_first_name_stands() {
     let books = books();
-    let call = open(&books, "Save", None);
+    let call = open(&books, Rpc::Save, None);
     assert_eq!(call.request_id().len(), 26);
     call.set_request_id("mine");
     call.set_request_id("other");
     assert_eq!(call.request_id(), "mine");
     call.close(Code::Ok);
-    assert_eq!(books.finished("mine").unwrap().operation, "Save");
+    assert_eq!(books.finished("mine").unwrap().rpc, Rpc::Save);
     let deadline = Instant::now();
     let given = Opening {
-        operation: "Save",
+        rpc: Rpc::Save,
         request_id: Some("given"),
         session: None,
         deadline,

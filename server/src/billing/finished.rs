@@ -11,6 +11,7 @@ use tonic::Code;
 
 use super::Bill;
 use super::books::Entry;
+use crate::figure::Rpc;
 
 /// One finished call and its bill.
 #[derive(Clone, Debug)]
@@ -18,8 +19,8 @@ pub struct FinishedCall {
     serial: u64,
     /// As in the `tollgate-request-id` metadata.
     pub request_id: Arc<str>,
-    /// The RPC's name.
-    pub operation: &'static str,
+    /// The RPC.
+    pub rpc: Rpc,
     /// The served model that it was about.
     pub model: Option<Arc<str>>,
     /// The session that was billed.
@@ -37,7 +38,7 @@ impl FinishedCall {
         FinishedCall {
             serial: entry.serial,
             request_id: Arc::from(entry.request_id),
-            operation: entry.operation,
+            rpc: entry.rpc,
             model: entry.model.cloned(),
             session: entry.session.cloned(),
             code,
@@ -133,7 +134,7 @@ mod tests {
     fn entry(request_id: &str, serial: u64) -> Entry<'_> {
         let started_at = SystemTime::UNIX_EPOCH;
         Entry {
-            operation: "Get",
+            rpc: Rpc::Get,
             serial,
             request_id,
             session: None,

@@ -11,13 +11,13 @@ mod book;
 mod books;
 mod call;
 mod cells;
+mod charge;
 #[cfg(feature = "telemetry")]
 mod ever;
 mod finished;
 mod orca;
 mod packed;
 mod prices;
-mod service;
 mod sessions;
 mod trailers;
 
@@ -29,14 +29,7 @@ pub use books::{Books, Scope, Totals};
 pub use call::{Attempt, Call, Closed, Opening};
 pub use finished::FinishedCall;
 pub use prices::Prices;
-pub use service::Service;
 pub use trailers::{Answer, TrailerChoice, write_request_id, write_trailers};
-
-/// What stands for the model, or the operation, of a call that named none that is served.
-pub const NONE: &str = "_";
-
-/// The RPCs of DataService: the keys of totals by operation. A method that is none of them counts under [`NONE`].
-pub const OPERATIONS: [&str; 5] = ["Delete", "Get", "Query", "Save", "Scan"];
 
 /// Most bytes of a session's name or a request id.
 pub const MAX_NAME_BYTES: usize = 128;
@@ -85,19 +78,5 @@ mod tests {
         for bad in ["", " ", "a b", "ä", "a/b", "a\n", &"x".repeat(129)] {
             assert!(!is_name(bad), "{bad}");
         }
-    }
-
-    #[test]
-    fn operations_are_those_of_the_contract() {
-        use prost::Message as _;
-        let files = prost_types::FileDescriptorSet::decode(tollgate_proto::FILE_DESCRIPTOR_SET).unwrap();
-        let services = files.file.iter().flat_map(|file| &file.service);
-        let data = services
-            .into_iter()
-            .find(|service| service.name() == "DataService")
-            .unwrap();
-        let mut methods: Vec<&str> = data.method.iter().map(|method| method.name()).collect();
-        methods.sort_unstable();
-        assert_eq!(methods, OPERATIONS);
     }
 }

@@ -83,6 +83,7 @@ impl Sessions {
 mod tests {
     use super::*;
     use crate::billing::Bill;
+    use crate::figure::Rpc;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -94,7 +95,7 @@ mod tests {
         };
         sessions
             .of(&name, now)
-            .add(&"User".into(), "Get", SystemTime::now(), &bill);
+            .add(&"User".into(), Rpc::Get, SystemTime::now(), &bill);
     }
 
     fn calls(sessions: &Sessions, name: &str, now: Instant) -> Option<u64> {

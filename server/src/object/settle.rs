@@ -41,8 +41,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::aws::{self, Doubt, Kind, Stores};
-use crate::billing::{Call, Service};
+use crate::billing::Call;
 use crate::crypto::CallKeys;
+use crate::figure::AwsOperation;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
 use crate::item::store::{StoreError, seal};
@@ -162,7 +163,7 @@ impl Settler {
         });
         match tokio::time::timeout_at(deadline.into(), task).await {
             Ok(joined) => finished(joined, &committing),
-            Err(_elapsed) => Err(given_up("PutItem", &committing).into()),
+            Err(_elapsed) => Err(given_up(AwsOperation::PutItem, &committing).into()),
         }
     }
 
@@ -184,7 +185,7 @@ impl Settler {
         });
         match tokio::time::timeout_at(deadline.into(), task).await {
             Ok(joined) => finished(joined, &committing),
-            Err(_elapsed) => Err(given_up("DeleteItem", &committing)),
+            Err(_elapsed) => Err(given_up(AwsOperation::DeleteItem, &committing)),
         }
     }
 }
@@ -204,7 +205,7 @@ impl Presence {
     ) -> Result<T, SettleError> {
         tokio::select! {
             biased;
-            () = self.left.cancelled() => Err(given_up("PutItem", &self.committing).into()),
+            () = self.left.cancelled() => Err(given_up(AwsOperation::PutItem, &self.committing).into()),
             result = step => result.map_err(Into::into),
         }
     }
@@ -233,7 +234,7 @@ async fn save(
         Ok(objects) if !presence.left.is_cancelled() && Instant::now() < call.deadline() => objects,
         Ok(_) => {
             remove_fresh(stores, &settling, &fresh).await;
-            return Err(given_up("PutItem", &presence.committing).into());
+            return Err(given_up(AwsOperation::PutItem, &presence.committing).into());
         }
         Err(error) => {
             remove_fresh(stores, &settling, &fresh).await;
@@ -353,18 +354,17 @@ fn finished<T, E: From<aws::Error>>(
         Ok(result) => result,
         Err(failure) => match failure.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_dropped) => Err(given_up("PutItem", committing).into()),
+            Err(_dropped) => Err(given_up(AwsOperation::PutItem, committing).into()),
         },
     }
 }
 
 /// The caller is gone, or is told so at its deadline.
-fn given_up(operation: &'static str, committing: &AtomicBool) -> aws::Error {
+fn given_up(operation: AwsOperation, committing: &AtomicBool) -> aws::Error {
     aws::Error {
         kind: Kind::Deadline {
             sent: committing.load(Ordering::Acquire),
         },
-        service: Service::DynamoDb,
         operation,
         request_id: None,
         doubt: Doubt::None,

@@ -1,69 +1,72 @@
-//! The histograms: durations of calls and of attempts, recorded as they end. Making labels and finding their sums by them
-//! costs many times what adding a number does, so the sums of labels that were seen are kept at hand.
+//! The histograms: durations of calls and of attempts, recorded as they end. Building labels and looking up their series
+//! costs many times what adding a number does, so the series whose labels were used before are kept.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::hash::Hash;
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::metrics::{BoundHistogram, Histogram, Meter};
 use opentelemetry::{KeyValue, StringValue};
+use parking_lot::RwLock;
 
 use super::Ended;
 use super::names::{self, attribute, instrument, label};
-use crate::billing::{NONE, Service};
+use crate::figure::{AwsOperation, NO_MODEL, Rpc, Service};
 
 /// Bounds of all histograms in seconds: half a millisecond to the longest deadline that is usual.
 const BOUNDS: [f64; 15] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
 
-/// One per kind of thing that takes time.
+/// A histogram for calls, and one for the requests to each service.
 #[derive(Debug)]
 pub(super) struct Histograms {
-    call: Bound,
-    dynamodb: Bound,
-    kms: Bound,
-    s3: Bound,
+    call: Bound<(Rpc, i32)>,
+    dynamodb: Bound<AwsOperation>,
+    kms: Bound<AwsOperation>,
+    s3: Bound<AwsOperation>,
 }
 
 impl Histograms {
     pub(super) fn new(meter: &Meter) -> Histograms {
-        let histogram = |name, description| Bound {
-            histogram: meter
-                .f64_histogram(name)
-                .with_unit("s")
-                .with_description(description)
-                .with_boundaries(BOUNDS.to_vec())
-                .build(),
-            known: RwLock::default(),
-        };
         Histograms {
-            call: histogram(instrument::CALL_DURATION, "Wall time of calls of DataService"),
-            dynamodb: histogram(
+            call: Bound::new(
+                meter,
+                instrument::CALL_DURATION,
+                "Wall time of calls of DataService",
+            ),
+            dynamodb: Bound::new(
+                meter,
                 instrument::DATABASE_DURATION,
                 "Time of requests to DynamoDB, one per attempt",
             ),
-            kms: histogram(
+            kms: Bound::new(
+                meter,
                 instrument::KMS_DURATION,
                 "Time of requests to KMS, one per attempt",
             ),
-            s3: histogram(instrument::S3_DURATION, "Time of requests to S3, one per attempt"),
+            s3: Bound::new(
+                meter,
+                instrument::S3_DURATION,
+                "Time of requests to S3, one per attempt",
+            ),
         }
     }
 
+    /// Records the duration of a call.
     pub(super) fn call_ended(&self, ended: &Ended<'_>) {
         let seconds = ended.bill.wall_us as f64 / 1e6;
-        let labels = Labels {
-            operation: ended.operation,
-            model: ended.model,
-            code: ended.code as i32,
+        let key = Key {
+            model: ended.model.cloned(),
+            kind: (ended.rpc, ended.code as i32),
         };
-        self.call.record(seconds, labels, || {
+        self.call.record(seconds, key, || {
             let status = names::status(ended.code);
             let mut labels = vec![
                 KeyValue::new(attribute::RPC_SYSTEM, names::GRPC),
-                KeyValue::new(attribute::RPC_METHOD, names::method(ended.operation)),
+                KeyValue::new(attribute::RPC_METHOD, names::method(ended.rpc)),
                 KeyValue::new(attribute::RPC_STATUS, status),
                 KeyValue::new(label::MODEL, model_label(ended.model)),
             ];
@@ -74,89 +77,76 @@ impl Histograms {
         });
     }
 
-    pub(super) fn attempt_ended(
-        &self,
-        service: Service,
-        operation: &'static str,
-        model: Option<&Arc<str>>,
-        took: Duration,
-    ) {
+    /// Records the duration of an attempt.
+    pub(super) fn attempt_ended(&self, operation: AwsOperation, model: Option<&Arc<str>>, took: Duration) {
         // whole microseconds, as in the bill
         let seconds = took.as_micros() as f64 / 1e6;
-        let labels = Labels {
-            operation,
-            model,
-            code: 0,
+        let key = Key {
+            model: model.cloned(),
+            kind: operation,
         };
+        let service = operation.service();
         let bound = match service {
             Service::DynamoDb => &self.dynamodb,
             Service::Kms => &self.kms,
             Service::S3 => &self.s3,
         };
-        bound.record(seconds, labels, || {
+        bound.record(seconds, key, || {
             let model = KeyValue::new(label::MODEL, model_label(model));
             match service {
                 Service::DynamoDb => vec![
                     KeyValue::new(attribute::DB_SYSTEM, names::DYNAMODB),
-                    KeyValue::new(attribute::DB_OPERATION, operation),
+                    KeyValue::new(attribute::DB_OPERATION, operation.name()),
                     model,
                 ],
-                Service::Kms | Service::S3 => vec![KeyValue::new(label::OPERATION, operation), model],
+                Service::Kms | Service::S3 => {
+                    vec![KeyValue::new(label::OPERATION, operation.name()), model]
+                }
             }
         });
     }
 }
 
-/// What tells the sums of one histogram apart: all of closed sets.
-#[derive(Clone, Copy)]
-struct Labels<'a> {
-    operation: &'static str,
-    model: Option<&'a Arc<str>>,
-    code: i32,
+/// The labels of one series of a histogram, as an enum or two beside the model.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key<K> {
+    model: Option<Arc<str>>,
+    kind: K,
 }
 
-/// A histogram, and its sums by labels that were seen.
-struct Bound {
+/// A histogram, and its series whose labels were used before.
+struct Bound<K> {
     histogram: Histogram<f64>,
-    known: RwLock<HashMap<Key, Known>>,
+    known: RwLock<HashMap<Key<K>, BoundHistogram<f64>>>,
 }
 
-/// The labels by the addresses of their texts. One text may have two; their sum is the same.
-type Key = (usize, usize, i32);
+impl<K: Eq + Hash> Bound<K> {
+    fn new(meter: &Meter, name: &'static str, description: &'static str) -> Bound<K> {
+        let histogram = meter
+            .f64_histogram(name)
+            .with_unit("s")
+            .with_description(description)
+            .with_boundaries(BOUNDS.to_vec())
+            .build();
+        Bound {
+            histogram,
+            known: RwLock::default(),
+        }
+    }
 
-struct Known {
-    sum: BoundHistogram<f64>,
-    /// As long as the text lives, its address is that of no other.
-    _model: Option<Arc<str>>,
-}
-
-impl Bound {
-    fn record(&self, seconds: f64, labels: Labels<'_>, make: impl FnOnce() -> Vec<KeyValue>) {
-        let key = labels.key();
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.get(&key) {
-            return known.sum.record(seconds);
+    fn record(&self, seconds: f64, key: Key<K>, make_labels: impl FnOnce() -> Vec<KeyValue>) {
+        let known = self.known.read();
+        if let Some(series) = known.get(&key) {
+            return series.record(seconds);
         }
         drop(known);
-        let sum = self.histogram.bind(&make());
-        sum.record(seconds);
-        let known = Known {
-            sum,
-            _model: labels.model.cloned(),
-        };
-        let mut all = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        all.insert(key, known);
+        let series = self.histogram.bind(&make_labels());
+        series.record(seconds);
+        self.known.write().insert(key, series);
     }
 }
 
-impl Labels<'_> {
-    fn key(&self) -> Key {
-        let model = self.model.map_or(0, |model| model.as_ptr().addr());
-        (model, self.operation.as_ptr().addr(), self.code)
-    }
-}
-
-impl fmt::Debug for Bound {
+impl<K> fmt::Debug for Bound<K> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Bound")
     }
@@ -165,6 +155,6 @@ impl fmt::Debug for Bound {
 fn model_label(model: Option<&Arc<str>>) -> StringValue {
     match model {
         Some(model) => StringValue::from(Arc::clone(model)),
-        None => StringValue::from(NONE),
+        None => StringValue::from(NO_MODEL),
     }
 }

@@ -254,7 +254,7 @@ fn each<T>(lines: Vec<Line>, rows: fn(&Bill) -> Vec<Row<T>>, mut observe: impl F
     for line in lines {
         let mut labels = vec![
             KeyValue::new(label::MODEL, line.model),
-            KeyValue::new(attribute::RPC_METHOD, names::method(line.operation)),
+            KeyValue::new(attribute::RPC_METHOD, names::method(line.rpc)),
         ];
         for (value, own) in rows(&line.bill) {
             labels.truncate(2);

@@ -55,14 +55,15 @@ pub use {
 use tollgate_proto::Reason;
 use tonic::Code;
 
-use crate::billing::{Bill, Service};
+use crate::billing::Bill;
+use crate::figure::{AwsOperation, Rpc};
 
 /// The log target of what this room says; never exported, so that a failing export does not feed itself.
 pub const TARGET: &str = "tollgate::telemetry";
 
 /// Where the figures of instruments are read when somebody collects them.
 pub struct Figures {
-    /// The bills of all calls since the start by model and operation; no figure is ever less than before.
+    /// The bills of all calls since the start by model and RPC; no figure is ever less than before.
     pub bills: Box<dyn Fn() -> Vec<Line> + Send + Sync>,
     /// Calls in flight.
     pub in_flight: Box<dyn Fn() -> u64 + Send + Sync>,
@@ -76,13 +77,13 @@ pub struct Figures {
     pub models: usize,
 }
 
-/// The sum of the bills of one model and operation.
+/// The sum of the bills of one model and RPC.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// A served model, or [`crate::billing::NONE`].
+    /// A served model, or [`crate::figure::NO_MODEL`].
     pub model: std::sync::Arc<str>,
-    /// The RPC's name.
-    pub operation: &'static str,
+    /// The RPC.
+    pub rpc: Rpc,
     /// The sum.
     pub bill: Bill,
 }
@@ -90,8 +91,8 @@ pub struct Line {
 /// What a call came to.
 #[derive(Debug)]
 pub struct Ended<'a> {
-    /// The RPC's name.
-    pub operation: &'static str,
+    /// The RPC.
+    pub rpc: Rpc,
     /// The served model that it was about.
     pub model: Option<&'a std::sync::Arc<str>>,
     /// The session that was billed.
@@ -109,10 +110,8 @@ pub struct Ended<'a> {
 /// One request to AWS, as its span tells it.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestFacts<'a> {
-    /// The service.
-    pub service: Service,
-    /// AWS's name of the operation.
-    pub operation: &'static str,
+    /// The operation.
+    pub operation: AwsOperation,
     /// The table, the KMS key, or the bucket; none where it is not known.
     pub name: Option<&'a str>,
     /// The object's key.

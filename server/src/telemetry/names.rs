@@ -1,6 +1,8 @@
 //! Every name that leaves the process in a span, an attribute or an instrument, once. Where OpenTelemetry's semantic
 //! conventions (v1.44) have a name it is theirs; all others begin with `tollgate.`. Never a value of a caller.
 
+use crate::figure::{AwsOperation, Rpc};
+
 /// What names this program among others.
 pub const SERVICE: &str = "tollgate";
 
@@ -120,73 +122,23 @@ pub const GRPC: &str = "grpc";
 /// The value of `db.system.name`.
 pub const DYNAMODB: &str = "aws.dynamodb";
 
-/// The methods of DataService, by RPC name: the names of server spans, and the values of `rpc.method`.
-const METHODS: [(&str, &str); 5] = [
-    ("Delete", "tollgate.v1.DataService/Delete"),
-    ("Get", "tollgate.v1.DataService/Get"),
-    ("Query", "tollgate.v1.DataService/Query"),
-    ("Save", "tollgate.v1.DataService/Save"),
-    ("Scan", "tollgate.v1.DataService/Scan"),
-];
-
-/// AWS's operations that calls need; a label is one of these, or [`OTHER`].
-const AWS_OPERATIONS: [&str; 25] = [
-    "AbortMultipartUpload",
-    "BatchGetItem",
-    "BatchWriteItem",
-    "CompleteMultipartUpload",
-    "CopyObject",
-    "CreateMultipartUpload",
-    "Decrypt",
-    "DeleteItem",
-    "DeleteObject",
-    "DeleteObjects",
-    "GenerateDataKey",
-    "GetItem",
-    "GetObject",
-    "HeadObject",
-    "ListMultipartUploads",
-    "ListObjectsV2",
-    "ListParts",
-    "PutItem",
-    "PutObject",
-    "Query",
-    "Scan",
-    "TransactGetItems",
-    "TransactWriteItems",
-    "UpdateItem",
-    "UploadPart",
-];
-
 /// gRPC's status codes.
 const STATUSES: usize = 17;
 
-/// The full name of a method of DataService.
-pub fn method(operation: &str) -> &'static str {
-    let known = METHODS.iter().find(|(name, _)| *name == operation);
-    known.map_or(OTHER, |(_, method)| method)
+/// The value of `rpc.method`.
+pub fn method(rpc: Rpc) -> &'static str {
+    rpc.full_name().unwrap_or(OTHER)
 }
 
-/// The name of a method's server span.
-pub fn server_span(operation: &str) -> &'static str {
-    match method(operation) {
-        OTHER => GRPC,
-        method => method,
-    }
-}
-
-/// An operation of AWS as a label.
-pub fn aws_operation(operation: &str) -> &'static str {
-    match AWS_OPERATIONS.binary_search(&operation) {
-        Ok(index) => AWS_OPERATIONS[index],
-        Err(_) => OTHER,
-    }
+/// The name of an RPC's server span.
+pub fn server_span(rpc: Rpc) -> &'static str {
+    rpc.full_name().unwrap_or(GRPC)
 }
 
 /// How many values the labels of an instrument have together, for one model.
 pub fn labels_per_model(instrument: &str) -> usize {
     // and OTHER
-    let (methods, operations) = (METHODS.len() + 1, AWS_OPERATIONS.len() + 1);
+    let (methods, operations) = (Rpc::ALL.len() + 1, AwsOperation::ALL.len() + 1);
     match instrument {
         instrument::CALL_DURATION => methods * STATUSES,
         instrument::DATABASE_DURATION | instrument::KMS_DURATION | instrument::S3_DURATION => operations,
@@ -237,23 +189,13 @@ pub fn is_error(code: tonic::Code) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::billing::{NONE, OPERATIONS};
+    use crate::figure::Service;
 
     #[test]
-    fn every_method_has_its_name_and_nothing_else_has_one() {
-        for operation in OPERATIONS {
-            assert_eq!(method(operation), format!("tollgate.v1.DataService/{operation}"));
-        }
-        assert_eq!((method(NONE), server_span(NONE)), (OTHER, GRPC));
-    }
-
-    #[test]
-    fn operations_of_aws_are_a_closed_set() {
-        assert!(AWS_OPERATIONS.is_sorted(), "they are searched by halves");
-        for operation in AWS_OPERATIONS {
-            assert_eq!(aws_operation(operation), operation);
-        }
-        assert_eq!(aws_operation("DescribeTable"), OTHER);
+    fn unknown_rpcs_are_other() {
+        assert_eq!(method(Rpc::Get), "tollgate.v1.DataService/Get");
+        assert_eq!((method(Rpc::Unknown), server_span(Rpc::Unknown)), (OTHER, GRPC));
+        assert_eq!(AwsOperation::Other(Service::S3).name(), OTHER);
     }
 
     #[test]

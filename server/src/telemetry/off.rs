@@ -12,8 +12,8 @@ use tracing_subscriber::layer::Identity;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::{AnswerFacts, Ended, Figures, RequestFacts};
-use crate::billing::Service;
 use crate::config::Config;
+use crate::figure::{AwsOperation, Rpc};
 
 /// Nothing is told.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +52,7 @@ impl Telemetry {
 
     pub fn observe(&self, _: Figures) {}
 
-    pub fn begin(&self, _: &'static str, _: &HeaderMap) -> CallTrace {
+    pub fn begin(&self, _: Rpc, _: &HeaderMap) -> CallTrace {
         CallTrace
     }
 
@@ -80,11 +80,7 @@ impl CallTrace {
         RequestSpan
     }
 
-    pub fn operation_label(&self, _: &str) -> &'static str {
-        ""
-    }
-
-    pub fn attempt_ended(&self, _: Service, _: &'static str, _: Option<&Arc<str>>, _: Duration) {}
+    pub fn attempt_ended(&self, _: AwsOperation, _: Option<&Arc<str>>, _: Duration) {}
 
     pub fn close(&self, _: &Ended<'_>) {}
 }

@@ -19,6 +19,7 @@ use super::trace::{CallTrace, Tracing};
 use super::variables::{Export, Propagators, Variables};
 use super::{Figures, log};
 use crate::config::Config;
+use crate::figure::Rpc;
 
 /// How long the last batches may take at shutdown.
 const FLUSH_TIME: Duration = Duration::from_secs(5);
@@ -85,8 +86,8 @@ impl Telemetry {
     }
 
     /// Begins the trace of a call that came in now.
-    pub fn begin(&self, operation: &'static str, headers: &HeaderMap) -> CallTrace {
-        CallTrace::begin(&self.0, operation, headers)
+    pub fn begin(&self, rpc: Rpc, headers: &HeaderMap) -> CallTrace {
+        CallTrace::begin(&self.0, rpc, headers)
     }
 
     /// The way of log events to the collector, where there is one.
@@ -192,8 +193,9 @@ mod tests {
 
     use super::super::{Ended, Line};
     use super::*;
-    use crate::billing::{Bill, Service};
+    use crate::billing::Bill;
     use crate::config::Flags;
+    use crate::figure::AwsOperation;
 
     fn open(variables: &[(&str, &str)]) -> Telemetry {
         let variables = variables
@@ -232,8 +234,8 @@ mod tests {
         let all = open(&all);
         assert_eq!(parts(&all), (true, true, true, 3));
         let empty = http::HeaderMap::new();
-        assert!(format!("{:?}", open(&off).begin("Get", &empty)).contains("None"));
-        assert!(format!("{:?}", all.begin("Get", &empty)).contains("Some"));
+        assert!(format!("{:?}", open(&off).begin(Rpc::Get, &empty)).contains("None"));
+        assert!(format!("{:?}", all.begin(Rpc::Get, &empty)).contains("Some"));
     }
 
     #[tokio::test]
@@ -252,8 +254,8 @@ mod tests {
         let headers = HeaderMap::new();
         for model in &models {
             for code in [Code::Ok, Code::NotFound] {
-                let call = telemetry.begin("Get", &headers);
-                call.attempt_ended(Service::DynamoDb, "GetItem", Some(model), Duration::ZERO);
+                let call = telemetry.begin(Rpc::Get, &headers);
+                call.attempt_ended(AwsOperation::GetItem, Some(model), Duration::ZERO);
                 call.close(&ended(model, code));
             }
         }
@@ -268,7 +270,7 @@ mod tests {
     fn line(model: &Arc<str>) -> Line {
         Line {
             model: Arc::clone(model),
-            operation: "Get",
+            rpc: Rpc::Get,
             bill: Bill::default(),
         }
     }
@@ -276,7 +278,7 @@ mod tests {
     fn ended<'a>(model: &'a Arc<str>, code: Code) -> Ended<'a> {
         static NOTHING: LazyLock<Bill> = LazyLock::new(Bill::default);
         Ended {
-            operation: "Get",
+            rpc: Rpc::Get,
             model: Some(model),
             session: None,
             request_id: "call",

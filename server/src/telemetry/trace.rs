@@ -20,7 +20,8 @@ use super::names::{self, attribute};
 use super::on::Inner;
 use super::variables::Propagators;
 use super::{AnswerFacts, Ended, RequestFacts, parent};
-use crate::billing::{Bill, Service};
+use crate::billing::Bill;
+use crate::figure::{AwsOperation, Rpc, Service};
 
 /// Makes the spans of calls.
 #[derive(Debug)]
@@ -64,8 +65,8 @@ impl Tracing {
         let _ = self.provider.shutdown();
     }
 
-    fn server_span(&self, operation: &'static str, parent: &Context) -> Context {
-        let builder = SpanBuilder::from_name(names::server_span(operation)).with_kind(SpanKind::Server);
+    fn server_span(&self, rpc: Rpc, parent: &Context) -> Context {
+        let builder = SpanBuilder::from_name(names::server_span(rpc)).with_kind(SpanKind::Server);
         let span = self.tracer.build_with_context(builder, parent);
         parent.with_span(span)
     }
@@ -77,11 +78,7 @@ impl CallTrace {
         CallTrace::default()
     }
 
-    pub(super) fn begin(
-        telemetry: &Arc<Inner>,
-        operation: &'static str,
-        headers: &http::HeaderMap,
-    ) -> CallTrace {
+    pub(super) fn begin(telemetry: &Arc<Inner>, rpc: Rpc, headers: &http::HeaderMap) -> CallTrace {
         let caller = match telemetry.propagators.trace_context {
             true => parent::of(headers),
             false => None,
@@ -90,7 +87,7 @@ impl CallTrace {
         let context = match &telemetry.tracing {
             Some(tracing) => {
                 let parent = with_baggage(remote.unwrap_or_default(), telemetry.propagators, headers);
-                Some(tracing.server_span(operation, &parent))
+                Some(tracing.server_span(rpc, &parent))
             }
             // log lines are told with the caller's own ids
             None => remote,
@@ -143,25 +140,10 @@ impl CallTrace {
         }))
     }
 
-    /// An operation of AWS as the label of an attempt.
-    pub fn operation_label(&self, operation: &str) -> &'static str {
-        let instruments = self.telemetry.as_ref().map(|inner| inner.instruments.is_some());
-        match instruments {
-            Some(true) => names::aws_operation(operation),
-            Some(false) | None => names::OTHER,
-        }
-    }
-
     /// An attempt ended that is counted, and whose time was added to the bill.
-    pub fn attempt_ended(
-        &self,
-        service: Service,
-        operation: &'static str,
-        model: Option<&Arc<str>>,
-        took: Duration,
-    ) {
+    pub fn attempt_ended(&self, operation: AwsOperation, model: Option<&Arc<str>>, took: Duration) {
         if let Some(histograms) = self.histograms() {
-            histograms.attempt_ended(service, operation, model, took);
+            histograms.attempt_ended(operation, model, took);
         }
     }
 
@@ -283,21 +265,16 @@ fn with_baggage(context: Context, propagators: Propagators, headers: &http::Head
 }
 
 fn request_name(facts: &RequestFacts<'_>) -> String {
-    let service = match facts.service {
-        Service::DynamoDb => "DynamoDB",
-        Service::Kms => "KMS",
-        Service::S3 => "S3",
-    };
-    format!("{service}.{}", facts.operation)
+    format!("{}.{}", facts.operation.service(), facts.operation)
 }
 
 fn request_attributes(facts: &RequestFacts<'_>, object_keys: bool) -> Vec<KeyValue> {
     let mut attributes = Vec::with_capacity(8);
     let name = facts.name.map(str::to_owned);
-    match facts.service {
+    match facts.operation.service() {
         Service::DynamoDb => {
             attributes.push(KeyValue::new(attribute::DB_SYSTEM, names::DYNAMODB));
-            attributes.push(KeyValue::new(attribute::DB_OPERATION, facts.operation));
+            attributes.push(KeyValue::new(attribute::DB_OPERATION, facts.operation.name()));
             let tables = name.map(|table| vec![StringValue::from(table)]);
             attributes.extend(tables.map(|tables| {
                 KeyValue::new(attribute::DYNAMODB_TABLES, Value::Array(Array::String(tables)))
@@ -320,7 +297,7 @@ fn request_attributes(facts: &RequestFacts<'_>, object_keys: bool) -> Vec<KeyVal
 fn call_attributes(ended: &Ended<'_>) -> Vec<KeyValue> {
     let mut attributes = vec![
         KeyValue::new(attribute::RPC_SYSTEM, names::GRPC),
-        KeyValue::new(attribute::RPC_METHOD, names::method(ended.operation)),
+        KeyValue::new(attribute::RPC_METHOD, names::method(ended.rpc)),
         KeyValue::new(attribute::RPC_STATUS, names::status(ended.code)),
         KeyValue::new(attribute::REQUEST_ID, ended.request_id.to_owned()),
     ];

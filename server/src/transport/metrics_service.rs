@@ -62,7 +62,7 @@ impl MetricsService for Metrics {
             by_operation: totals
                 .by_operation
                 .into_iter()
-                .map(|(rpc, bill)| (rpc.to_owned(), bill.into()))
+                .map(|(rpc, bill)| (rpc.name().to_owned(), bill.into()))
                 .collect(),
             since: Some(totals.since.into()),
         }))
@@ -104,7 +104,7 @@ fn encode_finished(finished: FinishedCall) -> v1::GetCallMetricsResponse {
     let text = |name: &Option<Arc<str>>| name.as_deref().unwrap_or_default().to_owned();
     v1::GetCallMetricsResponse {
         request_id: finished.request_id.to_string(),
-        rpc: finished.operation.to_owned(),
+        rpc: finished.rpc.name().to_owned(),
         model: text(&finished.model),
         session: text(&finished.session),
         code: finished.code as i32 as u32,

@@ -190,7 +190,7 @@ fn of_store(call: &Call, cause: &aws::Error) -> Status {
         request_id = call.request_id(),
         reason = reason.as_str(),
         service = cause.service_name(),
-        operation = cause.operation,
+        operation = cause.operation.name(),
         endpoint = cause.endpoint(),
         aws_request_id = cause.request_id.as_deref(),
         cause = cause.cause,

@@ -23,6 +23,7 @@ use super::super::error::{Error, Kind, Request};
 use super::super::meter::{self, Meter};
 use super::{Location, S3, request};
 use crate::billing::Call;
+use crate::figure::AwsOperation;
 
 /// Wait before the second attempt at a body; doubled for each one after it.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -77,7 +78,7 @@ impl S3 {
         location: Location<'_>,
         max_bytes: u64,
     ) -> Result<Downloaded, DownloadError> {
-        let request = request("GetObject", location);
+        let request = request(AwsOperation::GetObject, location);
         let (mut sent, mut breaks) = (0, Vec::new());
         loop {
             // the attempt goes on until its body was read: the meter is kept so long
@@ -226,7 +227,7 @@ mod tests {
             key: "k",
             region: None,
         };
-        let last = request("GetObject", location).unsent(Kind::Unavailable, "broke off");
+        let last = request(AwsOperation::GetObject, location).unsent(Kind::Unavailable, "broke off");
         verdict(breaks, max_attempts, last).to_string()
     }
 

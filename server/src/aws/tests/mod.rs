@@ -14,6 +14,7 @@ use super::{
 };
 use crate::billing::Call;
 use crate::crypto::testing::{KEY_ID, attribute, encrypted, model};
+use crate::figure::AwsOperation;
 use crate::model::{Attribute, AttributeType, Item, Models, Offload, Value};
 
 const SERVER_ERROR: Fault = Fault::Answer(500, "InternalServerError");
@@ -413,7 +414,10 @@ async fn errors_tell_the_service_and_never_a_value() {
         ..put(Item::new())
     };
     let error = rig.stores.dynamodb.put_item(&call, keyless).await.unwrap_err();
-    assert_eq!((error.kind.clone(), error.operation), (Kind::Refused, "PutItem"));
+    assert_eq!(
+        (error.kind.clone(), error.operation),
+        (Kind::Refused, AwsOperation::PutItem)
+    );
     let told = format!("{error} {error:?}");
     assert!(
         told.contains("ValidationException") && !told.contains("s3cret"),

@@ -119,7 +119,7 @@ fn log_left_behind(call: &Call, location: Location<'_>, removed: Result<(), aws:
         warn!(
             request_id = call.request_id(),
             bucket = location.bucket,
-            operation = error.operation,
+            operation = error.operation.name(),
             aws_request_id = error.request_id.as_deref(),
             cause = error.cause,
             "an object that no item points to is left behind"

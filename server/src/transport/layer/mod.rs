@@ -53,6 +53,7 @@ use self::route::Route;
 use super::{Connection, status};
 use crate::billing::{Books, TrailerChoice, write_request_id};
 use crate::capacity::{Capacity, Hold, Limits, Pool};
+use crate::figure::Rpc;
 use crate::telemetry::Telemetry;
 
 /// How often a drain looks whether calls are still in flight.
@@ -205,15 +206,15 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let next = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, next);
-        let route = Route::of(request.uri().path());
+        let route = Route::from_path(request.uri().path());
         // opened here, not when the future is first polled: the deadline counts from now
-        let Some(operation) = route.operation else {
+        let Some(rpc) = route.rpc else {
             return match Unbilled::open(&self.shared, route, request) {
                 Ok((call, request)) => Box::pin(call.run(ready, request)),
                 Err((request_id, refusal)) => Box::pin(std::future::ready(Ok(refuse(&request_id, &refusal)))),
             };
         };
-        match self.shared.admit(operation, route, request) {
+        match self.shared.admit(rpc, route, request) {
             Ok((admitted, request)) => Box::pin(billed(ready, request, admitted)),
             Err((open, refusal)) => {
                 let response = open.because(refusal.reason).answer(&refusal.status);
@@ -234,13 +235,13 @@ impl Shared {
     /// Opens a call, and refuses it if its names are wrong, there is no memory, or the server drains.
     fn admit(
         self: &Arc<Shared>,
-        operation: &'static str,
+        rpc: Rpc,
         route: Route,
         mut request: Request<Body>,
     ) -> Result<(Admitted, Request<Body>), (Open, Refusal)> {
         let head = Head::read(request.headers(), self.deadlines(route));
-        let trace = self.telemetry.begin(operation, request.headers());
-        let open = Open::new(Arc::clone(self), operation, &head, trace);
+        let trace = self.telemetry.begin(rpc, request.headers());
+        let open = Open::new(Arc::clone(self), rpc, &head, trace);
         if !head.faults.is_empty() {
             let status = status::invalid(Reason::InvalidField, &head.faults);
             let reason = Reason::InvalidField;

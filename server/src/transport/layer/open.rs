@@ -17,6 +17,7 @@ use super::rewrite::Rewritten;
 use super::{Settings, Shared};
 use crate::billing::{Answer, Bill, Call, Closed, Opening, write_trailers};
 use crate::capacity::Hold;
+use crate::figure::Rpc;
 use crate::telemetry::CallTrace;
 
 /// An open call.
@@ -29,14 +30,9 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        operation: &'static str,
-        head: &Head<'_>,
-        trace: CallTrace,
-    ) -> Open {
+    pub(super) fn new(shared: Arc<Shared>, rpc: Rpc, head: &Head<'_>, trace: CallTrace) -> Open {
         let opening = Opening {
-            operation,
+            rpc,
             request_id: head.request_id,
             session: head.session,
             deadline: head.deadline,
@@ -133,7 +129,7 @@ fn log(call: &Call, code: Code, bill: &Bill, slow: Duration) {
         ($level:ident) => {
             $level!(
                 target: "tollgate::call",
-                op = call.operation(),
+                op = call.rpc().name(),
                 model = call.model(),
                 request_id = call.request_id(),
                 session = call.session(),

@@ -1,15 +1,14 @@
-//! What the layer knows of an RPC by its path: whether it is billed, which limits it has, which way it streams.
+//! The route of a request, by its path: whether the call is billed, which limits apply, and which way it streams.
 
-use crate::billing::{NONE, OPERATIONS};
 use crate::capacity::Pool;
+use crate::figure::Rpc;
 
 /// The RPC of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Route {
-    /// The name of an RPC of DataService, all of which are billed, or [`NONE`] for an unknown one; none for other
-    /// services.
-    pub(super) operation: Option<&'static str>,
-    /// The places that it takes one of.
+    /// The RPC of DataService, all of which are billed; `None` for other services.
+    pub(super) rpc: Option<Rpc>,
+    /// The pool of places that it takes one of.
     pub(super) pool: Pool,
     /// It streams in either direction.
     pub(super) streams: bool,
@@ -18,20 +17,17 @@ pub(super) struct Route {
 }
 
 impl Route {
-    /// The RPC of a path.
-    pub(super) fn of(path: &str) -> Route {
+    /// Parses a request's path.
+    pub(super) fn from_path(path: &str) -> Route {
         let Some(method) = path.strip_prefix("/tollgate.v1.DataService/") else {
             return Route::unbilled(path);
         };
-        let known = OPERATIONS.into_iter().find(|name| *name == method);
+        let rpc = Rpc::from_method(method);
         Route {
-            operation: Some(known.unwrap_or(NONE)),
+            rpc: Some(rpc),
             pool: Pool::Data,
-            streams: matches!(
-                method,
-                "Query" | "Scan" | "BatchGet" | "BatchWrite" | "Upload" | "Download"
-            ),
-            streams_requests: matches!(method, "BatchWrite" | "Upload"),
+            streams: rpc.kind().streams(),
+            streams_requests: rpc.kind().streams_requests(),
         }
     }
 
@@ -44,7 +40,7 @@ impl Route {
             _ => Pool::Control,
         };
         Route {
-            operation: None,
+            rpc: None,
             pool,
             streams: pool == Pool::LongLived || path == "/tollgate.v1.AdminService/Sweep",
             streams_requests: is_reflection,
@@ -57,16 +53,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_told_apart() {
+    fn paths_map_to_their_routes() {
         let of = |path: &str| {
-            let route = Route::of(path);
-            (route.operation, route.pool, route.streams, route.streams_requests)
+            let route = Route::from_path(path);
+            (route.rpc, route.pool, route.streams, route.streams_requests)
         };
-        let get = (Some("Get"), Pool::Data, false, false);
+        let get = (Some(Rpc::Get), Pool::Data, false, false);
         assert_eq!(of("/tollgate.v1.DataService/Get"), get);
-        let scan = (Some("Scan"), Pool::Data, true, false);
+        let scan = (Some(Rpc::Scan), Pool::Data, true, false);
         assert_eq!(of("/tollgate.v1.DataService/Scan"), scan);
-        assert_eq!(of("/tollgate.v1.DataService/Nope").0, Some(NONE));
+        assert_eq!(of("/tollgate.v1.DataService/Nope").0, Some(Rpc::Unknown));
         let check = (None, Pool::Health, false, false);
         assert_eq!(of("/grpc.health.v1.Health/Check"), check);
         let watch = (None, Pool::LongLived, true, false);

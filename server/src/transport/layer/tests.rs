@@ -20,7 +20,8 @@ use tonic_types::StatusExt as _;
 use tower::{Layer as _, Service as _, service_fn};
 
 use super::*;
-use crate::billing::{Bill, Bounds, Call, FinishedCall, NONE, Prices, Scope, Service as Billed};
+use crate::billing::{Bill, Bounds, Call, FinishedCall, Prices, Scope};
+use crate::figure::{AwsOperation, Rpc};
 
 type Frames = Vec<Result<Frame<Bytes>, Status>>;
 
@@ -160,7 +161,7 @@ fn call_of(request: &Request<Body>) -> Call {
 async fn one_kms_call(request: Request<Body>) -> Response<Body> {
     let call = call_of(&request);
     call.set_model("User");
-    call.attempt(Billed::Kms, "Decrypt").finish();
+    call.attempt(AwsOperation::Decrypt).finish();
     empty_message()
 }
 
@@ -193,8 +194,8 @@ async fn a_success_has_its_bill_in_the_trailers() {
     assert_eq!(trailers[metadata::COST_USD], "0.000003");
     let finished = fixture.finished("r");
     assert_eq!(
-        (finished.code, finished.operation, finished.model.as_deref()),
-        (Code::Ok, "Get", Some("User"))
+        (finished.code, finished.rpc, finished.model.as_deref()),
+        (Code::Ok, Rpc::Get, Some("User"))
     );
     assert_eq!(fixture.total().calls, 1);
     assert_eq!(fixture.permits(), 2);
@@ -204,7 +205,7 @@ async fn a_success_has_its_bill_in_the_trailers() {
 async fn an_error_of_a_handler_has_its_bill_in_the_head() {
     let fixture = Fixture::new();
     let fail = |request: Request<Body>| {
-        call_of(&request).attempt(Billed::Kms, "Decrypt").finish();
+        call_of(&request).attempt(AwsOperation::Decrypt).finish();
         ready(status::status(Reason::ItemNotFound, "there is none").into_http())
     };
     let response = fixture.call(request(&[]), fail).await;
@@ -246,7 +247,7 @@ async fn an_unknown_method_is_billed_under_no_name() {
     assert_eq!(response.headers()["grpc-status"], "12");
     assert_eq!(reason(response.headers()), "UNIMPLEMENTED");
     assert_eq!(response.headers()[metadata::DYNAMODB_CALLS], "0");
-    assert_eq!(fixture.finished("r").operation, NONE);
+    assert_eq!(fixture.finished("r").rpc, Rpc::Unknown);
 }
 
 #[tokio::test]
@@ -272,7 +273,7 @@ async fn a_caller_that_leaves_midway_is_cancelled_and_billed() {
         move |request: Request<Body>| {
             let (call, arrived) = (call_of(&request), Arc::clone(&arrived));
             async move {
-                let _under_way = call.attempt(Billed::DynamoDb, "GetItem");
+                let _under_way = call.attempt(AwsOperation::GetItem);
                 arrived.notify_one();
                 pending().await
             }
@@ -347,7 +348,7 @@ async fn the_deadline_ends_a_call_that_does_not_answer() {
     let stuck = |request: Request<Body>| {
         let call = call_of(&request);
         async move {
-            let _under_way = call.attempt(Billed::DynamoDb, "GetItem");
+            let _under_way = call.attempt(AwsOperation::GetItem);
             pending().await
         }
     };
@@ -380,7 +381,7 @@ async fn the_deadline_ends_a_stream() {
 async fn what_a_stream_has_under_way_at_the_deadline_is_billed() {
     let fixture = Fixture::with(2, Duration::from_millis(40));
     let paging = |request: Request<Body>| {
-        let attempt = call_of(&request).attempt(Billed::DynamoDb, "Query");
+        let attempt = call_of(&request).attempt(AwsOperation::Query);
         let pages = stream::StreamExt::map(stream::pending::<()>(), move |()| {
             let _held = &attempt;
             message()
@@ -419,7 +420,7 @@ async fn work_that_goes_on_after_the_deadline_is_billed_to_its_call() {
             let (call, done) = (call_of(&request), Arc::clone(&done));
             tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_millis(60)).await;
-                call.attempt(Billed::S3, "DeleteObject").finish();
+                call.attempt(AwsOperation::DeleteObject).finish();
                 done.notify_one();
             });
             pending()
