@@ -21,4 +21,3 @@ mod reload;
 mod sealing;
 mod sessions;
 mod tamper;
-mod walls;

@@ -6,7 +6,7 @@ use tollgate_client::{Client, Code, Error, Model, Options, Reason};
 
 use super::{Args, Failure};
 use crate::config::environment;
-use crate::yaml::did_you_mean;
+use crate::fault::did_you_mean;
 
 /// The variable that stands for `--address`.
 const VARIABLE: &str = "TOLLGATE_ADDRESS";

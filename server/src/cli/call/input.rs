@@ -7,7 +7,7 @@ use tollgate_client::{Binary, Expression, Item, Key, Model, Object, Value, expr}
 use super::placeholders::Kinds;
 use super::typed::kind_of;
 use super::{Failure, json, typed};
-use crate::yaml::did_you_mean;
+use crate::fault::did_you_mean;
 
 /// A value that is larger than the server's messages cannot be sent; nothing larger is read into memory.
 const MAX_FILE_BYTES: u64 = 32 * 1024 * 1024;

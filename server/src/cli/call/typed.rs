@@ -10,7 +10,7 @@ use tollgate_client::{
 };
 
 use super::json;
-use crate::yaml::did_you_mean;
+use crate::fault::did_you_mean;
 
 const STRING: &str = "$s";
 const NUMBER: &str = "$n";
