@@ -372,7 +372,9 @@ async fn keys_that_others_may_read_or_own_are_refused_by_name() {
             set_mode(&path, open);
             let refusal = refused(folder.path());
             assert_eq!(refusal.code, 1, "{refusal:?}");
-            refusal.says_in_one_line(&format!("{name}: others than its owner may read or write it"));
+            refusal.says_in_one_line(&format!(
+                "{name}: users other than the owner may read or write it"
+            ));
             assert_eq!(
                 mode(&path),
                 open,
@@ -384,7 +386,7 @@ async fn keys_that_others_may_read_or_own_are_refused_by_name() {
             chown(&path, Some(12_345), None).unwrap();
             let refusal = refused(folder.path());
             assert_eq!(refusal.code, 1, "{refusal:?}");
-            refusal.says_in_one_line(&format!("{name}: it belongs to user 12345"));
+            refusal.says_in_one_line(&format!("{name}: owned by user 12345"));
             chown(&path, Some(0), None).unwrap();
         }
     }
@@ -458,7 +460,10 @@ async fn fsck_finds_keys_and_databases_that_cannot_be_used() {
     let found = fsck(folder.path(), &[]);
     assert_eq!(found.code, 3);
     assert!(found.stdout.contains("kms.json: key"), "{found:?}");
-    assert!(found.stdout.contains("does not open with root.key"), "{found:?}");
+    assert!(
+        found.stdout.contains("cannot be unwrapped with root.key"),
+        "{found:?}"
+    );
     assert!(
         found.stdout.contains("s3/index.sqlite: file is not a database"),
         "{found:?}"

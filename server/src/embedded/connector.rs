@@ -1,4 +1,4 @@
-//! The seam under the AWS SDK: an in-process engine that takes a signed HTTP request and gives its response.
+//! The HTTP connector that the AWS SDK clients use: passes each request to an engine in this process.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
-/// An engine that answers one service's HTTP requests without a socket.
+/// An engine that handles the HTTP requests of one service without a socket.
 pub(super) trait Engine: Send + Sync + 'static {
-    /// Answers one request; service errors are HTTP responses, not `Err`.
+    /// Handles one request. Service errors are HTTP responses, not `Err`.
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture;
 }
 
-/// Makes an engine what the SDK's config takes.
+/// Wraps an engine as an HTTP client for the SDK's config.
 pub(super) fn http_client(engine: Arc<dyn Engine>) -> SharedHttpClient {
     SharedHttpClient::new(InProcess { engine })
 }

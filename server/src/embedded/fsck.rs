@@ -1,100 +1,48 @@
-//! `fsck`: checks a data folder that no process uses, and says what is wrong with it. Changes nothing, unless it is
-//! asked to repair: then what cannot be used is moved aside, never deleted.
+//! `fsck`: checks a data folder that no process uses, and reports the problems. Changes nothing unless a repair is
+//! requested; a repair moves unusable files aside and never deletes them.
 //!
 //! | checked | how |
 //! |---|---|
-//! | `VERSION`, `CONTENTS` | they can be read; everything that the folder held is there |
-//! | `root.key`, `token.key` | 32 bytes that only their owner can read |
-//! | `kms.json` | every key opens with `root.key` |
-//! | `dynamodb.sqlite`, `s3/index.sqlite` | their logs are there; SQLite's integrity check |
-//! | objects | rows have their bodies, bodies have a row, sizes and checksums agree (see `s3/audit.rs`) |
+//! | `VERSION`, `CONTENTS` | readable; no file is missing |
+//! | `root.key`, `token.key` | 32 bytes that only the owner can read |
+//! | `kms.json` | every key can be unwrapped with `root.key` |
+//! | `dynamodb.sqlite`, `s3/index.sqlite` | logs are present; SQLite's integrity check |
+//! | objects | rows have bodies, bodies have a row, sizes and checksums match (see `s3/audit.rs`) |
 //!
-//! Whether the pointers in items have their objects is not checked here.
+//! Does not check whether the objects that items point to exist.
 
-use std::collections::BTreeMap;
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags};
 use ulid::Ulid;
 
-use super::contents::{self, HELD, Record};
-use super::folder::{
-    CONTENTS_FILE, DYNAMODB_FILE, FILE_MODE, FOREIGN_BITS, INDEX_FILE, Inspected, KMS_FILE, Key,
-    OBJECTS_FOLDER, ROOT_KEY_FILE, S3_FOLDER, TOKEN_KEY_FILE, VERSION_FILE, at, make_folder, read_key,
-    version_problem, write_version,
+use super::contents::{self, ALL_FILES, Record};
+use super::error::Error;
+use super::folder::InspectedFolder;
+use super::keys::{Key, read_key};
+use super::layout::{
+    CONTENTS_FILE, DYNAMODB_FILE, FILE_MODE, FOREIGN_BITS, INDEX_FILE, KMS_FILE, LOG, LOST_FOLDER,
+    OBJECTS_FOLDER, ROOT_KEY_FILE, S3_FOLDER, SHARED_MEMORY, TOKEN_KEY_FILE, VERSION_FILE,
 };
-use super::{Error, kms, s3};
+use super::private_file::create_folder;
+pub use super::report::{Finding, Report};
+use super::sqlite::integrity_problems;
+use super::version::{version_problem, write_version};
+use super::{kms, s3};
 
-/// Findings that are listed; past it they are counted.
-const MAX_FINDINGS: usize = 1000;
-/// Lines that SQLite's integrity check may return.
-const INTEGRITY_LINES: u32 = 20;
-/// Where files of the data folder are moved to that cannot be used.
-const LOST_FOLDER: &str = "lost";
-
-/// What [`check`] found.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// The first 1,000 findings.
-    pub findings: Vec<Finding>,
-    /// How many there are in all.
-    pub found: usize,
-    /// How many of them were repaired.
-    pub repaired: usize,
-    /// How many things were checked, by their name.
-    pub checked: BTreeMap<&'static str, u64>,
-    /// Bodies that were moved aside, now or before.
-    pub set_aside: u64,
-}
-
-/// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// The file, relative to the data folder.
-    pub path: String,
-    /// What is wrong.
-    pub problem: String,
-    /// What was done about it; none where nothing was.
-    pub repair: Option<String>,
-}
-
-impl Report {
-    pub(super) fn add(
-        &mut self,
-        path: impl Into<String>,
-        problem: impl Into<String>,
-        repair: Option<String>,
-    ) {
-        self.found += 1;
-        self.repaired += usize::from(repair.is_some());
-        if self.findings.len() < MAX_FINDINGS {
-            self.findings.push(Finding {
-                path: path.into(),
-                problem: problem.into(),
-                repair,
-            });
-        }
-    }
-
-    pub(super) fn count(&mut self, what: &'static str, number: u64) {
-        *self.checked.entry(what).or_default() += number;
-    }
-}
-
-/// Checks the data folder, and moves aside what cannot be used if `repair` says so.
+/// Checks the data folder; with `repair`, moves unusable files aside.
 ///
 /// # Errors
 ///
-/// If it is not a data folder, is in use, has a newer format, or cannot be read or written.
+/// If the folder is not a data folder, is in use, has a newer format, or cannot be read or written.
 pub fn check(folder: &Path, repair: bool) -> Result<Report, Error> {
-    let inspected = Inspected::open(folder)?;
+    let inspected = InspectedFolder::open(folder)?;
     let mut check = Check {
         folder,
         repair,
         report: Report::default(),
-        is_to_be_made: false,
+        creates_missing: false,
         without_log: Vec::new(),
     };
     check.version()?;
@@ -104,8 +52,8 @@ pub fn check(folder: &Path, repair: bool) -> Result<Report, Error> {
     check.kms(root_key.as_ref())?;
     check.dynamodb()?;
     check.s3()?;
-    if check.is_to_be_made {
-        contents::forget(folder)?;
+    if check.creates_missing {
+        contents::allow_creation(folder)?;
     }
     drop(inspected);
     Ok(check.report)
@@ -115,9 +63,9 @@ struct Check<'a> {
     folder: &'a Path,
     repair: bool,
     report: Report,
-    /// The next start makes what is missing.
-    is_to_be_made: bool,
-    /// Databases that are left alone, since their log was lost.
+    /// Whether the next start creates the missing files.
+    creates_missing: bool,
+    /// Databases that are not opened because their log is missing.
     without_log: Vec<&'static str>,
 }
 
@@ -129,50 +77,51 @@ impl Check<'_> {
         let mut repair = None;
         if self.repair {
             write_version(self.folder)?;
-            repair = Some("written anew".to_owned());
+            repair = Some("rewritten".to_owned());
         }
         self.report.add(VERSION_FILE, problem, repair);
         Ok(())
     }
 
     fn record(&mut self) -> Result<(), Error> {
-        let held = match contents::read(self.folder) {
-            Ok(Record::BeingMade) => return Ok(()),
-            Ok(Record::Held(held)) => held,
-            Ok(Record::None) => HELD.to_vec(),
+        let files = match contents::read(self.folder) {
+            Ok(Record::Incomplete) => return Ok(()),
+            Ok(Record::Complete(files)) => files,
+            Ok(Record::Missing) => ALL_FILES.to_vec(),
             Err(Error::Unusable { problem, .. }) => {
-                let repair = self.set_aside(CONTENTS_FILE)?;
+                let repair = self.move_to_lost(CONTENTS_FILE)?;
                 self.report.add(CONTENTS_FILE, problem, repair);
-                HELD.to_vec()
+                ALL_FILES.to_vec()
             }
             Err(failure) => return Err(failure),
         };
         self.logs()?;
-        for name in contents::missing(self.folder, &held) {
-            // SQLite would take the log of a database that is gone for the new one's
-            self.set_aside(name)?;
-            let repair = self.make_anew("the next start makes an empty one");
+        for name in contents::missing(self.folder, &files) {
+            // SQLite would apply the log of the missing database to the new one
+            self.move_to_lost(name)?;
+            let repair = self.recreate("the next start creates an empty one");
             self.report
-                .add(name, "missing, but this data folder held it", repair);
+                .add(name, "missing, but this data folder contained it before", repair);
         }
         Ok(())
     }
 
-    /// A log that was lost takes what was committed last with it; without the shared memory the database opens as it
-    /// was before.
+    /// Reports missing logs. The last commits are lost with a log; without the shared memory file the database opens
+    /// in its state before them.
     fn logs(&mut self) -> Result<(), Error> {
         for name in contents::without_log(self.folder) {
             self.without_log.push(name);
             let mut repair = None;
             if self.repair {
-                let shared_memory = format!("{name}{}", contents::SHARED_MEMORY);
-                let aside = self.move_aside(&shared_memory, &[""])?;
+                let shared_memory = format!("{name}{SHARED_MEMORY}");
+                let aside = self.move_files(&shared_memory, &[""])?;
                 self.without_log.pop();
-                repair = Some(format!("{shared_memory} moved to {aside}: goes on without it"));
+                repair = Some(format!(
+                    "{shared_memory} moved to {aside}; the database opens without its log"
+                ));
             }
-            let problem = format!("missing beside {name}{}", contents::SHARED_MEMORY);
-            self.report
-                .add(format!("{name}{}", contents::LOG), problem, repair);
+            let problem = format!("missing although {name}{SHARED_MEMORY} exists");
+            self.report.add(format!("{name}{LOG}"), problem, repair);
         }
         Ok(())
     }
@@ -187,16 +136,16 @@ impl Check<'_> {
             Err(Error::Unusable { problem, .. }) => problem,
             Err(failure) => return Err(failure),
         };
-        let metadata = std::fs::metadata(&path).map_err(at(&path))?;
+        let metadata = std::fs::metadata(&path).map_err(Error::io(&path))?;
         if metadata.permissions().mode() & FOREIGN_BITS == 0 {
-            let repair = self.set_aside(name)?;
+            let repair = self.move_to_lost(name)?;
             self.report.add(name, problem, repair);
             return Ok(None);
         }
         let mut repair = None;
         if self.repair {
-            set_permissions(&path, Permissions::from_mode(FILE_MODE)).map_err(at(&path))?;
-            repair = Some("only its owner may read it now; others may know the key".to_owned());
+            set_permissions(&path, Permissions::from_mode(FILE_MODE)).map_err(Error::io(&path))?;
+            repair = Some("restricted to its owner; other users may know the key".to_owned());
         }
         self.report.add(name, problem, repair);
         Ok(read_key(&path).ok().flatten())
@@ -216,22 +165,22 @@ impl Check<'_> {
                 Err(Error::Unusable { problem, .. }) => problem,
                 Err(failure) => return Err(failure),
             },
-            // root.key is there and may be read once its mode or owner is right
+            // root.key exists and is readable once its mode or owner is corrected
             None if self.folder.join(ROOT_KEY_FILE).exists() => return Ok(()),
-            None => "its keys open only with the root.key that is missing".to_owned(),
+            None => "its keys can be unwrapped only with root.key, which is missing".to_owned(),
         };
-        let repair = self.set_aside(KMS_FILE)?;
+        let repair = self.move_to_lost(KMS_FILE)?;
         self.report.add(KMS_FILE, problem, repair);
         Ok(())
     }
 
     fn dynamodb(&mut self) -> Result<(), Error> {
         let path = self.folder.join(DYNAMODB_FILE);
-        // SQLite would make a new log, and hide that the old one was lost
+        // SQLite would create a new log and hide that the old one is missing
         if !has_bytes(&path) || self.without_log.contains(&DYNAMODB_FILE) {
             return Ok(());
         }
-        match integrity(&path) {
+        match integrity_problems(&path) {
             Ok(problems) => {
                 for problem in problems {
                     self.report.add(DYNAMODB_FILE, problem, None);
@@ -239,7 +188,7 @@ impl Check<'_> {
                 self.report.count("databases", 1);
             }
             Err(failure) => {
-                let repair = self.set_aside(DYNAMODB_FILE)?;
+                let repair = self.move_to_lost(DYNAMODB_FILE)?;
                 self.report.add(DYNAMODB_FILE, failure.to_string(), repair);
             }
         }
@@ -254,7 +203,7 @@ impl Check<'_> {
         }
         let mut has_index = has_bytes(&path);
         if has_index {
-            match integrity(&path) {
+            match integrity_problems(&path) {
                 Ok(problems) => {
                     self.report.count("databases", 1);
                     for problem in problems {
@@ -262,15 +211,15 @@ impl Check<'_> {
                     }
                 }
                 Err(failure) => {
-                    let repair = self.set_aside(INDEX_FILE)?;
+                    let repair = self.move_to_lost(INDEX_FILE)?;
                     self.report.add(INDEX_FILE, failure.to_string(), repair);
                     has_index = false;
                 }
             }
         }
-        // bodies are judged by an index, or by there being none
-        let can_judge = has_index || !has_bytes(&path);
-        if !can_judge || !self.folder.join(OBJECTS_FOLDER).is_dir() {
+        // without an index, no body has a row; an unreadable index says nothing about bodies
+        let can_check_bodies = has_index || !has_bytes(&path);
+        if !can_check_bodies || !self.folder.join(OBJECTS_FOLDER).is_dir() {
             return Ok(());
         }
         match s3::audit(&root, has_index, self.repair, &mut self.report) {
@@ -280,30 +229,30 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn make_anew(&mut self, what: &str) -> Option<String> {
-        self.is_to_be_made |= self.repair;
-        self.repair.then(|| what.to_owned())
+    fn recreate(&mut self, repair: &str) -> Option<String> {
+        self.creates_missing |= self.repair;
+        self.repair.then(|| repair.to_owned())
     }
 
-    /// Moves a file, and what SQLite keeps beside it, to `lost/`; what was done, if that was to be.
-    fn set_aside(&mut self, name: &str) -> Result<Option<String>, Error> {
+    /// In a repair, moves a file and SQLite's files beside it to `lost/` and returns what was done.
+    fn move_to_lost(&mut self, name: &str) -> Result<Option<String>, Error> {
         if !self.repair {
             return Ok(None);
         }
-        let aside = self.move_aside(name, &["", contents::LOG, contents::SHARED_MEMORY])?;
-        self.is_to_be_made = true;
+        let aside = self.move_files(name, &["", LOG, SHARED_MEMORY])?;
+        self.creates_missing = true;
         Ok(Some(format!("moved to {aside}")))
     }
 
-    /// Moves files whose names begin alike to `lost/`; where they are then.
-    fn move_aside(&self, name: &str, suffixes: &[&str]) -> Result<String, Error> {
+    /// Moves the files with the given suffixes to `lost/` and returns their new name.
+    fn move_files(&self, name: &str, suffixes: &[&str]) -> Result<String, Error> {
         let lost = self.folder.join(LOST_FOLDER);
         let aside = format!("{}.{}", name.replace('/', "-"), Ulid::generate());
         for suffix in suffixes {
             let path = self.folder.join(format!("{name}{suffix}"));
             if path.exists() {
-                make_folder(&lost)?;
-                std::fs::rename(&path, lost.join(format!("{aside}{suffix}"))).map_err(at(&path))?;
+                create_folder(&lost)?;
+                std::fs::rename(&path, lost.join(format!("{aside}{suffix}"))).map_err(Error::io(&path))?;
             }
         }
         Ok(format!("{LOST_FOLDER}/{aside}"))
@@ -312,20 +261,4 @@ impl Check<'_> {
 
 fn has_bytes(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0)
-}
-
-/// Runs SQLite's own check; what it says is wrong.
-fn integrity(path: &Path) -> rusqlite::Result<Vec<String>> {
-    let connection = open(path)?;
-    let mut statement = connection.prepare(&format!("PRAGMA integrity_check({INTEGRITY_LINES})"))?;
-    let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
-    let lines = lines.collect::<rusqlite::Result<Vec<_>>>()?;
-    Ok(lines.into_iter().filter(|line| line != "ok").collect())
-}
-
-/// Opens a database that is there.
-pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
-    // absolute, or SQLite would take a path that begins with `file:` for a URI
-    let path: PathBuf = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
 }

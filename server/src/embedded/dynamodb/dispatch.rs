@@ -1,5 +1,4 @@
-//! Which operations there are, what each needs, and their way through dynoxide's typed API. Never decides what an
-//! item may hold.
+//! Runs operations through dynoxide's typed API. Never validates items itself.
 
 use std::future::Future;
 
@@ -19,118 +18,21 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::handle::Handle;
+use super::operation::Operation;
 use super::pages;
-use super::tokens::{Tokens, Verdict, replay_read};
+use super::tokens::{TokenCheck, Tokens, replay_read};
 use super::wire;
 
-const TARGET_PREFIX: &str = "DynamoDB_20120810.";
-/// A read of several statements sees one moment of the database.
-const BEGIN_SNAPSHOT: &str = "BEGIN";
-/// A crash between the statements of a change would leave half a table.
-const BEGIN_CHANGE: &str = "BEGIN IMMEDIATE";
-
-/// Statuses from here on are the engine's own faults.
+/// The lowest status of a failure of the engine itself.
 const SERVER_ERROR: u16 = 500;
 
-/// A response's body, or the operation's error.
+/// A response body, or the error of the operation.
 type Outcome = Result<Vec<u8>, DynoxideError>;
 
-/// An operation of DynamoDB's API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operation {
-    BatchGetItem,
-    BatchWriteItem,
-    CreateTable,
-    DeleteItem,
-    DeleteTable,
-    DescribeTable,
-    DescribeTimeToLive,
-    GetItem,
-    ListTables,
-    ListTagsOfResource,
-    PutItem,
-    Query,
-    Scan,
-    TagResource,
-    TransactGetItems,
-    TransactWriteItems,
-    UntagResource,
-    UpdateItem,
-    UpdateTable,
-    UpdateTimeToLive,
-}
-
-impl Operation {
-    /// Reads `x-amz-target`.
-    pub(super) fn from_target(target: &str) -> Option<Self> {
-        Some(match target.strip_prefix(TARGET_PREFIX)? {
-            "BatchGetItem" => Self::BatchGetItem,
-            "BatchWriteItem" => Self::BatchWriteItem,
-            "CreateTable" => Self::CreateTable,
-            "DeleteItem" => Self::DeleteItem,
-            "DeleteTable" => Self::DeleteTable,
-            "DescribeTable" => Self::DescribeTable,
-            "DescribeTimeToLive" => Self::DescribeTimeToLive,
-            "GetItem" => Self::GetItem,
-            "ListTables" => Self::ListTables,
-            "ListTagsOfResource" => Self::ListTagsOfResource,
-            "PutItem" => Self::PutItem,
-            "Query" => Self::Query,
-            "Scan" => Self::Scan,
-            "TagResource" => Self::TagResource,
-            "TransactGetItems" => Self::TransactGetItems,
-            "TransactWriteItems" => Self::TransactWriteItems,
-            "UntagResource" => Self::UntagResource,
-            "UpdateItem" => Self::UpdateItem,
-            "UpdateTable" => Self::UpdateTable,
-            "UpdateTimeToLive" => Self::UpdateTimeToLive,
-            _ => return None,
-        })
-    }
-
-    /// Whether a reading handle can do it.
-    pub(super) fn only_reads(self) -> bool {
-        self.reads_in_steps()
-            || matches!(
-                self,
-                Self::GetItem | Self::ListTables | Self::DescribeTimeToLive | Self::ListTagsOfResource
-            )
-    }
-
-    /// Whether DynamoDB wraps its request-validation messages in an envelope.
-    pub(super) fn envelopes_validation(self) -> bool {
-        matches!(self, Self::PutItem | Self::UpdateItem | Self::DeleteItem)
-    }
-
-    /// How the transaction around it begins, where it has several statements and dynoxide makes none itself.
-    fn transaction(self) -> Option<&'static str> {
-        if self.reads_in_steps() {
-            return Some(BEGIN_SNAPSHOT);
-        }
-        matches!(self, Self::CreateTable | Self::DeleteTable).then_some(BEGIN_CHANGE)
-    }
-
-    /// Whether it reads by several statements, which must not see a write in between.
-    fn reads_in_steps(self) -> bool {
-        matches!(
-            self,
-            Self::Query | Self::Scan | Self::BatchGetItem | Self::TransactGetItems | Self::DescribeTable
-        )
-    }
-
-    /// Whether it changes what other handles have cached.
-    fn changes_tables(self) -> bool {
-        matches!(
-            self,
-            Self::CreateTable | Self::DeleteTable | Self::UpdateTable | Self::UpdateTimeToLive
-        )
-    }
-}
-
-/// Answers one request; every failure is a response too.
-pub(super) fn answer(handle: &mut Handle, operation: Operation, body: &[u8]) -> HttpResponse {
+/// Handles one request. Failures are responses too.
+pub(super) fn handle(handle: &mut Handle, operation: Operation, body: &[u8]) -> HttpResponse {
     if let Err(failure) = handle.refresh() {
-        tracing::error!(%failure, "a dynamodb handle could not be opened anew");
+        tracing::error!(%failure, "cannot reopen a DynamoDB handle");
         return wire::internal_error();
     }
     let outcome = match operation.transaction() {
@@ -200,7 +102,7 @@ fn run(handle: &mut Handle, operation: Operation, body: &[u8]) -> Outcome {
     }
 }
 
-/// Reads the request, runs it and writes the response.
+/// Parses the request, runs it and encodes the response.
 fn typed<Request, Response, Running>(body: &[u8], execute: impl FnOnce(Request) -> Running) -> Outcome
 where
     Request: DeserializeOwned,
@@ -208,31 +110,31 @@ where
     Running: Future<Output = Result<Response, DynoxideError>>,
 {
     let request = serde_json::from_slice(body).map_err(|failure| wire::unreadable(&failure))?;
-    // on SQLite no operation ever waits
+    // no operation on SQLite is pending
     let Some(response) = execute(request).now_or_never() else {
         return Err(DynoxideError::InternalServerError(
-            "an operation on SQLite waited".to_owned(),
+            "an operation on SQLite was pending".to_owned(),
         ));
     };
     let response = response?;
     serde_json::to_vec(&response).map_err(|failure| DynoxideError::InternalServerError(failure.to_string()))
 }
 
-/// Runs a transaction once per client token; a repeat answers as a read of its items.
+/// Runs a transaction once per client token. A repeated request returns the capacity of a read of its items.
 async fn transact_write(
     storage: &Storage,
     tokens: &mut Tokens,
     request: TransactWriteItemsRequest,
 ) -> Result<TransactWriteItemsResponse, DynoxideError> {
-    match tokens.judge(&request)? {
-        Verdict::Run(token) => {
+    match tokens.check(&request)? {
+        TokenCheck::Run(token) => {
             let response = transact_write_items::execute(storage, request).await?;
             if let Some(token) = token {
                 tokens.record(token);
             }
             Ok(response)
         }
-        Verdict::Replay => {
+        TokenCheck::Replay => {
             let read = transact_get_items::execute(storage, replay_read(storage, &request)?).await?;
             let consumed_capacity = read.consumed_capacity;
             Ok(TransactWriteItemsResponse {
@@ -243,10 +145,10 @@ async fn transact_write(
     }
 }
 
-/// Logs a fault of the engine; the caller learns only that there was one.
+/// Logs a failure of the engine, which the response does not describe.
 fn report(operation: Operation, error: &DynoxideError) {
     match error {
-        DynoxideError::SqliteError(source) => tracing::error!(?operation, %source, "sqlite failed"),
+        DynoxideError::SqliteError(source) => tracing::error!(?operation, %source, "SQLite failed"),
         _ => tracing::error!(?operation, "dynoxide failed"),
     }
 }

@@ -1,5 +1,5 @@
-//! One open handle on the database, and what keeps it true: how hard it pushes to the disk, which tables it knows,
-//! and how it gets well after a fault. Never runs an operation itself.
+//! One open handle on the database: its durability settings, its cached schema, and its recovery after a failure. Never
+//! runs an operation itself.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,41 +9,44 @@ use dynoxide::DynoxideError;
 use dynoxide::actions::vector_lifecycle::VectorIndexLifecycle;
 use dynoxide::storage::Storage;
 
-use super::super::folder::{DYNAMODB_FILE, at, touch, unusable};
-use super::super::{Error, Place, Synchronous};
+use super::super::error::Error;
+use super::super::layout::{DYNAMODB_FILE, LOG};
+use super::super::place::{Place, Synchronous};
+use super::super::private_file::create_file;
 use super::tokens::Tokens;
 
-/// SQLite's numbers for `PRAGMA synchronous`.
+/// SQLite's value of `PRAGMA synchronous` for [`Synchronous::Normal`].
 const SQLITE_NORMAL: i64 = 1;
+/// SQLite's value of `PRAGMA synchronous` for [`Synchronous::Full`].
 const SQLITE_FULL: i64 = 2;
-/// SQLite empties its write-ahead log only at a moment without readers; past this size the writer waits for one.
+/// SQLite truncates its write-ahead log only when there is no reader; above this size the writer waits for that.
 const LOG_BYTES: u64 = 16 * 1024 * 1024;
-/// How often the writer looks at the log's size.
+/// The writer checks the size of the log after this many jobs.
 const JOBS_PER_LOG_CHECK: u32 = 16;
 
-/// Where handles are opened from.
+/// The database that handles are opened on.
 #[derive(Clone)]
 pub(super) enum Source {
-    /// A database that only its one handle sees.
+    /// A database in memory with a single handle.
     Memory,
-    /// A file that many handles see.
+    /// A file with many handles.
     File {
         path: PathBuf,
         synchronous: Synchronous,
-        /// Counts the table changes; a reader that has seen fewer opens anew.
+        /// Counts the table changes; a reader that has seen fewer reopens the file.
         table_changes: Arc<AtomicU64>,
     },
 }
 
 impl Source {
-    /// The source for a place; makes the file, so that only its owner may read it.
-    pub(super) fn of(place: &Place, synchronous: Synchronous) -> Result<Self, Error> {
+    /// The database of a place. Creates the file, readable only by its owner.
+    pub(super) fn create(place: &Place, synchronous: Synchronous) -> Result<Self, Error> {
         let Place::Folder(folder) = place else {
             return Ok(Self::Memory);
         };
-        // absolute, or SQLite would take a path that begins with `file:` for a URI
-        let path = std::path::absolute(folder.join(DYNAMODB_FILE)).map_err(at(folder))?;
-        touch(&path)?;
+        // absolute, because SQLite treats a path that begins with `file:` as a URI
+        let path = std::path::absolute(folder.join(DYNAMODB_FILE)).map_err(Error::io(folder))?;
+        create_file(&path)?;
         Ok(Self::File {
             path,
             synchronous,
@@ -59,33 +62,33 @@ impl Source {
     }
 }
 
-/// A handle, used by one thread at a time.
+/// An open database, used by one thread at a time.
 pub(super) struct Handle {
-    /// What operations run on.
+    /// The database, for operations.
     pub(super) storage: Storage,
     source: Source,
     is_reader: bool,
     table_changes_seen: u64,
     jobs_since_log_check: u32,
-    /// What TransactWriteItems has done under which token.
+    /// The client tokens of committed transactions.
     pub(super) tokens: Tokens,
-    /// What dynoxide wants for its vector indexes; there are none here.
+    /// State of dynoxide's vector indexes, which this engine does not use.
     pub(super) lifecycle: VectorIndexLifecycle,
 }
 
 impl Handle {
-    /// The one handle that writes.
+    /// Opens the only handle that writes.
     pub(super) fn writer(source: &Source) -> Result<Self, Error> {
         Self::open(source, false)
     }
 
-    /// A handle that SQLite itself keeps from writing.
+    /// Opens a handle that SQLite does not allow to write.
     pub(super) fn reader(source: &Source) -> Result<Self, Error> {
         Self::open(source, true)
     }
 
     fn open(source: &Source, is_reader: bool) -> Result<Self, Error> {
-        // before the open: a change in between costs one more open, never a stale handle
+        // read before opening: a concurrent change causes one more reopen, but never a stale handle
         let table_changes_seen = source.table_changes();
         Ok(Self {
             storage: open_storage(source, is_reader)?,
@@ -98,7 +101,7 @@ impl Handle {
         })
     }
 
-    /// Opens a reader anew where tables have changed since it was opened.
+    /// Reopens a reader if tables have changed since it was opened.
     pub(super) fn refresh(&mut self) -> Result<(), Error> {
         let table_changes = self.source.table_changes();
         if self.is_reader && table_changes != self.table_changes_seen {
@@ -108,15 +111,15 @@ impl Handle {
         Ok(())
     }
 
-    /// Tells the readers that tables have changed.
+    /// Makes the readers reopen before their next job.
     pub(super) fn tables_changed(&self) {
         if let Source::File { table_changes, .. } = &self.source {
             table_changes.fetch_add(1, Ordering::AcqRel);
         }
     }
 
-    /// Keeps the log from growing for ever under readers that overlap: called between the writer's jobs.
-    pub(super) fn tend_log(&mut self) {
+    /// Truncates the log of the writer if it is large. Without this, overlapping readers would let it grow without bound.
+    pub(super) fn truncate_large_log(&mut self) {
         self.jobs_since_log_check += 1;
         let Source::File { path, .. } = &self.source else {
             return;
@@ -126,29 +129,29 @@ impl Handle {
         }
         self.jobs_since_log_check = 0;
         let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
+        log.push(LOG);
         if std::fs::metadata(log).is_ok_and(|log| log.len() > LOG_BYTES)
             && let Err(failure) = self
                 .storage
                 .conn()
                 .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
         {
-            tracing::warn!(%failure, "the dynamodb log could not be emptied");
+            tracing::warn!(%failure, "cannot truncate the DynamoDB log");
         }
     }
 
-    /// Makes the handle fit for the next job after one panicked or failed half-way.
+    /// Restores the handle after a job that panicked or failed.
     pub(super) fn recover(&mut self) {
         if !self.storage.conn().is_autocommit()
             && let Err(failure) = self.storage.rollback()
         {
-            tracing::error!(%failure, "a dynamodb transaction could not be rolled back");
+            tracing::error!(%failure, "cannot roll back a DynamoDB transaction");
         }
-        // what the handle has cached may be of the work undone; memory has no second handle
+        // the cached schema may come from the transaction that was rolled back; a database in memory cannot be reopened
         if let Source::File { .. } = self.source {
             match open_storage(&self.source, self.is_reader) {
                 Ok(storage) => self.storage = storage,
-                Err(failure) => tracing::error!(%failure, "a dynamodb handle could not be opened anew"),
+                Err(failure) => tracing::error!(%failure, "cannot reopen a DynamoDB handle"),
             }
         }
     }
@@ -162,9 +165,9 @@ fn open_storage(source: &Source, is_reader: bool) -> Result<Storage, Error> {
         return Storage::memory().map_err(|failure| Error::System(failure.to_string()));
     };
     let Some(name) = path.to_str() else {
-        return Err(unusable(
+        return Err(Error::unusable(
             path,
-            "SQLite needs a path in UTF-8: choose another data folder",
+            "SQLite requires a UTF-8 path: choose another data folder",
         ));
     };
     let storage = Storage::new(name).map_err(|failure| match failure {
@@ -172,18 +175,22 @@ fn open_storage(source: &Source, is_reader: bool) -> Result<Storage, Error> {
             path: path.clone(),
             source,
         },
-        other => unusable(path, other.to_string()),
+        other => Error::unusable(path, other.to_string()),
     })?;
-    settle(&storage, *synchronous, is_reader)
+    set_pragmas(&storage, *synchronous, is_reader)
         .map_err(|source| Error::Sqlite {
             path: path.clone(),
             source,
         })?
-        .map_or(Ok(storage), |problem| Err(unusable(path, problem)))
+        .map_or(Ok(storage), |problem| Err(Error::unusable(path, problem)))
 }
 
-/// Sets the handle's pragmas and reads them back; `Some` says what SQLite did not do.
-fn settle(storage: &Storage, synchronous: Synchronous, is_reader: bool) -> rusqlite::Result<Option<String>> {
+/// Sets the pragmas of a handle and reads them back. Returns a problem if SQLite did not apply them.
+fn set_pragmas(
+    storage: &Storage,
+    synchronous: Synchronous,
+    is_reader: bool,
+) -> rusqlite::Result<Option<String>> {
     let connection = storage.conn();
     let wanted = match synchronous {
         Synchronous::Full => SQLITE_FULL,
@@ -194,11 +201,13 @@ fn settle(storage: &Storage, synchronous: Synchronous, is_reader: bool) -> rusql
     let level: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
     let journal: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     if level != wanted {
-        return Ok(Some(format!("synchronous is {level}, not {wanted}")));
+        return Ok(Some(format!(
+            "SQLite set synchronous to {level} instead of {wanted}"
+        )));
     }
     if journal != "wal" {
         return Ok(Some(format!(
-            "the file system allows no write-ahead log (journal mode {journal}): use a local disk"
+            "the file system does not support a write-ahead log (journal mode {journal}): use a local disk"
         )));
     }
     Ok(None)

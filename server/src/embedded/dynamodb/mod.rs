@@ -1,11 +1,13 @@
-//! DynamoDB on SQLite, in process: dynoxide's operations behind DynamoDB's JSON protocol. Knows nothing of models
-//! or bills, and keeps no item anywhere but in the database.
+//! DynamoDB on SQLite, in process: dynoxide's operations with the JSON protocol of DynamoDB. Knows nothing of models or
+//! bills, and stores items only in the database.
 //!
-//! All writes go through one handle on one thread. On a file, reads have threads and handles of their own (WAL), so
-//! that neither waits for the other; a handle caches the schema, so readers open anew after every table change.
+//! All writes use one handle on one thread. On a file, reads use separate threads and handles (WAL), so that reads and
+//! writes do not wait for each other. A handle caches the schema, so readers reopen the file after every table change.
 
 mod dispatch;
 mod handle;
+mod operation;
+mod page;
 mod pages;
 mod threads;
 mod tokens;
@@ -21,26 +23,28 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use futures::FutureExt;
 
 use super::connector::Engine;
-use super::{Error, Place, Synchronous};
-use dispatch::Operation;
+use super::error::Error;
+use super::place::{Place, Synchronous};
 use handle::{Handle, Source};
+use operation::Operation;
 use threads::Threads;
 
-/// Threads that read a database file side by side.
+/// The least number of threads that read a database file.
 const MIN_READERS: usize = 2;
+/// The largest number of threads that read a database file.
 const MAX_READERS: usize = 8;
 
-/// The engine. Dropping it ends its threads once they have done what was queued.
+/// The DynamoDB engine. Dropping it completes the queued jobs and ends its threads.
 pub(super) struct DynamoDb {
-    /// None in memory, where a second handle would be a second database.
+    /// `None` in memory, where a second handle would be a second database.
     readers: Option<Threads>,
-    /// Dropped last: the last handle to close empties and removes the log, and two at once leave it.
+    /// Dropped last: the last handle to close truncates and removes the log; two that close at once would leave it.
     writer: Threads,
 }
 
-/// Opens the database, making it where it is missing.
+/// Opens the database, and creates it if it is missing.
 pub(super) fn open(place: &Place, synchronous: Synchronous) -> Result<Arc<DynamoDb>, Error> {
-    let source = Source::of(place, synchronous)?;
+    let source = Source::create(place, synchronous)?;
     let writer = Threads::start("dynamodb-write", vec![Handle::writer(&source)?])?;
     let readers = match source {
         Source::Memory => None,
@@ -72,10 +76,12 @@ impl Engine for DynamoDb {
             return HttpConnectorFuture::ready(Ok(wire::unknown_operation()));
         };
         let body = request.take_body();
-        let answer = self.threads(operation).run(move |handle| match body.bytes() {
-            Some(body) => dispatch::answer(handle, operation, body),
+        let response = self.threads(operation).run(move |handle| match body.bytes() {
+            Some(body) => dispatch::handle(handle, operation, body),
             None => wire::unreadable_body(),
         });
-        HttpConnectorFuture::new(answer.map(|answer| Ok(answer.unwrap_or_else(|_| wire::internal_error()))))
+        HttpConnectorFuture::new(
+            response.map(|response| Ok(response.unwrap_or_else(|_| wire::internal_error()))),
+        )
     }
 }

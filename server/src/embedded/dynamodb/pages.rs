@@ -1,111 +1,60 @@
-//! Pages of Query and Scan, cut as DynamoDB cuts them: a page ends with the item that brings it to 1 MB, and both
-//! counts and the capacity are those of the items up to it. Never holds more rows than one step.
+//! Pages of Query and Scan that end where DynamoDB ends them: with the item that brings the page to 1 MB. Counts and
+//! capacity include the items up to it. Never holds more rows than one step.
 //!
-//! dynoxide reads every row that a request may return before it cuts, leaves the item at the boundary out, and still
-//! counts it. So a request that may be longer than one step is run as several, each with a `Limit`: the items without
-//! filter and projection say where the page ends, the caller's request returns what is asked of them.
+//! dynoxide reads every row that a request may return before it ends a page, drops the item at the boundary, and still
+//! counts it. So a request that may exceed one step runs as several, each with a `Limit`: the items without filter and
+//! projection determine where the page ends, and the caller's request returns what it asks for.
 
 use std::collections::HashMap;
-use std::future::Future;
 
-use dynoxide::actions::query::{self, QueryRequest, QueryResponse};
-use dynoxide::actions::scan::{self, ScanRequest, ScanResponse};
 use dynoxide::storage::Storage;
 use dynoxide::types::{self, ConsumedCapacity};
-use dynoxide::{AttributeValue, DynoxideError, Item};
+use dynoxide::{DynoxideError, Item};
 
-/// DynamoDB's limit to the items that one page evaluates.
+use super::page::{BY_INDEX, Key, Page, PageOptions, PagedRequest};
+
+/// DynamoDB's limit for the items that one page evaluates.
 const PAGE_BYTES: usize = 1024 * 1024;
-/// DynamoDB's limit to one item.
+/// DynamoDB's limit for one item.
 const MAX_ITEM_BYTES: usize = 400 * 1024;
-/// Rows that are read at once: a step holds 50 MiB at most.
+/// Rows that are read at once: a step uses at most 50 MiB.
 const STEP_ROWS: usize = 128;
-/// A read unit covers this much of a consistent read, and twice as much of another.
+/// Bytes of a read unit in a consistent read; other reads get twice as much.
 const UNIT_BYTES: f64 = 4096.0;
 const COUNT: &str = "COUNT";
 const ALL_ATTRIBUTES: &str = "ALL_ATTRIBUTES";
-/// The form of the capacity that shows whose it is.
-const BY_INDEX: &str = "INDEXES";
 
-type Key = HashMap<String, AttributeValue>;
-
-/// The part that responses of Query and Scan share.
-pub(super) struct Page {
-    items: Option<Vec<Item>>,
-    count: usize,
-    scanned_count: usize,
-    last_key: Option<Key>,
-    capacity: Option<ConsumedCapacity>,
-}
-
-/// A Query or a Scan.
-pub(super) trait Paged: Sized {
-    type Response;
-
-    /// What all of them have.
-    fn common(&self) -> Common<'_>;
-
-    /// The same request from another start, for at most `limit` items, with its capacity by index.
-    fn step(&self, start: Option<&Key>, limit: usize) -> Self;
-
-    /// The same items, whole and unfiltered.
-    fn whole(&self) -> Self;
-
-    /// Runs it as dynoxide does.
-    fn run(self, storage: &Storage) -> impl Future<Output = Result<Page, DynoxideError>>;
-
-    /// Makes a page the response.
-    fn response(page: Page) -> Self::Response;
-}
-
-/// Options that decide how a page is put together.
-pub(super) struct Common<'a> {
-    table: &'a str,
-    index: Option<&'a str>,
-    limit: Option<usize>,
-    select: Option<&'a str>,
-    is_consistent: bool,
-    is_filtered: bool,
-    is_projected: bool,
-    /// `ReturnConsumedCapacity`
-    mode: &'a Option<String>,
-}
-
-impl Common<'_> {
-    fn selects(&self, what: &str) -> bool {
-        self.select
-            .is_some_and(|select| select.eq_ignore_ascii_case(what))
-    }
-}
-
-/// Runs a request and cuts its page where DynamoDB would.
-pub(super) async fn execute<R: Paged>(storage: &Storage, request: R) -> Result<R::Response, DynoxideError> {
-    let common = request.common();
-    let fetches_from_table = common.index.is_some() && common.selects(ALL_ATTRIBUTES);
-    if common.limit == Some(0) || fetches_from_table {
-        // refused, or an index read with its own arithmetic, which no call here makes
+/// Runs a request and returns the page that DynamoDB would return.
+pub(super) async fn execute<R: PagedRequest>(
+    storage: &Storage,
+    request: R,
+) -> Result<R::Response, DynoxideError> {
+    let options = request.options();
+    let fetches_from_table = options.index.is_some() && options.selects(ALL_ATTRIBUTES);
+    if options.limit == Some(0) || fetches_from_table {
+        // an invalid limit, or an index read that also reads the table, which this project never requests
         return request.run(storage).await.map(R::response);
     }
-    let rows = common.limit.unwrap_or(STEP_ROWS).min(STEP_ROWS);
+    let rows = options.limit.unwrap_or(STEP_ROWS).min(STEP_ROWS);
     let mut first = request.step(None, rows).run(storage).await?;
-    // only a page that was cut, or has as many items as it may, says where it ended
-    let is_done = first.last_key.is_none() || (common.limit == Some(rows) && !may_be_cut(&first, &common));
+    // a page without a last key, or with as many items as its limit, is complete
+    let is_done = first.last_key.is_none() || (options.limit == Some(rows) && !may_be_full(&first, &options));
     if !is_done {
-        first = Walk::of(&request).run(storage).await?;
+        first = PageBuilder::new(&request).run(storage).await?;
     }
     first.capacity = first
         .capacity
-        .and_then(|capacity| in_mode(capacity, common.mode.as_deref()));
+        .and_then(|capacity| in_mode(capacity, options.mode.as_deref()));
     Ok(R::response(first))
 }
 
-/// Whether one more item might have brought the page to its limit: capacity says its bytes only in units.
-fn may_be_cut(page: &Page, common: &Common<'_>) -> bool {
+/// Whether one more item might have brought the page to its limit. The capacity gives the bytes only in units.
+fn may_be_full(page: &Page, options: &PageOptions<'_>) -> bool {
     let units = page
         .capacity
         .as_ref()
         .map_or(0.0, |capacity| capacity.capacity_units);
-    let unit_bytes = if common.is_consistent {
+    let unit_bytes = if options.is_consistent {
         UNIT_BYTES
     } else {
         2.0 * UNIT_BYTES
@@ -121,27 +70,27 @@ fn in_mode(capacity: ConsumedCapacity, mode: Option<&str>) -> Option<ConsumedCap
             capacity_units: capacity.capacity_units,
             ..Default::default()
         }),
-        _ => None,
+        Some(_) | None => None,
     }
 }
 
-/// A page that is put together from steps.
-struct Walk<'a, R> {
+/// Builds a page from steps.
+struct PageBuilder<'a, R> {
     request: &'a R,
-    common: Common<'a>,
+    options: PageOptions<'a>,
     items: Vec<Item>,
     count: usize,
     scanned_count: usize,
     bytes: usize,
-    /// Whose units they are; none before the first step.
+    /// The capacity of the first step; its shape is that of the page.
     capacity: Option<ConsumedCapacity>,
 }
 
-impl<'a, R: Paged> Walk<'a, R> {
-    fn of(request: &'a R) -> Self {
+impl<'a, R: PagedRequest> PageBuilder<'a, R> {
+    fn new(request: &'a R) -> Self {
         Self {
             request,
-            common: request.common(),
+            options: request.options(),
             items: Vec::new(),
             count: 0,
             scanned_count: 0,
@@ -154,10 +103,10 @@ impl<'a, R: Paged> Walk<'a, R> {
         let mut start: Option<Key> = None;
         let last_key = loop {
             let left = self
-                .common
+                .options
                 .limit
                 .map_or(STEP_ROWS, |limit| limit - self.scanned_count);
-            let whole = self.request.whole();
+            let whole = self.request.unfiltered();
             let step = whole
                 .step(start.as_ref(), left.min(STEP_ROWS))
                 .run(storage)
@@ -174,12 +123,12 @@ impl<'a, R: Paged> Walk<'a, R> {
             };
             let has_more_rows = taken < rows.len();
             self.take(storage, start.as_ref(), rows, taken).await?;
-            if self.common.limit == Some(self.scanned_count) {
+            if self.options.limit == Some(self.scanned_count) {
                 break end;
             }
             if self.bytes >= PAGE_BYTES {
-                let goes_on = has_more_rows || self.goes_on_after(storage, end.as_ref()).await?;
-                break end.filter(|_| goes_on);
+                let has_more = has_more_rows || self.has_more_after(storage, end.as_ref()).await?;
+                break end.filter(|_| has_more);
             }
             match end {
                 None => break None,
@@ -189,7 +138,7 @@ impl<'a, R: Paged> Walk<'a, R> {
         Ok(self.page(last_key))
     }
 
-    /// Adds the sizes of the rows up to the one that fills the page; how many those are.
+    /// Adds the sizes of the rows up to the one that fills the page, and returns their number.
     fn measure(&mut self, rows: &[Item]) -> usize {
         for (index, row) in rows.iter().enumerate() {
             self.bytes += types::item_size(row);
@@ -200,7 +149,7 @@ impl<'a, R: Paged> Walk<'a, R> {
         rows.len()
     }
 
-    /// Adds what the caller asks of the first `taken` rows after `start`.
+    /// Adds the requested part of the first `taken` rows after `start`.
     async fn take(
         &mut self,
         storage: &Storage,
@@ -209,9 +158,9 @@ impl<'a, R: Paged> Walk<'a, R> {
         taken: usize,
     ) -> Result<(), DynoxideError> {
         self.scanned_count += taken;
-        let is_count = self.common.selects(COUNT);
-        if self.common.is_filtered || (self.common.is_projected && !is_count) {
-            return self.ask(storage, start, taken).await;
+        let is_count = self.options.selects(COUNT);
+        if self.options.is_filtered || (self.options.is_projected && !is_count) {
+            return self.take_filtered(storage, start, taken).await;
         }
         self.count += taken;
         if !is_count {
@@ -221,9 +170,9 @@ impl<'a, R: Paged> Walk<'a, R> {
         Ok(())
     }
 
-    /// Runs the caller's request over `taken` rows. dynoxide would leave out the last one if it passes the limit, so
-    /// that one is asked for alone.
-    async fn ask(
+    /// Runs the caller's request over `taken` rows. dynoxide would drop the last row if it exceeds the limit of a page,
+    /// so that row is requested separately.
+    async fn take_filtered(
         &mut self,
         storage: &Storage,
         start: Option<&Key>,
@@ -245,7 +194,7 @@ impl<'a, R: Paged> Walk<'a, R> {
         Ok(())
     }
 
-    /// The key of a row; `known` is one of the same read.
+    /// The key of a row; `known` is another key of the same read.
     async fn key_of(
         &self,
         storage: &Storage,
@@ -254,9 +203,9 @@ impl<'a, R: Paged> Walk<'a, R> {
     ) -> Result<Option<Key>, DynoxideError> {
         let names = match known {
             Some(key) => key.clone(),
-            // a page of one item always says where it ended
+            // a page with one item always has a last key
             None => {
-                let one = self.request.whole().step(None, 1).run(storage).await?;
+                let one = self.request.unfiltered().step(None, 1).run(storage).await?;
                 one.last_key.unwrap_or_default()
             }
         };
@@ -264,17 +213,17 @@ impl<'a, R: Paged> Walk<'a, R> {
         Ok(Some(names.into_keys().filter_map(value).collect()))
     }
 
-    async fn goes_on_after(&self, storage: &Storage, end: Option<&Key>) -> Result<bool, DynoxideError> {
+    async fn has_more_after(&self, storage: &Storage, end: Option<&Key>) -> Result<bool, DynoxideError> {
         if end.is_none() {
             return Ok(false);
         }
-        let next = self.request.whole().step(end, 1).run(storage).await?;
+        let next = self.request.unfiltered().step(end, 1).run(storage).await?;
         Ok(next.scanned_count > 0)
     }
 
     fn page(self, last_key: Option<Key>) -> Page {
-        let units = types::read_capacity_units_with_consistency(self.bytes, self.common.is_consistent);
-        let is_count = self.common.selects(COUNT);
+        let units = types::read_capacity_units_with_consistency(self.bytes, self.options.is_consistent);
+        let is_count = self.options.selects(COUNT);
         Page {
             items: (!is_count).then_some(self.items),
             count: self.count,
@@ -282,175 +231,27 @@ impl<'a, R: Paged> Walk<'a, R> {
             last_key,
             capacity: self
                 .capacity
-                .and_then(|capacity| with_units(&capacity, &self.common, units)),
+                .and_then(|capacity| with_units(&capacity, &self.options, units)),
         }
     }
 }
 
-/// The same shape of capacity with other units.
-fn with_units(shape: &ConsumedCapacity, common: &Common<'_>, units: f64) -> Option<ConsumedCapacity> {
+/// A capacity of the same shape with other units.
+fn with_units(shape: &ConsumedCapacity, options: &PageOptions<'_>, units: f64) -> Option<ConsumedCapacity> {
     let mode = Some(BY_INDEX.to_owned());
-    let of_index = || HashMap::from([(common.index.unwrap_or_default().to_owned(), units)]);
+    let of_index = || HashMap::from([(options.index.unwrap_or_default().to_owned(), units)]);
     if shape.global_secondary_indexes.is_some() {
-        return types::consumed_capacity_with_indexes(common.table, 0.0, &of_index(), &mode);
+        return types::consumed_capacity_with_indexes(options.table, 0.0, &of_index(), &mode);
     }
     if shape.local_secondary_indexes.is_some() {
         let none = HashMap::new();
-        return types::consumed_capacity_with_secondary_indexes(common.table, 0.0, &none, &of_index(), &mode);
+        return types::consumed_capacity_with_secondary_indexes(
+            options.table,
+            0.0,
+            &none,
+            &of_index(),
+            &mode,
+        );
     }
-    types::consumed_capacity(common.table, units, &mode)
-}
-
-impl Paged for QueryRequest {
-    type Response = QueryResponse;
-
-    fn common(&self) -> Common<'_> {
-        Common {
-            table: &self.table_name,
-            index: self.index_name.as_deref(),
-            limit: self.limit,
-            select: self.select.as_deref(),
-            is_consistent: self.consistent_read.unwrap_or(false),
-            is_filtered: self.filter_expression.is_some() || self.query_filter.is_some(),
-            is_projected: self.projection_expression.is_some() || self.attributes_to_get.is_some(),
-            mode: &self.return_consumed_capacity,
-        }
-    }
-
-    fn step(&self, start: Option<&Key>, limit: usize) -> Self {
-        Self {
-            filter_expression: self.filter_expression.clone(),
-            projection_expression: self.projection_expression.clone(),
-            expression_attribute_names: self.expression_attribute_names.clone(),
-            expression_attribute_values: self.expression_attribute_values.clone(),
-            limit: Some(limit),
-            exclusive_start_key: start.or(self.exclusive_start_key.as_ref()).cloned(),
-            exclusive_start_key_raw: self.exclusive_start_key_raw.clone().filter(|_| start.is_none()),
-            select: self.select.clone(),
-            return_consumed_capacity: Some(BY_INDEX.to_owned()),
-            attributes_to_get: self.attributes_to_get.clone(),
-            query_filter: self.query_filter.clone(),
-            conditional_operator: self.conditional_operator.clone(),
-            ..self.whole()
-        }
-    }
-
-    fn whole(&self) -> Self {
-        let condition = self.key_condition_expression.as_deref().unwrap_or_default();
-        Self {
-            table_name: self.table_name.clone(),
-            key_condition_expression: self.key_condition_expression.clone(),
-            expression_attribute_names: named_in(condition, &self.expression_attribute_names),
-            expression_attribute_values: named_in(condition, &self.expression_attribute_values),
-            scan_index_forward: self.scan_index_forward,
-            exclusive_start_key: self.exclusive_start_key.clone(),
-            exclusive_start_key_raw: self.exclusive_start_key_raw.clone(),
-            consistent_read: self.consistent_read,
-            index_name: self.index_name.clone(),
-            key_conditions: self.key_conditions.clone(),
-            ..Self::default()
-        }
-    }
-
-    async fn run(self, storage: &Storage) -> Result<Page, DynoxideError> {
-        query::execute(storage, self).await.map(|response| Page {
-            items: response.items,
-            count: response.count,
-            scanned_count: response.scanned_count,
-            last_key: response.last_evaluated_key,
-            capacity: response.consumed_capacity,
-        })
-    }
-
-    fn response(page: Page) -> QueryResponse {
-        QueryResponse {
-            items: page.items,
-            count: page.count,
-            scanned_count: page.scanned_count,
-            last_evaluated_key: page.last_key,
-            consumed_capacity: page.capacity,
-        }
-    }
-}
-
-impl Paged for ScanRequest {
-    type Response = ScanResponse;
-
-    fn common(&self) -> Common<'_> {
-        Common {
-            table: &self.table_name,
-            index: self.index_name.as_deref(),
-            limit: self.limit,
-            select: self.select.as_deref(),
-            is_consistent: self.consistent_read.unwrap_or(false),
-            is_filtered: self.filter_expression.is_some() || self.scan_filter.is_some(),
-            is_projected: self.projection_expression.is_some() || self.attributes_to_get.is_some(),
-            mode: &self.return_consumed_capacity,
-        }
-    }
-
-    fn step(&self, start: Option<&Key>, limit: usize) -> Self {
-        Self {
-            filter_expression: self.filter_expression.clone(),
-            projection_expression: self.projection_expression.clone(),
-            expression_attribute_names: self.expression_attribute_names.clone(),
-            expression_attribute_values: self.expression_attribute_values.clone(),
-            limit: Some(limit),
-            exclusive_start_key: start.or(self.exclusive_start_key.as_ref()).cloned(),
-            exclusive_start_key_raw: self.exclusive_start_key_raw.clone().filter(|_| start.is_none()),
-            select: self.select.clone(),
-            return_consumed_capacity: Some(BY_INDEX.to_owned()),
-            attributes_to_get: self.attributes_to_get.clone(),
-            scan_filter: self.scan_filter.clone(),
-            conditional_operator: self.conditional_operator.clone(),
-            ..self.whole()
-        }
-    }
-
-    fn whole(&self) -> Self {
-        Self {
-            table_name: self.table_name.clone(),
-            exclusive_start_key: self.exclusive_start_key.clone(),
-            exclusive_start_key_raw: self.exclusive_start_key_raw.clone(),
-            consistent_read: self.consistent_read,
-            index_name: self.index_name.clone(),
-            segment: self.segment,
-            total_segments: self.total_segments,
-            ..Self::default()
-        }
-    }
-
-    async fn run(self, storage: &Storage) -> Result<Page, DynoxideError> {
-        scan::execute(storage, self).await.map(|response| Page {
-            items: response.items,
-            count: response.count,
-            scanned_count: response.scanned_count,
-            last_key: response.last_evaluated_key,
-            capacity: response.consumed_capacity,
-        })
-    }
-
-    fn response(page: Page) -> ScanResponse {
-        ScanResponse {
-            items: page.items,
-            count: page.count,
-            scanned_count: page.scanned_count,
-            last_evaluated_key: page.last_key,
-            consumed_capacity: page.capacity,
-        }
-    }
-}
-
-/// The placeholders that a key condition uses: DynamoDB refuses any that no expression uses.
-fn named_in<V: Clone>(condition: &str, all: &Option<HashMap<String, V>>) -> Option<HashMap<String, V>> {
-    let is_in_a_name = |character: char| character.is_alphanumeric() || character == '_';
-    let uses = |placeholder: &str| {
-        condition.match_indices(placeholder).any(|(at, _)| {
-            let rest = &condition[at + placeholder.len()..];
-            !rest.starts_with(is_in_a_name)
-        })
-    };
-    let used = all.iter().flatten().filter(|(name, _)| uses(name));
-    let used: HashMap<String, V> = used.map(|(name, value)| (name.clone(), value.clone())).collect();
-    (!used.is_empty()).then_some(used)
+    types::consumed_capacity(options.table, units, &mode)
 }

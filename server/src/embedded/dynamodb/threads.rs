@@ -1,26 +1,27 @@
-//! Fixed engine threads behind one bounded queue: SQLite's blocking work off the async threads. A job that panics
-//! costs its own caller an error and nothing else.
+//! A fixed number of threads with one bounded queue: keeps SQLite's blocking work off the async threads. A job that
+//! panics fails only its own caller.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::super::Error;
+use super::super::error::Error;
 use super::handle::Handle;
 
-/// Jobs that may wait for a thread; callers past it wait for room.
+/// Jobs that may wait for a thread; further callers wait before they queue theirs.
 const QUEUED_JOBS: usize = 256;
-/// Deep values are walked by recursion.
+/// Nested values are processed recursively.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 type Job = Box<dyn FnOnce(&mut Handle) + Send>;
 
-/// The job was not finished: it panicked, or the threads are gone.
+/// The job did not finish: it panicked, or the threads have ended.
 #[derive(Debug)]
 pub(super) struct Unfinished;
 
@@ -33,7 +34,7 @@ pub(super) struct Threads {
 struct Queue {
     jobs: Mutex<Jobs>,
     ready: Condvar,
-    room: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -48,7 +49,7 @@ impl Threads {
         let queue = Arc::new(Queue {
             jobs: Mutex::default(),
             ready: Condvar::new(),
-            room: Arc::new(Semaphore::new(QUEUED_JOBS)),
+            slots: Arc::new(Semaphore::new(QUEUED_JOBS)),
         });
         let mut started = Self {
             queue,
@@ -66,27 +67,27 @@ impl Threads {
         Ok(started)
     }
 
-    /// Runs a job on the next free thread. A caller that leaves before its job has begun takes it along; one that
-    /// leaves later misses the answer only.
+    /// Runs a job on the next free thread. If the caller drops the future, the job is skipped, unless it has already
+    /// started: then it completes.
     pub(super) fn run<A: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Handle) -> A + Send + 'static,
     ) -> BoxFuture<'static, Result<A, Unfinished>> {
         let queue = Arc::clone(&self.queue);
         async move {
-            let room = Arc::clone(&queue.room)
+            let slot = Arc::clone(&queue.slots)
                 .acquire_owned()
                 .await
                 .map_err(|_| Unfinished)?;
-            let (answer, answered) = oneshot::channel();
+            let (reply, result) = oneshot::channel();
             queue.push(Box::new(move |handle| {
-                drop(room);
-                if !answer.is_closed() {
-                    // the caller may leave at any moment
-                    let _ = answer.send(job(handle));
+                drop(slot);
+                if !reply.is_closed() {
+                    // fails only if the caller has gone
+                    let _ = reply.send(job(handle));
                 }
             }));
-            answered.await.map_err(|_| Unfinished)
+            result.await.map_err(|_| Unfinished)
         }
         .boxed()
     }
@@ -97,7 +98,7 @@ impl Drop for Threads {
         self.queue.close();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
-                tracing::error!("a dynamodb thread had died");
+                tracing::error!("a DynamoDB thread has panicked");
             }
         }
     }
@@ -105,13 +106,13 @@ impl Drop for Threads {
 
 impl Queue {
     fn push(&self, job: Job) {
-        self.jobs().waiting.push_back(job);
+        self.jobs.lock().waiting.push_back(job);
         self.ready.notify_one();
     }
 
     /// The next job; `None` once the queue is closed and empty.
     fn next(&self) -> Option<Job> {
-        let mut jobs = self.jobs();
+        let mut jobs = self.jobs.lock();
         loop {
             if let Some(job) = jobs.waiting.pop_front() {
                 return Some(job);
@@ -119,28 +120,23 @@ impl Queue {
             if jobs.closed {
                 return None;
             }
-            jobs = self.ready.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+            self.ready.wait(&mut jobs);
         }
     }
 
     fn close(&self) {
-        self.room.close();
-        self.jobs().closed = true;
+        self.slots.close();
+        self.jobs.lock().closed = true;
         self.ready.notify_all();
-    }
-
-    fn jobs(&self) -> MutexGuard<'_, Jobs> {
-        // no code that can panic runs under the lock
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn work(queue: &Queue, mut handle: Handle) {
     while let Some(job) = queue.next() {
         if catch_unwind(AssertUnwindSafe(|| job(&mut handle))).is_err() {
-            tracing::error!("a dynamodb job panicked");
+            tracing::error!("a DynamoDB job panicked");
             handle.recover();
         }
-        handle.tend_log();
+        handle.truncate_large_log();
     }
 }

@@ -1,5 +1,5 @@
-//! The idempotency of TransactWriteItems: what was done under which client token in the last ten minutes.
-//! Kept in memory, as long as the handle that writes lives. Never runs a transaction itself.
+//! The idempotency of TransactWriteItems: the client tokens of the last ten minutes and their items. Kept in memory
+//! with the writing handle. Never runs a transaction itself.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -11,57 +11,57 @@ use dynoxide::types::KeySchemaElement;
 use dynoxide::{AttributeValue, DynoxideError, Item};
 use sha2::{Digest, Sha256};
 
-/// AWS's window.
+/// How long DynamoDB remembers a token.
 const WINDOW: Duration = Duration::from_secs(10 * 60);
-/// The SDK gives every transaction a token; past this many the oldest are forgotten.
+/// The SDK sends a token with every transaction; the oldest are dropped beyond this number.
 const MAX_TOKENS: usize = 100_000;
 
 type ItemsDigest = [u8; 32];
 type ItemKey = HashMap<String, AttributeValue>;
 
-/// Tokens of finished transactions.
+/// The tokens of committed transactions.
 #[derive(Default)]
 pub(super) struct Tokens {
     done: HashMap<String, ItemsDigest>,
     by_age: VecDeque<(Instant, String)>,
 }
 
-/// What a token says about a request.
-pub(super) enum Verdict {
-    /// Not seen: run it, then [`Tokens::record`] this.
+/// Whether a request must run.
+pub(super) enum TokenCheck {
+    /// The token is new: run the request, then [`Tokens::record`] this.
     Run(Option<(String, ItemsDigest)>),
-    /// Done before with the same items.
+    /// The request has run before with the same items.
     Replay,
 }
 
 impl Tokens {
-    /// Looks a request's token up.
+    /// Looks up the token of a request.
     ///
     /// # Errors
     ///
-    /// `IdempotentParameterMismatchException` where the token was used with other items.
-    pub(super) fn judge(&mut self, request: &TransactWriteItemsRequest) -> Result<Verdict, DynoxideError> {
+    /// `IdempotentParameterMismatchException` if the token was used with other items.
+    pub(super) fn check(&mut self, request: &TransactWriteItemsRequest) -> Result<TokenCheck, DynoxideError> {
         let Some(token) = &request.client_request_token else {
-            return Ok(Verdict::Run(None));
+            return Ok(TokenCheck::Run(None));
         };
-        self.forget_old(Instant::now());
+        self.drop_old(Instant::now());
         let digest = digest(&request.transact_items)?;
         match self.done.get(token) {
-            None => Ok(Verdict::Run(Some((token.clone(), digest)))),
-            Some(known) if *known == digest => Ok(Verdict::Replay),
+            None => Ok(TokenCheck::Run(Some((token.clone(), digest)))),
+            Some(known) if *known == digest => Ok(TokenCheck::Replay),
             Some(_) => Err(DynoxideError::IdempotentParameterMismatchException(
                 "The request uses the same client token as a previous, but non-identical request.".to_owned(),
             )),
         }
     }
 
-    /// Remembers a transaction that was committed.
+    /// Records a committed transaction.
     pub(super) fn record(&mut self, (token, digest): (String, ItemsDigest)) {
         self.by_age.push_back((Instant::now(), token.clone()));
         self.done.insert(token, digest);
     }
 
-    fn forget_old(&mut self, now: Instant) {
+    fn drop_old(&mut self, now: Instant) {
         while let Some((at, _)) = self.by_age.front()
             && (now.duration_since(*at) >= WINDOW || self.by_age.len() >= MAX_TOKENS)
             && let Some((_, token)) = self.by_age.pop_front()
@@ -71,7 +71,7 @@ impl Tokens {
     }
 }
 
-/// The read that a replay is billed as: AWS charges it the read units of the transaction's items.
+/// The read that determines the capacity of a replay: AWS charges the read units of the transaction's items.
 pub(super) fn replay_read(
     storage: &Storage,
     request: &TransactWriteItemsRequest,
@@ -120,7 +120,7 @@ fn target(storage: &Storage, item: &TransactWriteItem) -> Result<Option<(String,
         .map(|(table, key)| (table.clone(), key.clone())))
 }
 
-/// The key attributes of a whole item.
+/// The key attributes of an item.
 fn key_of(storage: &Storage, table: &str, item: &Item) -> Result<ItemKey, DynoxideError> {
     let metadata = storage.get_table_metadata(table)?.ok_or_else(|| {
         DynoxideError::ResourceNotFoundException(format!(
@@ -135,7 +135,7 @@ fn key_of(storage: &Storage, table: &str, item: &Item) -> Result<ItemKey, Dynoxi
         .collect())
 }
 
-/// Stands for the transaction's items; their maps are sorted on the way, so that their order does not count.
+/// A digest of the items of a transaction; independent of the order of attributes.
 fn digest(items: &[TransactWriteItem]) -> Result<ItemsDigest, DynoxideError> {
     let canonical = serde_json::to_value(items).and_then(|items| serde_json::to_vec(&items));
     let canonical = canonical.map_err(|failure| DynoxideError::InternalServerError(failure.to_string()))?;
@@ -147,15 +147,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_forgotten_by_age_and_by_number() {
+    fn drops_tokens_by_age_and_by_number() {
         let mut tokens = Tokens::default();
         tokens.record(("old".to_owned(), [0; 32]));
-        tokens.forget_old(Instant::now() + WINDOW / 2);
+        tokens.drop_old(Instant::now() + WINDOW / 2);
         assert!(tokens.done.contains_key("old"));
-        tokens.forget_old(Instant::now() + WINDOW);
+        tokens.drop_old(Instant::now() + WINDOW);
         assert!(tokens.done.is_empty() && tokens.by_age.is_empty());
         for number in 0..=MAX_TOKENS {
-            tokens.forget_old(Instant::now());
+            tokens.drop_old(Instant::now());
             tokens.record((number.to_string(), [0; 32]));
         }
         assert_eq!((tokens.done.len(), tokens.by_age.len()), (MAX_TOKENS, MAX_TOKENS));

@@ -1,12 +1,11 @@
-//! DynamoDB's answers on the wire: status, headers, and errors in their JSON shape. No value of a caller's item is
-//! put into a message here.
+//! DynamoDB's HTTP responses: status, headers, and errors as JSON. Never adds an item value to a message.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::body::SdkBody;
 use dynoxide::DynoxideError;
 
-use super::super::folder::random_bytes;
-use super::dispatch::Operation;
+use super::super::keys::random_bytes;
+use super::operation::Operation;
 
 const OK: u16 = 200;
 const BAD_REQUEST: u16 = 400;
@@ -16,12 +15,12 @@ const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 const REQUEST_ID_BYTES: usize = 26;
 const HEX_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
-/// Marks that dynoxide's request types put before a message to choose its error class, longest first.
-/// They end in text that must not reach the wire.
-const VALIDATION_MARKS: [&str; 2] = ["VALIDATION_AS_READ:", "VALIDATION:"];
-const ENVELOPED_MARK: &str = "VALIDATION_REQUEST:";
-const SERIALIZATION_MARKS: [&str; 2] = ["SERIALIZATION_AS_READ:", "SERIALIZATION:"];
-/// Parts of serde's own messages that DynamoDB answers with a ValidationException.
+/// Prefixes that dynoxide's request types put before a message to choose its error class, longest first. They must not
+/// be returned.
+const VALIDATION_PREFIXES: [&str; 2] = ["VALIDATION_AS_READ:", "VALIDATION:"];
+const ENVELOPED_PREFIX: &str = "VALIDATION_REQUEST:";
+const SERIALIZATION_PREFIXES: [&str; 2] = ["SERIALIZATION_AS_READ:", "SERIALIZATION:"];
+/// Parts of serde messages for which DynamoDB returns a ValidationException.
 const VALIDATION_PARTS: [&str; 4] = [
     "missing field",
     "unknown variant",
@@ -29,12 +28,12 @@ const VALIDATION_PARTS: [&str; 4] = [
     "AttributeValue",
 ];
 
-/// A successful answer.
+/// A successful response.
 pub(super) fn success(body: Vec<u8>) -> HttpResponse {
     respond(OK, body)
 }
 
-/// An operation's error, with its item or cancellation reasons where it has them.
+/// The error of an operation, with its item or cancellation reasons if it has any.
 pub(super) fn failure(operation: Operation, error: &DynoxideError) -> HttpResponse {
     let status = error.status_code();
     if status >= SERVER_ERROR {
@@ -54,13 +53,13 @@ pub(super) fn failure(operation: Operation, error: &DynoxideError) -> HttpRespon
     }
 }
 
-/// What DynamoDB says when it is to blame; the SDK tries again.
+/// DynamoDB's response to an internal failure; the SDK retries it.
 pub(super) fn internal_error() -> HttpResponse {
     let error = DynoxideError::InternalServerError("Internal server error".to_owned());
     respond(SERVER_ERROR, error.to_json().into_bytes())
 }
 
-/// A missing or unknown `x-amz-target`.
+/// The response to a missing or unknown `x-amz-target`.
 pub(super) fn unknown_operation() -> HttpResponse {
     respond(
         BAD_REQUEST,
@@ -68,7 +67,7 @@ pub(super) fn unknown_operation() -> HttpResponse {
     )
 }
 
-/// A body that is a stream, which DynamoDB's clients never send.
+/// The response to a streaming body, which DynamoDB clients never send.
 pub(super) fn unreadable_body() -> HttpResponse {
     respond(
         BAD_REQUEST,
@@ -76,19 +75,19 @@ pub(super) fn unreadable_body() -> HttpResponse {
     )
 }
 
-/// The error class for a body that is not the operation's request, as dynoxide's own server chooses it.
+/// The error for a body that is not a valid request, with the error class that dynoxide's own server chooses.
 pub(super) fn unreadable(failure: &serde_json::Error) -> DynoxideError {
     let message = failure.to_string();
-    if let Some(rest) = message.strip_prefix(ENVELOPED_MARK) {
+    if let Some(rest) = message.strip_prefix(ENVELOPED_PREFIX) {
         return DynoxideError::EnvelopedValidation(without_position(rest));
     }
-    for mark in VALIDATION_MARKS {
-        if let Some(rest) = message.strip_prefix(mark) {
+    for prefix in VALIDATION_PREFIXES {
+        if let Some(rest) = message.strip_prefix(prefix) {
             return DynoxideError::ValidationException(without_position(rest));
         }
     }
-    for mark in SERIALIZATION_MARKS {
-        if let Some(rest) = message.strip_prefix(mark) {
+    for prefix in SERIALIZATION_PREFIXES {
+        if let Some(rest) = message.strip_prefix(prefix) {
             return DynoxideError::SerializationException(without_position(rest));
         }
     }
@@ -101,11 +100,11 @@ pub(super) fn unreadable(failure: &serde_json::Error) -> DynoxideError {
     if VALIDATION_PARTS.iter().any(|part| message.contains(part)) {
         return DynoxideError::ValidationException(without_position(&message));
     }
-    // serde's own words may quote a value
+    // other messages of serde may quote a value
     DynoxideError::SerializationException("Unexpected field type".to_owned())
 }
 
-/// Cuts the ` at line N column N` that serde_json appends.
+/// Removes the ` at line N column N` that serde_json appends.
 fn without_position(message: &str) -> String {
     match message.rsplit_once(" at line ") {
         Some((text, position)) if position.contains("column") => text.to_owned(),
@@ -123,7 +122,7 @@ fn respond(status: u16, body: Vec<u8>) -> HttpResponse {
 }
 
 fn request_id() -> String {
-    // an id that is all zeroes for want of random bytes still answers the call
+    // if the random source fails, an id of zeroes is better than a failed call
     let bytes = random_bytes::<REQUEST_ID_BYTES>().unwrap_or_default();
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     digits

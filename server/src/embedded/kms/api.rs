@@ -1,4 +1,4 @@
-//! KMS's operations: their requests and answers in JSON, and their bounds. Never touches the disk itself.
+//! The KMS operations: JSON requests and responses, and their limits. Never accesses the disk itself.
 
 use std::ops::RangeInclusive;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::super::Error;
+use super::super::error::Error;
 use super::blob::{self, Blob, Context};
 use super::error::Fault;
 use super::names::{ACCOUNT, alias_arn};
@@ -18,19 +18,19 @@ use super::store::{MasterKey, State, Store};
 const TARGET_PREFIX: &str = "TrentService.";
 const ALGORITHM: &str = "SYMMETRIC_DEFAULT";
 const USAGE: &str = "ENCRYPT_DECRYPT";
-/// Bytes that `Encrypt` takes.
+/// Plaintext sizes that `Encrypt` accepts.
 const PLAINTEXT_BYTES: RangeInclusive<usize> = 1..=4096;
-/// Bytes that `Decrypt` takes.
+/// Ciphertext sizes that `Decrypt` accepts.
 const CIPHERTEXT_BYTES: RangeInclusive<usize> = 1..=6144;
-/// Bytes that `GenerateDataKey` makes.
+/// Data key sizes that `GenerateDataKey` accepts.
 const DATA_KEY_BYTES: RangeInclusive<usize> = 1..=1024;
-/// Names and values of an encryption context together.
+/// The total size of all names and values in an encryption context.
 const MAX_CONTEXT_BYTES: usize = 8192;
 const MAX_DESCRIPTION_BYTES: usize = 8192;
 const ALIASES_PER_PAGE: RangeInclusive<usize> = 1..=100;
 const DEFAULT_ALIASES_PER_PAGE: usize = 50;
 
-/// An operation of KMS's API.
+/// An operation of the KMS API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     CreateAlias,
@@ -46,7 +46,7 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    /// Reads `x-amz-target`.
+    /// Parses the `x-amz-target` header.
     pub(super) fn from_target(target: &str) -> Option<Self> {
         Some(match target.strip_prefix(TARGET_PREFIX)? {
             "CreateAlias" => Self::CreateAlias,
@@ -63,7 +63,7 @@ impl Operation {
         })
     }
 
-    /// Whether it waits for the disk.
+    /// Whether the operation writes the key file.
     pub(super) fn changes_keys(self) -> bool {
         matches!(
             self,
@@ -72,9 +72,9 @@ impl Operation {
     }
 }
 
-/// Answers one request with a JSON body, which is zeroised when it is dropped; KMS answers some with none.
-pub(super) fn answer(store: &Store, operation: Operation, body: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {
-    let answer = match operation {
+/// Handles one request and returns the JSON body, which is zeroized on drop and empty for some operations.
+pub(super) fn handle(store: &Store, operation: Operation, body: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let response = match operation {
         Operation::CreateAlias => {
             let request: CreateAlias = parse(body)?;
             store.create_alias(&request.alias_name, &request.target_key_id)?;
@@ -96,11 +96,12 @@ pub(super) fn answer(store: &Store, operation: Operation, body: &[u8]) -> Result
         Operation::ListAliases => Some(list_aliases(&store.state(), &parse(body)?)?),
         Operation::ReEncrypt => Some(re_encrypt(&store.state(), &parse(body)?)?),
     };
-    let body = answer.map_or_else(Vec::new, |answer| answer.to_string().into_bytes());
+    let body = response.map_or_else(Vec::new, |response| response.to_string().into_bytes());
     Ok(Zeroizing::new(body))
 }
 
-/// The JSON object `rest` with a plaintext: in one buffer of the exact size, so that its base64 is left nowhere.
+/// The JSON object `rest` with a plaintext added. Uses one buffer of the exact size, so that no copy of the base64 text
+/// stays in memory.
 fn with_plaintext(rest: &Value, plaintext: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {
     const START: &[u8] = b"{\"Plaintext\":\"";
     let rest = rest.to_string();
@@ -152,11 +153,13 @@ fn create_key(store: &Store, request: CreateKey) -> Result<Value, Fault> {
         .find(|(wanted, only)| wanted.as_deref().is_some_and(|wanted| wanted != *only));
     if let Some((_, only)) = only {
         return Err(Fault::Unsupported(format!(
-            "the embedded KMS makes {only} keys only"
+            "the embedded KMS supports only {only} keys"
         )));
     }
     if request.multi_region == Some(true) {
-        return Err(Fault::Unsupported("the embedded KMS has one region".to_owned()));
+        return Err(Fault::Unsupported(
+            "the embedded KMS does not support multi-Region keys".to_owned(),
+        ));
     }
     within(
         "Description",
@@ -313,7 +316,7 @@ struct ListAliases {
     marker: Option<String>,
 }
 
-/// Pages in the order of the names; the marker is the last name of the page before.
+/// Returns pages ordered by name; the marker is the last name of the previous page.
 fn list_aliases(state: &State, request: &ListAliases) -> Result<Value, Fault> {
     let limit = within(
         "Limit",
@@ -390,13 +393,13 @@ fn within(name: &str, bounds: RangeInclusive<usize>, value: usize) -> Result<usi
     }
     let (least, most) = bounds.into_inner();
     Err(Fault::Validation(format!(
-        "{name} is {value}, must be from {least} to {most}"
+        "{name} must be from {least} to {most}, got {value}"
     )))
 }
 
 fn parse<Request: DeserializeOwned>(body: &[u8]) -> Result<Request, Fault> {
     serde_json::from_slice(body).map_err(|failure| {
-        // only serde's words on a missing field hold nothing of the request
+        // only serde's message for a missing field contains nothing from the request
         let message = failure.to_string();
         if message.starts_with("missing field") {
             Fault::Validation(message)
@@ -406,7 +409,7 @@ fn parse<Request: DeserializeOwned>(body: &[u8]) -> Result<Request, Fault> {
     })
 }
 
-/// Bytes in base64, wiped when dropped.
+/// Bytes from base64 text, zeroized on drop.
 struct Bytes(Zeroizing<Vec<u8>>);
 
 impl<'de> Deserialize<'de> for Bytes {
@@ -414,7 +417,7 @@ impl<'de> Deserialize<'de> for Bytes {
         let text = Zeroizing::new(String::deserialize(deserializer)?);
         let bytes = STANDARD
             .decode(text.as_bytes())
-            .map_err(|_| D::Error::custom("not base64"))?;
+            .map_err(|_| D::Error::custom("not valid base64"))?;
         Ok(Self(Zeroizing::new(bytes)))
     }
 }

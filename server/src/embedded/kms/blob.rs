@@ -1,46 +1,46 @@
-//! The ciphertext blob that callers store: which key sealed it, and what it is bound to.
+//! The ciphertext blob that callers store: the id of its key, and the ciphertext that is bound to a context.
 //!
-//! | bytes | what |
+//! | bytes | content |
 //! |---|---|
 //! | 1 | format id `0x01` |
 //! | 16 | key id (the UUID's bytes) |
 //! | 24 | nonce, random |
 //! | rest | XAES-256-GCM ciphertext and 16-byte tag |
 //!
-//! Associated data: purpose, format id, key id, then the encryption context in the order of its names; every part
-//! has its length before it, so that no two contexts are alike.
+//! Associated data: purpose, format id, key id, then the encryption context ordered by name. Every part is preceded by
+//! its length, so that different contexts have different encodings.
 
 use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use super::super::folder::Key;
+use super::super::keys::Key;
 use super::cipher::{self, OVERHEAD_BYTES};
 use super::error::Fault;
 use super::names::KeyId;
 
 const FORMAT: u8 = 1;
 const ID_BYTES: usize = 16;
-/// Keeps blobs and wrapped keys apart.
+/// Distinguishes blobs from wrapped keys.
 const PURPOSE: &[u8] = b"tollgate kms blob";
 
-/// What a caller binds a ciphertext to; ordered, so that it has one form.
+/// The encryption context; ordered, so that it has one encoding.
 pub(super) type Context = BTreeMap<String, String>;
 
-/// Seals a plaintext under a key and a context.
+/// Encrypts a plaintext under a key and a context.
 pub(super) fn seal(id: KeyId, key: &Key, context: &Context, plaintext: &[u8]) -> Result<Vec<u8>, Fault> {
     let sealed = cipher::seal(key, &associated(FORMAT, id, context), plaintext)?;
     Ok([&[FORMAT], id.bytes().as_slice(), &sealed].concat())
 }
 
-/// A blob taken apart, not yet opened.
+/// A parsed blob, not decrypted yet.
 pub(super) struct Blob<'a> {
     pub(super) id: KeyId,
     sealed: &'a [u8],
 }
 
 impl<'a> Blob<'a> {
-    /// Reads which key sealed it.
+    /// Parses the key id and the ciphertext.
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, Fault> {
         let Some((&FORMAT, rest)) = bytes.split_first() else {
             return Err(Fault::InvalidCiphertext);
@@ -57,7 +57,7 @@ impl<'a> Blob<'a> {
         })
     }
 
-    /// Opens it; damage and another context look the same.
+    /// Decrypts the blob. A damaged blob and a different context return the same error.
     pub(super) fn open(&self, key: &Key, context: &Context) -> Result<Zeroizing<Vec<u8>>, Fault> {
         cipher::open(key, &associated(FORMAT, self.id, context), self.sealed).ok_or(Fault::InvalidCiphertext)
     }
@@ -73,7 +73,7 @@ fn associated(format: u8, id: KeyId, context: &Context) -> Vec<u8> {
     length_prefixed(&parts)
 }
 
-/// Joins parts so that no two lists of parts give the same bytes: the count, then each with its length.
+/// Joins parts so that different lists have different encodings: the count, then each part with its length.
 pub(super) fn length_prefixed(parts: &[&[u8]]) -> Vec<u8> {
     let mut joined = Vec::with_capacity(8 + parts.iter().map(|part| part.len() + 8).sum::<usize>());
     joined.extend((parts.len() as u64).to_be_bytes());
@@ -95,7 +95,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn opens_under_its_own_context_alone(
+        fn decrypts_only_with_the_same_context(
             plaintext in vec(any::<u8>(), 0..64),
             context in btree_map(".{0,4}", ".{0,4}", 0..3),
             other in btree_map(".{0,4}", ".{0,4}", 0..3),
@@ -110,7 +110,7 @@ mod tests {
         }
 
         #[test]
-        fn never_panics_and_never_opens_foreign_bytes(bytes in vec(any::<u8>(), 0..128)) {
+        fn never_panics_or_decrypts_arbitrary_bytes(bytes in vec(any::<u8>(), 0..128)) {
             if let Ok(blob) = Blob::parse(&bytes) {
                 prop_assert!(blob.open(&Zeroizing::new([9; 32]), &Context::new()).is_err());
             }

@@ -1,5 +1,5 @@
-//! AES-256-GCM with a random 24-byte nonce: XAES-256-GCM (<https://c2sp.org/XAES-256-GCM>), which derives a key per
-//! message, so that one KMS key seals far more than the 2^32 messages that plain AES-GCM with random nonces allows.
+//! AES-256-GCM with a random 24-byte nonce: XAES-256-GCM (<https://c2sp.org/XAES-256-GCM>). It derives a key per
+//! message, so that one KMS key can encrypt far more than the 2^32 messages that AES-GCM with random nonces allows.
 
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::aes::Aes256;
@@ -7,28 +7,28 @@ use aes_gcm::aes::cipher::{Block, BlockCipherEncrypt};
 use aes_gcm::{Aes256Gcm, KeyInit};
 use zeroize::Zeroizing;
 
-use super::super::folder::{KEY_BYTES, Key, random_bytes};
+use super::super::keys::{KEY_BYTES, Key, random_bytes};
 use super::error::Fault;
 
-/// Bytes of the nonce that a sealed message begins with.
+/// Bytes of the nonce at the start of a message.
 const NONCE_BYTES: usize = 24;
-/// The nonce's first half goes into the derived key, the second is AES-GCM's.
+/// The first half of the nonce derives the key, the second half is the AES-GCM nonce.
 const HALF_BYTES: usize = NONCE_BYTES / 2;
-/// What GCM appends.
+/// Bytes of the tag that GCM appends.
 const TAG_BYTES: usize = 16;
 const BLOCK_BYTES: usize = 16;
-/// The field polynomial of CMAC's subkeys.
+/// The field polynomial of the CMAC subkeys.
 const CMAC_POLYNOMIAL: u8 = 0x87;
 
-/// What a sealed message is longer than its plaintext.
+/// How much longer a message is than its plaintext.
 pub(super) const OVERHEAD_BYTES: usize = NONCE_BYTES + TAG_BYTES;
 
-/// Seals: nonce, ciphertext, tag.
+/// Encrypts a plaintext; returns nonce, ciphertext and tag.
 pub(super) fn seal(key: &Key, associated: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, Fault> {
     seal_with(key, &random_bytes()?, associated, plaintext)
 }
 
-/// Opens what [`seal`] made; `None` for any other bytes.
+/// Decrypts the result of [`seal`]; `None` if authentication fails.
 pub(super) fn open(key: &Key, associated: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>()?;
     let (cipher, nonce) = derive(key, nonce);
@@ -56,7 +56,7 @@ fn seal_with(
     Ok([nonce.as_slice(), &ciphertext].concat())
 }
 
-/// The message's own cipher and AES-GCM nonce.
+/// The cipher and AES-GCM nonce of one message.
 fn derive(key: &Key, nonce: &[u8; NONCE_BYTES]) -> (Aes256Gcm, [u8; HALF_BYTES]) {
     let aes = Aes256::new((&**key).into());
     let mut subkey = Zeroizing::new([0; BLOCK_BYTES]);
@@ -81,7 +81,7 @@ fn encrypt_block(aes: &Aes256, bytes: &mut [u8; BLOCK_BYTES]) {
     aes.encrypt_block(block);
 }
 
-/// Doubles in GF(2^128), as CMAC makes its first subkey.
+/// Doubles in GF(2^128), as in the derivation of the first CMAC subkey.
 fn double(block: &mut [u8; BLOCK_BYTES]) {
     let value = u128::from_be_bytes(*block);
     let carried = if value >> 127 == 1 {
@@ -100,9 +100,9 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// The two vectors of the specification: one without and one with the doubling's carry.
+    /// The two test vectors of the specification: one without and one with the carry of the doubling.
     #[test]
-    fn the_specifications_vectors() {
+    fn matches_the_test_vectors_of_the_specification() {
         let nonce = *b"ABCDEFGHIJKLMNOPQRSTUVWX";
         let cases = [
             (
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn any_flipped_or_missing_byte_does_not_open() {
+    fn rejects_any_flipped_or_missing_byte() {
         let key = Zeroizing::new([7; KEY_BYTES]);
         let sealed = seal(&key, b"place", b"secret").unwrap();
         assert_eq!(sealed.len(), b"secret".len() + OVERHEAD_BYTES);

@@ -1,48 +1,57 @@
-//! KMS's errors as it puts them on the wire. No plaintext, ciphertext or context in any of them.
+//! Errors in the form that KMS returns. None contains plaintext, ciphertext or context.
 
 use serde_json::json;
 
-use super::super::Error;
+use super::super::error::Error;
 
 const BAD_REQUEST: u16 = 400;
 const SERVER_ERROR: u16 = 500;
 
-/// Why a request was refused; names and statuses are KMS's.
+/// Why a request was refused, with the names and statuses of KMS.
 #[derive(Debug)]
 pub(super) enum Fault {
     /// No such key or alias.
     NotFound(String),
-    /// Not a ciphertext of this KMS, damaged, or another encryption context.
+    /// Not a ciphertext of this KMS, a damaged one, or a different encryption context.
     InvalidCiphertext,
-    /// The ciphertext is of another key than the request names.
+    /// The ciphertext was encrypted under a different key than the request names.
     IncorrectKey,
-    /// The key is disabled; its ARN.
+    /// The key with this ARN is disabled.
     Disabled(String),
-    /// The alias is taken; its ARN.
+    /// The alias with this ARN exists.
     AlreadyExists(String),
-    /// An alias name that KMS does not take.
+    /// The alias name is invalid.
     InvalidAliasName(String),
-    /// As many keys or aliases as fit.
+    /// The maximum number of keys or aliases exists.
     LimitExceeded,
-    /// A kind of key that this KMS has not.
+    /// A kind of key that this KMS does not support.
     Unsupported(String),
-    /// A value out of its bounds.
+    /// A value is out of range.
     Validation(String),
-    /// The body is not the operation's request.
+    /// The body is not a valid request of the operation.
     Serialization,
-    /// No such operation.
+    /// The operation does not exist.
     UnknownOperation,
-    /// The key file could not be written, or there were no random bytes.
+    /// The key file could not be written, or the system random source failed.
     Internal,
 }
 
 impl Fault {
     /// The HTTP status.
     pub(super) fn status(&self) -> u16 {
-        if matches!(self, Self::Internal) {
-            SERVER_ERROR
-        } else {
-            BAD_REQUEST
+        match self {
+            Self::Internal => SERVER_ERROR,
+            Self::NotFound(_)
+            | Self::InvalidCiphertext
+            | Self::IncorrectKey
+            | Self::Disabled(_)
+            | Self::AlreadyExists(_)
+            | Self::InvalidAliasName(_)
+            | Self::LimitExceeded
+            | Self::Unsupported(_)
+            | Self::Validation(_)
+            | Self::Serialization
+            | Self::UnknownOperation => BAD_REQUEST,
         }
     }
 
@@ -85,7 +94,9 @@ impl Fault {
                 "The key ID in the request does not identify a CMK that can perform this operation."
                     .to_owned(),
             ),
-            Self::LimitExceeded => Some("The key file holds as many keys and aliases as it may.".to_owned()),
+            Self::LimitExceeded => {
+                Some("The key file contains the maximum number of keys or aliases.".to_owned())
+            }
             Self::InvalidCiphertext | Self::Serialization | Self::UnknownOperation | Self::Internal => None,
         }
     }
@@ -93,7 +104,7 @@ impl Fault {
 
 impl From<Error> for Fault {
     fn from(failure: Error) -> Self {
-        tracing::error!(%failure, "the embedded kms failed");
+        tracing::error!(%failure, "embedded KMS failed");
         Self::Internal
     }
 }

@@ -1,5 +1,5 @@
-//! A small KMS on a key file, behind KMS's JSON protocol: symmetric keys and aliases, envelope encryption with an
-//! enforced context. For one machine; key material leaves it only as `GenerateDataKey` and `Decrypt` are asked to.
+//! A small KMS on a key file, with the JSON protocol of KMS: symmetric keys and aliases, envelope encryption with an
+//! enforced context. For one machine. Never returns the material of a KMS key.
 
 mod api;
 mod blob;
@@ -21,8 +21,9 @@ use bytes::Bytes;
 use zeroize::Zeroizing;
 
 use super::connector::Engine;
-use super::folder::{Key, random_bytes};
-use super::{Error, Place};
+use super::error::Error;
+use super::keys::{Key, random_bytes};
+use super::place::Place;
 use api::Operation;
 use error::Fault;
 use names::KeyId;
@@ -31,19 +32,19 @@ use store::Store;
 const OK: u16 = 200;
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
-/// The engine.
+/// The KMS engine.
 pub(super) struct Kms {
     store: Arc<Store>,
 }
 
-/// Opens the key file, which must have been written under this root key.
+/// Opens the key file, whose keys must be wrapped by this root key.
 pub(super) fn open(place: &Place, root_key: &Key) -> Result<Arc<Kms>, Error> {
     Ok(Arc::new(Kms {
         store: Arc::new(Store::open(place, root_key)?),
     }))
 }
 
-/// Checks that every key of the file opens with this root key; how many there are.
+/// Checks that this root key unwraps every key of the file, and returns the number of keys.
 pub(super) fn check(path: &Path, root_key: &Key) -> Result<usize, Error> {
     Ok(store::read(path, root_key)?.map_or(0, |state| state.key_count()))
 }
@@ -60,7 +61,7 @@ impl Engine for Kms {
         }
         let store = Arc::clone(&self.store);
         HttpConnectorFuture::new(async move {
-            // it waits for the disk, and goes on when the caller leaves
+            // writes the key file, and completes even if the caller disconnects
             let done = tokio::task::spawn_blocking(move || run(&store, operation, &body)).await;
             Ok(respond(done.unwrap_or(Err(Fault::Internal))))
         })
@@ -68,7 +69,7 @@ impl Engine for Kms {
 }
 
 fn run(store: &Store, operation: Operation, body: &SdkBody) -> Result<Zeroizing<Vec<u8>>, Fault> {
-    api::answer(store, operation, body.bytes().ok_or(Fault::Serialization)?)
+    api::handle(store, operation, body.bytes().ok_or(Fault::Serialization)?)
 }
 
 fn respond(outcome: Result<Zeroizing<Vec<u8>>, Fault>) -> HttpResponse {
@@ -80,7 +81,7 @@ fn respond(outcome: Result<Zeroizing<Vec<u8>>, Fault>) -> HttpResponse {
     let mut response = HttpResponse::new(status, SdkBody::from(Bytes::from_owner(body)));
     let headers = response.headers_mut();
     headers.insert("content-type", CONTENT_TYPE);
-    // an id that is all zeroes for want of random bytes still answers the call
+    // if the random source fails, an id of zeroes is better than a failed call
     headers.insert(
         "x-amzn-requestid",
         KeyId::from_bytes(random_bytes().unwrap_or_default()).to_string(),

@@ -1,40 +1,40 @@
-//! What keys and aliases are called: ids, alias names, and the ARNs of the one region and account that there is.
+//! Key ids, alias names, and their ARNs. There is one region and one account.
 
 use std::fmt;
 
 use super::error::Fault;
 
-/// Region and account of the embedded backend.
+/// The prefix of all ARNs: region and account of the embedded backend.
 const ARN_PREFIX: &str = "arn:aws:kms:us-east-1:000000000000:";
-/// The account alone.
+/// The account id.
 pub(super) const ACCOUNT: &str = "000000000000";
 const ALIAS_PREFIX: &str = "alias/";
-/// Aliases that AWS keeps for itself.
+/// The prefix of aliases that are reserved for AWS.
 const RESERVED_ALIAS_PREFIX: &str = "alias/aws/";
 const KEY_PREFIX: &str = "key/";
 const MAX_ALIAS_BYTES: usize = 256;
 const MAX_KEY_NAME_BYTES: usize = 2048;
-/// Where the hyphens of a UUID stand, in bytes of the id.
+/// The positions of the hyphens in a UUID, in bytes of the id.
 const UUID_GROUPS: [usize; 4] = [4, 6, 8, 10];
 
-/// A key's id: a UUID.
+/// The id of a key: a UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct KeyId([u8; 16]);
 
 impl KeyId {
-    /// Makes a version 4 UUID of random bytes.
+    /// Makes a version 4 UUID from random bytes.
     pub(super) fn from_bytes(mut bytes: [u8; 16]) -> Self {
         bytes[6] = (bytes[6] & 0x0f) | 0x40;
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
         Self(bytes)
     }
 
-    /// Takes the bytes of an id as they were stored.
+    /// Restores an id from its stored bytes.
     pub(super) fn from_stored(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// Reads the text form.
+    /// Parses the text form.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let digits: String = text.split('-').collect();
         if !digits.is_ascii() || digits.len() != 32 {
@@ -44,7 +44,7 @@ impl KeyId {
         for (byte, position) in bytes.iter_mut().zip((0..).step_by(2)) {
             *byte = u8::from_str_radix(&digits[position..position + 2], 16).ok()?;
         }
-        // one key has one name: hyphens in other places and capitals are no id
+        // only the canonical form: hyphens in other positions and upper case are invalid
         let id = Self(bytes);
         (id.to_string() == text).then_some(id)
     }
@@ -53,7 +53,7 @@ impl KeyId {
         &self.0
     }
 
-    /// The key's ARN.
+    /// The ARN of the key.
     pub(super) fn arn(self) -> String {
         format!("{ARN_PREFIX}{KEY_PREFIX}{self}")
     }
@@ -71,14 +71,14 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// What a request's `KeyId` says.
+/// A parsed `KeyId` of a request.
 pub(super) enum KeyName<'a> {
     Id(KeyId),
     Alias(&'a str),
 }
 
 impl<'a> KeyName<'a> {
-    /// Reads a key id, key ARN, alias name or alias ARN.
+    /// Parses a key id, key ARN, alias name or alias ARN.
     pub(super) fn parse(text: &'a str) -> Result<Self, Fault> {
         if text.is_empty() || text.len() > MAX_KEY_NAME_BYTES {
             return Err(Fault::Validation(format!(
@@ -90,7 +90,7 @@ impl<'a> KeyName<'a> {
         if name.starts_with(ALIAS_PREFIX) {
             return Ok(Self::Alias(name));
         }
-        // an ARN says `key/`, a bare id does not
+        // an ARN has `key/` before the id, a bare id does not
         let id = if local.is_some() {
             name.strip_prefix(KEY_PREFIX)
         } else {
@@ -102,14 +102,14 @@ impl<'a> KeyName<'a> {
     }
 }
 
-/// Checks the name of an alias to be made.
+/// Checks the name of a new alias.
 pub(super) fn check_alias(name: &str) -> Result<(), Fault> {
     let refused = |why: &str| Err(Fault::InvalidAliasName(format!("alias name {why}")));
     let Some(rest) = name.strip_prefix(ALIAS_PREFIX) else {
         return refused("must begin with alias/");
     };
     if rest.is_empty() || name.len() > MAX_ALIAS_BYTES {
-        return refused("must have 1 to 256 characters after alias/ and in all");
+        return refused("must have at least 1 character after alias/ and at most 256 in total");
     }
     if name.starts_with(RESERVED_ALIAS_PREFIX) {
         return refused("must not begin with alias/aws/");
@@ -118,12 +118,12 @@ pub(super) fn check_alias(name: &str) -> Result<(), Fault> {
         .bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte))
     {
-        return refused("may hold letters, digits, /, _ and - only");
+        return refused("must contain only letters, digits, /, _ and -");
     }
     Ok(())
 }
 
-/// An alias's ARN.
+/// The ARN of an alias.
 pub(super) fn alias_arn(name: &str) -> String {
     format!("{ARN_PREFIX}{name}")
 }
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_have_one_text_form() {
+    fn an_id_has_one_text_form() {
         let id = KeyId::from_bytes([0xab; 16]);
         let text = id.to_string();
         assert_eq!(text, "abababab-abab-4bab-abab-abababababab");
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_follow_the_rules_of_kms() {
+    fn alias_names_follow_the_rules_of_kms() {
         assert!(check_alias("alias/my-app_key/2").is_ok());
         for name in ["my-key", "alias/", "alias/aws/s3", "alias/a b", "alias/é"] {
             assert!(check_alias(name).is_err(), "{name}");

@@ -1,5 +1,5 @@
-//! The keys and aliases, and the file that they are kept in (0600). A key's material is in the file only as wrapped
-//! by the root key, and a change is on the disk before anyone sees it.
+//! The keys and aliases, and the file that stores them (0600). The file contains key material only wrapped by the root
+//! key, and a change is on disk before it takes effect.
 //!
 //! `kms.json`: `format` 1; `keys`, each with `id`, `created_at_s`, `description`, `enabled` and `wrapped`; `aliases`,
 //! from name to key id. `wrapped` is the base64 of: format id `0x01`, 24-byte nonce, XAES-256-GCM ciphertext of the 32
@@ -8,31 +8,35 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::super::folder::{KMS_FILE, Key, random_bytes, read_private, unusable, write_whole};
-use super::super::{Error, Place};
+use super::super::error::Error;
+use super::super::keys::{Key, random_bytes};
+use super::super::layout::KMS_FILE;
+use super::super::place::Place;
+use super::super::private_file::{read_private, replace_file};
 use super::blob::length_prefixed;
 use super::cipher;
 use super::error::Fault;
 use super::names::{KeyId, KeyName, alias_arn, check_alias};
 
-/// The file's format that this program writes, and the only one so far.
+/// The format of the file that this program writes, and the only one so far.
 const FILE_FORMAT: u32 = 1;
-/// Of the `wrapped` bytes.
+/// The format of the `wrapped` bytes.
 const WRAP_FORMAT: u8 = 1;
 const PURPOSE: &[u8] = b"tollgate kms key";
 const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 const MAX_KEYS: usize = 10_000;
 const MAX_ALIASES: usize = 10_000;
 
-/// One key.
+/// A KMS key.
 #[derive(Clone)]
 pub(super) struct MasterKey {
     pub(super) id: KeyId,
@@ -52,7 +56,7 @@ impl fmt::Debug for MasterKey {
 }
 
 impl MasterKey {
-    /// The bytes, unless the key is disabled.
+    /// The key bytes, unless the key is disabled.
     pub(super) fn material(&self) -> Result<&Key, Fault> {
         if self.enabled {
             Ok(&self.material)
@@ -62,7 +66,7 @@ impl MasterKey {
     }
 }
 
-/// All keys and aliases at one moment.
+/// A snapshot of all keys and aliases.
 #[derive(Clone, Default)]
 pub(super) struct State {
     keys: HashMap<KeyId, Arc<MasterKey>>,
@@ -83,23 +87,23 @@ impl State {
             .ok_or_else(|| Fault::NotFound(format!("Key '{}' does not exist", id.arn())))
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     pub(super) fn key_count(&self) -> usize {
         self.keys.len()
     }
 
-    /// Finds a key by its id.
+    /// Finds a key by id.
     pub(super) fn get(&self, id: KeyId) -> Option<&Arc<MasterKey>> {
         self.keys.get(&id)
     }
 }
 
-/// The state and its file.
+/// The current state and its file.
 pub(super) struct Store {
     path: Option<PathBuf>,
     root_key: Key,
     state: RwLock<Arc<State>>,
-    /// Held from reading the state to be changed until the changed one is seen.
+    /// Held while a change is made, so that changes follow one another.
     changing: Mutex<()>,
 }
 
@@ -112,7 +116,7 @@ impl Store {
         };
         let state = path
             .as_deref()
-            .map_or_else(|| Ok(State::default()), |path| read_or_make(path, root_key))?;
+            .map_or_else(|| Ok(State::default()), |path| read_or_create(path, root_key))?;
         Ok(Self {
             path,
             root_key: root_key.clone(),
@@ -121,13 +125,12 @@ impl Store {
         })
     }
 
-    /// The keys and aliases as they are now.
+    /// The current keys and aliases.
     pub(super) fn state(&self) -> Arc<State> {
-        // writers only put a whole value in place
-        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.state.read())
     }
 
-    /// Makes a key.
+    /// Creates a key.
     pub(super) fn create_key(&self, description: String) -> Result<Arc<MasterKey>, Fault> {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let key = Arc::new(MasterKey {
@@ -147,7 +150,7 @@ impl Store {
         Ok(key)
     }
 
-    /// Makes an alias for a key that is there.
+    /// Creates an alias for an existing key.
     pub(super) fn create_alias(&self, name: &str, target: &str) -> Result<(), Fault> {
         check_alias(name)?;
         let KeyName::Id(_) = KeyName::parse(target)? else {
@@ -181,15 +184,15 @@ impl Store {
         })
     }
 
-    /// Changes a copy, writes it, and only then lets it be seen.
+    /// Changes a copy of the state, writes it to the file, then makes it current.
     fn change(&self, edit: impl FnOnce(&mut State) -> Result<(), Fault>) -> Result<(), Fault> {
-        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self.changing.lock();
         let mut state = State::clone(&self.state());
         edit(&mut state)?;
         if let Some(path) = &self.path {
-            write_whole(path, &render(&state, &self.root_key)?)?;
+            replace_file(path, &render(&state, &self.root_key)?)?;
         }
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+        *self.state.write() = Arc::new(state);
         Ok(())
     }
 }
@@ -212,43 +215,46 @@ struct KeyEntry {
     wrapped: String,
 }
 
-/// Read before anything else of the file, whose other fields a newer format may have changed.
+/// Parsed first, because a newer format may have different fields.
 #[derive(Deserialize)]
 struct FormatOnly {
     format: u32,
 }
 
-/// Reads the file; makes it without keys if there is none, so that its loss is noticed.
-fn read_or_make(path: &Path, root_key: &Key) -> Result<State, Error> {
+/// Reads the file. Creates an empty one if it is missing, so that its loss is noticed later.
+fn read_or_create(path: &Path, root_key: &Key) -> Result<State, Error> {
     if let Some(state) = read(path, root_key)? {
         return Ok(state);
     }
     let state = State::default();
-    let text = render(&state, root_key).map_err(|_| unusable(path, "cannot be made"))?;
-    write_whole(path, &text)?;
+    let text = render(&state, root_key).map_err(|_| Error::unusable(path, "cannot be encoded"))?;
+    replace_file(path, &text)?;
     Ok(state)
 }
 
-/// Reads the file and unwraps every key in it; `None` if there is none.
+/// Reads the file and unwraps every key in it; `None` if the file does not exist.
 pub(super) fn read(path: &Path, root_key: &Key) -> Result<Option<State>, Error> {
     let Some(bytes) = read_private(path, MAX_FILE_BYTES)? else {
         return Ok(None);
     };
-    let damaged = |problem: String| unusable(path, format!("{problem}: restore it from a backup"));
+    let damaged = |problem: String| Error::unusable(path, format!("{problem}: restore it from a backup"));
     let FormatOnly { format } =
-        serde_json::from_slice(&bytes).map_err(|_| damaged("not a key file".to_owned()))?;
+        serde_json::from_slice(&bytes).map_err(|_| damaged("not a valid key file".to_owned()))?;
     if format != FILE_FORMAT {
-        let problem = format!("format {format}, this tollgate knows {FILE_FORMAT}: use a newer tollgate");
-        return Err(unusable(path, problem));
+        let problem =
+            format!("has format {format}, but this tollgate supports {FILE_FORMAT}: use a newer tollgate");
+        return Err(Error::unusable(path, problem));
     }
-    let file: KeyFile = serde_json::from_slice(&bytes).map_err(|_| damaged("not a key file".to_owned()))?;
+    let file: KeyFile =
+        serde_json::from_slice(&bytes).map_err(|_| damaged("not a valid key file".to_owned()))?;
     let mut state = State::default();
     for entry in file.keys {
-        let id = KeyId::parse(&entry.id).ok_or_else(|| damaged("a key id is no UUID".to_owned()))?;
+        let id = KeyId::parse(&entry.id).ok_or_else(|| damaged("a key id is not a UUID".to_owned()))?;
         let material = unwrap(root_key, id, &entry.wrapped).ok_or_else(|| {
-            let problem =
-                format!("key {id} does not open with root.key: put back the root.key it was made under");
-            unusable(path, problem)
+            let problem = format!(
+                "key {id} cannot be unwrapped with root.key: restore the root.key it was created with"
+            );
+            Error::unusable(path, problem)
         })?;
         let KeyEntry {
             created_at_s,
@@ -269,7 +275,7 @@ pub(super) fn read(path: &Path, root_key: &Key) -> Result<Option<State>, Error> 
     }
     for (name, target) in file.aliases {
         let target = KeyId::parse(&target).filter(|id| state.keys.contains_key(id));
-        let target = target.ok_or_else(|| damaged(format!("{name} names a key that is not there")))?;
+        let target = target.ok_or_else(|| damaged(format!("{name} refers to a key that does not exist")))?;
         state.aliases.insert(name, target);
     }
     Ok(Some(state))

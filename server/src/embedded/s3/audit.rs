@@ -12,17 +12,18 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension as _};
 use ulid::Ulid;
 
-use super::super::Error;
-use super::super::folder::{FILE_MODE, S3_FOLDER, make_folder};
-use super::super::fsck::{self, Report};
+use super::super::error::Error;
+use super::super::layout::{FILE_MODE, LOST_FOLDER, S3_FOLDER, S3_INDEX};
+use super::super::private_file::create_folder;
+use super::super::report::Report;
+use super::super::sqlite::open_existing;
 use super::bodies::{body_path, set_aside, unwanted};
 use super::catalog::{self, Segment};
 use super::digest::{Hasher, base64};
 use super::fault::Fault;
 use super::refused;
-use super::schema::{FORMAT, INDEX};
+use super::schema::FORMAT;
 
-const LOST_FOLDER: &str = "lost";
 const LOST_ROWS: &str = "rows.jsonl";
 /// Bytes of a body that are read at once.
 const BLOCK_BYTES: usize = 1024 * 1024;
@@ -50,11 +51,11 @@ impl Audit<'_> {
     fn run(mut self, has_index: bool) -> Result<(), Fault> {
         let mut index = None;
         if has_index {
-            let connection = fsck::open(&self.root.join(INDEX))?;
+            let connection = open_existing(&self.root.join(S3_INDEX))?;
             let format: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
             if format > FORMAT {
                 let problem = format!("format {format}, this tollgate knows up to {FORMAT}");
-                self.report.add(path_of(INDEX), problem, None);
+                self.report.add(path_of(S3_INDEX), problem, None);
                 return Ok(());
             }
             // 0: made and not filled yet
@@ -223,7 +224,7 @@ impl Audit<'_> {
             .optional()?;
         line.extend(row.into_iter().flatten());
         let lost = self.root.join(LOST_FOLDER);
-        make_folder(&lost).map_err(|failure| Fault::Broken(failure.to_string()))?;
+        create_folder(&lost).map_err(|failure| Fault::Broken(failure.to_string()))?;
         let mut options = OpenOptions::new();
         let mut file = options
             .append(true)

@@ -17,12 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use ulid::Ulid;
 
-use super::super::Synchronous;
-use super::super::folder::{FILE_MODE, FOLDER_MODE};
-
-const UNFINISHED: &str = "unfinished";
-const OBJECTS: &str = "objects";
-const LOST: &str = "lost";
+use super::super::layout::{FILE_MODE, FOLDER_MODE, LOST_FOLDER, S3_OBJECTS, S3_UNFINISHED};
+use super::super::place::Synchronous;
 
 /// All large bodies of one store.
 pub(super) struct Bodies {
@@ -59,7 +55,7 @@ impl Bodies {
 
     /// Bodies in files under `root`; makes the folders that are missing.
     pub(super) fn folder(root: &Path, synchronous: Synchronous) -> io::Result<Self> {
-        for folder in [UNFINISHED, OBJECTS] {
+        for folder in [S3_UNFINISHED, S3_OBJECTS] {
             let mut private = DirBuilder::new();
             private
                 .recursive(true)
@@ -86,7 +82,7 @@ impl Bodies {
         let Home::Folder { root, .. } = &self.home else {
             return Ok(0);
         };
-        for (path, _) in own_files(&root.join(UNFINISHED))? {
+        for (path, _) in own_files(&root.join(S3_UNFINISHED))? {
             fs::remove_file(path)?;
         }
         let unwanted = unwanted(root, wanted)?;
@@ -98,7 +94,7 @@ impl Bodies {
 
     /// Where [`Bodies::sweep`] moves bodies to.
     pub(super) fn lost_folder(&self) -> PathBuf {
-        self.root().join(LOST)
+        self.root().join(LOST_FOLDER)
     }
 
     /// Begins a body.
@@ -226,9 +222,9 @@ impl Bodies {
             file.sync_all()?;
         }
         let path = self.path(id);
-        let folder = root.join(OBJECTS).join(fan_out(id));
+        let folder = root.join(S3_OBJECTS).join(fan_out(id));
         match DirBuilder::new().mode(FOLDER_MODE).create(&folder) {
-            Ok(()) => self.sync_folder(&root.join(OBJECTS))?,
+            Ok(()) => self.sync_folder(&root.join(S3_OBJECTS))?,
             Err(failure) if failure.kind() == io::ErrorKind::AlreadyExists => {}
             Err(failure) => return Err(failure),
         }
@@ -254,7 +250,7 @@ impl Bodies {
     }
 
     fn unfinished_path(&self, id: &str) -> PathBuf {
-        self.root().join(UNFINISHED).join(id)
+        self.root().join(S3_UNFINISHED).join(id)
     }
 
     fn path(&self, id: &str) -> PathBuf {
@@ -375,7 +371,7 @@ pub(super) fn unwanted<E: From<io::Error>>(
     mut wanted: impl FnMut(&str) -> Result<bool, E>,
 ) -> Result<Vec<PathBuf>, E> {
     let mut unwanted = Vec::new();
-    for folder in fs::read_dir(root.join(OBJECTS))? {
+    for folder in fs::read_dir(root.join(S3_OBJECTS))? {
         let folder = folder?;
         if !folder.file_type()?.is_dir() {
             continue;
@@ -391,7 +387,7 @@ pub(super) fn unwanted<E: From<io::Error>>(
 
 /// Moves a body to `lost`, under a name that nothing there has; the new place.
 pub(super) fn set_aside(root: &Path, path: &Path) -> io::Result<PathBuf> {
-    let lost = root.join(LOST);
+    let lost = root.join(LOST_FOLDER);
     DirBuilder::new()
         .recursive(true)
         .mode(FOLDER_MODE)
@@ -408,7 +404,7 @@ pub(super) fn set_aside(root: &Path, path: &Path) -> io::Result<PathBuf> {
 
 /// The place of a body under a store's root.
 pub(super) fn body_path(root: &Path, id: &str) -> PathBuf {
-    root.join(OBJECTS).join(fan_out(id)).join(id)
+    root.join(S3_OBJECTS).join(fan_out(id)).join(id)
 }
 
 /// The files of a folder that are named as bodies are, and their ids. Anything else is not ours and left alone.
@@ -433,12 +429,12 @@ mod tests {
     use super::*;
 
     fn files(root: &Path) -> usize {
-        let finished = fs::read_dir(root.join(OBJECTS)).unwrap();
+        let finished = fs::read_dir(root.join(S3_OBJECTS)).unwrap();
         let folders = finished
             .map(|folder| folder.unwrap().path())
             .filter(|path| path.is_dir());
         let finished = folders.map(|folder| fs::read_dir(folder).unwrap().count());
-        finished.sum::<usize>() + fs::read_dir(root.join(UNFINISHED)).unwrap().count()
+        finished.sum::<usize>() + fs::read_dir(root.join(S3_UNFINISHED)).unwrap().count()
     }
 
     fn write(bodies: &Arc<Bodies>, bytes: &[u8]) -> Arrival {
@@ -497,12 +493,12 @@ mod tests {
         let left_over_id = left_over.id().to_owned();
         left_over.keep();
         let half = Ulid::generate().to_string();
-        fs::write(folder.path().join(UNFINISHED).join(half), b"half").unwrap();
-        fs::write(folder.path().join(OBJECTS).join("stray"), b"not ours").unwrap();
+        fs::write(folder.path().join(S3_UNFINISHED).join(half), b"half").unwrap();
+        fs::write(folder.path().join(S3_OBJECTS).join("stray"), b"not ours").unwrap();
         fs::write(
             folder
                 .path()
-                .join(OBJECTS)
+                .join(S3_OBJECTS)
                 .join(fan_out(&wanted_id))
                 .join("README"),
             b"not ours",

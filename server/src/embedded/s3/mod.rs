@@ -39,12 +39,13 @@ use rusqlite::Connection;
 use s3s::service::{S3Service, S3ServiceBuilder};
 
 use super::connector::Engine;
-use super::folder::{S3_FOLDER, touch};
-use super::{Error, Place, Synchronous};
+use super::error::Error;
+use super::layout::{S3_FOLDER, S3_INDEX};
+use super::place::{Place, Synchronous};
+use super::private_file::create_file;
 pub(super) use audit::audit;
 use bodies::Bodies;
 use fault::Fault;
-use schema::INDEX;
 use service::Service;
 use workers::{READERS, Shared, Workers};
 
@@ -93,9 +94,9 @@ impl Store {
             path: root.to_owned(),
             source,
         })?;
-        let file = root.join(INDEX);
+        let file = root.join(S3_INDEX);
         let in_index = |fault| refused(&file, fault);
-        touch(&file)?;
+        create_file(&file)?;
         let writer = schema::open_writer(&file, synchronous).map_err(in_index)?;
         let lost = bodies
             .sweep(|id| catalog::names_body(&writer, id))

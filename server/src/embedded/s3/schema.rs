@@ -10,13 +10,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::super::Synchronous;
+use super::super::place::Synchronous;
 use super::fault::Fault;
-
-/// The index's file.
-pub(super) const INDEX: &str = "index.sqlite";
-/// What SQLite has committed and not yet moved into that file.
-pub(super) const INDEX_LOG: &str = "index.sqlite-wal";
 
 /// The format that this program writes, and the newest that it reads.
 pub(super) const FORMAT: u32 = 1;

@@ -11,9 +11,9 @@ use std::thread::{self, JoinHandle};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::super::layout::S3_INDEX_LOG;
 use super::bodies::{Arrival, Bodies, Doomed};
 use super::fault::Fault;
-use super::schema::INDEX_LOG;
 
 /// Threads that read the index.
 pub(super) const READERS: usize = 4;
@@ -212,7 +212,7 @@ fn remove_all(bodies: &Bodies, queue: &blocking::Receiver<Doomed>) {
         let batch: Vec<Doomed> = std::iter::once(first)
             .chain(queue.try_iter().take(REMOVALS))
             .collect();
-        if let Err(failure) = bodies.push_index(INDEX_LOG) {
+        if let Err(failure) = bodies.push_index(S3_INDEX_LOG) {
             tracing::warn!(error = %failure, "old bodies stay until the next start");
             continue;
         }

@@ -1,4 +1,4 @@
-//! Threads and handles: what is seen when, what a slow, leaving or panicking job does to others, what survives.
+//! Threads and handles: visibility of changes; slow, abandoned and panicking jobs; restarts.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{Get, Put, TimeToLiveSpecification, TransactGetItem, TransactWriteItem};
 
+use super::super::super::place::{Place, Synchronous};
 use super::super::handle::{Handle, Source};
-use super::super::{MAX_READERS, Place, Synchronous, open};
+use super::super::{MAX_READERS, open};
 use super::{add_index, client, create_table, get, in_folder, in_memory, item, key, put, text};
 
 #[tokio::test]
-async fn everything_is_there_after_reopening() {
+async fn data_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     {
         let client = client(&in_folder(folder.path()));
@@ -29,13 +30,13 @@ async fn everything_is_there_after_reopening() {
     assert_eq!(
         left,
         ["dynamodb.sqlite"],
-        "the log is checkpointed when the last handle closes"
+        "the last handle to close removes the log"
     );
 }
 
-/// The trap: a handle caches the schema, and one that missed a change would not see a table, or skip an index.
+/// A handle caches the schema: without a reopen it would miss a new table or index.
 #[tokio::test]
-async fn table_changes_reach_every_handle() {
+async fn every_handle_sees_table_changes() {
     let folder = tempfile::tempdir().unwrap();
     let client = client(&in_folder(folder.path()));
     create_table(&client, "things").await;
@@ -47,7 +48,7 @@ async fn table_changes_reach_every_handle() {
             .expression_attribute_names("#g", "group");
         query.expression_attribute_values(":g", text("g"))
     };
-    // enough reads at once to warm every reader's cache
+    // enough concurrent reads to fill the cache of every reader
     let reads = |count: usize| futures::future::join_all((0..count).map(|_| query().send()));
     for read in reads(64).await {
         assert_eq!(read.unwrap_err().code(), Some("ValidationException"));
@@ -90,7 +91,7 @@ async fn table_changes_reach_every_handle() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reads_beside_writes_see_every_acknowledged_write() {
+async fn reads_see_every_acknowledged_write() {
     const WRITERS: usize = 8;
     const ROUNDS: usize = 25;
     let folder = tempfile::tempdir().unwrap();
@@ -119,9 +120,9 @@ async fn reads_beside_writes_see_every_acknowledged_write() {
     scans.abort();
 }
 
-/// A transaction that reads sees one moment, though its gets are several statements.
+/// A read transaction sees one snapshot, although it runs several statements.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_page_sees_one_moment() {
+async fn a_read_transaction_sees_one_snapshot() {
     let folder = tempfile::tempdir().unwrap();
     let client = client(&in_folder(folder.path()));
     create_table(&client, "things").await;
@@ -159,7 +160,7 @@ async fn a_page_sees_one_moment() {
 }
 
 #[tokio::test]
-async fn callers_that_leave_do_no_harm() {
+async fn abandoned_calls_do_not_affect_others() {
     let folder = tempfile::tempdir().unwrap();
     let client = client(&in_folder(folder.path()));
     create_table(&client, "things").await;
@@ -177,7 +178,7 @@ async fn callers_that_leave_do_no_harm() {
 }
 
 #[tokio::test]
-async fn a_busy_reader_does_not_hold_up_writes_nor_the_other_readers() {
+async fn a_busy_reader_does_not_block_writes_or_other_readers() {
     let folder = tempfile::tempdir().unwrap();
     let engine = in_folder(folder.path());
     let client = client(&engine);
@@ -197,9 +198,9 @@ async fn a_busy_reader_does_not_hold_up_writes_nor_the_other_readers() {
     slow.await.unwrap().unwrap();
 }
 
-/// SQLite alone never empties its log while there is always a reader.
+/// SQLite itself does not truncate its log while there is always a reader.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_log_stays_bounded_though_readers_overlap() {
+async fn the_log_stays_bounded_with_overlapping_readers() {
     const WRITES: usize = 120;
     let folder = tempfile::tempdir().unwrap();
     let engine = in_folder(folder.path());
@@ -236,7 +237,7 @@ async fn the_log_stays_bounded_though_readers_overlap() {
 }
 
 #[tokio::test]
-async fn a_panic_costs_one_call() {
+async fn a_panic_fails_only_its_own_call() {
     let folder = tempfile::tempdir().unwrap();
     for engine in [in_memory(), in_folder(folder.path())] {
         let client = client(&engine);
@@ -258,7 +259,7 @@ async fn a_panic_costs_one_call() {
 }
 
 #[tokio::test]
-async fn a_fault_of_the_engine_is_a_500_without_its_cause() {
+async fn an_engine_failure_returns_500_without_its_cause() {
     let folder = tempfile::tempdir().unwrap();
     let engine = in_folder(folder.path());
     let client = client(&engine);
@@ -284,7 +285,7 @@ async fn a_fault_of_the_engine_is_a_500_without_its_cause() {
 }
 
 #[test]
-fn handles_push_to_the_disk_as_they_were_told() {
+fn handles_use_the_configured_durability() {
     let level = |handle: &Handle| -> i64 {
         handle
             .storage
@@ -294,7 +295,7 @@ fn handles_push_to_the_disk_as_they_were_told() {
     };
     for (synchronous, expected) in [(Synchronous::Full, 2), (Synchronous::Normal, 1)] {
         let folder = tempfile::tempdir().unwrap();
-        let source = Source::of(&Place::Folder(folder.path().to_path_buf()), synchronous).unwrap();
+        let source = Source::create(&Place::Folder(folder.path().to_path_buf()), synchronous).unwrap();
         let mut writer = Handle::writer(&source).unwrap();
         assert_eq!(level(&writer), expected);
         writer.recover();
@@ -308,12 +309,12 @@ fn handles_push_to_the_disk_as_they_were_told() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_refused_and_left() {
+fn refuses_a_file_that_is_not_a_database() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("dynamodb.sqlite");
     std::fs::write(
         &path,
-        "not a database, though long enough to be taken for one's first page".repeat(99),
+        "not a database, but as long as the first page of one".repeat(99),
     )
     .unwrap();
     let refused = open(&Place::Folder(folder.path().to_path_buf()), Synchronous::Full);

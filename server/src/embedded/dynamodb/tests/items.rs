@@ -1,4 +1,4 @@
-//! Items, pages, transactions and errors as the SDK sees them.
+//! Items, pages, transactions and errors, through the SDK.
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::operation::RequestId;
@@ -39,7 +39,7 @@ async fn puts_gets_updates_and_deletes() {
 }
 
 #[tokio::test]
-async fn a_failed_condition_is_typed_and_carries_the_item() {
+async fn a_failed_condition_returns_a_typed_error_with_the_item() {
     let client = client(&in_memory());
     create_table(&client, "things").await;
     put(&client, item(1, "one")).await;
@@ -63,7 +63,7 @@ async fn a_failed_condition_is_typed_and_carries_the_item() {
 }
 
 #[tokio::test]
-async fn errors_keep_their_class_and_lose_dynoxides_marks() {
+async fn errors_have_the_right_class_and_no_dynoxide_prefix() {
     let client = client(&in_memory());
     let missing = client
         .get_item()
@@ -125,7 +125,7 @@ async fn errors_keep_their_class_and_lose_dynoxides_marks() {
 }
 
 #[tokio::test]
-async fn queries_turn_pages_and_tell_capacity_by_index() {
+async fn queries_return_pages_and_capacity_by_index() {
     let folder = tempfile::tempdir().unwrap();
     let client = client(&in_folder(folder.path()));
     create_table(&client, "things").await;
@@ -167,12 +167,12 @@ async fn queries_turn_pages_and_tell_capacity_by_index() {
         assert!(indexes["by-group"].capacity_units.unwrap() > 1.0);
         counts.push(page.count);
     }
-    assert!(counts.len() > 1, "one page of more than 1 MB");
+    assert!(counts.len() > 1, "more than 1 MB in one page");
     assert_eq!(counts.iter().sum::<i32>(), 6);
 }
 
 #[tokio::test]
-async fn a_transaction_is_all_or_nothing_and_done_once_per_token() {
+async fn a_transaction_is_atomic_and_runs_once_per_token() {
     let client = client(&in_memory());
     create_table(&client, "things").await;
     let put = |sort, condition: Option<&str>| {

@@ -1,4 +1,4 @@
-//! The engine under a real SDK client: what the tests share.
+//! The engine behind a real SDK client: helpers of the tests.
 
 mod handles;
 mod items;
@@ -18,7 +18,7 @@ use aws_sdk_dynamodb::types::{
 use aws_smithy_runtime_api::client::auth::AuthSchemeId;
 
 use super::super::connector::http_client;
-use super::super::{Place, Synchronous};
+use super::super::place::{Place, Synchronous};
 use super::{DynamoDb, open};
 
 type Item = HashMap<String, AttributeValue>;

@@ -1,4 +1,4 @@
-//! Pages end where DynamoDB ends them: the expected figures are DynamoDB Local's for the same tables.
+//! Pages end where DynamoDB ends them: the expected figures were measured on DynamoDB Local with the same tables.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, Select};
@@ -6,13 +6,13 @@ use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, Select};
 use super::{Item, add_index, client, create_table, in_folder, in_memory, key, put, text};
 
 const KIB: usize = 1024;
-/// What an item of [`sized`] has beside its note: the key, and the names.
+/// Bytes of an item of [`sized`] without its note: the key, and the names.
 const OVERHEAD_BYTES: usize = 1 + 2 + 4 + 2 + 4 + 5 + 1;
 
-/// Both counts, capacity units, and the sort key that the page ended with.
+/// Both counts, capacity units, and the last sort key of the page.
 type Figures = (i32, i32, f64, Option<String>);
 
-/// How a test reads.
+/// The options of a test's read.
 #[derive(Clone, Copy, Debug, Default)]
 struct Reading {
     limit: Option<i32>,
@@ -24,7 +24,7 @@ struct Reading {
     by_group: bool,
 }
 
-/// An item of exactly so many bytes.
+/// An item of exactly `bytes` bytes.
 fn sized(sort: usize, bytes: usize) -> Item {
     let mut item = key(sort);
     item.insert("group".to_owned(), text("g"));
@@ -45,7 +45,7 @@ fn sort(key: &Item) -> String {
     key["sk"].as_s().unwrap().clone()
 }
 
-/// All pages of a Query, and what all of them returned.
+/// All pages of a Query, and the sort keys that they returned.
 async fn query(client: &Client, reading: Reading) -> (Vec<Figures>, Vec<String>) {
     let (mut pages, mut sorts) = (Vec::new(), Vec::new());
     let mut start: Option<Item> = None;
@@ -87,7 +87,7 @@ async fn query(client: &Client, reading: Reading) -> (Vec<Figures>, Vec<String>)
         if start.is_none() {
             return (pages, sorts);
         }
-        assert!(pages.len() < 50, "it never ends: {pages:?}");
+        assert!(pages.len() < 50, "too many pages: {pages:?}");
     }
 }
 
@@ -107,7 +107,7 @@ async fn scan(client: &Client, limit: Option<i32>, filter: Option<&str>) -> Vec<
         let page = request.send().await.unwrap();
         let end = page.last_evaluated_key.as_ref().map(sort);
         let capacity = page.consumed_capacity.unwrap();
-        assert!(capacity.table.is_none(), "only TOTAL was asked for");
+        assert!(capacity.table.is_none(), "only TOTAL was requested");
         pages.push((
             page.count,
             page.scanned_count,
@@ -118,7 +118,7 @@ async fn scan(client: &Client, limit: Option<i32>, filter: Option<&str>) -> Vec<
         if start.is_none() {
             return pages;
         }
-        assert!(pages.len() < 50, "it never ends: {pages:?}");
+        assert!(pages.len() < 50, "too many pages: {pages:?}");
     }
 }
 
@@ -131,7 +131,7 @@ fn figures(pages: &[(i32, i32, f64, &str)]) -> Vec<Figures> {
 }
 
 #[tokio::test]
-async fn the_item_that_fills_a_page_is_in_it_and_in_both_counts() {
+async fn a_page_includes_the_item_that_fills_it() {
     let client = table(&[300 * KIB; 12]).await;
     let expected = figures(&[(4, 4, 150.0, "0003"), (4, 4, 150.0, "0007"), (4, 4, 150.0, "")]);
     let sorts: Vec<String> = (0..12).map(|sort| format!("{sort:04}")).collect();
@@ -144,7 +144,7 @@ async fn the_item_that_fills_a_page_is_in_it_and_in_both_counts() {
         limit: Some(5),
         ..Reading::default()
     };
-    assert_eq!(query(&client, limited).await.0, expected, "five never fit");
+    assert_eq!(query(&client, limited).await.0, expected, "five items do not fit");
     assert_eq!(scan(&client, Some(5), None).await, expected);
     let projected = Reading {
         projection: Some("pk, sk"),
@@ -160,7 +160,7 @@ async fn the_item_that_fills_a_page_is_in_it_and_in_both_counts() {
 }
 
 #[tokio::test]
-async fn a_limit_that_meets_the_page_limit_goes_first() {
+async fn a_limit_below_the_page_size_ends_the_page() {
     let client = table(&[300 * KIB; 12]).await;
     for (limit, units, ends) in [
         (4, 150.0, &["0003", "0007", "0011"][..]),
@@ -170,7 +170,7 @@ async fn a_limit_that_meets_the_page_limit_goes_first() {
             .iter()
             .map(|end| (limit, limit, units, Some((*end).to_owned())))
             .collect();
-        // as on AWS, a page of nothing costs the smallest unit
+        // as on AWS, an empty page costs the smallest unit
         expected.push((0, 0, 0.5, None));
         let reading = Reading {
             limit: Some(limit),
@@ -182,10 +182,10 @@ async fn a_limit_that_meets_the_page_limit_goes_first() {
 }
 
 #[tokio::test]
-async fn filters_change_one_count_and_no_boundary() {
+async fn filters_change_only_the_count() {
     let client = table(&[300 * KIB; 12]).await;
     let expected = figures(&[(0, 4, 150.0, "0003"), (0, 4, 150.0, "0007"), (0, 4, 150.0, "")]);
-    // :p is of the key condition, :pp of the filter
+    // :p belongs to the key condition, :pp to the filter
     let nothing = Reading {
         filter: Some("note = :pp"),
         ..Reading::default()
@@ -199,14 +199,14 @@ async fn filters_change_one_count_and_no_boundary() {
         (0, 0, 0.5, ""),
     ]);
     assert_eq!(scan(&client, Some(4), Some("note = :pp")).await, at_limit);
-    // the one item that passes is the one at the boundary
+    // the only matching item is the one at the boundary
     let passing = scan(&client, None, Some("sk = :pp")).await;
     let counts: Vec<i32> = passing.iter().map(|page| page.0).collect();
     assert_eq!(counts, [1, 0, 0]);
 }
 
 #[tokio::test]
-async fn boundaries_are_exact_to_the_byte() {
+async fn page_boundaries_are_exact_to_the_byte() {
     for (sizes, expected) in [
         (vec![256 * KIB; 4], figures(&[(4, 4, 128.0, "")])),
         (
@@ -221,7 +221,7 @@ async fn boundaries_are_exact_to_the_byte() {
             vec![100 * KIB; 12],
             figures(&[(11, 11, 137.5, "0010"), (1, 1, 12.5, "")]),
         ),
-        // units are of the sum, not of each item
+        // units are computed from the sum, not from each item
         (
             vec![300 * KIB + 1; 5],
             figures(&[(4, 4, 150.5, "0003"), (1, 1, 38.0, "")]),
@@ -242,7 +242,7 @@ async fn boundaries_are_exact_to_the_byte() {
 }
 
 #[tokio::test]
-async fn backward_consistent_and_by_index() {
+async fn pages_backward_consistently_and_by_index() {
     let client = table(&[300 * KIB; 5]).await;
     let backward = Reading {
         backward: true,
@@ -262,7 +262,7 @@ async fn backward_consistent_and_by_index() {
 }
 
 #[tokio::test]
-async fn many_small_items_are_read_in_steps_and_come_as_one_page() {
+async fn many_small_items_form_one_page() {
     let folder = tempfile::tempdir().unwrap();
     let client = client(&in_folder(folder.path()));
     create_table(&client, "things").await;
@@ -271,7 +271,7 @@ async fn many_small_items_are_read_in_steps_and_come_as_one_page() {
         put(&client, sized(sort, 100)).await;
     }
     let (pages, sorts) = query(&client, Reading::default()).await;
-    // 30,000 bytes are 7.3 units of 4 KiB, half of them at an eventually consistent read
+    // 30,000 bytes are 7.3 units of 4 KiB, half of them for an eventually consistent read
     assert_eq!(pages, figures(&[(300, 300, 4.0, "")]));
     assert!(sorts.is_sorted() && sorts.len() == count, "{}", sorts.len());
     assert_eq!(scan(&client, None, None).await, pages);

@@ -1,4 +1,4 @@
-//! Operations, contexts, errors and bounds as the SDK sees them.
+//! Operations, contexts, errors and limits, through the SDK.
 
 use aws_sdk_kms::error::ProvideErrorMetadata;
 use aws_sdk_kms::primitives::Blob as Bytes;
@@ -7,7 +7,7 @@ use aws_sdk_kms::types::{DataKeySpec, KeyState};
 use super::{ALIAS, create_key, data_key, with_key};
 
 #[tokio::test]
-async fn data_keys_open_under_every_name_of_their_key() {
+async fn decrypts_data_keys_under_every_name_of_their_key() {
     let (client, id) = with_key().await;
     let arn = format!("arn:aws:kms:us-east-1:000000000000:key/{id}");
     let alias_arn = format!("arn:aws:kms:us-east-1:000000000000:{ALIAS}");
@@ -43,7 +43,7 @@ async fn data_keys_open_under_every_name_of_their_key() {
 }
 
 #[tokio::test]
-async fn another_context_and_any_damage_are_invalid_ciphertexts() {
+async fn rejects_another_context_and_any_damage_as_invalid_ciphertext() {
     let (client, _) = with_key().await;
     let (blob, _) = data_key(&client, ALIAS, "one").await;
     let contexts = [
@@ -84,9 +84,9 @@ async fn another_context_and_any_damage_are_invalid_ciphertexts() {
     }
 }
 
-/// An encoding that joins names and values with `=` and `,` takes these two for one.
+/// An encoding that joins names and values with `=` and `,` would not distinguish these two contexts.
 #[tokio::test]
-async fn contexts_that_look_alike_are_two() {
+async fn distinguishes_similar_contexts() {
     let (client, _) = with_key().await;
     let sealed = client.encrypt().key_id(ALIAS).plaintext(Bytes::new("secret"));
     let sealed = sealed
@@ -115,7 +115,7 @@ async fn contexts_that_look_alike_are_two() {
 }
 
 #[tokio::test]
-async fn re_encrypts_from_key_to_key_and_context_to_context() {
+async fn re_encrypts_under_another_key_and_context() {
     let (client, id) = with_key().await;
     let other = create_key(&client).await;
     let (blob, plaintext) = data_key(&client, ALIAS, "one").await;
@@ -158,7 +158,7 @@ async fn re_encrypts_from_key_to_key_and_context_to_context() {
 }
 
 #[tokio::test]
-async fn errors_are_those_of_kms() {
+async fn returns_the_errors_of_kms_for_invalid_names() {
     let (client, id) = with_key().await;
     for name in ["alias/missing", "00000000-0000-4000-8000-000000000000", "my-key"] {
         let missing = client
@@ -195,7 +195,13 @@ async fn errors_are_those_of_kms() {
         .await
         .unwrap_err();
     assert!(untargeted.into_service_error().is_not_found_exception());
+    let unknown = client.list_keys().send().await.unwrap_err();
+    assert_eq!(unknown.code(), Some("UnknownOperationException"));
+}
 
+#[tokio::test]
+async fn a_disabled_key_cannot_be_used() {
+    let (client, id) = with_key().await;
     let (blob, _) = data_key(&client, ALIAS, "one").await;
     client.disable_key().key_id(&id).send().await.unwrap();
     let disabled = client
@@ -226,12 +232,10 @@ async fn errors_are_those_of_kms() {
         .send()
         .await
         .unwrap();
-    let unknown = client.list_keys().send().await.unwrap_err();
-    assert_eq!(unknown.code(), Some("UnknownOperationException"));
 }
 
 #[tokio::test]
-async fn bounds_are_those_of_kms() {
+async fn enforces_the_limits_of_kms() {
     let (client, _) = with_key().await;
     for (bytes, fits) in [(0, false), (1, true), (4096, true), (4097, false)] {
         let encrypted = client

@@ -1,4 +1,4 @@
-//! The engine under a real SDK client: what the tests share.
+//! The engine behind a real SDK client: helpers of the tests.
 
 mod api;
 mod stored;
@@ -15,8 +15,9 @@ use aws_smithy_runtime_api::client::auth::AuthSchemeId;
 use zeroize::Zeroizing;
 
 use super::super::connector::http_client;
-use super::super::folder::Key;
-use super::super::{Error, Place};
+use super::super::error::Error;
+use super::super::keys::Key;
+use super::super::place::Place;
 use super::{Kms, open};
 
 const ALIAS: &str = "alias/my-app-key";
@@ -41,7 +42,7 @@ fn in_folder(path: &Path) -> Result<Client, Error> {
     open(&Place::Folder(path.to_path_buf()), &root_key(1)).map(client)
 }
 
-/// A client over one key, and the key's id.
+/// A client of an engine with one key, and the id of the key.
 async fn with_key() -> (Client, String) {
     let client = client(open(&Place::Memory, &root_key(1)).unwrap());
     let id = create_key(&client).await;
@@ -58,7 +59,7 @@ async fn with_key() -> (Client, String) {
 async fn create_key(client: &Client) -> String {
     client
         .create_key()
-        .description("made in a test")
+        .description("created by a test")
         .send()
         .await
         .unwrap()

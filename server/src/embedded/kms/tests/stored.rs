@@ -1,4 +1,4 @@
-//! What lies in the key file, what of it is refused, and the forms that must open for ever.
+//! The key file: its content, the files that are refused, and the formats that must stay readable.
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -9,18 +9,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::super::super::Place;
-use super::super::super::folder::write_whole;
+use super::super::super::place::Place;
+use super::super::super::private_file::replace_file;
 use super::super::open;
 use super::super::store::Store;
 use super::{ALIAS, client, create_key, data_key, in_folder, root_key};
 
-/// What a tollgate wrote with format 1 of everything: `root_key`, the whole `kms.json`, and a blob with its context
-/// and plaintext.
+/// Written by a tollgate with format 1: `root_key`, the whole `kms.json`, and a blob with its context and plaintext.
 const GOLDEN: &str = include_str!("../../golden/kms-1.json");
 
 #[tokio::test]
-async fn keys_and_aliases_survive_and_no_key_is_in_the_file() {
+async fn keys_and_aliases_survive_a_restart_and_the_file_has_no_plaintext_key() {
     let folder = tempfile::tempdir().unwrap();
     let (blob, plaintext, id) = {
         let client = in_folder(folder.path()).unwrap();
@@ -77,13 +76,13 @@ async fn keys_and_aliases_survive_and_no_key_is_in_the_file() {
 }
 
 #[tokio::test]
-async fn a_key_file_under_another_root_key_or_damaged_is_refused() {
+async fn refuses_a_damaged_key_file_and_another_root_key() {
     let folder = tempfile::tempdir().unwrap();
     let client = in_folder(folder.path()).unwrap();
     create_key(&client).await;
     let place = Place::Folder(folder.path().to_path_buf());
-    let moved = open(&place, &root_key(2)).err().unwrap().to_string();
-    assert!(moved.contains("put back the root.key"), "{moved}");
+    let error = open(&place, &root_key(2)).err().unwrap().to_string();
+    assert!(error.contains("restore the root.key"), "{error}");
 
     let path = folder.path().join("kms.json");
     let good = std::fs::read_to_string(&path).unwrap();
@@ -94,20 +93,20 @@ async fn a_key_file_under_another_root_key_or_damaged_is_refused() {
         ),
         (
             good.replace("\"aliases\": {}", "\"aliases\": {\"alias/a\": \"nothing\"}"),
-            "not there",
+            "does not exist",
         ),
-        (good[..good.len() - 9].to_owned(), "not a key file"),
+        (good[..good.len() - 9].to_owned(), "not a valid key file"),
         (
             good.replace("\"wrapped\": \"A", "\"wrapped\": \"B"),
-            "does not open",
+            "cannot be unwrapped",
         ),
     ] {
         assert_ne!(bad, good);
-        write_whole(&path, bad.as_bytes()).unwrap();
-        let refused = open(&place, &root_key(1)).err().unwrap().to_string();
-        assert!(refused.contains(expected), "{refused}");
+        replace_file(&path, bad.as_bytes()).unwrap();
+        let error = open(&place, &root_key(1)).err().unwrap().to_string();
+        assert!(error.contains(expected), "{error}");
     }
-    write_whole(&path, good.as_bytes()).unwrap();
+    replace_file(&path, good.as_bytes()).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     assert!(
         open(&place, &root_key(1))
@@ -119,11 +118,11 @@ async fn a_key_file_under_another_root_key_or_damaged_is_refused() {
 }
 
 #[tokio::test]
-async fn a_key_that_could_not_be_written_is_not_acknowledged() {
+async fn a_change_that_cannot_be_written_fails_and_has_no_effect() {
     let folder = tempfile::tempdir().unwrap();
     let client = in_folder(folder.path()).unwrap();
     let id = create_key(&client).await;
-    // a folder where the new file would be written
+    // a folder in place of the new file
     std::fs::create_dir(folder.path().join("kms.json.new")).unwrap();
     let refused = client
         .create_alias()
@@ -137,7 +136,7 @@ async fn a_key_that_could_not_be_written_is_not_acknowledged() {
 }
 
 #[test]
-fn debug_shows_no_key() {
+fn debug_output_contains_no_key_material() {
     let store = Store::open(&Place::Memory, &root_key(1)).unwrap();
     let key = store.create_key("secret plans".to_owned()).unwrap();
     assert_eq!(
@@ -147,11 +146,11 @@ fn debug_shows_no_key() {
 }
 
 #[tokio::test]
-async fn the_golden_files_open() {
+async fn reads_the_golden_file() {
     let golden: serde_json::Value = serde_json::from_str(GOLDEN).unwrap();
     let bytes = |name: &str| STANDARD.decode(golden[name].as_str().unwrap()).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    write_whole(
+    replace_file(
         &folder.path().join("kms.json"),
         golden["kms_json"].to_string().as_bytes(),
     )

@@ -1,26 +1,27 @@
-//! Who may touch the data folder: its owner alone. Folders are 0700 and files 0600, whoever made them; the keys are
-//! not tightened here but refused where they are read, since others may have read them already.
+//! Permissions of the data folder: only its owner has access. Folders get mode 0700 and files 0600, whatever they were
+//! created with. Key files are left as they are: reading one refuses wider permissions, because another user may
+//! already know the key.
 
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use super::Error;
-use super::folder::{FILE_MODE, FOLDER_MODE, FOREIGN_BITS, ROOT_KEY_FILE, TOKEN_KEY_FILE, at};
+use super::error::Error;
+use super::layout::{FILE_MODE, FOLDER_MODE, FOREIGN_BITS, ROOT_KEY_FILE, TOKEN_KEY_FILE};
 
-/// Levels of folders below the data folder: `s3`, `objects`, and the bodies' own.
+/// Levels of folders from the data folder down: itself, `s3`, `objects`, and the folders of the bodies.
 const DEPTH: u32 = 4;
 
-/// What [`tighten`] did.
+/// The result of [`tighten`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Tightened {
-    /// Files and folders that are private now.
+    /// Files and folders whose permissions were changed.
     pub(super) changed: usize,
-    /// Those of other users, which only they may change.
+    /// Files and folders of other users, which only these users can change.
     pub(super) refused: usize,
 }
 
-/// Takes the group's and others' rights away from everything in the folder but the keys. Links are not followed.
+/// Removes the access of group and others to everything in the folder except the keys. Does not follow links.
 pub(super) fn tighten(folder: &Path) -> Result<Tightened, Error> {
     let mut done = Tightened::default();
     one(folder, FOLDER_MODE, &mut done)?;
@@ -37,10 +38,10 @@ fn within(folder: &Path, depth: u32, done: &mut Tightened) -> Result<(), Error> 
     let Some(deeper) = depth.checked_sub(1) else {
         return Ok(());
     };
-    for entry in std::fs::read_dir(folder).map_err(at(folder))? {
-        let entry = entry.map_err(at(folder))?;
+    for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
+        let entry = entry.map_err(Error::io(folder))?;
         let path = entry.path();
-        let kind = entry.file_type().map_err(at(&path))?;
+        let kind = entry.file_type().map_err(Error::io(&path))?;
         if kind.is_dir() {
             one(&path, FOLDER_MODE, done)?;
             if entry
@@ -67,7 +68,7 @@ fn one(path: &Path, mode: u32, done: &mut Tightened) -> Result<(), Error> {
         Ok(metadata) => metadata,
         // SQLite's files come and go
         Err(failure) if failure.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(failure) => return Err(at(path)(failure)),
+        Err(failure) => return Err(Error::io(path)(failure)),
     };
     let found = metadata.permissions().mode();
     if found & FOREIGN_BITS == 0 {
@@ -75,9 +76,9 @@ fn one(path: &Path, mode: u32, done: &mut Tightened) -> Result<(), Error> {
     }
     match set_permissions(path, Permissions::from_mode(found & mode)) {
         Ok(()) => done.changed += 1,
-        // a mounted folder may be root's: what lies in it is private nevertheless
+        // a mounted folder may be owned by root; its content is private all the same
         Err(failure) if failure.kind() == std::io::ErrorKind::PermissionDenied => done.refused += 1,
-        Err(failure) => return Err(at(path)(failure)),
+        Err(failure) => return Err(Error::io(path)(failure)),
     }
     Ok(())
 }
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_but_the_keys_becomes_private() {
+    fn makes_everything_private_except_keys() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("data");
         let deep = folder.join("s3/objects/AA");
