@@ -1,43 +1,44 @@
-//! When a connection ends: decides from what it does and from the clock alone, touches nothing.
+//! Decides when a connection ends, from its activity and the time alone. Performs no I/O.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::activity::Activity;
-use super::{GRACE, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, Limits};
+use super::limits::{GRACE, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, Limits};
 
-/// After a GOAWAY to an idle connection: a stream that its caller began before it saw that arrives in this time.
+/// How long a stream that crosses the GOAWAY of an idle connection may take to arrive.
 const LAST_STREAMS: Duration = Duration::from_secs(1);
-/// A connection that takes no bytes for this long is gone: it could not acknowledge a ping either.
+/// A connection that accepts no bytes for this long is closed: it could not acknowledge a ping either.
 const STALL_TIME: Duration = KEEPALIVE_INTERVAL.saturating_add(KEEPALIVE_TIMEOUT);
 
-/// The times of one connection.
+/// The deadlines of one connection.
 #[derive(Debug)]
 pub(super) struct Lifetime {
     handshake: Instant,
     idle: Duration,
     age: Instant,
-    leaving: Option<Leaving>,
+    closing: Option<Closing>,
 }
 
-/// A GOAWAY was sent.
+/// The state after a GOAWAY.
 #[derive(Debug)]
-struct Leaving {
-    /// From when on it is closed where it has no streams. Not because of its age: responses may still be on their way.
+struct Closing {
+    /// When it may be closed if it has no streams. `None` if it is closing because of its age: responses may still be in
+    /// transit.
     idle: Option<Instant>,
-    /// When it is closed whatever it does.
-    at_last: Instant,
+    /// When it is closed in any case.
+    deadline: Instant,
 }
 
-/// What there is to do.
+/// The next step of a connection's lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// Nothing until then.
-    Nothing(Instant),
-    /// A GOAWAY; then ask again.
+    /// Nothing before this time.
+    Wait(Instant),
+    /// Send a GOAWAY, then check again.
     GoAway,
-    /// The end.
+    /// Close the connection.
     Close(Cause),
 }
 
@@ -58,15 +59,15 @@ impl Lifetime {
             handshake: opened + limits.handshake,
             idle: limits.idle,
             age: opened + age,
-            leaving: None,
+            closing: None,
         }
     }
 
     pub(super) fn due(&mut self, activity: &Activity, now: Instant) -> Due {
-        if !activity.has_greeted() {
+        if !activity.is_established() {
             return match now >= self.handshake {
                 true => Due::Close(Cause::Handshake),
-                false => Due::Nothing(self.handshake),
+                false => Due::Wait(self.handshake),
             };
         }
         let stalled_until = activity.stalled_since().map(|since| since + STALL_TIME);
@@ -74,49 +75,49 @@ impl Lifetime {
             return Due::Close(Cause::Stall);
         }
         let idle_since = activity.idle_since();
-        let next = match &self.leaving {
-            Some(leaving) => match leaving.due(idle_since, now) {
-                Due::Nothing(next) => next,
+        let next = match &self.closing {
+            Some(closing) => match closing.due(idle_since, now) {
+                Due::Wait(next) => next,
                 due @ (Due::GoAway | Due::Close(_)) => return due,
             },
             None => {
-                // with streams: no earlier than this, should they end now
+                // while there are streams, the earliest time if they ended now
                 let idle = idle_since.unwrap_or(now) + self.idle;
                 if now >= self.age {
-                    return self.leave(None, now);
+                    return self.go_away(None, now);
                 }
                 if now >= idle {
-                    return self.leave(Some(now + LAST_STREAMS), now);
+                    return self.go_away(Some(now + LAST_STREAMS), now);
                 }
                 idle.min(self.age)
             }
         };
-        // a stall begins at any time
-        Due::Nothing(next.min(stalled_until.unwrap_or(now + STALL_TIME)))
+        // a stall may begin at any time
+        Due::Wait(next.min(stalled_until.unwrap_or(now + STALL_TIME)))
     }
 
-    fn leave(&mut self, idle: Option<Instant>, now: Instant) -> Due {
-        self.leaving = Some(Leaving {
+    fn go_away(&mut self, idle: Option<Instant>, now: Instant) -> Due {
+        self.closing = Some(Closing {
             idle,
-            at_last: now + GRACE,
+            deadline: now + GRACE,
         });
         Due::GoAway
     }
 }
 
-impl Leaving {
+impl Closing {
     fn due(&self, idle_since: Option<Instant>, now: Instant) -> Due {
-        if now >= self.at_last {
+        if now >= self.deadline {
             return Due::Close(Cause::Age);
         }
         let Some(idle) = self.idle else {
-            return Due::Nothing(self.at_last);
+            return Due::Wait(self.deadline);
         };
-        // a stream came in after all: it has its time, and its response has some to arrive
+        // a stream arrived after all: it may finish, and its response gets time to arrive
         let idle = idle_since.map_or(now + LAST_STREAMS, |since| idle.max(since + LAST_STREAMS));
         match now >= idle {
             true => Due::Close(Cause::Idle),
-            false => Due::Nothing(idle.min(self.at_last)),
+            false => Due::Wait(idle.min(self.deadline)),
         }
     }
 }
@@ -139,16 +140,16 @@ mod tests {
     }
 
     fn begin() -> (Activity, Lifetime) {
-        let activity = Activity::begin();
+        let activity = Activity::new();
         let lifetime = Lifetime::new(&limits(), activity.opened(), 0.5);
         (activity, lifetime)
     }
 
-    /// Asks until something other than waiting is due: what, and when in seconds.
+    /// Advances until something other than waiting is due. Returns it with its time in seconds.
     fn next(activity: &Activity, lifetime: &mut Lifetime, mut now: Instant) -> (Due, u64) {
         loop {
             match lifetime.due(activity, now) {
-                Due::Nothing(next) => {
+                Due::Wait(next) => {
                     assert!(next > now, "no busy loop");
                     now = next;
                 }
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_handshake_has_its_time() {
+    async fn closes_a_connection_without_a_handshake() {
         let (activity, mut lifetime) = begin();
         let opened = activity.opened();
         let due = next(&activity, &mut lifetime, opened);
@@ -168,19 +169,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_idle_connection_goes_and_one_with_a_stream_does_not() {
+    async fn closes_an_idle_connection_but_not_one_with_a_stream() {
         let (activity, mut lifetime) = begin();
         tokio::time::advance(5 * SECOND).await;
-        activity.greeted();
-        activity.stream_begins();
+        activity.established();
+        activity.stream_started();
         let now = Instant::now();
         let due = next(&activity, &mut lifetime, now);
         assert_eq!(due, (Due::GoAway, 1000), "only its age ends it");
         let (activity, mut lifetime) = begin();
-        activity.greeted();
-        activity.stream_begins();
+        activity.established();
+        activity.stream_started();
         tokio::time::advance(70 * SECOND).await;
-        activity.stream_ends();
+        activity.stream_ended();
         let now = Instant::now();
         assert_eq!(next(&activity, &mut lifetime, now), (Due::GoAway, 170));
         tokio::time::advance(100 * SECOND).await;
@@ -192,25 +193,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stream_that_crossed_the_goaway_may_end() {
+    async fn a_stream_that_crosses_the_goaway_may_end() {
         let (activity, mut lifetime) = begin();
-        activity.greeted();
+        activity.established();
         tokio::time::advance(100 * SECOND).await;
         assert_eq!(lifetime.due(&activity, Instant::now()), Due::GoAway);
-        activity.stream_begins();
+        activity.stream_started();
         let now = Instant::now();
         let due = next(&activity, &mut lifetime, now);
-        assert_eq!(due, (Due::Close(Cause::Age), 160), "and has the grace");
+        assert_eq!(due, (Due::Close(Cause::Age), 160), "it gets the grace period");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn age_has_a_tenth_of_jitter_and_then_the_grace() {
+    async fn the_age_varies_by_a_tenth_and_is_followed_by_the_grace_period() {
         for (jitter, age) in [(0.0, 900), (0.5, 1000), (1.0, 1100)] {
             let (activity, _) = begin();
             let opened = activity.opened();
             let mut lifetime = Lifetime::new(&limits(), opened, jitter);
-            activity.greeted();
-            activity.stream_begins();
+            activity.established();
+            activity.stream_started();
             assert_eq!(next(&activity, &mut lifetime, opened), (Due::GoAway, age));
             let now = opened + Duration::from_secs(age);
             let due = next(&activity, &mut lifetime, now);
@@ -219,14 +220,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_takes_no_bytes_is_gone() {
+    async fn closes_a_connection_that_accepts_no_bytes() {
         let (activity, mut lifetime) = begin();
-        activity.greeted();
-        activity.stream_begins();
-        activity.stalls();
+        activity.established();
+        activity.stream_started();
+        activity.stalled();
         tokio::time::advance(20 * SECOND).await;
-        activity.flows();
-        activity.stalls();
+        activity.resumed();
+        activity.stalled();
         let now = Instant::now();
         let due = next(&activity, &mut lifetime, now);
         assert_eq!(due, (Due::Close(Cause::Stall), 70));

@@ -1,5 +1,5 @@
-//! The socket of a connection, which notes when its caller's handshake is over and when it takes no bytes. Passes
-//! everything through.
+//! The socket of a connection. Records when the caller's handshake is complete and when it accepts no bytes; passes all
+//! bytes through unchanged.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,25 +13,25 @@ use super::activity::Activity;
 
 /// `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`, which the HTTP/2 layer checks (RFC 9113, 3.4).
 const PREFACE_BYTES: usize = 24;
-/// Of a frame (RFC 9113, 4.1).
-const FRAME_HEAD_BYTES: usize = 9;
-/// What the type of a SETTINGS frame is.
+/// The header of a frame (RFC 9113, 4.1).
+const FRAME_HEADER_BYTES: usize = 9;
+/// The type of a SETTINGS frame (RFC 9113, 6.5).
 const SETTINGS: u8 = 4;
 
-/// A socket that notes what it does.
+/// A socket that records its activity.
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: TcpStream,
     activity: Arc<Activity>,
-    /// None once the handshake is over.
-    greeting: Option<Greeting>,
+    /// `None` once the handshake is complete.
+    handshake: Option<Handshake>,
 }
 
-/// The first bytes of a caller: the preface and a SETTINGS frame.
+/// The first bytes that a caller sends: the preface and a SETTINGS frame.
 #[derive(Debug, Default)]
-struct Greeting {
+struct Handshake {
     bytes: usize,
-    frame_head: [u8; FRAME_HEAD_BYTES],
+    frame_header: [u8; FRAME_HEADER_BYTES],
 }
 
 impl Socket {
@@ -39,42 +39,43 @@ impl Socket {
         Socket {
             stream,
             activity,
-            greeting: Some(Greeting::default()),
+            handshake: Some(Handshake::default()),
         }
     }
 
-    fn note_read(&mut self, bytes: &[u8]) {
+    fn record_read(&mut self, bytes: &[u8]) {
         if self
-            .greeting
+            .handshake
             .as_mut()
-            .is_some_and(|greeting| greeting.is_over_with(bytes))
+            .is_some_and(|handshake| handshake.completes_with(bytes))
         {
-            self.greeting = None;
-            self.activity.greeted();
+            self.handshake = None;
+            self.activity.established();
         }
     }
 
-    fn note_written<T>(&self, polled: &Poll<T>) {
+    fn record_write<T>(&self, polled: &Poll<T>) {
         match polled {
-            Poll::Pending => self.activity.stalls(),
-            Poll::Ready(_) => self.activity.flows(),
+            Poll::Pending => self.activity.stalled(),
+            Poll::Ready(_) => self.activity.resumed(),
         }
     }
 }
 
-impl Greeting {
-    /// Takes the next bytes. Any other frame than SETTINGS is an error of the protocol, and never ends a greeting.
-    fn is_over_with(&mut self, bytes: &[u8]) -> bool {
+impl Handshake {
+    /// Reads the next bytes; returns whether they complete the handshake. Any frame other than SETTINGS is a protocol error
+    /// and never completes it.
+    fn completes_with(&mut self, bytes: &[u8]) -> bool {
         for byte in bytes {
             let place = self.bytes.checked_sub(PREFACE_BYTES);
-            if let Some(slot) = place.and_then(|place| self.frame_head.get_mut(place)) {
+            if let Some(slot) = place.and_then(|place| self.frame_header.get_mut(place)) {
                 *slot = *byte;
             }
             self.bytes += 1;
-            let Some(content) = self.bytes.checked_sub(PREFACE_BYTES + FRAME_HEAD_BYTES) else {
+            let Some(content) = self.bytes.checked_sub(PREFACE_BYTES + FRAME_HEADER_BYTES) else {
                 continue;
             };
-            let [high, middle, low, kind, ..] = self.frame_head;
+            let [high, middle, low, kind, ..] = self.frame_header;
             let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
             if kind == SETTINGS && content >= length {
                 return true;
@@ -92,8 +93,8 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if self.greeting.is_some() {
-            self.note_read(&buffer.filled()[before..]);
+        if self.handshake.is_some() {
+            self.record_read(&buffer.filled()[before..]);
         }
         polled
     }
@@ -106,7 +107,7 @@ impl AsyncWrite for Socket {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.note_written(&polled);
+        self.record_write(&polled);
         polled
     }
 
@@ -124,7 +125,7 @@ impl AsyncWrite for Socket {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.note_written(&polled);
+        self.record_write(&polled);
         polled
     }
 
@@ -140,23 +141,23 @@ mod tests {
     const PREFACE: &[u8; PREFACE_BYTES] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
     #[test]
-    fn a_greeting_is_the_preface_and_whole_settings() {
+    fn a_handshake_is_the_preface_and_a_whole_settings_frame() {
         let empty = [0, 0, 0, SETTINGS, 0, 0, 0, 0, 0];
         let one = [0, 0, 6, SETTINGS, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100];
         for settings in [&empty[..], &one[..]] {
             let whole = [PREFACE, settings].concat();
             for split in 0..whole.len() {
-                let mut greeting = Greeting::default();
-                assert!(!greeting.is_over_with(&whole[..split]), "{split}");
-                assert!(greeting.is_over_with(&whole[split..]), "{split}");
+                let mut handshake = Handshake::default();
+                assert!(!handshake.completes_with(&whole[..split]), "{split}");
+                assert!(handshake.completes_with(&whole[split..]), "{split}");
             }
         }
     }
 
     #[test]
-    fn another_frame_is_no_greeting() {
+    fn another_frame_does_not_complete_the_handshake() {
         let ping = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
         let whole = [&PREFACE[..], &ping, &[0, 0, 0, SETTINGS, 0, 0, 0, 0, 0]].concat();
-        assert!(!Greeting::default().is_over_with(&whole));
+        assert!(!Handshake::default().completes_with(&whole));
     }
 }

@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its last.
+//! Serves one connection, from its first byte to its last.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,35 +20,52 @@ use tracing::debug;
 
 use super::activity::Activity;
 use super::lifetime::{Due, Lifetime};
+use super::limits::{KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, Limits, MAX_HEADER_BYTES};
 use super::socket::Socket;
-use super::{Calls, KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, Limits, MAX_HEADER_BYTES};
 use crate::transport::{Connection, stream};
 
+/// The service behind every connection.
+pub(crate) trait CallService:
+    tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<S> CallService for S where
+    S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
 /// Serves a connection to its end.
-pub(super) async fn drive(
+pub(super) async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    calls: impl Calls,
+    calls: impl CallService,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
 ) {
-    let activity = Arc::new(Activity::begin());
+    let activity = Arc::new(Activity::new());
     let socket = TokioIo::new(Socket::new(stream, Arc::clone(&activity)));
     let service = Service {
         calls,
         connection: Connection::new(Some(peer)),
     };
-    let streams = Streams(Arc::clone(&activity));
+    let streams = StreamExecutor(Arc::clone(&activity));
     let mut serving = pin!(http2(&limits, streams).serve_connection(socket, service));
     let mut lifetime = Lifetime::new(&limits, activity.opened(), jitter());
     let mut timer = pin!(tokio::time::sleep_until(activity.opened() + limits.handshake));
     let mut is_stopping = false;
     loop {
         tokio::select! {
-            // how a caller's connection ends is its own affair
+            // an error concerns only the caller of this connection
             _ = &mut serving => return,
             () = &mut timer => match lifetime.due(&activity, Instant::now()) {
-                Due::Nothing(next) => timer.as_mut().reset(next),
+                Due::Wait(next) => timer.as_mut().reset(next),
                 Due::GoAway => {
                     serving.as_mut().graceful_shutdown();
                     timer.as_mut().reset(Instant::now());
@@ -56,7 +73,7 @@ pub(super) async fn drive(
                 Due::Close(cause) => return debug!(%peer, ?cause, "connection closed"),
             },
             _ = stop.changed(), if !is_stopping => {
-                if !activity.has_greeted() {
+                if !activity.is_established() {
                     return;
                 }
                 is_stopping = true;
@@ -66,7 +83,7 @@ pub(super) async fn drive(
     }
 }
 
-fn http2(limits: &Limits, streams: Streams) -> http2::Builder<Streams> {
+fn http2(limits: &Limits, streams: StreamExecutor) -> http2::Builder<StreamExecutor> {
     let mut http2 = http2::Builder::new(streams);
     http2
         .timer(TokioTimer::new())
@@ -77,19 +94,19 @@ fn http2(limits: &Limits, streams: Streams) -> http2::Builder<Streams> {
     http2
 }
 
-/// From 0 to 1; without a random source: the middle.
+/// A random number from 0 to 1; 0.5 if the random source fails.
 fn jitter() -> f64 {
     getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
 }
 
-/// The calls of one connection, each with the connection in its extensions.
+/// Puts the connection into the extensions of each of its calls.
 #[derive(Clone, Debug)]
 struct Service<S> {
     calls: S,
     connection: Connection,
 }
 
-impl<S: Calls> hyper::service::Service<Request<Incoming>> for Service<S> {
+impl<S: CallService> hyper::service::Service<Request<Incoming>> for Service<S> {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Oneshot<S, Request<Body>>;
@@ -101,29 +118,29 @@ impl<S: Calls> hyper::service::Service<Request<Incoming>> for Service<S> {
     }
 }
 
-/// Runs the streams of a connection, and counts them.
+/// Runs and counts the streams of a connection.
 #[derive(Clone, Debug)]
-struct Streams(Arc<Activity>);
+struct StreamExecutor(Arc<Activity>);
 
-/// A stream that runs, until it is dropped.
-struct Running(Arc<Activity>);
+/// Counts one stream until it is dropped.
+struct OpenStream(Arc<Activity>);
 
-impl<F> Executor<F> for Streams
+impl<F> Executor<F> for StreamExecutor
 where
     F: Future<Output: Send> + Send + 'static,
 {
     fn execute(&self, task: F) {
-        self.0.stream_begins();
-        let running = Running(Arc::clone(&self.0));
+        self.0.stream_started();
+        let open = OpenStream(Arc::clone(&self.0));
         tokio::spawn(async move {
             stream::run(task).await;
-            drop(running);
+            drop(open);
         });
     }
 }
 
-impl Drop for Running {
+impl Drop for OpenStream {
     fn drop(&mut self) {
-        self.0.stream_ends();
+        self.0.stream_ended();
     }
 }
