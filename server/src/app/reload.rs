@@ -191,7 +191,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::aws::testing::Rig;
+    use crate::aws::testing::FaultyStores;
 
     fn model(name: &str, table: &str) -> String {
         format!(
@@ -211,7 +211,7 @@ mod tests {
         Reloader {
             source,
             backend: Backend::Aws,
-            stores: Rig::new(&models).await.stores,
+            stores: FaultyStores::new(&models).await.stores,
             served: Served::new(models),
             max_models: 2,
         }
@@ -234,7 +234,9 @@ mod tests {
             "{missing:?}"
         );
         assert_eq!(reloader.served.all().len(), 1);
-        reloader.stores = Rig::new(&Models::read(folder.path()).unwrap()).await.stores;
+        reloader.stores = FaultyStores::new(&Models::read(folder.path()).unwrap())
+            .await
+            .stores;
         assert_eq!(reloader.reload().await.unwrap().len(), 1);
         assert!(reloader.served.get("B").is_some());
     }

@@ -1,9 +1,9 @@
-//! Stores over the embedded engines with faults on the way, for tests of the rooms that write.
+//! Stores over the embedded engines whose connector injects faults: the one that all unit tests share.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use parking_lot::Mutex;
 
 use super::{Connectors, Settings, Stores, provision};
 use crate::embedded::{Engines, Place, Synchronous};
@@ -22,41 +23,43 @@ use crate::model::Models;
 /// What happens to one request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
-    /// No connection: it never leaves.
+    /// The connection is refused: nothing is sent.
     NoConnection,
-    /// It leaves and never arrives.
+    /// The request is sent and lost.
     LoseRequest,
-    /// It arrives, its answer does not.
-    LoseAnswer,
-    /// It arrives so much later.
+    /// The request is processed and its response is lost.
+    LoseResponse,
+    /// The request arrives after this delay.
     Delay(Duration),
-    /// It is answered with this instead of arriving.
-    Answer(u16, &'static str),
-    /// It is answered with 200 and this body instead of arriving.
+    /// The request is lost; the response has this status and error code.
+    Respond(u16, &'static str),
+    /// The request is lost; the response has status 200 and this body.
     Body(&'static str),
 }
 
-/// Stores over engines in memory, what reached them, and what goes wrong on the way.
-pub(crate) struct Rig {
+/// Stores over engines in memory, the requests that reached them, and the faults to inject.
+pub(crate) struct FaultyStores {
     pub(crate) stores: Stores,
-    way: Arc<Way>,
+    plan: Arc<FaultPlan>,
 }
 
 #[derive(Default)]
-struct Way {
+struct FaultPlan {
+    /// The operations to fail and how, in order.
     faults: Mutex<VecDeque<(String, Fault)>>,
-    left: Mutex<Vec<String>>,
+    /// The operations sent since they were last taken.
+    sent: Mutex<Vec<String>>,
 }
 
-impl Rig {
-    /// With everything that the models need, and nothing counted yet.
-    pub(crate) async fn new(models: &Models) -> Rig {
+impl FaultyStores {
+    /// Creates the tables, keys and buckets that the models need, and then counts from zero.
+    pub(crate) async fn new(models: &Models) -> FaultyStores {
         let engines = Engines::open(&Place::Memory, Synchronous::Normal).await.unwrap();
-        let way = Arc::new(Way::default());
+        let plan = Arc::new(FaultPlan::default());
         let faulty = |client| {
-            SharedHttpClient::new(Faulty {
+            SharedHttpClient::new(FaultyClient {
                 client,
-                way: Arc::clone(&way),
+                plan: Arc::clone(&plan),
             })
         };
         let connectors = Connectors {
@@ -66,71 +69,69 @@ impl Rig {
         };
         let stores = Stores::embedded(connectors, &Settings::default());
         assert!(provision(&stores, models).await.unwrap().is_empty());
-        let rig = Rig { stores, way };
-        rig.left();
-        rig
+        let faulty = FaultyStores { stores, plan };
+        faulty.take_sent();
+        faulty
     }
 
-    /// The next request of this operation that has no fault yet gets one.
-    pub(crate) fn fault(&self, operation: &str, fault: Fault) {
-        let mut faults = self.way.faults.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Fails the next request of this operation that has no fault planned yet.
+    pub(crate) fn inject(&self, operation: &str, fault: Fault) {
+        let mut faults = self.plan.faults.lock();
         faults.push_back((operation.to_owned(), fault));
     }
 
-    /// The operations that left since the last time, in order.
-    pub(crate) fn left(&self) -> Vec<String> {
-        std::mem::take(&mut self.way.left.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The operations sent since the last time, in order.
+    pub(crate) fn take_sent(&self) -> Vec<String> {
+        std::mem::take(&mut self.plan.sent.lock())
     }
 }
 
-struct Faulty<T> {
+struct FaultyClient<T> {
     client: T,
-    way: Arc<Way>,
+    plan: Arc<FaultPlan>,
 }
 
-impl<T> fmt::Debug for Faulty<T> {
+impl<T> fmt::Debug for FaultyClient<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Faulty")
+        formatter.write_str("FaultyClient")
     }
 }
 
-impl HttpClient for Faulty<SharedHttpClient> {
+impl HttpClient for FaultyClient<SharedHttpClient> {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
         parts: &RuntimeComponents,
     ) -> SharedHttpConnector {
         let client = self.client.http_connector(settings, parts);
-        SharedHttpConnector::new(Faulty {
+        SharedHttpConnector::new(FaultyClient {
             client,
-            way: Arc::clone(&self.way),
+            plan: Arc::clone(&self.plan),
         })
     }
 }
 
-impl HttpConnector for Faulty<SharedHttpConnector> {
+impl HttpConnector for FaultyClient<SharedHttpConnector> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let operation = operation(&request);
-        let fault = self.way.next_fault(&operation);
+        let fault = self.plan.next_fault(&operation);
         if matches!(fault, Some(Fault::NoConnection)) {
             let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
             return HttpConnectorFuture::ready(Err(ConnectorError::io(refused.into())));
         }
-        self.way
-            .left
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(operation);
+        self.plan.sent.lock().push(operation);
         let reset = || ConnectorError::io(io::Error::from(io::ErrorKind::ConnectionReset).into());
         match fault {
             None | Some(Fault::NoConnection) => self.client.call(request),
             Some(Fault::LoseRequest) => HttpConnectorFuture::ready(Err(reset())),
-            Some(Fault::Answer(status, code)) => HttpConnectorFuture::ready(Ok(answer(status, code))),
+            Some(Fault::Respond(status, code)) => {
+                HttpConnectorFuture::ready(Ok(error_response(status, code)))
+            }
             Some(Fault::Body(body)) => {
                 let response = HttpResponse::new(200.try_into().unwrap(), SdkBody::from(body));
                 HttpConnectorFuture::ready(Ok(response))
             }
-            Some(Fault::LoseAnswer) => {
+            Some(Fault::LoseResponse) => {
                 let arriving = self.client.call(request);
                 HttpConnectorFuture::new(async move {
                     arriving.await?;
@@ -148,9 +149,9 @@ impl HttpConnector for Faulty<SharedHttpConnector> {
     }
 }
 
-impl Way {
+impl FaultPlan {
     fn next_fault(&self, operation: &str) -> Option<Fault> {
-        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut faults = self.faults.lock();
         let index = faults.iter().position(|(name, _)| name == operation)?;
         faults.remove(index).map(|(_, fault)| fault)
     }
@@ -174,8 +175,8 @@ fn operation(request: &HttpRequest) -> String {
     name.to_owned()
 }
 
-/// In both forms at once: each protocol reads its own.
-fn answer(status: u16, code: &str) -> HttpResponse {
+/// An error in the form of its service: XML for S3, JSON for the others.
+fn error_response(status: u16, code: &str) -> HttpResponse {
     let body = match code {
         "InternalError" | "SlowDown" => {
             format!("<Error><Code>{code}</Code><Message>injected</Message></Error>")

@@ -205,7 +205,8 @@ mod tests {
     use futures::future::join_all;
 
     use super::*;
-    use crate::crypto::testing::{KEY_ID, keyring};
+    use crate::crypto::testing::keyring;
+    use crate::model::testing::KEY_ID;
 
     fn key_ids() -> KeyIds {
         vec![KEY_ID.to_owned()]

@@ -10,8 +10,9 @@ use zeroize::Zeroizing;
 use super::Context;
 use super::data_key::DataKey;
 use super::envelope::{self, Envelope, Place};
-use super::testing::{KEY_ID, keyring};
+use super::testing::keyring;
 use crate::billing::Call;
+use crate::model::testing::KEY_ID;
 use crate::model::{EncryptionFormat, Value};
 
 const MASK: u8 = 0xa5;

@@ -185,8 +185,9 @@ fn clashes(paths: &[(usize, FieldPath<'_>)], root: &fault::Path<'_>, faults: &mu
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{attribute, model, open_model, told};
+    use super::super::tests::{model, open_model, told};
     use super::*;
+    use crate::model::testing::attribute;
 
     fn project(fields: &[&str]) -> Result<Projection, Vec<String>> {
         let fields: Vec<_> = fields.iter().map(|field| (*field).to_owned()).collect();

@@ -116,7 +116,8 @@ mod tests {
     use super::*;
     use crate::aws::Kind;
     use crate::billing::Call;
-    use crate::crypto::testing::{encrypted, keyring, model};
+    use crate::crypto::testing::keyring;
+    use crate::model::testing::{encrypted, model};
     use crate::model::{AttributeType, EncryptionFormat};
 
     fn item(fields: &[(&str, Value)]) -> Item {

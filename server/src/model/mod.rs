@@ -19,6 +19,8 @@ mod served;
 pub mod size;
 mod tables;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod value;
 

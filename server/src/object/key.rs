@@ -173,17 +173,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Item, Model, UnknownAttributes};
+    use crate::model::testing::model;
+    use crate::model::{Item, Model};
 
     fn key(partition: Value, sort: Option<Value>) -> Key {
         let model = Model {
-            name: "M".into(),
-            table: "t".into(),
-            partition_key: "pk".into(),
             sort_key: sort.as_ref().map(|_| "sk".into()),
-            attributes: Vec::new(),
-            unknown_attributes: UnknownAttributes::Keep,
-            sealed_by_others: Vec::new(),
+            ..model(Vec::new())
         };
         let mut item = Item::from([("pk".to_owned(), partition)]);
         item.extend(sort.map(|sort| ("sk".to_owned(), sort)));

@@ -109,8 +109,8 @@ fn is_value(claimed: &str, whole: &str) -> bool {
 #[cfg(feature = "embedded")]
 mod tests {
     use super::*;
-    use crate::crypto::testing::model;
     use crate::model::limits::OWNER_METADATA_BYTES;
+    use crate::model::testing::model;
     use crate::model::{Item, Value};
 
     fn key_of(model: &Model, partition: &str, sort: &str) -> Key {

@@ -4,30 +4,33 @@ use super::*;
 
 #[tokio::test]
 async fn retries_and_the_waiting_between_them_are_counted() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
-    rig.fault("GetItem", SERVER_ERROR);
-    rig.fault("GetItem", THROTTLED);
-    assert_eq!(rig.stores.dynamodb.get_item(&call, get("a")).await.unwrap(), None);
+    faulty.inject("GetItem", SERVER_ERROR);
+    faulty.inject("GetItem", THROTTLED);
+    assert_eq!(
+        faulty.stores.dynamodb.get_item(&call, get("a")).await.unwrap(),
+        None
+    );
     let bill = call.bill();
     assert_eq!((bill.get_count, bill.retries, bill.throttled), (3, 2, 1));
     assert!(bill.backoff_us > 0);
-    assert_eq!(rig.left().len(), 3);
+    assert_eq!(faulty.take_sent().len(), 3);
 }
 
 #[tokio::test]
 async fn after_the_last_attempt_the_kind_says_what_helps() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     for _ in 0..3 {
-        rig.fault("PutItem", THROTTLED);
-        rig.fault("DeleteItem", SERVER_ERROR);
-        rig.fault("GetItem", SERVER_ERROR);
-        rig.fault("Query", Fault::LoseAnswer);
+        faulty.inject("PutItem", THROTTLED);
+        faulty.inject("DeleteItem", SERVER_ERROR);
+        faulty.inject("GetItem", SERVER_ERROR);
+        faulty.inject("Query", Fault::LoseResponse);
     }
     let (throttled, unknown, read, lost) = tokio::join!(
-        rig.stores.dynamodb.put_item(&call, put(item("a", "x"))),
-        rig.stores.dynamodb.delete_item(
+        faulty.stores.dynamodb.put_item(&call, put(item("a", "x"))),
+        faulty.stores.dynamodb.delete_item(
             &call,
             DeleteItem {
                 table: "users".into(),
@@ -35,8 +38,8 @@ async fn after_the_last_attempt_the_kind_says_what_helps() {
                 ..DeleteItem::default()
             }
         ),
-        rig.stores.dynamodb.get_item(&call, get("a")),
-        rig.stores.dynamodb.query(
+        faulty.stores.dynamodb.get_item(&call, get("a")),
+        faulty.stores.dynamodb.query(
             &call,
             Query {
                 table: "users".into(),
@@ -59,11 +62,11 @@ async fn after_the_last_attempt_the_kind_says_what_helps() {
 
 #[tokio::test]
 async fn a_write_whose_answer_was_lost_is_in_doubt_whatever_follows() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
-    rig.fault("PutItem", Fault::LoseAnswer);
+    faulty.inject("PutItem", Fault::LoseResponse);
     let written = item("a", "x");
-    let error = rig
+    let error = faulty
         .stores
         .dynamodb
         .put_item(&call, put_new(written.clone()))
@@ -73,10 +76,10 @@ async fn a_write_whose_answer_was_lost_is_in_doubt_whatever_follows() {
         (error.kind, error.doubt),
         (Kind::ConditionFailed { item: Some(written) }, Doubt::Lost)
     );
-    rig.fault("PutItem", Fault::LoseRequest);
-    rig.fault("PutItem", THROTTLED);
-    rig.fault("PutItem", Fault::NoConnection);
-    let error = rig
+    faulty.inject("PutItem", Fault::LoseRequest);
+    faulty.inject("PutItem", THROTTLED);
+    faulty.inject("PutItem", Fault::NoConnection);
+    let error = faulty
         .stores
         .dynamodb
         .put_item(&call, put(item("b", "x")))
@@ -89,13 +92,13 @@ async fn a_write_whose_answer_was_lost_is_in_doubt_whatever_follows() {
 
 #[tokio::test]
 async fn what_never_had_a_connection_is_not_counted() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     for _ in 0..3 {
-        rig.fault("PutItem", Fault::NoConnection);
+        faulty.inject("PutItem", Fault::NoConnection);
     }
-    rig.fault("GetItem", Fault::NoConnection);
-    let error = rig
+    faulty.inject("GetItem", Fault::NoConnection);
+    let error = faulty
         .stores
         .dynamodb
         .put_item(&call, put(item("a", "x")))
@@ -103,23 +106,23 @@ async fn what_never_had_a_connection_is_not_counted() {
         .unwrap_err();
     assert_eq!((error.kind, error.doubt), (Kind::Unavailable, Doubt::None));
     assert_eq!(call.bill().dynamodb_calls, 0);
-    rig.stores.dynamodb.get_item(&call, get("a")).await.unwrap();
+    faulty.stores.dynamodb.get_item(&call, get("a")).await.unwrap();
     let bill = call.bill();
     assert_eq!(
         (bill.dynamodb_calls, bill.put_count, bill.get_count, bill.retries),
         (1, 0, 1, 0)
     );
-    assert_eq!(rig.left(), ["GetItem"]);
+    assert_eq!(faulty.take_sent(), ["GetItem"]);
 }
 
 #[tokio::test]
 async fn the_deadline_ends_a_request_and_says_whether_a_write_was_sent() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
-    rig.fault("PutItem", Fault::Delay(Duration::from_secs(60)));
-    rig.fault("GetItem", Fault::Delay(Duration::from_secs(60)));
+    faulty.inject("PutItem", Fault::Delay(Duration::from_secs(60)));
+    faulty.inject("GetItem", Fault::Delay(Duration::from_secs(60)));
     let begun = Instant::now();
-    let error = rig
+    let error = faulty
         .stores
         .dynamodb
         .put_item(&soon(&call), put(item("a", "x")))
@@ -129,7 +132,7 @@ async fn the_deadline_ends_a_request_and_says_whether_a_write_was_sent() {
         (error.kind, error.doubt),
         (Kind::Deadline { sent: true }, Doubt::Lost)
     );
-    let error = rig
+    let error = faulty
         .stores
         .dynamodb
         .get_item(&soon(&call), get("a"))
@@ -137,7 +140,7 @@ async fn the_deadline_ends_a_request_and_says_whether_a_write_was_sent() {
         .unwrap_err();
     assert_eq!(error.kind, Kind::Deadline { sent: false });
     assert!(begun.elapsed() < Duration::from_secs(5));
-    let error = rig
+    let error = faulty
         .stores
         .dynamodb
         .put_item(&call.with_deadline(begun), put(item("a", "x")))
@@ -159,18 +162,19 @@ async fn the_deadline_ends_a_request_and_says_whether_a_write_was_sent() {
 
 #[tokio::test]
 async fn a_deadline_between_two_attempts_leaves_no_doubt() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     // throttled twice: the backoff is long enough now and then, and an attempt is not under way when it is cut
     let mut cut_while_waiting = false;
     for _ in 0..40 {
-        rig.fault("PutItem", THROTTLED);
-        rig.fault("PutItem", THROTTLED);
+        faulty.inject("PutItem", THROTTLED);
+        faulty.inject("PutItem", THROTTLED);
         let brief = call.with_deadline(Instant::now() + Duration::from_millis(5));
-        let Err(error) = rig.stores.dynamodb.put_item(&brief, put(item("a", "x"))).await else {
+        let Err(error) = faulty.stores.dynamodb.put_item(&brief, put(item("a", "x"))).await else {
             continue;
         };
-        rig.stores
+        faulty
+            .stores
             .dynamodb
             .put_item(&call, put(item("a", "x")))
             .await
@@ -185,12 +189,12 @@ async fn a_deadline_between_two_attempts_leaves_no_doubt() {
 
 #[tokio::test]
 async fn a_caller_who_leaves_midway_is_billed_for_what_was_sent() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
-    rig.fault("PutItem", Fault::Delay(Duration::from_secs(60)));
+    faulty.inject("PutItem", Fault::Delay(Duration::from_secs(60)));
     let left = tokio::time::timeout(
         Duration::from_millis(50),
-        rig.stores.dynamodb.put_item(&call, put(item("a", "x"))),
+        faulty.stores.dynamodb.put_item(&call, put(item("a", "x"))),
     );
     assert!(left.await.is_err());
     let bill = call.bill();

@@ -9,35 +9,35 @@ const NAMELESS: &str =
     r#"{"Plaintext":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","CiphertextBlob":"AAAA"}"#;
 const KEY_ARN: &str = "arn:aws:kms:us-east-1:000000000000:key/0a0a0a0a-2222-4333-8444-555555555555";
 
-async fn kind_of_decrypt(rig: &Rig, call: &Call, key_id: &str, wrapped: &[u8]) -> Option<Kind> {
+async fn kind_of_decrypt(faulty: &FaultyStores, call: &Call, key_id: &str, wrapped: &[u8]) -> Option<Kind> {
     let context = BTreeMap::new();
-    let decrypted = rig.stores.kms.decrypt(call, key_id, wrapped, &context);
+    let decrypted = faulty.stores.kms.decrypt(call, key_id, wrapped, &context);
     decrypted.await.err().map(|error| error.kind)
 }
 
-async fn wrapped_key(rig: &Rig) -> Vec<u8> {
+async fn wrapped_key(faulty: &FaultyStores) -> Vec<u8> {
     let (call, context) = (Call::for_test(), BTreeMap::new());
-    let generated = rig.stores.kms.generate_data_key(&call, KEY_ID, &context);
+    let generated = faulty.stores.kms.generate_data_key(&call, KEY_ID, &context);
     let wrapped = generated.await.unwrap().wrapped;
-    rig.left();
+    faulty.take_sent();
     wrapped
 }
 
 #[tokio::test]
 async fn a_response_that_names_another_key_opens_nothing() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     for body in [FOREIGN, NAMELESS] {
         for key_id in [KEY_ID, KEY_ARN, "0a0a0a0a-2222-4333-8444-555555555555"] {
-            rig.fault("Decrypt", Fault::Body(body));
-            let kind = kind_of_decrypt(&rig, &call, key_id, b"wrapped").await;
+            faulty.inject("Decrypt", Fault::Body(body));
+            let kind = kind_of_decrypt(&faulty, &call, key_id, b"wrapped").await;
             assert_eq!(kind, Some(Kind::IncorrectKey), "{key_id}");
         }
     }
     assert_eq!(call.bill().kms_calls, 6);
     // the alias that seems to have moved was looked up, once
-    let lookups = rig
-        .left()
+    let lookups = faulty
+        .take_sent()
         .into_iter()
         .filter(|operation| operation == "DescribeKey");
     assert_eq!(lookups.count(), 1);
@@ -45,41 +45,41 @@ async fn a_response_that_names_another_key_opens_nothing() {
 
 #[tokio::test]
 async fn a_data_key_of_another_key_is_not_used() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
-    rig.fault("GenerateDataKey", Fault::Body(FOREIGN));
+    faulty.inject("GenerateDataKey", Fault::Body(FOREIGN));
     let context = BTreeMap::new();
-    let made = rig.stores.kms.generate_data_key(&call, KEY_ARN, &context);
+    let made = faulty.stores.kms.generate_data_key(&call, KEY_ARN, &context);
     assert_eq!(made.await.err().unwrap().kind, Kind::IncorrectKey);
 }
 
 #[tokio::test]
 async fn an_alias_that_moved_is_looked_up_once() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
-    let wrapped = wrapped_key(&rig).await;
-    rig.stores.kms.aliases.note(KEY_ID, KEY_ARN);
-    assert_eq!(kind_of_decrypt(&rig, &call, KEY_ID, &wrapped).await, None);
-    assert_eq!(kind_of_decrypt(&rig, &call, KEY_ID, &wrapped).await, None);
-    assert_eq!(rig.left(), ["Decrypt", "DescribeKey", "Decrypt"]);
+    let wrapped = wrapped_key(&faulty).await;
+    faulty.stores.kms.aliases.note(KEY_ID, KEY_ARN);
+    assert_eq!(kind_of_decrypt(&faulty, &call, KEY_ID, &wrapped).await, None);
+    assert_eq!(kind_of_decrypt(&faulty, &call, KEY_ID, &wrapped).await, None);
+    assert_eq!(faulty.take_sent(), ["Decrypt", "DescribeKey", "Decrypt"]);
     assert_eq!(call.bill().kms_calls, 2);
 }
 
 #[tokio::test]
 async fn without_leave_to_look_an_alias_up_kms_is_trusted() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
-    let wrapped = wrapped_key(&rig).await;
-    rig.stores.kms.aliases.note(KEY_ID, KEY_ARN);
-    rig.fault("DescribeKey", Fault::Answer(400, "AccessDeniedException"));
-    assert_eq!(kind_of_decrypt(&rig, &call, KEY_ID, &wrapped).await, None);
-    rig.fault("DescribeKey", Fault::Answer(400, "KMSInvalidStateException"));
-    assert_eq!(kind_of_decrypt(&rig, &call, KEY_ID, &wrapped).await, None);
+    let wrapped = wrapped_key(&faulty).await;
+    faulty.stores.kms.aliases.note(KEY_ID, KEY_ARN);
+    faulty.inject("DescribeKey", Fault::Respond(400, "AccessDeniedException"));
+    assert_eq!(kind_of_decrypt(&faulty, &call, KEY_ID, &wrapped).await, None);
+    faulty.inject("DescribeKey", Fault::Respond(400, "KMSInvalidStateException"));
+    assert_eq!(kind_of_decrypt(&faulty, &call, KEY_ID, &wrapped).await, None);
 }
 
 #[tokio::test]
 async fn each_state_of_a_key_has_its_kind() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     let missing = Kind::Missing {
         what: Resource::Key,
@@ -93,15 +93,18 @@ async fn each_state_of_a_key_has_its_kind() {
         ("KMSInvalidStateException", Kind::KeyUnusable),
         ("InvalidKeyUsageException", Kind::KeyUnusable),
     ] {
-        rig.fault("Decrypt", Fault::Answer(400, code));
-        let found = kind_of_decrypt(&rig, &call, KEY_ID, b"wrapped").await;
+        faulty.inject("Decrypt", Fault::Respond(400, code));
+        let found = kind_of_decrypt(&faulty, &call, KEY_ID, b"wrapped").await;
         assert_eq!(found, Some(kind), "{code}");
     }
     // and the embedded KMS says the same of a key that is there, and of one that is not
-    let wrapped = wrapped_key(&rig).await;
-    assert_eq!(kind_of_decrypt(&rig, &call, "alias/test", &wrapped).await, None);
+    let wrapped = wrapped_key(&faulty).await;
+    assert_eq!(
+        kind_of_decrypt(&faulty, &call, "alias/test", &wrapped).await,
+        None
+    );
     assert!(matches!(
-        kind_of_decrypt(&rig, &call, "alias/nobody", &wrapped).await,
+        kind_of_decrypt(&faulty, &call, "alias/nobody", &wrapped).await,
         Some(Kind::Missing { .. })
     ));
 }

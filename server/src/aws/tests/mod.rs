@@ -8,30 +8,21 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::testing::{Fault, Rig};
+use super::testing::{Fault, FaultyStores};
 use super::{
     DeleteItem, Doubt, DownloadError, Error, GetItem, Kind, Location, PutItem, Query, Resource, Scan, missing,
 };
 use crate::billing::Call;
-use crate::crypto::testing::{KEY_ID, attribute, encrypted, model};
 use crate::figure::AwsOperation;
-use crate::model::{Attribute, AttributeType, Item, Models, Offload, Value};
+use crate::model::testing::{KEY_ID, encrypted, model, object};
+use crate::model::{AttributeType, Item, Models, Value};
 
-const SERVER_ERROR: Fault = Fault::Answer(500, "InternalServerError");
-const THROTTLED: Fault = Fault::Answer(400, "ProvisionedThroughputExceededException");
+const SERVER_ERROR: Fault = Fault::Respond(500, "InternalServerError");
+const THROTTLED: Fault = Fault::Respond(400, "ProvisionedThroughputExceededException");
 
 fn models() -> Models {
-    let offload = Offload {
-        bucket: "files".into(),
-        prefix: "docs/".into(),
-        region: None,
-        foreign_pointers: crate::model::ForeignPointers::Refuse,
-    };
-    let file = Attribute {
-        s3: Some(offload),
-        ..attribute("file", AttributeType::Object)
-    };
-    Models::new([model(vec![encrypted("ssn", AttributeType::String), file])])
+    let attributes = vec![encrypted("ssn", AttributeType::String), object("file", "docs/")];
+    Models::new([model(attributes)])
 }
 
 fn text(text: &str) -> Value {
@@ -86,11 +77,12 @@ const FILE: Location<'static> = Location {
 
 #[tokio::test]
 async fn what_is_put_is_got_and_billed_as_answered() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     let first = item("a", &"x".repeat(2000));
     assert_eq!(
-        rig.stores
+        faulty
+            .stores
             .dynamodb
             .put_item(&call, put(first.clone()))
             .await
@@ -102,14 +94,17 @@ async fn what_is_put_is_got_and_billed_as_answered() {
         ..put(item("a", "short"))
     };
     assert_eq!(
-        rig.stores.dynamodb.put_item(&call, replacing).await.unwrap(),
+        faulty.stores.dynamodb.put_item(&call, replacing).await.unwrap(),
         Some(first)
     );
     assert_eq!(
-        rig.stores.dynamodb.get_item(&call, get("a")).await.unwrap(),
+        faulty.stores.dynamodb.get_item(&call, get("a")).await.unwrap(),
         Some(item("a", "short"))
     );
-    assert_eq!(rig.stores.dynamodb.get_item(&call, get("b")).await.unwrap(), None);
+    assert_eq!(
+        faulty.stores.dynamodb.get_item(&call, get("b")).await.unwrap(),
+        None
+    );
     let bill = call.bill();
     assert_eq!(
         (bill.dynamodb_calls, bill.put_count, bill.get_count, bill.items),
@@ -121,17 +116,17 @@ async fn what_is_put_is_got_and_billed_as_answered() {
         (0, 0, 0)
     );
     assert!(bill.dynamodb_us > 0);
-    assert_eq!(rig.left(), ["PutItem", "PutItem", "GetItem", "GetItem"]);
+    assert_eq!(faulty.take_sent(), ["PutItem", "PutItem", "GetItem", "GetItem"]);
 }
 
 #[tokio::test]
 async fn pages_tell_their_counts_and_where_they_end() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     for sort in ["1", "2", "3"] {
         let mut member = item("a", "x");
         member.insert("sk".into(), text(sort));
-        rig.stores.dynamodb.put_item(&call, put(member)).await.unwrap();
+        faulty.stores.dynamodb.put_item(&call, put(member)).await.unwrap();
     }
     let before = call.bill();
     let query = Query {
@@ -142,7 +137,7 @@ async fn pages_tell_their_counts_and_where_they_end() {
         descending: true,
         ..Query::default()
     };
-    let page = rig.stores.dynamodb.query(&call, query).await.unwrap();
+    let page = faulty.stores.dynamodb.query(&call, query).await.unwrap();
     assert_eq!(
         page.items
             .iter()
@@ -163,7 +158,7 @@ async fn pages_tell_their_counts_and_where_they_end() {
         count_only: true,
         ..Scan::default()
     };
-    let page = rig.stores.dynamodb.scan(&call, scan).await.unwrap();
+    let page = faulty.stores.dynamodb.scan(&call, scan).await.unwrap();
     assert_eq!((page.items.len(), page.count, page.last_key), (0, 3, None));
     let bill = call.bill();
     assert_eq!((bill.query_count, bill.scan_count), (1, 1));
@@ -173,15 +168,16 @@ async fn pages_tell_their_counts_and_where_they_end() {
 
 #[tokio::test]
 async fn a_refused_condition_costs_by_the_item_that_is_there() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     let large = item("a", &"x".repeat(3000));
-    rig.stores
+    faulty
+        .stores
         .dynamodb
         .put_item(&call, put(large.clone()))
         .await
         .unwrap();
-    let error = rig
+    let error = faulty
         .stores
         .dynamodb
         .put_item(&call, put_new(item("a", "y")))
@@ -198,7 +194,12 @@ async fn a_refused_condition_costs_by_the_item_that_is_there() {
         condition: Some("attribute_exists(pk)".into()),
         ..DeleteItem::default()
     };
-    let error = rig.stores.dynamodb.delete_item(&call, delete).await.unwrap_err();
+    let error = faulty
+        .stores
+        .dynamodb
+        .delete_item(&call, delete)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, Kind::ConditionFailed { item: None });
     assert_eq!(call.bill().estimated_write_milliunits, 4000);
     assert_eq!(
@@ -213,13 +214,13 @@ async fn a_refused_condition_costs_by_the_item_that_is_there() {
 
 #[tokio::test]
 async fn what_is_missing_is_named() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     let nowhere = GetItem {
         table: "nowhere".into(),
         ..get("a")
     };
-    let table = rig.stores.dynamodb.get_item(&call, nowhere).await.unwrap_err();
+    let table = faulty.stores.dynamodb.get_item(&call, nowhere).await.unwrap_err();
     assert_eq!(
         table.kind,
         Kind::Missing {
@@ -227,7 +228,7 @@ async fn what_is_missing_is_named() {
             name: "nowhere".into()
         }
     );
-    let key = rig
+    let key = faulty
         .stores
         .kms
         .generate_data_key(&call, "alias/nobodys", &BTreeMap::new())
@@ -245,7 +246,7 @@ async fn what_is_missing_is_named() {
         bucket: "elsewhere",
         ..FILE
     };
-    let bucket = rig
+    let bucket = faulty
         .stores
         .s3
         .put_object(&call, elsewhere, Bytes::new(), None, &HashMap::new())
@@ -258,7 +259,7 @@ async fn what_is_missing_is_named() {
             name: "elsewhere".into()
         }
     );
-    let object = rig.stores.s3.get_object(&call, FILE, 10).await.unwrap_err();
+    let object = faulty.stores.s3.get_object(&call, FILE, 10).await.unwrap_err();
     assert_eq!(
         kind(object),
         Kind::Missing {
@@ -282,16 +283,16 @@ fn kind(error: DownloadError) -> Kind {
 
 #[tokio::test]
 async fn data_keys_open_in_their_context_alone() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     let context = BTreeMap::from([("app".to_owned(), "test".to_owned())]);
-    let generated = rig
+    let generated = faulty
         .stores
         .kms
         .generate_data_key(&call, KEY_ID, &context)
         .await
         .unwrap();
-    let opened = rig
+    let opened = faulty
         .stores
         .kms
         .decrypt(&call, KEY_ID, &generated.wrapped, &context)
@@ -302,7 +303,7 @@ async fn data_keys_open_in_their_context_alone() {
         (&generated.wrapped[..], &BTreeMap::new()),
         (b"nonsense", &context),
     ] {
-        let decrypted = rig.stores.kms.decrypt(&call, KEY_ID, wrapped, context);
+        let decrypted = faulty.stores.kms.decrypt(&call, KEY_ID, wrapped, context);
         assert_eq!(decrypted.await.unwrap_err().kind, Kind::InvalidCiphertext);
     }
     assert_eq!((call.bill().kms_calls, call.bill().dynamodb_calls), (4, 0));
@@ -311,14 +312,14 @@ async fn data_keys_open_in_their_context_alone() {
 
 #[tokio::test]
 async fn objects_are_billed_by_the_bytes_of_their_content() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     let content = Bytes::from(vec![7; 100_000]);
-    let s3 = &rig.stores.s3;
+    let s3 = &faulty.stores.s3;
     s3.put_object(&call, FILE, content.clone(), Some("text/plain"), &HashMap::new())
         .await
         .unwrap();
-    rig.fault("PutObject", Fault::Answer(503, "SlowDown"));
+    faulty.inject("PutObject", Fault::Respond(503, "SlowDown"));
     s3.put_object(&call, FILE, content.clone(), None, &HashMap::new())
         .await
         .unwrap();
@@ -345,9 +346,9 @@ async fn objects_are_billed_by_the_bytes_of_their_content() {
 
 #[tokio::test]
 async fn a_completion_under_another_name_is_read() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
-    let s3 = &rig.stores.s3;
+    let s3 = &faulty.stores.s3;
     let upload = s3
         .create_multipart_upload(&call, FILE, None, &HashMap::new())
         .await
@@ -358,7 +359,7 @@ async fn a_completion_under_another_name_is_read() {
         .unwrap();
     let named = "<CompleteMultipartUploadResponse><Key>k</Key><ETag>&quot;e-1&quot;</ETag></CompleteMultipartUploadResponse>";
     for (body, etag) in [(named, Some("\"e-1\"")), ("<Nonsense/>", None)] {
-        rig.fault("CompleteMultipartUpload", Fault::Body(body));
+        faulty.inject("CompleteMultipartUpload", Fault::Body(body));
         let stored = s3
             .complete_multipart_upload(&call, &upload, vec![part.clone()])
             .await;
@@ -377,23 +378,23 @@ async fn a_completion_under_another_name_is_read() {
 
 #[tokio::test]
 async fn what_the_models_need_is_made_once_and_reported() {
-    let rig = Rig::new(&models()).await;
-    assert!(missing(&rig.stores, &models()).await.is_empty());
+    let faulty = FaultyStores::new(&models()).await;
+    assert!(missing(&faulty.stores, &models()).await.is_empty());
     assert_eq!(
-        rig.left().len(),
+        faulty.take_sent().len(),
         3,
         "looking costs one request per table, bucket and key"
     );
-    let again = super::provision(&rig.stores, &models()).await.unwrap();
+    let again = super::provision(&faulty.stores, &models()).await.unwrap();
     assert!(again.is_empty());
-    assert_eq!(rig.left().len(), 3, "what stands is not made again");
+    assert_eq!(faulty.take_sent().len(), 3, "what stands is not made again");
 
     let mut other = model(vec![encrypted("ssn", AttributeType::String)]);
     other.sort_key = None;
     other.attributes[2].encrypted.as_mut().unwrap().key_id = "alias/other".into();
     let mut third = other.clone();
     (third.name, third.table) = ("Third".into(), "thirds".into());
-    let reported = missing(&rig.stores, &Models::new([other, third])).await;
+    let reported = missing(&faulty.stores, &Models::new([other, third])).await;
     let texts: Vec<&str> = reported.iter().map(|warning| warning.text.as_str()).collect();
     assert_eq!(
         texts,
@@ -407,13 +408,13 @@ async fn what_the_models_need_is_made_once_and_reported() {
 
 #[tokio::test]
 async fn errors_tell_the_service_and_never_a_value() {
-    let rig = Rig::new(&models()).await;
+    let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     let keyless = PutItem {
         item: Item::from([("note".into(), text("s3cret"))]),
         ..put(Item::new())
     };
-    let error = rig.stores.dynamodb.put_item(&call, keyless).await.unwrap_err();
+    let error = faulty.stores.dynamodb.put_item(&call, keyless).await.unwrap_err();
     assert_eq!(
         (error.kind.clone(), error.operation),
         (Kind::Refused, AwsOperation::PutItem)
@@ -423,7 +424,7 @@ async fn errors_tell_the_service_and_never_a_value() {
         told.contains("ValidationException") && !told.contains("s3cret"),
         "{told}"
     );
-    let huge = rig
+    let huge = faulty
         .stores
         .dynamodb
         .put_item(&call, put(item("a", &"x".repeat(410 * 1024))))

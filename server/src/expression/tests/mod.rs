@@ -13,10 +13,8 @@ use bytes::Bytes;
 
 use super::{Expression, Placeholders, condition, query_filter};
 use crate::fault::{Fault, Faults};
-use crate::model::{
-    Attribute, AttributeType, Checks, Encryption, EncryptionFormat, EncryptionMode, Model, Object, Offload,
-    UnknownAttributes, Value,
-};
+use crate::model::testing::{self, attribute, encryption, object};
+use crate::model::{AttributeType, Model, Object, UnknownAttributes, Value};
 
 pub(super) fn text(value: &str) -> Value {
     Value::S(value.to_owned())
@@ -30,38 +28,11 @@ pub(super) fn binary(value: &'static [u8]) -> Value {
     Value::B(Bytes::from_static(value))
 }
 
-pub(super) fn attribute(name: &str, kind: AttributeType) -> Attribute {
-    let (required, default, checks) = (false, None, Checks::default());
-    Attribute {
-        name: name.to_owned(),
-        kind,
-        required,
-        default,
-        checks,
-        encrypted: None,
-        s3: None,
-    }
-}
-
 /// One attribute of each type, an encrypted and an offloaded one.
 pub(super) fn model() -> Model {
     let mut ssn = attribute("ssn", AttributeType::Map);
-    ssn.encrypted = Some(Encryption {
-        key_id: "alias/key".to_owned(),
-        accepts: Vec::new(),
-        context: [].into(),
-        mode: EncryptionMode::ReadWrite,
-        format: EncryptionFormat::Sealed,
-        accept_formats: Vec::new(),
-        allow_plaintext: false,
-    });
-    let mut photo = attribute("photo", AttributeType::Object);
-    photo.s3 = Some(Offload {
-        bucket: "bucket".to_owned(),
-        prefix: String::new(),
-        region: None,
-        foreign_pointers: crate::model::ForeignPointers::Refuse,
-    });
+    ssn.encrypted = Some(encryption("alias/key"));
+    let photo = object("photo", "");
     let plain = [
         ("pk", AttributeType::String),
         ("sk", AttributeType::String),
@@ -76,13 +47,9 @@ pub(super) fn model() -> Model {
     ];
     let plain = plain.into_iter().map(|(name, kind)| attribute(name, kind));
     Model {
-        name: "User".to_owned(),
-        table: "users".to_owned(),
-        partition_key: "pk".to_owned(),
-        sort_key: Some("sk".to_owned()),
         attributes: plain.chain([ssn, photo]).collect(),
         unknown_attributes: UnknownAttributes::Reject,
-        sealed_by_others: Vec::new(),
+        ..testing::model(Vec::new())
     }
 }
 

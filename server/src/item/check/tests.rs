@@ -1,35 +1,19 @@
 mod headers;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use bytes::Bytes;
 
 use super::*;
 use crate::fault::Fault;
 use crate::model::limits::MAX_DEPTH;
-use crate::model::{AttributeType, Checks, Encryption, EncryptionFormat, Object, Offload};
-
-fn attribute(name: &str, kind: AttributeType) -> Attribute {
-    Attribute {
-        name: name.to_owned(),
-        kind,
-        required: false,
-        default: None,
-        checks: Checks::default(),
-        encrypted: None,
-        s3: None,
-    }
-}
+use crate::model::testing::{self, attribute, encryption};
+use crate::model::{AttributeType, Checks, Encryption, Object};
 
 fn encrypted(mode: EncryptionMode) -> Option<Encryption> {
     Some(Encryption {
-        key_id: "alias/key".to_owned(),
-        accepts: Vec::new(),
-        context: BTreeMap::new(),
         mode,
-        format: EncryptionFormat::Sealed,
-        accept_formats: Vec::new(),
-        allow_plaintext: false,
+        ..encryption("alias/key")
     })
 }
 
@@ -46,17 +30,7 @@ fn model() -> Model {
         one_of: vec![text("active"), text("closed")],
         ..Checks::default()
     };
-    let offload = Offload {
-        bucket: "files".to_owned(),
-        prefix: String::new(),
-        region: None,
-        foreign_pointers: crate::model::ForeignPointers::Refuse,
-    };
     Model {
-        name: "User".to_owned(),
-        table: "users".to_owned(),
-        partition_key: "pk".to_owned(),
-        sort_key: Some("sk".to_owned()),
         attributes: vec![
             attribute("pk", AttributeType::String),
             Attribute {
@@ -85,13 +59,10 @@ fn model() -> Model {
                 encrypted: encrypted(EncryptionMode::WriteOnly),
                 ..attribute("ssn", AttributeType::String)
             },
-            Attribute {
-                s3: Some(offload),
-                ..attribute("content", AttributeType::Object)
-            },
+            testing::object("content", ""),
         ],
         unknown_attributes: UnknownAttributes::Reject,
-        sealed_by_others: Vec::new(),
+        ..testing::model(Vec::new())
     }
 }
 

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use super::*;
 use crate::billing::Call;
 use crate::crypto::Keyring;
-use crate::crypto::testing::{attribute, encrypted, keyring, model};
+use crate::crypto::testing::keyring;
 use crate::item::store::seal;
 use crate::model::EncryptionFormat;
+use crate::model::testing::{attribute, encrypted, model};
 
 fn text(text: &str) -> Value {
     Value::S(text.to_owned())

@@ -7,8 +7,8 @@ use proptest::sample::select;
 
 use super::{ALIAS_ARN, KEY_ARN};
 use crate::model::{
-    Attribute, AttributeType, Checks, Encryption, EncryptionFormat, EncryptionMode, Model, Models, Offload,
-    UnknownAttributes,
+    Attribute, AttributeType, Encryption, EncryptionFormat, EncryptionMode, Model, Models, UnknownAttributes,
+    testing,
 };
 
 pub(super) fn models(models: impl IntoIterator<Item = Model>) -> Models {
@@ -19,42 +19,24 @@ pub(super) fn model(table: &str, attributes: Vec<Attribute>) -> Model {
     Model {
         name: table.to_owned(),
         table: table.to_owned(),
-        partition_key: "pk".to_owned(),
         sort_key: None,
         attributes,
         unknown_attributes: UnknownAttributes::Reject,
-        sealed_by_others: Vec::new(),
-    }
-}
-
-fn attribute(kind: AttributeType) -> Attribute {
-    Attribute {
-        name: "attribute".to_owned(),
-        kind,
-        required: false,
-        default: None,
-        checks: Checks::default(),
-        encrypted: None,
-        s3: None,
+        ..testing::model(Vec::new())
     }
 }
 
 pub(super) fn encrypted(encryption: Encryption) -> Attribute {
     Attribute {
         encrypted: Some(encryption),
-        ..attribute(AttributeType::String)
+        ..testing::attribute("attribute", AttributeType::String)
     }
 }
 
 pub(super) fn encryption(key_id: &str, context: &[(&str, &str)]) -> Encryption {
     Encryption {
-        key_id: key_id.to_owned(),
-        accepts: Vec::new(),
         context: owned(context),
-        mode: EncryptionMode::ReadWrite,
-        format: EncryptionFormat::Sealed,
-        accept_formats: Vec::new(),
-        allow_plaintext: false,
+        ..testing::encryption(key_id)
     }
 }
 
@@ -113,12 +95,7 @@ fn any_object() -> impl Strategy<Value = Attribute> {
     let prefix = select(vec!["docs/", "a*b/", "${x}/", "ä?/", "日本/"]);
     let prefixed = prefix.prop_map(|prefix| ("prefixed-bucket", prefix));
     prop_oneof![prefixed, Just(("whole-bucket", ""))].prop_map(|(bucket, prefix)| Attribute {
-        s3: Some(Offload {
-            bucket: bucket.to_owned(),
-            prefix: prefix.to_owned(),
-            region: None,
-            foreign_pointers: crate::model::ForeignPointers::Refuse,
-        }),
-        ..attribute(AttributeType::Object)
+        s3: Some(testing::offload(bucket, prefix)),
+        ..testing::attribute("attribute", AttributeType::Object)
     })
 }

@@ -1,7 +1,8 @@
 //! Which keys and which formats an attribute opens, and what other models of the table seal.
 
 use super::*;
-use crate::crypto::testing::{KEY_ID, OTHER_KEY_ID, two_keys};
+use crate::crypto::testing::{OTHER_KEY_ID, two_keys};
+use crate::model::testing::KEY_ID;
 
 #[tokio::test]
 async fn sealed_is_read_whatever_the_model_writes_and_pydynox_if_it_is_accepted() {

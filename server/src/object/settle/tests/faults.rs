@@ -6,7 +6,7 @@ use super::*;
 async fn a_lost_answer_of_the_commit_is_found_out() {
     let gate = Gate::new().await;
     // the retry replaces what the first attempt wrote
-    gate.rig.fault("PutItem", Fault::LoseAnswer);
+    gate.faulty.inject("PutItem", Fault::LoseResponse);
     let first = gate.saved(&content(100)).await;
     assert_eq!(gate.pointer().await.unwrap(), first);
     // the retry is refused by what the first attempt wrote
@@ -14,14 +14,14 @@ async fn a_lost_answer_of_the_commit_is_found_out() {
         .delete(removal(&gate, &Call::for_test()))
         .await
         .unwrap();
-    gate.rig.fault("PutItem", Fault::LoseAnswer);
+    gate.faulty.inject("PutItem", Fault::LoseResponse);
     let mut write = gate.write(&Call::for_test(), &[("file", &content(200))]);
     write.condition = condition(NEW);
     let second = gate.settler.save(write).await.unwrap().objects.remove(0).1;
     assert_eq!(gate.pointer().await.unwrap(), second);
     // no attempt is answered
     for _ in 0..3 {
-        gate.rig.fault("PutItem", Fault::LoseAnswer);
+        gate.faulty.inject("PutItem", Fault::LoseResponse);
     }
     let call = Call::for_test();
     let third = gate
@@ -40,7 +40,7 @@ async fn a_commit_that_may_land_yet_leaves_both_objects() {
     let gate = Gate::new().await;
     let live = gate.saved(&content(100)).await;
     for _ in 0..3 {
-        gate.rig.fault("PutItem", Fault::LoseRequest);
+        gate.faulty.inject("PutItem", Fault::LoseRequest);
     }
     let call = Call::for_test();
     let outcome = kind(
@@ -63,7 +63,7 @@ async fn a_commit_that_was_answered_with_500_and_did_not_land_deletes_the_fresh_
     let gate = Gate::new().await;
     let live = gate.saved(&content(100)).await;
     for _ in 0..3 {
-        gate.rig.fault("PutItem", SERVER_ERROR);
+        gate.faulty.inject("PutItem", SERVER_ERROR);
     }
     let call = Call::for_test();
     let outcome = kind(
@@ -82,7 +82,7 @@ async fn a_failed_part_aborts_the_upload() {
     let gate = Gate::new().await;
     // whichever of the two parts gives up first
     for _ in 0..6 {
-        gate.rig.fault("UploadPart", Fault::LoseRequest);
+        gate.faulty.inject("UploadPart", Fault::LoseRequest);
     }
     let call = Call::for_test();
     let outcome = kind(
@@ -91,7 +91,7 @@ async fn a_failed_part_aborts_the_upload() {
             .await,
     );
     assert_eq!(outcome, Kind::Unavailable);
-    let left = gate.rig.left();
+    let left = gate.faulty.take_sent();
     assert_eq!(
         left.last().map(String::as_str),
         Some("AbortMultipartUpload"),
@@ -106,7 +106,7 @@ async fn a_failed_part_aborts_the_upload() {
 #[tokio::test]
 async fn a_completion_whose_answer_was_lost_is_found_out() {
     let gate = Gate::new().await;
-    gate.rig.fault("CompleteMultipartUpload", Fault::LoseAnswer);
+    gate.faulty.inject("CompleteMultipartUpload", Fault::LoseResponse);
     let call = Call::for_test();
     let content = content(6 * MIB);
     let committed = gate
@@ -114,7 +114,7 @@ async fn a_completion_whose_answer_was_lost_is_found_out() {
         .save(gate.write(&call, &[("file", &content)]))
         .await
         .unwrap();
-    let left = gate.rig.left();
+    let left = gate.faulty.take_sent();
     assert_eq!(
         left[3..],
         [
@@ -134,8 +134,8 @@ async fn a_completion_whose_answer_was_lost_is_found_out() {
 async fn a_completion_that_is_never_answered_leaves_nothing() {
     let gate = Gate::new().await;
     for _ in 0..3 {
-        gate.rig
-            .fault("CompleteMultipartUpload", Fault::Answer(500, "InternalError"));
+        gate.faulty
+            .inject("CompleteMultipartUpload", Fault::Respond(500, "InternalError"));
     }
     let call = Call::for_test();
     let outcome = kind(
@@ -144,7 +144,10 @@ async fn a_completion_that_is_never_answered_leaves_nothing() {
             .await,
     );
     assert_eq!(outcome, Kind::Unavailable);
-    assert_eq!(gate.rig.left()[6..], ["AbortMultipartUpload", "DeleteObject"]);
+    assert_eq!(
+        gate.faulty.take_sent()[6..],
+        ["AbortMultipartUpload", "DeleteObject"]
+    );
     assert_eq!(gate.keys().await, Vec::<String>::new());
 }
 
@@ -169,14 +172,14 @@ async fn one_failed_object_takes_the_other_with_it() {
 async fn a_caller_who_leaves_during_the_upload_leaves_nothing() {
     let gate = Gate::new().await;
     let call = Call::for_test();
-    gate.rig
-        .fault("UploadPart", Fault::Delay(Duration::from_secs(60)));
+    gate.faulty
+        .inject("UploadPart", Fault::Delay(Duration::from_secs(60)));
     let write = gate.write(&call, &[("file", &content(11 * MIB))]);
     let gone = tokio::time::timeout(Duration::from_millis(500), gate.settler.save(write)).await;
     assert!(gone.is_err());
     let closed = call.close(tonic::Code::Cancelled).unwrap();
     gate.idle().await;
-    let left = gate.rig.left();
+    let left = gate.faulty.take_sent();
     assert_eq!(
         left.last().map(String::as_str),
         Some("AbortMultipartUpload"),
@@ -197,13 +200,13 @@ async fn a_caller_who_leaves_during_the_commit_changes_nothing_about_it() {
     let gate = Gate::new().await;
     gate.saved(&content(100)).await;
     let call = Call::for_test();
-    gate.rig
-        .fault("PutItem", Fault::Delay(Duration::from_millis(600)));
+    gate.faulty
+        .inject("PutItem", Fault::Delay(Duration::from_millis(600)));
     let write = gate.write(&call, &[("file", &content(200))]);
     let gone = tokio::time::timeout(Duration::from_millis(300), gate.settler.save(write)).await;
     assert!(gone.is_err());
     gate.idle().await;
-    assert_eq!(gate.rig.left(), ["PutObject", "PutItem", "DeleteObject"]);
+    assert_eq!(gate.faulty.take_sent(), ["PutObject", "PutItem", "DeleteObject"]);
     let live = gate.pointer().await.unwrap();
     assert_eq!(gate.content(&live).await.unwrap(), content(200));
     assert_eq!(gate.keys().await, [live.key]);
@@ -213,8 +216,8 @@ async fn a_caller_who_leaves_during_the_commit_changes_nothing_about_it() {
 async fn the_deadline_answers_at_once_and_the_commit_goes_on() {
     let gate = Gate::new().await;
     let call = Call::for_test().with_deadline(Instant::now() + Duration::from_millis(400));
-    gate.rig
-        .fault("PutItem", Fault::Delay(Duration::from_millis(800)));
+    gate.faulty
+        .inject("PutItem", Fault::Delay(Duration::from_millis(800)));
     let outcome = kind(
         gate.settler
             .save(gate.write(&call, &[("file", &content(10))]))
@@ -230,7 +233,8 @@ async fn the_deadline_answers_at_once_and_the_commit_goes_on() {
 async fn the_deadline_during_the_upload_leaves_nothing() {
     let gate = Gate::new().await;
     let call = Call::for_test().with_deadline(Instant::now() + Duration::from_millis(300));
-    gate.rig.fault("PutObject", Fault::Delay(Duration::from_secs(60)));
+    gate.faulty
+        .inject("PutObject", Fault::Delay(Duration::from_secs(60)));
     let outcome = kind(
         gate.settler
             .save(gate.write(&call, &[("file", &content(10))]))
@@ -238,7 +242,7 @@ async fn the_deadline_during_the_upload_leaves_nothing() {
     );
     assert_eq!(outcome, Kind::Deadline { sent: false });
     gate.idle().await;
-    assert_eq!(gate.rig.left(), ["PutObject", "DeleteObject"]);
+    assert_eq!(gate.faulty.take_sent(), ["PutObject", "DeleteObject"]);
     assert!(gate.stored().await.is_none());
     assert_eq!(gate.keys().await, Vec::<String>::new());
 }
@@ -248,12 +252,12 @@ async fn a_failure_of_kms_costs_no_upload() {
     let gate = Gate::new().await;
     let mut write = gate.write(&Call::for_test(), &[("file", &content(10))]);
     write.item.insert("ssn".into(), Value::S("123".into()));
-    gate.rig
-        .fault("GenerateDataKey", Fault::Answer(400, "DisabledException"));
+    gate.faulty
+        .inject("GenerateDataKey", Fault::Respond(400, "DisabledException"));
     let refused = gate.settler.save(write).await.unwrap_err();
     let SettleError::Seal(StoreError::Kms(error)) = refused else {
         panic!("{refused}")
     };
     assert_eq!(error.kind, Kind::KeyUnusable);
-    assert_eq!(gate.rig.left(), ["GenerateDataKey"]);
+    assert_eq!(gate.faulty.take_sent(), ["GenerateDataKey"]);
 }

@@ -2,9 +2,9 @@
 
 use super::*;
 
-const LOST: Fault = Fault::LoseAnswer;
+const LOST: Fault = Fault::LoseResponse;
 /// A refusal without the item that refused, as some stores send it.
-const REFUSED: Fault = Fault::Answer(400, "ConditionalCheckFailedException");
+const REFUSED: Fault = Fault::Respond(400, "ConditionalCheckFailedException");
 
 /// The item as it would be sent back, its file kept.
 async fn kept(gate: &Gate, call: &Call) -> Write {
@@ -21,11 +21,11 @@ async fn a_commit_that_keeps_and_whose_answer_was_lost_is_found_done() {
     let gate = Gate::new().await;
     let live = gate.saved(&content(100)).await;
     let call = Call::for_test();
-    gate.rig.fault("PutItem", LOST);
+    gate.faulty.inject("PutItem", LOST);
     let committed = gate.settler.save(kept(&gate, &call).await).await.unwrap();
     assert_eq!(committed.kept, [("file".to_owned(), live.clone())]);
     for _ in 0..3 {
-        gate.rig.fault("PutItem", LOST);
+        gate.faulty.inject("PutItem", LOST);
     }
     gate.settler.save(kept(&gate, &call).await).await.unwrap();
     assert_eq!(gate.keys().await, [live.key.as_str()]);
@@ -38,7 +38,7 @@ async fn a_refusal_without_the_item_is_looked_into() {
     let live = gate.saved(&content(100)).await;
     let call = Call::for_test();
     let write = kept(&gate, &call).await;
-    gate.rig.fault("PutItem", REFUSED);
+    gate.faulty.inject("PutItem", REFUSED);
     assert_eq!(
         kind(gate.settler.save(write).await),
         Kind::ConditionFailed { item: None },
@@ -46,11 +46,11 @@ async fn a_refusal_without_the_item_is_looked_into() {
     );
     let write = kept(&gate, &call).await;
     let newer = gate.saved(&content(200)).await;
-    gate.rig.fault("PutItem", REFUSED);
+    gate.faulty.inject("PutItem", REFUSED);
     let refused = gate.settler.save(write).await.unwrap_err();
     let attribute = "file".to_owned();
     assert!(matches!(refused, SettleError::Kept(error) if error == KeptError::Changed { attribute }));
-    assert_eq!(gate.rig.left(), ["PutItem", "GetItem"]);
+    assert_eq!(gate.faulty.take_sent(), ["PutItem", "GetItem"]);
     assert_eq!(gate.keys().await, [newer.key]);
     assert!(gate.content(&live).await.is_err());
 }
@@ -65,7 +65,7 @@ async fn a_refused_keeper_takes_its_fresh_objects_back() {
     let newer = gate.saved(&content(200)).await;
     let refused = gate.settler.save(write).await.unwrap_err();
     assert!(matches!(refused, SettleError::Kept(_)), "{refused}");
-    assert_eq!(gate.rig.left(), ["PutObject", "PutItem", "DeleteObject"]);
+    assert_eq!(gate.faulty.take_sent(), ["PutObject", "PutItem", "DeleteObject"]);
     assert_eq!(gate.keys().await, [newer.key]);
 }
 
@@ -87,7 +87,7 @@ async fn a_caller_who_knows_too_little_keeps_all_that_is_stored() {
     write.item.insert("photo".to_owned(), object(&content(50)));
     let committed = gate.settler.save(write).await.unwrap();
     assert_eq!(
-        gate.rig.left(),
+        gate.faulty.take_sent(),
         ["PutObject", "PutItem", "PutItem"],
         "one upload, two commits"
     );

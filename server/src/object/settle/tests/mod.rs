@@ -9,20 +9,20 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
-use crate::aws::testing::{Fault, Rig};
+use crate::aws::testing::{Fault, FaultyStores};
 use crate::aws::{GetItem, Resource};
 use crate::billing::Bill;
 use crate::crypto::Keyring;
-use crate::crypto::testing::{attribute, encrypted, model};
-use crate::model::{Attribute, AttributeType, Models, Object};
+use crate::model::testing::{encrypted, model, object as object_attribute};
+use crate::model::{AttributeType, Models, Object};
 use crate::object::read::{ReadError, Reading, read};
 
 const MIB: usize = 1024 * 1024;
-const SERVER_ERROR: Fault = Fault::Answer(500, "InternalServerError");
+const SERVER_ERROR: Fault = Fault::Respond(500, "InternalServerError");
 const NEW: &str = "attribute_not_exists(pk)";
 
 struct Gate {
-    rig: Rig,
+    faulty: FaultyStores,
     settler: Settler,
     tasks: TaskTracker,
     keyring: Keyring,
@@ -31,29 +31,17 @@ struct Gate {
 
 impl Gate {
     async fn new() -> Gate {
-        let file = |name| {
-            let offload = Offload {
-                bucket: "files".into(),
-                prefix: "docs/".into(),
-                region: None,
-                foreign_pointers: crate::model::ForeignPointers::Refuse,
-            };
-            Attribute {
-                s3: Some(offload),
-                ..attribute(name, AttributeType::Object)
-            }
-        };
         let model = model(vec![
             encrypted("ssn", AttributeType::String),
-            file("file"),
-            file("photo"),
+            object_attribute("file", "docs/"),
+            object_attribute("photo", "docs/"),
         ]);
-        let rig = Rig::new(&Models::new([model.clone()])).await;
+        let faulty = FaultyStores::new(&Models::new([model.clone()])).await;
         let tasks = TaskTracker::new();
-        let settler = Settler::new(rig.stores.clone(), tasks.clone());
-        let keyring = Keyring::new(rig.stores.kms.clone(), 4);
+        let settler = Settler::new(faulty.stores.clone(), tasks.clone());
+        let keyring = Keyring::new(faulty.stores.kms.clone(), 4);
         Gate {
-            rig,
+            faulty,
             settler,
             tasks,
             keyring,
@@ -80,7 +68,7 @@ impl Gate {
     async fn saved(&self, content: &Bytes) -> Pointer {
         let write = self.write(&Call::for_test(), &[("file", content)]);
         let committed = self.settler.save(write).await.unwrap();
-        self.rig.left();
+        self.faulty.take_sent();
         committed.objects.into_iter().next().unwrap().1
     }
 
@@ -92,13 +80,13 @@ impl Gate {
             ..GetItem::default()
         };
         let item = self
-            .rig
+            .faulty
             .stores
             .dynamodb
             .get_item(&Call::for_test(), get)
             .await
             .unwrap();
-        self.rig.left();
+        self.faulty.take_sent();
         item
     }
 
@@ -109,7 +97,7 @@ impl Gate {
 
     async fn content(&self, pointer: &Pointer) -> Result<Bytes, ReadError> {
         let content = self.bounded_content(pointer, usize::MAX).await;
-        self.rig.left();
+        self.faulty.take_sent();
         content
     }
 
@@ -124,12 +112,12 @@ impl Gate {
             offload: file.s3.as_ref().unwrap(),
             pointer,
         };
-        read(&self.rig.stores.s3, &Call::for_test(), reading, max_bytes).await
+        read(&self.faulty.stores.s3, &Call::for_test(), reading, max_bytes).await
     }
 
     /// Every key in the bucket, of objects and of uploads that were not completed.
     async fn keys(&self) -> Vec<String> {
-        let client = self.rig.stores.s3.raw();
+        let client = self.faulty.stores.s3.raw();
         let objects = client.list_objects_v2().bucket("files").send().await.unwrap();
         let uploads = client
             .list_multipart_uploads()
@@ -137,7 +125,7 @@ impl Gate {
             .send()
             .await
             .unwrap();
-        self.rig.left();
+        self.faulty.take_sent();
         let mut keys: Vec<_> = objects
             .contents()
             .iter()
@@ -217,8 +205,8 @@ async fn an_object_costs_as_many_calls_as_it_has_parts() {
             .await
             .unwrap();
         let deletes = gate
-            .rig
-            .left()
+            .faulty
+            .take_sent()
             .iter()
             .filter(|name| *name == "DeleteObject")
             .count() as u64;
@@ -262,7 +250,7 @@ async fn the_object_tells_its_owner_and_its_type() {
         pointer.key
     );
     let head = gate
-        .rig
+        .faulty
         .stores
         .s3
         .raw()
@@ -296,7 +284,7 @@ async fn what_the_old_item_owned_is_deleted_after_the_commit() {
         .unwrap();
     assert_eq!((committed.objects.len(), s3_counts(&call.bill())), (2, (2, 300)));
     assert!(committed.old.is_none());
-    gate.rig.left();
+    gate.faulty.take_sent();
     let mut write = gate.write(&call, &[("file", &second)]);
     write.return_old = true;
     let replaced = gate.settler.save(write).await.unwrap();
@@ -305,7 +293,7 @@ async fn what_the_old_item_owned_is_deleted_after_the_commit() {
         Pointer::from_value(&old["photo"]).unwrap(),
         committed.objects[1].1
     );
-    let left = gate.rig.left();
+    let left = gate.faulty.take_sent();
     assert_eq!(left[..2], ["PutObject", "PutItem"]);
     assert_eq!(left[2..], ["DeleteObject", "DeleteObject"]);
     assert_eq!(gate.keys().await, [replaced.objects[0].1.key.clone()]);
@@ -343,7 +331,7 @@ async fn a_delete_takes_the_objects_along() {
             .unwrap()
             .is_none()
     );
-    assert_eq!(gate.rig.left(), ["DeleteItem", "DeleteObject"]);
+    assert_eq!(gate.faulty.take_sent(), ["DeleteItem", "DeleteObject"]);
     assert_eq!((call.bill().delete_count, call.bill().s3_calls), (1, 1));
     assert_eq!(gate.keys().await, Vec::<String>::new());
     let again = Removal {
@@ -351,7 +339,11 @@ async fn a_delete_takes_the_objects_along() {
         ..removal(&gate, &call)
     };
     assert!(gate.settler.delete(again).await.unwrap().is_none());
-    assert_eq!(gate.rig.left(), ["DeleteItem"], "what is gone costs nothing more");
+    assert_eq!(
+        gate.faulty.take_sent(),
+        ["DeleteItem"],
+        "what is gone costs nothing more"
+    );
 }
 
 #[tokio::test]
@@ -366,7 +358,7 @@ async fn a_refused_or_unanswered_delete_deletes_no_object() {
     let error = gate.settler.delete(refused).await.unwrap_err();
     assert!(matches!(error.kind, Kind::ConditionFailed { item: Some(_) }));
     for _ in 0..3 {
-        gate.rig.fault("DeleteItem", SERVER_ERROR);
+        gate.faulty.inject("DeleteItem", SERVER_ERROR);
     }
     let error = gate.settler.delete(removal(&gate, &call)).await.unwrap_err();
     assert_eq!(error.kind, Kind::OutcomeUnknown);
@@ -390,7 +382,7 @@ async fn a_pointer_to_another_place_is_not_followed() {
         ..removal(&gate, &Call::for_test())
     };
     gate.settler.delete(removal).await.unwrap();
-    assert_eq!(gate.rig.left(), ["DeleteItem"]);
+    assert_eq!(gate.faulty.take_sent(), ["DeleteItem"]);
     assert_eq!(gate.keys().await, [live.key]);
 }
 
@@ -404,7 +396,7 @@ async fn a_model_without_objects_needs_one_write() {
         ..gate.write(&call, &[])
     };
     gate.settler.save(write()).await.unwrap();
-    assert_eq!(gate.rig.left(), ["PutItem"]);
+    assert_eq!(gate.faulty.take_sent(), ["PutItem"]);
     let old = gate
         .settler
         .save(Write {
@@ -416,7 +408,7 @@ async fn a_model_without_objects_needs_one_write() {
         .old;
     assert_eq!(old, Some(key_item()));
     for _ in 0..3 {
-        gate.rig.fault("PutItem", Fault::LoseAnswer);
+        gate.faulty.inject("PutItem", Fault::LoseResponse);
     }
     let mut other = write();
     other.item.insert("note".into(), Value::S("x".into()));
