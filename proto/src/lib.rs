@@ -3,10 +3,12 @@
 
 pub mod budget;
 pub mod codec;
+mod decimal;
 pub mod metadata;
 pub mod reason;
 mod redacted;
 
+pub use decimal::Decimal;
 pub use reason::Reason;
 
 /// Generated from `proto/tollgate/v1/*.proto`; their comments are the API reference.

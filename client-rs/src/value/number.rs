@@ -1,5 +1,5 @@
-//! Exact decimals: the text that DynamoDB and the wire have, never a float on the way. What DynamoDB cannot hold (more
-//! than 38 digits, out of range) is told by the server, not here.
+//! Exact decimals, never floats. The server, not the client, checks whether DynamoDB can hold them (at most 38 digits,
+//! and its range).
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -7,16 +7,17 @@ use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
+use tollgate_proto::Decimal;
 
-/// The name by which this crate's serializer and deserializer know a [`Number`] from a string.
+/// The name by which this crate's serializer and deserializer tell a [`Number`] from a string.
 pub(super) const NAME: &str = "$tollgate::Number";
 
-/// Longest number that is written without an exponent, in characters besides sign and point.
+/// Maximum number of characters, except sign and point, of a number written without an exponent.
 const PLAIN_DIGITS: i64 = 40;
-/// Bounds an exponent, far outside of what DynamoDB holds.
-const GREATEST_EXPONENT: i64 = 100_000;
+/// Maximum exponent, far outside DynamoDB's range.
+const MAX_EXPONENT: i64 = 100_000;
 
-/// A decimal number of any precision, in one text per value: `1.50` is `1.5`, `1e2` is `100`.
+/// A decimal number of any precision, in its canonical text: `1.50` is `1.5`, `1e2` is `100`.
 ///
 /// Use it as a field's type where `f64` or `i64` would round, or for another crate's decimals:
 ///
@@ -39,15 +40,19 @@ pub struct Number {
 pub struct InvalidNumber;
 
 impl Number {
-    /// The number's one text.
+    /// The canonical text.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The number as another type that reads decimal text (`i64`, `u128`, `f64`, another crate's decimal), where it
-    /// fits that type. Floats round to the nearest.
+    /// Parses the number as another type that reads decimal text (`i64`, `u128`, `f64`, another crate's decimal);
+    /// `None` if it does not fit. Floats round to the nearest.
     pub fn parse<T: FromStr>(&self) -> Option<T> {
         self.text.parse().ok()
+    }
+
+    fn decimal(&self) -> Decimal<'_> {
+        Decimal::parse(&self.text).expect("the canonical text is a decimal")
     }
 }
 
@@ -55,9 +60,13 @@ impl FromStr for Number {
     type Err = InvalidNumber;
 
     fn from_str(text: &str) -> Result<Number, InvalidNumber> {
-        Parts::read(text)
-            .map(|parts| Number { text: parts.write() })
-            .ok_or(InvalidNumber)
+        let decimal = Decimal::parse(text).ok_or(InvalidNumber)?;
+        match decimal.magnitude() {
+            Some(magnitude) if !(-MAX_EXPONENT..=MAX_EXPONENT).contains(&magnitude) => Err(InvalidNumber),
+            Some(_) | None => Ok(Number {
+                text: canonical(&decimal),
+            }),
+        }
     }
 }
 
@@ -74,7 +83,7 @@ from_integers!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
 
 macro_rules! from_floats {
     ($($type:ty)*) => {$(
-        /// By the shortest text that reads back as the same float; infinities and NaN are no numbers.
+        /// Uses the shortest text that parses to the same float. Fails for infinities and NaN.
         impl TryFrom<$type> for Number {
             type Error = InvalidNumber;
 
@@ -88,8 +97,7 @@ from_floats!(f32 f64);
 
 impl Ord for Number {
     fn cmp(&self, other: &Number) -> Ordering {
-        let parts = |number: &Number| Parts::read(&number.text).expect("a number's own text is a decimal");
-        parts(self).cmp(&parts(other))
+        self.decimal().cmp(&other.decimal())
     }
 }
 
@@ -161,93 +169,20 @@ impl<'de> Visitor<'de> for NumberVisitor {
     }
 }
 
-/// A decimal taken apart: `digits × 10^exponent`, without zeros at either end of the digits; no digits is zero.
-#[derive(PartialEq, Eq)]
-struct Parts {
-    negative: bool,
-    digits: String,
-    exponent: i64,
-}
-
-impl Parts {
-    fn read(text: &str) -> Option<Parts> {
-        let (negative, unsigned) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text.strip_prefix('+').unwrap_or(text)),
-        };
-        let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
-            None => (unsigned, 0),
-        };
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let all = format!("{whole}{fraction}");
-        let is_decimal = !all.is_empty() && all.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_decimal || !(-GREATEST_EXPONENT..=GREATEST_EXPONENT).contains(&exponent) {
-            return None;
-        }
-        let exponent = exponent - i64::try_from(fraction.len()).ok()?;
-        Some(Parts::normal(negative, &all, exponent))
-    }
-
-    fn normal(negative: bool, all: &str, exponent: i64) -> Parts {
-        let digits = all.trim_start_matches('0').trim_end_matches('0');
-        if digits.is_empty() {
-            return Parts {
-                negative: false,
-                digits: String::new(),
-                exponent: 0,
-            };
-        }
-        let trailing = all.len() - all.trim_end_matches('0').len();
-        Parts {
-            negative,
-            digits: digits.to_owned(),
-            exponent: exponent + trailing as i64,
-        }
-    }
-
-    /// How many digits stand before the point; negative where zeros follow it.
-    fn point(&self) -> i64 {
-        self.digits.len() as i64 + self.exponent
-    }
-
-    fn write(&self) -> String {
-        let sign = if self.negative { "-" } else { "" };
-        let (digits, point) = (&self.digits, self.point());
-        if digits.is_empty() {
-            return "0".to_owned();
-        }
-        if self.exponent >= 0 && point <= PLAIN_DIGITS {
-            return format!("{sign}{digits}{}", "0".repeat(self.exponent as usize));
-        }
-        if point > 0 && self.exponent < 0 {
-            let (whole, fraction) = digits.split_at(point as usize);
-            return format!("{sign}{whole}.{fraction}");
-        }
-        if point <= 0 && self.exponent >= -PLAIN_DIGITS {
-            return format!("{sign}0.{}{digits}", "0".repeat(point.unsigned_abs() as usize));
-        }
-        let (first, rest) = digits.split_at(1);
-        let dot = if rest.is_empty() { "" } else { "." };
-        format!("{sign}{first}{dot}{rest}E{}", point - 1)
-    }
-
-    fn cmp(&self, other: &Parts) -> Ordering {
-        let sign = |parts: &Parts| match (parts.digits.is_empty(), parts.negative) {
-            (true, _) => 0,
-            (false, true) => -1,
-            (false, false) => 1,
-        };
-        let magnitude = || {
-            self.point()
-                .cmp(&other.point())
-                .then_with(|| self.digits.cmp(&other.digits))
-        };
-        sign(self).cmp(&sign(other)).then_with(|| match sign(self) {
-            0 => Ordering::Equal,
-            1 => magnitude(),
-            _ => magnitude().reverse(),
-        })
+/// The canonical text: without an exponent if that is short enough.
+fn canonical(decimal: &Decimal<'_>) -> String {
+    let (Some(magnitude), Some(scale)) = (decimal.magnitude(), decimal.scale()) else {
+        return decimal.plain();
+    };
+    let is_short = match (magnitude >= 0, scale >= 0) {
+        (true, true) => magnitude < PLAIN_DIGITS,
+        (true, false) => true,
+        (false, _) => scale >= -PLAIN_DIGITS,
+    };
+    if is_short {
+        decimal.plain()
+    } else {
+        decimal.scientific()
     }
 }
 
@@ -262,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn one_text_per_value() {
+    fn equal_numbers_have_the_same_text() {
         for (text, canonical) in [
             ("0", "0"),
             ("-0.000", "0"),
@@ -285,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_refused() {
+    fn refuses_texts_that_are_not_numbers() {
         for text in [
             "",
             "-",
@@ -308,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn order_is_by_value() {
+    fn orders_by_value() {
         let sorted = [
             "-1E50", "-10", "-2", "-0.1", "0", "1E-130", "0.09", "0.1", "1.5", "1.51", "2", "10", "1E125",
         ];
@@ -318,13 +253,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn floats_survive(float in prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL | prop::num::f64::ZERO) {
+        fn floats_round_trip(float in prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL | prop::num::f64::ZERO) {
             let read = Number::try_from(float).unwrap().parse::<f64>().unwrap();
             prop_assert_eq!(read, float);
         }
 
         #[test]
-        fn integers_survive_and_order(left: i128, right: i128) {
+        fn integers_round_trip_and_keep_their_order(left: i128, right: i128) {
             prop_assert_eq!(Number::from(left).parse::<i128>(), Some(left));
             prop_assert_eq!(left.to_string().parse::<Number>().unwrap(), Number::from(left));
             prop_assert_eq!(Number::from(left).cmp(&Number::from(right)), left.cmp(&right));
@@ -338,7 +273,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_read_or_refused(text in "\\PC{0,40}") {
+        fn any_text_is_accepted_or_refused(text in "\\PC{0,40}") {
             let _ = text.parse::<Number>();
         }
     }

@@ -3,7 +3,7 @@
 
 use super::ast::{Condition, Name, Operand, Path, Step, ValueRef};
 use super::definitions::Definitions;
-use super::quoted;
+use super::names::{no_attribute, quoted};
 use crate::fault::{Fault, Faults};
 use crate::model::limits::MAX_IN_OPERANDS;
 use crate::model::{Attribute, AttributeType, Model, UnknownAttributes, Value};
@@ -280,7 +280,7 @@ impl<'a> Checker<'a> {
                 return None;
             }
             if self.model.unknown_attributes == UnknownAttributes::Reject {
-                let description = super::no_attribute(self.model, name);
+                let description = no_attribute(self.model, name);
                 self.push(self.definitions.name_fault(&path.attribute, description));
             }
             return None;

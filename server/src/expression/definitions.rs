@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Expression;
 use super::ast::{Name, ValueRef};
+use super::input::Expression;
 use super::lexer::{Token, TokenKind, is_placeholder};
 use crate::fault::{Fault, Faults, Path, by_name};
 use crate::model::Value;

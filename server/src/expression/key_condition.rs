@@ -3,7 +3,11 @@
 
 use super::ast::{Comparator, Condition, Operand, Path, ValueRef};
 use super::check::Checker;
-use super::{Expression, Placeholders, parsed, quoted, render};
+use super::condition::parsed;
+use super::input::Expression;
+use super::names::quoted;
+use super::placeholders::Placeholders;
+use super::render;
 use crate::fault::Faults;
 use crate::model::limits::{MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES};
 use crate::model::{Model, Value};

@@ -3,7 +3,7 @@
 
 use super::ast::{Condition, Name, Operand, Path, Step, ValueRef};
 use super::lexer::{Token, TokenKind};
-use super::quoted;
+use super::names::quoted;
 use crate::fault::did_you_mean;
 use crate::model::limits::{MAX_OPERATORS, MAX_PATH_ELEMENTS};
 

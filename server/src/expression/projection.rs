@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use super::ast::{Name, Step};
 use super::check::step_refusal;
 use super::field_path::{FieldPath, Part};
-use super::{Placeholders, no_attribute, quoted};
+use super::names::{no_attribute, quoted, stored_name};
+use super::placeholders::Placeholders;
 use crate::fault;
 use crate::fault::{Fault, Faults};
 use crate::model::limits::MAX_EXPRESSION_BYTES;
@@ -132,7 +133,7 @@ fn rendered(model: &Model, paths: &[FieldPath<'_>], out: &mut Placeholders) -> P
     let unasked = model
         .key_names()
         .filter(|key| !attributes.iter().any(|name| name == key));
-    texts.extend(unasked.map(|key| out.name(super::stored_name(model, key))));
+    texts.extend(unasked.map(|key| out.name(stored_name(model, key))));
     Projection {
         text: texts.join(","),
         attributes,
@@ -140,7 +141,7 @@ fn rendered(model: &Model, paths: &[FieldPath<'_>], out: &mut Placeholders) -> P
 }
 
 fn path_text(model: &Model, path: &FieldPath<'_>, out: &mut Placeholders) -> String {
-    let mut text = out.name(super::stored_name(model, &path.attribute));
+    let mut text = out.name(stored_name(model, &path.attribute));
     for step in &path.steps {
         match step {
             Part::Index(index) => write!(text, "[{index}]").expect("a string takes all text"),

@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 
 use super::ast::{Condition, Operand, Path, Step, ValueRef};
 use super::definitions::Definitions;
-use super::{Placeholders, stored_name};
+use super::names::stored_name;
+use super::placeholders::Placeholders;
 use crate::fault::Faults;
 use crate::model::Model;
 use crate::model::limits::{MAX_EXPRESSION_BYTES, MAX_SUBSTITUTED_BYTES};
