@@ -17,7 +17,8 @@ use crate::crypto::Keyring;
 use crate::listener;
 use crate::model::{ModelFault, Models, Served};
 use crate::object::settle::Settler;
-use crate::operation::{Gate, Limits, PageTokens};
+use crate::operation::Gateway;
+use crate::read::{self, PageTokens, Reader};
 use crate::serve::{self, Bound, Services};
 use crate::telemetry::{SidePort, Telemetry};
 use crate::transport::layer::{self, GateLayer};
@@ -122,22 +123,26 @@ impl App {
         let books = Arc::new(Books::new(bounds(config), prices));
         let writes = TaskTracker::new();
         let served = Served::new(models.clone());
-        let gate = Arc::new(Gate {
-            models: served.clone(),
+        let reader = Reader {
+            stores: stores.clone(),
             keyring: Keyring::new(stores.kms.clone(), config.kms.in_flight),
-            settler: Settler::new(stores.clone(), writes.clone()),
             page_tokens: PageTokens::new(&token_key),
-            limits: Limits {
-                attribute_depth: config.limits.attribute_depth,
+            limits: read::Limits {
                 message_bytes: config.limits.message_bytes,
                 objects_in_flight: config.s3.in_flight,
             },
-            stores,
+        };
+        let gateway = Arc::new(Gateway {
+            models: served.clone(),
+            keyring: reader.keyring.clone(),
+            reader,
+            settler: Settler::new(stores.clone(), writes.clone()),
+            attribute_depth: config.limits.attribute_depth,
         });
         let reloader = Reloader {
             source,
             backend: config.backend,
-            stores: gate.stores.clone(),
+            stores,
             served: served.clone(),
             max_models: reload::max_models(models.len()),
         };
@@ -150,7 +155,7 @@ impl App {
         let layer = GateLayer::traced(books.clone(), layer_settings(config), telemetry.clone());
         observe(&telemetry, &books, &layer, reloader.max_models);
         let services = Services {
-            data: Data::new(gate),
+            data: Data::new(gateway),
             metrics: Metrics::new(books, served.clone()),
             schema: Schema::new(served),
             layer,

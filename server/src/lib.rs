@@ -18,6 +18,7 @@ mod listener;
 pub mod model;
 pub mod object;
 pub mod operation;
+pub mod read;
 mod serve;
 pub mod telemetry;
 pub mod transport;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::save::{condition_refusal, open_old, settled_condition};
 use super::selection::check_values;
 use super::verdict::Verdict;
-use super::{Error, Gate};
+use super::{Error, Gateway};
 use crate::billing::Call;
 use crate::expression::Expression;
 use crate::fault::Faults;
@@ -34,7 +34,7 @@ pub struct Delete {
 const FIELDS: [&str; 4] = ["model", "key", "condition", "return_values"];
 
 /// Removes one item; answers it where asked.
-pub async fn delete(gate: &Arc<Gate>, call: &Call, request: Delete) -> Result<Option<Opened>, Error> {
+pub async fn delete(gateway: &Gateway, call: &Call, request: Delete) -> Result<Option<Opened>, Error> {
     let Delete {
         model,
         key,
@@ -44,7 +44,7 @@ pub async fn delete(gate: &Arc<Gate>, call: &Call, request: Delete) -> Result<Op
         faults,
     } = request;
     let mut verdict = Verdict::new(&FIELDS, faults);
-    let max_depth = gate.limits.attribute_depth;
+    let max_depth = gateway.attribute_depth;
     check_values(condition.as_ref(), "condition", max_depth, &mut verdict);
     let condition = verdict.expression(settled_condition(&model, condition.as_ref()));
     let key = verdict.field(check::check_key(&model, key, "key"));
@@ -60,9 +60,9 @@ pub async fn delete(gate: &Arc<Gate>, call: &Call, request: Delete) -> Result<Op
         condition,
         return_old,
     };
-    match gate.settler.delete(removal).await {
-        Ok(Some(old)) => Ok(open_old(gate, call, &model, old).await),
+    match gateway.settler.delete(removal).await {
+        Ok(Some(old)) => Ok(open_old(gateway, call, &model, old).await),
         Ok(None) => Ok(None),
-        Err(error) => Err(condition_refusal(gate, call, &model, return_old, error).await),
+        Err(error) => Err(condition_refusal(gateway, call, &model, return_old, error).await),
     }
 }

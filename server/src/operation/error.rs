@@ -1,73 +1,72 @@
-//! Why an operation failed, as its callers act on it. `transport::status` turns each variant into a status.
-
-use tollgate_proto::Reason;
+//! Why an operation failed. `transport::status` turns each variant into a status.
 
 use crate::aws;
-use crate::capacity::OutOfMemory;
 use crate::fault::Faults;
-use crate::item::load::Opened;
+use crate::model::limits::MAX_ITEM_BYTES;
+use crate::read::{self, Opened};
 
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No model of this name is served; `near` offers one that is.
+    /// No model of this name is served.
     #[error("there is no model {model:?}{near}")]
-    UnknownModel { model: String, near: String },
+    UnknownModel {
+        /// The name, shortened.
+        model: String,
+        /// Suggests a similar name, or is empty.
+        near: String,
+    },
     /// The model has no such index.
     #[error("there is no index {index:?}")]
-    UnknownIndex { index: String },
-    /// There is no item with this key.
-    #[error("there is no {model} with this key")]
-    ItemNotFound { model: String },
-    /// Fields of the request are wrong.
+    UnknownIndex {
+        /// The name, shortened.
+        index: String,
+    },
+    /// Fields of the request are invalid.
     #[error("{0}")]
     Invalid(Faults),
-    /// An expression is wrong; other fields may be too.
+    /// An expression is invalid; all other fields are valid.
     #[error("{0}")]
     InvalidExpression(Faults),
-    /// A page token does not open here.
-    #[error("page_token: {0}")]
-    InvalidPageToken(&'static str),
-    /// The encryption mode of an attribute forbids it.
+    /// The encryption mode of an attribute does not allow the request.
     #[error("{0}")]
     Mode(Faults),
-    /// The item would be too large for DynamoDB.
-    #[error(
-        "the item would take {bytes} bytes, more than DynamoDB's {}",
-        crate::model::limits::MAX_ITEM_BYTES
-    )]
-    ItemTooLarge { bytes: usize },
-    /// Content asked for inline does not fit a message.
-    #[error("the content of {attribute} has {bytes} bytes, more than a message may carry")]
-    ObjectTooLarge { attribute: String, bytes: u64 },
-    /// A pointer leads out of the item's own folder.
-    #[error(
-        "{attribute} points to an object that is not the item's own; it is read only with `foreign_pointers: read`"
-    )]
-    ForeignPointer { attribute: String },
-    /// An object changed under the hands of this call.
-    #[error("{attribute} points to another object by now; read the item again")]
-    ObjectChanged { attribute: String },
-    /// The caller's condition did not hold; the item as it is, where asked.
-    #[error("the condition does not hold for the item as it is")]
-    ConditionFailed { current: Option<Opened> },
-    /// A stored value cannot be trusted.
-    #[error("{description}")]
-    DataLoss {
-        reason: Reason,
-        attribute: String,
-        description: String,
+    /// The item exceeds DynamoDB's limit.
+    #[error("the item would take {bytes} bytes, more than DynamoDB's {}", MAX_ITEM_BYTES)]
+    ItemTooLarge {
+        /// Its size as stored, at least.
+        bytes: usize,
     },
-    /// A stored value was sealed under a key that its attribute does not accept.
-    #[error("{attribute} is sealed under a key that the model does not accept")]
-    KeyNotAccepted { attribute: String, tried: Vec<String> },
-    /// The store answered with an error.
-    #[error("{0}")]
-    Store(#[from] aws::Error),
-    /// What was asked for does not fit into the server's memory.
+    /// An object to be kept was replaced by another write.
+    #[error("{attribute} points to another object by now; read the item again")]
+    ObjectChanged {
+        /// The attribute.
+        attribute: String,
+    },
+    /// The condition of a write was not met.
+    #[error("the condition does not hold for the item as it is")]
+    ConditionFailed {
+        /// The current item, if it was asked for.
+        current: Option<Opened>,
+    },
+    /// A read failed.
     #[error(transparent)]
-    OutOfMemory(#[from] OutOfMemory),
-    /// A fault of this program.
+    Read(#[from] read::Error),
+    /// A write failed in the store.
+    #[error(transparent)]
+    Store(#[from] aws::Error),
+    /// A bug in this program.
     #[error("{0}")]
     Internal(&'static str),
+}
+
+/// Characters of a caller's name that an error shows.
+const MAX_SHOWN_CHARS: usize = 64;
+
+/// A name from a request, shortened for an error text.
+pub(super) fn shorten(name: &str) -> String {
+    match name.char_indices().nth(MAX_SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    }
 }

@@ -2,43 +2,40 @@
 
 use std::sync::Arc;
 
-use super::read::{Reader, check_include, project};
+use super::error::Error;
+use super::fields::{check_fields, check_include_objects};
+use super::gateway::Gateway;
 use super::verdict::Verdict;
-use super::{Error, Gate};
-use crate::aws::GetItem;
 use crate::billing::Call;
 use crate::expression::Placeholders;
 use crate::fault::Faults;
 use crate::item::check;
-use crate::item::load::Opened;
 use crate::model::{Item, Model};
+use crate::read::{self, Opened, View};
 
-/// What to read.
+/// Which item to read, and which parts of it.
 pub struct Get {
     /// The model.
     pub model: Arc<Model>,
     /// The key attributes.
     pub key: Item,
-    /// Paths to answer; empty: all.
+    /// Paths to return; empty: all.
     pub fields: Vec<String>,
-    /// Read what every earlier write left.
+    /// Whether to see every write that was acknowledged before.
     pub consistent_read: bool,
-    /// Object attributes whose content comes inline.
+    /// Object attributes whose content is returned inline.
     pub include_objects: Vec<String>,
-    /// Check only.
+    /// Whether only to check the request.
     pub validate_only: bool,
-    /// What decoding found.
+    /// Errors found while decoding.
     pub faults: Faults,
 }
 
 /// The request's fields in the contract's order.
 const FIELDS: [&str; 5] = ["model", "key", "fields", "consistent_read", "include_objects"];
 
-/// What was read; none where the request was only checked.
-pub type Got = Option<Opened>;
-
-/// Reads one item.
-pub async fn get(gate: &Arc<Gate>, call: &Call, request: Get) -> Result<Got, Error> {
+/// Reads one item; returns `None` if the request was only checked.
+pub async fn get(gateway: &Gateway, call: &Call, request: Get) -> Result<Option<Opened>, Error> {
     let Get {
         model,
         key,
@@ -51,28 +48,26 @@ pub async fn get(gate: &Arc<Gate>, call: &Call, request: Get) -> Result<Got, Err
     let mut placeholders = Placeholders::new();
     let mut verdict = Verdict::new(&FIELDS, faults);
     let key = verdict.field(check::check_key(&model, key, "key"));
-    let include_objects = verdict.field(check_include(&model, &include_objects));
+    let include_objects = verdict.field(check_include_objects(&model, &include_objects));
     let included = include_objects.as_deref().unwrap_or_default();
-    let projection = verdict.field(project(&model, &fields, included, &mut placeholders));
+    let projection = verdict.field(check_fields(&model, &fields, included, &mut placeholders));
     let passed = verdict.pass()?;
-    let (key, projection) = (passed.take(key)?, passed.take(projection)?);
-    let include_objects = passed.take(include_objects)?;
+    let key = passed.take(key)?;
+    let view = View {
+        model,
+        fields,
+        include_objects: passed.take(include_objects)?,
+        projection: passed.take(projection)?,
+    };
     if validate_only {
         return Ok(None);
     }
     let (names, _) = placeholders.into_parts();
-    let read = GetItem {
-        table: model.table.clone(),
-        key: key.item(),
-        projection: projection.as_ref().map(|projection| projection.text.clone()),
+    let get = read::Get {
+        key,
+        view,
         names,
         consistent_read,
-        uncounted: false,
     };
-    let stored = gate.stores.dynamodb.get_item(call, read).await?;
-    let stored = stored.ok_or_else(|| Error::ItemNotFound {
-        model: model.name.clone(),
-    })?;
-    let reader = Reader::new(gate, call, model, projection, fields, include_objects);
-    reader.open(stored, 0).await.map(Some)
+    Ok(Some(gateway.reader.get(call, get).await?))
 }

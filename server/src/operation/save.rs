@@ -6,7 +6,7 @@ use tracing::warn;
 
 use super::selection::check_values;
 use super::verdict::Verdict;
-use super::{Error, Gate, ReturnValues};
+use super::{Error, Gateway, ReturnValues};
 use crate::aws;
 use crate::billing::Call;
 use crate::expression::{self, Expression, Placeholders};
@@ -53,7 +53,7 @@ pub struct Saved {
 }
 
 /// Writes one item.
-pub async fn save(gate: &Arc<Gate>, call: &Call, request: Save) -> Result<Saved, Error> {
+pub async fn save(gateway: &Gateway, call: &Call, request: Save) -> Result<Saved, Error> {
     let Save {
         model,
         item,
@@ -63,7 +63,7 @@ pub async fn save(gate: &Arc<Gate>, call: &Call, request: Save) -> Result<Saved,
         faults,
     } = request;
     let mut verdict = Verdict::new(&FIELDS, faults);
-    let max_depth = gate.limits.attribute_depth;
+    let max_depth = gateway.attribute_depth;
     let item = without_unchanged_content(item).await;
     check_values(condition.as_ref(), "condition", max_depth, &mut verdict);
     let condition = verdict.expression(settled_condition(&model, condition.as_ref()));
@@ -85,7 +85,7 @@ pub async fn save(gate: &Arc<Gate>, call: &Call, request: Save) -> Result<Saved,
     if validate_only {
         return Ok(Saved::default());
     }
-    let keys = gate.keyring.for_call(call);
+    let keys = gateway.keyring.for_call(call);
     let written = (return_values == ReturnValues::AllNew).then(|| checked.item.clone());
     let write = Write {
         call: call.clone(),
@@ -95,13 +95,13 @@ pub async fn save(gate: &Arc<Gate>, call: &Call, request: Save) -> Result<Saved,
         condition,
         return_old: return_values == ReturnValues::AllOld,
     };
-    let committed = match gate.settler.save(write).await {
+    let committed = match gateway.settler.save(write).await {
         Ok(committed) => committed,
-        Err(error) => return Err(refusal(gate, call, &model, return_values, error).await),
+        Err(error) => return Err(refusal(gateway, call, &model, return_values, error).await),
     };
     let (references, kept) = (references(committed.objects), references(committed.kept));
     let old_item = match committed.old {
-        Some(old) => open_old(gate, call, &model, old).await,
+        Some(old) => open_old(gateway, call, &model, old).await,
         None => None,
     };
     let item = written.map(|item| item.into_iter().chain(kept).chain(references.clone()).collect());
@@ -188,8 +188,13 @@ fn check_room(condition: Option<&Condition>, item: &Item) -> Result<(), Error> {
 
 /// The item that a write replaced or removed, for its caller. The write is done: an old value that does not open is
 /// left out rather than told as a failure of what succeeded.
-pub(super) async fn open_old(gate: &Arc<Gate>, call: &Call, model: &Arc<Model>, old: Item) -> Option<Opened> {
-    let keys = gate.keyring.for_call(call);
+pub(super) async fn open_old(
+    gateway: &Gateway,
+    call: &Call,
+    model: &Arc<Model>,
+    old: Item,
+) -> Option<Opened> {
+    let keys = gateway.keyring.for_call(call);
     match load::open(model, old, &keys, None).await {
         Ok(opened) => Some(opened),
         Err(error) => {
@@ -203,7 +208,7 @@ pub(super) async fn open_old(gate: &Arc<Gate>, call: &Call, model: &Arc<Model>, 
 }
 
 async fn refusal(
-    gate: &Arc<Gate>,
+    gateway: &Gateway,
     call: &Call,
     model: &Arc<Model>,
     return_values: ReturnValues,
@@ -223,14 +228,14 @@ async fn refusal(
             Error::Invalid(Fault::new(Path::Name(&path, field), description).into())
         }
         SettleError::Store(error) => {
-            condition_refusal(gate, call, model, return_values == ReturnValues::AllOld, error).await
+            condition_refusal(gateway, call, model, return_values == ReturnValues::AllOld, error).await
         }
     }
 }
 
 /// A refused condition, with the item as it is where that was asked for.
 pub(super) async fn condition_refusal(
-    gate: &Arc<Gate>,
+    gateway: &Gateway,
     call: &Call,
     model: &Arc<Model>,
     return_old: bool,
@@ -238,7 +243,7 @@ pub(super) async fn condition_refusal(
 ) -> Error {
     match error.kind {
         aws::Kind::ConditionFailed { item: Some(item) } if return_old => Error::ConditionFailed {
-            current: open_old(gate, call, model, item).await,
+            current: open_old(gateway, call, model, item).await,
         },
         aws::Kind::ConditionFailed { .. } => Error::ConditionFailed { current: None },
         _ => Error::Store(error),

@@ -1,68 +1,84 @@
-//! What Query and Scan share: which items of those evaluated, which attributes of them, how many, from where.
+//! What Query and Scan have in common: which items to return, which parts of them, how many, and from which position.
 
 use std::sync::Arc;
 
-use super::page_token::{Binder, Binding, Standing};
-use super::read::{check_include, project};
+use futures::stream::{self, Stream, StreamExt as _};
+
+use super::error::{Error, shorten};
+use super::fields::{check_fields, check_include_objects};
+use super::gateway::Gateway;
 use super::verdict::Verdict;
-use super::{Error, Gate};
+use crate::billing::Call;
 use crate::expression::{Expression, Placeholders, Projection};
 use crate::fault::{Faults, Path};
 use crate::item::check;
 use crate::model::Model;
+use crate::read::{Page, PageRequest, RequestHasher, Source, View};
 
-/// The shared part of a Query or Scan.
-#[derive(Default)]
+/// What a Query or Scan selects.
 pub struct Selection {
-    /// Only items for which this holds.
+    /// The model.
+    pub model: Arc<Model>,
+    /// The index; empty: the table.
+    pub index: String,
+    /// Returns only items that match.
     pub filter: Option<Expression>,
-    /// Paths to answer; empty: all.
+    /// Paths to return; empty: all.
     pub fields: Vec<String>,
-    /// Items in all.
+    /// Items to return in total.
     pub limit: Option<u32>,
-    /// Items evaluated per page of the store.
+    /// Items that the store evaluates per page.
     pub page_size: Option<u32>,
-    /// Where to go on; empty: from the beginning.
+    /// Where to resume; empty: at the beginning.
     pub page_token: String,
-    /// Read what every earlier write left.
+    /// Whether to see every write that was acknowledged before.
     pub consistent_read: bool,
-    /// Object attributes whose content comes inline.
+    /// Object attributes whose content is returned inline.
     pub include_objects: Vec<String>,
-    /// Answer only the number of items.
+    /// Whether to return only the number of items.
     pub count_only: bool,
-    /// Check only.
+    /// Whether only to check the request.
     pub validate_only: bool,
 }
 
-/// How a filter is checked: a Query's takes no key attributes.
+/// How a filter is checked: that of a Query must not use key attributes.
 pub(super) type FilterCheck = fn(&Model, &Expression, &str, &mut Placeholders) -> Result<String, Faults>;
 
-/// A selection whose checks passed.
+/// The parts of a selection that passed their checks.
 pub(super) struct Checked {
-    pub(super) filter: Option<String>,
-    pub(super) projection: Option<Projection>,
-    pub(super) include_objects: Vec<String>,
+    filter: Option<String>,
+    projection: Option<Projection>,
+    include_objects: Vec<String>,
 }
 
 impl Selection {
-    /// Checks the filter, the fields and the objects; the texts are ready for the store.
+    /// Rejects an index: models do not have any yet.
+    pub(super) fn check_index(&self) -> Result<(), Error> {
+        match self.index.is_empty() {
+            true => Ok(()),
+            false => Err(Error::UnknownIndex {
+                index: shorten(&self.index),
+            }),
+        }
+    }
+
+    /// Checks the filter, the fields and the objects, and renders them for the store.
     pub(super) fn check(
         &self,
-        model: &Model,
-        checked_as: FilterCheck,
+        filter_check: FilterCheck,
         max_depth: usize,
         placeholders: &mut Placeholders,
         verdict: &mut Verdict,
     ) -> Option<Checked> {
-        let include_objects = verdict.field(check_include(model, &self.include_objects));
+        let include_objects = verdict.field(check_include_objects(&self.model, &self.include_objects));
         check_values(self.filter.as_ref(), "filter", max_depth, verdict);
         let filter = self
             .filter
             .as_ref()
-            .map(|filter| checked_as(model, filter, "filter", placeholders));
+            .map(|filter| filter_check(&self.model, filter, "filter", placeholders));
         let filter = verdict.expression(filter.transpose());
         let included = include_objects.as_deref().unwrap_or_default();
-        let projection = verdict.field(project(model, &self.fields, included, placeholders));
+        let projection = verdict.field(check_fields(&self.model, &self.fields, included, placeholders));
         Some(Checked {
             filter: filter?,
             projection: projection?,
@@ -70,37 +86,56 @@ impl Selection {
         })
     }
 
-    /// Binds a page token to all of this but how much is taken at a time.
-    pub(super) fn bind(&self, binder: &mut Binder) {
-        binder.expression(self.filter.as_ref());
-        binder.texts(&self.fields);
-        binder.texts(&self.include_objects);
-        binder.number(u64::from(self.consistent_read));
-        binder.number(u64::from(self.count_only));
+    /// Streams the pages of a checked request; none if it was only to be checked. `hasher` has the fields that belong to
+    /// one of the RPCs alone.
+    pub(super) fn pages(
+        self,
+        gateway: &Gateway,
+        call: &Call,
+        source: Source,
+        checked: Checked,
+        placeholders: Placeholders,
+        mut hasher: RequestHasher,
+    ) -> Result<impl Stream<Item = Result<Page, Error>> + Send + use<>, Error> {
+        self.hash(&mut hasher);
+        let request_hash = hasher.finish();
+        let reader = &gateway.reader;
+        let positions = reader
+            .page_tokens
+            .positions(&self.page_token, request_hash, source.segments())?;
+        if self.validate_only {
+            return Ok(stream::empty().left_stream());
+        }
+        let (names, values) = placeholders.into_parts();
+        let request = PageRequest {
+            source,
+            view: View {
+                model: self.model,
+                fields: self.fields,
+                include_objects: checked.include_objects,
+                projection: checked.projection,
+            },
+            filter: checked.filter,
+            names,
+            values,
+            consistent_read: self.consistent_read,
+            positions,
+            request_hash,
+            limit: self.limit,
+            page_size: self.page_size,
+            count_only: self.count_only,
+        };
+        let pages = reader.pages(call, request);
+        Ok(pages.map(|page| page.map_err(Error::from)).right_stream())
     }
 
-    /// Where each segment begins: at the beginning, or where the page token says.
-    pub(super) fn standings(
-        &self,
-        gate: &Arc<Gate>,
-        binding: Binding,
-        segments: usize,
-    ) -> Result<Vec<Standing>, Error> {
-        if self.page_token.is_empty() {
-            return Ok(vec![Standing::NotBegun; segments]);
-        }
-        let standings = gate.page_tokens.open(&self.page_token, binding)?;
-        match standings.len() == segments {
-            true => Ok(standings),
-            false => Err(Error::InvalidPageToken(
-                "was given for another number of segments",
-            )),
-        }
-    }
-
-    /// Whether the store needs to give only a number: without a limit no key is needed to go on from.
-    pub(super) fn counts_at_the_store(&self) -> bool {
-        self.count_only && self.limit.is_none()
+    /// Adds everything except what may change from page to page.
+    fn hash(&self, hasher: &mut RequestHasher) {
+        hasher.expression(self.filter.as_ref());
+        hasher.texts(&self.fields);
+        hasher.texts(&self.include_objects);
+        hasher.number(u64::from(self.consistent_read));
+        hasher.number(u64::from(self.count_only));
     }
 }
 

@@ -13,22 +13,25 @@ use super::{encode, status};
 use crate::billing::{self, Call};
 use crate::fault::Fault;
 use crate::model::Model;
-use crate::operation::{self, Error, Found, Gate, Memory, Page, PageEnd, ReturnValues, Selection};
+use crate::operation::{self, Error, Gateway, Page, PageEnd, PageItem, PageMemory, ReturnValues, Selection};
 
 /// Reads and writes items.
 pub struct Data {
-    gate: Arc<Gate>,
+    gateway: Arc<Gateway>,
 }
 
 impl Data {
     /// Over what operations share.
-    pub fn new(gate: Arc<Gate>) -> Data {
-        Data { gate }
+    pub fn new(gateway: Arc<Gateway>) -> Data {
+        Data { gateway }
     }
 
     /// The model of a request, noted in the call's bill.
     fn model(&self, call: &Call, name: &str) -> Result<Arc<Model>, Status> {
-        let model = self.gate.model(name).map_err(|error| status::of(call, error))?;
+        let model = self
+            .gateway
+            .model(name)
+            .map_err(|error| status::of(call, error))?;
         call.set_model(&model.name);
         Ok(model)
     }
@@ -41,7 +44,7 @@ impl DataService for Data {
     async fn save(&self, request: Request<v1::SaveRequest>) -> Result<Response<v1::SaveResponse>, Status> {
         let (call, request) = open(request, |request| &request.request_id)?;
         let model = self.model(&call, &request.model)?;
-        let outcome = operation::save(&self.gate, &call, decode_save(request, model)).await;
+        let outcome = operation::save(&self.gateway, &call, decode_save(request, model)).await;
         let saved = outcome.map_err(|error| status::of(&call, error))?;
         let old = saved.old_item.unwrap_or_default();
         Ok(Response::new(v1::SaveResponse {
@@ -55,7 +58,7 @@ impl DataService for Data {
     async fn get(&self, request: Request<v1::GetRequest>) -> Result<Response<v1::GetResponse>, Status> {
         let (call, request) = open(request, |_| "")?;
         let model = self.model(&call, &request.model)?;
-        let outcome = operation::get(&self.gate, &call, decode_get(request, model)).await;
+        let outcome = operation::get(&self.gateway, &call, decode_get(request, model)).await;
         let found = outcome.map_err(|error| status::of(&call, error))?;
         Ok(Response::new(match found {
             Some(opened) => v1::GetResponse {
@@ -72,7 +75,7 @@ impl DataService for Data {
     ) -> Result<Response<v1::DeleteResponse>, Status> {
         let (call, request) = open(request, |request| &request.request_id)?;
         let model = self.model(&call, &request.model)?;
-        let outcome = operation::delete(&self.gate, &call, decode_delete(request, model)).await;
+        let outcome = operation::delete(&self.gateway, &call, decode_delete(request, model)).await;
         let old = outcome
             .map_err(|error| status::of(&call, error))?
             .unwrap_or_default();
@@ -87,7 +90,7 @@ impl DataService for Data {
     async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<Self::QueryStream>, Status> {
         let (call, request) = open(request, |_| "")?;
         let model = self.model(&call, &request.model)?;
-        let pages = operation::query(&self.gate, &call, decode_query(request, model));
+        let pages = operation::query(&self.gateway, &call, decode_query(request, model));
         let pages = pages.map_err(|error| status::of(&call, error))?;
         Ok(Response::new(
             pages
@@ -101,7 +104,7 @@ impl DataService for Data {
     async fn scan(&self, request: Request<v1::ScanRequest>) -> Result<Response<Self::ScanStream>, Status> {
         let (call, request) = open(request, |_| "")?;
         let model = self.model(&call, &request.model)?;
-        let pages = operation::scan(&self.gate, &call, decode_scan(request, model));
+        let pages = operation::scan(&self.gateway, &call, decode_scan(request, model));
         let pages = pages.map_err(|error| status::of(&call, error))?;
         Ok(Response::new(
             pages
@@ -178,11 +181,11 @@ fn decode_query(request: v1::QueryRequest, model: Arc<Model>) -> operation::Quer
     let mut decoder = Decoder::default();
     let count_only = decode_select(&mut decoder, request.select);
     operation::Query {
-        model,
-        index: request.index,
         key_condition: decoder.expression(request.key_condition, "key_condition"),
         descending: request.descending,
         selection: Selection {
+            model,
+            index: request.index,
             filter: decoder.expression(request.filter, "filter"),
             fields: request.fields,
             limit: (request.limit > 0).then_some(request.limit),
@@ -201,12 +204,12 @@ fn decode_scan(request: v1::ScanRequest, model: Arc<Model>) -> operation::Scan {
     let mut decoder = Decoder::default();
     let count_only = decode_select(&mut decoder, request.select);
     operation::Scan {
-        model,
-        index: request.index,
         segment: request.segment,
         total_segments: request.total_segments,
         parallelism: request.parallelism,
         selection: Selection {
+            model,
+            index: request.index,
             filter: decoder.expression(request.filter, "filter"),
             fields: request.fields,
             limit: (request.limit > 0).then_some(request.limit),
@@ -265,11 +268,11 @@ fn encode_scan(call: &Call, page: Result<Page, Error>) -> Messages<v1::ScanRespo
 /// Messages that are encoded one after the other; with the last one their memory is given back.
 struct Messages<T> {
     messages: std::vec::IntoIter<Result<T, Status>>,
-    memory: Memory,
+    memory: PageMemory,
 }
 
 impl<T> Messages<T> {
-    fn new(messages: Vec<Result<T, Status>>, memory: Memory) -> Messages<T> {
+    fn new(messages: Vec<Result<T, Status>>, memory: PageMemory) -> Messages<T> {
         Messages {
             messages: messages.into_iter(),
             memory,
@@ -284,7 +287,7 @@ impl<T> Iterator for Messages<T> {
         let message = self.messages.next();
         if self.messages.as_slice().is_empty() {
             // tonic encodes what it takes before it asks for more
-            self.memory = Memory::default();
+            self.memory = PageMemory::default();
         }
         message
     }
@@ -298,9 +301,9 @@ fn encode_page<T>(
 ) -> Messages<T> {
     let Page { results, end, memory } = match page {
         Ok(page) => page,
-        Err(error) => return Messages::new(vec![Err(status::of(call, error))], Memory::default()),
+        Err(error) => return Messages::new(vec![Err(status::of(call, error))], PageMemory::default()),
     };
-    let results = results.into_iter().map(|found| encode_found(call, found));
+    let results = results.into_iter().map(|found| encode_item_result(call, found));
     let end_bytes = end.as_ref().map(|end| end.next_page_token.len());
     let mut parts = encode::in_messages(results, end_bytes);
     let last = parts.pop().unwrap_or_default();
@@ -312,7 +315,7 @@ fn encode_page<T>(
     Messages::new(messages, memory)
 }
 
-fn encode_found(call: &Call, found: Found) -> v1::ItemResult {
+fn encode_item_result(call: &Call, found: PageItem) -> v1::ItemResult {
     match found {
         Ok(opened) => v1::ItemResult {
             item: encode::item(opened.item),
@@ -322,7 +325,7 @@ fn encode_found(call: &Call, found: Found) -> v1::ItemResult {
         Err((key, error)) => v1::ItemResult {
             item: encode::item(key),
             withheld: Vec::new(),
-            error: Some(status::of_item(call, error)),
+            error: Some(status::of_item(call, error.into())),
         },
     }
 }

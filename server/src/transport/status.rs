@@ -16,7 +16,7 @@ use super::encode;
 use crate::aws;
 use crate::billing::Call;
 use crate::fault::{Fault, Faults};
-use crate::operation::{Error, Opened};
+use crate::operation::{Error, Opened, ReadError};
 
 /// Faults told in one answer. All that an error says travels in headers, and clients take 8 KiB of them: the public
 /// text is sent percent-encoded, the details in base64, the bill comes on top.
@@ -122,14 +122,8 @@ fn public(call: &Call, failure: Error) -> Status {
     match failure {
         Error::UnknownModel { model, near } => unknown_model(&model, &near),
         Error::UnknownIndex { index } => unknown_resource(Reason::UnknownIndex, "index", &index),
-        Error::ItemNotFound { model } => {
-            let mut details = info(Reason::ItemNotFound);
-            details.set_resource_info(format!("tollgate.{model}"), "", "", "no item has this key");
-            with_details(Reason::ItemNotFound, text, details)
-        }
         Error::Invalid(faults) => invalid(Reason::InvalidField, faults),
         Error::InvalidExpression(faults) => invalid(Reason::InvalidExpression, faults),
-        Error::InvalidPageToken(what) => invalid(Reason::InvalidPageToken, Fault::new("page_token", what)),
         Error::Mode(faults) => {
             let mut details = info(Reason::EncryptionMode);
             let sent = sent(&faults);
@@ -143,15 +137,33 @@ fn public(call: &Call, failure: Error) -> Status {
             details.add_bad_request_violation("item", &text);
             with_details(Reason::ItemTooLarge, text, details)
         }
-        Error::ObjectTooLarge { .. } => over_limit(Reason::MessageTooLarge, "limits.message_bytes", text),
-        Error::ForeignPointer { attribute } => {
+        Error::ObjectChanged { .. } => retry_later(Reason::ObjectChanged, text),
+        Error::ConditionFailed { current } => condition_failed(text, current),
+        Error::Read(error) => of_read(call, error),
+        Error::Store(cause) => of_store(call, &cause),
+        Error::Internal(what) => internal(call, what),
+    }
+}
+
+fn of_read(call: &Call, failure: ReadError) -> Status {
+    let text = failure.to_string();
+    match failure {
+        ReadError::ItemNotFound { model } => {
+            let mut details = info(Reason::ItemNotFound);
+            details.set_resource_info(format!("tollgate.{model}"), "", "", "no item has this key");
+            with_details(Reason::ItemNotFound, text, details)
+        }
+        ReadError::InvalidPageToken(what) => {
+            invalid(Reason::InvalidPageToken, Fault::new("page_token", what))
+        }
+        ReadError::ObjectTooLarge { .. } => over_limit(Reason::MessageTooLarge, "limits.message_bytes", text),
+        ReadError::ForeignPointer { attribute } => {
             let mut details = info(Reason::ForeignPointer);
             details.add_precondition_failure_violation("FOREIGN_POINTER", attribute, &text);
             with_details(Reason::ForeignPointer, text, details)
         }
-        Error::ObjectChanged { .. } => retry_later(Reason::ObjectChanged, text),
-        Error::ConditionFailed { current } => condition_failed(text, current),
-        Error::DataLoss { reason, .. } => {
+        ReadError::ObjectChanged { .. } => retry_later(Reason::ObjectChanged, text),
+        ReadError::DataLoss { reason, .. } => {
             warn!(
                 request_id = call.request_id(),
                 reason = reason.as_str(),
@@ -159,7 +171,7 @@ fn public(call: &Call, failure: Error) -> Status {
             );
             status(reason, text)
         }
-        Error::KeyNotAccepted { attribute, tried } => {
+        ReadError::KeyNotAccepted { attribute, tried } => {
             warn!(
                 request_id = call.request_id(),
                 reason = Reason::KeyNotAccepted.as_str(),
@@ -172,16 +184,18 @@ fn public(call: &Call, failure: Error) -> Status {
             details.add_precondition_failure_violation("KMS_KEY", &attribute, description);
             with_details(Reason::KeyNotAccepted, text, details)
         }
-        Error::Store(cause) => of_store(call, &cause),
-        Error::OutOfMemory(_) => out_of_memory(),
-        Error::Internal(what) => {
-            error!(request_id = call.request_id(), cause = what, "internal error");
-            status(
-                Reason::Internal,
-                "internal error; the server's log has the cause under the request id",
-            )
-        }
+        ReadError::Store(cause) => of_store(call, &cause),
+        ReadError::OutOfMemory(_) => out_of_memory(),
+        ReadError::Internal(what) => internal(call, what),
     }
+}
+
+fn internal(call: &Call, cause: &str) -> Status {
+    error!(request_id = call.request_id(), cause, "internal error");
+    status(
+        Reason::Internal,
+        "internal error; the server's log has the cause under the request id",
+    )
 }
 
 fn of_store(call: &Call, cause: &aws::Error) -> Status {

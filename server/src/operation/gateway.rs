@@ -1,0 +1,41 @@
+//! What all operations share.
+
+use std::sync::Arc;
+
+use super::error::{Error, shorten};
+use crate::crypto::Keyring;
+use crate::fault::Fault;
+use crate::model::{Model, Served};
+use crate::object::settle::Settler;
+use crate::read::Reader;
+
+/// What all operations share.
+pub struct Gateway {
+    /// The models being served.
+    pub models: Served,
+    /// Reads items.
+    pub reader: Reader,
+    /// Data keys for writes.
+    pub keyring: Keyring,
+    /// Multi-step writes.
+    pub settler: Settler,
+    /// Levels of lists and maps that one attribute may have.
+    pub attribute_depth: usize,
+}
+
+impl Gateway {
+    /// The model that a request names.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if the name is empty, `UnknownModel` if no such model is served.
+    pub fn model(&self, name: &str) -> Result<Arc<Model>, Error> {
+        if name.is_empty() {
+            return Err(Error::Invalid(Fault::new("model", "is required").into()));
+        }
+        self.models.get(name).ok_or_else(|| Error::UnknownModel {
+            model: shorten(name),
+            near: self.models.all().near(name),
+        })
+    }
+}

@@ -1,0 +1,136 @@
+//! Why a read failed, and whether that concerns one item or the whole call.
+
+use tollgate_proto::Reason;
+
+use crate::aws;
+use crate::capacity::OutOfMemory;
+use crate::item::load::LoadError;
+use crate::object::read::ReadError;
+
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No item has this key.
+    #[error("there is no {model} with this key")]
+    ItemNotFound {
+        /// The model.
+        model: String,
+    },
+    /// The page token was not issued for this request, or was altered.
+    #[error("page_token: {0}")]
+    InvalidPageToken(&'static str),
+    /// The content of an inline object exceeds the size of a message.
+    #[error("the content of {attribute} has {bytes} bytes, more than a message may carry")]
+    ObjectTooLarge {
+        /// The attribute.
+        attribute: String,
+        /// The size of the content.
+        bytes: u64,
+    },
+    /// The pointer of an object attribute leads outside the item's folder.
+    #[error(
+        "{attribute} points to an object that is not the item's own; it is read only with `foreign_pointers: read`"
+    )]
+    ForeignPointer {
+        /// The attribute.
+        attribute: String,
+    },
+    /// An object was replaced while it was being read.
+    #[error("{attribute} points to another object by now; read the item again")]
+    ObjectChanged {
+        /// The attribute.
+        attribute: String,
+    },
+    /// A stored value is corrupt.
+    #[error("{description}")]
+    DataLoss {
+        /// Which kind of value.
+        reason: Reason,
+        /// What is wrong, without values.
+        description: String,
+    },
+    /// A stored value is encrypted under a key that its attribute does not accept.
+    #[error("{attribute} is sealed under a key that the model does not accept")]
+    KeyNotAccepted {
+        /// The attribute.
+        attribute: String,
+        /// The keys that were tried.
+        tried: Vec<String>,
+    },
+    /// A request to the store failed.
+    #[error(transparent)]
+    Store(#[from] aws::Error),
+    /// The result does not fit in the server's memory.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
+    /// A bug in this program.
+    #[error("{0}")]
+    Internal(&'static str),
+}
+
+impl Error {
+    /// The error of an object attribute whose content could not be read.
+    pub(super) fn from_object(attribute: &str, error: ReadError) -> Error {
+        match error {
+            ReadError::Invalid { description } => Error::DataLoss {
+                reason: Reason::ObjectInvalid,
+                description,
+            },
+            ReadError::Foreign => Error::ForeignPointer {
+                attribute: attribute.to_owned(),
+            },
+            ReadError::Store(error) => Error::Store(error),
+        }
+    }
+
+    /// Whether the error ends the whole call, because the store or this program failed; other errors concern a single
+    /// stored item.
+    pub(super) fn ends_the_call(&self) -> bool {
+        match self {
+            Error::Store(cause) => is_outage(&cause.kind),
+            Error::Internal(_) | Error::OutOfMemory(_) => true,
+            Error::ItemNotFound { .. }
+            | Error::InvalidPageToken(_)
+            | Error::ObjectTooLarge { .. }
+            | Error::ForeignPointer { .. }
+            | Error::ObjectChanged { .. }
+            | Error::DataLoss { .. }
+            | Error::KeyNotAccepted { .. } => false,
+        }
+    }
+}
+
+impl From<LoadError> for Error {
+    fn from(error: LoadError) -> Error {
+        let description = error.to_string();
+        let reason = match error {
+            LoadError::Ciphertext { .. } => Reason::CiphertextInvalid,
+            LoadError::Pointer { .. } => Reason::ObjectInvalid,
+            LoadError::Key { .. } => Reason::ItemInvalid,
+            LoadError::KeyNotAccepted { attribute, tried } => {
+                return Error::KeyNotAccepted { attribute, tried };
+            }
+            LoadError::Kms(error) => return Error::Store(error),
+        };
+        Error::DataLoss { reason, description }
+    }
+}
+
+/// Whether the store failed, rather than rejected what is stored.
+fn is_outage(kind: &aws::Kind) -> bool {
+    match kind {
+        aws::Kind::Throttled
+        | aws::Kind::Unavailable
+        | aws::Kind::OutcomeUnknown
+        | aws::Kind::Deadline { .. } => true,
+        aws::Kind::ConditionFailed { .. }
+        | aws::Kind::Missing { .. }
+        | aws::Kind::Denied
+        | aws::Kind::KeyUnusable
+        | aws::Kind::InvalidCiphertext
+        | aws::Kind::IncorrectKey
+        | aws::Kind::UnknownKey
+        | aws::Kind::TooLarge
+        | aws::Kind::Refused => false,
+    }
+}

@@ -1,0 +1,53 @@
+//! Reads one item by its key.
+
+use std::collections::HashMap;
+
+use super::error::Error;
+use super::opener::Opener;
+use super::reader::Reader;
+use super::view::View;
+use crate::aws::GetItem;
+use crate::billing::Call;
+use crate::item::Key;
+use crate::item::load::Opened;
+
+/// One item to read.
+pub struct Get {
+    /// The item's key.
+    pub key: Key,
+    /// The parts to read.
+    pub view: View,
+    /// The placeholder names of the view's projection.
+    pub names: HashMap<String, String>,
+    /// Whether to see every write that was acknowledged before.
+    pub consistent_read: bool,
+}
+
+impl Reader {
+    /// Reads and opens one item.
+    ///
+    /// # Errors
+    ///
+    /// `ItemNotFound` if no item has the key; otherwise see [`Error`].
+    pub async fn get(&self, call: &Call, get: Get) -> Result<Opened, Error> {
+        let Get {
+            key,
+            view,
+            names,
+            consistent_read,
+        } = get;
+        let request = GetItem {
+            table: view.model.table.clone(),
+            key: key.item(),
+            projection: view.projection_text(),
+            names,
+            consistent_read,
+            uncounted: false,
+        };
+        let stored = self.stores.dynamodb.get_item(call, request).await?;
+        let stored = stored.ok_or_else(|| Error::ItemNotFound {
+            model: view.model.name.clone(),
+        })?;
+        Opener::new(self, call, view).open(stored, 0).await
+    }
+}

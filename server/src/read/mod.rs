@@ -1,0 +1,32 @@
+//! Reads stored items for callers: one item by its key, or the pages of a Query or Scan. Opens encrypted attributes,
+//! fetches the objects that are returned inline, and seals page tokens. Never writes, and never checks a request:
+//! `operation` has done that.
+
+mod error;
+mod get;
+mod inline_object;
+mod memory;
+mod opener;
+mod page_request;
+mod page_token;
+mod pages;
+mod reader;
+mod request_hash;
+mod segment_position;
+mod source;
+mod store_request;
+mod view;
+
+pub use error::Error;
+pub use get::Get;
+pub use memory::PageMemory;
+pub use page_request::PageRequest;
+pub use page_token::PageTokens;
+pub use pages::{Page, PageEnd, PageItem};
+pub use reader::{Limits, Reader};
+pub use request_hash::{RequestHash, RequestHasher};
+pub use segment_position::SegmentPosition;
+pub use source::{Segments, Source};
+pub use view::View;
+
+pub use crate::item::load::Opened;

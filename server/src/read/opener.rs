@@ -1,0 +1,182 @@
+//! Opens stored items for one call: decrypts what the view names and fetches the objects that are returned inline.
+//!
+//! An object that is missing, or does not match its pointer, may have been replaced since the item was read, or before
+//! if the read was not consistent. The item is then read again, consistently. If it points to another object now, the
+//! whole item is opened again in its new state; an unchanged pointer means that the object is lost.
+
+use futures::StreamExt as _;
+
+use super::error::Error;
+use super::inline_object::{InlineObject, Unreadable};
+use super::memory::reserve_content;
+use super::reader::Reader;
+use super::view::View;
+use crate::aws;
+use crate::billing::Call;
+use crate::crypto::CallKeys;
+use crate::item::Key;
+use crate::item::load::{self, LoadError, Opened};
+use crate::model::{Item, Value};
+use crate::object::owner::Owner;
+
+/// How often an item that keeps changing is opened before the read gives up.
+const MAX_ATTEMPTS: usize = 5;
+
+/// Opens stored items for one call.
+pub(super) struct Opener {
+    pub(super) reader: Reader,
+    pub(super) call: Call,
+    pub(super) view: View,
+    keys: CallKeys,
+}
+
+impl Opener {
+    pub(super) fn new(reader: &Reader, call: &Call, view: View) -> Opener {
+        Opener {
+            reader: reader.clone(),
+            call: call.clone(),
+            view,
+            keys: reader.keyring.for_call(call),
+        }
+    }
+
+    /// Opens one stored item, reading it again if its objects change meanwhile. `reserved_bytes` of content have their
+    /// memory already; this waits for more.
+    ///
+    /// # Errors
+    ///
+    /// They concern this item alone, unless [`Error::ends_the_call`].
+    pub(super) async fn open(&self, mut stored: Item, mut reserved_bytes: u64) -> Result<Opened, Error> {
+        let mut changed = String::new();
+        for _ in 0..MAX_ATTEMPTS {
+            let objects = InlineObject::all_of(&self.view, &stored);
+            let key = match objects.as_slice() {
+                [] => None,
+                _ => Key::of_item(&self.view.model, &stored),
+            };
+            let opened = self.open_once(key.as_ref(), &objects, stored, &mut reserved_bytes);
+            let unreadable = match opened.await? {
+                Ok(opened) => return Ok(opened),
+                Err(unreadable) => unreadable,
+            };
+            let Some(key) = key else {
+                return Err(unreadable.error);
+            };
+            let Some(current) = self.read_again(&key).await? else {
+                return Err(Error::ItemNotFound {
+                    model: self.view.model.name.clone(),
+                });
+            };
+            let is_unchanged = |object: &InlineObject<'_>| object.is_same(unreadable.object);
+            if InlineObject::all_of(&self.view, &current)
+                .iter()
+                .any(is_unchanged)
+            {
+                return Err(unreadable.error);
+            }
+            changed = unreadable.object.attribute.to_owned();
+            stored = current;
+        }
+        Err(Error::ObjectChanged { attribute: changed })
+    }
+
+    /// Like [`Opener::open`], but returns the key of an item that cannot be opened along with the error.
+    pub(super) async fn open_of_page(
+        &self,
+        stored: Item,
+        reserved_bytes: u64,
+    ) -> Result<Opened, (Item, Error)> {
+        let key = self.view.key_of(&stored);
+        self.open(stored, reserved_bytes)
+            .await
+            .map_err(|error| (key, error))
+    }
+
+    /// The bytes of content that an item brings inline. Objects that exceed a message count as none, since they are
+    /// not read.
+    pub(super) fn inline_bytes(&self, stored: &Item) -> u64 {
+        let max_bytes = self.reader.limits.message_bytes as u64;
+        let objects = InlineObject::all_of(&self.view, stored);
+        let sizes = objects.iter().map(InlineObject::size_bytes);
+        sizes.filter(|bytes| *bytes <= max_bytes).sum()
+    }
+
+    /// Opens an item as stored, or returns the first of its objects that could not be read.
+    async fn open_once<'a>(
+        &self,
+        key: Option<&Key>,
+        objects: &'a [InlineObject<'a>],
+        stored: Item,
+        reserved_bytes: &mut u64,
+    ) -> Result<Result<Opened, Unreadable<'a>>, Error> {
+        let model = &self.view.model;
+        let mut opened = load::open(model, stored, &self.keys, self.view.attributes()).await?;
+        if objects.is_empty() {
+            return Ok(Ok(opened));
+        }
+        let key = key.ok_or_else(|| LoadError::Key {
+            model: model.name.clone(),
+        })?;
+        let owner = Owner { model, key };
+        let max_bytes = self.reader.limits.message_bytes;
+        objects
+            .iter()
+            .try_for_each(|object| object.check(owner, max_bytes))?;
+        self.reserve(objects, reserved_bytes).await?;
+        let fetched = self.fetch_objects(owner, objects, &mut opened.item).await?;
+        Ok(fetched.map(|()| opened))
+    }
+
+    /// The current item, with the parts that this call reads.
+    async fn read_again(&self, key: &Key) -> Result<Option<Item>, Error> {
+        let (projection, names) = self.view.separate_projection()?;
+        let read = aws::GetItem {
+            table: self.view.model.table.clone(),
+            key: key.item(),
+            projection,
+            names,
+            consistent_read: true,
+            uncounted: true,
+        };
+        Ok(self.reader.stores.dynamodb.get_item(&self.call, read).await?)
+    }
+
+    async fn fetch_objects<'a>(
+        &self,
+        owner: Owner<'_>,
+        objects: &'a [InlineObject<'a>],
+        item: &mut Item,
+    ) -> Result<Result<(), Unreadable<'a>>, Error> {
+        let Reader { stores, limits, .. } = &self.reader;
+        let fetching: Vec<_> = objects
+            .iter()
+            .map(|object| object.read(&stores.s3, &self.call, owner, limits.message_bytes))
+            .collect();
+        let mut fetched = futures::stream::iter(fetching).buffer_unordered(limits.objects_in_flight);
+        while let Some(outcome) = fetched.next().await {
+            let (attribute, content) = match outcome? {
+                Ok(read) => read,
+                Err(unreadable) => return Ok(Err(unreadable)),
+            };
+            if let Some(Value::Object(object)) = item.get_mut(attribute) {
+                object.data = Some(content);
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Waits for the memory of content beyond what is reserved. It is kept until the response is encoded or the call
+    /// ends.
+    async fn reserve(&self, objects: &[InlineObject<'_>], reserved_bytes: &mut u64) -> Result<(), Error> {
+        let bytes = objects.iter().map(InlineObject::size_bytes).sum();
+        let Some(more) = u64::checked_sub(bytes, *reserved_bytes).filter(|more| *more > 0) else {
+            return Ok(());
+        };
+        let reserved = reserve_content(&self.call, more, 0).await?;
+        *reserved_bytes = bytes;
+        if let Some(hold) = self.call.hold() {
+            hold.keep(reserved);
+        }
+        Ok(())
+    }
+}

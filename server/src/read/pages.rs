@@ -1,0 +1,371 @@
+//! The page loop of Query and Scan: one stream of messages over one or more segments, driven by the caller. A page is
+//! fetched when the caller takes the one before, and an empty page does not end the stream. Segments wait before they
+//! fetch until there is room for a whole page, so an unread stream holds at most one page per segment, and at most
+//! [`HELD_BYTES`] in total.
+//!
+//! The memory of a page is reserved before it is fetched, with the content of one message if objects are returned inline,
+//! and reduced to what the page needs once it has arrived. A stream waits only for its first page in flight, while it
+//! holds nothing; further segments begin only if their memory is free. So streams never wait for each other in a circle.
+//! The exception is an object larger than a message: its stream waits while it holds the page.
+
+use std::collections::VecDeque;
+
+use futures::future::BoxFuture;
+use futures::stream::{self, FuturesUnordered, Stream, StreamExt as _};
+
+use super::error::Error;
+use super::memory::{CONTENT_BYTES, MESSAGE_BYTES, PAGE_COPIES, PageMemory, reserve_page, try_reserve_page};
+use super::opener::Opener;
+use super::page_request::PageRequest;
+use super::reader::Reader;
+use super::request_hash::RequestHash;
+use super::segment_position::SegmentPosition;
+use super::store_request::StoreRequest;
+use crate::aws;
+use crate::billing::Call;
+use crate::capacity::Reservation;
+use crate::item::load::Opened;
+use crate::model::Item;
+use crate::model::limits::MAX_ITEM_BYTES;
+use crate::model::size::stored_bytes;
+
+/// Items opened in parallel; their KMS requests have a separate limit.
+const ITEMS_IN_FLIGHT: usize = 64;
+/// Stored bytes of all pages that a stream holds or waits for, however many segments it reads.
+const HELD_BYTES: usize = 4 * 1024 * 1024;
+/// The largest page of DynamoDB.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html>
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// One message of the stream: a page, or a part of one.
+pub struct Page {
+    /// The items, in the order of the store.
+    pub results: Vec<PageItem>,
+    /// The end of the page, in its last message; `None`: the page continues.
+    pub end: Option<PageEnd>,
+    /// The memory that the message occupies until it is encoded.
+    pub memory: PageMemory,
+}
+
+/// The end of a page.
+#[derive(Default)]
+pub struct PageEnd {
+    /// Resumes after the page; empty at the end.
+    pub next_page_token: String,
+    /// Items that matched.
+    pub count: u32,
+    /// Items that were evaluated.
+    pub scanned_count: u32,
+}
+
+/// One item of a page: opened, or its key and the reason why it cannot be opened.
+pub type PageItem = Result<Opened, (Item, Error)>;
+
+struct Pages {
+    opener: Opener,
+    template: StoreRequest,
+    request_hash: RequestHash,
+    /// Where each segment continues.
+    positions: Vec<SegmentPosition>,
+    page_size: Option<u32>,
+    /// Whether a filter may leave out items that were evaluated.
+    filtered: bool,
+    count_only: bool,
+    /// Whether the store returns no items, only their number.
+    counts_in_store: bool,
+    /// Segments whose next page is not being fetched yet.
+    waiting: VecDeque<usize>,
+    fetching: FuturesUnordered<BoxFuture<'static, Fetched>>,
+    /// The page that is being sent.
+    current: Option<CurrentPage>,
+    /// Items left of the request's limit.
+    remaining: Option<u32>,
+    finished: bool,
+}
+
+/// A page of a segment, as the store returned it.
+struct Fetched {
+    segment: usize,
+    page: Result<aws::Page, aws::Error>,
+    memory: Reservation,
+}
+
+/// The part of a page that has not been sent.
+struct CurrentPage {
+    segment: usize,
+    items: std::vec::IntoIter<SizedItem>,
+    count: u32,
+    scanned_count: u32,
+    memory: PageMemory,
+}
+
+/// A stored item with its size.
+struct SizedItem {
+    item: Item,
+    stored_bytes: usize,
+    /// Content that comes with it.
+    inline_bytes: u64,
+}
+
+impl Reader {
+    /// Streams the messages of a Query or Scan. Nothing is fetched before the stream is polled.
+    pub fn pages(
+        &self,
+        call: &Call,
+        request: PageRequest,
+    ) -> impl Stream<Item = Result<Page, Error>> + Send + use<> {
+        let pages = Pages::new(self, call, request);
+        stream::unfold(pages, |mut pages| async move {
+            let page = pages.next().await.transpose()?;
+            pages.finished |= page.is_err();
+            Some((page, pages))
+        })
+    }
+}
+
+impl Pages {
+    fn new(reader: &Reader, call: &Call, request: PageRequest) -> Pages {
+        let waiting = (0..request.positions.len())
+            .filter(|segment| request.positions[*segment] != SegmentPosition::AtEnd)
+            .collect();
+        Pages {
+            template: StoreRequest::template(&request),
+            counts_in_store: request.counts_in_store(),
+            opener: Opener::new(reader, call, request.view),
+            request_hash: request.request_hash,
+            positions: request.positions,
+            page_size: request.page_size,
+            filtered: request.filter.is_some(),
+            count_only: request.count_only,
+            waiting,
+            fetching: FuturesUnordered::new(),
+            current: None,
+            remaining: request.limit,
+            finished: false,
+        }
+    }
+
+    async fn next(&mut self) -> Result<Option<Page>, Error> {
+        if self.finished {
+            return Ok(None);
+        }
+        if let Some(current) = self.current.take() {
+            return self.message(current).await.map(Some);
+        }
+        self.begin_fetching().await?;
+        match self.fetching.next().await {
+            Some(fetched) => {
+                let current = self.accept(fetched)?;
+                self.message(current).await.map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Fetches for the waiting segments, as far as there is room. Waits for the room of the first one.
+    async fn begin_fetching(&mut self) -> Result<(), Error> {
+        let max_fetching = HELD_BYTES
+            .checked_div(self.max_page_bytes())
+            .unwrap_or(usize::MAX);
+        while self.fetching.len() < max_fetching.max(1)
+            && let Some(&segment) = self.waiting.front()
+        {
+            let (call, bytes) = (&self.opener.call, self.memory_bytes());
+            let memory = match self.fetching.is_empty() {
+                true => Some(reserve_page(call, bytes).await?),
+                false => try_reserve_page(call, bytes),
+            };
+            let Some(memory) = memory else { break };
+            self.waiting.pop_front();
+            self.fetch(segment, memory);
+        }
+        Ok(())
+    }
+
+    /// The most memory that the next page needs, with the content of one message.
+    fn memory_bytes(&self) -> usize {
+        let max_items = self.next_page_size().map_or(usize::MAX, |items| items as usize);
+        let page_bytes = self
+            .max_page_bytes()
+            .min(MAX_ITEM_BYTES.saturating_mul(max_items));
+        let has_content = page_bytes > 0 && !self.count_only && !self.opener.view.include_objects.is_empty();
+        page_bytes * PAGE_COPIES + if has_content { CONTENT_BYTES } else { 0 }
+    }
+
+    /// The most stored bytes of a page.
+    fn max_page_bytes(&self) -> usize {
+        if self.counts_in_store {
+            return 0;
+        }
+        match self.page_size {
+            Some(items) => PAGE_BYTES.min(MAX_ITEM_BYTES.saturating_mul(items as usize)),
+            None => PAGE_BYTES,
+        }
+    }
+
+    /// Items that the next page may evaluate. Without a filter, every evaluated item is returned, so the limit keeps the
+    /// store from reading items that would be discarded.
+    fn next_page_size(&self) -> Option<u32> {
+        match (self.remaining, self.page_size) {
+            (Some(remaining), size) if !self.filtered => Some(size.unwrap_or(u32::MAX).min(remaining)),
+            (_, size) => size,
+        }
+    }
+
+    fn fetch(&mut self, segment: usize, memory: Reservation) {
+        let start_key = match &self.positions[segment] {
+            SegmentPosition::AtEnd => return,
+            SegmentPosition::AtStart => None,
+            SegmentPosition::After(key) => Some(key.clone()),
+        };
+        let request = self.template.for_page(segment, start_key, self.next_page_size());
+        let (dynamodb, call) = (
+            self.opener.reader.stores.dynamodb.clone(),
+            self.opener.call.clone(),
+        );
+        self.fetching.push(Box::pin(async move {
+            Fetched {
+                segment,
+                page: request.send(&dynamodb, &call).await,
+                memory,
+            }
+        }));
+    }
+
+    /// Takes what the limit leaves of a page, and moves the segment's position past it.
+    fn accept(&mut self, fetched: Fetched) -> Result<CurrentPage, Error> {
+        let Fetched {
+            segment,
+            page,
+            memory,
+        } = fetched;
+        let page = page?;
+        let mut items = page.items;
+        let mut count = match self.count_only {
+            true => page.count,
+            false => items.len() as u32,
+        };
+        let mut position = match page.last_key {
+            Some(key) => SegmentPosition::After(key),
+            None => SegmentPosition::AtEnd,
+        };
+        if let Some(remaining) = self.remaining.filter(|remaining| *remaining < count) {
+            items.truncate(remaining as usize);
+            count = remaining;
+            position = match items.last() {
+                Some(item) => SegmentPosition::After(self.opener.view.key_of(item)),
+                None => self.positions[segment].clone(),
+            };
+        }
+        self.remaining = self.remaining.map(|remaining| remaining - count);
+        self.positions[segment] = position;
+        let items: Vec<_> = items
+            .into_iter()
+            .map(|item| SizedItem::new(&self.opener, item))
+            .collect();
+        let stored_bytes = items.iter().map(|item| item.stored_bytes).sum();
+        Ok(CurrentPage {
+            segment,
+            memory: PageMemory::for_page(memory, stored_bytes, inline_bytes(&items)),
+            items: items.into_iter(),
+            count,
+            scanned_count: page.scanned_count,
+        })
+    }
+
+    /// The next message of the current page. Its last message lets the segment's next page be fetched.
+    async fn message(&mut self, mut current: CurrentPage) -> Result<Page, Error> {
+        let items = match self.count_only {
+            true => Vec::new(),
+            false => current.next_part(),
+        };
+        let is_part = !self.count_only && !current.items.as_slice().is_empty();
+        let end = match is_part {
+            true => None,
+            false => Some(self.end(&current)?),
+        };
+        current
+            .memory
+            .make_room(&self.opener.call, inline_bytes(&items))
+            .await?;
+        let results = open(&self.opener, items).await?;
+        let memory = match is_part {
+            true => current.memory.split_surplus(),
+            false => std::mem::take(&mut current.memory),
+        };
+        self.current = is_part.then_some(current);
+        Ok(Page { results, end, memory })
+    }
+
+    fn end(&mut self, current: &CurrentPage) -> Result<PageEnd, Error> {
+        let is_at_end = |position: &SegmentPosition| *position == SegmentPosition::AtEnd;
+        let all_at_end = self.positions.iter().all(is_at_end);
+        self.finished = self.remaining == Some(0) || all_at_end;
+        if !self.finished && !is_at_end(&self.positions[current.segment]) {
+            self.waiting.push_back(current.segment);
+        }
+        let next_page_token = match all_at_end {
+            true => String::new(),
+            false => {
+                let tokens = &self.opener.reader.page_tokens;
+                tokens.seal(&self.positions, self.request_hash)?
+            }
+        };
+        Ok(PageEnd {
+            next_page_token,
+            count: current.count,
+            scanned_count: current.scanned_count,
+        })
+    }
+}
+
+impl CurrentPage {
+    /// The items that fit in the next message with the content of their objects, at least one.
+    fn next_part(&mut self) -> Vec<SizedItem> {
+        let mut items = Vec::new();
+        let mut left_bytes = MESSAGE_BYTES;
+        while let Some(item) = self.items.as_slice().first() {
+            let bytes = item.inline_bytes.saturating_add(item.stored_bytes as u64);
+            let Some(rest) = left_bytes.checked_sub(bytes).or(items.is_empty().then_some(0)) else {
+                break;
+            };
+            left_bytes = rest;
+            items.extend(self.items.next());
+        }
+        items
+    }
+}
+
+impl SizedItem {
+    fn new(opener: &Opener, item: Item) -> SizedItem {
+        SizedItem {
+            stored_bytes: stored_bytes(&item),
+            inline_bytes: opener.inline_bytes(&item),
+            item,
+        }
+    }
+}
+
+fn inline_bytes(items: &[SizedItem]) -> u64 {
+    items
+        .iter()
+        .fold(0, |sum: u64, item| sum.saturating_add(item.inline_bytes))
+}
+
+/// Opens the items of a message in parallel and returns the results in their order.
+async fn open(opener: &Opener, items: Vec<SizedItem>) -> Result<Vec<PageItem>, Error> {
+    let opening: Vec<_> = items
+        .into_iter()
+        .map(|stored| opener.open_of_page(stored.item, stored.inline_bytes))
+        .collect();
+    let mut opening = stream::iter(opening).buffered(ITEMS_IN_FLIGHT);
+    let mut results = Vec::new();
+    while let Some(found) = opening.next().await {
+        match found {
+            Err((_, error)) if error.ends_the_call() => return Err(error),
+            found => results.push(found),
+        }
+    }
+    Ok(results)
+}
