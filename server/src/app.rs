@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::aws::{self, Connectors, Stores};
-use crate::billing::{Books, Bounds, Prices, TrailerChoice};
+use crate::billing::{Accounting, Bounds, Prices, TrailerChoice};
 use crate::capacity::Capacity;
 use crate::config::{Backend, Config, Trailer};
 use crate::crypto::Keyring;
@@ -30,7 +30,7 @@ pub use reload::{Refused, Reloader};
 #[cfg(feature = "embedded")]
 use crate::embedded;
 #[cfg(feature = "telemetry")]
-use crate::telemetry::Figures;
+use crate::telemetry::InstrumentSources;
 
 /// A gateway that is built and bound, not yet serving.
 pub struct App {
@@ -120,7 +120,7 @@ impl App {
         let side_port = bind_side_port(config).await?;
         let (stores, token_key) = open_stores(config, &models, wrap).await?;
         let prices = read_prices(config, stores.dynamodb.region())?;
-        let books = Arc::new(Books::new(bounds(config), prices));
+        let accounting = Arc::new(Accounting::new(bounds(config), prices));
         let writes = TaskTracker::new();
         let served = Served::new(models.clone());
         let reader = Reader {
@@ -152,11 +152,11 @@ impl App {
             models: models.len(),
             side_port: side_port.as_ref().map(SidePort::address),
         };
-        let layer = GateLayer::traced(books.clone(), layer_settings(config), telemetry.clone());
-        observe(&telemetry, &books, &layer, reloader.max_models);
+        let layer = GateLayer::traced(accounting.clone(), layer_settings(config), telemetry.clone());
+        observe(&telemetry, &accounting, &layer, reloader.max_models);
         let services = Services {
             data: Data::new(gateway),
-            metrics: Metrics::new(books, served.clone()),
+            metrics: Metrics::new(accounting, served.clone()),
             schema: Schema::new(served),
             layer,
             side_port,
@@ -213,22 +213,22 @@ async fn bind_side_port(config: &Config) -> Result<Option<SidePort>, Error> {
     bound.map_err(|source| serve::Error::SidePort { listen, source }.into())
 }
 
-/// Has the instruments read their figures off the books and the gate.
+/// Has the instruments read their figures off the accounting and the gate.
 #[cfg(feature = "telemetry")]
-fn observe(telemetry: &Telemetry, books: &Arc<Books>, layer: &GateLayer, models: usize) {
-    let (books, in_flight, capacity) = (Arc::clone(books), layer.in_flight(), layer.capacity());
-    telemetry.observe(Figures {
+fn observe(telemetry: &Telemetry, accounting: &Arc<Accounting>, layer: &GateLayer, models: usize) {
+    let (accounting, in_flight, capacity) = (Arc::clone(accounting), layer.in_flight(), layer.capacity());
+    telemetry.observe(InstrumentSources {
         limit: in_flight.limit() as u64,
         memory_limit: capacity.memory_bytes() as u64,
         models,
-        bills: Box::new(move || books.ever()),
+        bills: Box::new(move || accounting.since_start()),
         in_flight: Box::new(move || in_flight.count() as u64),
         memory_reserved: Box::new(move || capacity.reserved_bytes() as u64),
     });
 }
 
 #[cfg(not(feature = "telemetry"))]
-fn observe(_: &Telemetry, _: &Arc<Books>, _: &GateLayer, _: usize) {}
+fn observe(_: &Telemetry, _: &Arc<Accounting>, _: &GateLayer, _: usize) {}
 
 async fn open_stores(
     config: &Config,

@@ -6,6 +6,7 @@ pub mod app;
 pub mod aws;
 pub mod billing;
 pub mod build;
+pub mod call;
 pub mod capacity;
 pub mod cli;
 pub mod config;

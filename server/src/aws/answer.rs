@@ -8,42 +8,42 @@ use aws_sdk_s3::operation::{
     head_object, put_object, upload_part,
 };
 
-use crate::telemetry::AnswerFacts;
+use crate::telemetry::ResponseFacts;
 
 /// An answer that a span tells of.
 pub(super) trait Answer {
     /// What there is to tell beside the answer's being there.
-    fn facts(&self) -> AnswerFacts {
-        AnswerFacts::default()
+    fn facts(&self) -> ResponseFacts {
+        ResponseFacts::default()
     }
 }
 
 impl Answer for get_item::GetItemOutput {
-    fn facts(&self) -> AnswerFacts {
+    fn facts(&self) -> ResponseFacts {
         of(self.consumed_capacity(), None)
     }
 }
 
 impl Answer for put_item::PutItemOutput {
-    fn facts(&self) -> AnswerFacts {
+    fn facts(&self) -> ResponseFacts {
         of(self.consumed_capacity(), None)
     }
 }
 
 impl Answer for delete_item::DeleteItemOutput {
-    fn facts(&self) -> AnswerFacts {
+    fn facts(&self) -> ResponseFacts {
         of(self.consumed_capacity(), None)
     }
 }
 
 impl Answer for query::QueryOutput {
-    fn facts(&self) -> AnswerFacts {
+    fn facts(&self) -> ResponseFacts {
         of(self.consumed_capacity(), Some((self.count, self.scanned_count)))
     }
 }
 
 impl Answer for scan::ScanOutput {
-    fn facts(&self) -> AnswerFacts {
+    fn facts(&self) -> ResponseFacts {
         of(self.consumed_capacity(), Some((self.count, self.scanned_count)))
     }
 }
@@ -61,8 +61,8 @@ impl Answer for head_object::HeadObjectOutput {}
 impl Answer for put_object::PutObjectOutput {}
 impl Answer for upload_part::UploadPartOutput {}
 
-fn of(capacity: Option<&ConsumedCapacity>, counts: Option<(i32, i32)>) -> AnswerFacts {
-    AnswerFacts {
+fn of(capacity: Option<&ConsumedCapacity>, counts: Option<(i32, i32)>) -> ResponseFacts {
+    ResponseFacts {
         capacity: capacity.and_then(ConsumedCapacity::capacity_units),
         count: counts.map(|(count, _)| count.unsigned_abs()),
         scanned_count: counts.map(|(_, scanned)| scanned.unsigned_abs()),

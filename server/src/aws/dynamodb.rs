@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{
     ReturnValuesOnConditionCheckFailure, Select,
 };
 
-use crate::billing::Call;
+use crate::call::Call;
 use crate::figure::AwsOperation;
 use crate::model::Item;
 use crate::model::size::{stored_bytes, write_units};

@@ -7,7 +7,7 @@ use aws_sdk_kms::types::DataKeySpec;
 use aws_smithy_types::Blob;
 use zeroize::Zeroizing;
 
-use crate::billing::Call;
+use crate::call::Call;
 use crate::figure::AwsOperation;
 
 use super::error::{Detail, Error, Kind, Request};

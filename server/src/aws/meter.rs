@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::billing::{Attempt, Call};
+use crate::call::{Attempt, Call};
 use crate::figure::{AwsOperation, Service};
 use crate::telemetry::{RequestSpan, names};
 

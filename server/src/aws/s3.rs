@@ -13,7 +13,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 
-use crate::billing::Call;
+use crate::call::Call;
 use crate::figure::AwsOperation;
 
 use super::answer::Answer;

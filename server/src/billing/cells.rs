@@ -1,5 +1,5 @@
-//! What is kept by model and RPC: at most one cell per served model and RPC, found in the same time however many
-//! models there are. Knows nothing of what a cell is.
+//! Cells by model and RPC: at most one per served model and RPC. Finding one takes the same time however many models there
+//! are.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,12 +18,12 @@ impl<T> Default for Cells<T> {
 
 impl<T> Cells<T> {
     /// The cell of a model and an RPC, created if missing.
-    pub(super) fn of(&mut self, model: &Arc<str>, rpc: Rpc, new: impl FnOnce() -> T) -> &mut T {
+    pub(super) fn entry(&mut self, model: &Arc<str>, rpc: Rpc, new: impl FnOnce() -> T) -> &mut T {
         if !self.0.contains_key(model) {
             self.0.insert(Arc::clone(model), Vec::new());
         }
-        let cells = self.0.get_mut(model).expect("it was put in where it was missing");
-        // a handful: the RPCs that the model was called by
+        let cells = self.0.get_mut(model).expect("it was inserted if it was missing");
+        // a handful: one for each RPC that called the model
         let place = cells.iter().position(|(known, _)| *known == rpc);
         let place = place.unwrap_or_else(|| {
             cells.push((rpc, new()));
@@ -37,7 +37,7 @@ impl<T> Cells<T> {
         self.0.iter().flat_map(|(model, cells)| each(model, cells))
     }
 
-    /// All cells, to be changed.
+    /// Like `all`, but mutable.
     #[cfg(feature = "telemetry")]
     pub(super) fn all_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, Rpc, &mut T)> {
         self.0.iter_mut().flat_map(|(model, cells)| {
@@ -47,13 +47,13 @@ impl<T> Cells<T> {
     }
 
     /// The cells of one model.
-    pub(super) fn of_model(&self, model: &str) -> impl Iterator<Item = (&Arc<str>, Rpc, &T)> {
+    pub(super) fn in_model(&self, model: &str) -> impl Iterator<Item = (&Arc<str>, Rpc, &T)> {
         let cells = self.0.get_key_value(model);
         cells.into_iter().flat_map(|(model, cells)| each(model, cells))
     }
 
-    /// The cells of one model, to be changed.
-    pub(super) fn of_model_mut(&mut self, model: &str) -> impl Iterator<Item = &mut T> {
+    /// Like `in_model`, but mutable.
+    pub(super) fn in_model_mut(&mut self, model: &str) -> impl Iterator<Item = &mut T> {
         let cells = self.0.get_mut(model).into_iter().flatten();
         cells.map(|(_, cell)| cell)
     }

@@ -1,7 +1,7 @@
 //! What one attempt of an AWS operation counts as and costs.
 
-use super::{Bill, Prices};
-use crate::figure::{AwsOperation, Service};
+use super::prices::Prices;
+use crate::figure::{AwsOperation, Bill, Service};
 
 /// The figure that sums the time of this service's requests.
 pub(super) fn duration_us(service: Service, bill: &mut Bill) -> &mut u64 {

@@ -2,15 +2,16 @@
 //! closed, while scopes are reset. What was counted is what was cleared and what is there.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use tonic::Code;
 
-use super::{Attempt, Bill, Books, Bounds, Call, Opening, Prices, Scope, lock};
-use crate::figure::{AwsOperation, NO_MODEL, Rpc};
+use super::{Accounting, Attempt, Bounds, Ledger, Opening, Prices, Scope};
+use crate::figure::{AwsOperation, Bill, NO_MODEL, Rpc};
 
 const WORKERS: u64 = 8;
 const CALLS_PER_WORKER: u64 = 2_000;
@@ -35,7 +36,7 @@ impl Dice {
     }
 }
 
-/// What the workers did, beside the books: by session and model.
+/// What the workers did, beside the accounting: by session and model.
 #[derive(Default)]
 struct Truth {
     cells: Mutex<HashMap<(Option<&'static str>, &'static str), Bill>>,
@@ -43,11 +44,11 @@ struct Truth {
 
 impl Truth {
     fn add(&self, session: Option<&'static str>, model: &'static str, bill: &Bill) {
-        *lock(&self.cells).entry((session, model)).or_default() += bill;
+        *self.cells.lock().entry((session, model)).or_default() += bill;
     }
 
     fn sum(&self, of: impl Fn(Option<&str>, &str) -> bool) -> Bill {
-        let cells = lock(&self.cells);
+        let cells = self.cells.lock();
         let wanted = cells.iter().filter(|((session, model), _)| of(*session, model));
         wanted.fold(Bill::default(), |mut sum, (_, bill)| {
             sum += bill;
@@ -56,34 +57,30 @@ impl Truth {
     }
 }
 
-fn books() -> Arc<Books> {
-    Arc::new(Books::new(Bounds::default(), Prices::shipped()))
+fn accounting() -> Arc<Accounting> {
+    Arc::new(Accounting::new(Bounds::default(), Prices::shipped()))
 }
 
-fn open(books: &Arc<Books>, rpc: Rpc, session: Option<&str>) -> Call {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    Call::open(
-        books,
-        &Opening {
-            rpc,
-            request_id: None,
-            session,
-            deadline,
-        },
-    )
+fn open(accounting: &Arc<Accounting>, rpc: Rpc, session: Option<&str>) -> Arc<Ledger> {
+    let opening = Opening {
+        rpc,
+        request_id: None,
+        session,
+    };
+    Ledger::open(accounting, &opening)
 }
 
 /// Begins every session, so that calls that are refused are posted there too.
-fn begin_sessions(books: &Arc<Books>, truth: &Truth) {
+fn begin_sessions(accounting: &Arc<Accounting>, truth: &Truth) {
     for session in SESSIONS {
-        let call = open(books, Rpc::Get, Some(session));
+        let call = open(accounting, Rpc::Get, Some(session));
         call.close(Code::Ok);
         truth.add(Some(session), NO_MODEL, &call.bill());
     }
 }
 
 /// A few random counts; attempts that are under way are kept for later.
-fn feed(call: &Call, dice: &mut Dice, under_way: &mut Vec<Attempt>) {
+fn feed(call: &Arc<Ledger>, dice: &mut Dice, under_way: &mut Vec<Attempt>) {
     for _ in 0..dice.roll(4) {
         let operation = dice.of(&[
             AwsOperation::PutItem,
@@ -91,21 +88,26 @@ fn feed(call: &Call, dice: &mut Dice, under_way: &mut Vec<Attempt>) {
             AwsOperation::Decrypt,
             AwsOperation::UploadPart,
         ]);
-        let attempt = call.attempt(operation);
+        let mut attempt = call.attempt(operation);
         match dice.roll(4) {
             0 => under_way.push(attempt),
-            1 => attempt.unsent(),
-            _ => attempt.finish(),
+            1 => attempt.end_unsent(),
+            _ => drop(attempt),
         }
         call.add_capacity(0.5, dice.roll(3) as f64);
-        call.add_items(dice.roll(5), dice.roll(9));
+        let (items, scanned) = (dice.roll(5), dice.roll(9));
+        call.count(|bill| {
+            bill.items += items;
+            bill.scanned += scanned;
+        });
         call.add_failed_item(dice.of(&[Code::DataLoss, Code::FailedPrecondition]));
-        call.add_uploaded(dice.roll(1 << 20));
+        let bytes = dice.roll(1 << 20);
+        call.count(|bill| bill.uploaded_bytes += bytes);
     }
 }
 
 /// Closes a call; a quarter of them while another thread counts for it, as work does that outlives its caller.
-fn close_while_fed(call: &Call, code: Code, dice: &mut Dice, under_way: &mut Vec<Attempt>) {
+fn close_while_fed(call: &Arc<Ledger>, code: Code, dice: &mut Dice, under_way: &mut Vec<Attempt>) {
     if dice.roll(4) > 0 {
         assert!(call.close(code).is_some());
         return;
@@ -118,10 +120,10 @@ fn close_while_fed(call: &Call, code: Code, dice: &mut Dice, under_way: &mut Vec
 }
 
 /// One call from its opening to the end of all work for it; its whole bill.
-fn run(books: &Arc<Books>, dice: &mut Dice, truth: &Truth) {
+fn run(accounting: &Arc<Accounting>, dice: &mut Dice, truth: &Truth) {
     let session = (dice.roll(3) > 0).then(|| dice.of(&SESSIONS));
     let model = dice.of(&MODELS);
-    let call = open(books, dice.of(&RPCS), session);
+    let call = open(accounting, dice.of(&RPCS), session);
     if model != NO_MODEL {
         call.set_model(model);
     }
@@ -133,26 +135,30 @@ fn run(books: &Arc<Books>, dice: &mut Dice, truth: &Truth) {
     if dice.roll(2) == 0 {
         feed(&call, dice, &mut under_way);
     }
-    for attempt in under_way {
+    for mut attempt in under_way {
         match dice.roll(3) {
-            0 => attempt.unsent(),
-            _ => attempt.finish(),
+            0 => attempt.end_unsent(),
+            _ => drop(attempt),
         }
     }
     truth.add(session, model, &call.bill());
-    let finished = books.finished(call.request_id());
+    let finished = accounting.finished(call.request_id());
     assert!(finished.is_none_or(|finished| finished.bill == call.bill() && finished.code == code));
 }
 
 /// Resets random scopes until told to stop; how many resets there were, and what they answered, by session.
-fn reset_until(books: &Books, stop: &AtomicBool, seed: u64) -> (u64, HashMap<Option<String>, Bill>) {
+fn reset_until(
+    accounting: &Accounting,
+    stop: &AtomicBool,
+    seed: u64,
+) -> (u64, HashMap<Option<String>, Bill>) {
     let mut dice = Dice(seed);
     let (mut resets, mut cleared) = (0, HashMap::<_, Bill>::new());
     while !stop.load(Ordering::Relaxed) {
         let session = (dice.roll(2) == 0).then(|| dice.of(&SESSIONS).to_owned());
         let model = (dice.roll(2) == 0).then(|| dice.of(&MODELS).to_owned());
         let scope = Scope { session, model };
-        if let Some(bill) = books.reset(&scope) {
+        if let Some(bill) = accounting.reset(&scope) {
             resets += u64::from(bill.calls > 0);
             *cleared.entry(scope.session).or_default() += &bill;
         }
@@ -169,18 +175,18 @@ fn sum<'a>(bills: impl Iterator<Item = &'a Bill>) -> Bill {
 }
 
 /// Runs all calls with resets between them; how many resets found something, and what they answered, by session.
-fn run_all(books: &Arc<Books>, truth: &Truth) -> (u64, HashMap<Option<String>, Bill>) {
+fn run_all(accounting: &Arc<Accounting>, truth: &Truth) -> (u64, HashMap<Option<String>, Bill>) {
     let stop = AtomicBool::new(false);
     thread::scope(|threads| {
         let resetters = [7_919, 15_838].map(|seed| {
             let stop = &stop;
-            threads.spawn(move || reset_until(books, stop, seed))
+            threads.spawn(move || reset_until(accounting, stop, seed))
         });
         let workers: Vec<_> = (0..WORKERS)
             .map(|worker| {
                 threads.spawn(move || {
                     let mut dice = Dice(worker * 104_729 + 1);
-                    (0..CALLS_PER_WORKER).for_each(|_| run(books, &mut dice, truth));
+                    (0..CALLS_PER_WORKER).for_each(|_| run(accounting, &mut dice, truth));
                 })
             })
             .collect();
@@ -196,14 +202,14 @@ fn run_all(books: &Arc<Books>, truth: &Truth) -> (u64, HashMap<Option<String>, B
 
 #[test]
 fn nothing_is_lost_or_counted_twice() {
-    let (books, truth) = (books(), Truth::default());
-    begin_sessions(&books, &truth);
-    let (resets, cleared) = run_all(&books, &truth);
+    let (accounting, truth) = (accounting(), Truth::default());
+    begin_sessions(&accounting, &truth);
+    let (resets, cleared) = run_all(&accounting, &truth);
     assert!(resets > 10, "resets fell between the calls");
     let whole = |session: Option<&str>| {
         let session = session.map(str::to_owned);
         let cleared = cleared.get(&session).cloned().unwrap_or_default();
-        let totals = books.totals(&Scope { session, model: None }).unwrap();
+        let totals = accounting.totals(&Scope { session, model: None }).unwrap();
         assert_eq!(sum(totals.by_model.values()), totals.total);
         assert_eq!(sum(totals.by_operation.values()), totals.total);
         sum([&cleared, &totals.total].into_iter())
@@ -224,10 +230,10 @@ fn nothing_is_lost_or_counted_twice() {
 
 #[test]
 fn every_scope_sums_to_what_was_counted() {
-    let (books, truth) = (books(), Truth::default());
-    begin_sessions(&books, &truth);
+    let (accounting, truth) = (accounting(), Truth::default());
+    begin_sessions(&accounting, &truth);
     let mut dice = Dice(4_711);
-    (0..2_000).for_each(|_| run(&books, &mut dice, &truth));
+    (0..2_000).for_each(|_| run(&accounting, &mut dice, &truth));
     for session in [None, Some("a"), Some("d")] {
         for model in [None, Some("User"), Some(NO_MODEL)] {
             let scope = Scope {
@@ -238,12 +244,12 @@ fn every_scope_sums_to_what_was_counted() {
                 session.is_none_or(|name| in_session == Some(name))
                     && model.is_none_or(|name| of_model == name)
             });
-            assert_eq!(books.totals(&scope).unwrap().total, expected, "{scope:?}");
+            assert_eq!(accounting.totals(&scope).unwrap().total, expected, "{scope:?}");
             assert!(expected.calls > 0);
         }
     }
     assert!(
-        books
+        accounting
             .totals(&Scope {
                 session: Some("nobody".to_owned()),
                 model: None
@@ -251,7 +257,7 @@ fn every_scope_sums_to_what_was_counted() {
             .is_none()
     );
     assert!(
-        books
+        accounting
             .reset(&Scope {
                 session: Some("nobody".to_owned()),
                 model: None
@@ -262,9 +268,9 @@ fn every_scope_sums_to_what_was_counted() {
 
 #[test]
 fn a_reset_clears_its_own_scope_only() {
-    let books = books();
+    let accounting = accounting();
     let bill = |session: &str| {
-        let call = open(&books, Rpc::Get, Some(session));
+        let call = open(&accounting, Rpc::Get, Some(session));
         call.set_model("User");
         call.close(Code::Ok).unwrap()
     };
@@ -275,35 +281,35 @@ fn a_reset_clears_its_own_scope_only() {
         session: session.map(str::to_owned),
         model: None,
     };
-    let calls = |session| books.totals(&of(session)).unwrap().total.calls;
-    assert_eq!(books.reset(&of(Some("a"))).unwrap().calls, 2);
+    let calls = |session| accounting.totals(&of(session)).unwrap().total.calls;
+    assert_eq!(accounting.reset(&of(Some("a"))).unwrap().calls, 2);
     assert_eq!((calls(Some("a")), calls(Some("b")), calls(None)), (0, 1, 3));
-    assert_eq!(books.reset(&of(None)).unwrap().calls, 3);
+    assert_eq!(accounting.reset(&of(None)).unwrap().calls, 3);
     assert_eq!((calls(Some("a")), calls(Some("b")), calls(None)), (0, 1, 0));
 }
 
 #[test]
 fn a_session_begins_with_the_first_call_that_passes_its_checks() {
-    let books = books();
+    let accounting = accounting();
     let calls = || {
         let scope = Scope {
             session: Some("a".to_owned()),
             model: None,
         };
-        books.totals(&scope).map(|totals| totals.total.calls)
+        accounting.totals(&scope).map(|totals| totals.total.calls)
     };
-    let refused = open(&books, Rpc::Get, Some("a"))
+    let refused = open(&accounting, Rpc::Get, Some("a"))
         .close(Code::InvalidArgument)
         .unwrap();
     assert_eq!((refused.session, calls()), (None, None));
-    let call = open(&books, Rpc::Get, Some("a"));
+    let call = open(&accounting, Rpc::Get, Some("a"));
     assert_eq!(calls(), None, "nothing is known of it yet");
     let attempt = call.attempt(AwsOperation::GetItem);
     assert_eq!(calls(), Some(0));
-    attempt.finish();
+    drop(attempt);
     call.close(Code::NotFound);
     assert_eq!(calls(), Some(1));
-    let refused = open(&books, Rpc::Get, Some("a"))
+    let refused = open(&accounting, Rpc::Get, Some("a"))
         .close(Code::InvalidArgument)
         .unwrap();
     assert_eq!(
@@ -316,23 +322,23 @@ fn a_session_begins_with_the_first_call_that_passes_its_checks() {
 
 #[test]
 fn a_call_that_does_something_after_it_was_closed_is_billed_whole() {
-    let books = books();
-    let call = open(&books, Rpc::Save, Some("a"));
+    let accounting = accounting();
+    let call = open(&accounting, Rpc::Save, Some("a"));
     call.close(Code::Cancelled);
     let scope = Scope {
         session: Some("a".to_owned()),
         model: None,
     };
-    assert!(books.totals(&scope).is_none());
-    call.attempt(AwsOperation::PutItem).finish();
-    assert_eq!(books.totals(&scope).unwrap().total, call.bill());
+    assert!(accounting.totals(&scope).is_none());
+    drop(call.attempt(AwsOperation::PutItem));
+    assert_eq!(accounting.totals(&scope).unwrap().total, call.bill());
     assert_eq!(call.bill().cancelled_calls, 1);
 }
 
 #[test]
 fn a_call_is_well_failed_or_cancelled() {
     let ended = |code| {
-        let bill = open(&books(), Rpc::Get, None).close(code).unwrap().bill;
+        let bill = open(&accounting(), Rpc::Get, None).close(code).unwrap().bill;
         (bill.calls, bill.failed_calls, bill.cancelled_calls)
     };
     assert_eq!(ended(Code::Ok), (1, 0, 0));
@@ -343,7 +349,7 @@ fn a_call_is_well_failed_or_cancelled() {
 
 #[test]
 fn the_gateways_time_is_the_time_without_an_attempt() {
-    let call = open(&books(), Rpc::Save, None);
+    let call = open(&accounting(), Rpc::Save, None);
     let pause = Duration::from_millis(20);
     thread::sleep(pause);
     let first = call.attempt(AwsOperation::Decrypt);
@@ -363,22 +369,20 @@ fn the_gateways_time_is_the_time_without_an_attempt() {
 
 #[test]
 fn the_first_name_stands() {
-    let books = books();
-    let call = open(&books, Rpc::Save, None);
+    let accounting = accounting();
+    let call = open(&accounting, Rpc::Save, None);
     assert_eq!(call.request_id().len(), 26);
     call.set_request_id("mine");
     call.set_request_id("other");
     assert_eq!(call.request_id(), "mine");
     call.close(Code::Ok);
-    assert_eq!(books.finished("mine").unwrap().rpc, Rpc::Save);
-    let deadline = Instant::now();
+    assert_eq!(accounting.finished("mine").unwrap().rpc, Rpc::Save);
     let given = Opening {
         rpc: Rpc::Save,
         request_id: Some("given"),
         session: None,
-        deadline,
     };
-    let call = Call::open(&books, &given);
+    let call = Ledger::open(&accounting, &given);
     call.set_request_id("mine");
     assert_eq!(call.request_id(), "given");
 }

@@ -1,6 +1,6 @@
-//! The bills of the calls that finished last, by request id: what a caller asks for who got no trailers. Calls that
-//! were refused before they did anything have places of their own, so that they push out or replace no bill of a call
-//! that passed its checks.
+//! The bills of the most recently finished calls, by request id, for callers that received no trailers. Calls that were
+//! refused before they did anything are kept separately, so that they never evict or replace the bill of a call that
+//! passed its checks.
 
 use std::hash::RandomState;
 use std::sync::Arc;
@@ -9,9 +9,8 @@ use std::time::SystemTime;
 use lru::LruCache;
 use tonic::Code;
 
-use super::Bill;
-use super::books::Entry;
-use crate::figure::Rpc;
+use super::entry::Entry;
+use crate::figure::{Bill, Rpc};
 
 /// One finished call and its bill.
 #[derive(Clone, Debug)]
@@ -21,15 +20,15 @@ pub struct FinishedCall {
     pub request_id: Arc<str>,
     /// The RPC.
     pub rpc: Rpc,
-    /// The served model that it was about.
+    /// The served model that it named.
     pub model: Option<Arc<str>>,
     /// The session that was billed.
     pub session: Option<Arc<str>>,
-    /// The status that it ended with.
+    /// Its final status.
     pub code: Code,
     /// When it came in.
     pub started_at: SystemTime,
-    /// What it cost so far: work that goes on after the caller left is added as it is done.
+    /// What it has cost so far: work that continues after the caller disconnected is added as it is done.
     pub bill: Bill,
 }
 
@@ -48,7 +47,7 @@ impl FinishedCall {
     }
 }
 
-/// One place in so many is for calls that were refused.
+/// One slot in this many is for calls that were refused.
 const REFUSED_PART: usize = 10;
 
 /// A bounded number of finished calls, the oldest forgotten first.
@@ -67,7 +66,7 @@ impl Finished {
         }
     }
 
-    /// Keeps a call. `passed` says that it passed its checks.
+    /// Keeps a call; `passed` if it passed its checks.
     pub(super) fn put(&mut self, call: FinishedCall, passed: bool) {
         if passed {
             self.refused.by_id.pop(&*call.request_id);
@@ -77,13 +76,13 @@ impl Finished {
         }
     }
 
-    /// The call with this id that passed its checks last, else the one that was refused last.
+    /// The latest call with this id that passed its checks, otherwise the latest that was refused.
     pub(super) fn get(&self, request_id: &str) -> Option<&FinishedCall> {
         let passed = self.passed.by_id.peek(request_id);
         passed.or_else(|| self.refused.by_id.peek(request_id))
     }
 
-    /// Adds what was counted after the call was closed, if this very call is still there.
+    /// Adds what was counted after the call was closed, if this call is still kept.
     pub(super) fn add_late(&mut self, entry: &Entry<'_>, late: &Bill) {
         for ring in [&mut self.passed, &mut self.refused] {
             let call = ring.by_id.peek_mut(entry.request_id);
@@ -93,7 +92,7 @@ impl Finished {
         }
     }
 
-    /// A call that had been closed did something after all.
+    /// Moves a call from the refused to the passed: it did something after it was closed.
     pub(super) fn promote(&mut self, entry: &Entry<'_>) {
         let call = self.refused.by_id.peek(entry.request_id);
         if call.is_some_and(|call| call.serial == entry.serial)
@@ -107,7 +106,7 @@ impl Finished {
 #[derive(Debug)]
 struct Ring {
     max: usize,
-    /// Never asked with `get`, so its order is that of finishing.
+    /// Never read with `get`, so it stays in the order of finishing.
     by_id: LruCache<Arc<str>, FinishedCall, RandomState>,
 }
 
@@ -155,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_is_forgotten_first() {
+    fn the_oldest_is_removed_first() {
         let mut finished = Finished::new(3);
         put(&mut finished, "a", 0);
         put(&mut finished, "b", 1);
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn late_counts_reach_their_own_call_only() {
+    fn late_counts_go_to_their_own_call_only() {
         let mut finished = Finished::new(2);
         put(&mut finished, "a", 0);
         let late = Bill {
@@ -183,7 +182,7 @@ mod tests {
         assert_eq!(
             finished.get("a").unwrap().bill.kms_calls,
             0,
-            "the same id twice: the last wins"
+            "of two calls with one id, the last is kept"
         );
     }
 
@@ -194,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_calls_replace_and_push_out_none_that_passed() {
+    fn refused_calls_never_replace_or_evict_passed_ones() {
         let mut finished = Finished::new(10);
         (0..9).for_each(|serial| put(&mut finished, &serial.to_string(), serial));
         (0..100).for_each(|serial| refuse(&mut finished, &serial.to_string(), 100 + serial));

@@ -1,12 +1,12 @@
-//! The bill as an ORCA load report, for load balancers and clients that know gRFC A51. Knows nothing of headers.
+//! The bill as an ORCA load report (gRFC A51), for load balancers and clients. Never touches headers.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::BufMut as _;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
-use super::Bill;
-use super::bill::thousandths;
+use crate::figure::Bill;
+use crate::figure::unit::thousandths;
 
 /// Fields of `xds.data.orca.v3.OrcaLoadReport`
 /// (<https://github.com/cncf/xds/blob/main/xds/data/orca/v3/orca_load_report.proto>).
@@ -15,9 +15,9 @@ const APPLICATION_UTILIZATION: u32 = 9;
 /// Fields of an entry of a map.
 const KEY: u32 = 1;
 const VALUE: u32 = 2;
-/// Of a double with its field's number.
+/// Bytes of a double and its field number.
 const DOUBLE_BYTES: usize = 1 + size_of::<f64>();
-/// Room for a report.
+/// Capacity for a report.
 const REPORT_BYTES: usize = 384;
 
 /// The report of one call as the value of a `-bin` header. `utilization` is calls in flight over the limit.
@@ -42,8 +42,8 @@ pub(super) fn load_report(bill: &Bill, utilization: f64) -> String {
     STANDARD_NO_PAD.encode(report)
 }
 
-/// An entry of `map<string, double> request_cost`. Written by hand, since a message of its own per entry, sized before it is
-/// written, costs a call more than all of its figures do.
+/// Writes an entry of `map<string, double> request_cost`. Encoded by hand, since prost's encoding of a map, which sizes each
+/// entry first, takes longer than counting all figures of a call.
 fn write_cost(report: &mut Vec<u8>, key: &str, value: f64) {
     // both lengths are below 128: a byte each
     let value_bytes = if value == 0.0 { 0 } else { DOUBLE_BYTES };
@@ -55,7 +55,7 @@ fn write_cost(report: &mut Vec<u8>, key: &str, value: f64) {
     write_double(report, VALUE, value);
 }
 
-/// Zero is what a field is that is not there.
+/// A missing field is zero.
 fn write_double(report: &mut Vec<u8>, field: u32, value: f64) {
     if value != 0.0 {
         encode_key(field, WireType::SixtyFourBit, report);
@@ -71,7 +71,7 @@ mod tests {
 
     use super::*;
 
-    /// As clients have it from the proto file.
+    /// As clients decode it.
     #[derive(Clone, PartialEq, Message)]
     struct Published {
         #[prost(btree_map = "string, double", tag = "4")]

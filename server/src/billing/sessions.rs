@@ -1,6 +1,6 @@
-//! Sessions: an account each, bounded by number and by idle time, the least recently used forgotten first. A session
-//! is used when a call names it that passes its checks; reading or resetting it does not count, and neither does a call
-//! that is refused. Knows nothing of locks and reads no clock.
+//! Sessions and their totals, bounded in number and idle time; the least recently used is forgotten first. A session is
+//! used when a call that passes its checks names it; reading or resetting does not count as use, and neither does a call
+//! that is refused. The caller holds the lock.
 
 use std::hash::RandomState;
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use lru::LruCache;
 
-use super::account::Account;
+use super::session_totals::SessionTotals;
 
-/// Idle sessions forgotten per call at most, so that no call pays for all of them.
+/// The most idle sessions that one call removes, so that no call pays for all of them.
 const FORGOTTEN_AT_ONCE: usize = 16;
 
 /// The sessions of the server by name.
@@ -18,19 +18,19 @@ const FORGOTTEN_AT_ONCE: usize = 16;
 pub(super) struct Sessions {
     idle: Duration,
     max: usize,
-    /// Hashed with keys of this process: the names are the callers'.
+    /// Hashed with random keys, because callers choose the names.
     by_name: LruCache<Arc<str>, Session, RandomState>,
 }
 
 #[derive(Debug)]
 struct Session {
     used: Instant,
-    account: Account,
+    totals: SessionTotals,
 }
 
 impl Sessions {
     pub(super) fn new(idle: Duration, max: usize) -> Sessions {
-        // without a bound of its own: it would allocate for all of them at once
+        // unbounded, since a bounded cache allocates for all entries at once
         Sessions {
             idle,
             max: max.max(1),
@@ -38,34 +38,34 @@ impl Sessions {
         }
     }
 
-    /// The account of a session that is used now, made if there is none.
-    pub(super) fn of(&mut self, name: &Arc<str>, now: Instant) -> &mut Account {
+    /// The totals of a session that is used now, created if missing.
+    pub(super) fn use_session(&mut self, name: &Arc<str>, now: Instant) -> &mut SessionTotals {
         self.forget_idle(now);
         if !self.by_name.contains(&**name) && self.by_name.len() >= self.max {
             self.by_name.pop_lru();
         }
         let new = || Session {
             used: now,
-            account: Account::new(SystemTime::now()),
+            totals: SessionTotals::new(SystemTime::now()),
         };
         let session = self.by_name.get_or_insert_mut(Arc::clone(name), new);
         if now.saturating_duration_since(session.used) > self.idle {
-            session.account = Account::new(SystemTime::now());
+            session.totals = SessionTotals::new(SystemTime::now());
         }
         session.used = now;
-        &mut session.account
+        &mut session.totals
     }
 
-    /// The account of a session, if anybody used it lately.
-    pub(super) fn peek(&self, name: &str, now: Instant) -> Option<&Account> {
+    /// The totals of a session that was used within the idle time.
+    pub(super) fn peek(&self, name: &str, now: Instant) -> Option<&SessionTotals> {
         let session = self.by_name.peek(name)?;
-        (now.saturating_duration_since(session.used) <= self.idle).then_some(&session.account)
+        (now.saturating_duration_since(session.used) <= self.idle).then_some(&session.totals)
     }
 
-    /// The same, to be changed.
-    pub(super) fn peek_mut(&mut self, name: &str, now: Instant) -> Option<&mut Account> {
+    /// Like `peek`, but mutable.
+    pub(super) fn peek_mut(&mut self, name: &str, now: Instant) -> Option<&mut SessionTotals> {
         let session = self.by_name.peek_mut(name)?;
-        (now.saturating_duration_since(session.used) <= self.idle).then_some(&mut session.account)
+        (now.saturating_duration_since(session.used) <= self.idle).then_some(&mut session.totals)
     }
 
     fn forget_idle(&mut self, now: Instant) {
@@ -82,8 +82,7 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::billing::Bill;
-    use crate::figure::Rpc;
+    use crate::figure::{Bill, Rpc};
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -94,16 +93,16 @@ mod tests {
             ..Bill::default()
         };
         sessions
-            .of(&name, now)
+            .use_session(&name, now)
             .add(&"User".into(), Rpc::Get, SystemTime::now(), &bill);
     }
 
     fn calls(sessions: &Sessions, name: &str, now: Instant) -> Option<u64> {
-        sessions.peek(name, now).map(|account| account.total().calls)
+        sessions.peek(name, now).map(|totals| totals.total().calls)
     }
 
     #[test]
-    fn the_least_recently_used_goes_first() {
+    fn the_least_recently_used_is_removed_first() {
         let mut sessions = Sessions::new(HOUR, 2);
         let now = Instant::now();
         bill_one(&mut sessions, "a", now);
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_does_not_keep_a_session() {
+    fn reading_does_not_count_as_use() {
         let mut sessions = Sessions::new(HOUR, 2);
         let now = Instant::now();
         bill_one(&mut sessions, "a", now);
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_session_is_forgotten_and_starts_anew() {
+    fn an_idle_session_is_forgotten_and_starts_over() {
         let mut sessions = Sessions::new(HOUR, 10);
         let now = Instant::now();
         bill_one(&mut sessions, "a", now);
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn idle_sessions_leave_the_memory() {
+    fn idle_sessions_are_removed() {
         let mut sessions = Sessions::new(HOUR, 1000);
         let now = Instant::now();
         for number in 0..100 {

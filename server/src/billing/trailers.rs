@@ -8,7 +8,8 @@ use bytes::{BufMut as _, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tollgate_proto::metadata;
 
-use super::{Bill, orca};
+use super::orca;
+use crate::figure::Bill;
 
 /// All that is added stays under this, counted as HTTP/2 counts header fields.
 const MAX_BYTES: usize = 4096;

@@ -10,7 +10,7 @@ use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use super::data_key::DataKey;
 use crate::aws::{Error, Kind, Kms};
-use crate::billing::Call;
+use crate::call::Call;
 
 /// A KMS encryption context.
 pub type Context = BTreeMap<String, String>;

@@ -11,7 +11,7 @@ use super::Context;
 use super::data_key::DataKey;
 use super::envelope::{self, Envelope, Place};
 use super::testing::keyring;
-use crate::billing::Call;
+use crate::call::Call;
 use crate::model::testing::KEY_ID;
 use crate::model::{EncryptionFormat, Value};
 

@@ -115,7 +115,7 @@ fn refuse_too_large(item: &Item) -> Result<(), StoreError> {
 mod tests {
     use super::*;
     use crate::aws::Kind;
-    use crate::billing::Call;
+    use crate::call::Call;
     use crate::crypto::testing::keyring;
     use crate::model::testing::{encrypted, model};
     use crate::model::{AttributeType, EncryptionFormat};

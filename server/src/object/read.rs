@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use crate::aws::{self, DownloadError, Kind, Location, Resource, S3};
-use crate::billing::Call;
+use crate::call::Call;
 use crate::item::pointer::Pointer;
 use crate::model::{ForeignPointers, Offload};
 

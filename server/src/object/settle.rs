@@ -41,7 +41,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::aws::{self, Doubt, Kind, Stores};
-use crate::billing::Call;
+use crate::call::Call;
 use crate::crypto::CallKeys;
 use crate::figure::AwsOperation;
 use crate::item::Key;

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use ulid::Ulid;
 
 use crate::aws::{Error, Kind, Location, MultipartUpload, S3, StoredObject};
-use crate::billing::Call;
+use crate::call::Call;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
 use crate::model::limits::{MAX_PARTS, MIN_PART_BYTES};

@@ -6,7 +6,7 @@ use super::save::{condition_refusal, open_old, settled_condition};
 use super::selection::check_values;
 use super::verdict::Verdict;
 use super::{Error, Gateway};
-use crate::billing::Call;
+use crate::call::Call;
 use crate::expression::Expression;
 use crate::fault::Faults;
 use crate::item::check;

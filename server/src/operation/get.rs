@@ -6,7 +6,7 @@ use super::error::Error;
 use super::fields::{check_fields, check_include_objects};
 use super::gateway::Gateway;
 use super::verdict::Verdict;
-use crate::billing::Call;
+use crate::call::Call;
 use crate::expression::Placeholders;
 use crate::fault::Faults;
 use crate::item::check;

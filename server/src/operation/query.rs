@@ -6,7 +6,7 @@ use super::error::Error;
 use super::gateway::Gateway;
 use super::selection::{Selection, check_values};
 use super::verdict::Verdict;
-use crate::billing::Call;
+use crate::call::Call;
 use crate::expression::{self, Expression, Placeholders};
 use crate::fault::{Fault, Faults};
 use crate::read::{Page, RequestHasher, Source};

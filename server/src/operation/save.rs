@@ -8,7 +8,7 @@ use super::selection::check_values;
 use super::verdict::Verdict;
 use super::{Error, Gateway, ReturnValues};
 use crate::aws;
-use crate::billing::Call;
+use crate::call::Call;
 use crate::expression::{self, Expression, Placeholders};
 use crate::fault::{Fault, Faults, Path};
 use crate::item::Key;

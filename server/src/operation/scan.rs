@@ -6,7 +6,7 @@ use super::error::Error;
 use super::gateway::Gateway;
 use super::selection::Selection;
 use super::verdict::Verdict;
-use crate::billing::Call;
+use crate::call::Call;
 use crate::expression::{self, Placeholders};
 use crate::fault::Faults;
 use crate::read::{Page, RequestHasher, Segments, Source};

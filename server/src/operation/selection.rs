@@ -8,7 +8,7 @@ use super::error::{Error, shorten};
 use super::fields::{check_fields, check_include_objects};
 use super::gateway::Gateway;
 use super::verdict::Verdict;
-use crate::billing::Call;
+use crate::call::Call;
 use crate::expression::{Expression, Placeholders, Projection};
 use crate::fault::{Faults, Path};
 use crate::item::check;

@@ -7,7 +7,7 @@ use super::opener::Opener;
 use super::reader::Reader;
 use super::view::View;
 use crate::aws::GetItem;
-use crate::billing::Call;
+use crate::call::Call;
 use crate::item::Key;
 use crate::item::load::Opened;
 

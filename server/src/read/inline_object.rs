@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::error::Error;
 use crate::aws::{Kind, S3};
-use crate::billing::Call;
+use crate::call::Call;
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Offload};
 use crate::object::owner::Owner;

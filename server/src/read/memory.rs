@@ -1,7 +1,7 @@
 //! The memory of pages and inline content, reserved from the call's hold before anything is fetched.
 
 use super::error::Error;
-use crate::billing::Call;
+use crate::call::Call;
 use crate::capacity::Reservation;
 
 /// Content is in memory as fetched, and once more when it is encoded.

@@ -12,7 +12,7 @@ use super::memory::reserve_content;
 use super::reader::Reader;
 use super::view::View;
 use crate::aws;
-use crate::billing::Call;
+use crate::call::Call;
 use crate::crypto::CallKeys;
 use crate::item::Key;
 use crate::item::load::{self, LoadError, Opened};

@@ -22,7 +22,7 @@ use super::request_hash::RequestHash;
 use super::segment_position::SegmentPosition;
 use super::store_request::StoreRequest;
 use crate::aws;
-use crate::billing::Call;
+use crate::call::Call;
 use crate::capacity::Reservation;
 use crate::item::load::Opened;
 use crate::model::Item;

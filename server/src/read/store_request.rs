@@ -3,7 +3,7 @@
 use super::page_request::PageRequest;
 use super::source::{Segments, Source};
 use crate::aws::{self, DynamoDb};
-use crate::billing::Call;
+use crate::call::Call;
 use crate::model::Item;
 
 /// The request for a page of the store.

@@ -11,7 +11,7 @@ use opentelemetry::metrics::{BoundHistogram, Histogram, Meter};
 use opentelemetry::{KeyValue, StringValue};
 use parking_lot::RwLock;
 
-use super::Ended;
+use super::EndedCall;
 use super::names::{self, attribute, instrument, label};
 use crate::figure::{AwsOperation, NO_MODEL, Rpc, Service};
 
@@ -56,7 +56,7 @@ impl Histograms {
     }
 
     /// Records the duration of a call.
-    pub(super) fn call_ended(&self, ended: &Ended<'_>) {
+    pub(super) fn call_ended(&self, ended: &EndedCall<'_>) {
         let seconds = ended.bill.wall_us as f64 / 1e6;
         let key = Key {
             model: ended.model.cloned(),

@@ -9,12 +9,12 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry_sdk::metrics::{Instrument, MeterProviderBuilder, SdkMeterProvider, Stream};
 
+use super::InstrumentSources;
 use super::export::Lost;
 use super::histograms::Histograms;
 use super::names::{self, attribute, instrument, label};
-use super::{Figures, Line};
-use crate::billing::Bill;
 use crate::build::{COMMIT, VERSION};
+use crate::figure::{Bill, ModelBill};
 
 /// What is recorded as it happens, and the meter of what is read.
 pub(super) struct Instruments {
@@ -53,7 +53,7 @@ impl Instruments {
     }
 
     /// Makes the instruments; those that are no histograms are read when somebody collects.
-    pub(super) fn observe(&self, figures: Figures, lost: Arc<Lost>, log_drops: Arc<AtomicU64>) {
+    pub(super) fn observe(&self, figures: InstrumentSources, lost: Arc<Lost>, log_drops: Arc<AtomicU64>) {
         self.models.get_or_init(|| figures.models);
         self.histograms.get_or_init(|| Histograms::new(&self.meter));
         let figures = Arc::new(figures);
@@ -78,7 +78,7 @@ impl Instruments {
             .build();
     }
 
-    fn observe_counts(&self, figures: &Arc<Figures>) {
+    fn observe_counts(&self, figures: &Arc<InstrumentSources>) {
         let counter = |name, unit, description, rows: fn(&Bill) -> Vec<Row<u64>>| {
             let figures = Arc::clone(figures);
             self.meter
@@ -141,7 +141,7 @@ impl Instruments {
         );
     }
 
-    fn observe_sums(&self, figures: &Arc<Figures>) {
+    fn observe_sums(&self, figures: &Arc<InstrumentSources>) {
         let counter = |name, unit, description, rows: fn(&Bill) -> Vec<Row<f64>>| {
             let figures = Arc::clone(figures);
             self.meter
@@ -188,7 +188,7 @@ impl Instruments {
         );
     }
 
-    fn observe_gauges(&self, figures: &Arc<Figures>) {
+    fn observe_gauges(&self, figures: &Arc<InstrumentSources>) {
         let limit = i64::try_from(figures.limit).unwrap_or(i64::MAX);
         let read = Arc::clone(figures);
         self.meter
@@ -209,7 +209,7 @@ impl Instruments {
         self.observe_build();
     }
 
-    fn observe_memory(&self, figures: &Arc<Figures>) {
+    fn observe_memory(&self, figures: &Arc<InstrumentSources>) {
         let limit = i64::try_from(figures.memory_limit).unwrap_or(i64::MAX);
         let read = Arc::clone(figures);
         self.meter
@@ -250,7 +250,7 @@ impl fmt::Debug for Instruments {
 /// A figure, and the label that tells it from the others of its instrument.
 type Row<T> = (T, Option<(&'static str, &'static str)>);
 
-fn each<T>(lines: Vec<Line>, rows: fn(&Bill) -> Vec<Row<T>>, mut observe: impl FnMut(T, &[KeyValue])) {
+fn each<T>(lines: Vec<ModelBill>, rows: fn(&Bill) -> Vec<Row<T>>, mut observe: impl FnMut(T, &[KeyValue])) {
     for line in lines {
         let mut labels = vec![
             KeyValue::new(label::MODEL, line.model),

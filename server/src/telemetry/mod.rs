@@ -55,16 +55,15 @@ pub use {
 use tollgate_proto::Reason;
 use tonic::Code;
 
-use crate::billing::Bill;
-use crate::figure::{AwsOperation, Rpc};
+use crate::figure::{AwsOperation, Bill, ModelBill, Rpc};
 
 /// The log target of what this room says; never exported, so that a failing export does not feed itself.
 pub const TARGET: &str = "tollgate::telemetry";
 
 /// Where the figures of instruments are read when somebody collects them.
-pub struct Figures {
+pub struct InstrumentSources {
     /// The bills of all calls since the start by model and RPC; no figure is ever less than before.
-    pub bills: Box<dyn Fn() -> Vec<Line> + Send + Sync>,
+    pub bills: Box<dyn Fn() -> Vec<ModelBill> + Send + Sync>,
     /// Calls in flight.
     pub in_flight: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Calls that may be in flight.
@@ -77,20 +76,9 @@ pub struct Figures {
     pub models: usize,
 }
 
-/// The sum of the bills of one model and RPC.
-#[derive(Clone, Debug)]
-pub struct Line {
-    /// A served model, or [`crate::figure::NO_MODEL`].
-    pub model: std::sync::Arc<str>,
-    /// The RPC.
-    pub rpc: Rpc,
-    /// The sum.
-    pub bill: Bill,
-}
-
 /// What a call came to.
 #[derive(Debug)]
-pub struct Ended<'a> {
+pub struct EndedCall<'a> {
     /// The RPC.
     pub rpc: Rpc,
     /// The served model that it was about.
@@ -124,7 +112,7 @@ pub struct RequestFacts<'a> {
 
 /// What DynamoDB answered beside the items.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct AnswerFacts {
+pub struct ResponseFacts {
     /// Capacity units.
     pub capacity: Option<f64>,
     /// Items that were answered.

@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::Identity;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::{AnswerFacts, Ended, Figures, RequestFacts};
+use super::{EndedCall, InstrumentSources, RequestFacts, ResponseFacts};
 use crate::config::Config;
 use crate::figure::{AwsOperation, Rpc};
 
@@ -50,7 +50,7 @@ impl Telemetry {
 
     pub fn count_log_drops(&self, _: Arc<AtomicU64>) {}
 
-    pub fn observe(&self, _: Figures) {}
+    pub fn observe(&self, _: InstrumentSources) {}
 
     pub fn begin(&self, _: Rpc, _: &HeaderMap) -> CallTrace {
         CallTrace
@@ -82,7 +82,7 @@ impl CallTrace {
 
     pub fn attempt_ended(&self, _: AwsOperation, _: Option<&Arc<str>>, _: Duration) {}
 
-    pub fn close(&self, _: &Ended<'_>) {}
+    pub fn close(&self, _: &EndedCall<'_>) {}
 }
 
 impl RequestSpan {
@@ -96,7 +96,7 @@ impl RequestSpan {
 
     pub fn retried(&mut self, _: u32, _: &str, _: Duration) {}
 
-    pub fn succeeded(&mut self, _: AnswerFacts) {}
+    pub fn succeeded(&mut self, _: ResponseFacts) {}
 
     pub fn failed(&mut self, _: &str) {}
 

@@ -17,7 +17,7 @@ use super::instruments::Instruments;
 use super::scrape::Scrape;
 use super::trace::{CallTrace, Tracing};
 use super::variables::{Export, Propagators, Variables};
-use super::{Figures, log};
+use super::{InstrumentSources, log};
 use crate::config::Config;
 use crate::figure::Rpc;
 
@@ -78,7 +78,7 @@ impl Telemetry {
     }
 
     /// From now on, figures are read here when somebody collects.
-    pub fn observe(&self, figures: Figures) {
+    pub fn observe(&self, figures: InstrumentSources) {
         if let Some(instruments) = &self.0.instruments {
             let log_drops = self.0.log_drops.get().cloned();
             instruments.observe(figures, Arc::clone(&self.0.lost), log_drops.unwrap_or_default());
@@ -191,11 +191,10 @@ mod tests {
 
     use tonic::Code;
 
-    use super::super::{Ended, Line};
+    use super::super::EndedCall;
     use super::*;
-    use crate::billing::Bill;
     use crate::config::Flags;
-    use crate::figure::AwsOperation;
+    use crate::figure::{AwsOperation, Bill, ModelBill};
 
     fn open(variables: &[(&str, &str)]) -> Telemetry {
         let variables = variables
@@ -242,8 +241,8 @@ mod tests {
     async fn every_model_has_labels_of_its_own_however_many_there_are() {
         let telemetry = open(&[]);
         let models: Vec<Arc<str>> = (0..1500).map(|number| format!("M{number}").into()).collect();
-        let lines: Vec<Line> = models.iter().map(line).collect();
-        telemetry.observe(Figures {
+        let lines: Vec<ModelBill> = models.iter().map(line).collect();
+        telemetry.observe(InstrumentSources {
             memory_limit: 1,
             memory_reserved: Box::new(|| 0),
             bills: Box::new(move || lines.clone()),
@@ -267,17 +266,17 @@ mod tests {
         assert!(!text.contains("overflow"));
     }
 
-    fn line(model: &Arc<str>) -> Line {
-        Line {
+    fn line(model: &Arc<str>) -> ModelBill {
+        ModelBill {
             model: Arc::clone(model),
             rpc: Rpc::Get,
             bill: Bill::default(),
         }
     }
 
-    fn ended<'a>(model: &'a Arc<str>, code: Code) -> Ended<'a> {
+    fn ended<'a>(model: &'a Arc<str>, code: Code) -> EndedCall<'a> {
         static NOTHING: LazyLock<Bill> = LazyLock::new(Bill::default);
-        Ended {
+        EndedCall {
             rpc: Rpc::Get,
             model: Some(model),
             session: None,

@@ -19,9 +19,8 @@ use super::histograms::Histograms;
 use super::names::{self, attribute};
 use super::on::Inner;
 use super::variables::Propagators;
-use super::{AnswerFacts, Ended, RequestFacts, parent};
-use crate::billing::Bill;
-use crate::figure::{AwsOperation, Rpc, Service};
+use super::{EndedCall, RequestFacts, ResponseFacts, parent};
+use crate::figure::{AwsOperation, Bill, Rpc, Service};
 
 /// Makes the spans of calls.
 #[derive(Debug)]
@@ -152,7 +151,7 @@ impl CallTrace {
     }
 
     /// The call was closed: its server span ends.
-    pub fn close(&self, ended: &Ended<'_>) {
+    pub fn close(&self, ended: &EndedCall<'_>) {
         if let Some(histograms) = self.histograms() {
             histograms.call_ended(ended);
         }
@@ -223,7 +222,7 @@ impl RequestSpan {
     }
 
     /// The request has its answer.
-    pub fn succeeded(&mut self, facts: AnswerFacts) {
+    pub fn succeeded(&mut self, facts: ResponseFacts) {
         let Some(recorded) = &mut self.0 else { return };
         if let Some(capacity) = facts.capacity {
             let told = StringValue::from(format!("{{\"CapacityUnits\":{capacity}}}"));
@@ -294,7 +293,7 @@ fn request_attributes(facts: &RequestFacts<'_>, object_keys: bool) -> Vec<KeyVal
     attributes
 }
 
-fn call_attributes(ended: &Ended<'_>) -> Vec<KeyValue> {
+fn call_attributes(ended: &EndedCall<'_>) -> Vec<KeyValue> {
     let mut attributes = vec![
         KeyValue::new(attribute::RPC_SYSTEM, names::GRPC),
         KeyValue::new(attribute::RPC_METHOD, names::method(ended.rpc)),

@@ -10,7 +10,8 @@ use tonic::{Request, Response, Status};
 
 use super::decode::Decoder;
 use super::{encode, status};
-use crate::billing::{self, Call};
+use crate::billing;
+use crate::call::Call;
 use crate::fault::Fault;
 use crate::model::Model;
 use crate::operation::{self, Error, Gateway, Page, PageEnd, PageItem, PageMemory, ReturnValues, Selection};
@@ -123,7 +124,7 @@ fn open<T>(request: Request<T>, request_id: impl Fn(&T) -> &str) -> Result<(Call
         .ok_or_else(|| status::status(Reason::Internal, "the call came in without its ledger"))?;
     let id = request_id(&message);
     if !named_in_metadata && !id.is_empty() {
-        if !billing::is_name(id) {
+        if !billing::is_valid_name(id) {
             let fault = Fault::new("request_id", "must be 1 to 128 of A-Za-z0-9._:-");
             return Err(status::invalid(Reason::InvalidField, fault));
         }

@@ -1,4 +1,4 @@
-//! `MetricsService`: the books, as messages.
+//! `MetricsService`: the accounting, as messages.
 
 use std::sync::Arc;
 
@@ -7,20 +7,20 @@ use tollgate_proto::{Reason, v1};
 use tonic::{Request, Response, Status};
 
 use super::status;
-use crate::billing::{Books, FinishedCall, Scope};
+use crate::billing::{Accounting, FinishedCall, Scope};
 use crate::fault::Fault;
 use crate::model::Served;
 
 /// Answers what calls cost.
 pub struct Metrics {
-    books: Arc<Books>,
+    accounting: Arc<Accounting>,
     models: Served,
 }
 
 impl Metrics {
-    /// Over the books, for the models being served.
-    pub fn new(books: Arc<Books>, models: Served) -> Metrics {
-        Metrics { books, models }
+    /// Over the accounting, for the models being served.
+    pub fn new(accounting: Arc<Accounting>, models: Served) -> Metrics {
+        Metrics { accounting, models }
     }
 
     fn scope(&self, session: String, model: String) -> Result<Scope, Status> {
@@ -51,7 +51,10 @@ impl MetricsService for Metrics {
     ) -> Result<Response<v1::GetTotalMetricsResponse>, Status> {
         let v1::GetTotalMetricsRequest { session, model } = request.into_inner();
         let scope = self.scope(session, model)?;
-        let totals = self.books.totals(&scope).ok_or_else(|| unknown_session(&scope))?;
+        let totals = self
+            .accounting
+            .totals(&scope)
+            .ok_or_else(|| unknown_session(&scope))?;
         Ok(Response::new(v1::GetTotalMetricsResponse {
             total: Some(totals.total.into()),
             by_model: totals
@@ -74,7 +77,10 @@ impl MetricsService for Metrics {
     ) -> Result<Response<v1::ResetMetricsResponse>, Status> {
         let v1::ResetMetricsRequest { session, model } = request.into_inner();
         let scope = self.scope(session, model)?;
-        let cleared = self.books.reset(&scope).ok_or_else(|| unknown_session(&scope))?;
+        let cleared = self
+            .accounting
+            .reset(&scope)
+            .ok_or_else(|| unknown_session(&scope))?;
         Ok(Response::new(v1::ResetMetricsResponse {
             cleared: Some(cleared.into()),
         }))
@@ -89,7 +95,7 @@ impl MetricsService for Metrics {
             let fault = Fault::new("request_id", "is required");
             return Err(status::invalid(Reason::InvalidField, fault));
         }
-        let Some(finished) = self.books.finished(&request_id) else {
+        let Some(finished) = self.accounting.finished(&request_id) else {
             return Err(status::unknown_resource(
                 Reason::UnknownRequest,
                 "request",

@@ -14,7 +14,7 @@ use tracing::{error, warn};
 
 use super::encode;
 use crate::aws;
-use crate::billing::Call;
+use crate::call::Call;
 use crate::fault::{Fault, Faults};
 use crate::operation::{Error, Opened, ReadError};
 

@@ -13,7 +13,7 @@ use aws_credential_types::provider::ProvideCredentials;
 
 use super::*;
 use crate::aws::{Doubt, DownloadError, GetItem, Kind, Location};
-use crate::billing::Call;
+use crate::call::Call;
 
 /// Set where a test runs itself again with an environment of its own.
 const IS_CHILD: &str = "TOLLGATE_TEST_CHILD";

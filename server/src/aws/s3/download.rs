@@ -22,7 +22,7 @@ use futures::future::BoxFuture;
 use super::super::error::{Error, Kind, Request};
 use super::super::meter::{self, Meter};
 use super::{Location, S3, request};
-use crate::billing::Call;
+use crate::call::Call;
 use crate::figure::AwsOperation;
 
 /// Wait before the second attempt at a body; doubled for each one after it.

@@ -12,7 +12,7 @@ use super::testing::{Fault, FaultyStores};
 use super::{
     DeleteItem, Doubt, DownloadError, Error, GetItem, Kind, Location, PutItem, Query, Resource, Scan, missing,
 };
-use crate::billing::Call;
+use crate::call::Call;
 use crate::figure::AwsOperation;
 use crate::model::testing::{KEY_ID, encrypted, model, object};
 use crate::model::{AttributeType, Item, Models, Value};

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use bytes::Bytes;
 
 use super::*;
-use crate::billing::Call;
+use crate::call::Call;
 use crate::crypto::Keyring;
 use crate::crypto::testing::keyring;
 use crate::item::store::seal;

@@ -6,7 +6,7 @@ use futures::{StreamExt, stream};
 use tracing::warn;
 
 use crate::aws::{self, Kind, Location, Resource, S3, Stores};
-use crate::billing::Call;
+use crate::call::Call;
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Offload};
 use crate::object::owner::{Claim, Owner};

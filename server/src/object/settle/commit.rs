@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::aws::{self, Doubt, Kind, Stores};
-use crate::billing::Call;
+use crate::call::Call;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Model};

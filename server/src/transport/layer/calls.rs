@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::billing::Call;
+use crate::call::Call;
 
 /// The open calls.
 #[derive(Debug, Default)]

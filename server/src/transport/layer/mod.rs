@@ -3,7 +3,7 @@
 //! details, and memory, time and calls are bounded, for all services. Knows the wire, nothing of operations.
 //!
 //! A call holds a few KiB from its head on, memory for its message as that arrives, and a place in flight once the
-//! message is there. What the call holds is free when the last clone of its [`Call`](crate::billing::Call) is dropped:
+//! message is there. What the call holds is free when the last clone of its [`Call`](crate::call::Call) is dropped:
 //! work that was spawned for it and goes on after its caller left keeps its place.
 //!
 //! | how a call ends | who closes it, with which status |
@@ -51,7 +51,7 @@ use self::refusal::Refusal;
 use self::request::{Deadlines, Head};
 use self::route::Route;
 use super::{Connection, status};
-use crate::billing::{Books, TrailerChoice, write_request_id};
+use crate::billing::{Accounting, TrailerChoice, write_request_id};
 use crate::capacity::{Capacity, Hold, Limits, Pool};
 use crate::figure::Rpc;
 use crate::telemetry::Telemetry;
@@ -103,7 +103,7 @@ pub struct Gate<S> {
 
 #[derive(Debug)]
 struct Shared {
-    books: Arc<Books>,
+    accounting: Arc<Accounting>,
     telemetry: Telemetry,
     settings: Settings,
     capacity: Arc<Capacity>,
@@ -112,20 +112,20 @@ struct Shared {
 }
 
 impl GateLayer {
-    /// A gate that bills to these books.
-    pub fn new(books: Arc<Books>, settings: Settings) -> GateLayer {
-        GateLayer::traced(books, settings, Telemetry::off())
+    /// A gate that bills to these accounting.
+    pub fn new(accounting: Arc<Accounting>, settings: Settings) -> GateLayer {
+        GateLayer::traced(accounting, settings, Telemetry::off())
     }
 
     /// The same, with every call told in a trace.
-    pub fn traced(books: Arc<Books>, settings: Settings, telemetry: Telemetry) -> GateLayer {
+    pub fn traced(accounting: Arc<Accounting>, settings: Settings, telemetry: Telemetry) -> GateLayer {
         let in_flight = settings.in_flight.max(1);
         let settings = Settings {
             in_flight,
             ..settings
         };
         GateLayer(Arc::new(Shared {
-            books,
+            accounting,
             telemetry,
             settings,
             capacity: Capacity::new(Limits {

@@ -15,9 +15,10 @@ use super::refusal::Refusal;
 use super::request::Head;
 use super::rewrite::Rewritten;
 use super::{Settings, Shared};
-use crate::billing::{Answer, Bill, Call, Closed, Opening, write_trailers};
+use crate::billing::{Answer, Closed, Ledger, Opening, write_trailers};
+use crate::call::Call;
 use crate::capacity::Hold;
-use crate::figure::Rpc;
+use crate::figure::{Bill, Rpc};
 use crate::telemetry::CallTrace;
 
 /// An open call.
@@ -35,10 +36,10 @@ impl Open {
             rpc,
             request_id: head.request_id,
             session: head.session,
-            deadline: head.deadline,
         };
+        let ledger = Ledger::open(&shared.accounting, &opening);
         Open {
-            call: Call::open_traced(&shared.books, &opening, trace),
+            call: Call::new(ledger, trace, head.deadline),
             shared,
             entry: None,
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, Request};
 use tollgate_proto::metadata;
 
-use crate::billing::is_name;
+use crate::billing::is_valid_name;
 use crate::fault::Fault;
 
 const TIMEOUT: &str = "grpc-timeout";
@@ -87,7 +87,7 @@ fn name<'a>(headers: &'a HeaderMap, key: &'static str, faults: &mut Vec<Fault>) 
         faults.push(Fault::new(key, "has several values: send one"));
         return None;
     }
-    let text = value.to_str().ok().filter(|text| is_name(text));
+    let text = value.to_str().ok().filter(|text| is_valid_name(text));
     if text.is_none() {
         faults.push(Fault::new(key, "must be 1 to 128 of A-Za-z0-9._:-"));
     }

@@ -20,13 +20,14 @@ use tonic_types::StatusExt as _;
 use tower::{Layer as _, Service as _, service_fn};
 
 use super::*;
-use crate::billing::{Bill, Bounds, Call, FinishedCall, Prices, Scope};
-use crate::figure::{AwsOperation, Rpc};
+use crate::billing::{Bounds, FinishedCall, Prices, Scope};
+use crate::call::Call;
+use crate::figure::{AwsOperation, Bill, Rpc};
 
 type Frames = Vec<Result<Frame<Bytes>, Status>>;
 
 struct Fixture {
-    books: Arc<Books>,
+    accounting: Arc<Accounting>,
     layer: GateLayer,
 }
 
@@ -36,7 +37,7 @@ impl Fixture {
     }
 
     fn with(in_flight: usize, deadline: Duration) -> Fixture {
-        let books = Arc::new(Books::new(Bounds::default(), Prices::shipped()));
+        let accounting = Arc::new(Accounting::new(Bounds::default(), Prices::shipped()));
         let trailers = TrailerChoice::default();
         let settings = Settings {
             in_flight,
@@ -51,8 +52,8 @@ impl Fixture {
             trailers,
         };
         Fixture {
-            layer: GateLayer::new(Arc::clone(&books), settings),
-            books,
+            layer: GateLayer::new(Arc::clone(&accounting), settings),
+            accounting,
         }
     }
 
@@ -72,11 +73,11 @@ impl Fixture {
     }
 
     fn finished(&self, request_id: &str) -> FinishedCall {
-        self.books.finished(request_id).expect("the call is closed")
+        self.accounting.finished(request_id).expect("the call is closed")
     }
 
     fn total(&self) -> Bill {
-        self.books.totals(&Scope::default()).unwrap().total
+        self.accounting.totals(&Scope::default()).unwrap().total
     }
 
     fn permits(&self) -> usize {
@@ -184,7 +185,10 @@ async fn a_success_has_its_bill_in_the_trailers() {
     let response = fixture
         .call(request(&[(metadata::SESSION, "job")]), one_kms_call)
         .await;
-    assert!(fixture.books.finished("r").is_none(), "not before the body ends");
+    assert!(
+        fixture.accounting.finished("r").is_none(),
+        "not before the body ends"
+    );
     assert_eq!(fixture.permits(), 1);
     let trailers = trailers_of(response).await;
     assert_eq!(trailers["grpc-status"], "0");
@@ -297,7 +301,7 @@ async fn a_caller_that_leaves_midway_is_cancelled_and_billed() {
         session: Some("job".to_owned()),
         model: None,
     };
-    assert_eq!(fixture.books.totals(&session).unwrap().total, finished.bill);
+    assert_eq!(fixture.accounting.totals(&session).unwrap().total, finished.bill);
     assert_eq!(fixture.permits(), 2);
 }
 
@@ -597,7 +601,7 @@ async fn the_settings_choose_the_trailers() {
         trailers,
         ..fixture.layer.0.settings
     };
-    let layer = GateLayer::new(Arc::clone(&fixture.books), settings);
+    let layer = GateLayer::new(Arc::clone(&fixture.accounting), settings);
     let fixture = Fixture { layer, ..fixture };
     let trailers = trailers_of(
         fixture

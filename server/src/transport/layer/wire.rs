@@ -23,7 +23,7 @@ use tower::service_fn;
 use tower::util::BoxCloneService;
 
 use super::{GateLayer, Settings};
-use crate::billing::{Books, Bounds, Prices, TrailerChoice};
+use crate::billing::{Accounting, Bounds, Prices, TrailerChoice};
 
 /// In place of DataService: `Get` answers an empty message, `Query` sends nothing for ever, others never answer.
 #[derive(Clone)]
@@ -57,12 +57,12 @@ impl tower::Service<Request<Body>> for Stub {
 type Http2 = BoxCloneService<Request<Body>, Response<Incoming>, hyper::Error>;
 
 struct Wire {
-    books: Arc<Books>,
+    accounting: Arc<Accounting>,
     client: DataServiceClient<Http2>,
 }
 
 async fn wire() -> Wire {
-    let books = Arc::new(Books::new(Bounds::default(), Prices::shipped()));
+    let accounting = Arc::new(Accounting::new(Bounds::default(), Prices::shipped()));
     let deadline = Duration::from_secs(30);
     let trailers = TrailerChoice::default();
     let settings = Settings {
@@ -79,7 +79,7 @@ async fn wire() -> Wire {
     };
     let (near, far) = tokio::io::duplex(64 * 1024);
     let incoming = stream::iter([Ok::<_, std::io::Error>(far)]).chain(stream::pending());
-    let layer = GateLayer::new(Arc::clone(&books), settings);
+    let layer = GateLayer::new(Arc::clone(&accounting), settings);
     tokio::spawn(
         Server::builder()
             .layer(layer)
@@ -92,7 +92,7 @@ async fn wire() -> Wire {
     let send = service_fn(move |request| sender.clone().send_request(request));
     let origin = Uri::from_static("http://pipe");
     Wire {
-        books,
+        accounting,
         client: DataServiceClient::with_origin(BoxCloneService::new(send), origin),
     }
 }
@@ -130,7 +130,7 @@ async fn trailers_of_a_success_arrive() {
         .unwrap()
         .to_str()
         .unwrap();
-    assert_eq!(wire.books.finished(request_id).unwrap().code, Code::Ok);
+    assert_eq!(wire.accounting.finished(request_id).unwrap().code, Code::Ok);
 }
 
 #[tokio::test]
@@ -143,7 +143,10 @@ async fn at_the_deadline_it_is_this_layer_that_answers() {
             .await
             .unwrap_err();
         assert_is_ours(&status);
-        assert_eq!(wire.books.finished("r").unwrap().code, Code::DeadlineExceeded);
+        assert_eq!(
+            wire.accounting.finished("r").unwrap().code,
+            Code::DeadlineExceeded
+        );
     }
 }
 

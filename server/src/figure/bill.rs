@@ -1,18 +1,21 @@
-//! The bill itself: integers only, so that sums over calls are exact. Knows nothing of who counts or asks.
+//! The bill: integers only, so that sums over calls are exact. Never counts anything itself.
 
 use std::ops::{AddAssign, SubAssign};
-use std::time::Duration;
+use std::sync::Arc;
 
 use tollgate_proto::v1;
+
+use super::rpc::Rpc;
+use super::unit::{dollars, thousandths};
 
 macro_rules! bill {
     ($($(#[$doc:meta])* $field:ident,)*) => {
         /// What one call cost, or the sum over many. Durations are microseconds, capacity is thousandths of a unit,
         /// cost is picodollars.
         ///
-        /// Sums wrap: an attempt that is taken back after its call was cleared by a reset leaves one less than
-        /// nothing until the next one is counted, so that what was cleared and what is there stay equal to what
-        /// happened. Readers see such a figure as zero.
+        /// Sums wrap: an attempt that is taken back after a reset cleared its call leaves a figure below zero until
+        /// the next attempt is counted, so that what was cleared and what remains add up to what happened. Readers
+        /// see such a figure as zero.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct Bill {
             $($(#[$doc])* pub $field: u64,)*
@@ -31,26 +34,25 @@ macro_rules! bill {
         }
 
         /// How many figures a bill has.
-        pub(super) const FIGURES: usize = [$(stringify!($field)),*].len();
+        pub const FIGURES: usize = [$(stringify!($field)),*].len();
 
         impl Bill {
             /// All figures in the order of the fields.
-            pub(super) fn figures(&self) -> [u64; FIGURES] {
+            pub fn figures(&self) -> [u64; FIGURES] {
                 [$(self.$field),*]
             }
 
-            /// The bill with these figures.
-            pub(super) fn from_figures([$($field),*]: [u64; FIGURES]) -> Bill {
+            /// Builds a bill from its figures, in the order of the fields.
+            pub fn from_figures([$($field),*]: [u64; FIGURES]) -> Bill {
                 Bill { $($field),* }
             }
 
-            /// Raises every figure that is less than the other's.
-            #[cfg(feature = "telemetry")]
-            pub(super) fn raise_to(&mut self, other: &Bill) {
+            /// Raises every figure to at least the other's.
+            pub fn raise_to(&mut self, other: &Bill) {
                 $(self.$field = self.$field.max(other.$field);)*
             }
 
-            /// The bill as a reader sees it: a figure below zero is zero.
+            /// The bill as readers see it: a figure below zero is zero.
             pub fn clamped(mut self) -> Bill {
                 $(self.$field = clamp(self.$field);)*
                 self
@@ -60,15 +62,15 @@ macro_rules! bill {
 }
 
 bill! {
-    /// Time in DynamoDB calls; calls side by side add up.
+    /// Time in DynamoDB calls; concurrent calls add up.
     dynamodb_us,
     /// DynamoDB API calls, retries included.
     dynamodb_calls,
-    /// Read capacity that DynamoDB answered.
+    /// Read capacity that DynamoDB reported.
     read_milliunits,
-    /// Write capacity that DynamoDB answered.
+    /// Write capacity that DynamoDB reported.
     write_milliunits,
-    /// Write capacity that DynamoDB consumed and did not answer.
+    /// Write capacity that DynamoDB consumed and did not report.
     estimated_write_milliunits,
     /// GetItem calls.
     get_count,
@@ -94,9 +96,9 @@ bill! {
     items,
     /// Items evaluated by Query and Scan.
     scanned,
-    /// Items of pages that do not verify: answered with DATA_LOSS in their place.
+    /// Items of pages that failed authentication: returned as DATA_LOSS.
     items_lost,
-    /// Items of pages that did not open for another reason.
+    /// Items of pages that could not be decrypted for another reason.
     items_unopened,
     /// Time in KMS calls.
     kms_us,
@@ -114,19 +116,19 @@ bill! {
     downloaded_bytes,
     /// Attempts after the first.
     retries,
-    /// Attempts that AWS answered with throttling.
+    /// Attempts that AWS throttled.
     throttled,
     /// Time spent waiting between attempts.
     backoff_us,
     /// RPCs.
     calls,
-    /// RPCs that ended with an error, cancelled ones not among them.
+    /// RPCs that ended with an error, except cancelled ones.
     failed_calls,
     /// RPCs whose caller left or whose deadline passed.
     cancelled_calls,
     /// Wall time of RPCs.
     wall_us,
-    /// Wall time of RPCs in which no AWS call was under way.
+    /// Wall time of RPCs during which no AWS call was in progress.
     gateway_us,
     /// Cost of DynamoDB capacity.
     dynamodb_picodollars,
@@ -134,6 +136,17 @@ bill! {
     kms_picodollars,
     /// Cost of S3 requests.
     s3_picodollars,
+}
+
+/// The sum of the bills of one model and RPC.
+#[derive(Clone, Debug)]
+pub struct ModelBill {
+    /// A served model, or [`NO_MODEL`](super::NO_MODEL).
+    pub model: Arc<str>,
+    /// The RPC.
+    pub rpc: Rpc,
+    /// The sum.
+    pub bill: Bill,
 }
 
 impl Bill {
@@ -144,7 +157,7 @@ impl Bill {
             .wrapping_add(self.s3_picodollars)
     }
 
-    /// Write capacity, the estimated one included.
+    /// Write capacity, including the estimated part.
     pub fn all_write_milliunits(&self) -> u64 {
         self.write_milliunits
             .wrapping_add(self.estimated_write_milliunits)
@@ -197,26 +210,6 @@ impl From<Bill> for v1::OperationMetrics {
     }
 }
 
-/// A duration in whole microseconds.
-pub(super) fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// Capacity units in thousandths; DynamoDB answers multiples of a half.
-pub(super) fn milliunits(units: f64) -> u64 {
-    (units.max(0.0) * 1000.0).round() as u64 // a float-to-integer cast saturates
-}
-
-/// The double nearest to so many thousandths.
-pub(super) fn thousandths(value: u64) -> f64 {
-    value as f64 / 1000.0
-}
-
-/// The double nearest to so many picodollars, in dollars.
-pub(super) fn dollars(picodollars: u64) -> f64 {
-    picodollars as f64 / 1e12
-}
-
 fn clamp(figure: u64) -> u64 {
     if i64::try_from(figure).is_ok() { figure } else { 0 }
 }
@@ -226,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_and_differences_are_field_by_field() {
+    fn sums_and_differences_apply_to_every_field() {
         let one = Bill {
             kms_calls: 3,
             s3_us: 7,
@@ -249,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn less_than_nothing_reads_as_zero_and_still_adds_up() {
+    fn negative_figures_read_as_zero_and_still_add_up() {
         let mut bill = Bill::default();
         bill -= &Bill {
             dynamodb_calls: 1,
@@ -264,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_carry_the_units_of_the_contract() {
+    fn metrics_use_the_units_of_the_contract() {
         let metrics = v1::OperationMetrics::from(Bill {
             dynamodb_us: 1_500,
             read_milliunits: 500,
@@ -281,14 +274,5 @@ mod tests {
             (cost.dynamodb, cost.kms, cost.s3, cost.total),
             (62_500e-12, 3e-6, 0.0, 3_062_500e-12)
         );
-    }
-
-    #[test]
-    fn capacity_is_thousandths() {
-        assert_eq!(
-            [0.5, 1.0, 2.5, -1.0, f64::NAN].map(milliunits),
-            [500, 1000, 2500, 0, 0]
-        );
-        assert_eq!(micros(Duration::from_nanos(1_999)), 1);
     }
 }

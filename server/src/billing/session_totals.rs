@@ -1,25 +1,23 @@
-//! The account of one session: what a [`Book`](super::book::Book) is for the server, in few bytes, since there are many.
-//! It has a cell per model and RPC that the session called, so that its size does not go by the number of models.
-//! Knows nothing of locks.
+//! The totals of one session: like [`ServerTotals`](super::server_totals::ServerTotals), but in few bytes, since there are
+//! many sessions. Has a cell for each model and RPC that the session called, so its size does not depend on the number of
+//! models. The caller holds the lock.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::Bill;
-use super::book::sum;
-use super::books::Totals;
-use super::packed::Packed;
-use crate::figure::Rpc;
+use super::packed_bill::PackedBill;
+use super::totals::{Row, Totals};
+use crate::figure::{Bill, Rpc};
 
-/// Up to this many cells there is no room beyond those in use.
+/// Up to this many cells are allocated one by one.
 const EXACT_CELLS: usize = 32;
 
-/// The bills of a session.
+/// The sums over the calls of a session.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(super) struct SessionTotals {
     since: Micros,
-    total: Packed,
-    /// In the order of model and RPC.
+    total: PackedBill,
+    /// Sorted by model and RPC.
     cells: Vec<Cell>,
 }
 
@@ -27,20 +25,20 @@ pub(super) struct Account {
 struct Cell {
     model: Arc<str>,
     since: Micros,
-    bill: Packed,
+    bill: PackedBill,
     rpc: Rpc,
 }
 
-impl Account {
-    pub(super) fn new(since: SystemTime) -> Account {
-        Account {
-            since: Micros::of(since),
-            total: Packed::default(),
+impl SessionTotals {
+    pub(super) fn new(since: SystemTime) -> SessionTotals {
+        SessionTotals {
+            since: Micros::from_time(since),
+            total: PackedBill::default(),
             cells: Vec::new(),
         }
     }
 
-    /// Adds to the cell of a model and an RPC; `at` is when what is added came in.
+    /// Adds to the cell of a model and an RPC; `at` is when the call came in.
     pub(super) fn add(&mut self, model: &Arc<str>, rpc: Rpc, at: SystemTime, bill: &Bill) {
         let wanted = (&**model, rpc);
         let place = self
@@ -52,8 +50,8 @@ impl Account {
             }
             let cell = Cell {
                 model: Arc::clone(model),
-                since: Micros::of(at).max(self.since),
-                bill: Packed::default(),
+                since: Micros::from_time(at).max(self.since),
+                bill: PackedBill::default(),
                 rpc,
             };
             self.cells.insert(place, cell);
@@ -74,36 +72,41 @@ impl Account {
             .cells
             .iter()
             .filter(|cell| model.is_none_or(|model| *cell.model == *model));
-        let rows = wanted.map(|cell| (&cell.model, cell.rpc, cell.since.time(), cell.bill.bill()));
-        sum(rows, self.since.time(), model.is_some())
+        let rows = wanted.map(|cell| Row {
+            model: &cell.model,
+            rpc: cell.rpc,
+            since: cell.since.to_time(),
+            bill: cell.bill.bill(),
+        });
+        Totals::sum(rows, self.since.to_time(), model.is_some())
     }
 
-    /// Zeroes all models, or one, and returns what was there.
+    /// Zeroes all models, or one, and returns what it cleared.
     pub(super) fn reset(&mut self, model: Option<&str>, now: SystemTime) -> Bill {
         let Some(model) = model else {
-            return std::mem::replace(self, Account::new(now)).total();
+            return std::mem::replace(self, SessionTotals::new(now)).total();
         };
         let mut cleared = Bill::default();
         for cell in self.cells.iter_mut().filter(|cell| *cell.model == *model) {
             cleared += &std::mem::take(&mut cell.bill).bill();
-            cell.since = Micros::of(now);
+            cell.since = Micros::from_time(now);
         }
-        self.total.take_away(&cleared);
+        self.total.subtract(&cleared);
         cleared
     }
 }
 
-/// A time in microseconds since 1970: half of what a `SystemTime` takes.
+/// A time in microseconds since 1970: half the size of a `SystemTime`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Micros(u64);
 
 impl Micros {
-    fn of(time: SystemTime) -> Micros {
+    fn from_time(time: SystemTime) -> Micros {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         Micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
     }
 
-    fn time(self) -> SystemTime {
+    fn to_time(self) -> SystemTime {
         UNIX_EPOCH
             .checked_add(Duration::from_micros(self.0))
             .unwrap_or(UNIX_EPOCH)
@@ -112,7 +115,7 @@ impl Micros {
 
 #[cfg(test)]
 mod tests {
-    use super::super::book::Book;
+    use super::super::server_totals::ServerTotals;
     use super::*;
 
     const RPCS: [Rpc; 4] = [Rpc::Save, Rpc::Get, Rpc::Scan, Rpc::Unknown];
@@ -122,8 +125,8 @@ mod tests {
     }
 
     #[test]
-    fn an_account_says_what_a_book_says() {
-        let (mut account, mut book) = (Account::new(at(1)), Book::new(at(1)));
+    fn session_totals_equal_server_totals() {
+        let (mut session, mut server) = (SessionTotals::new(at(1)), ServerTotals::new(at(1)));
         let models: Vec<Arc<str>> = (0..40).map(|number| format!("M{number}").into()).collect();
         for number in 0..500_u64 {
             let model = &models[number as usize * 7 % models.len()];
@@ -133,20 +136,20 @@ mod tests {
                 kms_us: number * 997,
                 ..Bill::default()
             };
-            account.add(model, rpc, at(number), &bill);
-            book.add(model, rpc, at(number), &bill);
+            session.add(model, rpc, at(number), &bill);
+            server.add(model, rpc, at(number), &bill);
             if number % 97 == 0 {
                 assert_eq!(
-                    account.reset(Some("M7"), at(number)),
-                    book.reset(Some("M7"), at(number))
+                    session.reset(Some("M7"), at(number)),
+                    server.reset(Some("M7"), at(number))
                 );
             }
         }
         for model in [None, Some("M7"), Some("M8"), Some("M"), Some("Nobody")] {
-            assert_eq!(account.totals(model), book.totals(model), "{model:?}");
+            assert_eq!(session.totals(model), server.totals(model), "{model:?}");
         }
-        assert_eq!(account.total(), *book.total());
-        assert_eq!(account.reset(None, at(9_999)), book.reset(None, at(9_999)));
-        assert_eq!(account.totals(None), book.totals(None));
+        assert_eq!(session.total(), *server.total());
+        assert_eq!(session.reset(None, at(9_999)), server.reset(None, at(9_999)));
+        assert_eq!(session.totals(None), server.totals(None));
     }
 }

@@ -1,22 +1,21 @@
-//! A bill in few bytes: which figures are not zero, and those. For the many sessions that the server keeps; a bill of a
-//! handful of calls takes some 50 bytes where [`Bill`] takes 296.
+//! A bill in few bytes: a bitmap of the figures that are not zero, then those figures. For sessions, of which the server
+//! keeps many; the bill of a handful of calls takes some 50 bytes instead of the 296 of [`Bill`].
 //!
-//! Layout: a bit per figure in the order of [`Bill`]'s fields, then the figures whose bit is set; all as LEB128. Kept in
+//! Layout: one bit per figure in the order of [`Bill`]'s fields, then the figures whose bit is set; all as LEB128. Kept in
 //! memory only.
 
-use super::Bill;
-use super::bill::FIGURES;
+use crate::figure::{Bill, FIGURES};
 
 /// Bytes of one number in LEB128.
 const MAX_NUMBER_BYTES: usize = 10;
 const LOW_BITS: u64 = 0x7f;
 const MORE: u8 = 0x80;
 
-/// A bill, packed; no bytes stand for an empty one.
+/// A packed bill; an empty bill takes no bytes.
 #[derive(Debug, Default)]
-pub(super) struct Packed(Box<[u8]>);
+pub(super) struct PackedBill(Box<[u8]>);
 
-impl Packed {
+impl PackedBill {
     /// Adds a bill.
     pub(super) fn add(&mut self, bill: &Bill) {
         let mut sum = self.bill();
@@ -24,8 +23,8 @@ impl Packed {
         self.set(&sum);
     }
 
-    /// Takes a bill away.
-    pub(super) fn take_away(&mut self, bill: &Bill) {
+    /// Subtracts a bill.
+    pub(super) fn subtract(&mut self, bill: &Bill) {
         let mut rest = self.bill();
         rest -= bill;
         self.set(&rest);
@@ -63,7 +62,7 @@ impl Packed {
     }
 }
 
-/// Writes a number; where the next one goes.
+/// Writes a number; returns the position after it.
 fn put(bytes: &mut [u8], mut at: usize, mut number: u64) -> usize {
     while number > LOW_BITS {
         bytes[at] = (number & LOW_BITS) as u8 | MORE;
@@ -74,7 +73,7 @@ fn put(bytes: &mut [u8], mut at: usize, mut number: u64) -> usize {
     at + 1
 }
 
-/// Takes a number off the front; zero where nothing is left.
+/// Reads a number off the front; zero if nothing is left.
 fn number(bytes: &mut &[u8]) -> u64 {
     let (mut number, mut shift) = (0, 0);
     while let Some((byte, rest)) = bytes.split_first() {
@@ -93,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_are_those_of_bills() {
+    fn sums_equal_those_of_bills() {
         let bills = [
             Bill::default(),
             Bill {
@@ -109,7 +108,7 @@ mod tests {
                 ..Bill::default()
             },
         ];
-        let (mut packed, mut sum) = (Packed::default(), Bill::default());
+        let (mut packed, mut sum) = (PackedBill::default(), Bill::default());
         assert_eq!(packed.bill(), sum);
         for bill in &bills {
             packed.add(bill);
@@ -117,7 +116,7 @@ mod tests {
             assert_eq!(packed.bill(), sum);
         }
         for bill in &bills {
-            packed.take_away(bill);
+            packed.subtract(bill);
             sum -= bill;
             assert_eq!(packed.bill(), sum);
         }
@@ -125,13 +124,13 @@ mod tests {
     }
 
     #[test]
-    fn less_than_nothing_is_kept() {
+    fn negative_figures_are_kept() {
         let one = Bill {
             dynamodb_calls: 1,
             ..Bill::default()
         };
-        let mut packed = Packed::default();
-        packed.take_away(&one);
+        let mut packed = PackedBill::default();
+        packed.subtract(&one);
         assert_eq!(packed.bill().dynamodb_calls, u64::MAX);
         packed.add(&one);
         assert_eq!(packed.bill(), Bill::default());
@@ -139,7 +138,7 @@ mod tests {
 
     #[test]
     fn the_bill_of_a_call_takes_few_bytes() {
-        let mut packed = Packed::default();
+        let mut packed = PackedBill::default();
         packed.add(&Bill {
             dynamodb_us: 3_210,
             dynamodb_calls: 1,

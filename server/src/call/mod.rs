@@ -1,0 +1,8 @@
+//! One RPC from its arrival to its trailers: its ledger, trace, deadline, and what it holds of the server's capacity.
+//! Never calls AWS and makes no decisions.
+
+mod attempt;
+mod handle;
+
+pub use attempt::Attempt;
+pub use handle::Call;
