@@ -1,7 +1,7 @@
-//! Whether index and bodies agree: what `fsck` checks of the objects. For a store that no process uses.
+//! The checks of `fsck` on the objects: whether index and bodies match. For a store that no process uses.
 //!
-//! What cannot be used is moved aside if that is asked for: bodies to `lost/ID`, the rows of damaged objects as lines of
-//! JSON to `lost/rows.jsonl`, so that bucket, key and metadata of what is lost stay known.
+//! A repair moves bodies to `lost/ID` and the rows of damaged objects, as lines of JSON, to `lost/rows.jsonl`, which
+//! preserves bucket, key and metadata of lost objects.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -17,11 +17,10 @@ use super::super::layout::{FILE_MODE, LOST_FOLDER, S3_FOLDER, S3_INDEX};
 use super::super::private_file::create_folder;
 use super::super::report::Report;
 use super::super::sqlite::open_existing;
-use super::bodies::{body_path, set_aside, unwanted};
+use super::body_files::{body_path, move_to_lost, unreferenced};
 use super::catalog::{self, Segment};
 use super::digest::{Hasher, base64};
 use super::fault::Fault;
-use super::refused;
 use super::schema::FORMAT;
 
 const LOST_ROWS: &str = "rows.jsonl";
@@ -30,7 +29,7 @@ const BLOCK_BYTES: usize = 1024 * 1024;
 /// Segments that are read at once.
 const SEGMENTS_AT_ONCE: i64 = 1000;
 
-/// Checks the store under `root`; without an index every body is one without a row.
+/// Checks the store under `root`. Without an index, no body has a row.
 pub(in super::super) fn audit(
     root: &Path,
     has_index: bool,
@@ -38,7 +37,7 @@ pub(in super::super) fn audit(
     report: &mut Report,
 ) -> Result<(), Error> {
     let audit = Audit { root, repair, report };
-    audit.run(has_index).map_err(|fault| refused(root, fault))
+    audit.run(has_index).map_err(|fault| fault.into_error(root))
 }
 
 struct Audit<'a> {
@@ -54,18 +53,19 @@ impl Audit<'_> {
             let connection = open_existing(&self.root.join(S3_INDEX))?;
             let format: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
             if format > FORMAT {
-                let problem = format!("format {format}, this tollgate knows up to {FORMAT}");
+                let problem =
+                    format!("has format {format}, but this tollgate supports formats up to {FORMAT}");
                 self.report.add(path_of(S3_INDEX), problem, None);
                 return Ok(());
             }
-            // 0: made and not filled yet
+            // 0: created, without tables
             index = (format == FORMAT).then_some(connection);
         }
         if let Some(index) = &index {
             self.contents(index)?;
         }
-        let bodies = unwanted(self.root, |id| match &index {
-            Some(index) => catalog::names_body(index, id),
+        let bodies = unreferenced(self.root, |id| match &index {
+            Some(index) => catalog::refers_to_body(index, id),
             None => Ok(false),
         })?;
         for body in bodies {
@@ -74,9 +74,9 @@ impl Audit<'_> {
                 .unwrap_or(&body)
                 .display()
                 .to_string();
-            let repair = self.body_aside(&body)?;
+            let repair = self.repair_body(&body)?;
             self.report
-                .add(path_of(&name), "no row in the index names it", repair);
+                .add(path_of(&name), "no row in the index refers to it", repair);
         }
         let lost = self.root.join(LOST_FOLDER);
         if lost.is_dir() {
@@ -85,7 +85,7 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// Checks every content that a row names.
+    /// Checks every content.
     fn contents(&mut self, index: &Connection) -> Result<(), Fault> {
         let names = |sql: &str| -> Result<Vec<String>, Fault> {
             let mut statement = index.prepare(sql)?;
@@ -102,12 +102,12 @@ impl Audit<'_> {
         let orphans = "SELECT DISTINCT content FROM segment WHERE content NOT IN (SELECT content FROM object)
                        AND content NOT IN (SELECT content FROM upload)";
         for content in names(orphans)? {
-            self.damaged(index, &content, "no object or upload has it")?;
+            self.damaged(index, &content, "no object or upload refers to it")?;
         }
         Ok(())
     }
 
-    /// What is wrong with the bytes of an object or an upload.
+    /// Checks the bytes of an object or upload, and returns the first problem.
     fn content(&mut self, index: &Connection, content: &str) -> Result<Option<String>, Fault> {
         let (mut after, mut bytes) = (i64::MIN, 0_u64);
         loop {
@@ -131,7 +131,7 @@ impl Audit<'_> {
             .optional()?;
         Ok(size
             .filter(|size| u64::try_from(*size) != Ok(bytes))
-            .map(|size| format!("its row says {size} bytes, its parts have {bytes}")))
+            .map(|size| format!("its row records {size} bytes, but its parts have {bytes}")))
     }
 
     fn segment(
@@ -142,7 +142,7 @@ impl Audit<'_> {
     ) -> Result<Option<String>, Fault> {
         let mut hasher = Hasher::new(segment.checksum.algorithm);
         let mut size = 0_u64;
-        let what = match &segment.file {
+        let name = match &segment.file {
             None => {
                 let bytes = catalog::segment_bytes(index, content, segment.number);
                 let Ok(bytes) = bytes else {
@@ -154,7 +154,7 @@ impl Audit<'_> {
             }
             Some(id) => {
                 if Ulid::from_string(id).is_err() {
-                    return Ok(Some("a row names a body that cannot be one".to_owned()));
+                    return Ok(Some("a row refers to an invalid body id".to_owned()));
                 }
                 let path = body_path(self.root, id);
                 let name = format!("its body {id}");
@@ -172,18 +172,18 @@ impl Audit<'_> {
         };
         if size != segment.size {
             let expected = segment.size;
-            return Ok(Some(format!("{what} has {size} bytes, not {expected}")));
+            return Ok(Some(format!("{name} has {size} bytes, not {expected}")));
         }
         let checksum = &segment.checksum;
-        let agrees = base64(&hasher.finish()) == checksum.text;
-        Ok((!agrees).then(|| format!("{what} does not match its {} checksum", checksum.algorithm.name())))
+        let matches = base64(&hasher.finish()) == checksum.text;
+        Ok((!matches).then(|| format!("{name} does not match its {} checksum", checksum.algorithm.name())))
     }
 
-    /// Reports a content, and moves it aside if that is asked for.
+    /// Reports a damaged content; in a repair, moves it to `lost`.
     fn damaged(&mut self, index: &Connection, content: &str, problem: &str) -> Result<(), Fault> {
         let mut repair = None;
         if self.repair {
-            self.rows_aside(index, content, problem)?;
+            self.move_content_to_lost(index, content, problem)?;
             repair = Some(format!("moved to {S3_FOLDER}/{LOST_FOLDER}"));
         }
         self.report
@@ -191,24 +191,29 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// Writes down the rows of a content, removes them, then moves its bodies.
-    fn rows_aside(&mut self, index: &Connection, content: &str, problem: &str) -> Result<(), Fault> {
-        self.write_down(index, content, problem)?;
+    /// Saves the rows of a content, removes them, then moves its bodies.
+    fn move_content_to_lost(
+        &mut self,
+        index: &Connection,
+        content: &str,
+        problem: &str,
+    ) -> Result<(), Fault> {
+        self.save_rows(index, content, problem)?;
         let transaction = index.unchecked_transaction()?;
         transaction.execute("DELETE FROM object WHERE content = ?1", [content])?;
         transaction.execute("DELETE FROM upload WHERE content = ?1", [content])?;
-        let doomed = catalog::remove_content(&transaction, content.to_owned())?;
+        let removed = catalog::remove_content(&transaction, content.to_owned())?;
         transaction.commit()?;
-        for id in doomed.bodies.iter().filter(|id| Ulid::from_string(id).is_ok()) {
+        for id in removed.bodies.iter().filter(|id| Ulid::from_string(id).is_ok()) {
             let path = body_path(self.root, id);
             if path.exists() {
-                set_aside(self.root, &path)?;
+                move_to_lost(self.root, &path)?;
             }
         }
         Ok(())
     }
 
-    fn write_down(&self, index: &Connection, content: &str, problem: &str) -> Result<(), Fault> {
+    fn save_rows(&self, index: &Connection, content: &str, problem: &str) -> Result<(), Fault> {
         let mut line = BTreeMap::from([("content", content.to_owned()), ("problem", problem.to_owned())]);
         let row = index
             .query_row(
@@ -236,11 +241,11 @@ impl Audit<'_> {
         Ok(file.sync_all()?)
     }
 
-    fn body_aside(&self, path: &Path) -> Result<Option<String>, Fault> {
+    fn repair_body(&self, path: &Path) -> Result<Option<String>, Fault> {
         if !self.repair {
             return Ok(None);
         }
-        set_aside(self.root, path)?;
+        move_to_lost(self.root, path)?;
         Ok(Some(format!("moved to {S3_FOLDER}/{LOST_FOLDER}")))
     }
 }
@@ -254,7 +259,7 @@ fn count(index: &Connection, table: &str) -> Result<u64, Fault> {
     catalog::from_sql(index.query_row(&sql, [], |row| row.get(0))?)
 }
 
-/// Adds a whole file to a checksum; its bytes.
+/// Adds a file to a checksum, and returns its size.
 fn digest(file: &mut File, hasher: &mut Hasher) -> std::io::Result<u64> {
     let mut block = vec![0; BLOCK_BYTES];
     let mut bytes = 0;

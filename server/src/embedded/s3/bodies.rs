@@ -1,59 +1,61 @@
-//! Bodies too large for the index: one file each (or a buffer in memory), named by a random id. Knows nothing of
-//! buckets and keys, and never decides which body is wanted: the index does.
+//! The bodies that are too large for the index: one file each (or a buffer in memory), named by a random id. Knows
+//! nothing of buckets and keys, and never decides which bodies are kept: the index does.
 //!
-//! A body is written to `unfinished/ID`, pushed to the disk, and renamed to `objects/NN/ID`, where NN are the id's
-//! last two characters. Only then may the index name it. A body that the index has let go is removed after that
-//! commit, or, if someone still reads it, after the last reader has left. When the store is opened, what a crash left
-//! in `unfinished` is removed, and a body that the index does not name is moved to `lost`: it may be a crash's, or all
-//! that is left of an object whose row was lost.
+//! A body that the index no longer refers to is removed after that commit or, if it is being read, after its last
+//! reader has finished. When the store is opened, unfinished bodies are removed. A body without a row is moved to `lost`:
+//! it may come from a crash, or be all that is left of an object whose row was lost.
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use ulid::Ulid;
+use parking_lot::Mutex;
 
 use super::super::layout::{FILE_MODE, FOLDER_MODE, LOST_FOLDER, S3_OBJECTS, S3_UNFINISHED};
 use super::super::place::Synchronous;
+use super::body_files::{
+    body_folder, body_path, move_to_lost, remove_unfinished, unfinished_path, unreferenced,
+};
+use super::body_reader::BodyReader;
 
 /// All large bodies of one store.
 pub(super) struct Bodies {
-    home: Home,
+    storage: Storage,
     readers: Mutex<HashMap<String, Readers>>,
 }
 
-enum Home {
+enum Storage {
     Folder { root: PathBuf, synchronous: Synchronous },
     Memory(Mutex<HashMap<String, Bytes>>),
 }
 
-/// How many read one content, and what to remove once they have left.
+/// The number of readers of one content, and the bodies to remove after the last one.
 #[derive(Default)]
 struct Readers {
     count: usize,
-    doomed: Vec<String>,
+    removed: Vec<String>,
 }
 
-/// Files of one content that the index no longer names.
-pub(super) struct Doomed {
+/// Bodies of one content that the index no longer refers to.
+pub(super) struct RemovedBodies {
     pub(super) content: String,
     pub(super) bodies: Vec<String>,
 }
 
 impl Bodies {
-    /// Bodies in memory.
+    /// Creates a store in memory.
     pub(super) fn memory() -> Self {
         Self {
-            home: Home::Memory(Mutex::default()),
+            storage: Storage::Memory(Mutex::default()),
             readers: Mutex::default(),
         }
     }
 
-    /// Bodies in files under `root`; makes the folders that are missing.
+    /// Opens the bodies in files under `root`, and creates missing folders.
     pub(super) fn folder(root: &Path, synchronous: Synchronous) -> io::Result<Self> {
         for folder in [S3_UNFINISHED, S3_OBJECTS] {
             let mut private = DirBuilder::new();
@@ -63,7 +65,7 @@ impl Bodies {
                 .create(root.join(folder))?;
         }
         let bodies = Self {
-            home: Home::Folder {
+            storage: Storage::Folder {
                 root: root.to_owned(),
                 synchronous,
             },
@@ -73,102 +75,98 @@ impl Bodies {
         Ok(bodies)
     }
 
-    /// Removes what was never finished, and moves every body that `wanted` does not know aside; how many those were.
-    /// For a store that nobody uses yet.
+    /// Removes unfinished bodies, moves the bodies for which `is_referenced` returns false to `lost`, and returns their
+    /// number. For a store that is not in use yet.
     pub(super) fn sweep<E: From<io::Error>>(
         &self,
-        wanted: impl FnMut(&str) -> Result<bool, E>,
+        is_referenced: impl FnMut(&str) -> Result<bool, E>,
     ) -> Result<usize, E> {
-        let Home::Folder { root, .. } = &self.home else {
+        let Storage::Folder { root, .. } = &self.storage else {
             return Ok(0);
         };
-        for (path, _) in own_files(&root.join(S3_UNFINISHED))? {
-            fs::remove_file(path)?;
+        remove_unfinished(root)?;
+        let unreferenced = unreferenced(root, is_referenced)?;
+        for path in &unreferenced {
+            move_to_lost(root, path)?;
         }
-        let unwanted = unwanted(root, wanted)?;
-        for path in &unwanted {
-            set_aside(root, path)?;
-        }
-        Ok(unwanted.len())
+        Ok(unreferenced.len())
     }
 
-    /// Where [`Bodies::sweep`] moves bodies to.
+    /// The folder that [`Bodies::sweep`] moves bodies to.
     pub(super) fn lost_folder(&self) -> PathBuf {
-        self.root().join(LOST_FOLDER)
+        match &self.storage {
+            Storage::Folder { root, .. } => root.join(LOST_FOLDER),
+            Storage::Memory(_) => PathBuf::from(LOST_FOLDER),
+        }
     }
 
-    /// Begins a body.
-    pub(super) fn begin(self: &Arc<Self>) -> io::Result<Unfinished> {
-        let arrival = Arrival {
-            id: Ulid::generate().to_string(),
-            bodies: Arc::clone(self),
-            kept: false,
-        };
-        let sink = match &self.home {
-            Home::Folder { .. } => Sink::File(
+    /// Creates an empty body.
+    pub(super) fn create(&self, id: &str) -> io::Result<Sink> {
+        Ok(match &self.storage {
+            Storage::Folder { root, .. } => Sink::File(
                 File::options()
                     .write(true)
                     .create_new(true)
                     .mode(FILE_MODE)
-                    .open(self.unfinished_path(&arrival.id))?,
+                    .open(unfinished_path(root, id))?,
             ),
-            Home::Memory(_) => Sink::Memory(Vec::new()),
-        };
-        Ok(Unfinished { sink, arrival })
+            Storage::Memory(_) => Sink::Memory(Vec::new()),
+        })
     }
 
-    /// Opens a body that the index names; `NotFound` where it is not there.
-    pub(super) fn open(&self, id: &str) -> io::Result<Source> {
-        match &self.home {
-            Home::Folder { .. } => File::open(self.path(id)).map(Source::File),
-            Home::Memory(held) => lock(held)
+    /// Opens a body that the index refers to; `NotFound` if it is missing.
+    pub(super) fn open(&self, id: &str) -> io::Result<BodyReader> {
+        match &self.storage {
+            Storage::Folder { root, .. } => File::open(body_path(root, id)).map(BodyReader::File),
+            Storage::Memory(held) => held
+                .lock()
                 .get(id)
                 .cloned()
-                .map(Source::Memory)
+                .map(BodyReader::Memory)
                 .ok_or_else(|| io::ErrorKind::NotFound.into()),
         }
     }
 
-    /// Keeps the bodies of `content` from being removed until the result is dropped.
-    pub(super) fn hold(self: &Arc<Self>, content: &str) -> Held {
-        lock(&self.readers).entry(content.to_owned()).or_default().count += 1;
-        Held {
+    /// Delays the removal of the bodies of `content` until the result is dropped.
+    pub(super) fn hold(self: &Arc<Self>, content: &str) -> ReadHold {
+        self.readers.lock().entry(content.to_owned()).or_default().count += 1;
+        ReadHold {
             content: content.to_owned(),
             bodies: Arc::clone(self),
         }
     }
 
-    /// Pushes the index's log to the disk where commits do not: a body must not go before the commit that lets it
-    /// go is sure, or a loss of power would bring its row back without it.
-    pub(super) fn push_index(&self, log: &str) -> io::Result<()> {
-        let Home::Folder {
+    /// Flushes the log of the index to the disk if commits do not. A body must not be removed before the commit that
+    /// removes its row is durable: power loss would otherwise restore the row without its body.
+    pub(super) fn sync_index_log(&self, log: &str) -> io::Result<()> {
+        let Storage::Folder {
             root,
             synchronous: Synchronous::Normal,
-        } = &self.home
+        } = &self.storage
         else {
             return Ok(());
         };
         match File::open(root.join(log)) {
             Ok(log) => log.sync_data(),
-            // the index was closed, which pushed all of it
+            // the index was closed, which flushed and removed its log
             Err(failure) if failure.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(failure) => Err(failure),
         }
     }
 
-    /// Removes bodies that the index has let go, now or when their last reader has left.
-    pub(super) fn remove(&self, doomed: Doomed) {
-        if let Some(readers) = lock(&self.readers).get_mut(&doomed.content) {
-            readers.doomed.extend(doomed.bodies);
+    /// Removes bodies that the index no longer refers to, now or after their last reader has finished.
+    pub(super) fn remove(&self, removed: RemovedBodies) {
+        if let Some(readers) = self.readers.lock().get_mut(&removed.content) {
+            readers.removed.extend(removed.bodies);
             return;
         }
-        for id in &doomed.bodies {
+        for id in &removed.bodies {
             self.remove_one(id);
         }
     }
 
     fn release(&self, content: &str) {
-        let mut all = lock(&self.readers);
+        let mut all = self.readers.lock();
         let Some(readers) = all.get_mut(content) else {
             return;
         };
@@ -176,256 +174,124 @@ impl Bodies {
         if readers.count > 0 {
             return;
         }
-        let doomed = all
+        let removed = all
             .remove(content)
-            .map(|readers| readers.doomed)
+            .map(|readers| readers.removed)
             .unwrap_or_default();
         drop(all);
-        for id in &doomed {
+        for id in &removed {
             self.remove_one(id);
         }
     }
 
-    /// A body that cannot be removed now is swept when the store is opened again.
+    /// A body that cannot be removed is swept when the store is opened again.
     fn remove_one(&self, id: &str) {
-        match &self.home {
-            Home::Folder { .. } => {
-                if let Err(failure) = fs::remove_file(self.path(id)) {
-                    tracing::warn!(body = id, error = %failure, "an old body stays until the next start");
+        match &self.storage {
+            Storage::Folder { root, .. } => {
+                if let Err(failure) = fs::remove_file(body_path(root, id)) {
+                    tracing::warn!(body = id, error = %failure, "cannot remove an unreferenced body; it stays until the next start");
                 }
             }
-            Home::Memory(held) => {
-                lock(held).remove(id);
+            Storage::Memory(held) => {
+                held.lock().remove(id);
             }
         }
     }
 
-    fn discard(&self, id: &str) {
-        match &self.home {
-            Home::Folder { .. } => {
-                let gone = fs::remove_file(self.unfinished_path(id)).is_ok();
-                if !gone {
-                    fs::remove_file(self.path(id)).ok();
+    /// Removes a body that no row refers to.
+    pub(super) fn discard(&self, id: &str) {
+        match &self.storage {
+            Storage::Folder { root, .. } => {
+                let is_removed = fs::remove_file(unfinished_path(root, id)).is_ok();
+                if !is_removed {
+                    fs::remove_file(body_path(root, id)).ok();
                 }
             }
-            Home::Memory(held) => {
-                lock(held).remove(id);
+            Storage::Memory(held) => {
+                held.lock().remove(id);
             }
         }
     }
 
-    fn publish(&self, file: &File, id: &str) -> io::Result<()> {
-        let Home::Folder { root, synchronous } = &self.home else {
-            return Ok(());
-        };
-        if *synchronous == Synchronous::Full {
+    /// Flushes a complete body to the disk and gives it its final name.
+    pub(super) fn publish(&self, sink: Sink, id: &str) -> io::Result<()> {
+        match (sink, &self.storage) {
+            (Sink::File(file), Storage::Folder { root, synchronous }) => {
+                self.publish_file(&file, root, *synchronous, id)
+            }
+            (Sink::Memory(buffer), Storage::Memory(held)) => {
+                held.lock().insert(id.to_owned(), Bytes::from(buffer));
+                Ok(())
+            }
+            (Sink::Memory(_), Storage::Folder { .. }) | (Sink::File(_), Storage::Memory(_)) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
+        }
+    }
+
+    fn publish_file(&self, file: &File, root: &Path, synchronous: Synchronous, id: &str) -> io::Result<()> {
+        if synchronous == Synchronous::Full {
             file.sync_all()?;
         }
-        let path = self.path(id);
-        let folder = root.join(S3_OBJECTS).join(fan_out(id));
+        let folder = body_folder(root, id);
         match DirBuilder::new().mode(FOLDER_MODE).create(&folder) {
             Ok(()) => self.sync_folder(&root.join(S3_OBJECTS))?,
             Err(failure) if failure.kind() == io::ErrorKind::AlreadyExists => {}
             Err(failure) => return Err(failure),
         }
-        fs::rename(self.unfinished_path(id), path)?;
+        fs::rename(unfinished_path(root, id), body_path(root, id))?;
         self.sync_folder(&folder)
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        match self.home {
-            Home::Folder {
+        match self.storage {
+            Storage::Folder {
                 synchronous: Synchronous::Full,
                 ..
             } => File::open(folder)?.sync_all(),
-            Home::Folder { .. } | Home::Memory(_) => Ok(()),
+            Storage::Folder { .. } | Storage::Memory(_) => Ok(()),
         }
-    }
-
-    fn root(&self) -> &Path {
-        match &self.home {
-            Home::Folder { root, .. } => root,
-            Home::Memory(_) => Path::new(""),
-        }
-    }
-
-    fn unfinished_path(&self, id: &str) -> PathBuf {
-        self.root().join(S3_UNFINISHED).join(id)
-    }
-
-    fn path(&self, id: &str) -> PathBuf {
-        body_path(self.root(), id)
     }
 }
 
-/// A body that is being written; gone when dropped.
-pub(super) struct Unfinished {
-    sink: Sink,
-    arrival: Arrival,
-}
-
-enum Sink {
+/// Where the bytes of a new body are written.
+pub(super) enum Sink {
+    /// A file in `unfinished`.
     File(File),
+    /// A buffer.
     Memory(Vec<u8>),
 }
 
-impl Unfinished {
-    /// Adds bytes at the end; blocks.
+impl Sink {
+    /// Appends bytes; blocks.
     pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match &mut self.sink {
-            Sink::File(file) => file.write_all(bytes),
-            Sink::Memory(buffer) => {
+        match self {
+            Self::File(file) => file.write_all(bytes),
+            Self::Memory(buffer) => {
                 buffer.extend_from_slice(bytes);
                 Ok(())
             }
         }
     }
-
-    /// Pushes it to the disk and gives it its final name; blocks.
-    pub(super) fn finish(self) -> io::Result<Arrival> {
-        let Self { sink, arrival } = self;
-        match (sink, &arrival.bodies.home) {
-            (Sink::File(file), _) => arrival.bodies.publish(&file, &arrival.id)?,
-            (Sink::Memory(buffer), Home::Memory(held)) => {
-                lock(held).insert(arrival.id.clone(), Bytes::from(buffer));
-            }
-            (Sink::Memory(_), Home::Folder { .. }) => return Err(io::ErrorKind::Unsupported.into()),
-        }
-        Ok(arrival)
-    }
 }
 
-/// A whole body that the index does not name yet; gone when dropped, unless kept.
-pub(super) struct Arrival {
-    id: String,
-    bodies: Arc<Bodies>,
-    kept: bool,
-}
-
-impl Arrival {
-    pub(super) fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// The index names it now.
-    pub(super) fn keep(mut self) {
-        self.kept = true;
-    }
-}
-
-impl Drop for Arrival {
-    fn drop(&mut self) {
-        if !self.kept {
-            self.bodies.discard(&self.id);
-        }
-    }
-}
-
-/// Keeps one content's bodies from being removed.
-pub(super) struct Held {
+/// Delays the removal of the bodies of one content.
+pub(super) struct ReadHold {
     content: String,
     bodies: Arc<Bodies>,
 }
 
-impl Drop for Held {
+impl Drop for ReadHold {
     fn drop(&mut self) {
         self.bodies.release(&self.content);
     }
 }
 
-/// An open body.
-pub(super) enum Source {
-    File(File),
-    Memory(Bytes),
-}
-
-impl Source {
-    /// Reads exactly `length` bytes from `offset`; blocks. `UnexpectedEof` where the body is shorter.
-    pub(super) fn read(&mut self, offset: u64, length: usize) -> io::Result<Bytes> {
-        match self {
-            Self::File(file) => {
-                file.seek(SeekFrom::Start(offset))?;
-                let mut block = vec![0; length];
-                file.read_exact(&mut block)?;
-                Ok(Bytes::from(block))
-            }
-            Self::Memory(bytes) => {
-                let start = usize::try_from(offset).unwrap_or(usize::MAX);
-                let end = start.saturating_add(length);
-                if end > bytes.len() {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-                Ok(bytes.slice(start..end))
-            }
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The bodies under a store's root that `wanted` does not know.
-pub(super) fn unwanted<E: From<io::Error>>(
-    root: &Path,
-    mut wanted: impl FnMut(&str) -> Result<bool, E>,
-) -> Result<Vec<PathBuf>, E> {
-    let mut unwanted = Vec::new();
-    for folder in fs::read_dir(root.join(S3_OBJECTS))? {
-        let folder = folder?;
-        if !folder.file_type()?.is_dir() {
-            continue;
-        }
-        for (path, id) in own_files(&folder.path())? {
-            if !wanted(&id)? {
-                unwanted.push(path);
-            }
-        }
-    }
-    Ok(unwanted)
-}
-
-/// Moves a body to `lost`, under a name that nothing there has; the new place.
-pub(super) fn set_aside(root: &Path, path: &Path) -> io::Result<PathBuf> {
-    let lost = root.join(LOST_FOLDER);
-    DirBuilder::new()
-        .recursive(true)
-        .mode(FOLDER_MODE)
-        .create(&lost)?;
-    let name = path.file_name().unwrap_or_default();
-    let mut target = lost.join(name);
-    if target.exists() {
-        target = lost.join(format!("{}.{}", name.to_string_lossy(), Ulid::generate()));
-    }
-    fs::rename(path, &target)?;
-    File::open(&lost)?.sync_all()?;
-    Ok(target)
-}
-
-/// The place of a body under a store's root.
-pub(super) fn body_path(root: &Path, id: &str) -> PathBuf {
-    root.join(S3_OBJECTS).join(fan_out(id)).join(id)
-}
-
-/// The files of a folder that are named as bodies are, and their ids. Anything else is not ours and left alone.
-fn own_files(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if let Some(id) = name.to_str().filter(|name| Ulid::from_string(name).is_ok()) {
-            files.push((entry.path(), id.to_owned()));
-        }
-    }
-    Ok(files)
-}
-
-fn fan_out(id: &str) -> &str {
-    &id[id.len().saturating_sub(2)..]
-}
-
 #[cfg(test)]
 mod tests {
+    use ulid::Ulid;
+
+    use super::super::body_writer::{BodyWriter, NewBody};
     use super::*;
 
     fn files(root: &Path) -> usize {
@@ -437,40 +303,40 @@ mod tests {
         finished.sum::<usize>() + fs::read_dir(root.join(S3_UNFINISHED)).unwrap().count()
     }
 
-    fn write(bodies: &Arc<Bodies>, bytes: &[u8]) -> Arrival {
-        let mut unfinished = bodies.begin().unwrap();
-        unfinished.append(bytes).unwrap();
-        unfinished.finish().unwrap()
+    fn write(bodies: &Arc<Bodies>, bytes: &[u8]) -> NewBody {
+        let mut writer = BodyWriter::begin(bodies).unwrap();
+        writer.append(bytes).unwrap();
+        writer.finish().unwrap()
     }
 
     #[test]
-    fn what_is_not_kept_is_gone() {
+    fn removes_bodies_that_are_not_kept() {
         let folder = tempfile::tempdir().unwrap();
         let bodies = Arc::new(Bodies::folder(folder.path(), Synchronous::Full).unwrap());
-        drop(bodies.begin().unwrap());
-        drop(write(&bodies, b"whole, never kept"));
+        drop(BodyWriter::begin(&bodies).unwrap());
+        drop(write(&bodies, b"complete, never kept"));
         assert_eq!(files(folder.path()), 0);
-        let arrival = write(&bodies, b"kept");
-        let id = arrival.id().to_owned();
-        arrival.keep();
+        let new_body = write(&bodies, b"kept");
+        let id = new_body.id().to_owned();
+        new_body.keep();
         assert_eq!(bodies.open(&id).unwrap().read(1, 3).unwrap(), "ept");
         assert!(bodies.open(&id).unwrap().read(1, 4).is_err());
     }
 
     #[test]
-    fn a_body_that_is_read_stays_until_the_reader_leaves() {
+    fn a_body_is_kept_until_its_last_reader_has_finished() {
         let folder = tempfile::tempdir().unwrap();
         for bodies in [
             Bodies::memory(),
             Bodies::folder(folder.path(), Synchronous::Normal).unwrap(),
         ] {
             let bodies = Arc::new(bodies);
-            let arrival = write(&bodies, b"held");
-            let id = arrival.id().to_owned();
-            arrival.keep();
+            let new_body = write(&bodies, b"held");
+            let id = new_body.id().to_owned();
+            new_body.keep();
             let first = bodies.hold("content");
             let second = bodies.hold("content");
-            bodies.remove(Doomed {
+            bodies.remove(RemovedBodies {
                 content: "content".into(),
                 bodies: vec![id.clone()],
             });
@@ -478,43 +344,43 @@ mod tests {
             assert!(bodies.open(&id).is_ok());
             drop(second);
             assert_eq!(bodies.open(&id).err().unwrap().kind(), io::ErrorKind::NotFound);
-            assert!(bodies.readers.lock().unwrap().is_empty());
+            assert!(bodies.readers.lock().is_empty());
         }
     }
 
     #[test]
-    fn a_sweep_moves_aside_what_is_not_wanted_and_only_that() {
+    fn a_sweep_moves_exactly_the_unreferenced_bodies() {
         let folder = tempfile::tempdir().unwrap();
         let bodies = Arc::new(Bodies::folder(folder.path(), Synchronous::Full).unwrap());
-        let wanted = write(&bodies, b"wanted");
-        let wanted_id = wanted.id().to_owned();
-        wanted.keep();
-        let left_over = write(&bodies, b"left over");
-        let left_over_id = left_over.id().to_owned();
-        left_over.keep();
+        let referenced = write(&bodies, b"referenced");
+        let referenced_id = referenced.id().to_owned();
+        referenced.keep();
+        let unreferenced = write(&bodies, b"unreferenced");
+        let unreferenced_id = unreferenced.id().to_owned();
+        unreferenced.keep();
         let half = Ulid::generate().to_string();
         fs::write(folder.path().join(S3_UNFINISHED).join(half), b"half").unwrap();
         fs::write(folder.path().join(S3_OBJECTS).join("stray"), b"not ours").unwrap();
         fs::write(
-            folder
-                .path()
-                .join(S3_OBJECTS)
-                .join(fan_out(&wanted_id))
-                .join("README"),
+            body_folder(folder.path(), &referenced_id).join("README"),
             b"not ours",
         )
         .unwrap();
-        assert_eq!(bodies.sweep(|id| io::Result::Ok(id == wanted_id)).unwrap(), 1);
-        assert!(bodies.open(&wanted_id).is_ok());
+        assert_eq!(bodies.sweep(|id| io::Result::Ok(id == referenced_id)).unwrap(), 1);
+        assert!(bodies.open(&referenced_id).is_ok());
         assert_eq!(files(folder.path()), 2);
-        let aside = bodies.lost_folder().join(&left_over_id);
-        assert_eq!(fs::read(&aside).unwrap(), b"left over");
-        fs::write(body_path(folder.path(), &left_over_id), b"the same id again").unwrap();
-        assert_eq!(bodies.sweep(|id| io::Result::Ok(id == wanted_id)).unwrap(), 1);
+        let aside = bodies.lost_folder().join(&unreferenced_id);
+        assert_eq!(fs::read(&aside).unwrap(), b"unreferenced");
+        fs::write(
+            body_path(folder.path(), &unreferenced_id),
+            b"another body with this id",
+        )
+        .unwrap();
+        assert_eq!(bodies.sweep(|id| io::Result::Ok(id == referenced_id)).unwrap(), 1);
         assert_eq!(
             fs::read(&aside).unwrap(),
-            b"left over",
-            "nothing aside is replaced"
+            b"unreferenced",
+            "a file in lost is never replaced"
         );
         assert_eq!(fs::read_dir(bodies.lost_folder()).unwrap().count(), 2);
     }

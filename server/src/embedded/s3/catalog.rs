@@ -1,27 +1,27 @@
-//! The index's rows of buckets, objects and segments, and the statements on them. Runs on the workers' threads;
-//! knows nothing of requests and touches no file.
+//! The index's rows of buckets, objects and segments, and their SQL statements. Runs on the workers' threads. Knows
+//! nothing of requests and accesses no body file.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use s3s::dto::Timestamp;
 
-use super::bodies::Doomed;
+use super::bodies::RemovedBodies;
 use super::digest::{Algorithm, base64};
 use super::fault::{Fault, no_such_bucket};
 use super::headers::Headers;
-use super::intake::{Body, Received};
+use super::receive::{Body, Received};
 
-/// An object's checksum as S3 writes it.
+/// The checksum of an object, as S3 returns it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Checksum {
     pub(super) algorithm: Algorithm,
-    /// Base64, with `-PARTS` behind it where it is composite.
+    /// Base64, with `-PARTS` appended if the checksum is composite.
     pub(super) text: String,
     pub(super) kind: Kind,
 }
 
-/// What a checksum is taken over.
+/// What a checksum covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The whole object.
@@ -31,7 +31,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// S3's name for it.
+    /// The S3 name.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::FullObject => "FULL_OBJECT",
@@ -39,6 +39,7 @@ impl Kind {
         }
     }
 
+    /// Parses the S3 name.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         [Self::FullObject, Self::Composite]
             .into_iter()
@@ -47,12 +48,12 @@ impl Kind {
 }
 
 impl Checksum {
-    /// The checksum over a whole body that was just received.
-    pub(super) fn of(received: &Received, algorithm: Algorithm) -> Result<Self, Fault> {
+    /// The checksum of a body that has been received.
+    pub(super) fn from_received(received: &Received, algorithm: Algorithm) -> Result<Self, Fault> {
         let sum = received
             .digested
             .sum(algorithm)
-            .ok_or_else(|| Fault::Broken("a checksum was not taken".to_owned()))?;
+            .ok_or_else(|| Fault::Broken("a checksum was not computed".to_owned()))?;
         Ok(Self {
             algorithm,
             text: base64(sum),
@@ -61,20 +62,20 @@ impl Checksum {
     }
 }
 
-/// An object's row.
+/// The row of an object.
 #[derive(Clone, Debug)]
 pub(super) struct Object {
     pub(super) content: String,
     pub(super) size: u64,
     pub(super) etag: String,
     pub(super) modified_ms: i64,
-    /// How many parts it was uploaded in; none where it came in one go.
+    /// The number of parts of a multipart upload; `None` for other objects.
     pub(super) parts: Option<i64>,
     pub(super) checksum: Checksum,
     pub(super) headers: Headers,
 }
 
-/// A stretch of a content.
+/// A segment of a content: a part, or all of it.
 #[derive(Clone, Debug)]
 pub(super) struct Segment {
     pub(super) number: i64,
@@ -82,11 +83,11 @@ pub(super) struct Segment {
     pub(super) etag: String,
     pub(super) modified_ms: i64,
     pub(super) checksum: Checksum,
-    /// The body file; none where the bytes lie in the row.
+    /// The body file; `None` if the bytes are in the row.
     pub(super) file: Option<String>,
 }
 
-/// Refuses what is in no bucket.
+/// Returns `NoSuchBucket` if the bucket does not exist.
 pub(super) fn require_bucket(connection: &Connection, bucket: &str) -> Result<(), Fault> {
     let mut statement = connection.prepare_cached("SELECT 1 FROM bucket WHERE name = ?1")?;
     if statement.exists([bucket])? {
@@ -96,7 +97,7 @@ pub(super) fn require_bucket(connection: &Connection, bucket: &str) -> Result<()
     }
 }
 
-/// The object under a key.
+/// Finds an object by its key.
 pub(super) fn find_object(connection: &Connection, bucket: &str, key: &str) -> Result<Option<Object>, Fault> {
     let mut statement = connection.prepare_cached(
         "SELECT content, size, etag, modified_ms, parts, algorithm, checksum, checksum_type, headers
@@ -108,13 +109,13 @@ pub(super) fn find_object(connection: &Connection, bucket: &str, key: &str) -> R
     found.transpose()
 }
 
-/// Puts an object under its key; the content that it replaces is let go.
+/// Stores an object under its key, and returns the bodies of the object that it replaces.
 pub(super) fn replace_object(
     connection: &Connection,
     bucket: &str,
     key: &str,
     object: &Object,
-) -> Result<Vec<Doomed>, Fault> {
+) -> Result<Vec<RemovedBodies>, Fault> {
     let removed = remove_object(connection, bucket, key)?;
     let mut statement = connection.prepare_cached(
         "INSERT INTO object (bucket, key, content, size, etag, modified_ms, parts, algorithm, checksum,
@@ -136,42 +137,46 @@ pub(super) fn replace_object(
     Ok(removed)
 }
 
-/// Takes an object away; nothing where there is none.
-pub(super) fn remove_object(connection: &Connection, bucket: &str, key: &str) -> Result<Vec<Doomed>, Fault> {
+/// Removes an object, if it exists, and returns its bodies.
+pub(super) fn remove_object(
+    connection: &Connection,
+    bucket: &str,
+    key: &str,
+) -> Result<Vec<RemovedBodies>, Fault> {
     let mut statement =
         connection.prepare_cached("DELETE FROM object WHERE bucket = ?1 AND key = ?2 RETURNING content")?;
-    let content: Option<String> = one(&mut statement, params![bucket, key.as_bytes()])?;
+    let content: Option<String> = single_value(&mut statement, params![bucket, key.as_bytes()])?;
     content
         .map(|content| remove_content(connection, content))
         .transpose()
-        .map(|doomed| doomed.into_iter().collect())
+        .map(|removed| removed.into_iter().collect())
 }
 
-/// Takes all segments of a content away.
-pub(super) fn remove_content(connection: &Connection, content: String) -> Result<Doomed, Fault> {
+/// Removes all segments of a content, and returns their bodies.
+pub(super) fn remove_content(connection: &Connection, content: String) -> Result<RemovedBodies, Fault> {
     let mut statement = connection.prepare_cached("DELETE FROM segment WHERE content = ?1 RETURNING file")?;
     let files = statement.query_map([&content], |row| row.get::<_, Option<String>>(0))?;
     let bodies = files.filter_map(Result::transpose).collect::<Result<_, _>>()?;
-    Ok(Doomed { content, bodies })
+    Ok(RemovedBodies { content, bodies })
 }
 
-/// Takes one segment away; nothing where there is none.
+/// Removes a segment, if it exists, and returns its body.
 pub(super) fn remove_segment(
     connection: &Connection,
     content: &str,
     number: i64,
-) -> Result<Vec<Doomed>, Fault> {
+) -> Result<Vec<RemovedBodies>, Fault> {
     let mut statement =
         connection.prepare_cached("DELETE FROM segment WHERE content = ?1 AND number = ?2 RETURNING file")?;
-    let file: Option<Option<String>> = one(&mut statement, params![content, number])?;
+    let file: Option<Option<String>> = single_value(&mut statement, params![content, number])?;
     let bodies: Vec<String> = file.flatten().into_iter().collect();
-    Ok(vec![Doomed {
+    Ok(vec![RemovedBodies {
         content: content.to_owned(),
         bodies,
     }])
 }
 
-/// Puts a received body into a content.
+/// Adds a received body to a content.
 pub(super) fn insert_segment(
     connection: &Connection,
     content: &str,
@@ -180,7 +185,7 @@ pub(super) fn insert_segment(
 ) -> Result<(), Fault> {
     let (file, bytes) = match body {
         Body::Inline(bytes) => (None, Some(bytes.as_ref())),
-        Body::File(arrival) => (Some(arrival.id()), None),
+        Body::File(new_body) => (Some(new_body.id()), None),
     };
     let mut statement = connection.prepare_cached(
         "INSERT INTO segment (content, number, size, etag, modified_ms, algorithm, checksum, file, bytes)
@@ -200,7 +205,7 @@ pub(super) fn insert_segment(
     Ok(())
 }
 
-/// A content's segments after a number, in order, at most `limit`.
+/// The segments of a content after a number, in order, at most `limit`.
 pub(super) fn segments(
     connection: &Connection,
     content: &str,
@@ -215,15 +220,15 @@ pub(super) fn segments(
     rows.map(|row| row.map_err(Fault::from)?).collect()
 }
 
-/// The bytes of a segment that lie in its row.
+/// The bytes of a segment that are stored in its row.
 pub(super) fn segment_bytes(connection: &Connection, content: &str, number: i64) -> Result<Vec<u8>, Fault> {
     let mut statement =
         connection.prepare_cached("SELECT bytes FROM segment WHERE content = ?1 AND number = ?2")?;
     Ok(statement.query_row(params![content, number], |row| row.get(0))?)
 }
 
-/// Whether a body file belongs to a segment.
-pub(super) fn names_body(connection: &Connection, file: &str) -> Result<bool, Fault> {
+/// Whether a segment refers to a body file.
+pub(super) fn refers_to_body(connection: &Connection, file: &str) -> Result<bool, Fault> {
     Ok(connection
         .prepare_cached("SELECT 1 FROM segment WHERE file = ?1")?
         .exists([file])?)
@@ -235,14 +240,14 @@ pub(super) fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A stored time as S3 shows it: whole seconds.
+/// A stored time in the precision of S3: whole seconds.
 pub(super) fn timestamp(time_ms: i64) -> Timestamp {
     let seconds = u64::try_from(time_ms / 1000).unwrap_or_default();
     Timestamp::from(UNIX_EPOCH + std::time::Duration::from_secs(seconds))
 }
 
-/// The one row of a statement that changes as it returns: read to its end, so that it is done.
-pub(super) fn one<T: rusqlite::types::FromSql>(
+/// Runs a statement that changes and returns at most one row. Reads all rows, because the change happens only then.
+pub(super) fn single_value<T: rusqlite::types::FromSql>(
     statement: &mut rusqlite::CachedStatement<'_>,
     values: impl rusqlite::Params,
 ) -> Result<Option<T>, Fault> {
@@ -251,18 +256,18 @@ pub(super) fn one<T: rusqlite::types::FromSql>(
     Ok(values.pop())
 }
 
-/// A stored length.
+/// Decodes a stored length.
 pub(super) fn from_sql(number: i64) -> Result<u64, Fault> {
     u64::try_from(number).map_err(|_| damaged())
 }
 
-/// A stored algorithm.
-pub(super) fn algorithm(name: &str) -> Result<Algorithm, Fault> {
+/// Decodes a stored algorithm.
+pub(super) fn stored_algorithm(name: &str) -> Result<Algorithm, Fault> {
     Algorithm::from_name(name).ok_or_else(damaged)
 }
 
-/// A stored kind of checksum.
-pub(super) fn kind(name: &str) -> Result<Kind, Fault> {
+/// Decodes a stored kind of checksum.
+pub(super) fn stored_kind(name: &str) -> Result<Kind, Fault> {
     Kind::from_name(name).ok_or_else(damaged)
 }
 
@@ -271,7 +276,7 @@ fn to_sql(number: u64) -> Result<i64, Fault> {
 }
 
 fn damaged() -> Fault {
-    Fault::Broken("the index holds a value that it cannot hold".to_owned())
+    Fault::Broken("the index contains an invalid value".to_owned())
 }
 
 fn read_object(row: &Row<'_>) -> Result<Object, Fault> {
@@ -282,9 +287,9 @@ fn read_object(row: &Row<'_>) -> Result<Object, Fault> {
         modified_ms: row.get(3)?,
         parts: row.get(4)?,
         checksum: Checksum {
-            algorithm: algorithm(&row.get::<_, String>(5)?)?,
+            algorithm: stored_algorithm(&row.get::<_, String>(5)?)?,
             text: row.get(6)?,
-            kind: kind(&row.get::<_, String>(7)?)?,
+            kind: stored_kind(&row.get::<_, String>(7)?)?,
         },
         headers: Headers::from_json(&row.get::<_, String>(8)?)?,
     })
@@ -297,7 +302,7 @@ fn read_segment(row: &Row<'_>) -> Result<Segment, Fault> {
         etag: row.get(2)?,
         modified_ms: row.get(3)?,
         checksum: Checksum {
-            algorithm: algorithm(&row.get::<_, String>(4)?)?,
+            algorithm: stored_algorithm(&row.get::<_, String>(4)?)?,
             text: row.get(5)?,
             kind: Kind::FullObject,
         },

@@ -1,33 +1,34 @@
-//! Takes the `aws-chunked` framing off a request body and keeps its trailers. Never holds more than one frame.
+//! Decodes the `aws-chunked` framing of a request body and collects its trailers. Never buffers more than one frame.
 //!
-//! `s3s` does this only for signed requests, and the requests of this engine are not signed. The framing:
-//! `HEX-SIZE[;extension]\r\n` bytes `\r\n`, again and again, then `0\r\n`, `name:value\r\n` for each trailer, `\r\n`.
+//! `s3s` does this only for signed requests, and requests to this engine are not signed. The framing: for each chunk
+//! `HEX-SIZE[;extension]\r\n` bytes `\r\n`, then `0\r\n`, `name:value\r\n` for each trailer, `\r\n`.
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html>
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
+use parking_lot::Mutex;
 
-/// Longest line that is read: a chunk's size or one trailer.
+/// The longest valid line: a chunk size or a trailer.
 const LINE_BYTES: usize = 1024;
-/// Most trailers that are read.
+/// The maximum number of trailers.
 const TRAILERS: usize = 16;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The trailers of a body, there once the body has been read to its end.
+/// The trailers of a body; complete after the body has been read to its end.
 #[derive(Clone, Default)]
 pub(super) struct Trailers(Arc<Mutex<HeaderMap>>);
 
 impl Trailers {
     /// The value of one trailer.
     pub(super) fn get(&self, name: &str) -> Option<String> {
-        let trailers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let trailers = self.0.lock();
         trailers
             .get(name)
             .and_then(|value| value.to_str().ok())
@@ -35,7 +36,7 @@ impl Trailers {
     }
 
     fn add(&self, name: HeaderName, value: HeaderValue) -> io::Result<()> {
-        let mut trailers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trailers = self.0.lock();
         if trailers.len() >= TRAILERS {
             return Err(malformed("too many trailers"));
         }
@@ -44,8 +45,8 @@ impl Trailers {
     }
 }
 
-/// A body with its framing taken off.
-pub(super) struct Unchunked<B> {
+/// A body without its framing.
+pub(super) struct DecodedBody<B> {
     inner: B,
     pending: Bytes,
     line: Vec<u8>,
@@ -62,8 +63,8 @@ enum State {
     Done,
 }
 
-impl<B> Unchunked<B> {
-    /// `decoded_bytes` is what `x-amz-decoded-content-length` says; a body of another length is an error.
+impl<B> DecodedBody<B> {
+    /// `decoded_bytes` is the value of `x-amz-decoded-content-length`; a body of another length is an error.
     pub(super) fn new(inner: B, decoded_bytes: u64, trailers: Trailers) -> Self {
         Self {
             inner,
@@ -75,21 +76,21 @@ impl<B> Unchunked<B> {
         }
     }
 
-    /// Goes as far as the pending bytes allow; a stretch of the body where there is one.
+    /// Processes the pending bytes, and returns the next bytes of the body, if any.
     fn advance(&mut self) -> io::Result<Option<Bytes>> {
         while !self.pending.is_empty() {
             if let State::Data(left) = self.state {
                 let length = usize::try_from(left)
                     .unwrap_or(usize::MAX)
                     .min(self.pending.len());
-                let stretch = self.pending.split_to(length);
+                let data = self.pending.split_to(length);
                 let left = left - length as u64;
                 self.state = if left == 0 {
                     State::DataEnd
                 } else {
                     State::Data(left)
                 };
-                return Ok(Some(stretch));
+                return Ok(Some(data));
             }
             let Some(line) = self.take_line()? else { break };
             self.state = self.next_state(&line)?;
@@ -103,13 +104,13 @@ impl<B> Unchunked<B> {
             State::DataEnd if line.is_empty() => Ok(State::Size),
             State::Trailer if line.is_empty() => Ok(State::Done),
             State::Trailer => self.trailer(line).map(|()| State::Trailer),
-            State::DataEnd | State::Data(_) | State::Done => Err(malformed("bytes where a chunk ends")),
+            State::DataEnd | State::Data(_) | State::Done => Err(malformed("expected the end of a chunk")),
         }
     }
 
     fn begin_chunk(&mut self, size: u64) -> io::Result<State> {
         if size > self.left_bytes {
-            return Err(malformed("more bytes than x-amz-decoded-content-length says"));
+            return Err(malformed("more bytes than x-amz-decoded-content-length"));
         }
         self.left_bytes -= size;
         Ok(if size == 0 {
@@ -123,23 +124,23 @@ impl<B> Unchunked<B> {
         let colon = line
             .iter()
             .position(|byte| *byte == b':')
-            .ok_or_else(|| malformed("a trailer with no colon"))?;
+            .ok_or_else(|| malformed("a trailer has no colon"))?;
         let name = HeaderName::from_bytes(line[..colon].trim_ascii());
         let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii());
         let (Ok(name), Ok(value)) = (name, value) else {
-            return Err(malformed("a trailer that is no header"));
+            return Err(malformed("a trailer is not a valid header"));
         };
         self.trailers.add(name, value)
     }
 
-    /// The next line without its end, once all of it is there.
+    /// The next line without its line ending, if it is complete.
     fn take_line(&mut self) -> io::Result<Option<Vec<u8>>> {
         let end = self.pending.iter().position(|byte| *byte == b'\n');
         let taken = self
             .pending
             .split_to(end.map_or(self.pending.len(), |end| end + 1));
         if self.line.len() + taken.len() > LINE_BYTES {
-            return Err(malformed("a line that is too long"));
+            return Err(malformed("a line is too long"));
         }
         self.line.extend_from_slice(&taken);
         if end.is_none() {
@@ -148,7 +149,7 @@ impl<B> Unchunked<B> {
         let mut line = std::mem::take(&mut self.line);
         line.pop();
         if line.pop().is_some_and(|byte| byte != b'\r') {
-            return Err(malformed("a line that does not end in CR LF"));
+            return Err(malformed("a line does not end with CR LF"));
         }
         Ok(Some(line))
     }
@@ -161,7 +162,7 @@ impl<B> Unchunked<B> {
     }
 }
 
-impl<B> Body for Unchunked<B>
+impl<B> Body for DecodedBody<B>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
@@ -175,8 +176,8 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
         loop {
-            if let Some(stretch) = this.advance()? {
-                return Poll::Ready(Some(Ok(Frame::data(stretch))));
+            if let Some(data) = this.advance()? {
+                return Poll::Ready(Some(Ok(Frame::data(data))));
             }
             match ready!(Pin::new(&mut this.inner).poll_frame(context)) {
                 None => return Poll::Ready(this.end().err().map(|failure| Err(failure.into()))),
@@ -193,11 +194,12 @@ where
 
 fn chunk_size(line: &[u8]) -> io::Result<u64> {
     let digits = line.split(|byte| *byte == b';').next().unwrap_or_default();
-    let text = std::str::from_utf8(digits).map_err(|_| malformed("a chunk size that is no number"))?;
+    let text =
+        std::str::from_utf8(digits).map_err(|_| malformed("a chunk size is not a hexadecimal number"))?;
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(malformed("a chunk size that is no number"));
+        return Err(malformed("a chunk size is not a hexadecimal number"));
     }
-    u64::from_str_radix(text, 16).map_err(|_| malformed("a chunk size that is no number"))
+    u64::from_str_radix(text, 16).map_err(|_| malformed("a chunk size is not a hexadecimal number"))
 }
 
 fn malformed(what: &'static str) -> io::Error {
@@ -216,7 +218,7 @@ mod tests {
             .into_iter()
             .map(|piece| Ok::<_, BoxError>(Frame::data(Bytes::from(piece))));
         let trailers = Trailers::default();
-        let body = Unchunked::new(
+        let body = DecodedBody::new(
             StreamBody::new(futures::stream::iter(frames)),
             decoded_bytes,
             trailers.clone(),
@@ -242,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_framing_is_refused() {
+    fn refuses_invalid_framing() {
         let cases: [(&[u8], u64); 10] = [
             (b"3\r\nabc\r\n0\r\n", 3),
             (b"", 0),
@@ -268,7 +270,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_framed_comes_out(
+        fn decodes_any_chunks(
             chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..200), 0..5),
             cut in 1_usize..60,
         ) {
@@ -281,7 +283,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_an_answer_not_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), length in 0_u64..300) {
+        fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300), length in 0_u64..300) {
             let _ = decode(vec![bytes], length);
         }
     }

@@ -1,4 +1,5 @@
-//! CompleteMultipartUpload: the upload's content becomes the object's, in one transaction and with no byte copied.
+//! CompleteMultipartUpload: the content of the upload becomes the content of the object, in one transaction and without
+//! a copy.
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>
 
@@ -10,24 +11,24 @@ use s3s::dto::{
     ChecksumType, CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart, ETag,
 };
 
-use super::Store;
-use super::bodies::Doomed;
+use super::bodies::RemovedBodies;
 use super::catalog::{
     Checksum, Kind, Object, Segment, find_object, now_ms, remove_segment, replace_object, segments,
 };
 use super::conditions::WriteCondition;
 use super::digest::{Algorithm, base64, hex, md5, unhex};
 use super::fault::{Fault, invalid_request};
-use super::multipart::{Upload, UploadName, find_upload, remove_upload};
-use super::promise::{checksums_of, one_checksum, set_checksum};
-use super::workers::Aftermath;
+use super::integrity::{checksum_fields, set_checksum, single_checksum};
+use super::store::Store;
+use super::upload::{Upload, UploadName, find_upload, remove_upload};
+use super::workers::BodyChanges;
 
-/// The least size of every part but the last, as in S3.
+/// The minimum size of every part except the last, as in S3.
 pub(super) const PART_BYTES: u64 = 5 * 1024 * 1024;
-/// More parts than an upload can have.
+/// Larger than the number of parts of any upload.
 const ALL_PARTS: i64 = 10_001;
 
-/// Answers CompleteMultipartUpload.
+/// Handles CompleteMultipartUpload.
 pub(super) async fn complete(
     store: &Store,
     mut input: CompleteMultipartUploadInput,
@@ -36,7 +37,7 @@ pub(super) async fn complete(
         if_match: input.if_match.take(),
         if_none_match: input.if_none_match.take(),
     };
-    let condition = condition.offered()?;
+    let condition = condition.supported()?;
     let (bucket, key) = (input.bucket.clone(), input.key.clone());
     let object = store
         .workers
@@ -57,7 +58,7 @@ fn complete_in_index(
     connection: &Connection,
     input: &CompleteMultipartUploadInput,
     condition: &WriteCondition,
-) -> Result<(Object, Aftermath), Fault> {
+) -> Result<(Object, BodyChanges), Fault> {
     let name = UploadName::new(&input.bucket, &input.key, &input.upload_id);
     let upload = find_upload(connection, &name)?;
     let stored = segments(connection, &upload.content, 0, ALL_PARTS)?;
@@ -68,7 +69,7 @@ fn complete_in_index(
     let mut remove = drop_unlisted(connection, &upload.content, &stored, &parts)?;
     remove.extend(replace_object(connection, &input.bucket, &input.key, &object)?);
     remove_upload(connection, &name)?;
-    Ok((object, Aftermath { keep: None, remove }))
+    Ok((object, BodyChanges { keep: None, remove }))
 }
 
 fn listed_parts(input: &CompleteMultipartUploadInput) -> Result<&[CompletedPart], Fault> {
@@ -96,7 +97,8 @@ fn listed_parts(input: &CompleteMultipartUploadInput) -> Result<&[CompletedPart]
     ))
 }
 
-/// The stored parts that the caller lists: there, with the ETags and checksums that it says, and large enough.
+/// The stored parts that the request lists. Checks that they exist, are large enough, and have the listed ETags and
+/// checksums.
 fn chosen_parts<'a>(
     upload: &Upload,
     listed: &[CompletedPart],
@@ -128,11 +130,11 @@ fn chosen_parts<'a>(
     Ok(chosen)
 }
 
-/// Where the caller named the algorithm and the object's checksum is composite, S3 wants each part's again. Where it
-/// named none, a part may have come with any: its ETag vouches for it.
+/// Checks the listed checksum of a part. If the caller chose the algorithm and the checksum of the object is composite,
+/// S3 requires the checksum of every part. If it chose none, a part may have any checksum, and its ETag is sufficient.
 fn check_part_checksum(upload: &Upload, part: &CompletedPart, segment: &Segment) -> Result<(), Fault> {
-    let checksums = checksums_of!(part);
-    match (one_checksum(&checksums)?, upload.algorithm) {
+    let checksums = checksum_fields!(part);
+    match (single_checksum(&checksums)?, upload.algorithm) {
         (Some((algorithm, text)), _) if algorithm == segment.checksum.algorithm => {
             if text == segment.checksum.text {
                 Ok(())
@@ -162,7 +164,7 @@ fn object(
     let size = parts.iter().map(|part| part.size).sum();
     if input
         .mpu_object_size
-        .is_some_and(|said| u64::try_from(said) != Ok(size))
+        .is_some_and(|declared| u64::try_from(declared) != Ok(size))
     {
         return Err(invalid_request(
             "The provided 'x-amz-mp-object-size' header value does not match what was computed",
@@ -174,7 +176,7 @@ fn object(
         .is_some_and(|kind| kind.as_str() != upload.kind.name())
     {
         return Err(invalid_request(
-            "The checksum type of the request is not the upload's",
+            "The checksum type of the request does not match that of the upload",
         ));
     }
     let checksum = checksum(upload, parts)?;
@@ -190,7 +192,7 @@ fn object(
     })
 }
 
-/// MD5 of the parts' MD5s, and how many they are.
+/// The MD5 of the MD5s of the parts, and the number of parts.
 fn etag(parts: &[&Segment]) -> Result<String, Fault> {
     let mut joined = Vec::with_capacity(parts.len() * 16);
     for part in parts {
@@ -208,7 +210,7 @@ fn checksum(upload: &Upload, parts: &[&Segment]) -> Result<Checksum, Fault> {
                 .iter()
                 .map(|part| algorithm.decode(&part.checksum.text).ok_or_else(damaged));
             let joined = sums.collect::<Result<Vec<_>, _>>()?.concat();
-            format!("{}-{}", base64(&algorithm.of(&joined)), parts.len())
+            format!("{}-{}", base64(&algorithm.sum(&joined)), parts.len())
         }
     };
     Ok(Checksum {
@@ -230,11 +232,11 @@ fn full_checksum(algorithm: Algorithm, parts: &[&Segment]) -> Result<String, Fau
     Ok(base64(&whole.unwrap_or_default()))
 }
 
-/// A checksum over the whole object that the caller gave must be the one that came out; S3 takes a composite one
-/// with or without the number of parts.
+/// Checks the checksum of the object, if the caller sent one. S3 accepts a composite checksum with or without the number
+/// of parts.
 fn check_object_checksum(input: &CompleteMultipartUploadInput, checksum: &Checksum) -> Result<(), Fault> {
-    let checksums = checksums_of!(input);
-    let Some((algorithm, text)) = one_checksum(&checksums)? else {
+    let checksums = checksum_fields!(input);
+    let Some((algorithm, text)) = single_checksum(&checksums)? else {
         return Ok(());
     };
     let bare = checksum.text.split('-').next().unwrap_or_default();
@@ -250,23 +252,23 @@ fn check_object_checksum(input: &CompleteMultipartUploadInput, checksum: &Checks
     ))
 }
 
-/// Parts that were uploaded and are not listed do not belong to the object.
+/// Removes the uploaded parts that the request does not list, and returns their bodies.
 fn drop_unlisted(
     connection: &Connection,
     content: &str,
     stored: &[Segment],
     chosen: &[&Segment],
-) -> Result<Vec<Doomed>, Fault> {
-    let mut doomed = Vec::new();
+) -> Result<Vec<RemovedBodies>, Fault> {
+    let mut removed = Vec::new();
     for segment in stored {
         if chosen
             .binary_search_by_key(&segment.number, |part| part.number)
             .is_err()
         {
-            doomed.extend(remove_segment(connection, content, segment.number)?);
+            removed.extend(remove_segment(connection, content, segment.number)?);
         }
     }
-    Ok(doomed)
+    Ok(removed)
 }
 
 fn invalid_part() -> Fault {
@@ -278,5 +280,5 @@ fn invalid_part() -> Fault {
 }
 
 fn damaged() -> Fault {
-    Fault::Broken("the index holds a part whose digest cannot be read".to_owned())
+    Fault::Broken("the index contains a part with an invalid digest".to_owned())
 }

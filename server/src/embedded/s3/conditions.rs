@@ -1,6 +1,6 @@
-//! `If-Match` and its kin, for reads and for writes. Knows only ETags and times.
+//! Conditional requests (`If-Match` and similar headers), for reads and writes. Knows only ETags and times.
 //!
-//! Source: RFC 9110 section 13.2.2 for the order, and S3's conditional reads and writes for the codes.
+//! Source: RFC 9110 section 13.2.2 for the order; conditional reads and writes of S3 for the error codes.
 
 use s3s::S3ErrorCode;
 use s3s::dto::{ETagCondition, Timestamp};
@@ -18,7 +18,7 @@ pub(super) struct ReadCondition {
 }
 
 impl ReadCondition {
-    /// `PreconditionFailed` (412) or `NotModified` (304) where the object is not as wanted.
+    /// `PreconditionFailed` (412) or `NotModified` (304) if a condition is not met.
     pub(super) fn check(&self, object: &Object) -> Result<(), Fault> {
         let modified = timestamp(object.modified_ms);
         match (&self.if_match, &self.if_unmodified_since) {
@@ -42,8 +42,8 @@ pub(super) struct WriteCondition {
 }
 
 impl WriteCondition {
-    /// `NotImplemented` (501) for what S3 does not offer: `If-None-Match` with an ETag.
-    pub(super) fn offered(self) -> Result<Self, Fault> {
+    /// `NotImplemented` (501) for a condition that S3 does not support: `If-None-Match` with an ETag.
+    pub(super) fn supported(self) -> Result<Self, Fault> {
         match self.if_none_match {
             Some(ETagCondition::ETag(_)) => Err(Fault::refused(
                 S3ErrorCode::NotImplemented,
@@ -53,7 +53,7 @@ impl WriteCondition {
         }
     }
 
-    /// `PreconditionFailed` (412), or `NoSuchKey` (404) where something should be replaced and nothing is there.
+    /// `PreconditionFailed` (412), or `NoSuchKey` (404) if the object to replace does not exist.
     pub(super) fn check(&self, existing: Option<&Object>) -> Result<(), Fault> {
         if self.if_none_match.is_some() && existing.is_some() {
             return Err(precondition_failed());

@@ -1,26 +1,26 @@
-//! CopyObject: reads the source as GetObject does and stores it as PutObject does.
+//! CopyObject: reads the source like GetObject and stores it like PutObject.
 
 use s3s::dto::{
     ChecksumType, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, ETag, MetadataDirective,
 };
 use s3s::{S3ErrorCode, S3Request};
 
-use super::Store;
 use super::catalog::{Object, require_bucket, timestamp};
 use super::conditions::{ReadCondition, WriteCondition};
 use super::fault::{Fault, invalid_request, require_null_version};
-use super::headers::{headers_of, refuse_unkept};
-use super::intake::{BODY_BYTES, receive};
-use super::promise::{named, set_checksum};
+use super::headers::{refuse_unsupported, take_headers};
+use super::integrity::{requested_algorithm, set_checksum};
 use super::put::{Target, store_whole};
-use super::read::{Found, Wanted, find};
+use super::read::{FoundObject, ReadRequest, find};
+use super::receive::{BODY_BYTES, receive};
+use super::store::Store;
 
-/// Answers CopyObject.
+/// Handles CopyObject.
 pub(super) async fn copy_object(
     store: &Store,
     mut request: S3Request<CopyObjectInput>,
 ) -> Result<CopyObjectOutput, Fault> {
-    refuse_unkept!(request.input);
+    refuse_unsupported!(request.input);
     let input = &mut request.input;
     let replaced = input
         .metadata_directive
@@ -28,11 +28,15 @@ pub(super) async fn copy_object(
         .is_some_and(|directive| directive.as_str() == MetadataDirective::REPLACE);
     let found = find(store, source(input, replaced)?).await?;
     let headers = if replaced {
-        headers_of!(input)?
+        take_headers!(input)?
     } else {
         found.object.headers.clone()
     };
-    let algorithm = input.checksum_algorithm.as_ref().map(named).transpose()?;
+    let algorithm = input
+        .checksum_algorithm
+        .as_ref()
+        .map(requested_algorithm)
+        .transpose()?;
     let target = Target {
         bucket: std::mem::take(&mut input.bucket),
         key: std::mem::take(&mut input.key),
@@ -47,7 +51,7 @@ pub(super) async fn copy_object(
     })
 }
 
-async fn copy(store: &Store, found: Found, target: Target) -> Result<Object, Fault> {
+async fn copy(store: &Store, found: FoundObject, target: Target) -> Result<Object, Fault> {
     if found.object.size > BODY_BYTES {
         return Err(invalid_request(
             "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
@@ -67,13 +71,13 @@ async fn copy(store: &Store, found: Found, target: Target) -> Result<Object, Fau
     .await?;
     if received.digested.size != size {
         return Err(Fault::Broken(
-            "the body of the copy's source is not of its size".to_owned(),
+            "the body of the copy source does not have the recorded size".to_owned(),
         ));
     }
     store_whole(store, target, received).await
 }
 
-fn source(input: &mut CopyObjectInput, replaced: bool) -> Result<Wanted, Fault> {
+fn source(input: &mut CopyObjectInput, replaced: bool) -> Result<ReadRequest, Fault> {
     let CopySource::Bucket {
         bucket,
         key,
@@ -98,11 +102,11 @@ fn source(input: &mut CopyObjectInput, replaced: bool) -> Result<Wanted, Fault> 
         if_modified_since: input.copy_source_if_modified_since.take(),
         if_unmodified_since: input.copy_source_if_unmodified_since.take(),
     };
-    Ok(Wanted {
+    Ok(ReadRequest {
         bucket: bucket.to_string(),
         key: key.to_string(),
         condition,
-        ..Wanted::default()
+        ..ReadRequest::default()
     })
 }
 

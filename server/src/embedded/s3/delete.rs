@@ -1,4 +1,4 @@
-//! DeleteObject and DeleteObjects. What is not there is deleted without complaint, as in S3.
+//! DeleteObject and DeleteObjects. Deleting an object that does not exist succeeds, as in S3.
 
 use rusqlite::Connection;
 use s3s::dto::{
@@ -7,17 +7,17 @@ use s3s::dto::{
 };
 use s3s::{S3Error, S3ErrorCode};
 
-use super::Store;
-use super::bodies::Doomed;
+use super::bodies::RemovedBodies;
 use super::catalog::{find_object, remove_object, require_bucket, timestamp};
 use super::conditions::WriteCondition;
 use super::fault::{Fault, precondition_failed, require_null_version};
-use super::workers::Aftermath;
+use super::store::Store;
+use super::workers::BodyChanges;
 
-/// Most keys of one DeleteObjects, as in S3.
+/// The maximum number of keys of one DeleteObjects, as in S3.
 const KEYS: usize = 1000;
 
-/// Answers DeleteObject.
+/// Handles DeleteObject.
 pub(super) async fn delete_object(
     store: &Store,
     input: DeleteObjectInput,
@@ -35,12 +35,12 @@ pub(super) async fn delete_object(
         .write(move |connection| {
             require_bucket(connection, &bucket)?;
             let remove = delete(connection, &bucket, &identifier, if_match)?;
-            Ok((DeleteObjectOutput::default(), Aftermath { keep: None, remove }))
+            Ok((DeleteObjectOutput::default(), BodyChanges { keep: None, remove }))
         })
         .await
 }
 
-/// Answers DeleteObjects: what is refused for one key is told beside the others.
+/// Handles DeleteObjects. Returns the errors of single keys with the keys that were deleted.
 pub(super) async fn delete_objects(
     store: &Store,
     input: DeleteObjectsInput,
@@ -61,15 +61,15 @@ pub(super) async fn delete_objects(
 fn delete_each(
     connection: &Connection,
     input: DeleteObjectsInput,
-) -> Result<(DeleteObjectsOutput, Aftermath), Fault> {
+) -> Result<(DeleteObjectsOutput, BodyChanges), Fault> {
     require_bucket(connection, &input.bucket)?;
-    let mut aftermath = Aftermath::default();
+    let mut changes = BodyChanges::default();
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
     for mut identifier in input.delete.objects {
         let if_match = identifier.e_tag.take().map(ETagCondition::ETag);
         match delete(connection, &input.bucket, &identifier, if_match) {
             Ok(remove) => {
-                aftermath.remove.extend(remove);
+                changes.remove.extend(remove);
                 deleted.push(DeletedObject {
                     key: Some(identifier.key),
                     ..DeletedObject::default()
@@ -85,17 +85,17 @@ fn delete_each(
         errors: (!errors.is_empty()).then_some(errors),
         ..DeleteObjectsOutput::default()
     };
-    Ok((output, aftermath))
+    Ok((output, changes))
 }
 
 fn delete(
     connection: &Connection,
     bucket: &str,
-    wanted: &ObjectIdentifier,
+    target: &ObjectIdentifier,
     if_match: Option<ETagCondition>,
-) -> Result<Vec<Doomed>, Fault> {
-    require_null_version(wanted.version_id.as_deref())?;
-    let existing = find_object(connection, bucket, &wanted.key)?;
+) -> Result<Vec<RemovedBodies>, Fault> {
+    require_null_version(target.version_id.as_deref())?;
+    let existing = find_object(connection, bucket, &target.key)?;
     WriteCondition {
         if_match,
         if_none_match: None,
@@ -104,20 +104,20 @@ fn delete(
     let Some(object) = existing else {
         return Ok(Vec::new());
     };
-    if wanted
+    if target
         .size
         .is_some_and(|size| u64::try_from(size) != Ok(object.size))
     {
         return Err(precondition_failed());
     }
-    if wanted
+    if target
         .last_modified_time
         .as_ref()
         .is_some_and(|time| *time != timestamp(object.modified_ms))
     {
         return Err(precondition_failed());
     }
-    remove_object(connection, bucket, &wanted.key)
+    remove_object(connection, bucket, &target.key)
 }
 
 fn refusal(key: String, fault: Fault) -> dto::Error {

@@ -1,4 +1,4 @@
-//! S3's five checksum algorithms and the MD5 that makes an ETag. Knows nothing of requests.
+//! The five checksum algorithms of S3, and the MD5 of an ETag. Knows nothing of requests.
 //!
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html>
 
@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use crc_fast::{CrcAlgorithm, checksum_combine};
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 
-/// A checksum algorithm that an object may carry.
+/// A checksum algorithm of S3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Algorithm {
     Crc32,
@@ -18,6 +18,10 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
+    /// The algorithm that S3 uses if the caller chooses none.
+    pub(super) const DEFAULT: Self = Self::Crc64Nvme;
+
+    /// All algorithms.
     pub(super) const ALL: [Self; 5] = [
         Self::Crc32,
         Self::Crc32c,
@@ -37,14 +41,14 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of an S3 name, in any case.
+    /// Parses the S3 name of an algorithm, ignoring case.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
     }
 
-    /// The header or trailer that carries it.
+    /// The header or trailer for the checksum.
     pub(super) fn header(self) -> &'static str {
         match self {
             Self::Crc32 => "x-amz-checksum-crc32",
@@ -65,7 +69,7 @@ impl Algorithm {
         }
     }
 
-    /// The checksum in its base64 form; `None` where it is not one of this algorithm.
+    /// Decodes a checksum from base64; `None` if it is not a checksum of this algorithm.
     pub(super) fn decode(self, text: &str) -> Option<Vec<u8>> {
         STANDARD
             .decode(text)
@@ -73,14 +77,14 @@ impl Algorithm {
             .filter(|bytes| bytes.len() == self.length_bytes())
     }
 
-    /// The checksum of the parts' checksums one after another, as a composite checksum has it.
-    pub(super) fn of(self, bytes: &[u8]) -> Vec<u8> {
+    /// The checksum of some bytes.
+    pub(super) fn sum(self, bytes: &[u8]) -> Vec<u8> {
         let mut hasher = Hasher::new(self);
         hasher.update(bytes);
         hasher.finish()
     }
 
-    /// The checksum of two stretches one after the other from theirs; only CRCs can.
+    /// Combines the checksums of two consecutive byte ranges; `None` for algorithms other than CRCs.
     pub(super) fn combine(self, first: &[u8], second: &[u8], second_bytes: u64) -> Option<Vec<u8>> {
         let crc = match self {
             Self::Crc32 => CrcAlgorithm::Crc32IsoHdlc,
@@ -99,19 +103,19 @@ fn big_endian(bytes: &[u8]) -> u64 {
         .fold(0, |number, byte| (number << 8) | u64::from(*byte))
 }
 
-/// A checksum in the form that S3 writes: standard padded base64.
+/// Encodes a checksum as S3 does: standard padded base64.
 pub(super) fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// MD5 and some checksums over the same stretch of bytes.
+/// Computes the MD5 and some checksums of the same bytes.
 pub(super) struct Digests {
     md5: Md5,
     hashers: Vec<(Algorithm, Hasher)>,
     size: u64,
 }
 
-/// What [`Digests`] came to.
+/// The result of [`Digests`].
 #[derive(Clone, Debug)]
 pub(super) struct Digested {
     pub(super) size: u64,
@@ -120,6 +124,7 @@ pub(super) struct Digested {
 }
 
 impl Digests {
+    /// Begins the computation.
     pub(super) fn new(algorithms: &[Algorithm]) -> Self {
         let hashers = algorithms
             .iter()
@@ -132,6 +137,7 @@ impl Digests {
         }
     }
 
+    /// Adds bytes.
     pub(super) fn update(&mut self, bytes: &[u8]) {
         self.md5.update(bytes);
         self.hashers
@@ -140,6 +146,7 @@ impl Digests {
         self.size += bytes.len() as u64;
     }
 
+    /// Finishes the computation.
     pub(super) fn finish(self) -> Digested {
         let sums = self
             .hashers
@@ -155,7 +162,7 @@ impl Digests {
 }
 
 impl Digested {
-    /// The checksum of an algorithm that was asked for.
+    /// The checksum of an algorithm that was computed.
     pub(super) fn sum(&self, algorithm: Algorithm) -> Option<&[u8]> {
         self.sums
             .iter()
@@ -164,12 +171,12 @@ impl Digested {
     }
 }
 
-/// Lower-case hexadecimal of an MD5, the ETag of a body written in one go.
+/// An MD5 in lower-case hexadecimal: the ETag of an object that was not uploaded in parts.
 pub(super) fn hex(md5: &[u8; 16]) -> String {
     md5.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The MD5 behind a part's ETag.
+/// The MD5 in the ETag of a part.
 pub(super) fn unhex(etag: &str) -> Option<[u8; 16]> {
     if etag.len() != 32 || !etag.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
@@ -177,12 +184,12 @@ pub(super) fn unhex(etag: &str) -> Option<[u8; 16]> {
     u128::from_str_radix(etag, 16).ok().map(u128::to_be_bytes)
 }
 
-/// MD5 of some bytes.
+/// The MD5 of some bytes.
 pub(super) fn md5(bytes: &[u8]) -> [u8; 16] {
     Md5::checksum(bytes)
 }
 
-/// One checksum over bytes that come in blocks.
+/// Computes one checksum of bytes that arrive in blocks.
 pub(super) enum Hasher {
     Crc32(Crc32),
     Crc32c(Crc32c),
@@ -192,6 +199,7 @@ pub(super) enum Hasher {
 }
 
 impl Hasher {
+    /// Begins the computation.
     pub(super) fn new(algorithm: Algorithm) -> Self {
         match algorithm {
             Algorithm::Crc32 => Self::Crc32(Crc32::default()),
@@ -202,6 +210,7 @@ impl Hasher {
         }
     }
 
+    /// Adds bytes.
     pub(super) fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Crc32(hasher) => hasher.update(bytes),
@@ -212,6 +221,7 @@ impl Hasher {
         }
     }
 
+    /// Finishes the computation.
     pub(super) fn finish(self) -> Vec<u8> {
         match self {
             Self::Crc32(hasher) => hasher.finalize().to_vec(),
@@ -228,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_check_values_of_the_catalogues() {
+    fn matches_the_published_check_values() {
         let cases = [
             (Algorithm::Crc32, "y/Q5Jg=="),
             (Algorithm::Crc32c, "4waSgw=="),
@@ -248,21 +258,21 @@ mod tests {
             );
             assert_eq!(hex(&digested.md5), "25f9e794323b453885f5181f1b624d0b");
             assert_eq!(digested.size, 9);
-            assert_eq!(digested.sum(algorithm).unwrap(), algorithm.of(b"123456789"));
+            assert_eq!(digested.sum(algorithm).unwrap(), algorithm.sum(b"123456789"));
         }
     }
 
     #[test]
-    fn two_crcs_combine_to_the_crc_of_both() {
+    fn combines_two_crcs() {
         for algorithm in [Algorithm::Crc32, Algorithm::Crc32c, Algorithm::Crc64Nvme] {
-            let joined = algorithm.combine(&algorithm.of(b"one, "), &algorithm.of(b"two"), 3);
-            assert_eq!(joined, Some(algorithm.of(b"one, two")), "{algorithm:?}");
+            let joined = algorithm.combine(&algorithm.sum(b"one, "), &algorithm.sum(b"two"), 3);
+            assert_eq!(joined, Some(algorithm.sum(b"one, two")), "{algorithm:?}");
         }
         assert_eq!(Algorithm::Sha256.combine(&[0; 32], &[0; 32], 1), None);
     }
 
     #[test]
-    fn an_etag_gives_its_md5_back() {
+    fn parses_the_md5_of_an_etag() {
         let digest = md5(b"body");
         assert_eq!(unhex(&hex(&digest)), Some(digest));
         assert_eq!(unhex("not an etag"), None);

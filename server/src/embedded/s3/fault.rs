@@ -1,14 +1,17 @@
-//! What can go wrong inside the engine, and S3's code for it. Never carries a stored byte.
+//! Failures inside the engine and their S3 error codes. Never contains stored bytes.
 
 use std::borrow::Cow;
 use std::io;
+use std::path::Path;
 
 use s3s::{S3Error, S3ErrorCode};
 
-/// A refusal in S3's own terms, or a failure of the store underneath.
+use super::super::error::Error;
+
+/// A refusal in terms of S3, or a failure of the store.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
-    /// The request is refused: an S3 code and its text.
+    /// The request is refused: an S3 error code and its message.
     #[error("{1}")]
     Refused(S3ErrorCode, Cow<'static, str>),
     /// SQLite failed.
@@ -17,20 +20,34 @@ pub(super) enum Fault {
     /// A body could not be written or read.
     #[error("a body file failed: {0}")]
     Io(#[from] io::Error),
-    /// The store is not as it must be, or is closing.
+    /// The store is damaged, or is being closed.
     #[error("{0}")]
     Broken(String),
 }
 
 impl Fault {
-    /// A refusal with a text that is known before.
+    /// A refusal with a fixed message.
     pub(super) fn refused(code: S3ErrorCode, text: &'static str) -> Self {
         Self::Refused(code, Cow::Borrowed(text))
     }
 
-    /// A refusal with a text made for the case.
+    /// A refusal with a formatted message.
     pub(super) fn refused_with(code: S3ErrorCode, text: String) -> Self {
         Self::Refused(code, Cow::Owned(text))
+    }
+
+    /// Converts a failure to open or check the file at `path`.
+    pub(super) fn into_error(self, path: &Path) -> Error {
+        let path = path.to_owned();
+        match self {
+            Self::Sqlite(source) => Error::Sqlite { path, source },
+            Self::Io(source) => Error::Io { path, source },
+            Self::Broken(problem) => Error::Unusable { path, problem },
+            Self::Refused(_, text) => Error::Unusable {
+                path,
+                problem: text.into_owned(),
+            },
+        }
     }
 }
 
@@ -82,7 +99,7 @@ pub(super) fn invalid_request(text: &'static str) -> Fault {
     Fault::refused(S3ErrorCode::InvalidRequest, text)
 }
 
-/// Refuses any version but `null`, the one that every object here has: `NoSuchVersion`, 404.
+/// Refuses every version except `null`, which is the only version of an object here: `NoSuchVersion`, 404.
 pub(super) fn require_null_version(version: Option<&str>) -> Result<(), Fault> {
     if version.is_none_or(|version| version == "null") {
         return Ok(());

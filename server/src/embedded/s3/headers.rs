@@ -1,4 +1,4 @@
-//! What a caller wants kept beside an object: its HTTP headers and its own metadata. Stored as JSON in the index.
+//! The HTTP headers and user metadata that are stored with an object, as JSON in the index.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
 
-/// Most bytes of names and values of metadata together, as in S3.
+/// The maximum size of all names and values of user metadata, as in S3.
 const METADATA_BYTES: usize = 2 * 1024;
 
-/// The kept headers; the names are those of the stored JSON.
+/// The stored headers. The field names are those of the stored JSON.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Headers {
@@ -34,7 +34,7 @@ pub(super) struct Headers {
 }
 
 impl Headers {
-    /// The headers with the caller's own metadata; `MetadataTooLarge` past 2 KiB.
+    /// The headers with user metadata; `MetadataTooLarge` above 2 KiB.
     pub(super) fn with_metadata(mut self, metadata: Option<Metadata>) -> Result<Self, Fault> {
         self.metadata = metadata.unwrap_or_default().into_iter().collect();
         let size: usize = self
@@ -51,24 +51,26 @@ impl Headers {
         Ok(self)
     }
 
-    /// The caller's own metadata, as a response carries it.
+    /// The user metadata, as in a response.
     pub(super) fn metadata(&self) -> Option<Metadata> {
         (!self.metadata.is_empty()).then(|| self.metadata.clone().into_iter().collect())
     }
 
+    /// Encodes the headers for the index.
     pub(super) fn to_json(&self) -> Result<String, Fault> {
         serde_json::to_string(self)
-            .map_err(|failure| Fault::Broken(format!("headers do not encode: {failure}")))
+            .map_err(|failure| Fault::Broken(format!("cannot encode headers: {failure}")))
     }
 
+    /// Decodes the headers of the index.
     pub(super) fn from_json(json: &str) -> Result<Self, Fault> {
         serde_json::from_str(json)
-            .map_err(|failure| Fault::Broken(format!("headers do not decode: {failure}")))
+            .map_err(|failure| Fault::Broken(format!("cannot decode headers: {failure}")))
     }
 }
 
-/// Takes the kept headers out of the input of PutObject, CopyObject or CreateMultipartUpload.
-macro_rules! headers_of {
+/// Takes the stored headers out of the input of PutObject, CopyObject or CreateMultipartUpload.
+macro_rules! take_headers {
     ($input:expr) => {
         $crate::embedded::s3::headers::Headers {
             cache_control: $input.cache_control.take(),
@@ -84,8 +86,8 @@ macro_rules! headers_of {
     };
 }
 
-/// Refuses what this engine does not keep, rather than losing it: tags, locks and keys of the caller.
-macro_rules! refuse_unkept {
+/// Refuses what this engine does not support instead of ignoring it: tags, object locks and customer-provided keys.
+macro_rules! refuse_unsupported {
     ($input:expr) => {
         if $input.tagging.is_some()
             || $input.object_lock_mode.is_some()
@@ -101,14 +103,14 @@ macro_rules! refuse_unkept {
     };
 }
 
-pub(super) use {headers_of, refuse_unkept};
+pub(super) use {refuse_unsupported, take_headers};
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn stored_json_stays_as_it_is() {
+    fn the_stored_json_does_not_change() {
         let json =
             r#"{"content_type":"text/plain","expires":"2030-01-01T00:00:00.000Z","metadata":{"a":"b"}}"#;
         let headers = Headers::from_json(json).unwrap();
@@ -120,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_is_bounded() {
+    fn limits_user_metadata() {
         let metadata = |bytes: usize| Some(Metadata::from([("n".to_owned(), "v".repeat(bytes))]));
         assert!(
             Headers::default()

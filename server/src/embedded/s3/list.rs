@@ -1,25 +1,25 @@
-//! ListObjectsV2 and ListObjects: keys in the order of their bytes, folded at a delimiter, page by page.
+//! ListObjectsV2: keys ordered by their bytes, grouped by a delimiter, in pages.
 //!
-//! A page begins at a lower bound and reads on in the index; at a common prefix it jumps past all keys under it. The
-//! continuation token is the next page's lower bound.
+//! A page starts at a lower bound and reads the index in order; after a common prefix it skips all keys with that prefix.
+//! The continuation token is the lower bound of the next page.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rusqlite::{Connection, Row, params};
 use s3s::dto::{
-    self, ChecksumAlgorithm, ChecksumType, CommonPrefix, ETag, EncodingType, ListObjectsInput,
-    ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, ObjectStorageClass,
+    self, ChecksumAlgorithm, ChecksumType, CommonPrefix, ETag, EncodingType, ListObjectsV2Input,
+    ListObjectsV2Output, ObjectStorageClass,
 };
 
-use super::Store;
-use super::catalog::{Kind, algorithm, kind, require_bucket, timestamp};
+use super::catalog::{Kind, require_bucket, stored_algorithm, stored_kind, timestamp};
 use super::digest::Algorithm;
 use super::fault::{Fault, invalid_argument};
+use super::store::Store;
 
-/// Most entries of one page, as in S3.
+/// The maximum number of entries in one page, as in S3.
 const PAGE: i32 = 1000;
-/// What `encoding-type=url` leaves as it is.
+/// The characters that `encoding-type=url` does not encode.
 const URL_PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -27,16 +27,16 @@ const URL_PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'*');
 
-/// What a page is asked for.
+/// The request for a page.
 struct Listing {
     prefix: String,
     delimiter: Option<String>,
-    /// The first key that may come.
+    /// The lower bound of the keys.
     from: Vec<u8>,
     limit: usize,
 }
 
-/// What a page holds.
+/// A page of entries.
 struct Page {
     entries: Vec<Entry>,
     truncated: bool,
@@ -61,21 +61,17 @@ impl Entry {
     fn next(&self) -> Vec<u8> {
         match self {
             Self::Object(listed) => after(&listed.key),
-            // a prefix of 0xFF alone is no text, so there is always something after it
+            // a prefix is UTF-8, so it is never only 0xFF bytes and always has a successor
             Self::Prefix(prefix) => successor(prefix.as_bytes()).unwrap_or_else(|| after(prefix)),
-        }
-    }
-
-    fn name(&self) -> &str {
-        match self {
-            Self::Object(listed) => &listed.key,
-            Self::Prefix(prefix) => prefix,
         }
     }
 }
 
-/// Answers ListObjectsV2.
-pub(super) async fn list_v2(store: &Store, input: ListObjectsV2Input) -> Result<ListObjectsV2Output, Fault> {
+/// Handles ListObjectsV2.
+pub(super) async fn list_objects_v2(
+    store: &Store,
+    input: ListObjectsV2Input,
+) -> Result<ListObjectsV2Output, Fault> {
     let from = match (&input.continuation_token, &input.start_after) {
         (Some(token), _) => URL_SAFE_NO_PAD
             .decode(token)
@@ -93,7 +89,7 @@ pub(super) async fn list_v2(store: &Store, input: ListObjectsV2Input) -> Result<
         max_keys,
     )
     .await?;
-    let encoding = Encoding::of(input.encoding_type.as_ref());
+    let encoding = Encoding::from_request(input.encoding_type.as_ref());
     let token = page
         .entries
         .last()
@@ -115,54 +111,6 @@ pub(super) async fn list_v2(store: &Store, input: ListObjectsV2Input) -> Result<
         prefix: Some(encoding.encode(input.prefix.unwrap_or_default())),
         start_after: input.start_after.map(|text| encoding.encode(text)),
         ..ListObjectsV2Output::default()
-    })
-}
-
-/// Answers ListObjects; a marker that is a common prefix stands for all keys under it.
-pub(super) async fn list_v1(store: &Store, input: ListObjectsInput) -> Result<ListObjectsOutput, Fault> {
-    let delimiter = input
-        .delimiter
-        .as_deref()
-        .filter(|delimiter| !delimiter.is_empty());
-    let from = match (
-        input.marker.as_deref().filter(|marker| !marker.is_empty()),
-        delimiter,
-    ) {
-        (None, _) => Vec::new(),
-        (Some(marker), Some(delimiter)) if marker.ends_with(delimiter) => {
-            Entry::Prefix(marker.to_owned()).next()
-        }
-        (Some(marker), _) => after(marker),
-    };
-    let max_keys = max_keys(input.max_keys)?;
-    let page = page(
-        store,
-        &input.bucket,
-        input.prefix.as_deref(),
-        delimiter,
-        from,
-        max_keys,
-    )
-    .await?;
-    let encoding = Encoding::of(input.encoding_type.as_ref());
-    let next = page
-        .entries
-        .last()
-        .filter(|_| page.truncated && delimiter.is_some());
-    let next_marker = next.map(|entry| encoding.encode(entry.name().to_owned()));
-    let (contents, common_prefixes) = encoding.split(page.entries);
-    Ok(ListObjectsOutput {
-        common_prefixes: Some(common_prefixes),
-        contents: Some(contents),
-        delimiter: input.delimiter.map(|text| encoding.encode(text)),
-        encoding_type: input.encoding_type,
-        is_truncated: Some(page.truncated),
-        marker: Some(encoding.encode(input.marker.unwrap_or_default())),
-        max_keys: Some(max_keys),
-        name: Some(input.bucket),
-        next_marker,
-        prefix: Some(encoding.encode(input.prefix.unwrap_or_default())),
-        request_charged: None,
     })
 }
 
@@ -193,14 +141,14 @@ async fn page(
         .await
 }
 
-fn max_keys(asked: Option<i32>) -> Result<i32, Fault> {
-    let asked = asked.unwrap_or(PAGE);
-    if asked < 0 {
+fn max_keys(requested: Option<i32>) -> Result<i32, Fault> {
+    let max_keys = requested.unwrap_or(PAGE);
+    if max_keys < 0 {
         return Err(invalid_argument(
             "Argument maxKeys must be an integer between 0 and 2147483647",
         ));
     }
-    Ok(asked.min(PAGE))
+    Ok(max_keys.min(PAGE))
 }
 
 fn list(connection: &Connection, bucket: &str, listing: &Listing) -> Result<Page, Fault> {
@@ -211,14 +159,14 @@ fn list(connection: &Connection, bucket: &str, listing: &Listing) -> Result<Page
     let end = successor(listing.prefix.as_bytes());
     let mut from = Some(listing.from.clone().max(listing.prefix.clone().into_bytes()));
     while let Some(start) = from.take().filter(|_| listing.limit > 0) {
-        from = read_on(connection, bucket, listing, (&start, end.as_deref()), &mut page)?;
+        from = read_until_prefix(connection, bucket, listing, (&start, end.as_deref()), &mut page)?;
     }
     Ok(page)
 }
 
-/// Reads keys from `bounds.0` until the page is full, the keys end, or a common prefix is met: then it says where to
-/// go on.
-fn read_on(
+/// Reads keys from `bounds.0` until the page is full, there are no more keys, or a common prefix is reached. Returns
+/// where to continue after a common prefix.
+fn read_until_prefix(
     connection: &Connection,
     bucket: &str,
     listing: &Listing,
@@ -236,11 +184,11 @@ fn read_on(
             return Ok(None);
         }
         let listed = read_listed(row)?;
-        let Some(folded) = fold(&listed.key, listing) else {
+        let Some(prefix) = common_prefix(&listed.key, listing) else {
             page.entries.push(Entry::Object(listed));
             continue;
         };
-        let entry = Entry::Prefix(folded.to_owned());
+        let entry = Entry::Prefix(prefix.to_owned());
         let next = entry.next();
         page.entries.push(entry);
         return Ok(Some(next));
@@ -248,8 +196,8 @@ fn read_on(
     Ok(None)
 }
 
-/// The common prefix that a key falls under.
-fn fold<'a>(key: &'a str, listing: &Listing) -> Option<&'a str> {
+/// The common prefix that a key belongs to.
+fn common_prefix<'a>(key: &'a str, listing: &Listing) -> Option<&'a str> {
     let delimiter = listing.delimiter.as_deref()?;
     let prefix_bytes = listing.prefix.len();
     let found = key.get(prefix_bytes..)?.find(delimiter)?;
@@ -261,7 +209,7 @@ fn after(key: &str) -> Vec<u8> {
     [key.as_bytes(), &[0]].concat()
 }
 
-/// The first bytes that do not begin with `prefix` and come after it.
+/// The first byte string after all those that begin with `prefix`.
 fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
     let mut next = prefix[..=last].to_vec();
@@ -271,18 +219,18 @@ fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
 
 fn read_listed(row: &Row<'_>) -> Result<Listed, Fault> {
     let key = String::from_utf8(row.get(0)?)
-        .map_err(|_| Fault::Broken("the index holds a key that is no text".to_owned()))?;
+        .map_err(|_| Fault::Broken("the index contains a key that is not UTF-8".to_owned()))?;
     Ok(Listed {
         key,
         size: row.get(1)?,
         etag: row.get(2)?,
         modified_ms: row.get(3)?,
-        algorithm: algorithm(&row.get::<_, String>(4)?)?,
-        kind: kind(&row.get::<_, String>(5)?)?,
+        algorithm: stored_algorithm(&row.get::<_, String>(4)?)?,
+        kind: stored_kind(&row.get::<_, String>(5)?)?,
     })
 }
 
-/// How names are written in the answer.
+/// How names are encoded in the response.
 #[derive(Clone, Copy)]
 enum Encoding {
     Plain,
@@ -290,8 +238,8 @@ enum Encoding {
 }
 
 impl Encoding {
-    fn of(asked: Option<&EncodingType>) -> Self {
-        if asked.is_some_and(|asked| asked.as_str() == EncodingType::URL) {
+    fn from_request(requested: Option<&EncodingType>) -> Self {
+        if requested.is_some_and(|encoding| encoding.as_str() == EncodingType::URL) {
             Self::Url
         } else {
             Self::Plain
@@ -341,6 +289,13 @@ mod tests {
     use super::*;
     use crate::embedded::s3::schema::open_memory;
 
+    fn name(entry: &Entry) -> &str {
+        match entry {
+            Entry::Object(listed) => &listed.key,
+            Entry::Prefix(prefix) => prefix,
+        }
+    }
+
     fn filled(keys: &BTreeSet<String>) -> Connection {
         let connection = open_memory().unwrap();
         for key in keys {
@@ -354,7 +309,7 @@ mod tests {
         connection
     }
 
-    /// What a whole listing is, by its definition.
+    /// A complete listing, computed from its definition.
     fn expected(keys: &BTreeSet<String>, prefix: &str, delimiter: Option<&str>) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for key in keys.iter().filter(|key| key.starts_with(prefix)) {
@@ -370,7 +325,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pages_make_up_the_whole(
+        fn pages_form_the_complete_listing(
             keys in prop::collection::btree_set("[ab/\u{e9}\u{10FFFF}\u{0}]{1,5}", 0..30),
             prefix in "[ab/]{0,2}",
             delimiter in prop::option::of("[/b\u{10FFFF}]"),
@@ -382,7 +337,7 @@ mod tests {
             loop {
                 let page = list(&connection, "b", &listing).unwrap();
                 prop_assert!(page.entries.len() <= limit);
-                names.extend(page.entries.iter().map(|entry| entry.name().to_owned()));
+                names.extend(page.entries.iter().map(|entry| name(entry).to_owned()));
                 if !page.truncated {
                     break;
                 }
@@ -393,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_successor_is_the_first_that_does_not_begin_so() {
+    fn a_successor_follows_all_keys_with_the_prefix() {
         assert_eq!(successor(b"a/"), Some(b"a0".to_vec()));
         assert_eq!(successor(b"a\xff\xff"), Some(b"b".to_vec()));
         assert_eq!(successor(b""), None);

@@ -1,31 +1,28 @@
-//! PutObject, and the one way in which a whole body becomes an object.
+//! PutObject, and the storing of a complete body as an object.
 //!
-//! The protocol: the body is read to its end (a large one into a file that has its final name by then) → every
-//! promise about it is checked → one transaction checks the bucket and the conditions, writes the new rows and lets
-//! the old ones go → the file is kept, the old files are removed. Refused or cut off before the commit: the new file
-//! goes and the old object stands.
+//! The protocol: the body is received (a large one into a file with its final name) → its length and checksums are
+//! checked → one transaction checks the bucket and the conditions, writes the new rows and removes the old ones → the
+//! new file is kept, the old files are removed. If the request is refused or interrupted before the commit, the new file
+//! is removed and the old object stays.
 
 use rusqlite::Connection;
 use s3s::dto::{ChecksumType, ETag, PutObjectInput, PutObjectOutput};
 use s3s::{S3ErrorCode, S3Request};
 use ulid::Ulid;
 
-use super::Store;
 use super::catalog::{
     Checksum, Kind, Object, Segment, find_object, insert_segment, now_ms, replace_object, require_bucket,
 };
 use super::conditions::WriteCondition;
 use super::digest::{Algorithm, hex};
 use super::fault::Fault;
-use super::headers::{Headers, headers_of, refuse_unkept};
-use super::intake::{BODY_BYTES, Body, Received, receive, too_large};
-use super::promise::{promise_of, set_checksum};
-use super::workers::Aftermath;
+use super::headers::{Headers, refuse_unsupported, take_headers};
+use super::integrity::{expected_body, set_checksum};
+use super::receive::{BODY_BYTES, Body, Received, receive, too_large};
+use super::store::Store;
+use super::workers::BodyChanges;
 
-/// What S3 calculates where the caller names no algorithm.
-pub(super) const DEFAULT_ALGORITHM: Algorithm = Algorithm::Crc64Nvme;
-
-/// Where a whole body goes, and what is kept beside it.
+/// Where a body is stored, and with which headers.
 pub(super) struct Target {
     pub(super) bucket: String,
     pub(super) key: String,
@@ -34,20 +31,20 @@ pub(super) struct Target {
     pub(super) algorithm: Algorithm,
 }
 
-/// Answers PutObject.
+/// Handles PutObject.
 pub(super) async fn put_object(
     store: &Store,
     mut request: S3Request<PutObjectInput>,
 ) -> Result<PutObjectOutput, Fault> {
-    refuse_unkept!(request.input);
+    refuse_unsupported!(request.input);
     if request.input.write_offset_bytes.is_some() {
         return Err(Fault::refused(
             S3ErrorCode::NotImplemented,
             "Appending to an object is not implemented",
         ));
     }
-    let promise = promise_of!(request)?;
-    if promise.length_bytes().is_some_and(|length| length > BODY_BYTES) {
+    let expected = expected_body!(request)?;
+    if expected.length_bytes().is_some_and(|length| length > BODY_BYTES) {
         return Err(too_large());
     }
     let input = &mut request.input;
@@ -58,25 +55,25 @@ pub(super) async fn put_object(
     let target = Target {
         bucket: std::mem::take(&mut input.bucket),
         key: std::mem::take(&mut input.key),
-        headers: headers_of!(input)?,
-        condition: condition.offered()?,
-        algorithm: promise.algorithm().unwrap_or(DEFAULT_ALGORITHM),
+        headers: take_headers!(input)?,
+        condition: condition.supported()?,
+        algorithm: expected.algorithm().unwrap_or(Algorithm::DEFAULT),
     };
     let body = input
         .body
         .take()
-        .ok_or_else(|| Fault::Broken("a request without a body".to_owned()))?;
+        .ok_or_else(|| Fault::Broken("the request has no body".to_owned()))?;
     let bucket = target.bucket.clone();
     let before_large = store
         .workers
         .read(move |connection| require_bucket(connection, &bucket));
     let received = receive(&store.bodies, body, &[target.algorithm], before_large).await?;
-    promise.check(&received.digested)?;
+    expected.check(&received.digested)?;
     let object = store_whole(store, target, received).await?;
     Ok(output(object))
 }
 
-/// Makes an object of a body whose promises have been checked.
+/// Stores a body, whose length and checksums have been checked, as an object.
 pub(super) async fn store_whole(store: &Store, target: Target, received: Received) -> Result<Object, Fault> {
     let object = Object {
         content: Ulid::generate().to_string(),
@@ -84,7 +81,7 @@ pub(super) async fn store_whole(store: &Store, target: Target, received: Receive
         etag: hex(&received.digested.md5),
         modified_ms: now_ms(),
         parts: None,
-        checksum: Checksum::of(&received, target.algorithm)?,
+        checksum: Checksum::from_received(&received, target.algorithm)?,
         headers: target.headers.clone(),
     };
     store
@@ -98,7 +95,7 @@ fn write_whole(
     target: &Target,
     object: Object,
     body: Body,
-) -> Result<(Object, Aftermath), Fault> {
+) -> Result<(Object, BodyChanges), Fault> {
     require_bucket(connection, &target.bucket)?;
     target
         .condition
@@ -115,9 +112,9 @@ fn write_whole(
     let remove = replace_object(connection, &target.bucket, &target.key, &object)?;
     let keep = match body {
         Body::Inline(_) => None,
-        Body::File(arrival) => Some(arrival),
+        Body::File(new_body) => Some(new_body),
     };
-    Ok((object, Aftermath { keep, remove }))
+    Ok((object, BodyChanges { keep, remove }))
 }
 
 fn output(object: Object) -> PutObjectOutput {

@@ -1,8 +1,8 @@
 //! GetObject and HeadObject.
 //!
-//! A reader sees one object, old or new, never a mixture: its rows come from one snapshot, and its body files are
-//! held before it is made sure that they still belong to the key. What is replaced after that is removed once the
-//! reader has left.
+//! A reader sees one version of an object, old or new: its rows come from one snapshot, and the removal of its body files
+//! is delayed before the key is checked again. An object that is replaced after that is removed when the reader has
+//! finished.
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,24 +19,25 @@ use s3s::dto::{
 };
 use s3s::{S3ErrorCode, StdError};
 
-use super::Store;
-use super::bodies::{Bodies, Held, Source};
+use super::bodies::{Bodies, ReadHold};
+use super::body_reader::BodyReader;
 use super::catalog::{Object, Segment, find_object, require_bucket, segment_bytes, segments, timestamp};
 use super::conditions::ReadCondition;
 use super::fault::{Fault, no_such_key, require_null_version};
-use super::intake::blocking;
-use super::promise::set_checksum;
+use super::integrity::set_checksum;
+use super::receive::blocking;
+use super::store::Store;
 
-/// How much of a body is in memory at a time.
+/// Bytes of a body that are read at once.
 const BLOCK_BYTES: usize = 256 * 1024;
-/// How often an object may be replaced under the eyes of one reader.
-const LOOKS: usize = 64;
-/// More segments than an object can have.
+/// How often an object may be replaced while one request looks it up.
+const MAX_ATTEMPTS: usize = 64;
+/// Larger than the number of segments of any object.
 const ALL_SEGMENTS: i64 = 10_001;
 
-/// What of an object is wanted.
+/// What a request reads of an object.
 #[derive(Clone, Default)]
-pub(super) struct Wanted {
+pub(super) struct ReadRequest {
     pub(super) bucket: String,
     pub(super) key: String,
     pub(super) range: Option<dto::Range>,
@@ -44,34 +45,34 @@ pub(super) struct Wanted {
     pub(super) condition: ReadCondition,
 }
 
-/// An object, the stretch of it that is wanted, and the pieces that make it up.
-pub(super) struct Found {
+/// An object, the requested range, and the pieces of that range.
+pub(super) struct FoundObject {
     pub(super) object: Object,
     range: Option<Range<u64>>,
     pieces: VecDeque<Piece>,
-    held: Option<Held>,
+    held: Option<ReadHold>,
 }
 
-/// A stretch of one segment.
+/// A range of one segment.
 struct Piece {
-    place: PiecePlace,
+    place: PieceSource,
     range: Range<u64>,
 }
 
-enum PiecePlace {
+enum PieceSource {
     Row(Bytes),
     File(String),
-    /// What is stored is not whole. The body breaks off here, as that of a file that is cut does.
+    /// Stored bytes are missing. The response body ends with an error here, as for a truncated file.
     Damaged,
 }
 
-/// Answers GetObject.
+/// Handles GetObject.
 pub(super) async fn get_object(store: &Store, input: GetObjectInput) -> Result<GetObjectOutput, Fault> {
     require_null_version(input.version_id.as_deref())?;
     let checksummed = wants_checksum(input.checksum_mode.as_ref());
     let found = find(
         store,
-        Wanted {
+        ReadRequest {
             bucket: input.bucket,
             key: input.key,
             range: input.range,
@@ -90,13 +91,13 @@ pub(super) async fn get_object(store: &Store, input: GetObjectInput) -> Result<G
     Ok(output)
 }
 
-/// Answers HeadObject.
+/// Handles HeadObject.
 pub(super) async fn head_object(store: &Store, input: HeadObjectInput) -> Result<HeadObjectOutput, Fault> {
     require_null_version(input.version_id.as_deref())?;
     let checksummed = wants_checksum(input.checksum_mode.as_ref());
     let found = find(
         store,
-        Wanted {
+        ReadRequest {
             bucket: input.bucket,
             key: input.key,
             range: input.range,
@@ -118,17 +119,17 @@ pub(super) async fn head_object(store: &Store, input: HeadObjectInput) -> Result
     ))
 }
 
-/// Looks an object up and holds its bodies.
-pub(super) async fn find(store: &Store, wanted: Wanted) -> Result<Found, Fault> {
+/// Looks up an object and delays the removal of its bodies.
+pub(super) async fn find(store: &Store, request: ReadRequest) -> Result<FoundObject, Fault> {
     let bodies = Arc::clone(&store.bodies);
     store
         .workers
-        .read(move |connection| look(connection, &bodies, &wanted))
+        .read(move |connection| find_and_hold(connection, &bodies, &request))
         .await
 }
 
-impl Found {
-    /// How many bytes of the object are wanted.
+impl FoundObject {
+    /// The number of requested bytes.
     fn length_bytes(&self) -> u64 {
         self.range
             .as_ref()
@@ -145,21 +146,21 @@ impl Found {
         ))
     }
 
-    /// The wanted bytes, a block at a time.
+    /// The requested bytes, one block at a time.
     pub(super) fn into_stream(
         self,
         bodies: &Arc<Bodies>,
     ) -> impl Stream<Item = Result<Bytes, io::Error>> + Send + Sync + use<> {
-        let reading = Reading {
+        let stream = BodyStream {
             bodies: Arc::clone(bodies),
             pieces: self.pieces,
             open: None,
             _held: self.held,
         };
-        try_unfold(reading, |reading| Box::pin(reading.next()) as SyncFuture)
+        try_unfold(stream, |stream| Box::pin(stream.next()) as SyncFuture)
     }
 
-    /// The wanted bytes as a request's body would bring them.
+    /// The requested bytes as a request body.
     pub(super) fn into_body(
         self,
         bodies: &Arc<Bodies>,
@@ -171,17 +172,18 @@ impl Found {
     }
 }
 
-type SyncFuture = std::pin::Pin<Box<dyn Future<Output = io::Result<Option<(Bytes, Reading)>>> + Send + Sync>>;
+type SyncFuture =
+    std::pin::Pin<Box<dyn Future<Output = io::Result<Option<(Bytes, BodyStream)>>> + Send + Sync>>;
 
-/// A body on its way out.
-struct Reading {
+/// A body that is being sent.
+struct BodyStream {
     bodies: Arc<Bodies>,
     pieces: VecDeque<Piece>,
-    open: Option<Source>,
-    _held: Option<Held>,
+    open: Option<BodyReader>,
+    _held: Option<ReadHold>,
 }
 
-impl Reading {
+impl BodyStream {
     async fn next(mut self) -> io::Result<Option<(Bytes, Self)>> {
         let Some(piece) = self.pieces.front_mut() else {
             return Ok(None);
@@ -191,14 +193,14 @@ impl Reading {
             .unwrap_or(usize::MAX)
             .min(BLOCK_BYTES);
         piece.range.start += length as u64;
-        let spent = piece.range.is_empty();
+        let is_finished = piece.range.is_empty();
         let block = match &piece.place {
-            PiecePlace::Row(bytes) => {
+            PieceSource::Row(bytes) => {
                 let start = usize::try_from(start).map_err(io::Error::other)?;
                 bytes.slice(start..start + length)
             }
-            PiecePlace::Damaged => return Err(io::ErrorKind::UnexpectedEof.into()),
-            PiecePlace::File(id) => {
+            PieceSource::Damaged => return Err(io::ErrorKind::UnexpectedEof.into()),
+            PieceSource::File(id) => {
                 let (bodies, id, open) = (Arc::clone(&self.bodies), id.clone(), self.open.take());
                 let (source, block) = blocking(move || {
                     let mut source = open.map_or_else(|| bodies.open(&id), Ok)?;
@@ -211,7 +213,7 @@ impl Reading {
                 block
             }
         };
-        if spent {
+        if is_finished {
             self.pieces.pop_front();
             self.open = None;
         }
@@ -223,20 +225,24 @@ fn wants_checksum(mode: Option<&ChecksumMode>) -> bool {
     mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED)
 }
 
-fn look(connection: &Connection, bodies: &Arc<Bodies>, wanted: &Wanted) -> Result<Found, Fault> {
-    for _ in 0..LOOKS {
+fn find_and_hold(
+    connection: &Connection,
+    bodies: &Arc<Bodies>,
+    request: &ReadRequest,
+) -> Result<FoundObject, Fault> {
+    for _ in 0..MAX_ATTEMPTS {
         let snapshot = connection.unchecked_transaction()?;
-        let mut found = look_once(&snapshot, wanted)?;
+        let mut found = find_in_snapshot(&snapshot, request)?;
         snapshot.finish()?;
         if !found
             .pieces
             .iter()
-            .any(|piece| matches!(piece.place, PiecePlace::File(_)))
+            .any(|piece| matches!(piece.place, PieceSource::File(_)))
         {
             return Ok(found);
         }
         found.held = Some(bodies.hold(&found.object.content));
-        let now = find_object(connection, &wanted.bucket, &wanted.key)?;
+        let now = find_object(connection, &request.bucket, &request.key)?;
         if now.is_some_and(|object| object.content == found.object.content) {
             return Ok(found);
         }
@@ -247,22 +253,22 @@ fn look(connection: &Connection, bodies: &Arc<Bodies>, wanted: &Wanted) -> Resul
     ))
 }
 
-fn look_once(connection: &Connection, wanted: &Wanted) -> Result<Found, Fault> {
-    let Some(object) = find_object(connection, &wanted.bucket, &wanted.key)? else {
-        require_bucket(connection, &wanted.bucket)?;
+fn find_in_snapshot(connection: &Connection, request: &ReadRequest) -> Result<FoundObject, Fault> {
+    let Some(object) = find_object(connection, &request.bucket, &request.key)? else {
+        require_bucket(connection, &request.bucket)?;
         return Err(no_such_key());
     };
-    wanted.condition.check(&object)?;
+    request.condition.check(&object)?;
     let all = segments(connection, &object.content, 0, ALL_SEGMENTS)?;
-    let range = wanted_range(wanted, &object, &all)?;
+    let range = requested_range(request, &object, &all)?;
     let mut pieces = VecDeque::new();
     let whole = range.clone().unwrap_or(0..object.size);
     let mut start = 0;
     for segment in all {
         let end = start + segment.size;
-        let stretch = whole.start.max(start)..whole.end.min(end);
-        if !stretch.is_empty() {
-            let range = stretch.start - start..stretch.end - start;
+        let requested = whole.start.max(start)..whole.end.min(end);
+        if !requested.is_empty() {
+            let range = requested.start - start..requested.end - start;
             pieces.push_back(Piece {
                 place: place(connection, &object, segment)?,
                 range,
@@ -271,10 +277,10 @@ fn look_once(connection: &Connection, wanted: &Wanted) -> Result<Found, Fault> {
         start = end;
     }
     if start != object.size {
-        let (place, range) = (PiecePlace::Damaged, 0..1);
+        let (place, range) = (PieceSource::Damaged, 0..1);
         pieces.push_back(Piece { place, range });
     }
-    Ok(Found {
+    Ok(FoundObject {
         object,
         range,
         pieces,
@@ -282,20 +288,24 @@ fn look_once(connection: &Connection, wanted: &Wanted) -> Result<Found, Fault> {
     })
 }
 
-fn place(connection: &Connection, object: &Object, segment: Segment) -> Result<PiecePlace, Fault> {
+fn place(connection: &Connection, object: &Object, segment: Segment) -> Result<PieceSource, Fault> {
     if let Some(file) = segment.file {
-        return Ok(PiecePlace::File(file));
+        return Ok(PieceSource::File(file));
     }
     let bytes = segment_bytes(connection, &object.content, segment.number)?;
     if bytes.len() as u64 != segment.size {
-        return Ok(PiecePlace::Damaged);
+        return Ok(PieceSource::Damaged);
     }
-    Ok(PiecePlace::Row(Bytes::from(bytes)))
+    Ok(PieceSource::Row(Bytes::from(bytes)))
 }
 
-/// The stretch that a range or a part number names; `InvalidRange` (416) where the object does not reach there.
-fn wanted_range(wanted: &Wanted, object: &Object, all: &[Segment]) -> Result<Option<Range<u64>>, Fault> {
-    match (&wanted.range, wanted.part) {
+/// The range of a range header or a part number; `InvalidRange` (416) if the object does not contain it.
+fn requested_range(
+    request: &ReadRequest,
+    object: &Object,
+    all: &[Segment],
+) -> Result<Option<Range<u64>>, Fault> {
+    match (&request.range, request.part) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => Err(Fault::refused(
             S3ErrorCode::InvalidRequest,
@@ -324,7 +334,7 @@ fn invalid_range() -> Fault {
     )
 }
 
-/// The fields that GetObject's and HeadObject's outputs have in common. A checksum goes with the whole object only.
+/// The fields that the outputs of GetObject and HeadObject have in common. Returns a checksum only for a whole object.
 macro_rules! output_of {
     ($output:ident, $found:expr, $by_part:expr, $checksummed:expr) => {{
         let object = &$found.object;

@@ -1,8 +1,8 @@
-//! The index: its file, its tables, its format version. Knows nothing of requests.
+//! The index database: its tables and its format version. Knows nothing of requests.
 //!
-//! Format 1 (`PRAGMA user_version`). Keys are BLOBs, so that they sort by their bytes as S3's do. A *content* is the
-//! bytes of one object or of one upload under way: its segments by number, each in the row or in a body file. What
-//! an upload's parts wrote becomes an object by naming its content, with no byte copied. `headers` is JSON
+//! Format 1 (`PRAGMA user_version`). Keys are BLOBs, so that they sort by their bytes, as in S3. A *content* is the bytes
+//! of one object or of one incomplete upload: its segments by number, each stored in the row or in a body file. A
+//! completed upload becomes an object that refers to the same content, without a copy. `headers` is JSON
 //! ([`Headers`](super::headers::Headers)); times are milliseconds since 1970.
 
 use std::path::Path;
@@ -16,10 +16,10 @@ use super::fault::Fault;
 /// The format that this program writes, and the newest that it reads.
 pub(super) const FORMAT: u32 = 1;
 
-/// How long a connection waits for another to let go of the file.
+/// How long a connection waits for a lock of another connection.
 const BUSY: Duration = Duration::from_secs(10);
 
-/// The tables of format 1. A file that was made by this text must open for ever: never change it, add a format.
+/// The tables of format 1. Files created by this text must always stay readable: never change it; add a format.
 pub(super) const FORMAT_1: &str = "
 CREATE TABLE bucket (
     name TEXT PRIMARY KEY,
@@ -72,10 +72,10 @@ CREATE INDEX upload_key ON upload (bucket, key, id);
 PRAGMA user_version = 1;
 ";
 
-/// Opens the connection that writes, and makes the tables where there are none.
+/// Opens the connection that writes, and creates the tables of a new index.
 pub(super) fn open_writer(file: &Path, synchronous: Synchronous) -> Result<Connection, Fault> {
     let connection = Connection::open(file)?;
-    // takes effect only in a file that has no tables yet; bodies lie in rows
+    // takes effect only in a file without tables; larger than the default because rows contain bodies
     connection.pragma_update(None, "page_size", 8192)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
@@ -91,7 +91,7 @@ pub(super) fn open_writer(file: &Path, synchronous: Synchronous) -> Result<Conne
     Ok(connection)
 }
 
-/// Opens one more connection that only reads.
+/// Opens a connection that only reads.
 pub(super) fn open_reader(file: &Path) -> Result<Connection, Fault> {
     let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.busy_timeout(BUSY)?;
@@ -112,7 +112,7 @@ fn prepare(connection: &Connection) -> Result<(), Fault> {
         0 => Ok(connection.execute_batch(&format!("BEGIN IMMEDIATE; {FORMAT_1} COMMIT;"))?),
         FORMAT => Ok(()),
         newer => Err(Fault::Broken(format!(
-            "the S3 index has format {newer}, this tollgate knows up to {FORMAT}: use a newer tollgate"
+            "the S3 index has format {newer}, but this tollgate supports formats up to {FORMAT}: use a newer tollgate"
         ))),
     }
 }
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_newer_format_is_refused() {
+    fn refuses_a_newer_format() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("index.sqlite");
         open_writer(&file, Synchronous::Full)
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn full_pushes_every_commit() {
+    fn sets_the_durability_of_commits() {
         let folder = tempfile::tempdir().unwrap();
         for (synchronous, expected) in [(Synchronous::Full, 2), (Synchronous::Normal, 1)] {
             let connection = open_writer(&folder.path().join("index.sqlite"), synchronous).unwrap();

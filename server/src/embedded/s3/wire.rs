@@ -1,4 +1,4 @@
-//! Carries the SDK's request to the `s3s` service and its response back, without a socket. Knows nothing of buckets.
+//! Passes requests of the SDK to the `s3s` service and returns its responses, without a socket. Knows nothing of buckets.
 
 use aws_smithy_runtime_api::client::http::HttpConnectorFuture;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
@@ -11,27 +11,27 @@ use s3s::service::S3Service;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
-use super::chunked::{Trailers, Unchunked};
+use super::chunked::{DecodedBody, Trailers};
 
 const DECODED_CONTENT_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
 const AWS_CHUNKED: &str = "aws-chunked";
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Answers one request of the SDK.
+/// Handles one request of the SDK.
 pub(super) fn call(service: &S3Service, request: HttpRequest) -> HttpConnectorFuture {
     let service = service.clone();
     HttpConnectorFuture::new(async move {
-        answer(&service, request)
+        handle(&service, request)
             .await
             .map_err(|failure| ConnectorError::other(failure, None))
     })
 }
 
-async fn answer(service: &S3Service, request: HttpRequest) -> Result<HttpResponse, BoxError> {
+async fn handle(service: &S3Service, request: HttpRequest) -> Result<HttpResponse, BoxError> {
     let request = to_service(request.try_into_http1x()?)?;
     let is_head = request.method() == Method::HEAD;
-    // s3s writes whole requests into its log and calls each 404 an error; errors are logged where they become a status
+    // s3s logs whole requests, and every 404 as an error; errors are logged where they become a status
     let response = service
         .call(request)
         .with_subscriber(Dispatch::none())
@@ -49,16 +49,16 @@ fn to_service(request: http::Request<SdkBody>) -> Result<s3s::HttpRequest, BoxEr
         .headers
         .get(DECODED_CONTENT_LENGTH)
         .cloned()
-        .ok_or("no x-amz-decoded-content-length")?;
+        .ok_or("x-amz-decoded-content-length is missing")?;
     let decoded_bytes = decoded.to_str()?.parse()?;
     parts.headers.insert(CONTENT_LENGTH, decoded);
     let trailers = Trailers::default();
     parts.extensions.insert(trailers.clone());
-    let body = Unchunked::new(body, decoded_bytes, trailers);
+    let body = DecodedBody::new(body, decoded_bytes, trailers);
     Ok(http::Request::from_parts(parts, Body::http_body_unsync(body)))
 }
 
-/// Takes `aws-chunked` out of `Content-Encoding`: it belongs to the way, not to the object.
+/// Removes `aws-chunked` from `Content-Encoding`: it describes the transfer, not the object. Returns whether it was set.
 fn take_aws_chunked(headers: &mut HeaderMap) -> Result<bool, BoxError> {
     let codings = headers
         .get_all(CONTENT_ENCODING)
@@ -82,7 +82,7 @@ fn take_aws_chunked(headers: &mut HeaderMap) -> Result<bool, BoxError> {
     Ok(true)
 }
 
-/// A response to HEAD has no body: with one, the SDK does not see that `NotFound` is meant.
+/// Converts the response. Removes the body of a response to HEAD: with one, the SDK does not return `NotFound`.
 fn from_service(response: s3s::HttpResponse, is_head: bool) -> Result<HttpResponse, BoxError> {
     let bodiless = is_head
         || matches!(
@@ -102,24 +102,22 @@ fn from_service(response: s3s::HttpResponse, is_head: bool) -> Result<HttpRespon
 #[cfg(test)]
 mod tests {
     use std::io::{self, Write};
-    use std::sync::{Arc, Mutex, PoisonError};
+    use std::sync::Arc;
 
+    use parking_lot::Mutex;
     use tracing::subscriber::with_default;
     use tracing_subscriber::filter::LevelFilter;
 
     use super::*;
     use crate::embedded::connector::Engine as _;
-    use crate::embedded::{Place, Synchronous};
+    use crate::embedded::place::{Place, Synchronous};
 
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
 
     impl Write for Log {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .extend_from_slice(bytes);
+            self.0.lock().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -141,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_request_gets_into_the_log() {
+    fn logs_nothing_of_a_request() {
         let log = Log::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -162,16 +160,16 @@ mod tests {
                     let response = engine.call(request(method, path, body)).await.unwrap();
                     assert_eq!(response.status().as_u16(), status, "{method} {path}");
                 }
-                tracing::error!("the subscriber listens");
+                tracing::error!("the subscriber is active");
             });
         });
-        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        assert!(log.contains("the subscriber listens"));
+        let log = String::from_utf8(log.0.lock().clone()).unwrap();
+        assert!(log.contains("the subscriber is active"));
         assert_eq!(log.lines().count(), 1, "{log}");
     }
 
     #[test]
-    fn the_framing_is_taken_out_of_the_encoding() {
+    fn removes_aws_chunked_from_the_encoding() {
         for (given, framed, left) in [
             ("aws-chunked", true, None),
             ("gzip", false, Some("gzip")),

@@ -1,52 +1,54 @@
-//! The threads that talk to SQLite: one writer, a few readers, one that removes old bodies. Async callers wait for
-//! them on a channel. Knows nothing of S3.
+//! The threads that use SQLite: one writer, a few readers, and one that removes unreferenced bodies. Async callers wait
+//! for their results on a channel. Knows nothing of S3.
 //!
-//! The writer takes what has queued up into one transaction, each job in a savepoint of its own, and answers when
-//! the transaction has been committed: writers that come together share one push to the disk. A job that was not
-//! begun when its caller left is not done; one that was begun is done to its end.
+//! The writer runs all queued jobs in one transaction, each in a separate savepoint, and replies after the commit, so
+//! that concurrent writes share one flush to the disk. A job whose caller has gone before it starts is skipped; a job
+//! that has started runs to its end.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc as blocking};
+use std::sync::{Arc, mpsc as blocking};
 use std::thread::{self, JoinHandle};
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::layout::S3_INDEX_LOG;
-use super::bodies::{Arrival, Bodies, Doomed};
+use super::bodies::{Bodies, RemovedBodies};
+use super::body_writer::NewBody;
 use super::fault::Fault;
 
 /// Threads that read the index.
 pub(super) const READERS: usize = 4;
 /// Jobs that may wait for the writer, and for the readers.
 const QUEUE: usize = 256;
-/// Most jobs in one transaction.
+/// The maximum number of jobs in one transaction.
 const BATCH: usize = 64;
-/// Contents that may wait for their bodies' removal; past it writers wait.
+/// Contents whose bodies may wait for removal; beyond this number writers wait.
 const REMOVALS: usize = 1024;
 
-/// A connection, and whoever shares it: in memory the readers share the writer's.
-pub(super) type Shared = Arc<Mutex<Connection>>;
+/// A connection that threads may share: in memory the readers use the connection of the writer.
+pub(super) type SharedConnection = Arc<Mutex<Connection>>;
 
 type ReadJob = Box<dyn FnOnce(&Connection) + Send>;
 type WriteJob = Box<dyn FnOnce(&Connection) -> Option<Done> + Send>;
 type Announce = Box<dyn FnOnce(Result<(), Fault>) + Send>;
 
-/// What is to be done about bodies once a write is committed.
+/// What happens to bodies after the commit of a write.
 #[derive(Default)]
-pub(super) struct Aftermath {
-    /// Bodies that the index names from now on.
-    pub(super) keep: Option<Arrival>,
-    /// Bodies that it names no more.
-    pub(super) remove: Vec<Doomed>,
+pub(super) struct BodyChanges {
+    /// A new body that the index refers to now.
+    pub(super) keep: Option<NewBody>,
+    /// Bodies that the index no longer refers to.
+    pub(super) remove: Vec<RemovedBodies>,
 }
 
-/// A job that ran, and how its caller learns of the commit.
+/// A job that has run, and the reply to its caller.
 struct Done {
-    aftermath: Aftermath,
+    changes: BodyChanges,
     announce: Announce,
 }
 
-/// The threads of one store; they end when it is dropped, after what has queued up.
+/// The threads of one store. Dropping this completes the queued jobs and ends the threads.
 pub(super) struct Workers {
     writes: Option<mpsc::Sender<WriteJob>>,
     reads: Option<mpsc::Sender<ReadJob>>,
@@ -54,8 +56,12 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    /// Starts the threads: one writer, one reader for each of `readers`.
-    pub(super) fn start(writer: Shared, readers: Vec<Shared>, bodies: &Arc<Bodies>) -> std::io::Result<Self> {
+    /// Starts the threads: one writer, and one reader per connection in `readers`.
+    pub(super) fn start(
+        writer: SharedConnection,
+        readers: Vec<SharedConnection>,
+        bodies: &Arc<Bodies>,
+    ) -> std::io::Result<Self> {
         let (writes, write_queue) = mpsc::channel(QUEUE);
         let (reads, read_queue) = mpsc::channel(QUEUE);
         let (removals, removal_queue) = blocking::sync_channel(REMOVALS);
@@ -81,46 +87,46 @@ impl Workers {
         Ok(())
     }
 
-    /// Reads the index; the job sees one connection and should see one snapshot.
+    /// Reads the index. A job of several statements should use a transaction to see one snapshot.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, result) = oneshot::channel();
         let job: ReadJob = Box::new(move |connection| {
             if !reply.is_closed() {
-                // a caller that has left needs no answer
+                // fails only if the caller has gone
                 reply.send(job(connection)).ok();
             }
         });
         let queue = self.reads.as_ref().ok_or_else(closed)?;
         queue.send(job).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        result.await.map_err(|_| closed())?
     }
 
-    /// Writes the index; answers once the write is committed. The job's [`Aftermath`] is seen to whether or not the
-    /// caller still waits.
+    /// Writes the index, and returns after the commit. The [`BodyChanges`] of the job is applied even if the caller has
+    /// gone.
     pub(super) async fn write<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&Connection) -> Result<(T, Aftermath), Fault> + Send + 'static,
+        job: impl FnOnce(&Connection) -> Result<(T, BodyChanges), Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, result) = oneshot::channel();
         let job: WriteJob = Box::new(move |connection| {
             if reply.is_closed() {
                 return None;
             }
-            let (result, aftermath) = match in_savepoint(connection, job) {
-                Ok((value, aftermath)) => (Ok(value), aftermath),
-                Err(fault) => (Err(fault), Aftermath::default()),
+            let (outcome, changes) = match in_savepoint(connection, job) {
+                Ok((value, changes)) => (Ok(value), changes),
+                Err(fault) => (Err(fault), BodyChanges::default()),
             };
-            // a caller that left meanwhile needs no answer
+            // fails only if the caller has gone
             let announce =
-                Box::new(move |committed: Result<(), Fault>| drop(reply.send(committed.and(result))));
-            Some(Done { aftermath, announce })
+                Box::new(move |committed: Result<(), Fault>| drop(reply.send(committed.and(outcome))));
+            Some(Done { changes, announce })
         });
         let queue = self.writes.as_ref().ok_or_else(closed)?;
         queue.send(job).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        result.await.map_err(|_| closed())?
     }
 }
 
@@ -129,32 +135,28 @@ impl Drop for Workers {
         self.writes = None;
         self.reads = None;
         for thread in self.threads.drain(..) {
-            // a thread that panicked has nothing left to end
+            // a thread that panicked has ended
             thread.join().ok();
         }
     }
 }
 
 fn closed() -> Fault {
-    Fault::Broken("the store is closed or takes no writes".to_owned())
+    Fault::Broken("the store is closed or cannot be written".to_owned())
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn read_all(connection: &Shared, queue: &Mutex<mpsc::Receiver<ReadJob>>) {
+fn read_all(connection: &SharedConnection, queue: &Mutex<mpsc::Receiver<ReadJob>>) {
     loop {
-        let job = lock(queue).blocking_recv();
+        let job = queue.lock().blocking_recv();
         let Some(job) = job else { return };
-        job(&lock(connection));
+        job(&connection.lock());
     }
 }
 
 fn write_all(
-    connection: &Shared,
+    connection: &SharedConnection,
     mut queue: mpsc::Receiver<WriteJob>,
-    removals: &blocking::SyncSender<Doomed>,
+    removals: &blocking::SyncSender<RemovedBodies>,
 ) {
     while let Some(first) = queue.blocking_recv() {
         let mut jobs = vec![first];
@@ -163,61 +165,63 @@ fn write_all(
         {
             jobs.push(job);
         }
-        let (committed, done) = write_batch(&lock(connection), jobs);
-        settle(&committed, done, removals);
+        let (committed, done) = write_batch(&connection.lock(), jobs);
+        finish_batch(&committed, done, removals);
     }
 }
 
-/// Runs jobs in one transaction. A job that failed has undone its own part; it too is answered after the commit,
-/// since what it was refused for may be the work of a job beside it.
+/// Runs jobs in one transaction. A job that fails rolls back its own changes. It too gets its reply after the commit,
+/// because the reason of its failure may be a change of another job in the transaction.
 fn write_batch(connection: &Connection, jobs: Vec<WriteJob>) -> (rusqlite::Result<()>, Vec<Done>) {
     if let Err(failure) = connection.execute_batch("BEGIN IMMEDIATE") {
-        // the jobs were not begun: dropping them tells their callers and discards their bodies
-        tracing::error!(error = %failure, "the S3 index takes no writes");
+        // the jobs have not started: dropping them fails their callers and removes their bodies
+        tracing::error!(error = %failure, "cannot write the S3 index");
         return (Ok(()), Vec::new());
     }
     let done: Vec<Done> = jobs.into_iter().filter_map(|job| job(connection)).collect();
     let committed = connection.execute_batch("COMMIT");
     if committed.is_err() && !connection.is_autocommit() {
-        // nothing more can be done here if this fails too: the next BEGIN will say so
+        // if this fails too, the next BEGIN reports it
         connection.execute_batch("ROLLBACK").ok();
     }
     (committed, done)
 }
 
-/// After a commit that failed nobody can say what is on the disk: bodies stay, and the next start sweeps by what the
-/// index then says.
-fn settle(committed: &rusqlite::Result<()>, done: Vec<Done>, removals: &blocking::SyncSender<Doomed>) {
-    for Done { aftermath, announce } in done {
-        if let Some(arrival) = aftermath.keep {
-            arrival.keep();
+/// Replies to the callers and applies the changes to bodies. After a failed commit the state on disk is unknown: all
+/// bodies stay, and the next start sweeps those that the index does not refer to.
+fn finish_batch(
+    committed: &rusqlite::Result<()>,
+    done: Vec<Done>,
+    removals: &blocking::SyncSender<RemovedBodies>,
+) {
+    for Done { changes, announce } in done {
+        if let Some(new_body) = changes.keep {
+            new_body.keep();
         }
         announce(match committed {
             Ok(()) => Ok(()),
-            Err(failure) => Err(Fault::Broken(format!(
-                "the index did not take the write: {failure}"
-            ))),
+            Err(failure) => Err(Fault::Broken(format!("cannot commit to the index: {failure}"))),
         });
         if committed.is_ok() {
-            for doomed in aftermath.remove {
-                // the remover ends after the writer
-                removals.send(doomed).ok();
+            for removed in changes.remove {
+                // cannot fail: the remover ends after the writer
+                removals.send(removed).ok();
             }
         }
     }
 }
 
-fn remove_all(bodies: &Bodies, queue: &blocking::Receiver<Doomed>) {
+fn remove_all(bodies: &Bodies, queue: &blocking::Receiver<RemovedBodies>) {
     while let Ok(first) = queue.recv() {
-        let batch: Vec<Doomed> = std::iter::once(first)
+        let batch: Vec<RemovedBodies> = std::iter::once(first)
             .chain(queue.try_iter().take(REMOVALS))
             .collect();
-        if let Err(failure) = bodies.push_index(S3_INDEX_LOG) {
-            tracing::warn!(error = %failure, "old bodies stay until the next start");
+        if let Err(failure) = bodies.sync_index_log(S3_INDEX_LOG) {
+            tracing::warn!(error = %failure, "cannot flush the index; unreferenced bodies stay until the next start");
             continue;
         }
-        for doomed in batch {
-            bodies.remove(doomed);
+        for removed in batch {
+            bodies.remove(removed);
         }
     }
 }
@@ -228,7 +232,7 @@ fn in_savepoint<T>(
 ) -> Result<T, Fault> {
     if connection.is_autocommit() {
         return Err(Fault::Broken(
-            "the transaction was lost to an earlier failure".to_owned(),
+            "an earlier failure ended the transaction".to_owned(),
         ));
     }
     connection.execute_batch("SAVEPOINT job")?;
@@ -252,20 +256,20 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_job_that_fails_undoes_its_own_part_only() {
+    async fn a_failed_job_rolls_back_only_its_own_changes() {
         let connection = Arc::new(Mutex::new(open_memory().unwrap()));
         let bodies = Arc::new(Bodies::memory());
         let workers =
             Workers::start(Arc::clone(&connection), vec![Arc::clone(&connection)], &bodies).unwrap();
-        // the writer waits for the connection, so that all jobs come into few transactions
-        let held = connection.lock().unwrap();
+        // the writer waits for the connection, so that the jobs share few transactions
+        let held = connection.lock();
         let jobs = join_all((0..100_i64).map(|number| {
             workers.write(move |connection| {
                 connection.execute("INSERT INTO bucket VALUES (?1, ?2)", (number.to_string(), number))?;
                 if number % 3 == 0 {
                     return Err(Fault::Broken("refused".to_owned()));
                 }
-                Ok((number, Aftermath::default()))
+                Ok((number, BodyChanges::default()))
             })
         }));
         let (results, ()) = tokio::join!(jobs, async { drop(held) });
@@ -284,22 +288,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lost_transaction_is_told_to_all_whose_work_it_held() {
+    async fn a_lost_transaction_fails_all_of_its_jobs() {
         let connection = Arc::new(Mutex::new(open_memory().unwrap()));
         let bodies = Arc::new(Bodies::memory());
         let workers =
             Workers::start(Arc::clone(&connection), vec![Arc::clone(&connection)], &bodies).unwrap();
-        let held = connection.lock().unwrap();
+        let held = connection.lock();
         let jobs = join_all((0..10_i64).map(|number| {
             workers.write(move |connection| {
-                // as SQLite does by itself on a full disk
+                // SQLite does this itself on a full disk
                 let statement = if number == 5 {
                     "ROLLBACK"
                 } else {
                     "INSERT INTO bucket VALUES (hex(randomblob(8)), 0)"
                 };
                 connection.execute_batch(statement)?;
-                Ok(((), Aftermath::default()))
+                Ok(((), BodyChanges::default()))
             })
         }));
         let (results, ()) = tokio::join!(jobs, async { drop(held) });
@@ -308,6 +312,6 @@ mod tests {
             Ok(connection.query_row("SELECT count(*) FROM bucket", [], |row| row.get::<_, usize>(0))?)
         });
         assert_eq!(count.await.unwrap(), acknowledged);
-        assert!(workers.write(|_| Ok(((), Aftermath::default()))).await.is_ok());
+        assert!(workers.write(|_| Ok(((), BodyChanges::default()))).await.is_ok());
     }
 }

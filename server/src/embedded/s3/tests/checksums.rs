@@ -1,4 +1,4 @@
-//! A body that is not what its caller said is never stored, and what stood before stands.
+//! A body that does not match its declared length or checksum is not stored, and the old object stays.
 
 use aws_sdk_s3::primitives::SdkBody;
 use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumMode};
@@ -15,7 +15,7 @@ fn base64(bytes: impl AsRef<[u8]>) -> String {
     STANDARD.encode(bytes)
 }
 
-/// A body that the SDK cannot look into, so that it sends its checksum in a trailer.
+/// A body that the SDK cannot read in advance, so that it sends the checksum in a trailer.
 fn streamed(body: &[u8]) -> ByteStream {
     let frames: Vec<_> = body
         .chunks(10_000)
@@ -35,7 +35,7 @@ const SDK_ALGORITHMS: [ChecksumAlgorithm; 5] = [
 ];
 
 #[tokio::test]
-async fn every_algorithm_is_taken_in_headers_and_trailers_and_given_back() {
+async fn accepts_and_returns_every_checksum_in_headers_and_trailers() {
     let (_folder, clients) = both().await;
     for client in clients {
         for algorithm in SDK_ALGORITHMS {
@@ -63,7 +63,7 @@ async fn every_algorithm_is_taken_in_headers_and_trailers_and_given_back() {
                 let output = get.send().await.unwrap();
                 assert!(
                     output.content_encoding().is_none(),
-                    "the framing is no property of the object"
+                    "the framing is not part of the object"
                 );
                 let given = [
                     output.checksum_crc32(),
@@ -73,7 +73,7 @@ async fn every_algorithm_is_taken_in_headers_and_trailers_and_given_back() {
                     output.checksum_sha256(),
                 ];
                 let expected = Algorithm::from_name(algorithm.as_str()).unwrap();
-                let expected = base64(expected.of(&body));
+                let expected = base64(expected.sum(&body));
                 assert_eq!(
                     given.into_iter().flatten().collect::<Vec<_>>(),
                     [expected.as_str()],
@@ -86,84 +86,58 @@ async fn every_algorithm_is_taken_in_headers_and_trailers_and_given_back() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_its_promise_changes_nothing() {
+async fn a_body_that_does_not_match_its_checksum_changes_nothing() {
     let (folder, clients) = both().await;
     for client in clients {
         for (old_size, new_size) in [(10, 20), (10, MIB), (MIB, 20), (MIB, MIB)] {
             let old = bytes(old_size, 1);
             put(&client, "key", &old).await;
             let new = bytes(new_size, 2);
-            let wrong = |algorithm: Algorithm| base64(algorithm.of(b"something else"));
             for key in ["key", "new"] {
-                let put = || {
-                    client
-                        .put_object()
-                        .bucket(BUCKET)
-                        .key(key)
-                        .body(ByteStream::from(new.clone()))
-                };
-                let bad = ("BadDigest".to_owned(), 400);
-                assert_eq!(
-                    refusal(put().checksum_crc32(wrong(Algorithm::Crc32)).send().await),
-                    bad
-                );
-                assert_eq!(
-                    refusal(put().checksum_crc32_c(wrong(Algorithm::Crc32c)).send().await),
-                    bad
-                );
-                assert_eq!(
-                    refusal(
-                        put()
-                            .checksum_crc64_nvme(wrong(Algorithm::Crc64Nvme))
-                            .send()
-                            .await
-                    ),
-                    bad
-                );
-                assert_eq!(
-                    refusal(put().checksum_sha1(wrong(Algorithm::Sha1)).send().await),
-                    bad
-                );
-                assert_eq!(
-                    refusal(put().checksum_sha256(wrong(Algorithm::Sha256)).send().await),
-                    bad
-                );
-                assert_eq!(
-                    refusal(put().content_md5(base64(md5(b"something else"))).send().await),
-                    bad
-                );
-                assert_eq!(
-                    refusal(put().content_md5("nonsense").send().await),
-                    ("InvalidDigest".into(), 400)
-                );
-                assert_eq!(
-                    refusal(put().checksum_crc32("nonsense").send().await),
-                    ("InvalidRequest".into(), 400)
-                );
-                let two = put()
-                    .checksum_crc32(base64(Algorithm::Crc32.of(&new)))
-                    .checksum_sha1(wrong(Algorithm::Sha1));
-                assert_eq!(refusal(two.send().await), ("InvalidRequest".into(), 400));
+                Box::pin(refuses_wrong_checksums(&client, key, &new)).await;
             }
             assert!(get(&client, "key").await == old);
             assert_eq!(
                 refusal(client.get_object().bucket(BUCKET).key("new").send().await),
                 ("NoSuchKey".into(), 404)
             );
-            client
-                .delete_object()
-                .bucket(BUCKET)
-                .key("key")
-                .send()
-                .await
-                .unwrap();
+            let delete = client.delete_object().bucket(BUCKET).key("key");
+            delete.send().await.unwrap();
         }
     }
-    settled(folder.path(), 0).await;
+    wait_for_body_files(folder.path(), 0).await;
+}
+
+async fn refuses_wrong_checksums(client: &Client, key: &str, body: &[u8]) {
+    let wrong = |algorithm: Algorithm| base64(algorithm.sum(b"something else"));
+    let put = || {
+        let put = client.put_object().bucket(BUCKET).key(key);
+        put.body(ByteStream::from(body.to_vec()))
+    };
+    let two_checksums = put()
+        .checksum_crc32(base64(Algorithm::Crc32.sum(body)))
+        .checksum_sha1(wrong(Algorithm::Sha1));
+    let cases = [
+        (put().checksum_crc32(wrong(Algorithm::Crc32)), "BadDigest"),
+        (put().checksum_crc32_c(wrong(Algorithm::Crc32c)), "BadDigest"),
+        (
+            put().checksum_crc64_nvme(wrong(Algorithm::Crc64Nvme)),
+            "BadDigest",
+        ),
+        (put().checksum_sha1(wrong(Algorithm::Sha1)), "BadDigest"),
+        (put().checksum_sha256(wrong(Algorithm::Sha256)), "BadDigest"),
+        (put().content_md5(base64(md5(b"something else"))), "BadDigest"),
+        (put().content_md5("nonsense"), "InvalidDigest"),
+        (put().checksum_crc32("nonsense"), "InvalidRequest"),
+        (two_checksums, "InvalidRequest"),
+    ];
+    for (request, code) in cases {
+        assert_eq!(refusal(request.send().await), (code.to_owned(), 400));
+    }
 }
 
 #[tokio::test]
-async fn a_right_md5_is_taken() {
+async fn accepts_a_matching_md5() {
     let (_folder, clients) = both().await;
     for client in clients {
         let body = bytes(MIB, 2);
@@ -178,7 +152,7 @@ async fn a_right_md5_is_taken() {
 }
 
 #[tokio::test]
-async fn a_stream_that_fails_or_ends_early_changes_nothing() {
+async fn an_interrupted_body_changes_nothing() {
     let (folder, clients) = both().await;
     for client in clients {
         put(&client, "key", b"old").await;
@@ -191,7 +165,7 @@ async fn a_stream_that_fails_or_ends_early_changes_nothing() {
             assert!(cut.body(streamed(&bytes(size, 1))).send().await.is_err());
             let frames = [
                 Ok(Frame::data(Bytes::from(bytes(size, 1)))),
-                Err(std::io::Error::other("the source broke")),
+                Err(std::io::Error::other("the source failed")),
             ];
             let broken = ByteStream::new(SdkBody::from_body_1_x(StreamBody::new(futures::stream::iter(
                 frames,
@@ -205,5 +179,5 @@ async fn a_stream_that_fails_or_ends_early_changes_nothing() {
         }
         assert_eq!(get(&client, "key").await, b"old");
     }
-    settled(folder.path(), 0).await;
+    wait_for_body_files(folder.path(), 0).await;
 }

@@ -17,7 +17,7 @@ async fn filled() -> (TempDir, [Client; 2]) {
 }
 
 #[tokio::test]
-async fn pages_hold_all_keys_in_order() {
+async fn pages_contain_all_keys_in_order() {
     let (_folder, clients) = filled().await;
     for client in clients {
         for page_size in [1, 2, 4, 1000] {
@@ -65,7 +65,7 @@ async fn pages_hold_all_keys_in_order() {
 }
 
 #[tokio::test]
-async fn a_delimiter_folds() {
+async fn a_delimiter_groups_keys() {
     let (_folder, clients) = filled().await;
     for client in clients {
         for page_size in [1, 2, 1000] {
@@ -111,41 +111,13 @@ async fn a_delimiter_folds() {
 }
 
 #[tokio::test]
-async fn the_first_version_pages_by_marker() {
+async fn encodes_names_for_urls() {
     let (_folder, clients) = filled().await;
     for client in clients {
-        let mut marker = String::new();
-        let mut names = Vec::new();
-        loop {
-            let page = client
-                .list_objects()
-                .bucket(BUCKET)
-                .delimiter("/")
-                .max_keys(1)
-                .marker(&marker)
-                .send()
-                .await
-                .unwrap();
-            names.extend(
-                page.contents()
-                    .iter()
-                    .filter_map(|object| object.key())
-                    .map(str::to_owned),
-            );
-            names.extend(
-                page.common_prefixes()
-                    .iter()
-                    .filter_map(|prefix| prefix.prefix())
-                    .map(str::to_owned),
-            );
-            let Some(next) = page.next_marker() else { break };
-            marker = next.to_owned();
-        }
-        assert_eq!(names, ["a", "a/", "a0", "b/", "é"]);
         let page = client
-            .list_objects()
+            .list_objects_v2()
             .bucket(BUCKET)
-            .marker("b/1")
+            .start_after("b/1")
             .encoding_type(EncodingType::Url)
             .send()
             .await

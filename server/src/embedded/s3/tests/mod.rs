@@ -1,4 +1,4 @@
-//! The engine as its callers see it: a real SDK client over it, in memory and on a folder.
+//! The engine behind a real SDK client, in memory and in a folder.
 
 mod checksums;
 mod crashes;
@@ -6,6 +6,7 @@ mod keys;
 mod lists;
 mod multipart;
 mod objects;
+mod part_checksums;
 mod refusals;
 
 use std::path::Path;
@@ -21,12 +22,12 @@ use tempfile::TempDir;
 
 use super::super::connector::http_client;
 use super::{S3, open};
-use crate::embedded::{Place, Synchronous};
+use crate::embedded::place::{Place, Synchronous};
 
 const BUCKET: &str = "my-bucket";
 const MIB: usize = 1024 * 1024;
 
-/// An SDK client over an engine, as the program makes it but for its checksums, which stay the SDK's defaults.
+/// An SDK client of an engine, configured as in the program, except that it uses the SDK's default checksums.
 fn client(engine: Arc<S3>) -> Client {
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -49,7 +50,8 @@ async fn with_bucket(client: Client) -> Client {
     client
 }
 
-/// A client over memory and one over a folder, each with a bucket; the folder lives as long as the result.
+/// A client of an engine in memory and one of an engine in a folder, each with a bucket. The folder exists as long as the
+/// result.
 async fn both() -> (TempDir, [Client; 2]) {
     let folder = tempfile::tempdir().unwrap();
     let memory = client(open(&Place::Memory, Synchronous::Full).unwrap());
@@ -77,9 +79,9 @@ async fn get(client: &Client, key: &str) -> Vec<u8> {
     output.body.collect().await.unwrap().to_vec()
 }
 
-/// The code and the HTTP status of a refusal.
+/// The error code and the HTTP status of a refused request.
 fn refusal<T: std::fmt::Debug, E: ProvideErrorMetadata>(result: Result<T, SdkError<E>>) -> (String, u16) {
-    let error = result.expect_err("this must be refused");
+    let error = result.expect_err("must be refused");
     let status = error
         .raw_response()
         .map(|response| response.status().as_u16())
@@ -87,7 +89,7 @@ fn refusal<T: std::fmt::Debug, E: ProvideErrorMetadata>(result: Result<T, SdkErr
     (error.code().unwrap_or_default().to_owned(), status)
 }
 
-/// Bytes that are not the same anywhere, so that a swapped or shifted block is seen.
+/// Bytes without repetition, so that a swapped or shifted block is detected.
 fn bytes(length: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut bytes = Vec::with_capacity(length + 8);
@@ -101,7 +103,7 @@ fn bytes(length: usize, seed: u64) -> Vec<u8> {
     bytes
 }
 
-/// How many files lie under the store's folder beside the index.
+/// The number of body files in the folder of the store.
 fn body_files(data: &Path) -> usize {
     let mut count = 0;
     let mut folders = vec![data.join("s3/objects"), data.join("s3/unfinished")];
@@ -118,8 +120,8 @@ fn body_files(data: &Path) -> usize {
     count
 }
 
-/// Waits until as many body files are left; removal comes after the answer.
-async fn settled(data: &Path, files: usize) {
+/// Waits until the store has this number of body files: they are removed after the response.
+async fn wait_for_body_files(data: &Path, files: usize) {
     for _ in 0..500 {
         if body_files(data) == files {
             return;

@@ -1,12 +1,12 @@
-//! Objects: what was put comes back, whatever happens beside it.
+//! Objects: put, get, copy and delete, also concurrently.
 
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::types::{ChecksumMode, Delete, MetadataDirective, ObjectIdentifier};
 
 use super::*;
-use crate::embedded::s3::intake::INLINE_BYTES;
+use crate::embedded::s3::receive::INLINE_BYTES;
 
-/// Sizes around each border: nothing, inline, one block, several.
+/// Sizes around each boundary: empty, inline, one block, several blocks.
 const SIZES: [usize; 7] = [
     0,
     1,
@@ -18,7 +18,7 @@ const SIZES: [usize; 7] = [
 ];
 
 #[tokio::test]
-async fn what_was_put_comes_back() {
+async fn returns_the_stored_body() {
     let (_folder, clients) = both().await;
     for client in clients {
         for size in SIZES {
@@ -40,7 +40,7 @@ async fn what_was_put_comes_back() {
 }
 
 #[tokio::test]
-async fn headers_and_metadata_come_back() {
+async fn returns_headers_and_metadata() {
     let (_folder, clients) = both().await;
     for client in clients {
         let put = client
@@ -97,7 +97,7 @@ async fn headers_and_metadata_come_back() {
 }
 
 #[tokio::test]
-async fn ranges_give_their_stretch() {
+async fn returns_the_requested_range() {
     let (_folder, clients) = both().await;
     for client in clients {
         for size in [10, 600 * 1024] {
@@ -141,7 +141,7 @@ async fn ranges_give_their_stretch() {
 }
 
 #[tokio::test]
-async fn deletion_takes_the_object_and_its_file() {
+async fn deletion_removes_the_object_and_its_file() {
     let (folder, clients) = both().await;
     for client in clients {
         for (key, size) in [("small", 10), ("large", MIB), ("other", MIB)] {
@@ -196,11 +196,11 @@ async fn deletion_takes_the_object_and_its_file() {
             .into_service_error();
         assert_eq!(large.code(), Some("NoSuchKey"));
     }
-    settled(folder.path(), 1).await;
+    wait_for_body_files(folder.path(), 1).await;
 }
 
 #[tokio::test]
-async fn copies_are_objects_of_their_own() {
+async fn copies_are_independent_objects() {
     let (_folder, clients) = both().await;
     for client in clients {
         for size in [10, MIB] {
@@ -269,7 +269,7 @@ async fn copies_are_objects_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_reader_sees_one_object_while_it_is_replaced() {
+async fn a_reader_sees_one_version_while_the_object_is_replaced() {
     let (folder, clients) = both().await;
     for client in clients {
         let old = bytes(2 * MIB, 1);
@@ -296,11 +296,11 @@ async fn a_reader_sees_one_object_while_it_is_replaced() {
         assert!(read == old);
         drop(output);
     }
-    settled(folder.path(), 0).await;
+    wait_for_body_files(folder.path(), 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn puts_of_one_key_leave_one_of_them_whole() {
+async fn concurrent_puts_leave_one_complete_object() {
     let (folder, clients) = both().await;
     for client in clients {
         let bodies: Vec<Vec<u8>> = (0..12)
@@ -328,5 +328,5 @@ async fn puts_of_one_key_leave_one_of_them_whole() {
         let last = get(&client, "key").await;
         assert!(bodies.contains(&last));
     }
-    settled(folder.path(), 1).await;
+    wait_for_body_files(folder.path(), 1).await;
 }

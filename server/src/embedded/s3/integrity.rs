@@ -1,5 +1,5 @@
-//! What a caller says about a body before it is sent, and whether the body kept it. A body that did not is never
-//! stored.
+//! The length, MD5 and checksum that a caller declares for a body, and their comparison with the received body. A body
+//! that does not match is never stored.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,59 +13,62 @@ use super::fault::{Fault, invalid_request};
 
 const TRAILER: &str = "x-amz-trailer";
 
-/// Length, MD5 and checksum as the caller gave them.
-pub(super) struct Promise {
+/// The length, MD5 and checksum that the caller declared.
+pub(super) struct ExpectedBody {
     length_bytes: Option<u64>,
     md5: Option<Vec<u8>>,
-    checksum: Option<(Algorithm, Given)>,
+    checksum: Option<(Algorithm, ExpectedChecksum)>,
 }
 
-enum Given {
+/// The declared checksum.
+enum ExpectedChecksum {
     /// In a header: known before the body.
     Header(Vec<u8>),
-    /// In a trailer: known once the body has been read.
+    /// In a trailer: known after the body.
     Trailer(Trailers),
-    /// The algorithm is named and no value given.
-    Nothing,
+    /// Only the algorithm is declared.
+    AlgorithmOnly,
 }
 
-/// The fields of an input that promise something.
-pub(super) struct Stated<'a> {
+/// The fields of an input that declare length and checksums.
+pub(super) struct DeclaredFields<'a> {
     pub(super) checksums: [(Algorithm, Option<String>); 5],
     pub(super) algorithm: Option<&'a ChecksumAlgorithm>,
     pub(super) content_length: Option<i64>,
     pub(super) content_md5: Option<&'a str>,
 }
 
-impl Promise {
-    /// Reads it from what the caller stated, the headers and the extension that carries the trailers.
+impl ExpectedBody {
+    /// Parses the fields, the headers, and the extension that contains the trailers.
     pub(super) fn new(
-        stated: &Stated<'_>,
+        declared: &DeclaredFields<'_>,
         headers: &HeaderMap,
         extensions: &Extensions,
     ) -> Result<Self, Fault> {
         Ok(Self {
-            length_bytes: stated
+            length_bytes: declared
                 .content_length
                 .and_then(|length| u64::try_from(length).ok()),
-            md5: stated.content_md5.map(content_md5).transpose()?,
-            checksum: checksum(stated, headers, extensions)?,
+            md5: declared.content_md5.map(content_md5).transpose()?,
+            checksum: checksum(declared, headers, extensions)?,
         })
     }
 
-    /// The length of the whole body, where the caller stated it.
+    /// The length of the whole body, if the caller declared it.
     pub(super) fn length_bytes(&self) -> Option<u64> {
         self.length_bytes
     }
 
-    /// The algorithm that must be calculated to see whether the promise was kept.
+    /// The algorithm of the declared checksum.
     pub(super) fn algorithm(&self) -> Option<Algorithm> {
         self.checksum.as_ref().map(|(algorithm, _)| *algorithm)
     }
 
-    /// Checks a body that has been read to its end.
+    /// Checks a received body.
     ///
-    /// `IncompleteBody`, `BadDigest`, or `InvalidRequest` where a trailer that was announced did not come.
+    /// # Errors
+    ///
+    /// `IncompleteBody`, `BadDigest`, or `InvalidRequest` if an announced trailer is missing.
     pub(super) fn check(&self, digested: &Digested) -> Result<(), Fault> {
         if self.length_bytes.is_some_and(|length| length != digested.size) {
             return Err(Fault::refused(
@@ -79,13 +82,13 @@ impl Promise {
                 "The Content-MD5 you specified did not match what we received.",
             ));
         }
-        let Some((algorithm, given)) = &self.checksum else {
+        let Some((algorithm, checksum)) = &self.checksum else {
             return Ok(());
         };
-        let expected = match given {
-            Given::Nothing => return Ok(()),
-            Given::Header(value) => value.clone(),
-            Given::Trailer(trailers) => {
+        let expected = match checksum {
+            ExpectedChecksum::AlgorithmOnly => return Ok(()),
+            ExpectedChecksum::Header(value) => value.clone(),
+            ExpectedChecksum::Trailer(trailers) => {
                 let value = trailers.get(algorithm.header());
                 decode(*algorithm, value.as_deref().unwrap_or_default())?
             }
@@ -101,8 +104,8 @@ impl Promise {
     }
 }
 
-/// The one checksum among the fields of an input.
-pub(super) fn one_checksum(
+/// The checksum among the fields of an input; `InvalidRequest` if there is more than one.
+pub(super) fn single_checksum(
     checksums: &[(Algorithm, Option<String>); 5],
 ) -> Result<Option<(Algorithm, &str)>, Fault> {
     let mut given = checksums
@@ -117,20 +120,23 @@ pub(super) fn one_checksum(
     Ok(first)
 }
 
-/// The algorithm that a caller names; `InvalidRequest` where it is none that S3 has.
-pub(super) fn named(algorithm: &ChecksumAlgorithm) -> Result<Algorithm, Fault> {
+/// Parses the algorithm of a request; `InvalidRequest` if S3 does not support it.
+pub(super) fn requested_algorithm(algorithm: &ChecksumAlgorithm) -> Result<Algorithm, Fault> {
     Algorithm::from_name(algorithm.as_str()).ok_or_else(|| {
         invalid_request("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
     })
 }
 
 fn checksum(
-    stated: &Stated<'_>,
+    declared: &DeclaredFields<'_>,
     headers: &HeaderMap,
     extensions: &Extensions,
-) -> Result<Option<(Algorithm, Given)>, Fault> {
-    if let Some((algorithm, value)) = one_checksum(&stated.checksums)? {
-        return Ok(Some((algorithm, Given::Header(decode(algorithm, value)?))));
+) -> Result<Option<(Algorithm, ExpectedChecksum)>, Fault> {
+    if let Some((algorithm, value)) = single_checksum(&declared.checksums)? {
+        return Ok(Some((
+            algorithm,
+            ExpectedChecksum::Header(decode(algorithm, value)?),
+        )));
     }
     if let Some(name) = headers.get(TRAILER).and_then(|value| value.to_str().ok()) {
         let algorithm = Algorithm::ALL
@@ -142,13 +148,13 @@ fn checksum(
                 "The value specified in the x-amz-trailer header is not supported",
             ));
         };
-        return Ok(Some((algorithm, Given::Trailer(trailers.clone()))));
+        return Ok(Some((algorithm, ExpectedChecksum::Trailer(trailers.clone()))));
     }
-    Ok(stated
+    Ok(declared
         .algorithm
-        .map(named)
+        .map(requested_algorithm)
         .transpose()?
-        .map(|algorithm| (algorithm, Given::Nothing)))
+        .map(|algorithm| (algorithm, ExpectedChecksum::AlgorithmOnly)))
 }
 
 fn decode(algorithm: Algorithm, text: &str) -> Result<Vec<u8>, Fault> {
@@ -175,7 +181,7 @@ fn content_md5(text: &str) -> Result<Vec<u8>, Fault> {
 }
 
 /// The checksum fields of an input or of a completed part.
-macro_rules! checksums_of {
+macro_rules! checksum_fields {
     ($input:expr) => {
         [
             (
@@ -202,12 +208,12 @@ macro_rules! checksums_of {
     };
 }
 
-/// The promise in a request for PutObject or UploadPart.
-macro_rules! promise_of {
+/// The expected body of a request for PutObject or UploadPart.
+macro_rules! expected_body {
     ($request:expr) => {
-        $crate::embedded::s3::promise::Promise::new(
-            &$crate::embedded::s3::promise::Stated {
-                checksums: $crate::embedded::s3::promise::checksums_of!($request.input),
+        $crate::embedded::s3::integrity::ExpectedBody::new(
+            &$crate::embedded::s3::integrity::DeclaredFields {
+                checksums: $crate::embedded::s3::integrity::checksum_fields!($request.input),
                 algorithm: $request.input.checksum_algorithm.as_ref(),
                 content_length: $request.input.content_length,
                 content_md5: $request.input.content_md5.as_deref(),
@@ -218,7 +224,7 @@ macro_rules! promise_of {
     };
 }
 
-/// Sets the one checksum field of an output that belongs to an algorithm.
+/// Sets the checksum field of an output for an algorithm.
 macro_rules! set_checksum {
     ($output:expr, $algorithm:expr, $text:expr) => {
         match $algorithm {
@@ -231,4 +237,4 @@ macro_rules! set_checksum {
     };
 }
 
-pub(super) use {checksums_of, promise_of, set_checksum};
+pub(super) use {checksum_fields, expected_body, set_checksum};

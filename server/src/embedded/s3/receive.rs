@@ -1,5 +1,5 @@
-//! Reads a request's body: small ones into memory, large ones block by block into a body file, with its digests
-//! taken on the way. Knows nothing of buckets, keys and promises.
+//! Receives the body of a request: a small one into memory, a large one block by block into a body file. Computes its
+//! digests at the same time. Knows nothing of buckets and keys, and does not compare the digests.
 
 use std::io;
 use std::sync::Arc;
@@ -9,31 +9,34 @@ use futures::{Stream, StreamExt as _};
 use s3s::{S3ErrorCode, StdError};
 use tokio::task::spawn_blocking;
 
-use super::bodies::{Arrival, Bodies, Unfinished};
+use super::bodies::Bodies;
+use super::body_writer::{BodyWriter, NewBody};
 use super::digest::{Algorithm, Digested, Digests};
 use super::fault::Fault;
 
-/// Bodies up to this size lie in the index.
+/// Bodies up to this size are stored in the index.
 pub(super) const INLINE_BYTES: usize = 32 * 1024;
-/// How much is gathered before it is written.
+/// Bytes that are buffered before they are written.
 const BLOCK_BYTES: usize = 256 * 1024;
 /// The largest body of one request, as in S3.
 pub(super) const BODY_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 
-/// A body that has been read to its end and is not in the index yet.
+/// A complete body that the index does not refer to yet.
 pub(super) struct Received {
     pub(super) body: Body,
     pub(super) digested: Digested,
 }
 
-/// Where it lies.
+/// Where a received body is.
 pub(super) enum Body {
+    /// In memory, to be stored in the index.
     Inline(Bytes),
-    File(Arrival),
+    /// In a file.
+    File(NewBody),
 }
 
-/// Reads `stream` to its end. `before_large` is awaited once, and only where the body is too large for the index:
-/// what it refuses need not be written first.
+/// Reads `stream` to its end. Awaits `before_large` once if the body is too large for the index, so that a request that
+/// it refuses is not written to a file first.
 pub(super) async fn receive<S>(
     bodies: &Arc<Bodies>,
     mut stream: S,
@@ -47,8 +50,8 @@ where
     while let Some(chunk) = next(&mut stream).await? {
         if small.len() + chunk.len() > INLINE_BYTES {
             before_large.await?;
-            let begun = vec![small.freeze(), chunk];
-            return receive_large(bodies, stream, Digests::new(algorithms), begun).await;
+            let received = vec![small.freeze(), chunk];
+            return receive_large(bodies, stream, Digests::new(algorithms), received).await;
         }
         small.extend_from_slice(&chunk);
     }
@@ -70,29 +73,29 @@ where
     S: Stream<Item = Result<Bytes, StdError>> + Unpin,
 {
     let bodies = Arc::clone(bodies);
-    let mut intake = blocking(move || {
-        Ok(Intake {
-            unfinished: bodies.begin()?,
+    let mut receiver = blocking(move || {
+        Ok(BodyReceiver {
+            writer: BodyWriter::begin(&bodies)?,
             digests,
         })
     })
     .await?;
     let mut size: u64 = block.iter().map(|chunk| chunk.len() as u64).sum();
-    let mut gathered = block.iter().map(Bytes::len).sum::<usize>();
+    let mut buffered_bytes = block.iter().map(Bytes::len).sum::<usize>();
     while let Some(chunk) = next(&mut stream).await? {
         size += chunk.len() as u64;
         if size > BODY_BYTES {
             return Err(too_large());
         }
-        gathered += chunk.len();
+        buffered_bytes += chunk.len();
         block.push(chunk);
-        if gathered >= BLOCK_BYTES {
+        if buffered_bytes >= BLOCK_BYTES {
             let full = std::mem::take(&mut block);
-            gathered = 0;
-            intake = blocking(move || intake.absorb(&full)).await?;
+            buffered_bytes = 0;
+            receiver = blocking(move || receiver.write(&full)).await?;
         }
     }
-    blocking(move || intake.absorb(&block)?.finish()).await
+    blocking(move || receiver.write(&block)?.finish()).await
 }
 
 /// `EntityTooLarge`, 400.
@@ -103,25 +106,25 @@ pub(super) fn too_large() -> Fault {
     )
 }
 
-/// A body file and its digests, moved to a blocking thread and back.
-struct Intake {
-    unfinished: Unfinished,
+/// A body file and its digests; moved to a blocking thread and back.
+struct BodyReceiver {
+    writer: BodyWriter,
     digests: Digests,
 }
 
-impl Intake {
-    fn absorb(mut self, block: &[Bytes]) -> io::Result<Self> {
+impl BodyReceiver {
+    fn write(mut self, block: &[Bytes]) -> io::Result<Self> {
         for chunk in block {
             self.digests.update(chunk);
-            self.unfinished.append(chunk)?;
+            self.writer.append(chunk)?;
         }
         Ok(self)
     }
 
     fn finish(self) -> io::Result<Received> {
-        let arrival = self.unfinished.finish()?;
+        let new_body = self.writer.finish()?;
         Ok(Received {
-            body: Body::File(arrival),
+            body: Body::File(new_body),
             digested: self.digests.finish(),
         })
     }
@@ -139,10 +142,10 @@ where
     })
 }
 
-/// Runs file work off the async threads; what it made is dropped there too when the caller has left.
+/// Runs file operations off the async threads. If the caller has gone, their result is dropped there too.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, Fault> {
     let done = spawn_blocking(work).await;
-    Ok(done.map_err(|failure| Fault::Broken(format!("a file thread failed: {failure}")))??)
+    Ok(done.map_err(|failure| Fault::Broken(format!("a file operation panicked: {failure}")))??)
 }
