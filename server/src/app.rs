@@ -16,13 +16,13 @@ use crate::config::{Backend, Config, Trailer};
 use crate::crypto::Keyring;
 use crate::listener;
 use crate::model::{ModelFault, Models, Served};
-use crate::object::settle::Settler;
 use crate::operation::Gateway;
 use crate::read::{self, PageTokens, Reader};
 use crate::serve::{self, Bound, Services};
 use crate::telemetry::{SidePort, Telemetry};
 use crate::transport::layer::{self, GateLayer};
 use crate::transport::{Data, Metrics, Schema};
+use crate::write::Committer;
 use crate::yaml::Fault;
 
 pub use reload::{Refused, Reloader};
@@ -134,9 +134,8 @@ impl App {
         };
         let gateway = Arc::new(Gateway {
             models: served.clone(),
-            keyring: reader.keyring.clone(),
+            committer: Committer::new(stores.clone(), reader.keyring.clone(), writes.clone()),
             reader,
-            settler: Settler::new(stores.clone(), writes.clone()),
             attribute_depth: config.limits.attribute_depth,
         });
         let reloader = Reloader {

@@ -23,6 +23,7 @@ pub mod read;
 mod serve;
 pub mod telemetry;
 pub mod transport;
+pub mod write;
 pub mod yaml;
 
 #[cfg(feature = "embedded")]

@@ -310,7 +310,7 @@ impl Request<'_> {
 }
 
 /// A write of which an earlier attempt may have been applied has failed only if its condition says so; and even that
-/// may be its own doing, which `object::settle` finds out.
+/// may be its own doing, which `write` finds out.
 fn in_doubt(kind: Kind) -> Kind {
     match kind {
         Kind::ConditionFailed { item } => Kind::ConditionFailed { item },

@@ -1,8 +1,7 @@
-//! Objects in S3 that items own: named, uploaded, read back, and kept in step with the item that points to them.
-//! Knows nothing of gRPC, and of DynamoDB only the one write that commits.
+//! Objects in S3 that items own: their keys, their owners, uploads and downloads. Never deletes an object, and never reads
+//! or writes DynamoDB: the `write` room keeps objects consistent with their items.
 
 pub mod key;
 pub mod owner;
 pub mod read;
-pub mod settle;
 pub mod upload;

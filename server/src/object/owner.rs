@@ -90,6 +90,19 @@ impl Owner<'_> {
     }
 }
 
+/// Whether the model has object attributes.
+pub fn owns_objects(model: &Model) -> bool {
+    offloads(model).next().is_some()
+}
+
+/// The object attributes of a model with their S3 options.
+pub fn offloads(model: &Model) -> impl Iterator<Item = (&str, &Offload)> {
+    model
+        .attributes
+        .iter()
+        .filter_map(|attribute| Some((attribute.name.as_str(), attribute.s3.as_ref()?)))
+}
+
 /// Whether a foreign pointer is one that may be followed at all. What no writer of pointers makes is not sent to S3: a
 /// bucket that is an ARN or a path, and keys whose dots a proxy may resolve.
 pub fn is_readable(pointer: &Pointer) -> bool {

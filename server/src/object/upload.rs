@@ -27,7 +27,7 @@ pub const PART_BYTES: usize = MIN_PART_BYTES;
 const MAX_INLINE_HASH_BYTES: usize = 256 * 1024;
 
 /// An object to be uploaded under a key of its own.
-pub(super) struct Fresh {
+pub(crate) struct NewObject {
     offload: Offload,
     key: String,
     content: Bytes,
@@ -43,9 +43,9 @@ pub(super) struct Fresh {
     multipart: Mutex<Option<String>>,
 }
 
-impl Fresh {
+impl NewObject {
     /// A new object of the item with this key; nothing is sent yet. None where the object has no content.
-    pub(super) fn new(model: &Model, item_key: &Key, offload: &Offload, object: Object) -> Option<Fresh> {
+    pub(crate) fn new(model: &Model, item_key: &Key, offload: &Offload, object: Object) -> Option<NewObject> {
         let metadata: HashMap<_, _> = object
             .metadata
             .into_iter()
@@ -56,7 +56,7 @@ impl Fresh {
             .map(|(name, value)| name.len() + value.len())
             .sum();
         let owner = Owner { model, key: item_key };
-        Some(Fresh {
+        Some(NewObject {
             key: key::fresh(&offload.prefix, item_key, Ulid::generate(), &object.name),
             offload: offload.clone(),
             content: object.data?,
@@ -71,7 +71,7 @@ impl Fresh {
     }
 
     /// Where the object lies or would lie.
-    pub(super) fn location(&self) -> Location<'_> {
+    pub(crate) fn location(&self) -> Location<'_> {
         Location {
             bucket: &self.offload.bucket,
             key: &self.key,
@@ -80,17 +80,17 @@ impl Fresh {
     }
 
     /// Whether a pointer points here.
-    pub(super) fn is_at(&self, pointer: &Pointer) -> bool {
+    pub(crate) fn is_at(&self, pointer: &Pointer) -> bool {
         pointer.bucket == self.offload.bucket && pointer.key == self.key
     }
 
     /// Whether S3 may hold the object.
-    pub(super) fn may_be_stored(&self) -> bool {
+    pub(crate) fn may_be_stored(&self) -> bool {
         self.stored.load(Ordering::Acquire)
     }
 
     /// The multipart upload that S3 may hold parts of.
-    pub(super) fn open_multipart(&self) -> Option<MultipartUpload<'_>> {
+    pub(crate) fn open_multipart(&self) -> Option<MultipartUpload<'_>> {
         let id = self
             .multipart
             .lock()
@@ -103,7 +103,7 @@ impl Fresh {
     }
 
     /// Uploads the content; `slots` bounds what the call has under way.
-    pub(super) async fn upload(&self, s3: &S3, call: &Call, slots: &Semaphore) -> Result<Pointer, Error> {
+    pub(crate) async fn upload(&self, s3: &S3, call: &Call, slots: &Semaphore) -> Result<Pointer, Error> {
         let (sha256, stored) = tokio::join!(sha256_hex(self.content.clone()), self.store(s3, call, slots));
         let stored = stored?;
         Ok(Pointer {

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::save::{condition_refusal, open_old, settled_condition};
-use super::selection::check_values;
+use super::condition::check_condition;
 use super::verdict::Verdict;
 use super::{Error, Gateway};
 use crate::call::Call;
@@ -12,7 +11,7 @@ use crate::fault::Faults;
 use crate::item::check;
 use crate::item::load::Opened;
 use crate::model::{Item, Model};
-use crate::object::settle::Removal;
+use crate::write::DeleteRequest;
 
 /// What to remove.
 pub struct Delete {
@@ -44,25 +43,19 @@ pub async fn delete(gateway: &Gateway, call: &Call, request: Delete) -> Result<O
         faults,
     } = request;
     let mut verdict = Verdict::new(&FIELDS, faults);
-    let max_depth = gateway.attribute_depth;
-    check_values(condition.as_ref(), "condition", max_depth, &mut verdict);
-    let condition = verdict.expression(settled_condition(&model, condition.as_ref()));
+    let condition = check_condition(&model, condition.as_ref(), gateway.attribute_depth, &mut verdict);
     let key = verdict.field(check::check_key(&model, key, "key"));
     let passed = verdict.pass()?;
     let (condition, key) = (passed.take(condition)?, passed.take(key)?);
     if validate_only {
         return Ok(None);
     }
-    let removal = Removal {
+    let request = DeleteRequest {
         call: call.clone(),
-        model: model.clone(),
+        model,
         key,
         condition,
         return_old,
     };
-    match gateway.settler.delete(removal).await {
-        Ok(Some(old)) => Ok(open_old(gateway, call, &model, old).await),
-        Ok(None) => Ok(None),
-        Err(error) => Err(condition_refusal(gateway, call, &model, return_old, error).await),
-    }
+    Ok(gateway.committer.delete(request).await?)
 }

@@ -1,9 +1,8 @@
 //! Why an operation failed. `transport::status` turns each variant into a status.
 
-use crate::aws;
 use crate::fault::Faults;
 use crate::model::limits::MAX_ITEM_BYTES;
-use crate::read::{self, Opened};
+use crate::{read, write};
 
 /// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -37,24 +36,12 @@ pub enum Error {
         /// Its size as stored, at least.
         bytes: usize,
     },
-    /// An object to be kept was replaced by another write.
-    #[error("{attribute} points to another object by now; read the item again")]
-    ObjectChanged {
-        /// The attribute.
-        attribute: String,
-    },
-    /// The condition of a write was not met.
-    #[error("the condition does not hold for the item as it is")]
-    ConditionFailed {
-        /// The current item, if it was asked for.
-        current: Option<Opened>,
-    },
     /// A read failed.
     #[error(transparent)]
     Read(#[from] read::Error),
-    /// A write failed in the store.
+    /// A write failed.
     #[error(transparent)]
-    Store(#[from] aws::Error),
+    Write(#[from] write::Error),
     /// A bug in this program.
     #[error("{0}")]
     Internal(&'static str),

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::error::{Error, shorten};
-use crate::crypto::Keyring;
 use crate::fault::Fault;
 use crate::model::{Model, Served};
-use crate::object::settle::Settler;
 use crate::read::Reader;
+use crate::write::Committer;
 
 /// What all operations share.
 pub struct Gateway {
@@ -15,10 +14,8 @@ pub struct Gateway {
     pub models: Served,
     /// Reads items.
     pub reader: Reader,
-    /// Data keys for writes.
-    pub keyring: Keyring,
-    /// Multi-step writes.
-    pub settler: Settler,
+    /// Writes items.
+    pub committer: Committer,
     /// Levels of lists and maps that one attribute may have.
     pub attribute_depth: usize,
 }

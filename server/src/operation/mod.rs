@@ -1,6 +1,7 @@
 //! What each RPC does, one file per RPC: check the request as a whole, then read or write, then return the result. Knows
 //! nothing of gRPC, and reaches the stores only through `read` and `write`.
 
+mod condition;
 mod delete;
 mod error;
 mod fields;
@@ -26,3 +27,4 @@ pub use selection::Selection;
 // add-an-rpc: its request and function
 
 pub use crate::read::{Error as ReadError, Opened, Page, PageEnd, PageItem, PageMemory};
+pub use crate::write::Error as WriteError;

@@ -16,7 +16,7 @@ use super::encode;
 use crate::aws;
 use crate::call::Call;
 use crate::fault::{Fault, Faults};
-use crate::operation::{Error, Opened, ReadError};
+use crate::operation::{Error, Opened, ReadError, WriteError};
 
 /// Faults told in one answer. All that an error says travels in headers, and clients take 8 KiB of them: the public
 /// text is sent percent-encoded, the details in base64, the bill comes on top.
@@ -132,15 +132,9 @@ fn public(call: &Call, failure: Error) -> Status {
             }
             with_details(Reason::EncryptionMode, listed(&sent, faults.count()), details)
         }
-        Error::ItemTooLarge { .. } => {
-            let mut details = info(Reason::ItemTooLarge);
-            details.add_bad_request_violation("item", &text);
-            with_details(Reason::ItemTooLarge, text, details)
-        }
-        Error::ObjectChanged { .. } => retry_later(Reason::ObjectChanged, text),
-        Error::ConditionFailed { current } => condition_failed(text, current),
+        Error::ItemTooLarge { .. } => item_too_large(text),
         Error::Read(error) => of_read(call, error),
-        Error::Store(cause) => of_store(call, &cause),
+        Error::Write(error) => of_write(call, error),
         Error::Internal(what) => internal(call, what),
     }
 }
@@ -190,6 +184,24 @@ fn of_read(call: &Call, failure: ReadError) -> Status {
     }
 }
 
+fn of_write(call: &Call, failure: WriteError) -> Status {
+    let text = failure.to_string();
+    match failure {
+        WriteError::ItemTooLarge { .. } => item_too_large(text),
+        WriteError::Invalid(faults) => invalid(Reason::InvalidField, faults),
+        WriteError::ObjectChanged { .. } => retry_later(Reason::ObjectChanged, text),
+        WriteError::ConditionFailed { current } => condition_failed(text, current),
+        WriteError::Store(cause) => of_store(call, &cause),
+        WriteError::Internal(what) => internal(call, what),
+    }
+}
+
+fn item_too_large(text: String) -> Status {
+    let mut details = info(Reason::ItemTooLarge);
+    details.add_bad_request_violation("item", &text);
+    with_details(Reason::ItemTooLarge, text, details)
+}
+
 fn internal(call: &Call, cause: &str) -> Status {
     error!(request_id = call.request_id(), cause, "internal error");
     status(
@@ -233,9 +245,7 @@ fn of_store(call: &Call, cause: &aws::Error) -> Status {
         aws::Kind::Refused => refused(reason, "REQUEST", "the store refuses the request"),
         aws::Kind::InvalidCiphertext | aws::Kind::UnknownKey => status(reason, "the data key does not open"),
         aws::Kind::IncorrectKey => refused(reason, "KMS_KEY", "KMS used another key than the model names"),
-        aws::Kind::ConditionFailed { .. } => {
-            status(reason, "the condition does not hold for the item as it is")
-        }
+        aws::Kind::ConditionFailed { .. } => status(reason, "condition was not met"),
     }
 }
 
@@ -290,11 +300,7 @@ fn refused(reason: Reason, kind: &str, description: &str) -> Status {
 
 fn condition_failed(text: String, current: Option<Opened>) -> Status {
     let mut details = info(Reason::ConditionFailed);
-    details.add_precondition_failure_violation(
-        "CONDITION",
-        "condition",
-        "does not hold for the item as it is",
-    );
+    details.add_precondition_failure_violation("CONDITION", "condition", "was not met");
     let plain = with_details(Reason::ConditionFailed, text, details);
     let Some(current) = current else {
         return plain;

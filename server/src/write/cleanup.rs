@@ -1,6 +1,6 @@
-//! Deletes objects that no item points to: fresh ones whose commit failed, and what an item owned before. Of those only
-//! what certainly is the item's own: a pointer is whatever somebody wrote into the table. A failure is logged, never an
-//! error: the object is left to sweep.
+//! Deletes objects that no item points to: new ones whose commit failed, and those that the previous item owned. A stored
+//! pointer may be written by anyone with access to the table, so an object is deleted only if it certainly belongs to the
+//! item. A failure is logged and never returned: the object is left behind for a sweep.
 
 use futures::{StreamExt, stream};
 use tracing::warn;
@@ -9,17 +9,15 @@ use crate::aws::{self, Kind, Location, Resource, S3, Stores};
 use crate::call::Call;
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Offload};
-use crate::object::owner::{Claim, Owner};
-use crate::object::upload::Fresh;
+use crate::object::owner::{Claim, Owner, offloads};
+use crate::object::upload::NewObject;
 
-use super::offloads;
-
-/// Undoes uploads that no item points to. What cannot be undone is left to sweep.
-pub(super) async fn remove_fresh(stores: &Stores, settling: &Call, fresh: &[(String, Fresh)]) {
+/// Deletes uploaded objects that no item points to, and aborts open uploads.
+pub(super) async fn remove_new(stores: &Stores, call: &Call, new: &[(String, NewObject)]) {
     let s3 = &stores.s3;
-    let removals: Vec<_> = fresh
+    let removals: Vec<_> = new
         .iter()
-        .map(|(_name, fresh)| undo(s3, settling, fresh))
+        .map(|(_name, object)| undo_upload(s3, call, object))
         .collect();
     stream::iter(removals)
         .buffer_unordered(s3.in_flight())
@@ -27,25 +25,25 @@ pub(super) async fn remove_fresh(stores: &Stores, settling: &Call, fresh: &[(Str
         .await;
 }
 
-async fn undo(s3: &S3, settling: &Call, fresh: &Fresh) {
-    if let Some(upload) = fresh.open_multipart() {
-        let aborted = s3.abort_multipart_upload(settling, &upload).await;
-        log_left_behind(settling, upload.location, aborted);
+async fn undo_upload(s3: &S3, call: &Call, object: &NewObject) {
+    if let Some(upload) = object.open_multipart() {
+        let aborted = s3.abort_multipart_upload(call, &upload).await;
+        log_left_behind(call, upload.location, aborted);
     }
-    if fresh.may_be_stored() {
-        remove(s3, settling, fresh.location()).await;
+    if object.may_be_stored() {
+        remove(s3, call, object.location()).await;
     }
 }
 
-/// Deletes the objects that the item owned by its pointers in `old` and none of its pointers in `new` points to.
+/// Deletes the objects that belong to the item and that `old` points to but `new` does not.
 ///
-/// A pointer without a table is of an older version or of another program: only the object's metadata can say then that
-/// it is this table's.
-pub(super) async fn remove_owned(stores: &Stores, settling: &Call, owner: Owner<'_>, old: &Item, new: &Item) {
+/// A pointer without a table was written by an older version or another program: then the object's metadata must name
+/// this table.
+pub(super) async fn remove_owned(stores: &Stores, call: &Call, owner: Owner<'_>, old: &Item, new: &Item) {
     let s3 = &stores.s3;
     let removals: Vec<_> = superseded(owner, old, new)
         .into_iter()
-        .map(|(pointer, offload)| remove_superseded(s3, settling, owner, pointer, offload))
+        .map(|(pointer, offload)| remove_superseded(s3, call, owner, pointer, offload))
         .collect();
     stream::iter(removals)
         .buffer_unordered(s3.in_flight())
@@ -53,7 +51,7 @@ pub(super) async fn remove_owned(stores: &Stores, settling: &Call, owner: Owner<
         .await;
 }
 
-/// The item's own objects that it pointed to, each once.
+/// The pointers in `old` to objects of the item that `new` does not point to, without duplicates.
 fn superseded<'a>(owner: Owner<'a>, old: &Item, new: &Item) -> Vec<(Pointer, &'a Offload)> {
     let pointers = |item: &Item| -> Vec<(Pointer, &'a Offload)> {
         offloads(owner.model)
@@ -73,21 +71,21 @@ fn superseded<'a>(owner: Owner<'a>, old: &Item, new: &Item) -> Vec<(Pointer, &'a
     superseded
 }
 
-async fn remove_superseded(s3: &S3, settling: &Call, owner: Owner<'_>, pointer: Pointer, offload: &Offload) {
+async fn remove_superseded(s3: &S3, call: &Call, owner: Owner<'_>, pointer: Pointer, offload: &Offload) {
     let location = Location {
         bucket: &pointer.bucket,
         key: &pointer.key,
         region: offload.region.as_deref(),
     };
     if pointer.table.is_empty() {
-        match s3.head_object(settling, location).await {
+        match s3.head_object(call, location).await {
             Ok(head) if owner.claim(&head.metadata) == Claim::Same => {}
-            Ok(_) => return log_kept(settling, location),
+            Ok(_) => return log_unowned(call, location),
             Err(error) if is_gone(&error) => return,
-            Err(error) => return log_left_behind(settling, location, Err(error)),
+            Err(error) => return log_left_behind(call, location, Err(error)),
         }
     }
-    remove(s3, settling, location).await;
+    remove(s3, call, location).await;
 }
 
 fn is_gone(error: &aws::Error) -> bool {
@@ -100,8 +98,8 @@ fn is_gone(error: &aws::Error) -> bool {
     )
 }
 
-/// Nothing says whose the object is, or its metadata names another item.
-fn log_kept(call: &Call, location: Location<'_>) {
+/// Logs an object without an owner in its metadata, or with another item as its owner.
+fn log_unowned(call: &Call, location: Location<'_>) {
     warn!(
         request_id = call.request_id(),
         bucket = location.bucket,
@@ -109,11 +107,11 @@ fn log_kept(call: &Call, location: Location<'_>) {
     );
 }
 
-async fn remove(s3: &S3, settling: &Call, location: Location<'_>) {
-    log_left_behind(settling, location, s3.delete_object(settling, location).await);
+async fn remove(s3: &S3, call: &Call, location: Location<'_>) {
+    log_left_behind(call, location, s3.delete_object(call, location).await);
 }
 
-/// The key is the tenant's: the ids must do to find it, ours and S3's.
+/// Logs a failed deletion. The object's key holds the caller's data and is not logged: the request ids identify it.
 fn log_left_behind(call: &Call, location: Location<'_>, removed: Result<(), aws::Error>) {
     if let Err(error) = removed {
         warn!(

@@ -4,33 +4,39 @@ mod faults;
 mod kept;
 mod reads;
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::aws::testing::{Fault, FaultyStores};
-use crate::aws::{GetItem, Resource};
+use crate::aws::{GetItem, Kind, Resource};
+use crate::call::Call;
 use crate::crypto::Keyring;
 use crate::figure::Bill;
+use crate::item::Key;
+use crate::item::pointer::Pointer;
 use crate::model::testing::{encrypted, model, object as object_attribute};
-use crate::model::{AttributeType, Models, Object};
+use crate::model::{AttributeType, Item, Model, Models, Object, Value};
+use crate::object::owner::Owner;
 use crate::object::read::{ReadError, Reading, read};
 
 const MIB: usize = 1024 * 1024;
 const SERVER_ERROR: Fault = Fault::Respond(500, "InternalServerError");
 const NEW: &str = "attribute_not_exists(pk)";
 
-struct Gate {
+struct Harness {
     faulty: FaultyStores,
-    settler: Settler,
+    committer: Committer,
     tasks: TaskTracker,
-    keyring: Keyring,
     model: Arc<Model>,
 }
 
-impl Gate {
-    async fn new() -> Gate {
+impl Harness {
+    async fn new() -> Harness {
         let model = model(vec![
             encrypted("ssn", AttributeType::String),
             object_attribute("file", "docs/"),
@@ -38,27 +44,25 @@ impl Gate {
         ]);
         let faulty = FaultyStores::new(&Models::new([model.clone()])).await;
         let tasks = TaskTracker::new();
-        let settler = Settler::new(faulty.stores.clone(), tasks.clone());
         let keyring = Keyring::new(faulty.stores.kms.clone(), 4);
-        Gate {
+        let committer = Committer::new(faulty.stores.clone(), keyring, tasks.clone());
+        Harness {
             faulty,
-            settler,
+            committer,
             tasks,
-            keyring,
             model: Arc::new(model),
         }
     }
 
-    fn write(&self, call: &Call, objects: &[(&str, &Bytes)]) -> Write {
+    fn write(&self, call: &Call, objects: &[(&str, &Bytes)]) -> SaveRequest {
         let mut item = key_item();
         for (name, content) in objects {
             item.insert((*name).to_owned(), object(content));
         }
-        Write {
+        SaveRequest {
             call: call.clone(),
             model: Arc::clone(&self.model),
             item,
-            keys: self.keyring.for_call(call),
             condition: None,
             return_old: false,
         }
@@ -67,7 +71,7 @@ impl Gate {
     /// Saves one object; answers its pointer.
     async fn saved(&self, content: &Bytes) -> Pointer {
         let write = self.write(&Call::for_test(), &[("file", content)]);
-        let committed = self.settler.save(write).await.unwrap();
+        let committed = self.committer.save(write).await.unwrap();
         self.faulty.take_sent();
         committed.objects.into_iter().next().unwrap().1
     }
@@ -161,6 +165,11 @@ fn object(content: &Bytes) -> Value {
     }))
 }
 
+/// An object as a read returns it, without data.
+fn stored_object(pointer: &Pointer) -> Value {
+    Value::Object(Box::new(pointer.to_object()))
+}
+
 fn content(bytes: usize) -> Bytes {
     (0..bytes).map(|index| (index % 251) as u8).collect()
 }
@@ -172,10 +181,10 @@ fn condition(text: &str) -> Option<Condition> {
     })
 }
 
-fn kind(result: Result<Committed, SettleError>) -> Kind {
+fn kind(result: Result<Committed, Error>) -> Kind {
     match result.unwrap_err() {
-        SettleError::Store(error) => error.kind,
-        error @ (SettleError::Seal(_) | SettleError::Kept(_)) => panic!("{error}"),
+        Error::Store(error) => error.kind,
+        error => panic!("{error}"),
     }
 }
 
@@ -183,11 +192,11 @@ fn s3_counts(bill: &Bill) -> (u64, u64) {
     (bill.s3_calls, bill.uploaded_bytes)
 }
 
-fn removal(gate: &Gate, call: &Call) -> Removal {
-    Removal {
+fn removal(harness: &Harness, call: &Call) -> DeleteRequest {
+    DeleteRequest {
         call: call.clone(),
-        model: Arc::clone(&gate.model),
-        key: Key::of_item(&gate.model, &key_item()).unwrap(),
+        model: Arc::clone(&harness.model),
+        key: Key::of_item(&harness.model, &key_item()).unwrap(),
         condition: None,
         return_old: false,
     }
@@ -195,16 +204,16 @@ fn removal(gate: &Gate, call: &Call) -> Removal {
 
 #[tokio::test]
 async fn an_object_costs_as_many_calls_as_it_has_parts() {
-    let gate = Gate::new().await;
+    let harness = Harness::new().await;
     for (bytes, calls) in [(0, 1), (MIB, 1), (5 * MIB, 1), (6 * MIB, 4), (15_000_000, 5)] {
         let call = Call::for_test();
         let content = content(bytes);
-        let committed = gate
-            .settler
-            .save(gate.write(&call, &[("file", &content)]))
+        let committed = harness
+            .committer
+            .save(harness.write(&call, &[("file", &content)]))
             .await
             .unwrap();
-        let deletes = gate
+        let deletes = harness
             .faulty
             .take_sent()
             .iter()
@@ -217,16 +226,20 @@ async fn an_object_costs_as_many_calls_as_it_has_parts() {
             panic!("one object")
         };
         assert_eq!((name.as_str(), pointer.size_bytes), ("file", bytes as u64));
-        assert_eq!(gate.pointer().await.as_ref(), Some(pointer));
-        assert_eq!(gate.content(pointer).await.unwrap(), content);
-        assert_eq!(gate.keys().await, [pointer.key.as_str()], "the old one is gone");
+        assert_eq!(harness.pointer().await.as_ref(), Some(pointer));
+        assert_eq!(harness.content(pointer).await.unwrap(), content);
+        assert_eq!(
+            harness.keys().await,
+            [pointer.key.as_str()],
+            "the old one is gone"
+        );
     }
 }
 
 #[tokio::test]
 async fn the_object_tells_its_owner_and_its_type() {
-    let gate = Gate::new().await;
-    let mut write = gate.write(&Call::for_test(), &[]);
+    let harness = Harness::new().await;
+    let mut write = harness.write(&Call::for_test(), &[]);
     let mut file = Object {
         data: Some(content(10)),
         content_type: "text/plain".into(),
@@ -238,7 +251,7 @@ async fn the_object_tells_its_owner_and_its_type() {
     write
         .item
         .insert("file".into(), Value::Object(Box::new(file.clone())));
-    let committed = gate.settler.save(write).await.unwrap();
+    let committed = harness.committer.save(write).await.unwrap();
     let pointer = &committed.objects[0].1;
     let own = [("author", "somebody"), ("x-any!", "a  b")];
     let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -249,7 +262,7 @@ async fn the_object_tells_its_owner_and_its_type() {
         "{}",
         pointer.key
     );
-    let head = gate
+    let head = harness
         .faulty
         .stores
         .s3
@@ -274,73 +287,75 @@ async fn the_object_tells_its_owner_and_its_type() {
 
 #[tokio::test]
 async fn what_the_old_item_owned_is_deleted_after_the_commit() {
-    let gate = Gate::new().await;
+    let harness = Harness::new().await;
     let (first, second) = (content(100), content(200));
     let call = Call::for_test();
-    let committed = gate
-        .settler
-        .save(gate.write(&call, &[("file", &first), ("photo", &second)]))
+    let committed = harness
+        .committer
+        .save(harness.write(&call, &[("file", &first), ("photo", &second)]))
         .await
         .unwrap();
     assert_eq!((committed.objects.len(), s3_counts(&call.bill())), (2, (2, 300)));
     assert!(committed.old.is_none());
-    gate.faulty.take_sent();
-    let mut write = gate.write(&call, &[("file", &second)]);
+    harness.faulty.take_sent();
+    let mut write = harness.write(&call, &[("file", &second)]);
     write.return_old = true;
-    let replaced = gate.settler.save(write).await.unwrap();
+    let replaced = harness.committer.save(write).await.unwrap();
     let old = replaced.old.unwrap();
-    assert_eq!(
-        Pointer::from_value(&old["photo"]).unwrap(),
-        committed.objects[1].1
-    );
-    let left = gate.faulty.take_sent();
+    assert_eq!(old.item["photo"], stored_object(&committed.objects[1].1));
+    let left = harness.faulty.take_sent();
     assert_eq!(left[..2], ["PutObject", "PutItem"]);
     assert_eq!(left[2..], ["DeleteObject", "DeleteObject"]);
-    assert_eq!(gate.keys().await, [replaced.objects[0].1.key.clone()]);
+    assert_eq!(harness.keys().await, [replaced.objects[0].1.key.clone()]);
 }
 
 #[tokio::test]
 async fn a_refused_commit_deletes_the_fresh_object_and_leaves_the_live_one() {
-    let gate = Gate::new().await;
-    let live = gate.saved(&content(100)).await;
+    let harness = Harness::new().await;
+    let live = harness.saved(&content(100)).await;
     for (bytes, calls) in [(200, 2), (6 * MIB, 5)] {
         let call = Call::for_test();
-        let mut write = gate.write(&call, &[("file", &content(bytes))]);
+        let mut write = harness.write(&call, &[("file", &content(bytes))]);
         write.condition = condition(NEW);
-        let refused = kind(gate.settler.save(write).await);
-        let Kind::ConditionFailed { item: Some(item) } = refused else {
-            panic!("{refused:?}")
+        write.return_old = true;
+        let error = harness.committer.save(write).await.unwrap_err();
+        let Error::ConditionFailed {
+            current: Some(current),
+        } = error
+        else {
+            panic!("{error:?}")
         };
-        assert_eq!(Pointer::from_value(&item["file"]).unwrap(), live);
+        assert_eq!(current.item["file"], stored_object(&live));
         assert_eq!(s3_counts(&call.bill()), (calls, bytes as u64));
         assert!(call.bill().estimated_write_milliunits > 0);
-        assert_eq!(gate.keys().await, [live.key.as_str()]);
-        assert_eq!(gate.content(&live).await.unwrap(), content(100));
+        assert_eq!(harness.keys().await, [live.key.as_str()]);
+        assert_eq!(harness.content(&live).await.unwrap(), content(100));
     }
 }
 
 #[tokio::test]
 async fn a_delete_takes_the_objects_along() {
-    let gate = Gate::new().await;
-    gate.saved(&content(100)).await;
+    let harness = Harness::new().await;
+    harness.saved(&content(100)).await;
     let call = Call::for_test();
     assert!(
-        gate.settler
-            .delete(removal(&gate, &call))
+        harness
+            .committer
+            .delete(removal(&harness, &call))
             .await
             .unwrap()
             .is_none()
     );
-    assert_eq!(gate.faulty.take_sent(), ["DeleteItem", "DeleteObject"]);
+    assert_eq!(harness.faulty.take_sent(), ["DeleteItem", "DeleteObject"]);
     assert_eq!((call.bill().delete_count, call.bill().s3_calls), (1, 1));
-    assert_eq!(gate.keys().await, Vec::<String>::new());
-    let again = Removal {
+    assert_eq!(harness.keys().await, Vec::<String>::new());
+    let again = DeleteRequest {
         return_old: true,
-        ..removal(&gate, &call)
+        ..removal(&harness, &call)
     };
-    assert!(gate.settler.delete(again).await.unwrap().is_none());
+    assert!(harness.committer.delete(again).await.unwrap().is_none());
     assert_eq!(
-        gate.faulty.take_sent(),
+        harness.faulty.take_sent(),
         ["DeleteItem"],
         "what is gone costs nothing more"
     );
@@ -348,28 +363,33 @@ async fn a_delete_takes_the_objects_along() {
 
 #[tokio::test]
 async fn a_refused_or_unanswered_delete_deletes_no_object() {
-    let gate = Gate::new().await;
-    let live = gate.saved(&content(100)).await;
+    let harness = Harness::new().await;
+    let live = harness.saved(&content(100)).await;
     let call = Call::for_test();
-    let refused = Removal {
+    let refused = DeleteRequest {
         condition: condition("attribute_exists(nothing)"),
-        ..removal(&gate, &call)
+        return_old: true,
+        ..removal(&harness, &call)
     };
-    let error = gate.settler.delete(refused).await.unwrap_err();
-    assert!(matches!(error.kind, Kind::ConditionFailed { item: Some(_) }));
+    let error = harness.committer.delete(refused).await.unwrap_err();
+    assert!(matches!(error, Error::ConditionFailed { current: Some(_) }));
     for _ in 0..3 {
-        gate.faulty.inject("DeleteItem", SERVER_ERROR);
+        harness.faulty.inject("DeleteItem", SERVER_ERROR);
     }
-    let error = gate.settler.delete(removal(&gate, &call)).await.unwrap_err();
-    assert_eq!(error.kind, Kind::OutcomeUnknown);
-    assert_eq!((call.bill().s3_calls, gate.keys().await), (0, vec![live.key]));
+    let error = harness
+        .committer
+        .delete(removal(&harness, &call))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Store(error) if error.kind == Kind::OutcomeUnknown));
+    assert_eq!((call.bill().s3_calls, harness.keys().await), (0, vec![live.key]));
 }
 
 #[tokio::test]
 async fn a_pointer_to_another_place_is_not_followed() {
-    let gate = Gate::new().await;
-    let live = gate.saved(&content(100)).await;
-    let mut elsewhere = (*gate.model).clone();
+    let harness = Harness::new().await;
+    let live = harness.saved(&content(100)).await;
+    let mut elsewhere = (*harness.model).clone();
     for attribute in elsewhere
         .attributes
         .iter_mut()
@@ -377,42 +397,42 @@ async fn a_pointer_to_another_place_is_not_followed() {
     {
         attribute.s3.as_mut().unwrap().prefix = "other/".into();
     }
-    let removal = Removal {
+    let removal = DeleteRequest {
         model: Arc::new(elsewhere),
-        ..removal(&gate, &Call::for_test())
+        ..removal(&harness, &Call::for_test())
     };
-    gate.settler.delete(removal).await.unwrap();
-    assert_eq!(gate.faulty.take_sent(), ["DeleteItem"]);
-    assert_eq!(gate.keys().await, [live.key]);
+    harness.committer.delete(removal).await.unwrap();
+    assert_eq!(harness.faulty.take_sent(), ["DeleteItem"]);
+    assert_eq!(harness.keys().await, [live.key]);
 }
 
 #[tokio::test]
 async fn a_model_without_objects_needs_one_write() {
-    let gate = Gate::new().await;
+    let harness = Harness::new().await;
     let plain = Arc::new(model(vec![encrypted("ssn", AttributeType::String)]));
     let call = Call::for_test();
-    let write = || Write {
+    let write = || SaveRequest {
         model: Arc::clone(&plain),
-        ..gate.write(&call, &[])
+        ..harness.write(&call, &[])
     };
-    gate.settler.save(write()).await.unwrap();
-    assert_eq!(gate.faulty.take_sent(), ["PutItem"]);
-    let old = gate
-        .settler
-        .save(Write {
+    harness.committer.save(write()).await.unwrap();
+    assert_eq!(harness.faulty.take_sent(), ["PutItem"]);
+    let old = harness
+        .committer
+        .save(SaveRequest {
             return_old: true,
             ..write()
         })
         .await
         .unwrap()
         .old;
-    assert_eq!(old, Some(key_item()));
+    assert_eq!(old.map(|old| old.item), Some(key_item()));
     for _ in 0..3 {
-        gate.faulty.inject("PutItem", Fault::LoseResponse);
+        harness.faulty.inject("PutItem", Fault::LoseResponse);
     }
     let mut other = write();
     other.item.insert("note".into(), Value::S("x".into()));
-    gate.settler.save(other).await.unwrap();
-    assert_eq!(gate.stored().await.unwrap().len(), 3);
-    assert_eq!(gate.tasks.len(), 0);
+    harness.committer.save(other).await.unwrap();
+    assert_eq!(harness.stored().await.unwrap().len(), 3);
+    assert_eq!(harness.tasks.len(), 0);
 }

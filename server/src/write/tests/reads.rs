@@ -4,8 +4,8 @@ use super::*;
 
 #[tokio::test]
 async fn a_read_verifies_what_the_pointer_says() {
-    let gate = Gate::new().await;
-    let pointer = gate.saved(&content(100)).await;
+    let harness = Harness::new().await;
+    let pointer = harness.saved(&content(100)).await;
     let another_hash = Pointer {
         sha256: "00".repeat(32),
         ..pointer.clone()
@@ -26,10 +26,10 @@ async fn a_read_verifies_what_the_pointer_says() {
         key: "docs/1/1/nowhere/x".into(),
         ..pointer.clone()
     };
-    assert!(gate.content(&pointer).await.is_ok() && gate.content(&of_pydynox).await.is_ok());
+    assert!(harness.content(&pointer).await.is_ok() && harness.content(&of_pydynox).await.is_ok());
     for wrong in [another_hash, shorter, longer, nowhere] {
         assert!(matches!(
-            gate.content(&wrong).await,
+            harness.content(&wrong).await,
             Err(ReadError::Invalid { .. })
         ));
     }
@@ -42,9 +42,9 @@ async fn a_read_verifies_what_the_pointer_says() {
         ..pointer.clone()
     };
     for foreign in [elsewhere, of_another_table] {
-        assert!(matches!(gate.content(&foreign).await, Err(ReadError::Foreign)));
+        assert!(matches!(harness.content(&foreign).await, Err(ReadError::Foreign)));
     }
-    let bounded = gate.bounded_content(&pointer, 99).await;
+    let bounded = harness.bounded_content(&pointer, 99).await;
     let Err(ReadError::Store(error)) = bounded else {
         panic!("too large")
     };

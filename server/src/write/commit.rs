@@ -1,5 +1,5 @@
-//! The commit of a save: the one PutItem that decides, and finding out what it did where its answer does not tell.
-//! The table in `settle` says what follows from each outcome.
+//! The commit of a save: one PutItem, and reads to find out whether it was applied if its response does not say. The table
+//! at the top of the room lists what follows from each outcome.
 
 use std::time::Duration;
 
@@ -8,58 +8,60 @@ use crate::call::Call;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Model};
-use crate::object::owner::Owner;
-use crate::object::upload::Fresh;
+use crate::object::owner::{Owner, owns_objects};
+use crate::object::upload::NewObject;
 
-use super::cleanup::{remove_fresh, remove_owned};
-use super::kept::{self, Kept, KeptError};
-use super::{Condition, SettleError, owns_objects};
+use super::cleanup::{remove_new, remove_owned};
+use super::error::Error;
+use super::kept::{self, KeptObject};
+use super::request::Condition;
 
-/// When to look again for a write whose answer was lost.
-const SECOND_LOOK: Duration = Duration::from_millis(500);
+/// How long a write without a response gets to be applied before the second read.
+const SECOND_READ_DELAY: Duration = Duration::from_millis(500);
 
-/// The one write that decides, and what follows from it.
+/// The PutItem of a save, and what follows from its outcome.
 pub(super) struct Commit<'a> {
     pub(super) stores: &'a Stores,
-    /// With the deadline of the settling.
+    /// With the extended deadline.
     pub(super) call: Call,
     pub(super) model: &'a Model,
-    pub(super) fresh: &'a [(String, Fresh)],
-    pub(super) kept: Vec<Kept>,
-    /// As it is to be stored.
+    pub(super) new: &'a [(String, NewObject)],
+    pub(super) kept: Vec<KeptObject>,
+    /// The item to store.
     pub(super) item: Item,
 }
 
 impl Commit<'_> {
-    /// Writes the item, and deletes what the one before it owned. Returns that one if asked for and known.
+    /// Writes the item and deletes the objects of the replaced one. Returns the replaced item if `return_old` is set and
+    /// it is known.
     pub(super) async fn run(
         &mut self,
         condition: Option<Condition>,
         return_old: bool,
-    ) -> Result<Option<Item>, SettleError> {
+    ) -> Result<Option<Item>, Error> {
         let condition = condition.unwrap_or_default();
         for commits in 1.. {
             let error = match self.put(&condition, return_old).await {
                 Ok(old) => return Ok(self.clean_up(old).await.filter(|_| return_old)),
                 Err(error) => error,
             };
-            let may_go_on = commits < kept::COMMITS && error.doubt == Doubt::None;
-            let refused = match self.adopt_kept(&error).await {
-                Ok(true) if may_go_on => continue,
+            let may_retry = commits < kept::MAX_COMMITS && error.doubt == Doubt::None;
+            let not_kept = match self.adopt_kept(&error).await {
+                Ok(true) if may_retry => continue,
                 Ok(_) => None,
-                Err(refused) => Some(refused),
+                Err(not_kept) => Some(not_kept),
             };
-            let settled = self.settle(error).await;
-            return match (settled, refused) {
+            let resolved = self.resolve(error).await;
+            return match (resolved, not_kept) {
                 (Ok(()), _) => Ok(None),
-                (Err(_), Some(refused)) => Err(refused.into()),
+                (Err(_), Some(not_kept)) => Err(not_kept),
                 (Err(error), None) => Err(error.into()),
             };
         }
         Ok(None)
     }
 
-    /// The pointers of the objects that the item keeps.
+    /// The pointers to the kept objects.
     pub(super) fn kept_pointers(&self) -> Vec<(String, Pointer)> {
         self.kept
             .iter()
@@ -83,10 +85,10 @@ impl Commit<'_> {
         self.stores.dynamodb.put_item(&self.call, put).await
     }
 
-    /// Deletes what the item before owned and this one does not.
+    /// Deletes the objects that the replaced item owned and the new one does not. Returns the replaced item if it is known.
     async fn clean_up(&self, old: Option<Item>) -> Option<Item> {
-        // a retried write may have replaced what its own first attempt wrote
-        let old = old.filter(|old| self.fresh.is_empty() || !self.is_written(old))?;
+        // a retried attempt may have replaced the item that the first attempt wrote
+        let old = old.filter(|old| self.new.is_empty() || !self.is_written(old))?;
         if let Some(key) = Key::of_item(self.model, &self.item) {
             let owner = Owner {
                 model: self.model,
@@ -97,8 +99,9 @@ impl Commit<'_> {
         Some(old)
     }
 
-    /// After a refused commit: whether the item has the kept objects, with pointers that were not known before.
-    async fn adopt_kept(&mut self, error: &aws::Error) -> Result<bool, KeptError> {
+    /// After a failed condition: takes over the stored pointers of the kept objects. Returns whether any was not known
+    /// before.
+    async fn adopt_kept(&mut self, error: &aws::Error) -> Result<bool, Error> {
         let Kind::ConditionFailed { item } = &error.kind else {
             return Ok(false);
         };
@@ -107,7 +110,7 @@ impl Commit<'_> {
         }
         match item {
             Some(item) => kept::adopt(&mut self.kept, Some(item)),
-            // some stores do not return the item that refused a write
+            // some stores do not return the item with a failed condition
             None => match self.read().await {
                 Ok(item) => kept::adopt(&mut self.kept, item.as_ref()),
                 Err(_) => Ok(false),
@@ -115,17 +118,19 @@ impl Commit<'_> {
         }
     }
 
-    /// Finds out what a failed commit did; `Ok` where it was applied after all.
-    async fn settle(&self, error: aws::Error) -> Result<(), aws::Error> {
+    /// Resolves the outcome of a failed commit; `Ok` if it was applied after all.
+    async fn resolve(&self, error: aws::Error) -> Result<(), aws::Error> {
         match (&error.kind, error.doubt) {
             (Kind::ConditionFailed { item: Some(item) }, Doubt::Answered | Doubt::Lost)
                 if self.is_written(item) =>
             {
                 Ok(())
             }
-            // the attempt that nobody answered may land yet
+            // the attempt without a response may still be applied
             (Kind::ConditionFailed { .. }, Doubt::Lost) => Err(error),
-            (Kind::OutcomeUnknown | Kind::Deadline { sent: true }, doubt) => self.look(error, doubt).await,
+            (Kind::OutcomeUnknown | Kind::Deadline { sent: true }, doubt) => {
+                self.check_applied(error, doubt).await
+            }
             (
                 Kind::ConditionFailed { .. }
                 | Kind::Missing { .. }
@@ -141,24 +146,24 @@ impl Commit<'_> {
                 | Kind::Deadline { sent: false },
                 _,
             ) => {
-                remove_fresh(self.stores, &self.call, self.fresh).await;
+                remove_new(self.stores, &self.call, self.new).await;
                 Err(error)
             }
         }
     }
 
-    /// Asks the item whether an unanswered commit was applied.
-    async fn look(&self, error: aws::Error, doubt: Doubt) -> Result<(), aws::Error> {
+    /// Reads the item to find out whether a commit with an unknown outcome was applied.
+    async fn check_applied(&self, error: aws::Error, doubt: Doubt) -> Result<(), aws::Error> {
         match (self.is_applied().await, doubt) {
             (Some(true), _) => return Ok(()),
             (Some(false), Doubt::None | Doubt::Answered) => {
-                remove_fresh(self.stores, &self.call, self.fresh).await;
+                remove_new(self.stores, &self.call, self.new).await;
                 return Err(aws::Error {
                     kind: Kind::Unavailable,
                     ..error
                 });
             }
-            (Some(false), Doubt::Lost) => tokio::time::sleep(SECOND_LOOK).await,
+            (Some(false), Doubt::Lost) => tokio::time::sleep(SECOND_READ_DELAY).await,
             (None, _) => return Err(error),
         }
         match self.is_applied().await {
@@ -167,13 +172,13 @@ impl Commit<'_> {
         }
     }
 
-    /// None where the item cannot be read.
+    /// Whether the commit was applied; `None` if the item cannot be read.
     async fn is_applied(&self) -> Option<bool> {
         let found = self.read().await.ok()?;
         Some(found.is_some_and(|item| self.is_written(&item)))
     }
 
-    /// The item as it is now.
+    /// Reads the stored item.
     async fn read(&self) -> Result<Option<Item>, aws::Error> {
         let get = aws::GetItem {
             table: self.model.table.clone(),
@@ -185,12 +190,13 @@ impl Commit<'_> {
         self.stores.dynamodb.get_item(&self.call, get).await
     }
 
-    /// Whether this is what the commit wrote: fresh keys are nobody else's; without any the whole item tells.
+    /// Whether the commit wrote this item. The keys of new objects are unique; without new objects, the whole items are
+    /// compared.
     fn is_written(&self, found: &Item) -> bool {
-        match self.fresh.first() {
-            Some((name, fresh)) => {
+        match self.new.first() {
+            Some((name, object)) => {
                 let pointer = found.get(name).and_then(Pointer::from_value);
-                pointer.is_some_and(|pointer| fresh.is_at(&pointer))
+                pointer.is_some_and(|pointer| object.is_at(&pointer))
             }
             None => *found == self.item,
         }

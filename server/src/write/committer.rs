@@ -1,0 +1,149 @@
+//! Runs writes: those that may touch objects in a task of the server, so that a caller that disconnects does not stop a
+//! commit halfway.
+
+use std::time::Duration;
+
+use tokio::task::JoinError;
+use tokio_util::task::TaskTracker;
+
+use crate::aws::{self, Kind, Stores};
+use crate::call::Call;
+use crate::crypto::Keyring;
+use crate::figure::AwsOperation;
+use crate::item::load::Opened;
+use crate::model::{Item, Model};
+use crate::object::owner::owns_objects;
+
+use super::caller::Caller;
+use super::delete::delete;
+use super::error::Error;
+use super::old_item::open_old;
+use super::request::{Committed, DeleteRequest, SaveRequest};
+use super::save::{Saved, save};
+
+/// How long the commit and the cleanup may take beyond the caller's deadline.
+pub const GRACE: Duration = Duration::from_secs(30);
+
+/// Runs writes to completion. Cheap to clone.
+#[derive(Clone)]
+pub struct Committer {
+    stores: Stores,
+    keyring: Keyring,
+    tasks: TaskTracker,
+}
+
+impl Committer {
+    /// A committer over `stores` that encrypts with `keyring`; shutdown waits for `tasks`.
+    pub fn new(stores: Stores, keyring: Keyring, tasks: TaskTracker) -> Committer {
+        Committer {
+            stores,
+            keyring,
+            tasks,
+        }
+    }
+
+    /// Writes an item and its objects.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn save(&self, request: SaveRequest) -> Result<Committed, Error> {
+        let (call, model, return_old) = (request.call.clone(), request.model.clone(), request.return_old);
+        match self.run_save(request).await {
+            Ok(Saved { old, objects, kept }) => Ok(Committed {
+                old: self.open_old(&call, &model, old).await,
+                objects,
+                kept,
+            }),
+            Err(error) => Err(self.explain(&call, &model, return_old, error).await),
+        }
+    }
+
+    /// Deletes an item and the objects that it owns. Returns the deleted item if it was requested and existed.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn delete(&self, request: DeleteRequest) -> Result<Option<Opened>, Error> {
+        let (call, model, return_old) = (request.call.clone(), request.model.clone(), request.return_old);
+        match self.run_delete(request).await {
+            Ok(old) => Ok(self.open_old(&call, &model, old).await),
+            Err(error) => Err(self.explain(&call, &model, return_old, error.into()).await),
+        }
+    }
+
+    async fn run_save(&self, request: SaveRequest) -> Result<Saved, Error> {
+        let deadline = request.call.deadline();
+        let keys = self.keyring.for_call(&request.call);
+        let caller = Caller::new(AwsOperation::PutItem);
+        if !owns_objects(&request.model) {
+            return save(&self.stores, request, &keys, &caller, deadline).await;
+        }
+        let _disconnected_when_dropped = caller.disconnect_on_drop();
+        let (stores, in_task) = (self.stores.clone(), caller.clone());
+        let task = self.tasks.spawn(async move {
+            let trace = request.call.trace().clone();
+            trace
+                .scope(save(&stores, request, &keys, &in_task, deadline + GRACE))
+                .await
+        });
+        match tokio::time::timeout_at(deadline.into(), task).await {
+            Ok(joined) => finished(joined, &caller),
+            Err(_elapsed) => Err(caller.gave_up().into()),
+        }
+    }
+
+    async fn run_delete(&self, request: DeleteRequest) -> Result<Option<Item>, aws::Error> {
+        let deadline = request.call.deadline();
+        if !owns_objects(&request.model) {
+            return delete(&self.stores, request, deadline).await;
+        }
+        let caller = Caller::new(AwsOperation::DeleteItem);
+        caller.begin_commit();
+        let stores = self.stores.clone();
+        let task = self.tasks.spawn(async move {
+            let trace = request.call.trace().clone();
+            trace.scope(delete(&stores, request, deadline + GRACE)).await
+        });
+        match tokio::time::timeout_at(deadline.into(), task).await {
+            Ok(joined) => finished(joined, &caller),
+            Err(_elapsed) => Err(caller.gave_up()),
+        }
+    }
+
+    /// A failed condition gets the stored item, if the caller asked for it.
+    async fn explain(&self, call: &Call, model: &Model, return_old: bool, error: Error) -> Error {
+        match error {
+            Error::Store(aws::Error {
+                kind: Kind::ConditionFailed { item },
+                ..
+            }) => Error::ConditionFailed {
+                current: self.open_old(call, model, item.filter(|_| return_old)).await,
+            },
+            Error::Store(_)
+            | Error::ItemTooLarge { .. }
+            | Error::Invalid(_)
+            | Error::ObjectChanged { .. }
+            | Error::ConditionFailed { .. }
+            | Error::Internal(_) => error,
+        }
+    }
+
+    async fn open_old(&self, call: &Call, model: &Model, old: Option<Item>) -> Option<Opened> {
+        open_old(&self.keyring, call, model, old?).await
+    }
+}
+
+/// The result of the task. If the runtime dropped the task, the outcome depends on whether the commit had begun.
+fn finished<T, E: From<aws::Error>>(
+    joined: Result<Result<T, E>, JoinError>,
+    caller: &Caller,
+) -> Result<T, E> {
+    match joined {
+        Ok(result) => result,
+        Err(failure) => match failure.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_dropped) => Err(caller.gave_up().into()),
+        },
+    }
+}

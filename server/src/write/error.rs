@@ -1,0 +1,52 @@
+//! Why a write failed.
+
+use crate::aws;
+use crate::fault::Faults;
+use crate::item::load::Opened;
+use crate::item::store::StoreError;
+use crate::model::limits::MAX_ITEM_BYTES;
+
+/// Why a write failed. Unless the outcome of the store's error is unknown, nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The item exceeds DynamoDB's limit.
+    #[error("the item would take {bytes} bytes, more than DynamoDB's {MAX_ITEM_BYTES}")]
+    ItemTooLarge {
+        /// Its size as stored.
+        bytes: usize,
+    },
+    /// A kept object has fields that differ from the stored ones.
+    #[error("{0}")]
+    Invalid(Faults),
+    /// The stored item no longer points to an object that the item keeps.
+    #[error("{attribute} points to another object by now; read the item again")]
+    ObjectChanged {
+        /// The attribute.
+        attribute: String,
+    },
+    /// The stored item does not meet the caller's condition.
+    #[error("condition was not met")]
+    ConditionFailed {
+        /// The stored item, if it was requested and DynamoDB returned it.
+        current: Option<Opened>,
+    },
+    /// DynamoDB, KMS or S3 returned an error. The outcome is unknown if its kind is `OutcomeUnknown` or
+    /// `Deadline { sent: true }`.
+    #[error(transparent)]
+    Store(#[from] aws::Error),
+    /// A bug in this program.
+    #[error("{0}")]
+    Internal(&'static str),
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Error {
+        match error {
+            StoreError::TooLarge { bytes } => Error::ItemTooLarge { bytes },
+            StoreError::Kms(error) => Error::Store(error),
+            StoreError::Unsealable { .. } | StoreError::NoKey => {
+                Error::Internal("a checked item cannot be encrypted")
+            }
+        }
+    }
+}

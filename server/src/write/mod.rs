@@ -1,0 +1,58 @@
+//! The commit protocol that every write passes, with or without objects in S3. Never decides what a caller may write:
+//! items, keys and conditions arrive checked.
+//!
+//! # Save
+//!
+//! 1. Encrypt the encrypted attributes; a KMS failure costs no upload.
+//! 2. Upload every object under a new key, in parallel.
+//! 3. Commit: one PutItem, which returns the item that it replaced.
+//! 4. Delete the objects of the replaced item.
+//!
+//! An object is deleted only if it certainly belongs to the item (see [`owner`](crate::object::owner)) and no item points
+//! to it. An object that is left behind costs storage until a sweep removes it.
+//!
+//! | PutItem | new objects | objects of the previous item | result |
+//! |---|---|---|---|
+//! | succeeds | live | deleted; left behind if that fails | success |
+//! | fails its condition, or DynamoDB rejects it | deleted | live | that error |
+//! | fails because the stored pointer of a kept object has fields that the caller did not send | not touched | live | PutItem is retried with the stored pointer |
+//! | fails its condition, and the stored item is the one that an earlier attempt wrote | live | left behind | success |
+//! | fails its condition after an attempt without a response, which may still be applied | left behind | live | that error |
+//! | every attempt gets a 5xx response | live if a consistent read finds the new item, else deleted | left behind if the new item was found, else live | success if it was found, else unavailable |
+//! | an attempt gets no response | live if one of two consistent reads, 500 ms apart, finds the new item, else left behind: the write may still be applied | left behind if the new item was found, else live | success if it was found, else unknown outcome |
+//! | the process is killed | live if the write was applied, else left behind | left behind, or live | none; the item points to complete objects, old or new |
+//!
+//! # Delete
+//!
+//! 1. DeleteItem, which returns the removed item.
+//! 2. Delete its objects, one DeleteObject each.
+//!
+//! If DeleteItem fails, nothing else is deleted. If its outcome is unknown, or the process is killed after it, the objects
+//! are left behind.
+//!
+//! # Time
+//!
+//! Before the commit, an error, a caller that disconnects and the deadline all end the work: uploads are aborted and new
+//! objects deleted. From the commit on, everything runs to completion in a task that shutdown waits for, for at most
+//! [`GRACE`] beyond the caller's deadline, and is billed to the same call. The caller gets a response by its deadline. A
+//! write of a model without object attributes is a single request: it needs no task and ends with its caller.
+
+mod caller;
+mod cleanup;
+mod commit;
+mod committer;
+mod delete;
+mod error;
+mod kept;
+mod old_item;
+mod request;
+mod save;
+
+pub use self::committer::{Committer, GRACE};
+pub use self::error::Error;
+pub use self::kept::{condition_bytes, count_kept, foreign_kept, keep_unchanged};
+pub use self::request::{Committed, Condition, DeleteRequest, SaveRequest};
+
+#[cfg(test)]
+#[cfg(feature = "embedded")]
+mod tests;

@@ -1,0 +1,61 @@
+//! Requests to write or delete an item, already checked, and the result of a save.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::call::Call;
+use crate::item::Key;
+use crate::item::load::Opened;
+use crate::item::pointer::Pointer;
+use crate::model::{Item, Model};
+
+/// A request to write a whole item.
+pub struct SaveRequest {
+    /// The call that is billed.
+    pub call: Call,
+    /// The item's model.
+    pub model: Arc<Model>,
+    /// Checked and complete. Object attributes are [`Value::Object`](crate::model::Value::Object), without data if the
+    /// item keeps the stored object.
+    pub item: Item,
+    /// The condition on the stored item.
+    pub condition: Option<Condition>,
+    /// Whether to return the replaced item.
+    pub return_old: bool,
+}
+
+/// A request to delete an item.
+pub struct DeleteRequest {
+    /// The call that is billed.
+    pub call: Call,
+    /// The item's model.
+    pub model: Arc<Model>,
+    /// The item's key.
+    pub key: Key,
+    /// The condition on the stored item.
+    pub condition: Option<Condition>,
+    /// Whether to return the deleted item.
+    pub return_old: bool,
+}
+
+/// A condition expression with its placeholders.
+#[derive(Clone, Debug, Default)]
+pub struct Condition {
+    /// The expression.
+    pub text: String,
+    /// Its attribute names.
+    pub names: HashMap<String, String>,
+    /// Its values.
+    pub values: Item,
+}
+
+/// The result of a save.
+#[derive(Debug, Default)]
+pub struct Committed {
+    /// The replaced item, if it was requested, existed and is known: not if the response to the write was lost.
+    pub old: Option<Opened>,
+    /// The pointers to new objects, by attribute.
+    pub objects: Vec<(String, Pointer)>,
+    /// The pointers to kept objects, by attribute.
+    pub kept: Vec<(String, Pointer)>,
+}

@@ -1,0 +1,115 @@
+//! The steps of a save: encrypt, upload, commit.
+
+use std::time::Instant;
+
+use futures::future::try_join_all;
+use tokio::sync::Semaphore;
+
+use crate::aws::{self, Stores};
+use crate::call::Call;
+use crate::crypto::CallKeys;
+use crate::item::Key;
+use crate::item::pointer::Pointer;
+use crate::item::store::seal;
+use crate::model::{Item, Model, Value};
+use crate::object::owner::offloads;
+use crate::object::upload::NewObject;
+
+use super::caller::Caller;
+use super::cleanup::remove_new;
+use super::commit::Commit;
+use super::error::Error;
+use super::kept::KeptObject;
+use super::request::SaveRequest;
+
+/// A save that was committed; the old item is as stored.
+pub(super) struct Saved {
+    pub(super) old: Option<Item>,
+    pub(super) objects: Vec<(String, Pointer)>,
+    pub(super) kept: Vec<(String, Pointer)>,
+}
+
+/// Saves an item; the commit and the cleanup must be done by `deadline`.
+pub(super) async fn save(
+    stores: &Stores,
+    request: SaveRequest,
+    keys: &CallKeys,
+    caller: &Caller,
+    deadline: Instant,
+) -> Result<Saved, Error> {
+    let SaveRequest {
+        call,
+        model,
+        item,
+        condition,
+        return_old,
+    } = request;
+    let extended = call.with_deadline(deadline);
+    let mut item = caller.step(seal(&model, item, keys)).await?;
+    let (new, kept) = take_objects(&model, &mut item);
+    let uploaded = caller.step(upload_all(stores, &call, &new)).await;
+    let may_commit = !caller.is_disconnected() && Instant::now() < call.deadline();
+    let objects = match uploaded {
+        Ok(objects) if may_commit => objects,
+        Ok(_) => {
+            remove_new(stores, &extended, &new).await;
+            return Err(caller.gave_up().into());
+        }
+        Err(error) => {
+            remove_new(stores, &extended, &new).await;
+            return Err(error);
+        }
+    };
+    item.extend(
+        objects
+            .iter()
+            .map(|(name, pointer)| (name.clone(), pointer.to_value())),
+    );
+    caller.begin_commit();
+    let mut commit = Commit {
+        stores,
+        call: extended,
+        model: &model,
+        new: &new,
+        kept,
+        item,
+    };
+    let old = commit.run(condition, return_old).await?;
+    let kept = commit.kept_pointers();
+    Ok(Saved { old, objects, kept })
+}
+
+/// Takes the objects out of an encrypted item: those to upload and those to keep.
+fn take_objects(model: &Model, item: &mut Item) -> (Vec<(String, NewObject)>, Vec<KeptObject>) {
+    let (mut new, mut kept) = (Vec::new(), Vec::new());
+    let Some(key) = Key::of_item(model, item) else {
+        return (new, kept);
+    };
+    for (name, offload) in offloads(model) {
+        if !matches!(item.get(name), Some(Value::Object(_))) {
+            continue;
+        }
+        let Some(Value::Object(object)) = item.remove(name) else {
+            continue;
+        };
+        if object.data.is_none() {
+            kept.push(KeptObject::new(name, *object, &model.table));
+        } else if let Some(object) = NewObject::new(model, &key, offload, *object) {
+            new.push((name.to_owned(), object));
+        }
+    }
+    (new, kept)
+}
+
+async fn upload_all(
+    stores: &Stores,
+    call: &Call,
+    new: &[(String, NewObject)],
+) -> Result<Vec<(String, Pointer)>, aws::Error> {
+    let slots = Semaphore::new(stores.s3.in_flight());
+    let uploads = new.iter().map(|(name, object)| {
+        let slots = &slots;
+        async move { Ok((name.clone(), object.upload(&stores.s3, call, slots).await?)) }
+    });
+    try_join_all(uploads).await
+}
