@@ -220,7 +220,7 @@ fn models_of_one_table_that_do_not_agree_are_refused_with_both_places() {
         for text in [
             "b.yaml:7: attributes.ssn: must be encrypted in the same way",
             "a.yaml:6 encrypts it",
-            "b.yaml:4: unknown_attributes: `keep` needs the attribute \"file\"",
+            "b.yaml:4: unknown_attributes: `keep` requires the attribute \"file\"",
             "a.yaml:7 keeps it in S3",
         ] {
             assert!(ended.stderr.contains(text), "{text} in {ended:?}");

@@ -1,16 +1,16 @@
 //! The process's environment: the only file that reads it.
 
-/// What the names of all variables begin with.
+/// Prefix of the variables of this program.
 pub(super) const PREFIX: &str = "TOLLGATE_";
 
-/// What the names of OpenTelemetry's variables begin with.
+/// Prefix of OpenTelemetry's variables.
 const OTEL_PREFIX: &str = "OTEL_";
 
-/// What the names of the AWS SDK's variables begin with.
+/// Prefix of the AWS SDK's variables.
 const AWS_PREFIX: &str = "AWS_";
 
-/// Proxies and certificates, which TLS and HTTP libraries look up.
-const OF_LIBRARIES: [&str; 10] = [
+/// Variables for proxies and certificates, which TLS and HTTP libraries read.
+const LIBRARY_VARIABLES: [&str; 10] = [
     "ALL_PROXY",
     "HTTPS_PROXY",
     "HTTP_PROXY",
@@ -23,8 +23,11 @@ const OF_LIBRARIES: [&str; 10] = [
     "no_proxy",
 ];
 
-/// The process's environment; what is not Unicode is replaced, so that it is refused rather than overlooked.
-#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+/// The environment of the process. Invalid Unicode is replaced, so that it is refused and not ignored.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the only function that reads the environment"
+)]
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().map(|(name, value)| {
         (
@@ -34,7 +37,7 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// The names of variables that are set and empty, of those that this program and the libraries under it read.
+/// The names of variables that are set but empty, among those that this program and its libraries read.
 pub fn empty_variables() -> Vec<String> {
     environment()
         .filter(|(name, value)| value.is_empty() && is_read(name))
@@ -42,13 +45,13 @@ pub fn empty_variables() -> Vec<String> {
         .collect()
 }
 
-/// Whether a variable is one of OpenTelemetry's.
+/// Whether a variable belongs to OpenTelemetry.
 pub(super) fn is_otel(name: &str) -> bool {
     name.starts_with(OTEL_PREFIX)
 }
 
-/// Whether this program or a library under it reads a variable.
+/// Whether this program or one of its libraries reads a variable.
 pub(super) fn is_read(name: &str) -> bool {
     let prefixes = [PREFIX, OTEL_PREFIX, AWS_PREFIX];
-    prefixes.iter().any(|prefix| name.starts_with(prefix)) || OF_LIBRARIES.contains(&name)
+    prefixes.iter().any(|prefix| name.starts_with(prefix)) || LIBRARY_VARIABLES.contains(&name)
 }

@@ -1,15 +1,15 @@
-//! What is wrong with a setting, and where it came from.
+//! What is wrong with a setting, and its origin.
 
 use std::fmt;
 
 /// One fault of the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigFault {
-    /// Where it came from: `file:line`, a variable's name or a flag.
+    /// The origin of the setting: `file:line`, the name of a variable, or a flag.
     pub origin: String,
-    /// The setting, where the origin does not name it already.
+    /// The setting, unless the origin already names it.
     pub path: String,
-    /// What is wrong, in lower case, no full stop.
+    /// What is wrong, in lower case, without a full stop.
     pub text: String,
 }
 

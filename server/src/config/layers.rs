@@ -1,5 +1,5 @@
-//! The layers above the defaults: file, environment, flags. Each becomes a list of what was given for which setting;
-//! names that are not settings are faults here.
+//! The layers above the defaults: file, environment and flags. Each becomes a list of settings with their raw values.
+//! Unknown names are faults.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -12,20 +12,20 @@ use super::settings::{LATER, SETTINGS, Setting, variable};
 use super::values::Raw;
 use crate::yaml::{self, Cursor, Report, View, did_you_mean};
 
-/// Where `tollgate call` finds the server; no setting of it.
+/// The address of the server for `tollgate call`. Not a setting.
 const ADDRESS: &str = "TOLLGATE_ADDRESS";
 
-/// What one layer gives for a setting.
+/// The raw value of one setting in one layer.
 pub(super) struct Given {
     pub(super) setting: &'static Setting,
-    /// `file:line`, a variable's name or a flag.
+    /// `file:line`, the name of a variable, or a flag.
     pub(super) origin: String,
-    /// The setting's path where the origin does not name it.
+    /// The path of the setting, unless the origin already names it.
     pub(super) path: String,
     pub(super) raw: Raw,
 }
 
-/// The settings file: the one that was named, else the default one where there is one.
+/// Reads the named settings file, or else the default one if it exists.
 pub(super) fn file(default: &Path, named: Option<&Path>, faults: &mut Vec<ConfigFault>) -> Vec<Given> {
     let path = named.unwrap_or(default);
     let name = path.display().to_string();
@@ -54,7 +54,7 @@ fn parse(file: &str, source: &[u8], faults: &mut Vec<ConfigFault>) -> Vec<Given>
     let nodes = yaml::documents(source, &mut report);
     for (index, cursor) in nodes.iter().map(Cursor::document).enumerate() {
         if index > 0 {
-            report.add(&cursor, "a settings file is one document");
+            report.add(&cursor, "a settings file must be one document");
         } else if !cursor.is_nothing() {
             section(&cursor, &mut given, &mut report);
         }
@@ -67,7 +67,7 @@ fn parse(file: &str, source: &[u8], faults: &mut Vec<ConfigFault>) -> Vec<Given>
     given
 }
 
-/// One map of the file: settings and further sections.
+/// Reads one map of the file: settings and further sections.
 fn section(at: &Cursor<'_>, given: &mut Vec<Given>, report: &mut Report) {
     for (key, cursor) in at.entries(report).unwrap_or_default() {
         let within = format!("{}.", cursor.path());
@@ -84,7 +84,7 @@ fn section(at: &Cursor<'_>, given: &mut Vec<Given>, report: &mut Report) {
     }
 }
 
-/// The keys that a section may have.
+/// The valid keys of a section.
 fn siblings(section: &str) -> impl Iterator<Item = &'static str> {
     let prefix = if section.is_empty() {
         String::new()
@@ -112,7 +112,7 @@ fn leaf(setting: &'static Setting, at: &Cursor<'_>, report: &mut Report) -> Opti
         View::Map(_) if LATER.iter().any(|later| later.starts_with(setting.path)) => {
             report.add(
                 at,
-                "must be off: a cache of data keys is not supported by this version",
+                "must be off: data key caching is not supported by this version",
             );
             return None;
         }
@@ -135,14 +135,16 @@ fn place(file: &str, line: usize) -> String {
     }
 }
 
-/// The variables whose names begin with `TOLLGATE_`, in the order of their names.
+/// Reads the variables whose names start with `TOLLGATE_`, in the order of their names.
 pub(super) fn environment(
     variables: impl Iterator<Item = (String, String)>,
     faults: &mut Vec<ConfigFault>,
 ) -> Vec<Given> {
     let mut ours: Vec<(String, String)> = variables
         .filter(|(name, _)| name != ADDRESS)
-        .filter(|(name, value)| name.starts_with(PREFIX) && !is_of_kubernetes(&name[PREFIX.len()..], value))
+        .filter(|(name, value)| {
+            name.starts_with(PREFIX) && !is_service_variable(&name[PREFIX.len()..], value)
+        })
         .collect();
     ours.sort();
     let mut given = Vec::new();
@@ -179,9 +181,10 @@ fn unknown_variable(name: &str) -> String {
     )
 }
 
-/// Kubernetes sets variables for every service of the namespace, and this program's service is likely called as it is.
+/// Whether Kubernetes set a variable. It sets variables for every service in a namespace, and the service of this program
+/// is probably called `tollgate`.
 /// <https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables>
-fn is_of_kubernetes(name: &str, value: &str) -> bool {
+fn is_service_variable(name: &str, value: &str) -> bool {
     let is_address = value.starts_with("tcp://") || value.starts_with("udp://");
     name == "SERVICE_HOST"
         || name == "SERVICE_PORT"
@@ -192,7 +195,7 @@ fn is_of_kubernetes(name: &str, value: &str) -> bool {
             .is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
 }
 
-/// The flags that were given.
+/// The flags that were set.
 pub(super) fn flags(flags: &Flags) -> Vec<Given> {
     let memory = flags.memory.then(|| "true".to_owned());
     let insecure = flags.insecure.then(|| "true".to_owned());

@@ -1,5 +1,5 @@
-//! Settings from their layers: defaults, then a file, then the environment, then flags. Reports the faults of all layers
-//! together.
+//! Loads the settings from all layers: defaults, then a file, then the environment, then flags. Reports the faults of all
+//! layers together.
 
 use std::path::Path;
 
@@ -15,31 +15,32 @@ use super::tree::Config;
 const DEFAULT_FILE: &str = "tollgate.yaml";
 
 impl Config {
-    /// The settings in effect: defaults, file, environment, flags, each over the one before.
+    /// Loads the settings: defaults, file, environment and flags, each overriding the previous ones.
     ///
     /// # Errors
-    /// Every fault of every layer.
+    ///
+    /// All faults of all layers.
     pub fn load(
         flags: &Flags,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Config, Vec<ConfigFault>> {
-        Config::load_beside(Path::new(DEFAULT_FILE), flags, environment)
+        Config::load_with_default_file(Path::new(DEFAULT_FILE), flags, environment)
     }
 
-    /// All settings in effect as a settings file, secrets redacted; where a value is no default, a comment says
-    /// where it came from.
+    /// All effective settings as a settings file, with secrets redacted. A comment shows the origin of each setting that is
+    /// not a default.
     pub fn to_yaml(&self) -> String {
         settings::render(self)
     }
 
-    pub(super) fn load_beside(
+    pub(super) fn load_with_default_file(
         default_file: &Path,
         flags: &Flags,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Config, Vec<ConfigFault>> {
         let mut faults = Vec::new();
         let mut given = layers::file(default_file, flags.config.as_deref(), &mut faults);
-        // an empty variable is an unset one
+        // an empty variable counts as not set
         let environment = environment.filter(|(_, value)| !value.is_empty());
         let (otel, environment): (Vec<_>, Vec<_>) =
             environment.partition(|(name, _)| environment::is_otel(name));

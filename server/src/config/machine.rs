@@ -1,15 +1,15 @@
-//! How much memory this process may use: the least of the machine's, its control groups' and its resource limits. What
-//! cannot be read bounds nothing.
+//! How much memory this process may use: the minimum of the machine's memory, the limits of its control groups, and its
+//! resource limits. Limits that cannot be read are ignored.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// If nothing can be read.
+/// Used if no limit can be read.
 const UNKNOWN_BYTES: usize = 2 << 30;
-/// Less than this is not believed: nothing runs in it.
-const LEAST_BYTES: usize = 16 << 20;
+/// Lower limits are ignored: the program could not run.
+const MIN_BYTES: usize = 16 << 20;
 
-/// Bytes that this process may use.
+/// Maximum bytes of memory that this process may use.
 pub(super) fn memory_bytes() -> usize {
     memory_below(Path::new("/"))
 }
@@ -19,24 +19,24 @@ fn memory_below(root: &Path) -> usize {
     let read = |path: PathBuf| fs::read_to_string(path).unwrap_or_default();
     let groups = read(proc.join("self/cgroup"));
     let limits = read(proc.join("self/limits"));
-    let machine = of_machine(&read(proc.join("meminfo")));
+    let machine = machine_bytes(&read(proc.join("meminfo")));
     let all = machine
         .into_iter()
-        .chain(of_groups(&root.join("sys/fs/cgroup"), &groups))
-        .chain(of_limits(&limits));
-    all.min().unwrap_or(UNKNOWN_BYTES).max(LEAST_BYTES)
+        .chain(group_limits(&root.join("sys/fs/cgroup"), &groups))
+        .chain(resource_limits(&limits));
+    all.min().unwrap_or(UNKNOWN_BYTES).max(MIN_BYTES)
 }
 
 /// `MemTotal:  8123456 kB`
-fn of_machine(meminfo: &str) -> Option<usize> {
+fn machine_bytes(meminfo: &str) -> Option<usize> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kilobytes: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kilobytes.checked_mul(1024)
 }
 
-/// The limits of a process's groups and of all groups above: `0::/path` for version 2, `5:memory:/path` for version 1.
-/// In a container the path may be one of the host's: then the mount itself is the group.
-fn of_groups(mount: &Path, groups: &str) -> Vec<usize> {
+/// The limits of the control groups of a process and of all their parents: `0::/path` in version 2, `5:memory:/path` in
+/// version 1. In a container the path may be one on the host; then the mount itself is the group.
+fn group_limits(mount: &Path, groups: &str) -> Vec<usize> {
     let mut limits = Vec::new();
     for line in groups.lines() {
         let mut fields = line.splitn(3, ':');
@@ -61,7 +61,7 @@ fn of_groups(mount: &Path, groups: &str) -> Vec<usize> {
 }
 
 /// `Max address space         1073741824           unlimited            bytes`
-fn of_limits(limits: &str) -> Vec<usize> {
+fn resource_limits(limits: &str) -> Vec<usize> {
     let names = ["Max address space", "Max data size"];
     let lines = limits.lines();
     lines
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_of_all_bounds_counts() {
+    fn returns_the_lowest_limit() {
         assert_eq!(bytes(&[]), UNKNOWN_BYTES);
         assert_eq!(bytes(&[("proc/meminfo", MEMINFO)]), 8_000_000 * 1024);
         let limits = "Limit  Soft Limit\nMax address space  1073741824  unlimited  bytes\nMax data size  unlimited  \
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn control_groups_bound_those_below_them() {
+    fn control_groups_limit_their_children() {
         let second = [
             ("proc/meminfo", MEMINFO),
             ("proc/self/cgroup", "0::/a/b\n"),

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The variables whose names begin with `OTEL_`, as OpenTelemetry's specification has them; others read them too, so
-/// none is a fault here. Their values may be secret and are never printed.
+/// The variables whose names start with `OTEL_`, as defined by OpenTelemetry's specification. Other programs read them
+/// too, so an unknown one is not a fault. Their values may be secret and are never printed.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct OtelVariables(pub(super) BTreeMap<String, String>);
 
 impl OtelVariables {
-    /// A variable's value; one that is empty is not set, as OpenTelemetry has it.
+    /// The value of a variable. An empty one is not set, as in OpenTelemetry's specification.
     pub fn get(&self, name: &str) -> Option<&str> {
         let value = self.0.get(name)?.trim();
         if value.is_empty() { None } else { Some(value) }

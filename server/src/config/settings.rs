@@ -1,5 +1,5 @@
-//! Every setting, once: its name, how it is read, how it is shown. The file's keys, the variables' names and what
-//! `--print-config` prints all come from this table.
+//! The table of all settings: how each is named, parsed and printed. The keys of the file, the names of the variables and
+//! the output of `--print-config` are derived from it.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -54,28 +54,28 @@ const LOG_LEVELS: &[(&str, LogLevel)] = &[
     ("trace", LogLevel::Trace),
 ];
 
-/// What turns a part off.
+/// The value that disables a feature.
 const OFF: &str = "off";
-/// What leaves out all of a list.
+/// The value of an empty list.
 const NONE: &str = "none";
-/// What a setting that is not set prints as.
-const NOTHING: &str = "null";
+/// The printed value of a setting that is not set.
+const UNSET: &str = "null";
 
 /// One setting.
 pub(super) struct Setting {
-    /// Its place in the settings file, such as `limits.in_flight`.
+    /// Its path in the settings file, such as `limits.in_flight`.
     pub(super) path: &'static str,
-    /// Puts what was given into the settings, or says what would be right.
+    /// Parses the raw value into the settings, or returns what is expected.
     pub(super) read: Read,
     show: Show,
 }
 
 type Read = fn(&mut Config, &Raw) -> Result<(), String>;
 
-/// A setting's value as YAML.
+/// Prints the value of a setting as YAML.
 enum Show {
     Always(fn(&Config) -> String),
-    /// None where it is not set.
+    /// `None` if it is not set.
     Optional(fn(&Config) -> Option<String>),
 }
 
@@ -87,7 +87,7 @@ pub(super) const LATER: &[&str] = &[
     "kms.cache.max_entries",
 ];
 
-/// All settings; those of one section stand together.
+/// All settings. Those of one section are adjacent.
 pub(super) const SETTINGS: &[Setting] = &[
     setting(
         "listen",
@@ -307,12 +307,12 @@ pub(super) const SETTINGS: &[Setting] = &[
 ];
 
 impl Setting {
-    /// The variable that sets it.
+    /// The environment variable of the setting.
     pub(super) fn variable(&self) -> String {
         variable(self.path)
     }
 
-    /// Whether `null` in the file leaves it unset.
+    /// Whether `null` in the file leaves the setting unset.
     pub(super) fn is_optional(&self) -> bool {
         matches!(self.show, Show::Optional(_))
     }
@@ -320,12 +320,12 @@ impl Setting {
     fn value(&self, config: &Config) -> String {
         match self.show {
             Show::Always(show) => show(config),
-            Show::Optional(show) => show(config).unwrap_or_else(|| NOTHING.to_owned()),
+            Show::Optional(show) => show(config).unwrap_or_else(|| UNSET.to_owned()),
         }
     }
 }
 
-/// The variable of a path: `limits.in_flight` is `TOLLGATE_LIMITS__IN_FLIGHT`.
+/// The environment variable of a path, such as `TOLLGATE_LIMITS__IN_FLIGHT` for `limits.in_flight`.
 pub(super) fn variable(path: &str) -> String {
     format!("TOLLGATE_{}", path.replace('.', "__").to_uppercase())
 }
@@ -389,12 +389,12 @@ fn side_port(raw: &Raw) -> Result<Option<String>, String> {
 fn cache(raw: &Raw) -> Result<(), String> {
     match raw.text()? {
         "off" => Ok(()),
-        _ => Err("must be off: a cache of data keys is not supported by this version".to_owned()),
+        _ => Err("must be off: data key caching is not supported by this version".to_owned()),
     }
 }
 
 fn trailers(raw: &Raw) -> Result<BTreeSet<Trailer>, String> {
-    // an empty variable is an unset one, so none has a word
+    // an empty variable counts as not set, so an empty list needs a word
     if matches!(raw, Raw::Text(text) if text.trim() == NONE) {
         return Ok(BTreeSet::new());
     }

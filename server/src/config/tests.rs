@@ -1,4 +1,4 @@
-//! Settings from outside: layers over each other, faults of all of them, and what is printed.
+//! Loading settings from all layers, their faults, and printing them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,7 +23,7 @@ fn load(file: Option<&str>, variables: &[(&str, &str)], flags: &Flags) -> Result
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let prefix = format!("{}/", folder.path().display());
-    Config::load_beside(&path, flags, variables).map_err(|faults| {
+    Config::load_with_default_file(&path, flags, variables).map_err(|faults| {
         faults
             .iter()
             .map(|fault| fault.to_string().replace(&prefix, ""))
@@ -40,7 +40,7 @@ fn from_variables(variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
 }
 
 #[test]
-fn nothing_set_is_valid_and_as_documented() {
+fn the_defaults_are_as_documented() {
     let config = load(None, &[("PATH", "/bin"), ("AWS_REGION", "x")], &Flags::default()).unwrap();
     assert_eq!(config.listen, "127.0.0.1:50051");
     assert_eq!(
@@ -86,7 +86,7 @@ fn nothing_set_is_valid_and_as_documented() {
 }
 
 #[test]
-fn later_layers_win() {
+fn later_layers_override_earlier_ones() {
     let file = "listen: 0.0.0.0:1\nmodels: from-file\nlimits: { in_flight: 1, deadline: 1s }\nbackend: aws\n";
     let variables = [
         ("TOLLGATE_LISTEN", "0.0.0.0:2"),
@@ -111,60 +111,66 @@ fn later_layers_win() {
     );
 }
 
+/// 32 bytes in base64.
+const TOKEN_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+
+/// Every setting with a value for the file and the same value for the environment.
+// add-a-setting: its case
+const CASES: &[(&str, &str, &str)] = &[
+    ("listen", "'[::1]:0'", "[::1]:0"),
+    ("insecure", "true", "true"),
+    ("models", "m", "m"),
+    ("backend", "aws", "aws"),
+    ("embedded.data", "/d", "/d"),
+    ("embedded.memory", "true", "true"),
+    ("embedded.synchronous", "normal", "normal"),
+    ("aws.region", "eu-central-1", "eu-central-1"),
+    (
+        "aws.endpoint_url",
+        "http://localhost:4566",
+        "http://localhost:4566",
+    ),
+    ("limits.message_bytes", "4 MiB", "4MiB"),
+    ("limits.values", "7", "7"),
+    ("limits.in_flight", "3", "3"),
+    ("limits.in_flight_per_connection", "2", "2"),
+    ("limits.deadline", "5m", "300s"),
+    ("limits.deadline_max", "10m", "600s"),
+    ("limits.stream_deadline_max", "2h", "7200s"),
+    ("limits.receive", "20s", "20s"),
+    ("limits.attribute_depth", "4", "4"),
+    ("limits.memory", "64 MiB", "64MiB"),
+    ("limits.connections", "100", "100"),
+    ("limits.connections_per_peer", "10", "10"),
+    ("limits.streams_per_connection", "20", "20"),
+    ("limits.handshake", "1s", "1000ms"),
+    ("limits.idle", "1m", "60s"),
+    ("limits.connection_age", "1day", "24h"),
+    ("kms.in_flight", "5", "5"),
+    ("kms.cache", "off", "off"),
+    ("s3.in_flight", "6", "6"),
+    ("sessions.idle", "1day", "24h"),
+    ("sessions.max", "7", "7"),
+    ("finished_calls", "8", "8"),
+    ("token_key", TOKEN_KEY, TOKEN_KEY),
+    ("trailers", "[call, orca]", "orca, call"),
+    ("prices", "p.yaml", "p.yaml"),
+    ("log.format", "json", "json"),
+    ("log.level", "debug", "debug"),
+    ("log.slow", "1s", "1s"),
+    ("metrics.listen", "off", "off"),
+    ("telemetry.object_keys", "true", "true"),
+    ("shutdown_grace", "0s", "0s"),
+];
+
 #[test]
 fn every_setting_is_read_from_file_and_environment() {
-    let key = base64::engine::general_purpose::STANDARD.encode([7; 32]);
-    let cases = [
-        ("listen", "'[::1]:0'", "[::1]:0"),
-        ("insecure", "true", "true"),
-        ("models", "m", "m"),
-        ("backend", "aws", "aws"),
-        ("embedded.data", "/d", "/d"),
-        ("embedded.memory", "true", "true"),
-        ("embedded.synchronous", "normal", "normal"),
-        ("aws.region", "eu-central-1", "eu-central-1"),
-        (
-            "aws.endpoint_url",
-            "http://localhost:4566",
-            "http://localhost:4566",
-        ),
-        ("limits.message_bytes", "4 MiB", "4MiB"),
-        ("limits.values", "7", "7"),
-        ("limits.in_flight", "3", "3"),
-        ("limits.in_flight_per_connection", "2", "2"),
-        ("limits.deadline", "5m", "300s"),
-        ("limits.deadline_max", "10m", "600s"),
-        ("limits.stream_deadline_max", "2h", "7200s"),
-        ("limits.receive", "20s", "20s"),
-        ("limits.attribute_depth", "4", "4"),
-        ("limits.memory", "64 MiB", "64MiB"),
-        ("limits.connections", "100", "100"),
-        ("limits.connections_per_peer", "10", "10"),
-        ("limits.streams_per_connection", "20", "20"),
-        ("limits.handshake", "1s", "1000ms"),
-        ("limits.idle", "1m", "60s"),
-        ("limits.connection_age", "1day", "24h"),
-        ("kms.in_flight", "5", "5"),
-        ("kms.cache", "off", "off"),
-        ("s3.in_flight", "6", "6"),
-        ("sessions.idle", "1day", "24h"),
-        ("sessions.max", "7", "7"),
-        ("finished_calls", "8", "8"),
-        ("token_key", key.as_str(), key.as_str()),
-        ("trailers", "[call, orca]", "orca, call"),
-        ("prices", "p.yaml", "p.yaml"),
-        ("log.format", "json", "json"),
-        ("log.level", "debug", "debug"),
-        ("log.slow", "1s", "1s"),
-        ("metrics.listen", "off", "off"),
-        ("telemetry.object_keys", "true", "true"),
-        ("shutdown_grace", "0s", "0s"),
-    ];
     let paths: Vec<&str> = SETTINGS.iter().map(|setting| setting.path).collect();
-    assert_eq!(paths, cases.map(|(path, ..)| path), "every setting has its case");
-    // as loaded: the default of limits.memory is the machine's
+    let tested: Vec<&str> = CASES.iter().map(|(path, ..)| *path).collect();
+    assert_eq!(paths, tested, "every setting needs a case");
+    // loaded, because the default of limits.memory depends on the machine
     let defaults = from_file("").unwrap().to_yaml();
-    for (path, in_file, in_variable) in cases {
+    for &(path, in_file, in_variable) in CASES {
         let source = match path.split_once('.') {
             Some((section, key)) => format!("{section}:\n  {key}: {in_file}\n"),
             None => format!("{path}: {in_file}\n"),
@@ -189,7 +195,7 @@ fn every_setting_is_read_from_file_and_environment() {
 }
 
 #[test]
-fn flags_set_what_they_name() {
+fn flags_set_their_settings() {
     let flags = Flags {
         models: Some("m".into()),
         data: Some("d".into()),
@@ -205,7 +211,7 @@ fn flags_set_what_they_name() {
 }
 
 #[test]
-fn all_faults_of_all_layers_are_told_with_where_they_came_from() {
+fn reports_the_faults_of_all_layers_with_their_origins() {
     let file = "listne: 1\nlimits:\n  in_flight: 0\n  message_bytes: lots\nkms: { cache: { max_age: 5m } }\nlog: pretty\n\
         trailers: [call, all]\nembedded:\n  memory: yes\nbackend:\n";
     let variables = [
@@ -223,7 +229,7 @@ fn all_faults_of_all_layers_are_told_with_where_they_came_from() {
         load(Some(file), &variables, &flags).unwrap_err(),
         [
             "tollgate.yaml:1: listne: no such setting (did you mean `listen`?)",
-            "tollgate.yaml:5: kms.cache: must be off: a cache of data keys is not supported by this version",
+            "tollgate.yaml:5: kms.cache: must be off: data key caching is not supported by this version",
             "tollgate.yaml:6: log: expected a map, found text",
             "tollgate.yaml:10: backend: expected a value, found nothing",
             "TOLLGATE_KMS__CACHE__MAX_AGE: is not supported by this version",
@@ -241,7 +247,7 @@ fn all_faults_of_all_layers_are_told_with_where_they_came_from() {
 }
 
 #[test]
-fn values_out_of_bounds_are_refused() {
+fn refuses_values_out_of_bounds() {
     let cases = [
         (
             "TOLLGATE_LISTEN",
@@ -277,7 +283,7 @@ fn values_out_of_bounds_are_refused() {
 }
 
 #[test]
-fn a_named_file_must_be_there_and_a_default_one_need_not() {
+fn a_named_file_must_exist_and_the_default_one_need_not() {
     let flags = Flags {
         config: Some(NO_FILE.into()),
         ..Flags::default()
@@ -289,11 +295,13 @@ fn a_named_file_must_be_there_and_a_default_one_need_not() {
             .starts_with("/nowhere/tollgate.yaml: cannot be read: "),
         "{faults:?}"
     );
-    assert!(Config::load_beside(Path::new(NO_FILE), &Flags::default(), std::iter::empty()).is_ok());
+    assert!(
+        Config::load_with_default_file(Path::new(NO_FILE), &Flags::default(), std::iter::empty()).is_ok()
+    );
     assert!(from_file("").is_ok() && from_file("# nothing\n").is_ok());
     assert_eq!(
         from_file("{}\n---\n{}\n").unwrap_err(),
-        ["tollgate.yaml:3: a settings file is one document"]
+        ["tollgate.yaml:3: a settings file must be one document"]
     );
     assert_eq!(
         from_file("[]").unwrap_err(),
@@ -302,7 +310,7 @@ fn a_named_file_must_be_there_and_a_default_one_need_not() {
 }
 
 #[test]
-fn variables_of_kubernetes_services_are_not_ours() {
+fn ignores_the_variables_of_kubernetes_services() {
     let variables = [
         ("TOLLGATE_SERVICE_HOST", "10.0.0.1"),
         ("TOLLGATE_SERVICE_PORT", "50051"),
@@ -318,7 +326,7 @@ fn variables_of_kubernetes_services_are_not_ours() {
 }
 
 #[test]
-fn secrets_are_never_printed() {
+fn never_prints_secrets() {
     let secret = base64::engine::general_purpose::STANDARD.encode([0x5a; 32]);
     let config = from_variables(&[("TOLLGATE_TOKEN_KEY", &secret)]).unwrap();
     let printed = format!("{}{config:?}", config.to_yaml());
@@ -328,7 +336,7 @@ fn secrets_are_never_printed() {
 }
 
 #[test]
-fn the_variables_of_opentelemetry_are_passed_on_and_never_printed() {
+fn passes_on_and_never_prints_opentelemetry_variables() {
     let variables = [
         ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=hunter2"),
         ("OTEL_SERVICE_NAME", " "),
@@ -340,13 +348,17 @@ fn the_variables_of_opentelemetry_are_passed_on_and_never_printed() {
         otel.get("OTEL_EXPORTER_OTLP_HEADERS"),
         Some("authorization=hunter2")
     );
-    assert_eq!(otel.get("OTEL_SERVICE_NAME"), None, "empty is not set");
+    assert_eq!(
+        otel.get("OTEL_SERVICE_NAME"),
+        None,
+        "an empty variable is not set"
+    );
     let printed = format!("{}{config:?}", config.to_yaml());
     assert!(!printed.contains("hunter2") && printed.contains("OTEL_EXPORTER_OTLP_HEADERS"));
 }
 
 #[test]
-fn the_side_port_is_on_unless_it_is_off() {
+fn the_metrics_port_is_enabled_by_default() {
     let default = from_variables(&[]).unwrap().metrics;
     assert_eq!(
         (default.listen.as_deref(), default.listen_set),
@@ -365,7 +377,7 @@ fn the_side_port_is_on_unless_it_is_off() {
 }
 
 #[test]
-fn what_is_printed_can_be_read_again() {
+fn printed_settings_can_be_loaded() {
     let file = "listen: '[::1]:0'\nmodels: 'a b: #c'\nembedded: { data: 'null' }\nlimits: { deadline: 90s }\ntrailers: []\n";
     let config = load(Some(file), &[("TOLLGATE_LOG__FORMAT", "json")], &Flags::default()).unwrap();
     let printed = config.to_yaml();
@@ -395,12 +407,12 @@ fn what_is_printed_can_be_read_again() {
 
 proptest! {
     #[test]
-    fn any_file_is_read_or_refused(source in "[a-z_.:\\-\\[\\]{}\"#0-9 \n]{0,120}") {
+    fn any_file_is_accepted_or_refused(source in "[a-z_.:\\-\\[\\]{}\"#0-9 \n]{0,120}") {
         let _ = from_file(&source);
     }
 
     #[test]
-    fn any_variable_is_read_or_refused(index in 0..SETTINGS.len(), value in ".{0,40}") {
+    fn any_variable_is_accepted_or_refused(index in 0..SETTINGS.len(), value in ".{0,40}") {
         let _ = from_variables(&[(&SETTINGS[index].variable(), &value)]);
     }
 }

@@ -4,17 +4,17 @@ use std::fmt;
 
 use zeroize::ZeroizeOnDrop;
 
-/// 32 bytes that seal page tokens; never printed, wiped when dropped.
+/// A key of 32 bytes that encrypts page tokens. Never printed, and zeroed when dropped.
 #[derive(Clone, PartialEq, Eq, ZeroizeOnDrop)]
 pub struct TokenKey([u8; 32]);
 
 impl TokenKey {
-    /// A key of these bytes.
+    /// A key with these bytes.
     pub fn new(bytes: [u8; 32]) -> TokenKey {
         TokenKey(bytes)
     }
 
-    /// The bytes.
+    /// The bytes of the key.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }

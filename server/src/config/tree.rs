@@ -1,4 +1,4 @@
-//! The settings in effect, as types. The names are those of the settings file.
+//! The effective settings. The fields are named like the settings in the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -8,191 +8,192 @@ use super::machine;
 use super::otel::OtelVariables;
 use super::token_key::TokenKey;
 
-/// All settings in effect. The names are those of the settings file.
+/// All effective settings.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Host and port of the listener, such as `127.0.0.1:50051`; port 0: any free one.
     pub listen: String,
-    /// Listen beyond loopback although there is neither TLS nor authentication.
+    /// Allows listening beyond loopback without TLS and authentication.
     pub insecure: bool,
-    /// The folder of the model files.
+    /// The folder with the model files.
     pub models: PathBuf,
-    /// Whether anyone named that folder.
+    /// Whether `models` was set explicitly.
     pub models_set: bool,
-    /// Where the data lies.
+    /// Where the data is stored.
     pub backend: Backend,
-    /// The engines inside of this program.
+    /// The embedded engines.
     pub embedded: Embedded,
-    /// What the AWS clients are told beside their own environment.
+    /// Settings of the AWS clients, beside their own environment.
     pub aws: Aws,
-    /// What a call may take.
+    /// What calls and connections may use.
     pub limits: Limits,
-    /// KMS.
+    /// Settings for KMS.
     pub kms: Kms,
-    /// S3.
+    /// Settings for S3.
     pub s3: S3,
-    /// Sessions of the bill.
+    /// Settings for sessions.
     pub sessions: Sessions,
-    /// How many bills are kept for `GetCallMetrics`.
+    /// The number of bills that are kept for `GetCallMetrics`.
     pub finished_calls: usize,
-    /// What seals page tokens; none: the data folder's, or one made at start.
+    /// The key that encrypts page tokens. `None`: the key in the data folder, or one that is generated at start.
     pub token_key: Option<TokenKey>,
-    /// The groups of trailers that are sent.
+    /// The groups of trailers to send.
     pub trailers: BTreeSet<Trailer>,
-    /// A price book; none: the shipped one.
+    /// A price book. `None`: the built-in one.
     pub prices: Option<PathBuf>,
-    /// The log.
+    /// Settings of the log.
     pub log: Log,
-    /// The HTTP side port.
+    /// The HTTP port for metrics and probes.
     pub metrics: Metrics,
     /// Traces, metrics and logs for collectors.
     pub telemetry: Telemetry,
-    /// How long calls in flight may take to end at shutdown.
+    /// How long shutdown waits for calls in flight.
     pub shutdown_grace: Duration,
-    /// Where each setting that is not a default came from.
+    /// The origin of each setting that was set.
     pub(super) origins: BTreeMap<&'static str, String>,
 }
 
-/// Where the data lies.
+/// Where the data is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
-    /// In engines inside of this program.
+    /// In the embedded engines.
     Embedded,
-    /// In AWS, or anything that speaks its protocols.
+    /// In AWS or a compatible service.
     Aws,
 }
 
-/// The engines inside of this program.
+/// The embedded engines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Embedded {
     /// The data folder.
     pub data: PathBuf,
-    /// Nothing is kept; `data` is not touched.
+    /// Keeps all data in memory and does not use `data`.
     pub memory: bool,
-    /// What a write waits for.
+    /// What a write waits for before it is acknowledged.
     pub synchronous: Synchronous,
 }
 
-/// What a write to the embedded engines waits for.
+/// What a write to the embedded engines waits for before it is acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Synchronous {
-    /// The disk: nothing acknowledged is lost, not even when power is.
+    /// The disk. No acknowledged write is lost, even if power fails.
     Full,
-    /// The operating system: power loss may take the last writes.
+    /// The operating system. The last writes may be lost if power fails.
     Normal,
 }
 
-/// What the AWS clients are told beside their own environment.
+/// Settings of the AWS clients, beside their own environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aws {
-    /// The region; none: the environment's or the profile's.
+    /// The region. `None`: from the environment or the profile.
     pub region: Option<String>,
-    /// One endpoint for all services; none: the environment's or AWS itself.
+    /// The endpoint of all services. `None`: from the environment, or AWS itself.
     pub endpoint_url: Option<String>,
 }
 
-/// What a call may take.
+/// What calls and connections may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Largest message in either direction, in bytes.
+    /// Maximum size of a message in either direction, in bytes.
     pub message_bytes: usize,
-    /// Values in one request: attributes, members of lists, maps and sets, names and fields together.
+    /// Maximum number of values in a request: attributes, members of lists, maps and sets, names and fields together.
     pub values: usize,
-    /// Calls at the same time.
+    /// Maximum number of concurrent calls.
     pub in_flight: usize,
-    /// Calls at the same time on one connection; none, before the settings are loaded: a quarter of `in_flight`.
+    /// Maximum number of concurrent calls on one connection. `None`: a quarter of `in_flight`; set when the settings are
+    /// loaded.
     pub in_flight_per_connection: Option<usize>,
-    /// The deadline of callers that set none.
+    /// The deadline of calls that set none.
     pub deadline: Duration,
-    /// The longest deadline of a unary call.
+    /// Maximum deadline of a unary call.
     pub deadline_max: Duration,
-    /// The longest deadline of a stream.
+    /// Maximum deadline of a stream.
     pub stream_deadline_max: Duration,
     /// How long a request message may take to arrive.
     pub receive: Duration,
-    /// Deepest nesting of an attribute's value.
+    /// Maximum nesting of an attribute value.
     pub attribute_depth: usize,
-    /// Connections in all; nine tenths of the descriptor limit where that is less.
+    /// Maximum number of connections; at most nine tenths of the limit for file descriptors.
     pub connections: usize,
-    /// Connections of one peer address.
+    /// Maximum number of connections from one peer address.
     pub connections_per_peer: usize,
-    /// Streams of one connection.
+    /// Maximum number of streams on one connection.
     pub streams_per_connection: usize,
     /// How long a connection may take for its handshake.
     pub handshake: Duration,
-    /// How long a connection may be without a stream.
+    /// How long a connection may have no stream.
     pub idle: Duration,
-    /// How old a connection may get.
+    /// Maximum age of a connection.
     pub connection_age: Duration,
-    /// Bytes of requests, pages and responses together; none, before the settings are loaded: a quarter of what the
-    /// process may use.
+    /// Maximum bytes of requests, pages and responses together. `None`: a quarter of the memory that the process may use;
+    /// set when the settings are loaded.
     pub memory: Option<usize>,
 }
 
 impl Limits {
-    /// Calls at the same time on one connection.
+    /// Maximum number of concurrent calls on one connection.
     pub fn in_flight_per_connection(&self) -> usize {
         self.in_flight_per_connection
             .unwrap_or_else(|| self.in_flight.div_ceil(4))
     }
 
-    /// Bytes of requests, pages and responses together.
+    /// Maximum bytes of requests, pages and responses together.
     pub fn memory(&self) -> usize {
         self.memory.unwrap_or_else(|| machine::memory_bytes() / 4)
     }
 }
 
-/// KMS.
+/// Settings for KMS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kms {
-    /// Requests at the same time, per call.
+    /// Maximum number of concurrent requests per call.
     pub in_flight: usize,
 }
 
-/// S3.
+/// Settings for S3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3 {
-    /// Requests at the same time, per call.
+    /// Maximum number of concurrent requests per call.
     pub in_flight: usize,
 }
 
-/// Sessions of the bill.
+/// Settings for sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sessions {
-    /// A session that nobody used for this long is forgotten.
+    /// A session that is unused for this long is removed.
     pub idle: Duration,
-    /// Most sessions at the same time.
+    /// Maximum number of sessions.
     pub max: usize,
 }
 
 /// A group of trailers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Trailer {
-    /// The call's own bill.
+    /// The bill of the call.
     Call,
     /// The totals of its session.
     Session,
-    /// ORCA's load report.
+    /// The ORCA load report.
     Orca,
     /// `server-timing`.
     ServerTiming,
 }
 
-/// The log.
+/// Settings of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// How lines look.
+    /// The format of log lines.
     pub format: LogFormat,
-    /// The least severity that is written.
+    /// The minimum severity that is logged.
     pub level: LogLevel,
-    /// A call that takes longer is marked.
+    /// Calls that take longer are marked as slow.
     pub slow: Duration,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Pretty on a terminal, else JSON.
+    /// Pretty on a terminal, otherwise JSON.
     Auto,
     /// For people.
     Pretty,
@@ -200,35 +201,35 @@ pub enum LogFormat {
     Json,
 }
 
-/// The least severity that is written.
+/// The minimum severity that is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
-    /// Errors alone.
+    /// Errors only.
     Error,
-    /// And warnings.
+    /// Errors and warnings.
     Warn,
-    /// And what people want to know: one line per call.
+    /// Also informational messages, such as one line per call.
     Info,
-    /// And what developers want to know.
+    /// Also messages for developers.
     Debug,
     /// Everything.
     Trace,
 }
 
-/// The HTTP side port, with `/metrics`, `/healthz` and `/readyz`.
+/// The HTTP port with `/metrics`, `/healthz` and `/readyz`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metrics {
-    /// Host and port; none: off.
+    /// Host and port. `None`: disabled.
     pub listen: Option<String>,
-    /// Whether anyone named them: what was not asked for may fail.
+    /// Whether `listen` was set explicitly. If not, the program runs without the port if it cannot be opened.
     pub listen_set: bool,
 }
 
 /// Traces, metrics and logs for collectors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Telemetry {
-    /// Spans tell the keys of objects, which hold tenant data.
+    /// Adds the keys of objects to spans. They may contain tenant data.
     pub object_keys: bool,
-    /// OpenTelemetry's own variables: what is exported, where to and how.
+    /// OpenTelemetry's own variables: what is exported, to which collector, and how.
     pub variables: OtelVariables,
 }

@@ -1,5 +1,5 @@
-//! Texts of settings to values and back: counts, sizes, durations, words. Says what would be right; a text that may
-//! be a secret is never repeated.
+//! Parses and prints the values of settings: counts, sizes, durations, words. Errors say what is expected and never repeat
+//! the text, which may be a secret.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -11,7 +11,7 @@ use bytesize::ByteSize;
 
 use super::token_key::TokenKey;
 
-/// What was given for a setting.
+/// The raw value of a setting.
 #[derive(Clone, Debug)]
 pub(super) enum Raw {
     /// A scalar's text.
@@ -21,7 +21,7 @@ pub(super) enum Raw {
 }
 
 impl Raw {
-    /// One text.
+    /// A single text.
     pub(super) fn text(&self) -> Result<&str, String> {
         match self {
             Raw::Text(text) => Ok(text),
@@ -29,7 +29,7 @@ impl Raw {
         }
     }
 
-    /// Several texts; one text is split at its commas, as in the environment.
+    /// A list of texts. A single text is split at its commas, as in the environment.
     pub(super) fn list(&self) -> Vec<&str> {
         match self {
             Raw::List(items) => items.iter().map(String::as_str).collect(),
@@ -39,7 +39,7 @@ impl Raw {
     }
 }
 
-/// A whole number within bounds.
+/// Parses a whole number within bounds.
 pub(super) fn count(raw: &Raw, bounds: &RangeInclusive<usize>) -> Result<usize, String> {
     let fault = || {
         format!(
@@ -55,7 +55,7 @@ pub(super) fn count(raw: &Raw, bounds: &RangeInclusive<usize>) -> Result<usize, 
         .ok_or_else(fault)
 }
 
-/// A size such as `32 MiB` within bounds, in bytes.
+/// Parses a size within bounds, such as `32 MiB`. Returns bytes.
 pub(super) fn size(raw: &Raw, bounds: &RangeInclusive<usize>) -> Result<usize, String> {
     let fault = || {
         format!(
@@ -72,7 +72,7 @@ pub(super) fn size(raw: &Raw, bounds: &RangeInclusive<usize>) -> Result<usize, S
     bytes.filter(|bytes| bounds.contains(bytes)).ok_or_else(fault)
 }
 
-/// A duration such as `30s`, `5m` or `1h` within bounds.
+/// Parses a duration within bounds, such as `30s`, `5m` or `1h`.
 pub(super) fn duration(raw: &Raw, bounds: &RangeInclusive<Duration>) -> Result<Duration, String> {
     let fault = || {
         let (least, most) = (show_duration(*bounds.start()), show_duration(*bounds.end()));
@@ -84,14 +84,14 @@ pub(super) fn duration(raw: &Raw, bounds: &RangeInclusive<Duration>) -> Result<D
         .ok_or_else(fault)
 }
 
-/// `true` or `false`.
+/// Parses `true` or `false`.
 pub(super) fn boolean(raw: &Raw) -> Result<bool, String> {
     raw.text()?
         .parse()
         .map_err(|_| "must be true or false".to_owned())
 }
 
-/// One of several words.
+/// Parses one of several words.
 pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
     let chosen = choices
         .iter()
@@ -103,7 +103,7 @@ pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, St
     })
 }
 
-/// The word of a value.
+/// The word for a value.
 pub(super) fn name_of<T: Copy + PartialEq>(value: T, choices: &[(&'static str, T)]) -> &'static str {
     choices
         .iter()
@@ -111,7 +111,7 @@ pub(super) fn name_of<T: Copy + PartialEq>(value: T, choices: &[(&'static str, T
         .map_or("", |(name, _)| name)
 }
 
-/// Text that is not empty.
+/// Parses text that must not be empty.
 pub(super) fn filled(raw: &Raw) -> Result<&str, String> {
     let text = raw.text()?;
     if text.trim().is_empty() {
@@ -121,7 +121,7 @@ pub(super) fn filled(raw: &Raw) -> Result<&str, String> {
     }
 }
 
-/// `host:port`, an IPv6 address in brackets.
+/// Parses `host:port`, with an IPv6 address in brackets.
 pub(super) fn address(raw: &Raw) -> Result<String, String> {
     let text = raw.text()?;
     let valid = text
@@ -142,7 +142,7 @@ fn is_host(host: &str) -> bool {
     }
 }
 
-/// An `http://` or `https://` URL without credentials.
+/// Parses an `http://` or `https://` URL without credentials.
 pub(super) fn url(raw: &Raw) -> Result<String, String> {
     let text = raw.text()?;
     let uri = text.parse::<http::Uri>().ok();
@@ -158,7 +158,7 @@ pub(super) fn url(raw: &Raw) -> Result<String, String> {
         .ok_or_else(|| "must be a URL such as `http://localhost:4566`".to_owned())
 }
 
-/// 32 bytes as standard base64; the text is a secret.
+/// Parses 32 bytes in standard base64. The text is a secret.
 pub(super) fn token_key(raw: &Raw) -> Result<TokenKey, String> {
     let decoded = STANDARD.decode(raw.text()?.trim()).ok();
     let bytes = decoded.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
@@ -167,7 +167,7 @@ pub(super) fn token_key(raw: &Raw) -> Result<TokenKey, String> {
         .ok_or_else(|| "must be 32 bytes as standard base64".to_owned())
 }
 
-/// A size in the largest unit that divides it.
+/// Prints a size in the largest unit that divides it.
 pub(super) fn show_size(bytes: usize) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     let unit = units
@@ -179,12 +179,12 @@ pub(super) fn show_size(bytes: usize) -> String {
     )
 }
 
-/// A duration as it is written.
+/// Prints a duration.
 pub(super) fn show_duration(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
 }
 
-/// Text as a YAML scalar, in quotes where it might be read as something else.
+/// Prints text as a YAML scalar, in quotes if it could be parsed as another type.
 pub(super) fn show_text(text: impl Display) -> String {
     let text = text.to_string();
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'/' | b':' | b'-');

@@ -1,10 +1,11 @@
-//! What an expression says, as a tree that borrows from its text. Never holds a value: those are looked up.
+//! The syntax tree of an expression. Borrows from its text. Never contains values, only their placeholders.
 
-/// A condition, filter or key condition. `And` and `Or` have two parts at least, none of them of their own kind.
+/// A condition, filter or key condition. `And` and `Or` have at least two parts and are never directly nested in a
+/// condition of the same kind.
 #[derive(Debug)]
 pub(super) enum Condition<'a> {
     Compare(Operand<'a>, Comparator, Operand<'a>),
-    /// Subject, lower bound, upper bound.
+    /// The subject, the lower bound and the upper bound.
     Between(Operand<'a>, Operand<'a>, Operand<'a>),
     In(Operand<'a>, Vec<Operand<'a>>),
     Exists(Path<'a>),
@@ -34,7 +35,7 @@ pub(super) enum Operand<'a> {
     Size(Path<'a>),
 }
 
-/// A document path: an attribute and the way down from it.
+/// A document path: an attribute and the steps into its value.
 #[derive(Debug)]
 pub(super) struct Path<'a> {
     pub(super) attribute: Name<'a>,
@@ -47,11 +48,11 @@ pub(super) enum Step<'a> {
     Name(Name<'a>),
 }
 
-/// A name as it stands in the text.
+/// A name in the text.
 #[derive(Debug)]
 pub(super) struct Name<'a> {
     pub(super) text: &'a str,
-    /// Whether `text` is a `#name` that stands for the name.
+    /// Whether `text` is a `#name` placeholder.
     pub(super) is_placeholder: bool,
     pub(super) column: usize,
 }
@@ -64,7 +65,7 @@ pub(super) struct ValueRef<'a> {
 }
 
 impl Condition<'_> {
-    /// Where it begins, but for parentheses and function names.
+    /// The column where it starts, not counting parentheses and function names.
     pub(super) fn column(&self) -> usize {
         match self {
             Condition::Compare(first, ..)
@@ -102,7 +103,7 @@ impl Comparator {
         }
     }
 
-    /// Whether it asks which side is greater: then it takes strings, numbers and binaries only.
+    /// Whether it compares by order, which supports only strings, numbers and binaries.
     pub(super) const fn is_ordering(self) -> bool {
         !matches!(self, Comparator::Equal | Comparator::NotEqual)
     }

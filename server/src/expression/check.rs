@@ -1,5 +1,5 @@
-//! What a condition says, against the model: which attributes it may name, and whether the types agree. Every fault
-//! at once; never looks beyond the model and the expression.
+//! Checks a condition against the model: which attributes it may use, and whether the types agree. Reports all faults at
+//! once. Uses only the model and the expression.
 
 use super::ast::{Condition, Name, Operand, Path, Step, ValueRef};
 use super::definitions::Definitions;
@@ -8,15 +8,15 @@ use crate::fault::{Fault, Faults};
 use crate::model::limits::MAX_IN_OPERANDS;
 use crate::model::{Attribute, AttributeType, Model, UnknownAttributes, Value};
 
-/// What `attribute_type` may ask for.
+/// The types that `attribute_type` can test for.
 const TYPE_NAMES: [&str; 10] = ["S", "SS", "N", "NS", "B", "BS", "BOOL", "NULL", "L", "M"];
 
-/// DynamoDB's name of a type; none where it is not known before the item is read.
+/// DynamoDB's name of a type. `None` if the type is unknown until the item is read.
 type Type = Option<&'static str>;
 
-/// What a path is asked for.
+/// What an expression uses of a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Asked {
+enum Use {
     Presence,
     Value,
 }
@@ -30,7 +30,7 @@ pub(super) struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    /// `faults` are those that are known already.
+    /// `faults` are those that are already known.
     pub(super) fn new(model: &'a Model, definitions: Definitions<'a>, faults: Faults) -> Checker<'a> {
         Checker {
             model,
@@ -40,7 +40,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// From here on key attributes are faults.
+    /// From now on, key attributes are faults.
     pub(super) fn refuse_keys(&mut self) {
         self.are_keys_refused = true;
     }
@@ -59,12 +59,12 @@ impl<'a> Checker<'a> {
         self.push(self.definitions.fault_at(column, description));
     }
 
-    /// The definitions, where all is well.
+    /// The definitions, if there are no faults.
     pub(super) fn finish(self) -> Result<Definitions<'a>, Faults> {
         self.faults.into_result().map(|()| self.definitions)
     }
 
-    /// Checks a condition and everything in it; tells whether it is without fault.
+    /// Checks a condition and its parts. Returns whether it has no faults.
     pub(super) fn condition(&mut self, condition: &Condition<'a>) -> bool {
         let known = self.faults.count();
         match condition {
@@ -73,13 +73,13 @@ impl<'a> Checker<'a> {
             }
             Condition::Between(subject, low, high) => self.between(subject, low, high),
             Condition::In(subject, operands) => self.listed(subject, operands),
-            Condition::Exists(path) | Condition::NotExists(path) => _ = self.path(path, Asked::Presence),
+            Condition::Exists(path) | Condition::NotExists(path) => _ = self.path(path, Use::Presence),
             Condition::HasType(path, type_name) => {
-                self.path(path, Asked::Value);
+                self.path(path, Use::Value);
                 self.type_name(type_name);
             }
             Condition::BeginsWith(subject, prefix) => self.begins_with(subject, prefix),
-            Condition::Contains(container, sought) => self.contains(container, sought),
+            Condition::Contains(container, item) => self.contains(container, item),
             Condition::Not(inner) => _ = self.condition(inner),
             Condition::And(parts) | Condition::Or(parts) => {
                 for part in parts {
@@ -99,7 +99,7 @@ impl<'a> Checker<'a> {
                 && let Some(other) = kind
                 && !matches!(other, "S" | "N" | "B")
             {
-                let description = format!("is {other}, but {operator} compares S, N and B only");
+                let description = format!("is {other}, but {operator} supports only S, N and B");
                 self.operand_fault(operand, description);
                 kind = None;
             }
@@ -108,7 +108,8 @@ impl<'a> Checker<'a> {
         self.agree(operands, &types);
     }
 
-    /// All types must be that of the first attribute, or else of the first value; NULL is of any type.
+    /// Checks that all types equal that of the first attribute, or of the first value if there is no attribute. NULL matches
+    /// any type.
     fn agree(&mut self, operands: &[&Operand<'a>], types: &[Type]) {
         let known = operands.iter().copied().zip(types.iter().copied());
         let typed: Vec<_> = known
@@ -123,7 +124,7 @@ impl<'a> Checker<'a> {
         for (operand, kind) in typed.iter().filter(|(_, kind)| kind != expected) {
             self.operand_fault(
                 operand,
-                format!("is {kind}, where {} is {expected}", self.label(standard)),
+                format!("is {kind}, but {} is {expected}", self.label(standard)),
             );
         }
     }
@@ -153,7 +154,7 @@ impl<'a> Checker<'a> {
         if operands.len() > MAX_IN_OPERANDS {
             self.fault_at(
                 subject.column(),
-                format!("IN takes up to {MAX_IN_OPERANDS} operands"),
+                format!("IN supports at most {MAX_IN_OPERANDS} operands"),
             );
         }
         let all: Vec<_> = std::iter::once(subject).chain(operands).collect();
@@ -168,15 +169,18 @@ impl<'a> Checker<'a> {
             if matches!(kind, "S" | "B") {
                 return Some(kind);
             }
-            self.operand_fault(operand, format!("is {kind}, but begins_with takes S and B only"));
+            self.operand_fault(
+                operand,
+                format!("is {kind}, but begins_with supports only S and B"),
+            );
             None
         });
         self.agree(&operands, &types);
     }
 
-    fn contains(&mut self, container: &Operand<'a>, sought: &Operand<'a>) {
-        self.distinct("contains", &[container, sought]);
-        let (outer, inner) = (self.operand(container), self.operand(sought));
+    fn contains(&mut self, container: &Operand<'a>, item: &Operand<'a>) {
+        self.distinct("contains", &[container, item]);
+        let (outer, inner) = (self.operand(container), self.operand(item));
         let expected = match outer {
             Some("S" | "SS") => "S",
             Some("B" | "BS") => "B",
@@ -185,16 +189,13 @@ impl<'a> Checker<'a> {
             Some(other) => {
                 return self.operand_fault(
                     container,
-                    format!("is {other}: contains looks into S, B, L and sets only"),
+                    format!("is {other}, but contains supports only S, B, L and sets"),
                 );
             }
         };
         if let Some(kind) = inner.filter(|kind| *kind != expected) {
-            let description = format!(
-                "is {kind}, but what {} contains is {expected}",
-                self.label(container)
-            );
-            self.operand_fault(sought, description);
+            let description = format!("is {kind}, but {} contains {expected}", self.label(container));
+            self.operand_fault(item, description);
         }
     }
 
@@ -213,7 +214,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// DynamoDB's own rule: the first operand is not to be compared with itself.
+    /// Checks DynamoDB's rule that the first operand must not be compared with itself.
     fn distinct(&mut self, operator: &str, operands: &[&Operand<'a>]) {
         let Some((first, others)) = operands.split_first() else {
             return;
@@ -254,13 +255,13 @@ impl<'a> Checker<'a> {
 
     fn operand(&mut self, operand: &Operand<'a>) -> Type {
         match operand {
-            Operand::Path(path) => self.path(path, Asked::Value),
+            Operand::Path(path) => self.path(path, Use::Value),
             Operand::Value(value) => {
                 let value = self.definitions.value(value)?;
                 (!matches!(value, Value::Object(_))).then(|| value.type_name())
             }
             Operand::Size(path) => {
-                if let Some(kind) = self.path(path, Asked::Value)
+                if let Some(kind) = self.path(path, Use::Value)
                     && matches!(kind, "N" | "BOOL")
                 {
                     let description = format!("{} is {kind}, which has no size", self.path_label(path));
@@ -271,8 +272,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Checks that a condition may name this path; its type, where the model knows it.
-    fn path(&mut self, path: &Path<'a>, asked: Asked) -> Type {
+    /// Checks that a condition may use this path. Returns its type, if the model declares it.
+    fn path(&mut self, path: &Path<'a>, used: Use) -> Type {
         let name = self.definitions.name(&path.attribute)?;
         let Some(attribute) = self.model.attribute(name) else {
             if self.model.sealed_by_others.iter().any(|sealed| sealed == name) {
@@ -285,7 +286,7 @@ impl<'a> Checker<'a> {
             }
             return None;
         };
-        if let Some(refusal) = self.refusal(attribute, path, asked) {
+        if let Some(refusal) = self.refusal(attribute, path, used) {
             self.fault_at(path.attribute.column, refusal);
             return None;
         }
@@ -296,26 +297,26 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn refusal(&self, attribute: &Attribute, path: &Path<'a>, asked: Asked) -> Option<String> {
+    fn refusal(&self, attribute: &Attribute, path: &Path<'a>, used: Use) -> Option<String> {
         let name = quoted(&attribute.name);
         if attribute.encrypted.is_some() {
             return Some(encrypted_refusal(&attribute.name));
         }
-        if attribute.kind == AttributeType::Object && (asked == Asked::Value || !path.steps.is_empty()) {
+        if attribute.kind == AttributeType::Object && (used == Use::Value || !path.steps.is_empty()) {
             let functions = "attribute_exists and attribute_not_exists";
             return Some(format!(
-                "{name} is an object: only {functions} can ask for it, as a whole"
+                "{name} is an object: only {functions} can use it, as a whole"
             ));
         }
         if self.are_keys_refused && self.model.is_key(&attribute.name) {
             return Some(format!(
-                "{name} is a key attribute: it belongs in the key condition, and a filter cannot name it"
+                "{name} is a key attribute: use it in the key condition, not in a filter"
             ));
         }
         step_refusal(attribute, path.steps.first())
     }
 
-    /// A fault of an operand: at its value, or where it stands in the text.
+    /// Reports a fault of an operand, at its value or at its column in the text.
     fn operand_fault(&mut self, operand: &Operand<'a>, description: String) {
         match operand {
             Operand::Value(value) => self.push(self.definitions.value_fault(value.name, description)),
@@ -345,23 +346,21 @@ impl<'a> Checker<'a> {
 
 fn encrypted_refusal(name: &str) -> String {
     format!(
-        "{} is encrypted: no condition, filter or key condition can name it",
+        "{} is encrypted: conditions, filters and key conditions cannot use it",
         quoted(name)
     )
 }
 
-/// Why the first step down from an attribute leads nowhere, if so.
+/// Why the first step into an attribute is invalid, if it is.
 pub(super) fn step_refusal(attribute: &Attribute, step: Option<&Step<'_>>) -> Option<String> {
     let (name, kind) = (quoted(&attribute.name), attribute.kind.as_str());
     match (step?, attribute.kind) {
         (Step::Name(_), AttributeType::Map) | (Step::Index(_), AttributeType::List) => None,
         (Step::Name(_), AttributeType::List) => {
-            Some(format!("{name} is a list: its members are asked for by [index]"))
+            Some(format!("{name} is a list: use [index] for its members"))
         }
-        (Step::Index(_), AttributeType::Map) => {
-            Some(format!("{name} is a map: its fields are asked for by .name"))
-        }
-        _ => Some(format!("{name} is a {kind}: there is nothing within it")),
+        (Step::Index(_), AttributeType::Map) => Some(format!("{name} is a map: use .name for its fields")),
+        (Step::Name(_) | Step::Index(_), _) => Some(format!("{name} is a {kind}: it has no members")),
     }
 }
 

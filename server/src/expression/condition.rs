@@ -10,8 +10,12 @@ use crate::fault::Faults;
 use crate::model::Model;
 use crate::model::limits::MAX_EXPRESSION_BYTES;
 
-/// The text of a condition on a write. `root` is the request's field; faults lie at `{root}.text`,
-/// `{root}.values.:x` and `{root}.names.#x`. Where there are faults, what `out` holds is not to be sent.
+/// Renders a condition on a write. `root` is the field of the request; faults are at `{root}.text`, `{root}.values.:x` and
+/// `{root}.names.#x`. If there are faults, the content of `out` must not be used.
+///
+/// # Errors
+///
+/// All faults.
 pub fn condition(
     model: &Model,
     expression: &Expression,
@@ -23,7 +27,11 @@ pub fn condition(
     render::condition(model, &condition, checker.finish()?, out)
 }
 
-/// The text of a Scan's filter; the faults are those of `condition`.
+/// Renders the filter of a Scan, like [`condition`].
+///
+/// # Errors
+///
+/// All faults.
 pub fn filter(
     model: &Model,
     expression: &Expression,
@@ -33,7 +41,11 @@ pub fn filter(
     condition(model, expression, root, out)
 }
 
-/// The text of a Query's filter, in which DynamoDB takes no key attributes; else the faults are those of `condition`.
+/// Renders the filter of a Query, like [`condition`]. It cannot use key attributes.
+///
+/// # Errors
+///
+/// All faults.
 pub fn query_filter(
     model: &Model,
     expression: &Expression,
@@ -46,7 +58,7 @@ pub fn query_filter(
     render::condition(model, &condition, checker.finish()?, out)
 }
 
-/// The condition that a text says, and a checker that already knows what is wrong with its names and values.
+/// Parses a condition. Also returns a checker that already contains the faults of the names and values.
 pub(super) fn parsed<'a>(
     model: &'a Model,
     expression: &'a Expression,

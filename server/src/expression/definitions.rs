@@ -1,5 +1,5 @@
-//! What an expression's `#names` and `:values` stand for, and where its faults lie. Knows nothing of models; what a
-//! value may be is checked as in an item (`item::check`).
+//! The definitions of an expression's `#names` and `:values`, and the places of its faults. Independent of models. Values
+//! are checked like those of an item, in `item::check`.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,8 @@ use crate::fault::{Fault, Faults, Path, by_name};
 use crate::model::Value;
 use crate::model::limits::{MAX_EXPRESSION_BYTES, MAX_NAME_BYTES, MAX_PLACEHOLDER_BYTES};
 
-/// Names or values of one expression; a text has no room for more: each takes a mark, a letter and something between.
+/// Maximum number of names or of values of an expression. A text cannot contain more, because each placeholder takes at
+/// least two characters and a separator.
 const MAX_PLACEHOLDERS: usize = MAX_EXPRESSION_BYTES / 3;
 
 /// The definitions of one expression, at its field of the request.
@@ -25,7 +26,7 @@ impl<'a> Definitions<'a> {
         Definitions { expression, root }
     }
 
-    /// The name that is meant; none where its placeholder is not defined.
+    /// The attribute name. `None` if its placeholder is not defined.
     pub(super) fn name(&self, name: &Name<'a>) -> Option<&'a str> {
         if name.is_placeholder {
             self.expression.names.get(name.text).map(String::as_str)
@@ -34,12 +35,12 @@ impl<'a> Definitions<'a> {
         }
     }
 
-    /// The value that is meant; none where its placeholder is not defined.
+    /// The value. `None` if its placeholder is not defined.
     pub(super) fn value(&self, value: &ValueRef<'a>) -> Option<&'a Value> {
         self.expression.values.get(value.name)
     }
 
-    /// A fault of the whole text.
+    /// A fault that concerns the whole text.
     pub(super) fn text_fault(&self, description: impl std::fmt::Display) -> Fault {
         Fault::new(Path::Name(&Path::Root(self.root), "text"), description)
     }
@@ -49,12 +50,12 @@ impl<'a> Definitions<'a> {
         self.text_fault(format!("column {column}: {}", description.as_ref()))
     }
 
-    /// A fault of one value.
+    /// A fault of a value.
     pub(super) fn value_fault(&self, placeholder: &str, description: impl std::fmt::Display) -> Fault {
         self.member_fault("values", placeholder, description)
     }
 
-    /// A fault of a name: where it is defined, else where it stands.
+    /// A fault of a name, at its definition if it is a placeholder, otherwise at its column in the text.
     pub(super) fn name_fault(&self, name: &Name<'a>, description: impl AsRef<str>) -> Fault {
         if name.is_placeholder {
             return self.member_fault("names", name.text, description.as_ref());
@@ -62,12 +63,12 @@ impl<'a> Definitions<'a> {
         self.fault_at(name.column, description)
     }
 
-    /// A fault of all values together.
+    /// A fault that concerns all values.
     pub(super) fn values_fault(&self, description: impl std::fmt::Display) -> Fault {
         Fault::new(Path::Name(&Path::Root(self.root), "values"), description)
     }
 
-    /// What is wrong with the definitions themselves, and which are missing or of no use to these tokens.
+    /// Checks the definitions, and that each is used by the tokens and none is missing.
     pub(super) fn check(&self, tokens: &[Token<'a>]) -> Faults {
         let Expression { names, values, .. } = self.expression;
         let mut faults = Faults::new();
@@ -87,29 +88,30 @@ impl<'a> Definitions<'a> {
         for (placeholder, name) in by_name(names) {
             self.check_placeholder("names", placeholder, '#', &mut faults);
             if name.is_empty() || name.len() > MAX_NAME_BYTES {
-                let description = format!("a name has 1 to {MAX_NAME_BYTES} bytes");
+                let description = format!("a name must have 1 to {MAX_NAME_BYTES} bytes");
                 faults.extend(self.member_fault("names", placeholder, description));
             }
         }
         for (placeholder, value) in by_name(values) {
             self.check_placeholder("values", placeholder, ':', &mut faults);
             if matches!(value, Value::Object(_)) {
-                faults.extend(self.value_fault(placeholder, "is an object, which no expression can compare"));
+                faults
+                    .extend(self.value_fault(placeholder, "is an object, which expressions cannot compare"));
             }
         }
         faults
     }
 
-    /// Tells what is used but not defined, and what is defined but not used.
+    /// Reports placeholders that are used but not defined, and those that are defined but not used.
     fn check_use(&self, tokens: &[Token<'a>], faults: &mut Faults) {
         let mut names = BTreeMap::new();
         let mut values = BTreeMap::new();
-        let mut is_whole = true;
+        let mut is_complete = true;
         for token in tokens {
             match token.kind {
                 TokenKind::NameRef(name) => _ = names.entry(name).or_insert(token.column),
                 TokenKind::ValueRef(value) => _ = values.entry(value).or_insert(token.column),
-                TokenKind::Unknown => is_whole = false,
+                TokenKind::Unknown => is_complete = false,
                 _ => {}
             }
         }
@@ -125,7 +127,7 @@ impl<'a> Definitions<'a> {
             }
             let unused = defined
                 .iter()
-                .filter(|placeholder| is_whole && !used.contains_key(*placeholder));
+                .filter(|placeholder| is_complete && !used.contains_key(*placeholder));
             for placeholder in unused {
                 faults.extend(self.member_fault(members, placeholder, "is not used in the text"));
             }
@@ -137,12 +139,12 @@ impl<'a> Definitions<'a> {
             let description = format!("is longer than {MAX_PLACEHOLDER_BYTES} bytes");
             faults.extend(self.member_fault(members, placeholder, description));
         } else if !is_placeholder(placeholder, mark) {
-            let description = format!("is written as `{mark}`, then letters, digits and `_`");
+            let description = format!("must be `{mark}` followed by letters, digits and `_`");
             faults.extend(self.member_fault(members, placeholder, description));
         }
     }
 
-    /// A fault of one entry; a placeholder that is too long is not repeated.
+    /// A fault of one definition. Does not repeat a placeholder that is too long.
     fn member_fault(
         &self,
         members: &'static str,

@@ -1,18 +1,17 @@
-//! The paths of `fields`: names stand for themselves, so that no map key needs a placeholder. A segment is anything
-//! without `.`, `[` and `"`; a segment with those is quoted, `home."a.b"[0]`, with `\"` and `\\` in quotes. Knows
-//! nothing of models.
+//! The paths in `fields`. They contain names, not placeholders. A segment that contains `.`, `[` or `"` must be quoted,
+//! with `\"` and `\\` as escapes: `home."a.b"[0]`. Independent of models.
 
 use crate::model::limits::{MAX_NAME_BYTES, MAX_PATH_ELEMENTS};
 use std::borrow::Cow;
 
-/// A document path: an attribute and the way down from it.
+/// A document path: an attribute and the steps into its value.
 #[derive(Debug)]
 pub(super) struct FieldPath<'a> {
     pub(super) attribute: Cow<'a, str>,
     pub(super) steps: Vec<Part<'a>>,
 }
 
-/// One step of a path, in the order in which paths are sorted: indexes before names.
+/// A step of a path. Indexes sort before names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part<'a> {
     Index(u32),
@@ -28,18 +27,20 @@ impl<'a> FieldPath<'a> {
         }
     }
 
-    /// Reads a path, or says at which column, counted from 1, something else was expected.
+    /// Parses a path. Errors contain the column, counted from 1, and what was expected.
     pub(super) fn read(text: &'a str) -> Result<FieldPath<'a>, String> {
         let mut reader = Reader { text, rest: text };
         let attribute = reader.name()?;
         let mut steps = Vec::new();
         while !reader.rest.is_empty() {
             if steps.len() + 1 >= MAX_PATH_ELEMENTS {
-                return Err(reader.refusal(format!("a path has up to {MAX_PATH_ELEMENTS} names and indexes")));
+                return Err(reader.refusal(format!(
+                    "a path can have at most {MAX_PATH_ELEMENTS} names and indexes"
+                )));
             }
-            if reader.takes('.') {
+            if reader.accept('.') {
                 steps.push(Part::Name(reader.name()?));
-            } else if reader.takes('[') {
+            } else if reader.accept('[') {
                 steps.push(Part::Index(reader.index()?));
             } else {
                 return Err(reader.expected("`.`, `[` or the end"));
@@ -57,7 +58,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn name(&mut self) -> Result<Cow<'a, str>, String> {
         let start = self.rest;
-        let name = match self.takes('"') {
+        let name = match self.accept('"') {
             true => self.quoted()?,
             false => {
                 let (name, rest) = start.split_at(start.find(['.', '[', '"']).unwrap_or(start.len()));
@@ -69,16 +70,18 @@ impl<'a> Reader<'a> {
             }
         };
         if self.rest.starts_with('"') {
-            return Err(self.refusal("a name that has a `\"` is quoted as a whole, with `\\\"` for each"));
+            return Err(
+                self.refusal("a name that contains `\"` must be quoted as a whole, with `\\\"` for each")
+            );
         }
         if name.is_empty() || name.len() > MAX_NAME_BYTES {
             self.rest = start;
-            return Err(self.refusal(format!("a name has 1 to {MAX_NAME_BYTES} bytes")));
+            return Err(self.refusal(format!("a name must have 1 to {MAX_NAME_BYTES} bytes")));
         }
         Ok(name)
     }
 
-    /// What follows an opening quote, up to the closing one.
+    /// Parses the rest of a quoted name after its opening quote.
     fn quoted(&mut self) -> Result<Cow<'a, str>, String> {
         let start = self.rest;
         let mut unescaped = String::new();
@@ -107,7 +110,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What follows an opening bracket. As DynamoDB reads it, `[01]` is not an index.
+    /// Parses the rest of an index after its opening bracket. Like DynamoDB, refuses leading zeros.
     fn index(&mut self) -> Result<u32, String> {
         let end = self.rest.find(|letter: char| !letter.is_ascii_digit());
         let (digits, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
@@ -119,17 +122,17 @@ impl<'a> Reader<'a> {
             .ok()
             .filter(|_| digits == "0" || !digits.starts_with('0'));
         let Some(index) = index else {
-            return Err(self.refusal("expected an index without leading zeros, of at most ten digits"));
+            return Err(self.refusal("expected an index of at most ten digits, without leading zeros"));
         };
         self.rest = rest;
-        if self.takes(']') {
+        if self.accept(']') {
             Ok(index)
         } else {
             Err(self.expected("`]`"))
         }
     }
 
-    fn takes(&mut self, letter: char) -> bool {
+    fn accept(&mut self, letter: char) -> bool {
         let after = self.rest.strip_prefix(letter);
         self.rest = after.unwrap_or(self.rest);
         after.is_some()
@@ -139,7 +142,7 @@ impl<'a> Reader<'a> {
         let found = match self.rest.chars().next() {
             None => "the end".to_owned(),
             Some(letter @ ('.' | '[' | ']' | '"')) => format!("`{letter}`"),
-            // it may be part of a value
+            // not shown, because it may be part of a value
             Some(_) => "another character".to_owned(),
         };
         self.refusal(format!("expected {what}, found {found}"))
@@ -170,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn segments_are_plain_or_quoted() {
+    fn parses_plain_and_quoted_segments() {
         let cases: [(&str, &[&str]); 9] = [
             ("home", &["home"]),
             ("home.2024-05-01", &["home", "2024-05-01"]),
@@ -188,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_was_expected() {
+    fn errors_say_what_was_expected() {
         let cases = [
             ("", "column 1: expected a name, found the end"),
             ("a..b", "column 3: expected a name, found `.`"),
@@ -202,7 +205,7 @@ mod tests {
             ("a[0", "column 4: expected `]`, found the end"),
             (
                 "a[01]",
-                "column 3: expected an index without leading zeros, of at most ten digits",
+                "column 3: expected an index of at most ten digits, without leading zeros",
             ),
             (
                 "a[0]b",
@@ -219,9 +222,9 @@ mod tests {
             ),
             (
                 r#"a.b"c"#,
-                "column 4: a name that has a `\"` is quoted as a whole, with `\\\"` for each",
+                "column 4: a name that contains `\"` must be quoted as a whole, with `\\\"` for each",
             ),
-            (r#"a."""#, "column 3: a name has 1 to 65535 bytes"),
+            (r#"a."""#, "column 3: a name must have 1 to 65535 bytes"),
         ];
         for (text, expected) in cases {
             assert_eq!(FieldPath::read(text).unwrap_err(), expected, "{text}");
@@ -231,13 +234,13 @@ mod tests {
         assert!(
             FieldPath::read(&deep(33))
                 .unwrap_err()
-                .ends_with("up to 32 names and indexes")
+                .ends_with("at most 32 names and indexes")
         );
     }
 
     proptest! {
         #[test]
-        fn the_path_that_a_fault_prints_reads_back(names in proptest::collection::vec(".{1,8}", 1..5), index in 0..99_usize) {
+        fn parses_the_paths_that_faults_print(names in proptest::collection::vec(".{1,8}", 1..5), index in 0..99_usize) {
             let root = fault::Path::Root("item");
             let first = fault::Path::Name(&root, &names[0]);
             let printed = match names.get(1) {

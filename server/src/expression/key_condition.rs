@@ -1,5 +1,4 @@
-//! Key conditions: the partition key's one value and at most one comparison of the sort key. Never looks at other
-//! attributes.
+//! Key conditions: one value of the partition key and at most one comparison of the sort key. Other attributes are refused.
 
 use super::ast::{Comparator, Condition, Operand, Path, ValueRef};
 use super::check::Checker;
@@ -12,23 +11,23 @@ use crate::fault::Faults;
 use crate::model::limits::{MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES};
 use crate::model::{Model, Value};
 
-/// A key condition that DynamoDB takes.
+/// A valid key condition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyCondition {
-    /// The text to send.
+    /// The rendered text.
     pub text: String,
-    /// The partition key's value.
+    /// The value of the partition key.
     pub partition: Value,
 }
 
-/// One comparison of a key attribute with values.
+/// A comparison of a key attribute with values.
 struct Term<'t, 'a> {
     path: &'t Path<'a>,
     values: Vec<&'t ValueRef<'a>>,
     is_equality: bool,
 }
 
-/// What the terms of a key condition were about so far.
+/// The keys that the terms compared so far.
 #[derive(Default)]
 struct Found {
     partition: Option<Value>,
@@ -36,7 +35,11 @@ struct Found {
     has_sort: bool,
 }
 
-/// The key condition of a Query on the model's table; faults as for `condition`.
+/// Renders the key condition of a Query. Faults are at the same places as for a condition.
+///
+/// # Errors
+///
+/// All faults.
 pub fn key_condition(
     model: &Model,
     expression: &Expression,
@@ -51,13 +54,13 @@ pub fn key_condition(
     };
     for part in terms {
         if let Some(term) = term(part, &mut checker) {
-            let is_sound = checker.condition(part);
-            found.take(model, &term, is_sound, &mut checker);
+            let is_valid = checker.condition(part);
+            found.add(model, &term, is_valid, &mut checker);
         }
     }
     if !found.has_partition {
         let description = format!(
-            "needs `{} = :value`: the partition key, equal to one value",
+            "needs `{} = :value`: the partition key must equal one value",
             model.partition_key
         );
         checker.push(checker.definitions().text_fault(description));
@@ -66,13 +69,11 @@ pub fn key_condition(
     let text = render::condition(model, &condition, definitions, out)?;
     Ok(KeyCondition {
         text,
-        partition: found
-            .partition
-            .expect("without a partition value there are faults"),
+        partition: found.partition.expect("a missing partition value is a fault"),
     })
 }
 
-/// Reads one part as a comparison of a path with values; anything else is a fault.
+/// Interprets one part as a comparison of a path with values. Anything else is a fault.
 fn term<'t, 'a>(part: &'t Condition<'a>, checker: &mut Checker<'a>) -> Option<Term<'t, 'a>> {
     let (path, values) = match part {
         Condition::Compare(Operand::Path(path), comparator, Operand::Value(value))
@@ -86,7 +87,7 @@ fn term<'t, 'a>(part: &'t Condition<'a>, checker: &mut Checker<'a>) -> Option<Te
         }
         Condition::BeginsWith(Operand::Path(path), Operand::Value(prefix)) => (path, vec![prefix]),
         other => {
-            let description = "a key condition compares key attributes with :values by =, <, <=, >, >=, BETWEEN or \
+            let description = "a key condition compares key attributes with :values using =, <, <=, >, >=, BETWEEN or \
                                begins_with, joined by AND";
             checker.fault_at(other.column(), description);
             return None;
@@ -101,17 +102,17 @@ fn term<'t, 'a>(part: &'t Condition<'a>, checker: &mut Checker<'a>) -> Option<Te
 }
 
 impl Found {
-    /// `is_sound`: nothing was wrong with the term so far.
-    fn take<'a>(&mut self, model: &Model, term: &Term<'_, 'a>, is_sound: bool, checker: &mut Checker<'a>) {
+    /// Adds a term. `is_valid`: it has no faults so far.
+    fn add<'a>(&mut self, model: &Model, term: &Term<'_, 'a>, is_valid: bool, checker: &mut Checker<'a>) {
         let column = term.path.attribute.column;
         let Some(name) = checker.definitions().name(&term.path.attribute) else {
             return;
         };
-        let (is_taken, most_bytes) = if name == model.partition_key {
+        let (is_duplicate, max_bytes) = if name == model.partition_key {
             if !term.is_equality {
                 checker.fault_at(
                     column,
-                    format!("the partition key {} can only be compared by =", quoted(name)),
+                    format!("the partition key {} can only be compared with =", quoted(name)),
                 );
             }
             self.partition = checker.definitions().value(term.values[0]).cloned();
@@ -122,42 +123,46 @@ impl Found {
         } else if Some(name) == model.sort_key.as_deref() {
             (std::mem::replace(&mut self.has_sort, true), MAX_SORT_KEY_BYTES)
         } else {
-            if is_sound {
+            if is_valid {
                 let keys: Vec<_> = model.key_names().map(quoted).collect();
                 checker.fault_at(
                     column,
-                    format!("{} is no key attribute; {} is", quoted(name), keys.join(" or ")),
+                    format!(
+                        "{} is not a key attribute; use {}",
+                        quoted(name),
+                        keys.join(" or ")
+                    ),
                 );
             }
             return;
         };
-        if is_taken {
+        if is_duplicate {
             checker.fault_at(column, format!("{} is compared twice", quoted(name)));
         }
-        for value in term.values.iter().filter(|_| is_sound) {
-            check_value(value, most_bytes, checker);
+        for value in term.values.iter().filter(|_| is_valid) {
+            check_value(value, max_bytes, checker);
         }
     }
 }
 
-/// Checks what a sound comparison may still have wrong: an equality with NULL, and the size.
-fn check_value<'a>(value: &ValueRef<'a>, most_bytes: usize, checker: &mut Checker<'a>) {
+/// Checks what remains of a valid comparison: that the value is not NULL, and its size.
+fn check_value<'a>(value: &ValueRef<'a>, max_bytes: usize, checker: &mut Checker<'a>) {
     let description = match checker.definitions().value(value) {
-        Some(Value::Null) => "is NULL, which no key is".to_owned(),
-        Some(Value::S(text)) if text.is_empty() || text.len() > most_bytes => size_description(most_bytes),
-        Some(Value::B(bytes)) if bytes.is_empty() || bytes.len() > most_bytes => size_description(most_bytes),
+        Some(Value::Null) => "is NULL, but a key cannot be NULL".to_owned(),
+        Some(Value::S(text)) if text.is_empty() || text.len() > max_bytes => size_description(max_bytes),
+        Some(Value::B(bytes)) if bytes.is_empty() || bytes.len() > max_bytes => size_description(max_bytes),
         _ => return,
     };
     checker.push(checker.definitions().value_fault(value.name, description));
 }
 
-fn size_description(most_bytes: usize) -> String {
-    format!("must have 1 to {most_bytes} bytes, as every value of this key attribute")
+fn size_description(max_bytes: usize) -> String {
+    format!("must have 1 to {max_bytes} bytes, like every value of this key attribute")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{binary, expression, model, number, told};
+    use super::super::tests::{binary, expression, model, number, texts};
     use super::*;
     use crate::model::AttributeType;
 
@@ -171,7 +176,7 @@ mod tests {
         values: &[(&str, Value)],
     ) -> Result<KeyCondition, Vec<String>> {
         let expression = expression(condition_text, values, &[]);
-        key_condition(model, &expression, "key_condition", &mut Placeholders::new()).map_err(told)
+        key_condition(model, &expression, "key_condition", &mut Placeholders::new()).map_err(texts)
     }
 
     fn faults(condition_text: &str, values: &[(&str, Value)]) -> Vec<String> {
@@ -179,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_the_partition_and_one_comparison_of_the_sort_key_in_any_order() {
+    fn accepts_the_partition_key_and_one_comparison_of_the_sort_key_in_any_order() {
         let values = [(":p", text("p")), (":s", text("s")), (":t", text("t"))];
         let cases = [
             ("pk = :p", "#n0=:v0"),
@@ -209,16 +214,16 @@ mod tests {
     }
 
     #[test]
-    fn tells_what_it_does_not_take() {
+    fn reports_invalid_comparisons() {
         let values = [(":p", text("p")), (":s", text("s"))];
         let cases = [
             (
                 "sk = :s AND name = :p",
-                r#"text: column 13: "name" is no key attribute; "pk" or "sk" is"#,
+                r#"text: column 13: "name" is not a key attribute; use "pk" or "sk""#,
             ),
             (
                 "sk = :s AND sk = :p",
-                "text: needs `pk = :value`: the partition key, equal to one value",
+                "text: needs `pk = :value`: the partition key must equal one value",
             ),
             (
                 "pk = :p AND sk > :s AND sk < :p",
@@ -230,15 +235,15 @@ mod tests {
             ),
             (
                 "pk > :p AND sk = :s",
-                r#"text: column 1: the partition key "pk" can only be compared by ="#,
+                r#"text: column 1: the partition key "pk" can only be compared with ="#,
             ),
             (
                 "begins_with(pk, :p) AND sk = :s",
-                r#"text: column 13: the partition key "pk" can only be compared by ="#,
+                r#"text: column 13: the partition key "pk" can only be compared with ="#,
             ),
             (
                 "pk = :p AND ssn = :s",
-                r#"text: column 13: "ssn" is encrypted: no condition, filter or key condition can name it"#,
+                r#"text: column 13: "ssn" is encrypted: conditions, filters and key conditions cannot use it"#,
             ),
             (
                 "pk = :p AND nope = :s",
@@ -246,7 +251,7 @@ mod tests {
             ),
             (
                 "pk = :p AND sk.a = :s",
-                r#"text: column 13: "sk" is a string: there is nothing within it"#,
+                r#"text: column 13: "sk" is a string: it has no members"#,
             ),
         ];
         for (condition_text, expected) in cases {
@@ -259,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_no_other_operators() {
+    fn refuses_other_operators() {
         let values = [(":p", text("p")), (":s", text("s"))];
         for condition_text in [
             "pk = :p OR sk = :s",
@@ -276,35 +281,35 @@ mod tests {
             "pk = :p AND begins_with(:s, sk)",
         ] {
             let faults = faults(condition_text, &values);
-            let told = "a key condition compares key attributes with :values by =, <, <=, >, >=, BETWEEN or begins_with, joined by AND";
+            let expected = "a key condition compares key attributes with :values using =, <, <=, >, >=, BETWEEN or begins_with, joined by AND";
             assert!(
-                faults.iter().any(|fault| fault.ends_with(told)),
+                faults.iter().any(|fault| fault.ends_with(expected)),
                 "{condition_text}: {faults:?}"
             );
         }
     }
 
     #[test]
-    fn key_values_have_their_type_and_size() {
+    fn checks_the_types_and_sizes_of_key_values() {
         let refuse =
             |partition, sort| faults("pk = :p AND sk >= :s", &[(":p", partition), (":s", sort)]).concat();
         assert_eq!(
             refuse(number("1"), text("s")),
-            r#"key_condition.values.:p: is N, where "pk" is S"#
+            r#"key_condition.values.:p: is N, but "pk" is S"#
         );
         assert_eq!(
             refuse(text("p"), binary(b"s")),
-            r#"key_condition.values.:s: is B, where "sk" is S"#
+            r#"key_condition.values.:s: is B, but "sk" is S"#
         );
         assert_eq!(
             refuse(text("p"), Value::Null),
-            r#"key_condition.values.:s: is NULL, but >= compares S, N and B only"#
+            r#"key_condition.values.:s: is NULL, but >= supports only S, N and B"#
         );
         assert_eq!(
             refuse(Value::Null, text("s")),
-            r#"key_condition.values.:p: is NULL, which no key is"#
+            r#"key_condition.values.:p: is NULL, but a key cannot be NULL"#
         );
-        let sizes = |bytes| format!("must have 1 to {bytes} bytes, as every value of this key attribute");
+        let sizes = |bytes| format!("must have 1 to {bytes} bytes, like every value of this key attribute");
         assert_eq!(
             refuse(text(""), text("s")),
             format!(r#"key_condition.values.:p: {}"#, sizes(2048))
@@ -324,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_are_of_strings_and_binaries_only() {
+    fn begins_with_supports_only_strings_and_binaries() {
         let mut numbered = model();
         numbered
             .attributes
@@ -335,13 +340,13 @@ mod tests {
         assert!(check(&numbered, "pk = :p AND sk > :s", &values(number("1"))).is_ok());
         let faults = check(&numbered, "pk = :p AND begins_with(sk, :s)", &values(number("1"))).unwrap_err();
         assert!(
-            faults[0].contains("is N, but begins_with takes S and B only"),
+            faults[0].contains("is N, but begins_with supports only S and B"),
             "{faults:?}"
         );
     }
 
     #[test]
-    fn bounds_are_in_order() {
+    fn refuses_bounds_in_the_wrong_order() {
         let values = [(":p", text("p")), (":l", text("b")), (":h", text("a"))];
         let faults = faults("pk = :p AND sk BETWEEN :l AND :h", &values);
         assert_eq!(
@@ -351,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_without_a_sort_key_has_only_the_partition_key() {
+    fn a_model_without_a_sort_key_accepts_only_the_partition_key() {
         let simple = Model {
             sort_key: None,
             ..model()
@@ -360,7 +365,7 @@ mod tests {
         let faults = check(&simple, "pk = :p AND sk = :p", &[(":p", text("p"))]).unwrap_err();
         assert_eq!(
             faults,
-            [r#"key_condition.text: column 13: "sk" is no key attribute; "pk" is"#]
+            [r#"key_condition.text: column 13: "sk" is not a key attribute; use "pk""#]
         );
     }
 }

@@ -1,8 +1,8 @@
-//! From text to tokens. Never fails: what no expression has becomes one `Unknown` token, and nothing after it is read.
+//! Splits a text into tokens. Never fails: an unexpected character becomes an `Unknown` token, which ends the text.
 
 use super::ast::Comparator;
 
-/// A token and where it stands, counted from 1. All text before an `Unknown` is ASCII, so bytes are characters.
+/// A token with its column, counted from 1. All text before an `Unknown` is ASCII, so that bytes are characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token<'a> {
     pub(super) kind: TokenKind<'a>,
@@ -11,7 +11,7 @@ pub(super) struct Token<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenKind<'a> {
-    /// A keyword, function or attribute name: which one depends on the place.
+    /// A keyword, function or attribute name, depending on its position.
     Word(&'a str),
     /// `#name`.
     NameRef(&'a str),
@@ -25,12 +25,12 @@ pub(super) enum TokenKind<'a> {
     CloseIndex,
     Dot,
     Comma,
-    /// A character that no expression has.
+    /// An unexpected character.
     Unknown,
     End,
 }
 
-/// The tokens of a text; the last one is `End`.
+/// The tokens of a text. The last one is `End`.
 pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let mut position = 0;
@@ -65,7 +65,7 @@ fn blanks(text: &str) -> usize {
         .count()
 }
 
-/// The token that a text begins with, and its length in bytes.
+/// The first token of a text, and its length in bytes.
 fn first(text: &str) -> (TokenKind<'_>, usize) {
     let bytes = text.as_bytes();
     let Some(byte) = bytes.first() else {
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_the_longest_comparator() {
+    fn matches_the_longest_comparator() {
         let comparators = ["=", "<>", "<", "<=", ">", ">="];
         let text = comparators.join(" ");
         let names = kinds(&text).into_iter().filter_map(|kind| match kind {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn stops_at_what_it_does_not_know() {
+    fn stops_at_unexpected_characters() {
         for text in [
             "a 'x' = :y",
             "a é",
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_placeholders() {
+    fn recognizes_placeholders() {
         for good in ["#a", "#0", "#_", "#a_B9"] {
             assert!(is_placeholder(good, '#'), "{good}");
         }

@@ -3,17 +3,17 @@
 use crate::fault::did_you_mean;
 use crate::model::Model;
 
-/// Characters of a name that a fault shows.
+/// Maximum number of characters of a name in a fault.
 const MAX_QUOTED_CHARS: usize = 64;
 
-/// The name under which an attribute of the model is stored; other attributes are stored under their own.
+/// The name under which an attribute is stored. Undeclared attributes are stored under the name in the request.
 pub(super) fn stored_name<'a>(model: &'a Model, attribute: &'a str) -> &'a str {
     model
         .attribute(attribute)
         .map_or(attribute, |declared| declared.name.as_str())
 }
 
-/// What a fault says of an attribute that the model neither has nor allows.
+/// The fault of an attribute that the model neither declares nor allows.
 pub(super) fn no_attribute(model: &Model, name: &str) -> String {
     let known = model.attributes.iter().map(|attribute| attribute.name.as_str());
     format!(
@@ -24,7 +24,7 @@ pub(super) fn no_attribute(model: &Model, name: &str) -> String {
     )
 }
 
-/// A name as faults show it.
+/// A name as faults show it: in quotes, and truncated if it is long.
 pub(super) fn quoted(name: &str) -> String {
     match name.char_indices().nth(MAX_QUOTED_CHARS) {
         Some((end, _)) => format!("{:?}…", &name[..end]),

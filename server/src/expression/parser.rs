@@ -1,5 +1,5 @@
-//! From tokens to a tree, with DynamoDB's precedence: comparisons and functions, then NOT, AND, OR. Knows nothing of
-//! models; never recurses, and the depth of what it builds is bounded.
+//! Parses tokens into a tree, with DynamoDB's precedence: comparisons and functions, then NOT, AND, OR. Independent of
+//! models. Never recurses, and bounds the depth of the tree.
 
 use super::ast::{Condition, Name, Operand, Path, Step, ValueRef};
 use super::lexer::{Token, TokenKind};
@@ -7,8 +7,8 @@ use super::names::quoted;
 use crate::fault::did_you_mean;
 use crate::model::limits::{MAX_OPERATORS, MAX_PATH_ELEMENTS};
 
-/// Parentheses within each other. More say nothing: a level that matters has an AND or OR and a comparison of its own,
-/// two of the operators that DynamoDB allows.
+/// Maximum number of nested parentheses. More are never needed: a level that is not redundant contains an AND or OR and a
+/// comparison, which are two of the operators that DynamoDB allows.
 const MAX_DEPTH: usize = MAX_OPERATORS / 2;
 
 const FUNCTIONS: [&str; 6] = [
@@ -24,7 +24,7 @@ const KEYWORDS: [&str; 5] = ["AND", "OR", "NOT", "BETWEEN", "IN"];
 
 const OPERAND: &str = "an attribute, a :value or size(attribute)";
 
-/// What was expected instead of what stands at a column.
+/// An unexpected token.
 #[derive(Debug)]
 pub(super) struct SyntaxError {
     pub(super) column: usize,
@@ -33,7 +33,7 @@ pub(super) struct SyntaxError {
 
 type Parsed<T> = Result<T, SyntaxError>;
 
-/// Reads a whole condition.
+/// Parses a condition.
 pub(super) fn condition<'a>(tokens: &[Token<'a>]) -> Parsed<Condition<'a>> {
     let mut parser = Parser {
         tokens,
@@ -45,14 +45,14 @@ pub(super) fn condition<'a>(tokens: &[Token<'a>]) -> Parsed<Condition<'a>> {
     Ok(condition)
 }
 
-/// `tokens` ends in `End`, which is never passed.
+/// `tokens` ends with `End`, and the position never passes it.
 struct Parser<'t, 'a> {
     tokens: &'t [Token<'a>],
     position: usize,
     operators: usize,
 }
 
-/// What stands between two parentheses, or outside of all.
+/// The conditions between two parentheses, or outside of all parentheses.
 #[derive(Default)]
 struct Level<'a> {
     any: Vec<Condition<'a>>,
@@ -61,7 +61,8 @@ struct Level<'a> {
 }
 
 impl<'a> Parser<'_, 'a> {
-    /// Conditions joined by AND and OR, negated and in parentheses. Parentheses take a level each, not stack.
+    /// Parses conditions that are joined by AND and OR, negated, or in parentheses. Parentheses use a level in a list, not
+    /// the stack.
     fn joined(&mut self) -> Parsed<Condition<'a>> {
         let mut outer = Vec::new();
         let mut level = Level::default();
@@ -72,7 +73,7 @@ impl<'a> Parser<'_, 'a> {
             if self.peek(0) == TokenKind::Open {
                 outer.push(std::mem::take(&mut level));
                 if outer.len() > MAX_DEPTH {
-                    return self.refuse(format!("more than {MAX_DEPTH} parentheses within each other"));
+                    return self.refuse(format!("more than {MAX_DEPTH} nested parentheses"));
                 }
                 self.position += 1;
                 continue;
@@ -90,7 +91,7 @@ impl<'a> Parser<'_, 'a> {
         }
     }
 
-    /// Whether AND or OR joins another condition to this level's.
+    /// Whether AND or OR joins another condition to this level.
     fn joins(&mut self, level: &mut Level<'a>) -> Parsed<bool> {
         if self.operator("OR")? {
             level.end_all();
@@ -99,7 +100,7 @@ impl<'a> Parser<'_, 'a> {
         self.operator("AND")
     }
 
-    /// Whether the NOT that stands here is an attribute's name.
+    /// Whether the NOT at this position is the name of an attribute.
     fn is_named_not(&self) -> bool {
         matches!(
             self.peek(1),
@@ -107,7 +108,7 @@ impl<'a> Parser<'_, 'a> {
         )
     }
 
-    /// One comparison or function.
+    /// Parses one comparison or function.
     fn single(&mut self) -> Parsed<Condition<'a>> {
         if let (TokenKind::Word(name), TokenKind::Open) = (self.peek(0), self.peek(1))
             && name != "size"
@@ -198,7 +199,7 @@ impl<'a> Parser<'_, 'a> {
             }
             (TokenKind::Word("size"), TokenKind::Open) => self.size(),
             (TokenKind::Word(name), TokenKind::Open) if !is_keyword(name) => self.refuse(format!(
-                "{} cannot stand here; of the functions only size can",
+                "{} is not allowed here; the only function allowed is size",
                 quoted(name)
             )),
             _ => Ok(Operand::Path(self.path(expected)?)),
@@ -228,7 +229,9 @@ impl<'a> Parser<'_, 'a> {
                 return Ok(Path { attribute, steps });
             }
             if steps.len() >= MAX_PATH_ELEMENTS {
-                return self.refuse(format!("a path has up to {MAX_PATH_ELEMENTS} names and indexes"));
+                return self.refuse(format!(
+                    "a path can have at most {MAX_PATH_ELEMENTS} names and indexes"
+                ));
             }
         }
     }
@@ -248,7 +251,7 @@ impl<'a> Parser<'_, 'a> {
         })
     }
 
-    /// As DynamoDB reads it, `[01]` is no index.
+    /// Like DynamoDB, refuses leading zeros.
     fn index(&mut self) -> Parsed<u32> {
         let TokenKind::Digits(digits) = self.peek(0) else {
             return self.expected("an index such as 0");
@@ -258,14 +261,14 @@ impl<'a> Parser<'_, 'a> {
             .ok()
             .filter(|_| digits == "0" || !digits.starts_with('0'));
         let Some(index) = index else {
-            return self.refuse("expected an index without leading zeros, of at most ten digits".to_owned());
+            return self.refuse("expected an index of at most ten digits, without leading zeros".to_owned());
         };
         self.position += 1;
         self.expect(TokenKind::CloseIndex, "`]`")?;
         Ok(index)
     }
 
-    /// Whether the token at a distance can follow an operand: then a keyword before it is an attribute's name.
+    /// Whether the token at a distance can follow an operand. Then a keyword before it is the name of an attribute.
     fn ends_operand(&self, distance: usize) -> bool {
         match self.peek(distance) {
             TokenKind::Word(word) => is_keyword(word) && !word.eq_ignore_ascii_case("NOT"),
@@ -293,23 +296,23 @@ impl<'a> Parser<'_, 'a> {
     }
 
     fn take(&mut self, kind: TokenKind<'_>) -> bool {
-        let is_there = self.peek(0) == kind;
-        self.position += usize::from(is_there);
-        is_there
+        let is_next = self.peek(0) == kind;
+        self.position += usize::from(is_next);
+        is_next
     }
 
     fn take_word(&mut self, word: &str) -> bool {
-        let is_there = matches!(self.peek(0), TokenKind::Word(text) if text.eq_ignore_ascii_case(word));
-        self.position += usize::from(is_there);
-        is_there
+        let is_next = matches!(self.peek(0), TokenKind::Word(text) if text.eq_ignore_ascii_case(word));
+        self.position += usize::from(is_next);
+        is_next
     }
 
     fn operator(&mut self, word: &str) -> Parsed<bool> {
-        let is_there = self.take_word(word);
-        if is_there {
+        let is_next = self.take_word(word);
+        if is_next {
             self.count_operator()?;
         }
-        Ok(is_there)
+        Ok(is_next)
     }
 
     fn count_operator(&mut self) -> Parsed<()> {
@@ -341,7 +344,7 @@ impl<'a> Parser<'_, 'a> {
 }
 
 impl<'a> Level<'a> {
-    /// Adds what AND joins; the negations before it are its own.
+    /// Adds a condition that AND joins, with the negations before it.
     fn push(&mut self, condition: Condition<'a>) {
         let negations = std::mem::take(&mut self.negations);
         match (0..negations).fold(condition, |inner, _| Condition::Not(Box::new(inner))) {
@@ -350,7 +353,7 @@ impl<'a> Level<'a> {
         }
     }
 
-    /// What AND joined so far becomes one part of what OR joins.
+    /// Completes the conditions that AND joined, as one part of those that OR joins.
     fn end_all(&mut self) {
         match one_or(std::mem::take(&mut self.all), Condition::And) {
             Condition::Or(parts) => self.any.extend(parts),
@@ -376,11 +379,11 @@ fn is_keyword(word: &str) -> bool {
     KEYWORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(word))
 }
 
-/// A token as faults show it; digits and unknown characters may be a value of the caller's, so they are not shown.
+/// A token as faults show it. Digits and unexpected characters are not shown, because they may be part of a value.
 fn found(token: TokenKind<'_>) -> String {
     match token {
         TokenKind::Word(text) | TokenKind::NameRef(text) | TokenKind::ValueRef(text) => quoted(text),
-        TokenKind::Digits(_) => "a number: values are written as :name".to_owned(),
+        TokenKind::Digits(_) => "a number: write values as :name".to_owned(),
         TokenKind::Comparator(comparator) => format!("`{}`", comparator.as_str()),
         TokenKind::Open => "`(`".to_owned(),
         TokenKind::Close => "`)`".to_owned(),
@@ -389,7 +392,7 @@ fn found(token: TokenKind<'_>) -> String {
         TokenKind::Dot => "`.`".to_owned(),
         TokenKind::Comma => "`,`".to_owned(),
         TokenKind::Unknown => {
-            "a character that no expression has: values are written as :name, other names as #name".to_owned()
+            "an unexpected character: write values as :name, and other names as #name".to_owned()
         }
         TokenKind::End => "the end".to_owned(),
     }

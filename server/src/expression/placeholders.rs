@@ -1,10 +1,10 @@
-//! The names and values of all expressions of one request, under placeholders of our own that never collide.
+//! Generated placeholders for the names and values of all expressions of a request.
 
 use std::collections::HashMap;
 
 use crate::model::{Item, Value};
 
-/// Collects what the expressions of one request stand on; rendered as `#n0`, `#n1` … and `:v0`, `:v1` ….
+/// Collects the names and values of all expressions of a request, as `#n0`, `#n1` … and `:v0`, `:v1` ….
 #[derive(Debug, Default)]
 pub struct Placeholders {
     names: HashMap<String, String>,
@@ -14,12 +14,12 @@ pub struct Placeholders {
 }
 
 impl Placeholders {
-    /// None yet.
+    /// No placeholders.
     pub fn new() -> Placeholders {
         Placeholders::default()
     }
 
-    /// The placeholder of a stored attribute name: always the same one for the same name.
+    /// The placeholder for a stored attribute name. Equal names have the same one.
     pub fn name(&mut self, stored_name: &str) -> String {
         if let Some(placeholder) = self.by_name.get(stored_name) {
             return placeholder.clone();
@@ -44,13 +44,13 @@ impl Placeholders {
         (self.names, self.values)
     }
 
-    /// Bytes of all names, values and their placeholders.
+    /// The size of all names, values and placeholders, in bytes.
     pub(super) fn substituted_bytes(&self) -> usize {
         self.substituted_bytes
     }
 }
 
-/// Size of a value as DynamoDB counts it; numbers by their digits, which is never less.
+/// The size of a value as DynamoDB counts it. Numbers count by their digits, which is never less.
 fn value_bytes(value: &Value) -> usize {
     match value {
         Value::S(text) => text.len(),
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_name_has_one_placeholder_and_every_value_its_own() {
+    fn equal_names_share_a_placeholder_and_values_never_do() {
         let mut placeholders = Placeholders::new();
         assert_eq!(placeholders.name("a"), "#n0");
         assert_eq!(placeholders.name("b"), "#n1");
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_what_is_substituted() {
+    fn counts_the_substituted_bytes() {
         let mut placeholders = Placeholders::new();
         placeholders.name("abc");
         placeholders.name("abc");

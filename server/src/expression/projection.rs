@@ -1,4 +1,4 @@
-//! Which attributes a read asks for, and the text that asks DynamoDB for them and for the keys.
+//! The attributes that a read requests, rendered as a projection that also contains the keys.
 
 use std::cmp::Ordering;
 use std::fmt::Write as _;
@@ -13,32 +13,32 @@ use crate::fault::{Fault, Faults};
 use crate::model::limits::MAX_EXPRESSION_BYTES;
 use crate::model::{AttributeType, Model, UnknownAttributes};
 
-/// Fields of one projection: as many as its text has room for, three bytes each and a comma.
+/// Maximum number of fields: as many as the text can contain, with three bytes each and a comma.
 const MAX_FIELDS: usize = MAX_EXPRESSION_BYTES / 4;
 
-/// What a read asks for.
+/// The attributes that a read requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Projection {
-    /// The text to send: what was asked for and the key attributes, always. Keys open what is encrypted, resume pages,
-    /// and tell an item without the asked attributes from none at all; they cost no capacity.
+    /// The rendered text: the requested attributes and the key attributes. The keys are needed to decrypt values, to resume
+    /// pages, and to distinguish an item without the requested attributes from a missing item. They cost no capacity.
     pub text: String,
     attributes: Vec<String>,
 }
 
 impl Projection {
-    /// The top-level names that were asked for, each once, in the order of the fields.
+    /// The requested top-level names, without duplicates, in the order of the fields.
     pub fn attributes(&self) -> &[String] {
         &self.attributes
     }
 }
 
-/// The projection to `fields`, document paths, and to whole `attributes` of the model. Attributes that the model does
-/// not have are faults if it rejects them on writes. Without fields nothing is projected, so that is a fault. Faults
-/// lie at `{root}[2]`.
+/// Renders a projection to `fields`, which are document paths, and to whole `attributes` of the model. Undeclared
+/// attributes are faults if the model rejects them on writes. It is a fault if there are no fields. Faults are at
+/// `{root}[2]`.
 ///
 /// # Errors
 ///
-/// All faults together.
+/// All faults.
 pub fn projection(
     model: &Model,
     fields: &[String],
@@ -48,7 +48,7 @@ pub fn projection(
 ) -> Result<Projection, Faults> {
     let root_path = fault::Path::Root(root);
     if fields.is_empty() || fields.len() > MAX_FIELDS {
-        return Err(Fault::new(root_path, format_args!("must name 1 to {MAX_FIELDS} attributes")).into());
+        return Err(Fault::new(root_path, format_args!("must list 1 to {MAX_FIELDS} attributes")).into());
     }
     let mut faults = Faults::new();
     let mut paths = Vec::new();
@@ -58,7 +58,7 @@ pub fn projection(
             Err(description) => faults.push(fault::Path::Index(&root_path, index), description),
         }
     }
-    clashes(&paths, &root_path, &mut faults);
+    check_conflicts(&paths, &root_path, &mut faults);
     faults.into_result()?;
     let mut paths: Vec<_> = paths.into_iter().map(|(_, path)| path).collect();
     for attribute in attributes {
@@ -70,14 +70,14 @@ pub fn projection(
     if projection.text.len() > MAX_EXPRESSION_BYTES {
         return Err(Fault::new(
             root_path,
-            format_args!("together are longer than {MAX_EXPRESSION_BYTES} bytes"),
+            format_args!("are longer than {MAX_EXPRESSION_BYTES} bytes in total"),
         )
         .into());
     }
     Ok(projection)
 }
 
-/// Reads one field. The name of a declared attribute may stand unquoted if it can only mean that.
+/// Parses one field. The name of a declared attribute need not be quoted if it is unambiguous.
 fn field_path<'a>(model: &Model, field: &'a str) -> Result<FieldPath<'a>, String> {
     if field.len() > MAX_EXPRESSION_BYTES {
         return Err(format!("is longer than {MAX_EXPRESSION_BYTES} bytes"));
@@ -94,7 +94,7 @@ fn field_path<'a>(model: &Model, field: &'a str) -> Result<FieldPath<'a>, String
     }
 }
 
-/// Why nothing can be read at a path, if so.
+/// Why a path cannot be read, if it cannot.
 fn refusal(model: &Model, path: &FieldPath<'_>) -> Option<String> {
     let Some(attribute) = model.attribute(&path.attribute) else {
         let is_refused = model.unknown_attributes == UnknownAttributes::Reject;
@@ -110,14 +110,10 @@ fn refusal(model: &Model, path: &FieldPath<'_>) -> Option<String> {
     };
     let name = quoted(&attribute.name);
     if attribute.encrypted.is_some() {
-        return Some(format!(
-            "{name} is encrypted: it can only be asked for as a whole"
-        ));
+        return Some(format!("{name} is encrypted: it can only be read as a whole"));
     }
     if attribute.kind == AttributeType::Object {
-        return Some(format!(
-            "{name} is an object: it can only be asked for as a whole"
-        ));
+        return Some(format!("{name} is an object: it can only be read as a whole"));
     }
     step_refusal(attribute, Some(&step))
 }
@@ -130,10 +126,10 @@ fn rendered(model: &Model, paths: &[FieldPath<'_>], out: &mut Placeholders) -> P
             attributes.push(path.attribute.clone().into_owned());
         }
     }
-    let unasked = model
+    let missing_keys = model
         .key_names()
         .filter(|key| !attributes.iter().any(|name| name == key));
-    texts.extend(unasked.map(|key| out.name(stored_name(model, key))));
+    texts.extend(missing_keys.map(|key| out.name(stored_name(model, key))));
     Projection {
         text: texts.join(","),
         attributes,
@@ -144,7 +140,7 @@ fn path_text(model: &Model, path: &FieldPath<'_>, out: &mut Placeholders) -> Str
     let mut text = out.name(stored_name(model, &path.attribute));
     for step in &path.steps {
         match step {
-            Part::Index(index) => write!(text, "[{index}]").expect("a string takes all text"),
+            Part::Index(index) => write!(text, "[{index}]").expect("writing to a string never fails"),
             Part::Name(name) => {
                 text.push('.');
                 text.push_str(&out.name(name));
@@ -154,49 +150,49 @@ fn path_text(model: &Model, path: &FieldPath<'_>, out: &mut Placeholders) -> Str
     text
 }
 
-/// Fields of which one holds the other, or that go on in different ways from one place: DynamoDB takes neither.
-fn clashes(paths: &[(usize, FieldPath<'_>)], root: &fault::Path<'_>, faults: &mut Faults) {
+/// Reports fields that overlap, and fields that use the same place both as a list and as a map. DynamoDB refuses both.
+fn check_conflicts(paths: &[(usize, FieldPath<'_>)], root: &fault::Path<'_>, faults: &mut Faults) {
     let mut sorted: Vec<_> = paths.iter().map(|(index, path)| (path, *index)).collect();
     sorted.sort_by(|(one, first), (other, second)| {
         (&one.attribute, &one.steps, first).cmp(&(&other.attribute, &other.steps, second))
     });
-    let Some((mut holder, rest)) = sorted.split_first() else {
+    let Some((mut previous, rest)) = sorted.split_first() else {
         return;
     };
     for next in rest {
-        let (earlier, later) = (holder.1.min(next.1), holder.1.max(next.1));
+        let (earlier, later) = (previous.1.min(next.1), previous.1.max(next.1));
         let at = fault::Path::Index(root, later);
         let other = fault::Path::Index(root, earlier);
-        let is_same_attribute = next.0.attribute == holder.0.attribute;
-        if is_same_attribute && next.0.steps.starts_with(&holder.0.steps) {
+        let is_same_attribute = next.0.attribute == previous.0.attribute;
+        if is_same_attribute && next.0.steps.starts_with(&previous.0.steps) {
             faults.push(at, format_args!("overlaps with {other}"));
             continue;
         }
-        let mut steps = holder.0.steps.iter().zip(&next.0.steps);
-        let parting = steps.find(|(one, other)| one.cmp(other) != Ordering::Equal);
-        if let Some((Part::Index(_), Part::Name(_))) = parting.filter(|_| is_same_attribute) {
+        let mut steps = previous.0.steps.iter().zip(&next.0.steps);
+        let difference = steps.find(|(one, other)| one.cmp(other) != Ordering::Equal);
+        if let Some((Part::Index(_), Part::Name(_))) = difference.filter(|_| is_same_attribute) {
             faults.push(
                 at,
-                format_args!("asks for a map where {other} asks for a list, or the other way round"),
+                format_args!("uses as a map what {other} uses as a list, or the reverse"),
             );
         }
-        holder = next;
+        previous = next;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{model, open_model, told};
+    use super::super::tests::{model, open_model, texts};
     use super::*;
     use crate::model::testing::attribute;
 
     fn project(fields: &[&str]) -> Result<Projection, Vec<String>> {
         let fields: Vec<_> = fields.iter().map(|field| (*field).to_owned()).collect();
-        projection(&open_model(), &fields, &[], "fields", &mut Placeholders::new()).map_err(told)
+        projection(&open_model(), &fields, &[], "fields", &mut Placeholders::new()).map_err(texts)
     }
 
     #[test]
-    fn asks_for_the_keys_too() {
+    fn includes_the_keys() {
         let mut out = Placeholders::new();
         let fields = ["ssn", "address.city", "address.lines[0]", "active"].map(str::to_owned);
         let projection = projection(&model(), &fields, &[], "fields", &mut out).unwrap();
@@ -207,18 +203,18 @@ mod tests {
     }
 
     #[test]
-    fn asks_once_for_keys_that_were_asked_for() {
+    fn includes_requested_keys_once() {
         let projection = project(&["sk", "name"]).unwrap();
         assert_eq!(projection.attributes(), ["sk", "name"]);
         assert_eq!(projection.text, "#n0,#n1,#n2");
     }
 
     #[test]
-    fn names_need_not_be_known_where_the_model_keeps_what_it_does_not_know() {
+    fn refuses_undeclared_names_only_if_the_model_rejects_them() {
         let fields = ["unknown.a[1]", "first-name", "and", "not.in", "photo"];
         assert_eq!(project(&fields).unwrap().attributes().len(), 5);
         let fields = fields.map(str::to_owned);
-        let refused = projection(&model(), &fields, &[], "fields", &mut Placeholders::new()).map_err(told);
+        let refused = projection(&model(), &fields, &[], "fields", &mut Placeholders::new()).map_err(texts);
         assert_eq!(
             refused.unwrap_err(),
             [
@@ -228,7 +224,7 @@ mod tests {
             ]
         );
         let near = ["nmae".to_owned(), "adress.city".to_owned()];
-        let refused = projection(&model(), &near, &[], "fields", &mut Placeholders::new()).map_err(told);
+        let refused = projection(&model(), &near, &[], "fields", &mut Placeholders::new()).map_err(texts);
         assert_eq!(
             refused.unwrap_err(),
             [
@@ -239,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn any_map_key_can_be_asked_for() {
+    fn accepts_any_map_key() {
         let mut out = Placeholders::new();
         let fields = ["address.2024-05-01", r#"address."a.b"[0]"#, r#"address."a\"b""#].map(str::to_owned);
         let projection = projection(&model(), &fields, &[], "fields", &mut out).unwrap();
@@ -250,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_declared_name_that_is_no_path_may_stand_unquoted() {
+    fn a_declared_name_need_not_be_quoted() {
         let mut dotted = model();
         dotted.attributes.push(attribute("a.b", AttributeType::Map));
         dotted
@@ -263,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_attributes_are_added_once() {
+    fn adds_whole_attributes_once() {
         let mut out = Placeholders::new();
         let fields = ["photo", "name"].map(str::to_owned);
         let attributes = ["photo", "tags"].map(str::to_owned);
@@ -272,35 +268,29 @@ mod tests {
     }
 
     #[test]
-    fn tells_what_is_wrong_with_each_field() {
+    fn reports_the_fault_of_each_field() {
         let wrong = [
             ("", "column 1: expected a name, found the end"),
             ("a..b", "column 3: expected a name, found `.`"),
             ("a[", "column 3: expected an index such as 0, found the end"),
-            (
-                "ssn.part",
-                "\"ssn\" is encrypted: it can only be asked for as a whole",
-            ),
+            ("ssn.part", "\"ssn\" is encrypted: it can only be read as a whole"),
             (
                 "photo.bucket",
-                "\"photo\" is an object: it can only be asked for as a whole",
+                "\"photo\" is an object: it can only be read as a whole",
             ),
-            ("name.first", "\"name\" is a string: there is nothing within it"),
-            (
-                "tags.first",
-                "\"tags\" is a list: its members are asked for by [index]",
-            ),
+            ("name.first", "\"name\" is a string: it has no members"),
+            ("tags.first", "\"tags\" is a list: use [index] for its members"),
         ];
-        let told = project(&wrong.map(|(field, _)| field)).unwrap_err();
+        let actual = project(&wrong.map(|(field, _)| field)).unwrap_err();
         let expected = wrong
             .iter()
             .enumerate()
-            .map(|(index, (_, told))| format!("fields[{index}]: {told}"));
-        assert_eq!(told, expected.collect::<Vec<_>>());
+            .map(|(index, (_, fault))| format!("fields[{index}]: {fault}"));
+        assert_eq!(actual, expected.collect::<Vec<_>>());
     }
 
     #[test]
-    fn paths_do_not_overlap_or_clash() {
+    fn refuses_overlapping_and_conflicting_paths() {
         assert_eq!(
             project(&["a", "b", "a"]).unwrap_err(),
             ["fields[2]: overlaps with fields[0]"]
@@ -318,19 +308,19 @@ mod tests {
                 "fields[3]: overlaps with fields[1]"
             ]
         );
-        let clash = project(&["a.b[1].c", "a.b.c"]).unwrap_err();
+        let conflict = project(&["a.b[1].c", "a.b.c"]).unwrap_err();
         assert_eq!(
-            clash,
-            ["fields[1]: asks for a map where fields[0] asks for a list, or the other way round"]
+            conflict,
+            ["fields[1]: uses as a map what fields[0] uses as a list, or the reverse"]
         );
         assert!(project(&["a.b[1].c", "a.b[1].d", "a.b[10]", "a.bb", "ab"]).is_ok());
     }
 
     #[test]
-    fn no_fields_are_no_projection() {
+    fn requires_at_least_one_field() {
         assert_eq!(
             project(&[]).unwrap_err(),
-            ["fields: must name 1 to 1024 attributes"]
+            ["fields: must list 1 to 1024 attributes"]
         );
     }
 }

@@ -1,5 +1,5 @@
-//! From a checked tree back to DynamoDB's text, every name and value behind a placeholder. Never judges, but for the
-//! limits of what is sent.
+//! Renders a checked tree as DynamoDB's text, with generated placeholders for all names and values. Checks only the size of
+//! the result.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -12,9 +12,9 @@ use crate::fault::Faults;
 use crate::model::Model;
 use crate::model::limits::{MAX_EXPRESSION_BYTES, MAX_SUBSTITUTED_BYTES};
 
-const DEFINED: &str = "an expression with an undefined placeholder has faults and is not rendered";
+const DEFINED: &str = "an expression with an undefined placeholder is not rendered";
 
-/// Renders a condition without faults. What can be wrong now is only its size.
+/// Renders a condition that has no faults. Only its size can still be wrong.
 pub(super) fn condition(
     model: &Model,
     condition: &Condition<'_>,
@@ -32,11 +32,11 @@ pub(super) fn condition(
     let text = renderer.text;
     if text.len() > MAX_EXPRESSION_BYTES {
         let description =
-            format!("is longer than {MAX_EXPRESSION_BYTES} bytes when every name has a placeholder");
+            format!("is longer than {MAX_EXPRESSION_BYTES} bytes once every name has a placeholder");
         return Err(definitions.text_fault(description).into());
     }
     if out.substituted_bytes() > MAX_SUBSTITUTED_BYTES {
-        let description = format!("names and values have more than {MAX_SUBSTITUTED_BYTES} bytes together");
+        let description = format!("names and values have more than {MAX_SUBSTITUTED_BYTES} bytes in total");
         return Err(definitions.values_fault(description).into());
     }
     Ok(text)
@@ -46,7 +46,7 @@ struct Renderer<'r, 'a> {
     model: &'r Model,
     definitions: Definitions<'a>,
     out: &'r mut Placeholders,
-    /// Our placeholders by the caller's.
+    /// The generated placeholders, by those in the request.
     values: HashMap<&'a str, String>,
     text: String,
 }
@@ -153,7 +153,9 @@ impl<'a> Renderer<'_, 'a> {
             .push_str(&self.out.name(stored_name(self.model, attribute)));
         for step in &path.steps {
             match step {
-                Step::Index(index) => write!(self.text, "[{index}]").expect("a string takes all text"),
+                Step::Index(index) => {
+                    write!(self.text, "[{index}]").expect("writing to a string never fails");
+                }
                 Step::Name(name) => {
                     self.text.push('.');
                     self.text

@@ -1,5 +1,5 @@
-//! What is wrong with something that came from outside, and where. Everything here is bounded, however long the names
-//! and however many the faults of a request. Knows nothing else.
+//! What is wrong with external input, and where. Bounds the number of faults and the length of their texts. Imports no
+//! other room.
 
 mod near;
 mod path;
@@ -11,20 +11,20 @@ use std::fmt::{self, Write as _};
 
 use self::path::Position;
 
-/// Bytes of a path or description; what is longer is cut.
+/// Maximum bytes of a path or description. Longer texts are truncated.
 const MAX_TEXT_BYTES: usize = 512;
 
-/// One fault: `field` is its path from the request's field down (`item.address.lines[2]`), `description` says what
-/// would be right. Neither holds a value of the caller's.
+/// One fault. `field` is a path that starts at a field of the request (`item.address.lines[2]`); `description` says what
+/// is wrong or what would be right. Neither contains a value from the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The path of the field.
     pub field: String,
-    /// What is wrong, in lower case, no full stop.
+    /// What is wrong, in lower case, without a full stop.
     pub description: String,
 }
 
-/// The faults of a request: the first ones, and how many more there are.
+/// The faults of a request: the first ones, and the number of further ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
     found: Vec<Fault>,
@@ -35,8 +35,8 @@ impl Fault {
     /// A fault at a field.
     pub fn new(field: impl fmt::Display, description: impl fmt::Display) -> Fault {
         Fault {
-            field: cut(field),
-            description: cut(description),
+            field: truncated(field),
+            description: truncated(description),
         }
     }
 }
@@ -48,10 +48,10 @@ impl fmt::Display for Fault {
 }
 
 impl Faults {
-    /// Faults that are kept; the others are only counted.
+    /// Maximum number of faults that are kept. Further ones are only counted.
     pub const MAX: usize = 100;
 
-    /// None yet.
+    /// An empty list.
     pub const fn new() -> Faults {
         Faults {
             found: Vec::new(),
@@ -59,7 +59,7 @@ impl Faults {
         }
     }
 
-    /// Adds a fault; nothing is formatted for one that is only counted.
+    /// Adds a fault. One that is only counted is not formatted.
     pub fn push(&mut self, field: impl fmt::Display, description: impl fmt::Display) {
         if self.is_full() {
             self.more += 1;
@@ -77,7 +77,7 @@ impl Faults {
         }
     }
 
-    /// Whether some were only counted.
+    /// Whether some faults were only counted.
     pub fn has_more(&self) -> bool {
         self.more > 0
     }
@@ -87,31 +87,31 @@ impl Faults {
         self.found.len() >= Faults::MAX
     }
 
-    /// How many there are, those that were only counted too.
+    /// The number of faults, including those that were only counted.
     pub fn count(&self) -> usize {
         self.found.len() + self.more
     }
 
-    /// Puts them in the order of the request: its fields in the order of `fields`, names by their bytes, members by
-    /// their index. Faults of one place stay in the order in which they were found.
+    /// Sorts the faults in the order of the request: fields in the order of `fields`, names by their bytes, members by
+    /// index. Faults at the same place keep their order.
     #[must_use]
     pub fn sorted(mut self, fields: &[&str]) -> Faults {
         self.found
-            .sort_by_cached_key(|fault| Position::of(&fault.field, fields));
+            .sort_by_cached_key(|fault| Position::new(&fault.field, fields));
         self
     }
 
-    /// Nothing, or all faults.
+    /// Fails if there are any faults.
     ///
     /// # Errors
     ///
-    /// These, if there are any.
+    /// All faults.
     pub fn into_result(self) -> Result<(), Faults> {
         if self.is_empty() { Ok(()) } else { Err(self) }
     }
 
-    /// Without those that concern a place, or what holds it, at which `known` has a fault.
-    pub(crate) fn without_those_of(mut self, known: &Faults) -> Faults {
+    /// Removes the faults at a place where `known` has a fault, or at a parent of such a place.
+    pub(crate) fn without_known(mut self, known: &Faults) -> Faults {
         let hides = |fault: &Fault| {
             known
                 .iter()
@@ -130,7 +130,7 @@ impl Faults {
     }
 }
 
-/// Those that are kept.
+/// The faults that are kept.
 impl std::ops::Deref for Faults {
     type Target = [Fault];
 
@@ -189,32 +189,32 @@ impl fmt::Display for Faults {
     }
 }
 
-/// A map's entries in the order of their names: maps have none of their own, and faults need one.
+/// The entries of a map, sorted by name, so that faults have a stable order.
 pub fn by_name<V>(map: &std::collections::HashMap<String, V>) -> Vec<(&String, &V)> {
     let mut entries: Vec<_> = map.iter().collect();
     entries.sort_unstable_by_key(|(name, _)| *name);
     entries
 }
 
-/// The text of something, cut to its bound while it is being written.
-fn cut(text: impl fmt::Display) -> String {
-    let mut writer = Cut {
+/// Formats a value, truncated to [`MAX_TEXT_BYTES`].
+fn truncated(text: impl fmt::Display) -> String {
+    let mut writer = Truncating {
         text: String::new(),
-        is_cut: false,
+        is_full: false,
     };
-    // an error only says that the rest is of no use
+    // the writer fails only to stop formatting
     let _ = write!(writer, "{text}");
     writer.text
 }
 
-struct Cut {
+struct Truncating {
     text: String,
-    is_cut: bool,
+    is_full: bool,
 }
 
-impl fmt::Write for Cut {
+impl fmt::Write for Truncating {
     fn write_str(&mut self, part: &str) -> fmt::Result {
-        if self.is_cut {
+        if self.is_full {
             return Err(fmt::Error);
         }
         let left_bytes = MAX_TEXT_BYTES - self.text.len();
@@ -224,7 +224,7 @@ impl fmt::Write for Cut {
         }
         self.text.push_str(&part[..part.floor_char_boundary(left_bytes)]);
         self.text.push('…');
-        self.is_cut = true;
+        self.is_full = true;
         Err(fmt::Error)
     }
 }
@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_beyond_the_bound_are_only_counted() {
+    fn only_counts_faults_beyond_the_maximum() {
         let mut faults = Faults::new();
         for index in 0..Faults::MAX + 7 {
             faults.push(Path::Index(&Path::Root("fields"), index), "is wrong");
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_cut() {
+    fn truncates_long_texts() {
         let fault = Fault::new("ä".repeat(100_000), "x".repeat(100_000));
         assert!(fault.field.len() <= MAX_TEXT_BYTES + 3 && fault.field.ends_with("ä…"));
         assert!(fault.description.len() <= MAX_TEXT_BYTES + 3);
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_come_in_the_order_of_the_request() {
+    fn sorts_faults_in_the_order_of_the_request() {
         let fields = [
             "condition.values.:b",
             "item.list[10]",
@@ -288,11 +288,11 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_hides_those_of_what_holds_its_place() {
+    fn a_fault_hides_those_at_its_place_and_at_its_parents() {
         let known = Faults::from(Fault::new("item.name_full", "is wrong"));
         let hidden = |field: &str| {
             let faults = Faults::from(Fault::new(field, "is required"));
-            faults.without_those_of(&known).is_empty()
+            faults.without_known(&known).is_empty()
         };
         assert!(hidden("item.name_full") && hidden("item"));
         assert!(!hidden("item.name") && !hidden("item.name_full.a") && !hidden("item.name_full2"));

@@ -1,9 +1,9 @@
-//! The nearest known name to one that is not known: what the author probably meant.
+//! Suggests the known name that is nearest to an unknown one.
 
-/// Longest name that is compared; longer ones are near nothing.
+/// Maximum length of a name that is compared. There is no suggestion for longer ones.
 const MAX_COMPARED_CHARS: usize = 64;
 
-/// ` (did you mean …?)` if a known name is near, else nothing.
+/// Returns ` (did you mean …?)` if a known name is near, otherwise an empty string.
 pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let length = name.chars().take(MAX_COMPARED_CHARS + 1).count();
     if length > MAX_COMPARED_CHARS {
@@ -11,7 +11,7 @@ pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) ->
     }
     let allowed = length.div_ceil(3).clamp(1, 3);
     let lower = name.to_lowercase();
-    // what the keys of a keyboard make of a name: one more, one less, another one, two swapped
+    // typing mistakes: a missing, additional or different letter, or two swapped ones
     known
         .into_iter()
         .filter(|candidate| candidate.chars().take(MAX_COMPARED_CHARS + 1).count() <= MAX_COMPARED_CHARS)
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn near_names_are_offered() {
+    fn suggests_near_names() {
         let known = ["partition_key", "sort_key", "table"];
         assert_eq!(
             did_you_mean("partiton_key", known),

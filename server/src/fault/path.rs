@@ -1,16 +1,16 @@
-//! Paths of fields, as callers write them: `home.lines[2]`. A segment that is empty or has `.`, `[` or `"` is quoted,
-//! `home."a.b"[0]`, with `\"` and `\\` for what a quoted segment has of those; every other segment stands as it is.
+//! Paths of fields, as callers write them: `home.lines[2]`. A segment that is empty or contains `.`, `[` or `"` is
+//! quoted, with `\"` and `\\` as escapes: `home."a.b"[0]`. Other segments are not quoted.
 
 use std::fmt::{self, Write as _};
 
-/// A path that costs nothing until a fault prints it.
+/// A path that is not formatted until a fault prints it.
 #[derive(Clone, Copy)]
 pub enum Path<'a> {
-    /// The request's field.
+    /// A field of the request.
     Root(&'a str),
-    /// A named part of a parent.
+    /// A named part of its parent.
     Name(&'a Path<'a>, &'a str),
-    /// A numbered part of a parent.
+    /// A numbered part of its parent.
     Index(&'a Path<'a>, usize),
 }
 
@@ -38,18 +38,18 @@ fn is_plain(name: &str) -> bool {
     !name.is_empty() && !name.contains(['.', '[', '"'])
 }
 
-/// Whether `inner` is the place `outer` or lies within it.
+/// Whether `inner` is the place `outer` or inside it.
 pub(super) fn is_within(inner: &str, outer: &str) -> bool {
     inner
         .strip_prefix(outer)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// Where a path stands in its request.
+/// The position of a path in its request.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Position(usize, Vec<Part>);
 
-/// Members of an expression in the order of the contract, then names and indexes.
+/// A part of a path. Members of an expression come first, in the order of the contract.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
     Member(usize),
@@ -61,11 +61,11 @@ const EXPRESSION_MEMBERS: [&str; 3] = ["text", "values", "names"];
 
 impl Position {
     /// The position of a path in a request with these fields.
-    pub(super) fn of(path: &str, fields: &[&str]) -> Position {
+    pub(super) fn new(path: &str, fields: &[&str]) -> Position {
         let (root, mut rest) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
         let rank = fields.iter().position(|field| *field == root);
         let mut parts = Vec::new();
-        while let Some((part, after)) = next(rest) {
+        while let Some((part, after)) = split_first(rest) {
             parts.push(part);
             rest = after;
         }
@@ -79,8 +79,8 @@ impl Position {
     }
 }
 
-/// The first part of a path and what follows it.
-fn next(path: &str) -> Option<(Part, &str)> {
+/// Splits off the first part of a path.
+fn split_first(path: &str) -> Option<(Part, &str)> {
     if let Some(index) = path.strip_prefix('[') {
         let (digits, rest) = index.split_once(']').unwrap_or((index, ""));
         return Some((Part::Index(digits.parse().unwrap_or(u64::MAX)), rest));
@@ -110,7 +110,7 @@ fn unquoted(name: &str) -> String {
     unquoted
 }
 
-/// Bytes of a quoted name up to and with the closing quote, without the opening one.
+/// Bytes of a quoted name after its opening quote, including the closing one.
 fn quoted_length(text: &str) -> usize {
     let mut is_escaped = false;
     for (at, letter) in text.char_indices() {
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_print_as_callers_write_them() {
+    fn prints_paths_as_callers_write_them() {
         let root = Path::Root("item");
         let address = Path::Name(&root, "address");
         let lines = Path::Name(&address, "lines");
@@ -148,8 +148,8 @@ mod tests {
     }
 
     #[test]
-    fn positions_read_quoted_names_as_one() {
-        let position = |path| Position::of(path, &["item"]);
+    fn a_quoted_name_is_one_part_of_a_position() {
+        let position = |path| Position::new(path, &["item"]);
         assert!(position(r#"item."a.b"[2]"#) < position(r#"item."a.b"[10]"#));
         assert!(position(r#"item."x\".y"[2]"#) < position(r#"item."x\".y"[2].a"#));
         assert!(position("item.b") < position("key"));
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_within_itself_and_what_holds_it() {
+    fn a_place_is_within_itself_and_its_parents() {
         assert!(
             is_within("item.a", "item.a")
                 && is_within("item.a[1]", "item.a")

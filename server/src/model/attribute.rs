@@ -1,4 +1,4 @@
-//! One attribute of a model file: its type, its options, and whether they go together.
+//! Reads an attribute of a model file: its type, its options, and whether they are consistent.
 
 use super::attribute_type::AttributeType;
 use super::encryption::{EncryptionMode, encryption};
@@ -24,6 +24,7 @@ pub(super) const ATTRIBUTE: Keys = Keys {
         "encrypted",
         "s3",
     ],
+    // add-a-model-option: move its key from `later` to `known`, and read it below
     later: &[
         "alias",
         "template",
@@ -56,7 +57,7 @@ const LATER_TYPES: [&str; 7] = [
     "version",
 ];
 
-/// Which key an attribute is, with the most bytes that its value may have.
+/// Which key an attribute is.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeyRole {
@@ -72,6 +73,7 @@ impl KeyRole {
         }
     }
 
+    /// Maximum bytes of the key's value.
     fn max_bytes(self) -> usize {
         match self {
             KeyRole::Partition => MAX_PARTITION_KEY_BYTES,
@@ -80,7 +82,7 @@ impl KeyRole {
     }
 }
 
-/// Reads one attribute; none where its type is not known.
+/// Reads one attribute. Returns `None` if its type is unknown.
 pub(super) fn read(
     name: &str,
     at: &Cursor<'_>,
@@ -96,7 +98,7 @@ pub(super) fn read(
         .and_then(|at| at.boolean(report))
         .unwrap_or_default();
     let Some(kind) = fields.require("type", report).and_then(|at| kind(at, report)) else {
-        // without a type there is no attribute, but its other faults are told as well
+        // reports the other faults too
         fields
             .get("encrypted")
             .and_then(|at| encryption(at, AttributeType::String, report));
@@ -123,7 +125,7 @@ pub(super) fn read(
             .and_then(|at| encryption(at, kind, report)),
         s3: fields.get("s3").and_then(|at| offload(at, report)),
     };
-    check_places(&fields, &attribute, report);
+    check_storage(&fields, &attribute, report);
     if let Some(role) = role {
         check_key(&fields, &attribute, role, report);
     }
@@ -145,19 +147,19 @@ fn kind(at: &Cursor<'_>, report: &mut Report) -> Option<AttributeType> {
     found
 }
 
-/// Encryption and offload must go with the rest of the attribute.
-fn check_places(fields: &Fields<'_>, attribute: &Attribute, report: &mut Report) {
+/// Checks that encryption and offload are consistent with the rest of the attribute.
+fn check_storage(fields: &Fields<'_>, attribute: &Attribute, report: &mut Report) {
     match (fields.get("s3"), attribute.kind) {
         (Some(at), kind) if kind != AttributeType::Object => {
-            report.add(at, format!("is only for object, not for {}", kind.as_str()));
+            report.add(at, format!("applies only to object, not to {}", kind.as_str()));
         }
         (None, AttributeType::Object) => {
-            report.add(fields.at(), "an object needs `s3` with a bucket");
+            report.add(fields.at(), "an object requires `s3` with a bucket");
         }
         _ => {}
     }
     if let (Some(at), AttributeType::Object) = (fields.get("encrypted"), attribute.kind) {
-        report.add(at, "on an object is not supported by this version");
+        report.add(at, "is not supported for objects by this version");
     }
     let read_only = attribute
         .encrypted
@@ -169,13 +171,13 @@ fn check_places(fields: &Fields<'_>, attribute: &Attribute, report: &mut Report)
         {
             report.add(
                 at,
-                "cannot go with `mode: read_only`: no write may set the attribute",
+                "conflicts with `mode: read_only`: no write can set the attribute",
             );
         }
     }
 }
 
-/// DynamoDB's rules for key attributes.
+/// Checks DynamoDB's rules for key attributes.
 fn check_key(fields: &Fields<'_>, attribute: &Attribute, role: KeyRole, report: &mut Report) {
     use AttributeType::{Binary, Number, String};
     if let Some(at) = fields.get("type")

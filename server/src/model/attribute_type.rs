@@ -5,7 +5,7 @@
 pub enum AttributeType {
     /// Text.
     String,
-    /// An exact decimal.
+    /// An exact decimal number.
     Number,
     /// Bytes.
     Binary,
@@ -15,7 +15,7 @@ pub enum AttributeType {
     List,
     /// A map.
     Map,
-    /// A value in S3.
+    /// A value that is stored in S3.
     Object,
 }
 

@@ -1,5 +1,5 @@
-//! What differs between the models being served and those of a reload, and which of that takes a restart. Pure: loads
-//! and replaces nothing.
+//! Compares the models being served with those of a reload, and decides which changes require a restart. Pure: loads and
+//! replaces nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use super::value::Value;
 pub struct Changes {
     /// Models that are not served yet.
     pub added: Vec<Arc<Model>>,
-    /// What can be changed while calls are in flight, the added models included.
+    /// Changes that are safe while calls are in flight, including added models.
     pub safe: Vec<Change>,
-    /// What takes a restart: stored items, tables or keys depend on it.
+    /// Changes that require a restart, because stored items, tables or keys depend on them.
     pub refused: Vec<Change>,
 }
 
-/// One difference. Its text names the option and what to do, never a value of an item.
+/// One difference. Its text says which option changed and what to do. It never contains a value of an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The model's name.
@@ -35,15 +35,18 @@ impl Changes {
     pub fn between(served: &Models, read: &Models) -> Changes {
         let mut changes = Changes::default();
         for old in served.iter() {
-            let mut of = Comparison::of(&old.name, &mut changes);
+            let mut comparison = Comparison::new(&old.name, &mut changes);
             match read.get(&old.name) {
-                Some(new) => of.model(old, new),
-                None => of.refuse("the model was removed: callers may still use it; restart to apply"),
+                Some(new) => comparison.model(old, new),
+                None => {
+                    comparison
+                        .refuse("the model was removed, but callers may still use it: restart to apply");
+                }
             }
         }
         for new in read.iter().filter(|new| served.get(&new.name).is_none()) {
             let text = format!("the model was added, on the table {}", new.table);
-            Comparison::of(&new.name, &mut changes).accept(text);
+            Comparison::new(&new.name, &mut changes).accept(text);
             changes.added.push(Arc::clone(new));
         }
         changes
@@ -63,7 +66,7 @@ struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    fn of(name: &'a str, changes: &'a mut Changes) -> Comparison<'a> {
+    fn new(name: &'a str, changes: &'a mut Changes) -> Comparison<'a> {
         Comparison { name, changes }
     }
 
@@ -83,7 +86,7 @@ impl<'a> Comparison<'a> {
         self.changes.refused.push(change);
     }
 
-    /// Names every field, so that whoever adds one decides whether a reload may change it.
+    /// Lists every field, so that adding one requires deciding whether a reload may change it.
     fn model(&mut self, old: &Model, new: &Model) {
         let Model {
             name: _,
@@ -92,7 +95,7 @@ impl<'a> Comparison<'a> {
             sort_key,
             attributes,
             unknown_attributes,
-            // follows from the table's other models
+            // derived from the other models of the table
             sealed_by_others: _,
         } = old;
         if *table != new.table {
@@ -138,12 +141,13 @@ impl<'a> Comparison<'a> {
             (None, None) => return self.accept(format!("attribute `{name}` was added")),
         };
         self.refuse(format!(
-            "attribute `{name}` was added, but {needs}: stored items may have another value there; \
+            "attribute `{name}` was added, but {needs}: stored items may have another value for it; \
              restart to apply"
         ));
     }
 
     fn attribute(&mut self, old: &Attribute, new: &Attribute, is_key: bool) {
+        // add-a-model-option: whether a reload may change it
         let Attribute {
             name,
             kind,
@@ -228,7 +232,7 @@ fn shown(value: Option<impl fmt::Display>) -> String {
     value.map_or_else(|| "none".to_owned(), |value| value.to_string())
 }
 
-/// The order in which an enum lists its values means nothing.
+/// Compares two enums regardless of order.
 fn same_members(left: &[Value], right: &[Value]) -> bool {
     left.len() == right.len() && left.iter().all(|value| right.contains(value))
 }
@@ -271,7 +275,7 @@ attributes:
     }
 
     #[test]
-    fn nothing_differs_from_itself_in_another_order() {
+    fn a_different_order_is_not_a_change() {
         let moved = changes(&[
             ("  age: { type: number, min: 0, max: 150 }\n", ""),
             ("  pk:", "  age: { max: 150, min: 0, type: number }\n  pk:"),
@@ -281,7 +285,7 @@ attributes:
     }
 
     #[test]
-    fn attributes_and_checks_are_safe() {
+    fn new_attributes_and_checks_are_safe() {
         let changed = changes(&[
             ("max: 150", "max: 200, required: true"),
             (
@@ -311,7 +315,7 @@ attributes:
     }
 
     #[test]
-    fn what_stored_items_depend_on_takes_a_restart() {
+    fn changes_that_affect_stored_items_require_a_restart() {
         for (from, to, what) in [
             ("table: users", "table: people", "`table`"),
             ("partition_key: pk", "partition_key: state", "`partition_key`"),
@@ -355,7 +359,7 @@ attributes:
     }
 
     #[test]
-    fn new_models_are_listed() {
+    fn lists_added_models() {
         let two = format!("{BASE}---\n{}", BASE.replace("User", "Person"));
         let changed = Changes::between(&models(BASE), &models(&two));
         assert_eq!(changed.added.len(), 1);

@@ -1,5 +1,5 @@
-//! What a written value must satisfy: read from a model file, and asked of a value. Says what would be right, never
-//! what the value was.
+//! The checks of an attribute: how a model file declares them, and which of them a value violates. Messages say what is
+//! expected and never contain the value.
 
 use regex::{Regex, RegexBuilder};
 
@@ -9,31 +9,31 @@ use super::number::Number;
 use super::value::Value;
 use crate::yaml::{Cursor, Fields, Report};
 
-/// Bytes that a compiled pattern may take.
+/// Maximum size of a compiled pattern, in bytes.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
 
-/// What a pattern is wrapped in, so that it matches whole strings only.
+/// Anchors around a pattern, so that it only matches whole strings.
 const WHOLE: (&str, &str) = (r"\A(?:", r")\z");
 
-/// What a written value must satisfy.
+/// The checks that a written value must pass.
 #[derive(Clone, Debug, Default)]
 pub struct Checks {
-    /// Least value of a number.
+    /// Minimum value of a number.
     pub min: Option<Number>,
-    /// Greatest value of a number.
+    /// Maximum value of a number.
     pub max: Option<Number>,
-    /// Least length: characters of a string, bytes of a binary, members of a list or map.
+    /// Minimum length: characters of a string, bytes of a binary, members of a list or map.
     pub min_length: Option<u64>,
-    /// Greatest length.
+    /// Maximum length.
     pub max_length: Option<u64>,
-    /// The whole string must match; it is anchored at both ends (`Checks::pattern_text` is what was written).
+    /// A pattern that the whole string must match. It is anchored at both ends; see [`Checks::pattern_text`].
     pub pattern: Option<Regex>,
-    /// The values allowed; empty: any.
+    /// The allowed values. Empty: any.
     pub one_of: Vec<Value>,
 }
 
 impl Checks {
-    /// What a value of the attribute's own type violates, one text each; empty: nothing.
+    /// The checks that a value of the attribute's type violates, one message each.
     pub fn violations(&self, value: &Value) -> Vec<String> {
         let mut texts = Vec::new();
         if let Value::N(number) = value {
@@ -56,7 +56,7 @@ impl Checks {
         texts
     }
 
-    /// The pattern as the model file has it; `pattern` itself is anchored at both ends.
+    /// The pattern as it is written in the model file, without the anchors.
     pub fn pattern_text(&self) -> Option<&str> {
         let whole = self.pattern.as_ref()?.as_str();
         Some(
@@ -95,7 +95,7 @@ impl Checks {
     }
 }
 
-/// A value's length in the unit that its type is measured in.
+/// The length of a value, with its unit.
 fn length(value: &Value) -> Option<(u64, &'static str)> {
     let (length, unit) = match value {
         Value::S(text) => (text.chars().count(), "characters"),
@@ -113,29 +113,29 @@ fn length(value: &Value) -> Option<(u64, &'static str)> {
     Some((length as u64, unit))
 }
 
-/// Reads the checks of an attribute, each only where it fits the attribute's type.
+/// Reads the checks of an attribute. Reports those that do not apply to its type.
 pub(super) fn read(fields: &Fields<'_>, kind: AttributeType, report: &mut Report) -> Checks {
     use AttributeType::{Binary, List, Map, Number, String};
     const MEASURED: &[AttributeType] = &[String, Binary, List, Map];
     let checks = Checks {
-        min: fitting(fields, "min", kind, &[Number], report)
+        min: applicable(fields, "min", kind, &[Number], report)
             .and_then(|at| literal::number(at.number(report)?, at, report)),
-        max: fitting(fields, "max", kind, &[Number], report)
+        max: applicable(fields, "max", kind, &[Number], report)
             .and_then(|at| literal::number(at.number(report)?, at, report)),
-        min_length: fitting(fields, "min_length", kind, MEASURED, report).and_then(|at| at.whole(report)),
-        max_length: fitting(fields, "max_length", kind, MEASURED, report).and_then(|at| at.whole(report)),
-        pattern: fitting(fields, "pattern", kind, &[String], report).and_then(|at| pattern(at, report)),
+        min_length: applicable(fields, "min_length", kind, MEASURED, report).and_then(|at| at.whole(report)),
+        max_length: applicable(fields, "max_length", kind, MEASURED, report).and_then(|at| at.whole(report)),
+        pattern: applicable(fields, "pattern", kind, &[String], report).and_then(|at| pattern(at, report)),
         one_of: Vec::new(),
     };
     compare_bounds(fields, &checks, report);
-    let one_of = fitting(fields, "enum", kind, &[String, Number], report)
+    let one_of = applicable(fields, "enum", kind, &[String, Number], report)
         .map(|at| one_of(at, kind, &checks, report))
         .unwrap_or_default();
     Checks { one_of, ..checks }
 }
 
-/// The value of an option that only some types have.
-fn fitting<'f, 'a>(
+/// The value of an option that applies only to some types.
+fn applicable<'f, 'a>(
     fields: &'f Fields<'a>,
     option: &str,
     kind: AttributeType,
@@ -149,7 +149,7 @@ fn fitting<'f, 'a>(
     let names: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
     report.add(
         at,
-        format!("is only for {}, not for {}", names.join(", "), kind.as_str()),
+        format!("applies only to {}, not to {}", names.join(", "), kind.as_str()),
     );
     None
 }
@@ -167,7 +167,7 @@ fn compare_bounds(fields: &Fields<'_>, checks: &Checks, report: &mut Report) {
     }
 }
 
-/// Compiles a pattern twice: alone, so that no stray bracket hides in the wrapping, then wrapped.
+/// Compiles a pattern twice: first alone, so that an unbalanced parenthesis cannot pair with the anchors.
 fn pattern(at: &Cursor<'_>, report: &mut Report) -> Option<Regex> {
     let text = at.text(report)?;
     let compile = |text: &str| RegexBuilder::new(text).size_limit(MAX_PATTERN_BYTES).build();
@@ -175,7 +175,7 @@ fn pattern(at: &Cursor<'_>, report: &mut Report) -> Option<Regex> {
     match compiled {
         Ok(pattern) => Some(pattern),
         Err(regex::Error::CompiledTooBig(_)) => {
-            report.add(at, "is too large when compiled: repeat less");
+            report.add(at, "is too large when compiled: use fewer repetitions");
             None
         }
         Err(error) => {
@@ -196,7 +196,7 @@ fn one_of(at: &Cursor<'_>, kind: AttributeType, checks: &Checks, report: &mut Re
         return Vec::new();
     };
     if items.is_empty() {
-        report.add(at, "must name at least one value");
+        report.add(at, "must list at least one value");
     }
     let mut values = Vec::with_capacity(items.len());
     for item in &items {
@@ -207,7 +207,7 @@ fn one_of(at: &Cursor<'_>, kind: AttributeType, checks: &Checks, report: &mut Re
             report.add(item, text);
         }
         if values.contains(&value) {
-            report.add(item, "is given twice");
+            report.add(item, "is a duplicate");
         }
         values.push(value);
     }

@@ -21,10 +21,10 @@ pub(super) const ENCRYPTED: Keys = Keys {
     later: &[],
 };
 
-/// Most keys beside `key_id` that may open an attribute: each is a Decrypt for a value that none of them sealed.
+/// Maximum number of keys in `accepts`. A value that was encrypted under none of them costs one Decrypt per key.
 const MAX_ACCEPTED_KEYS: usize = 16;
 
-/// What this program adds to encryption contexts begins with this.
+/// Prefix of the entries that this program adds to encryption contexts.
 const OWN_CONTEXT: &str = "tollgate:";
 
 const MODES: &[(&str, EncryptionMode)] = &[
@@ -41,29 +41,31 @@ const FORMATS: &[(&str, EncryptionFormat)] = &[
 /// How an attribute is encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encryption {
-    /// KMS key id, ARN or alias (`alias/my-app-key`): seals, and opens.
+    /// KMS key id, ARN or alias (`alias/my-app-key`) that encrypts and decrypts.
     pub key_id: String,
-    /// Further keys that may open stored values, in the order in which they are tried: those that `key_id` replaced.
+    /// Further keys that may decrypt stored values, in the order in which they are tried: usually those that `key_id`
+    /// replaced.
     pub accepts: Vec<String>,
-    /// The attribute's KMS encryption context.
+    /// The KMS encryption context of the attribute.
     pub context: BTreeMap<String, String>,
-    /// Who may open it, who may set it.
+    /// Whether callers may read and set the attribute.
     pub mode: EncryptionMode,
     /// The stored format that writes use.
     pub format: EncryptionFormat,
-    /// Formats that reads accept beside it. `sealed` is always read: it is tied to its place.
+    /// Formats that reads accept beside `format`. `sealed` is always accepted, because it is bound to its item and
+    /// attribute.
     pub accept_formats: Vec<EncryptionFormat>,
-    /// A value stored in plaintext is read as it is, while a table is being adopted.
+    /// Whether values stored in plaintext are returned as they are, for a table that is being migrated.
     pub allow_plaintext: bool,
 }
 
 impl Encryption {
-    /// The keys that may open stored values, in the order in which they are tried.
+    /// The keys that may decrypt stored values, in the order in which they are tried.
     pub fn key_ids(&self) -> impl Iterator<Item = &String> {
         std::iter::once(&self.key_id).chain(&self.accepts)
     }
 
-    /// Whether stored values of this format are opened.
+    /// Whether reads accept stored values of this format.
     pub fn reads(&self, format: EncryptionFormat) -> bool {
         match format {
             EncryptionFormat::Sealed => true,
@@ -72,25 +74,25 @@ impl Encryption {
     }
 }
 
-/// What an encrypted attribute allows.
+/// What callers may do with an encrypted attribute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EncryptionMode {
-    /// Sealed on writes, opened on reads.
+    /// Encrypt on writes, decrypt on reads.
     #[default]
     ReadWrite,
-    /// Sealed on writes, never opened: listed in `withheld`.
+    /// Encrypt on writes, never decrypt: reads list the attribute in `withheld`.
     WriteOnly,
-    /// Opened on reads; a write that sets it is refused.
+    /// Decrypt on reads, refuse writes that set it.
     ReadOnly,
 }
 
-/// Stored formats of encrypted attributes (`storage.md`).
+/// Stored formats of encrypted attributes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EncryptionFormat {
-    /// Format id 4; id 2 is read as well.
+    /// Format id 4. Reads also accept id 2.
     #[default]
     Sealed,
-    /// Format id 1, as pydynox writes it.
+    /// Format id 1, which pydynox writes.
     Pydynox,
 }
 
@@ -155,7 +157,7 @@ pub(super) fn encryption(at: &Cursor<'_>, kind: AttributeType, report: &mut Repo
         {
             report.add(
                 at,
-                format!("pydynox is only for string, not for {}", kind.as_str()),
+                format!("pydynox applies only to string, not to {}", kind.as_str()),
             );
         }
     }
@@ -170,7 +172,7 @@ pub(super) fn encryption(at: &Cursor<'_>, kind: AttributeType, report: &mut Repo
     })
 }
 
-/// Reads `accepts`: no key twice, `key_id` itself included.
+/// Reads `accepts`. Reports duplicates, including `key_id`.
 fn accepts(at: &Cursor<'_>, key_id: Option<&str>, report: &mut Report) -> Vec<String> {
     let mut accepted: Vec<String> = Vec::new();
     let items = at.items(report).unwrap_or_default();
@@ -183,9 +185,9 @@ fn accepts(at: &Cursor<'_>, key_id: Option<&str>, report: &mut Report) -> Vec<St
             continue;
         };
         if Some(name.as_str()) == key_id {
-            report.add(&item, "is `key_id` already");
+            report.add(&item, "is already the `key_id`");
         } else if accepted.contains(&name) {
-            report.add(&item, "is in the list already");
+            report.add(&item, "is a duplicate");
         } else {
             accepted.push(name);
         }
@@ -200,7 +202,7 @@ fn accept_formats(at: &Cursor<'_>, report: &mut Report) -> Vec<EncryptionFormat>
             continue;
         };
         if accepted.contains(&format) {
-            report.add(&item, "is in the list already");
+            report.add(&item, "is a duplicate");
         } else {
             accepted.push(format);
         }
@@ -214,7 +216,7 @@ fn context(at: &Cursor<'_>, report: &mut Report) -> BTreeMap<String, String> {
         if name.is_empty() || name.starts_with(OWN_CONTEXT) {
             report.add(
                 &cursor,
-                format!("a context's name must not be empty nor begin with `{OWN_CONTEXT}`"),
+                format!("a context name must not be empty or start with `{OWN_CONTEXT}`"),
             );
         }
         if let Some(value) = cursor.text(report) {

@@ -1,5 +1,4 @@
-//! Model files of a folder, read together: every fault of every file is told, and what models do to each other is
-//! seen here.
+//! Reads the model files of a folder together. Reports all faults of all files, including conflicts between models.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -11,10 +10,10 @@ use super::parse::{self, Parsed};
 use super::tables;
 use crate::yaml::{self, Cursor, Fault as ModelFault, Report};
 
-/// Most model files in a folder.
+/// Maximum number of model files in a folder.
 const MAX_FILES: usize = 10_000;
 
-/// The example models, as they lie in the repository's `models/`.
+/// The example models, from `models/` in the repository.
 const EXAMPLES: [(&str, &str); 3] = [
     (
         "models/document.yaml",
@@ -27,19 +26,20 @@ const EXAMPLES: [(&str, &str); 3] = [
     ("models/user.yaml", include_str!("../../../models/user.yaml")),
 ];
 
-/// Everything read so far.
+/// The models read so far.
 #[derive(Default)]
 struct Collected {
     reports: Vec<Report>,
-    /// The models, each with the index of its file's report.
+    /// The models, each with the index of the report of its file.
     parsed: Vec<(usize, Parsed)>,
 }
 
 impl Models {
-    /// Reads all `*.yaml` and `*.yml` of a folder, in the order of their names, several models per file.
+    /// Reads all `*.yaml` and `*.yml` files of a folder, in the order of their names. A file may contain several models.
     ///
     /// # Errors
-    /// Every fault of every file, in the order of files and lines; a folder that is missing or has no model.
+    ///
+    /// All faults of all files, in the order of files and lines, or that the folder is missing or has no model.
     pub fn read(folder: &Path) -> Result<Models, Vec<ModelFault>> {
         let files = model_files(folder).map_err(|text| vec![folder_fault(folder, text)])?;
         let mut collected = Collected::default();
@@ -53,7 +53,7 @@ impl Models {
         collected.finish()
     }
 
-    /// The three example models, built in: what is served where nobody named a folder and there is none.
+    /// The three built-in example models. They are served if no folder is named and the default one does not exist.
     pub fn examples() -> Models {
         let mut collected = Collected::default();
         for (file, source) in EXAMPLES {
@@ -99,7 +99,7 @@ impl Collected {
         }
     }
 
-    /// No two models have one name.
+    /// Reports duplicate names of models.
     fn check_names(&mut self) {
         let mut first: HashMap<&str, String> = HashMap::new();
         for (index, parsed) in &self.parsed {
@@ -107,7 +107,7 @@ impl Collected {
                 continue;
             };
             if let Some(place) = first.get(name.as_str()) {
-                let text = format!("another model has this name already, at {place}");
+                let text = format!("duplicate model name, first used at {place}");
                 self.reports[*index].add_at(*line, "name", text);
             } else {
                 first.insert(name, format!("{}:{line}", self.reports[*index].file()));
@@ -125,10 +125,11 @@ fn folder_fault(folder: &Path, text: String) -> ModelFault {
     }
 }
 
-/// The model files of a folder in the order of their names; hidden files are not looked at.
+/// The model files of a folder, in the order of their names. Hidden files are ignored.
 ///
 /// # Errors
-/// Why there is none, in a line.
+///
+/// Why there are none, in one line.
 pub fn model_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let hint = "put model files there, or name another folder";
     let entries = fs::read_dir(folder).map_err(|error| match error.kind() {
@@ -161,7 +162,7 @@ fn is_model_file(path: &Path) -> bool {
     named && !hidden && !path.is_dir()
 }
 
-/// A file's bytes; one more than a model file may have where it is larger.
+/// Reads a file, but at most one byte more than a model file may have.
 fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut source = Vec::new();
     File::open(path)?

@@ -1,4 +1,4 @@
-//! Values that are written in model files (defaults, enums): YAML to a value of the attribute's type.
+//! Reads the values in a model file (defaults and enums) as values of the attribute's type.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use super::number::{InvalidNumber, Number};
 use super::value::Value;
 use crate::yaml::{Cursor, Report, View};
 
-/// A value of this type; binary is standard base64 in text.
+/// Reads a value of this type. Binary is standard base64.
 pub(super) fn value(at: &Cursor<'_>, kind: AttributeType, report: &mut Report) -> Option<Value> {
     match kind {
         AttributeType::String => Some(Value::S(at.text(report)?.to_owned())),
@@ -21,13 +21,13 @@ pub(super) fn value(at: &Cursor<'_>, kind: AttributeType, report: &mut Report) -
         AttributeType::List => list(&at.items(report)?, 1, report),
         AttributeType::Map => map(&at.entries(report)?, 1, report),
         AttributeType::Object => {
-            report.add(at, "an object cannot be written in a model");
+            report.add(at, "an object cannot have a default");
             None
         }
     }
 }
 
-/// A number of its exact text.
+/// Parses a number.
 pub(super) fn number(text: &str, at: &Cursor<'_>, report: &mut Report) -> Option<Number> {
     text.parse()
         .map_err(|error: InvalidNumber| report.add(at, error.to_string()))
@@ -42,7 +42,7 @@ fn binary(at: &Cursor<'_>, report: &mut Report) -> Option<Value> {
     decoded.map(|bytes| Value::B(bytes.into()))
 }
 
-/// A value inside a list or map, of the type that it is written in.
+/// Reads a value inside a list or map, with the type that YAML gives it.
 fn any(at: &Cursor<'_>, depth: usize, report: &mut Report) -> Option<Value> {
     if depth > MAX_DEPTH {
         report.add(at, format!("nested deeper than {MAX_DEPTH} levels"));

@@ -7,17 +7,17 @@ use super::schema::Model;
 use super::tables;
 use crate::fault::did_you_mean;
 
-/// All models being served, by name.
+/// A set of models, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Models {
     by_name: Arc<BTreeMap<String, Arc<Model>>>,
 }
 
 impl Models {
-    /// Models by their names; `models` are unique by name (the reader of the files sees to that).
+    /// Creates a set of models. Their names must be unique, which the reader of the files checks.
     pub fn new(models: impl IntoIterator<Item = Model>) -> Models {
         let mut models: Vec<Model> = models.into_iter().collect();
-        tables::note_sealed(&mut models);
+        tables::set_sealed_by_others(&mut models);
         let by_name = models
             .into_iter()
             .map(|model| (model.name.clone(), Arc::new(model)))
@@ -32,22 +32,22 @@ impl Models {
         self.by_name.get(name)
     }
 
-    /// ` (did you mean …?)` if a model is near a name that none has, else nothing.
+    /// Returns ` (did you mean …?)` if a model has a similar name, otherwise an empty string.
     pub fn near(&self, name: &str) -> String {
         did_you_mean(name, self.by_name.keys().map(String::as_str))
     }
 
-    /// How many models there are.
+    /// The number of models.
     pub fn len(&self) -> usize {
         self.by_name.len()
     }
 
-    /// Whether there is no model.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.by_name.is_empty()
     }
 
-    /// All models in the order of their names.
+    /// All models, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Model>> {
         self.by_name.values()
     }

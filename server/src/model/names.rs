@@ -1,24 +1,24 @@
-//! What names may be: DynamoDB's rules for tables and attributes, S3's for buckets, KMS's for keys, and this
-//! program's own for models. Each check answers what would be right.
+//! Checks of names: DynamoDB's rules for tables and attributes, S3's for buckets, KMS's for keys, and this program's rules
+//! for models. Errors say what is expected.
 
 use super::limits::{
     BUCKET_NAME_BYTES, MAX_KEY_ID_BYTES, MAX_KEY_NAME_BYTES, MAX_NAME_BYTES, TABLE_NAME_BYTES,
 };
 use crate::yaml::{Cursor, Report};
 
-/// Longest name of a model.
+/// Maximum length of a model's name.
 const MAX_MODEL_NAME_BYTES: usize = 128;
 
 /// Longest prefix; a key has 1,024 bytes in all.
 const MAX_PREFIX_BYTES: usize = 256;
 
-/// A model's name, which also names it in metrics and logs; `_` there is the calls that named no model.
+/// Checks the name of a model. Metrics and logs use it too, and `_` for calls without a model.
 pub(super) fn model(name: &str) -> Result<(), &'static str> {
     let first = name.starts_with(|first: char| first.is_ascii_alphabetic());
     let valid = first && name.len() <= MAX_MODEL_NAME_BYTES && name.bytes().all(is_name_byte);
     valid
         .then_some(())
-        .ok_or("must be 1 to 128 of A-Z, a-z, 0-9, `_`, `.` and `-`, beginning with a letter")
+        .ok_or("must be 1 to 128 characters of A-Z, a-z, 0-9, `_`, `.` and `-`, starting with a letter")
 }
 
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>
@@ -26,7 +26,7 @@ pub(super) fn table(name: &str) -> Result<(), &'static str> {
     let valid = TABLE_NAME_BYTES.contains(&name.len()) && name.bytes().all(is_name_byte);
     valid
         .then_some(())
-        .ok_or("must be 3 to 255 of A-Z, a-z, 0-9, `_`, `.` and `-`")
+        .ok_or("must be 3 to 255 characters of A-Z, a-z, 0-9, `_`, `.` and `-`")
 }
 
 /// The page of [`table`].
@@ -54,16 +54,16 @@ pub(super) fn bucket(name: &str) -> Result<(), &'static str> {
         && !name.contains("..")
         && name.parse::<std::net::Ipv4Addr>().is_err();
     valid.then_some(()).ok_or(
-        "must be a bucket name: 3 to 63 of a-z, 0-9, `.` and `-`, a letter or digit at both ends, no address",
+        "must be a bucket name: 3 to 63 characters of a-z, 0-9, `.` and `-`, starting and ending with a letter or digit, and not an IP address",
     )
 }
 
-/// Whether S3 has buckets of this name.
+/// Whether a name is valid for an S3 bucket.
 pub fn is_bucket_name(name: &str) -> bool {
     bucket(name).is_ok()
 }
 
-/// What the keys of objects begin with.
+/// Checks a prefix of object keys.
 pub(super) fn prefix(prefix: &str) -> Result<(), &'static str> {
     let valid = prefix.len() <= MAX_PREFIX_BYTES
         && !prefix.starts_with('/')
@@ -72,10 +72,10 @@ pub(super) fn prefix(prefix: &str) -> Result<(), &'static str> {
         && !prefix.chars().any(char::is_control);
     valid
         .then_some(())
-        .ok_or("must be at most 256 bytes such as `docs/`, not beginning with `/`")
+        .ok_or("must be at most 256 bytes such as `docs/`, not starting with `/`")
 }
 
-/// A region's name, such as `eu-central-1`.
+/// Checks the name of a region, such as `eu-central-1`.
 pub(super) fn region(name: &str) -> Result<(), &'static str> {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let valid = (1..=63).contains(&name.len()) && name.bytes().all(inner);
@@ -84,7 +84,7 @@ pub(super) fn region(name: &str) -> Result<(), &'static str> {
         .ok_or("must be a region such as `eu-central-1`")
 }
 
-/// A KMS key's id, ARN or alias.
+/// Checks a KMS key id, ARN or alias.
 pub(super) fn key_id(name: &str) -> Result<(), &'static str> {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'/' | b'_' | b'-');
     let valid = (1..=MAX_KEY_ID_BYTES).contains(&name.len()) && name.bytes().all(inner) && name != "alias/";
@@ -93,7 +93,7 @@ pub(super) fn key_id(name: &str) -> Result<(), &'static str> {
         .ok_or("must be a KMS key's id, ARN or alias such as `alias/my-app-key`")
 }
 
-/// Text that passes a check of its name.
+/// Reads text that must pass a check.
 pub(super) fn valid(
     at: &Cursor<'_>,
     check: fn(&str) -> Result<(), &'static str>,

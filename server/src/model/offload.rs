@@ -14,26 +14,26 @@ const FOREIGN_POINTERS: &[(&str, ForeignPointers)] = &[
     (ForeignPointers::Read.as_str(), ForeignPointers::Read),
 ];
 
-/// Where an attribute's objects lie.
+/// Where the objects of an attribute are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offload {
     /// The bucket.
     pub bucket: String,
-    /// What the objects' keys begin with; empty or ending in `/`.
+    /// Prefix of the objects' keys. Empty, or ends in `/`.
     pub prefix: String,
-    /// The bucket's region, where it is not the client's.
+    /// The region of the bucket, if it differs from the client's.
     pub region: Option<String>,
-    /// What becomes of pointers to objects that are not the item's own.
+    /// What reads do with pointers to objects of other items.
     pub foreign_pointers: ForeignPointers,
 }
 
-/// What an attribute does with pointers out of the item's own folder.
+/// What reads do with pointers to objects outside the item's folder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForeignPointers {
-    /// Their objects are not read.
+    /// Do not read their objects.
     #[default]
     Refuse,
-    /// Their objects are read, never deleted.
+    /// Read their objects. They are never deleted.
     Read,
 }
 
@@ -47,7 +47,7 @@ impl ForeignPointers {
     }
 }
 
-/// Reads `s3`. A prefix gets the `/` that it ends in.
+/// Reads `s3`. Adds a trailing `/` to the prefix.
 pub(super) fn offload(at: &Cursor<'_>, report: &mut Report) -> Option<Offload> {
     let fields = at.fields(&S3, report)?;
     let bucket = fields

@@ -1,5 +1,5 @@
-//! One document of a model file: a model with its keys and attributes. Faults go to the report; what more than one
-//! model can do wrong is seen in `files`.
+//! Reads one document of a model file: a model with its keys and attributes. Checks that concern several models are in
+//! `files` and `tables`.
 
 use super::attribute::{self, KeyRole};
 use super::attribute_type::AttributeType;
@@ -32,38 +32,38 @@ const UNKNOWN_ATTRIBUTES: &[(&str, UnknownAttributes)] = &[
     (UnknownAttributes::Drop.as_str(), UnknownAttributes::Drop),
 ];
 
-/// What a document said, as far as it could be read.
+/// The content of a document, as far as it is valid.
 pub(super) struct Parsed {
-    /// The model, where nothing was wrong with it.
+    /// The model, if it has no faults.
     pub(super) model: Option<Model>,
-    /// Its name and the line of that.
+    /// Its name, with the line of the name.
     pub(super) name: Option<(String, usize)>,
-    /// The table, where all its keys are known.
+    /// The table, if all its keys are valid.
     pub(super) table: Option<Table>,
 }
 
-/// What models of one table must agree about: names and types of the keys, and what is encrypted or in S3.
+/// What models of the same table must agree on: the names and types of the keys, and what is encrypted or in S3.
 pub(super) struct Table {
     pub(super) name: String,
     pub(super) keys: Vec<(String, AttributeType)>,
-    /// Where the keys begin.
+    /// The line of the keys.
     pub(super) line: usize,
     pub(super) declared: Vec<Declared>,
-    /// Where `unknown_attributes: keep` stands, if it does.
+    /// The line of `unknown_attributes: keep`, if present.
     pub(super) keep_line: Option<usize>,
 }
 
-/// One attribute with its place.
+/// An attribute with its place.
 pub(super) struct Declared {
     pub(super) name: String,
     pub(super) line: usize,
-    /// Within the document.
+    /// The path in the document.
     pub(super) path: String,
     /// None if the attribute has faults.
     pub(super) attribute: Option<Attribute>,
 }
 
-/// Reads one document; none where it is not even a map.
+/// Reads one document. Returns `None` if it is not a map.
 pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed> {
     let faults_before = report.count();
     let fields = document.fields(&MODEL, report)?;
@@ -138,14 +138,14 @@ fn attributes(
             && !declared.contains(&key)
         {
             let near = did_you_mean(key, declared.iter().copied());
-            report.add(at, format!("names no attribute of this model{near}"));
+            report.add(at, format!("is not an attribute of this model{near}"));
         }
     }
     if let (Some(at), true) = (
         fields.get("sort_key"),
         sort_key.is_some() && sort_key == partition_key,
     ) {
-        report.add(at, "must be another attribute than the partition key");
+        report.add(at, "must differ from the partition key");
     }
     let role = |name: &str| match name {
         _ if Some(name) == partition_key => Some(KeyRole::Partition),

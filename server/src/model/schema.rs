@@ -6,35 +6,35 @@ use super::encryption::Encryption;
 use super::offload::Offload;
 use super::value::Value;
 
-/// One model: a DynamoDB table's keys and attributes, valid by construction.
+/// A model: the keys and attributes of a DynamoDB table. Valid by construction.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// The name that requests use.
     pub name: String,
     /// The DynamoDB table.
     pub table: String,
-    /// Name of the partition key attribute; it is in `attributes`.
+    /// Name of the partition key attribute, which is one of `attributes`.
     pub partition_key: String,
     /// Name of the sort key attribute.
     pub sort_key: Option<String>,
-    /// In the order of the model file.
+    /// The attributes, in the order of the model file.
     pub attributes: Vec<Attribute>,
-    /// What a write does with attributes that the model does not name.
+    /// What a write does with undeclared attributes.
     pub unknown_attributes: UnknownAttributes,
-    /// Names of attributes that this model does not declare and that another model of its table encrypts; set by
-    /// [`Models::new`]. Reads withhold them, and no condition may name them.
+    /// Names of the attributes that this model does not declare but another model of the same table encrypts. Set by
+    /// [`Models::new`](super::Models::new). Reads withhold them, and conditions cannot use them.
     pub sealed_by_others: Vec<String>,
 }
 
-/// What a write does with attributes that the model does not name; reads keep them always.
+/// What a write does with undeclared attributes. Reads always return them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnknownAttributes {
-    /// INVALID_ARGUMENT.
+    /// Fail with INVALID_ARGUMENT.
     #[default]
     Reject,
-    /// They are stored as they are.
+    /// Store them unchanged.
     Keep,
-    /// They are left out.
+    /// Leave them out.
     Drop,
 }
 
@@ -43,18 +43,19 @@ pub enum UnknownAttributes {
 pub struct Attribute {
     /// The name that requests use.
     pub name: String,
-    /// What it holds.
+    /// The type of its value.
     pub kind: AttributeType,
-    /// Present and not null on Save.
+    /// Whether a Save must set it to a value that is not null.
     pub required: bool,
-    /// The value where the caller gave none.
+    /// The value if the caller sets none.
     pub default: Option<Value>,
-    /// What is checked on writes.
+    /// What writes check.
     pub checks: Checks,
-    /// Set where the attribute is encrypted.
+    /// Set if the attribute is encrypted.
     pub encrypted: Option<Encryption>,
-    /// Set where the attribute's objects lie in S3; `kind` is `Object` then.
+    /// Set if the attribute is stored in S3. Then `kind` is `Object`.
     pub s3: Option<Offload>,
+    // add-a-model-option: its field
 }
 
 impl Model {
@@ -68,7 +69,7 @@ impl Model {
         std::iter::once(self.partition_key.as_str()).chain(self.sort_key.as_deref())
     }
 
-    /// Whether this is one of the key attributes.
+    /// Whether this is a key attribute.
     pub fn is_key(&self, name: &str) -> bool {
         self.key_names().any(|key| key == name)
     }

@@ -1,4 +1,4 @@
-//! The models being served. A reload replaces them all at once; whoever holds a model keeps the one it has.
+//! The models being served. A reload replaces all of them at once; calls in flight keep the model that they hold.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use super::models::Models;
 use super::schema::Model;
 
-/// A handle on the models being served. Clones share them: what one replaces, all see.
+/// A handle to the models being served. Clones share them.
 #[derive(Clone)]
 pub struct Served(Arc<ArcSwap<Models>>);
 
@@ -18,17 +18,17 @@ impl Served {
         Served(Arc::new(ArcSwap::from_pointee(models)))
     }
 
-    /// The model of this name, as it is now.
+    /// The current model of this name.
     pub fn get(&self, name: &str) -> Option<Arc<Model>> {
         self.0.load().get(name).cloned()
     }
 
-    /// All models as they are now: a later reload does not change them.
+    /// A snapshot of all models, which later reloads do not change.
     pub fn all(&self) -> Models {
         Models::clone(&self.0.load())
     }
 
-    /// Serves these models from now on.
+    /// Replaces all models.
     pub fn replace(&self, models: Models) {
         self.0.store(Arc::new(models));
     }
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_handles_see_a_reload_and_holders_keep_their_model() {
+    fn a_reload_changes_all_handles_and_no_held_model() {
         let served = Served::new(Models::examples());
         let other = served.clone();
         let (held, all) = (other.get("User").unwrap(), other.all());

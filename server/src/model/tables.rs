@@ -1,8 +1,9 @@
-//! What models of one table must agree about: the keys, every encrypted attribute and every object attribute. One model
-//! could otherwise read as plaintext, open under other keys, or point at other objects, what another one protects.
+//! Checks that models of the same table agree on the keys, on every encrypted attribute and on every object attribute.
+//! Otherwise one model could read as plaintext, decrypt under other keys, or replace the objects of an attribute that
+//! another model protects.
 //!
-//! `required`, `default`, the checks and the encryption's `mode` are each model's own: a model that may only write an
-//! attribute and one that may only read it share a table.
+//! `required`, `default`, the checks and the `mode` of the encryption may differ: a model that only writes an attribute and
+//! one that only reads it can share a table.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,8 +13,8 @@ use super::parse::{Declared, Parsed, Table};
 use super::schema::{Attribute, Model};
 use crate::yaml::Report;
 
-/// Reports where models of one table do not agree, each time with both places. Each model has the index of its file's
-/// report.
+/// Reports where models of the same table disagree, with both places. Each model comes with the index of the report of its
+/// file.
 pub(super) fn check(parsed: &[(usize, Parsed)], reports: &mut [Report]) {
     let mut first = HashMap::new();
     let mut protected: HashMap<&str, BTreeMap<&str, Protected<'_>>> = HashMap::new();
@@ -22,7 +23,7 @@ pub(super) fn check(parsed: &[(usize, Parsed)], reports: &mut [Report]) {
         let place = format!("{}:{}", reports[*index].file(), table.line);
         let (keys, place) = first.entry(table.name.as_str()).or_insert((&table.keys, place));
         if **keys != table.keys {
-            let text = format!("the model at {place} has other keys for the same table");
+            let text = format!("the model at {place} has different keys for the same table");
             reports[*index].add_at(table.line, "partition_key", text);
         }
         let of_table = protected.entry(&table.name).or_default();
@@ -41,8 +42,8 @@ pub(super) fn check(parsed: &[(usize, Parsed)], reports: &mut [Report]) {
     }
 }
 
-/// Sets in each model which attributes others of its table encrypt and it does not declare.
-pub(super) fn note_sealed(models: &mut [Model]) {
+/// Sets in each model the attributes that it does not declare but another model of its table encrypts.
+pub(super) fn set_sealed_by_others(models: &mut [Model]) {
     let mut sealed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for model in models.iter() {
         let encrypted = model
@@ -69,7 +70,7 @@ pub(super) fn note_sealed(models: &mut [Model]) {
 /// The first declaration of an attribute that a model of the table encrypts or keeps in S3.
 struct Protected<'a> {
     attribute: &'a Attribute,
-    /// The model and its place.
+    /// The model that declares it, and its place.
     by: String,
 }
 
@@ -115,7 +116,7 @@ fn check_protected(table: &Table, of_table: &BTreeMap<&str, Protected<'_>>, repo
         .filter(|(name, _)| !declared_names.contains(*name))
     {
         let text = format!(
-            "`keep` needs the attribute {name:?} declared: {} {}, in the same table",
+            "`keep` requires the attribute {name:?} declared: {} {}, in the same table",
             protected.by,
             protected.verb()
         );
@@ -123,38 +124,41 @@ fn check_protected(table: &Table, of_table: &BTreeMap<&str, Protected<'_>>, repo
     }
 }
 
-/// How an attribute differs from the first declaration of it that is encrypted or in S3.
+/// Describes how an attribute differs from its first declaration that is encrypted or in S3.
 fn difference(attribute: &Attribute, protected: &Protected<'_>) -> Option<String> {
     let Protected { attribute: first, by } = protected;
     if attribute.kind != first.kind {
         return Some(format!(
-            "must be of type {}, as {by} has it in the same table",
+            "must have type {}, as in {by}, which uses the same table",
             first.kind.as_str()
         ));
     }
     match (&attribute.encrypted, &first.encrypted) {
         (Some(own), Some(other)) => {
             if let Some(option) = encryption_difference(own, other) {
-                return Some(format!("`{option}` must be as {by} has it in the same table"));
+                return Some(format!(
+                    "`{option}` must be the same as in {by}, which uses the same table"
+                ));
             }
         }
         (None, Some(_)) => {
-            return Some(format!(
-                "must be encrypted in the same way: {by} encrypts it in the same table"
-            ));
+            return Some(format!("must be encrypted as in {by}, which uses the same table"));
         }
         (Some(_), None) => {
             return Some(format!(
-                "must not be encrypted: {by} does not encrypt it in the same table"
+                "must not be encrypted: {by} does not encrypt it for the same table"
             ));
         }
         (None, None) => {}
     }
+    // add-a-model-option: compare it if models of the same table must agree on it
     let option = offload_difference(attribute.s3.as_ref()?, first.s3.as_ref()?)?;
-    Some(format!("`{option}` must be as {by} has it in the same table"))
+    Some(format!(
+        "`{option}` must be the same as in {by}, which uses the same table"
+    ))
 }
 
-/// The first option that differs and must not. `mode` may.
+/// The first option that differs. `mode` may differ.
 fn encryption_difference(own: &Encryption, other: &Encryption) -> Option<&'static str> {
     let Encryption {
         key_id,
@@ -207,7 +211,7 @@ mod tests {
 
     use crate::model::Models;
 
-    /// What is said about these files, `1.yaml` and so on, without their folder.
+    /// Reads files named `1.yaml` and so on. Faults do not contain the folder.
     fn read(files: &[&str]) -> Result<Models, Vec<String>> {
         let folder = tempfile::tempdir().unwrap();
         for (index, source) in files.iter().enumerate() {
@@ -239,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn every_difference_in_encryption_is_refused_with_both_places() {
+    fn refuses_differences_in_encryption_and_shows_both_places() {
         let cases = [
             (SEALED.replace("alias/k", "alias/l"), "`encrypted.key_id`"),
             (
@@ -262,7 +266,7 @@ mod tests {
         ];
         for (other, option) in cases {
             let expected = format!(
-                "2.yaml:6: attributes.a: {option} must be as the model A at 1.yaml:6 has it in the same table"
+                "2.yaml:6: attributes.a: {option} must be the same as in the model A at 1.yaml:6, which uses the same table"
             );
             assert_eq!(faults(SEALED, &other), [expected], "{other}");
         }
@@ -270,35 +274,35 @@ mod tests {
         assert_eq!(
             faults(SEALED, plain),
             [
-                "2.yaml:6: attributes.a: must be encrypted in the same way: the model A at 1.yaml:6 encrypts it in \
-                 the same table"
+                "2.yaml:6: attributes.a: must be encrypted as in the model A at 1.yaml:6, which uses the \
+                 same table"
             ]
         );
-        // the plain one may come first
+        // also if the unencrypted declaration comes first
         assert_eq!(
             faults(plain, SEALED),
             [
-                "1.yaml:6: attributes.a: must be encrypted in the same way: the model B at 2.yaml:6 encrypts it in \
-                 the same table"
+                "1.yaml:6: attributes.a: must be encrypted as in the model B at 2.yaml:6, which uses the \
+                 same table"
             ]
         );
         assert_eq!(
             faults(SEALED, &SEALED.replace("string", "number")),
             [
-                "2.yaml:6: attributes.a: must be of type string, as the model A at 1.yaml:6 has it in the same table"
+                "2.yaml:6: attributes.a: must have type string, as in the model A at 1.yaml:6, which uses the same table"
             ]
         );
     }
 
     #[test]
-    fn every_difference_in_objects_is_refused_with_both_places() {
+    fn refuses_differences_in_objects_and_shows_both_places() {
         for (other, option) in [
             (OBJECT.replace("my-bucket", "other-bucket"), "`s3.bucket`"),
             (OBJECT.replace("a/", "b/"), "`s3.prefix`"),
             (OBJECT.replace("a/ }", "a/, region: eu-west-1 }"), "`s3.region`"),
         ] {
             let expected = format!(
-                "2.yaml:6: attributes.a: {option} must be as the model A at 1.yaml:6 has it in the same table"
+                "2.yaml:6: attributes.a: {option} must be the same as in the model A at 1.yaml:6, which uses the same table"
             );
             assert_eq!(faults(OBJECT, &other), [expected], "{other}");
         }
@@ -312,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_the_models_own_may_differ() {
+    fn other_options_may_differ() {
         let own = "a: { type: string, required: true, max_length: 5, encrypted: { context: { app: x }, key_id: \
                    alias/k, mode: write_only } }";
         assert_eq!(faults(SEALED, own), [""; 0]);
@@ -326,14 +330,14 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_keeps_declares_what_others_protect() {
+    fn keep_requires_declaring_protected_attributes() {
         for (protected, verb) in [(SEALED, "encrypts it"), (OBJECT, "keeps it in S3")] {
             let keeping = model("A", "b: { type: string }", "keep");
             let protecting = model("B", protected, "reject");
             assert_eq!(
                 read(&[&keeping, &protecting]).unwrap_err(),
                 [format!(
-                    "1.yaml:7: unknown_attributes: `keep` needs the attribute \"a\" declared: the model B at \
+                    "1.yaml:7: unknown_attributes: `keep` requires the attribute \"a\" declared: the model B at \
                      2.yaml:6 {verb}, in the same table"
                 )]
             );
@@ -344,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attribute_with_faults_is_not_compared() {
+    fn does_not_compare_attributes_with_faults() {
         let broken = SEALED.replace("alias/k", "a b");
         let found = faults(SEALED, &broken);
         assert_eq!(found.len(), 1, "{found:?}");
@@ -355,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn models_know_what_others_of_their_table_seal() {
+    fn models_list_attributes_that_others_of_their_table_encrypt() {
         let two = SEALED.replace("a:", "z:");
         let models = read(&[
             &model("A", SEALED, "reject"),

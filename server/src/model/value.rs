@@ -1,4 +1,4 @@
-//! Attribute values as the rooms inside pass them on: DynamoDB's types and objects. Their `Debug` tells the kind alone.
+//! Attribute values: DynamoDB's types, and objects. `Debug` shows only their types.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -27,29 +27,29 @@ pub enum Value {
     L(Vec<Value>),
     /// A map.
     M(HashMap<String, Value>),
-    /// A string set, not empty.
+    /// A non-empty string set.
     SS(BTreeSet<String>),
-    /// A number set, not empty.
+    /// A non-empty number set.
     NS(BTreeSet<Number>),
-    /// A binary set, not empty.
+    /// A non-empty binary set.
     BS(BTreeSet<Bytes>),
-    /// An object: on writes what the caller sent, on reads what the stored pointer says. Never inside what goes to
-    /// DynamoDB: there it is a pointer, `M`.
+    /// An object: on writes the one from the request, on reads the one that the stored pointer describes. DynamoDB stores
+    /// only the pointer, as `M`.
     Object(Box<Object>),
 }
 
-/// A value in S3, as callers see it.
+/// A value that is stored in S3, as callers see it.
 #[derive(Clone, Default, PartialEq)]
 pub struct Object {
-    /// The content, where it was sent or asked for.
+    /// The content. `None` if the request does not contain it or does not ask for it.
     pub data: Option<Bytes>,
-    /// The file name; empty where none was given.
+    /// The file name. Empty if not set.
     pub name: String,
-    /// The media type; empty where none was given.
+    /// The media type. Empty if not set.
     pub content_type: String,
     /// The caller's own metadata.
     pub metadata: HashMap<String, String>,
-    /// The bucket that holds it.
+    /// The bucket that contains it.
     pub bucket: String,
     /// Its key.
     pub key: String,
@@ -57,9 +57,9 @@ pub struct Object {
     pub size_bytes: u64,
     /// S3's entity tag.
     pub etag: String,
-    /// S3's version; empty where the bucket keeps none.
+    /// S3's version. Empty if the bucket has no versioning.
     pub version_id: String,
-    /// SHA-256 of the content in lower-case hex; empty where the pointer has none.
+    /// SHA-256 of the content in lower-case hex. Empty if the pointer has none.
     pub sha256: String,
 }
 

@@ -53,7 +53,7 @@ impl Verdict {
         if self.decoding.has_more() {
             return Faults::new();
         }
-        faults.without_those_of(&self.decoding)
+        faults.without_known(&self.decoding)
     }
 
     /// Lets the request on if nothing is wrong. Expressions lend their reason if nothing else is.

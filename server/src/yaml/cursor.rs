@@ -1,5 +1,5 @@
-//! A place in a document and the questions that can be asked there. A wrong answer is reported with line and path and
-//! is `None` to the asker, who goes on with the next question.
+//! Typed access to a place in a document. If a node is not of the requested type, the fault is reported with its line and
+//! path and the result is `None`, so that the caller can go on and report further faults.
 
 use std::collections::HashSet;
 
@@ -18,9 +18,9 @@ pub struct Cursor<'a> {
 /// The keys that a map may have.
 #[derive(Clone, Copy, Debug)]
 pub struct Keys {
-    /// What is read.
+    /// The keys that are read.
     pub known: &'static [&'static str],
-    /// What a later version reads; refused with a text of its own.
+    /// The keys of a later version, which are refused with a separate message.
     pub later: &'static [&'static str],
 }
 
@@ -31,14 +31,14 @@ pub struct Fields<'a> {
     known: Vec<(&'a str, Cursor<'a>)>,
 }
 
-/// A node by what it holds, for those who take several kinds.
+/// The content of a node, for callers that accept several types.
 #[derive(Debug)]
 pub enum View<'a> {
-    /// Nothing: `null`, `~` or an empty place.
+    /// `null`, `~` or an empty value.
     Nothing,
     /// `true` or `false`.
     Boolean(bool),
-    /// A decimal number without quotes; its exact text.
+    /// The exact text of a decimal number without quotes.
     Number(&'a str),
     /// Text.
     Text(&'a str),
@@ -58,22 +58,22 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The line where it begins; a map's value has the line of its key.
+    /// The line where the node starts. The value of a map entry has the line of its key.
     pub fn line(&self) -> usize {
         self.line
     }
 
-    /// The path from the document's root.
+    /// The path from the root of the document.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Whether there is nothing here.
+    /// Whether the node is null or empty.
     pub fn is_nothing(&self) -> bool {
         matches!(&self.node.content, Content::Plain(text) if is_null(text))
     }
 
-    /// What is here; none where it was refused already. Repeated keys of a map are reported.
+    /// The content; `None` if it was already refused. Reports duplicate keys of a map.
     pub fn view(&self, report: &mut Report) -> Option<View<'a>> {
         Some(match &self.node.content {
             Content::Plain(text) => plain_view(text),
@@ -86,7 +86,7 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// A map with these keys and no others.
+    /// Reads a map that may have these keys and no others.
     pub fn fields(&self, keys: &Keys, report: &mut Report) -> Option<Fields<'a>> {
         let mut known = Vec::new();
         for (key, cursor) in self.entries(report)? {
@@ -107,7 +107,7 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// A map with keys of the author's choice.
+    /// Reads a map with any keys.
     pub fn entries(&self, report: &mut Report) -> Option<Vec<(&'a str, Cursor<'a>)>> {
         match self.view(report)? {
             View::Map(entries) => Some(entries),
@@ -115,7 +115,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A list.
+    /// Reads a list.
     pub fn items(&self, report: &mut Report) -> Option<Vec<Cursor<'a>>> {
         match self.view(report)? {
             View::List(items) => Some(items),
@@ -123,7 +123,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Text.
+    /// Reads text.
     pub fn text(&self, report: &mut Report) -> Option<&'a str> {
         match self.view(report)? {
             View::Text(text) => Some(text),
@@ -131,7 +131,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// `true` or `false`.
+    /// Reads `true` or `false`.
     pub fn boolean(&self, report: &mut Report) -> Option<bool> {
         match self.view(report)? {
             View::Boolean(boolean) => Some(boolean),
@@ -139,7 +139,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A decimal number; its exact text.
+    /// Reads the exact text of a decimal number.
     pub fn number(&self, report: &mut Report) -> Option<&'a str> {
         match self.view(report)? {
             View::Number(text) => Some(text),
@@ -147,17 +147,17 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A whole number that is not negative.
+    /// Reads a non-negative whole number.
     pub fn whole(&self, report: &mut Report) -> Option<u64> {
         let text = self.number(report)?;
         let whole = text.parse().ok();
         if whole.is_none() {
-            report.add(self, "expected a whole number that is not negative");
+            report.add(self, "expected a non-negative whole number");
         }
         whole
     }
 
-    /// One of several words.
+    /// Reads one of several words.
     pub fn choice<T: Copy>(&self, choices: &[(&str, T)], report: &mut Report) -> Option<T> {
         let text = self.text(report)?;
         let chosen = choices
@@ -171,7 +171,7 @@ impl<'a> Cursor<'a> {
         chosen
     }
 
-    /// Reports that something else is here than what was asked for; always none.
+    /// Reports that the node has the wrong type. Always returns `None`.
     pub fn expected<T>(&self, what: &str, found: &View<'_>, report: &mut Report) -> Option<T> {
         let hint = match (what, found) {
             ("text", View::Boolean(_) | View::Number(_)) => " (put it in quotes)",
@@ -201,7 +201,7 @@ impl<'a> Cursor<'a> {
             if seen.insert(entry.key.as_str()) {
                 unique.push((entry.key.as_str(), cursor));
             } else {
-                report.add(&cursor, "is given twice");
+                report.add(&cursor, "is a duplicate");
             }
         }
         unique
@@ -209,7 +209,7 @@ impl<'a> Cursor<'a> {
 }
 
 impl Report {
-    /// A fault at a node.
+    /// Adds a fault at a node.
     pub fn add(&mut self, at: &Cursor<'_>, text: impl Into<String>) {
         self.add_at(at.line(), at.path(), text);
     }
@@ -224,7 +224,7 @@ impl<'a> Fields<'a> {
             .map(|(_, cursor)| cursor)
     }
 
-    /// The value of a key that must be there.
+    /// The value of a required key.
     pub fn require(&self, key: &str, report: &mut Report) -> Option<&Cursor<'a>> {
         let found = self.get(key);
         if found.is_none() {
@@ -260,7 +260,7 @@ fn join(path: &str, key: &str) -> String {
     }
 }
 
-/// The kinds of YAML's core schema, as far as decimals: hexadecimal and infinite numbers are text here.
+/// Resolves a scalar as in YAML's core schema, except that hexadecimal and infinite numbers are text.
 fn plain_view(text: &str) -> View<'_> {
     match text {
         _ if is_null(text) => View::Nothing,
@@ -301,19 +301,19 @@ mod tests {
         later: &["alias"],
     };
 
-    fn ask(source: &str, question: impl Fn(&Fields<'_>, &mut Report)) -> Vec<String> {
+    fn read(source: &str, read: impl Fn(&Fields<'_>, &mut Report)) -> Vec<String> {
         let mut report = Report::new("f.yaml");
         let nodes = documents(source.as_bytes(), &mut report);
         if let Some(fields) = Cursor::document(&nodes[0]).fields(&KEYS, &mut report) {
-            question(&fields, &mut report);
+            read(&fields, &mut report);
         }
         report.into_faults().iter().map(ToString::to_string).collect()
     }
 
     #[test]
-    fn answers_have_their_types() {
+    fn reads_values_of_every_type() {
         let source = "name: '5'\ncount: 7\nshare: -0.10e+3\non: true\nkind: b\n";
-        let faults = ask(source, |fields, report| {
+        let faults = read(source, |fields, report| {
             assert_eq!(fields.get("name").unwrap().text(report), Some("5"));
             assert_eq!(fields.get("count").unwrap().whole(report), Some(7));
             assert_eq!(fields.get("share").unwrap().number(report), Some("-0.10e+3"));
@@ -327,9 +327,9 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told_with_its_line_and_path() {
+    fn reports_every_fault_with_its_line_and_path() {
         let source = "nmae: x\nalias: y\ncount: -1\ncount: 2\nshare: a\non: yes\nkind: c\n";
-        let faults = ask(source, |fields, report| {
+        let faults = read(source, |fields, report| {
             assert!(fields.require("name", report).is_none());
             fields.get("count").unwrap().whole(report);
             fields.get("share").unwrap().number(report);
@@ -342,8 +342,8 @@ mod tests {
                 "f.yaml:1: nmae: unknown key (did you mean `name`?)",
                 "f.yaml:1: name: is required",
                 "f.yaml:2: alias: is not supported by this version",
-                "f.yaml:3: count: expected a whole number that is not negative",
-                "f.yaml:4: count: is given twice",
+                "f.yaml:3: count: expected a non-negative whole number",
+                "f.yaml:4: count: is a duplicate",
                 "f.yaml:5: share: expected a number, found text",
                 "f.yaml:6: on: expected true or false, found text",
                 "f.yaml:7: kind: must be one of a, b",
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_kinds_are_named() {
+    fn names_the_expected_and_the_actual_type() {
         let cases = [
             (
                 "name: 5",
@@ -367,16 +367,16 @@ mod tests {
             ("name: {a: 1}", "f.yaml:1: name: expected text, found a map"),
         ];
         for (source, expected) in cases {
-            let faults = ask(source, |fields, report| {
+            let faults = read(source, |fields, report| {
                 fields.get("name").unwrap().text(report);
             });
             assert_eq!(faults, [expected]);
         }
-        assert_eq!(ask("- a", |_, _| ()), ["f.yaml:1: expected a map, found a list"]);
+        assert_eq!(read("- a", |_, _| ()), ["f.yaml:1: expected a map, found a list"]);
     }
 
     #[test]
-    fn decimals_are_told_from_text() {
+    fn distinguishes_decimals_from_text() {
         for text in ["0", "-1", "+1", "1.", ".5", "1.5e10", "1E-5", "00"] {
             assert!(is_decimal(text), "{text}");
         }

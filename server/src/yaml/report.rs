@@ -5,13 +5,13 @@ use std::fmt;
 /// One fault of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The file, as it was named.
+    /// The name of the file.
     pub file: String,
-    /// The line, from 1; 0 where the fault is the file's or the folder's.
+    /// The line, counted from 1; 0 if the fault concerns the whole file or folder.
     pub line: usize,
-    /// The path in the document (`attributes.ssn.encrypted.key_id`); empty where the fault has none.
+    /// The path in the document (`attributes.ssn.encrypted.key_id`); empty if the fault has none.
     pub path: String,
-    /// What is wrong, in lower case, no full stop.
+    /// What is wrong, in lower case, without a full stop.
     pub text: String,
 }
 
@@ -45,17 +45,17 @@ impl Report {
         }
     }
 
-    /// The file that is reported on.
+    /// The name of the file.
     pub fn file(&self) -> &str {
         &self.file
     }
 
-    /// How many faults there are by now.
+    /// The number of faults so far.
     pub fn count(&self) -> usize {
         self.faults.len()
     }
 
-    /// A fault at a line and path.
+    /// Adds a fault at a line and path.
     pub fn add_at(&mut self, line: usize, path: impl Into<String>, text: impl Into<String>) {
         self.faults.push(Fault {
             file: self.file.clone(),
@@ -65,7 +65,7 @@ impl Report {
         });
     }
 
-    /// All faults in the order of their lines.
+    /// All faults, sorted by line.
     pub fn into_faults(mut self) -> Vec<Fault> {
         self.faults.sort_by_key(|fault| fault.line);
         self.faults
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_reads_like_a_compilers() {
+    fn formats_faults_like_a_compiler() {
         let mut fault = Fault {
             file: "a.yaml".into(),
             line: 3,

@@ -1,35 +1,35 @@
-//! Text to nodes: the parser's events become a tree of bounded depth in which every node knows its line and scalars
-//! keep their exact text. Aliases and tags are refused, so what is written is what is there.
+//! Builds a tree of bounded depth from the events of the parser. Every node has its line, and scalars keep their exact
+//! text. Refuses aliases and tags, so that a document means exactly what it shows.
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
 use super::report::Report;
 
-/// Largest file that is read, in bytes.
+/// Maximum size of a file, in bytes.
 pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 
-/// Deepest nesting of lists and maps.
+/// Maximum nesting of lists and maps.
 pub const MAX_DEPTH: usize = 64;
 
-/// A node with the line where it begins.
+/// A node with the line where it starts.
 #[derive(Debug)]
 pub struct Node {
     pub(super) line: usize,
     pub(super) content: Content,
 }
 
-/// What a node is.
+/// The content of a node.
 #[derive(Debug)]
 pub(super) enum Content {
-    /// A scalar without quotes, which may be text, a number, a boolean or nothing.
+    /// A scalar without quotes: text, a number, a boolean or null.
     Plain(String),
     /// A scalar in quotes or a block: text.
     Text(String),
     /// A list.
     List(Vec<Node>),
-    /// A map in the order of the file, repeated keys included.
+    /// A map in the order of the file, including duplicate keys.
     Map(Vec<Entry>),
-    /// Something that was reported already.
+    /// A node that was already reported as a fault.
     Refused,
 }
 
@@ -41,22 +41,22 @@ pub(super) struct Entry {
     pub(super) value: Node,
 }
 
-/// A list or map whose end was not seen yet.
+/// A list or map that is not complete yet.
 struct Open {
     line: usize,
     content: Content,
-    /// In a map: the key whose value comes next.
+    /// The key of a map whose value comes next.
     key: Option<(String, usize)>,
 }
 
-/// Builds documents of events.
+/// Builds documents from events.
 struct Builder<'r> {
     open: Vec<Open>,
     documents: Vec<Node>,
     report: &'r mut Report,
 }
 
-/// Reads all documents of a file. Those before a syntax error are returned, so that their faults are told as well.
+/// Reads all documents of a file. Returns those before a syntax error, so that their faults are reported too.
 pub fn documents(source: &[u8], report: &mut Report) -> Vec<Node> {
     if source.len() > MAX_FILE_BYTES {
         report.add_at(0, "", format!("larger than {MAX_FILE_BYTES} bytes"));
@@ -99,7 +99,7 @@ fn parse(text: &str, report: &mut Report) -> Vec<Node> {
 }
 
 impl Builder<'_> {
-    /// Takes one event; none: the file is not read further.
+    /// Handles one event. Returns `None` if the rest of the file must not be read.
     fn accept(&mut self, event: Event<'_>, line: usize) -> Option<()> {
         match event {
             Event::Scalar(text, style, _, tag) => {
@@ -112,7 +112,7 @@ impl Builder<'_> {
             }
             Event::Alias(_) => {
                 self.report
-                    .add_at(line, "", "aliases are not supported, write the value out");
+                    .add_at(line, "", "aliases are not supported; write the value out");
                 self.place(Node {
                     line,
                     content: Content::Refused,
@@ -151,7 +151,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Puts a finished node where it belongs: into the open list or map, or among the documents.
+    /// Adds a complete node to the innermost open list or map, or to the documents.
     fn place(&mut self, node: Node) {
         let Some(parent) = self.open.last_mut() else {
             self.documents.push(node);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_before_a_syntax_error_are_kept() {
+    fn keeps_documents_before_a_syntax_error() {
         let mut report = Report::new("f.yaml");
         let nodes = documents(b"a: 1\n---\nb: [1,\nc: 2\n", &mut report);
         assert_eq!(nodes.len(), 1);
@@ -230,11 +230,11 @@ mod tests {
     }
 
     #[test]
-    fn aliases_tags_and_odd_keys_are_refused() {
+    fn refuses_aliases_tags_and_keys_that_are_not_text() {
         assert_eq!(
             faults_of("a: &x 1\nb: *x\nc: !!int 5\n[d]: 1\n"),
             [
-                "f.yaml:2: aliases are not supported, write the value out",
+                "f.yaml:2: aliases are not supported; write the value out",
                 "f.yaml:3: tags are not supported",
                 "f.yaml:4: a key must be text",
             ]
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn bombs_end_early() {
+    fn stops_early_on_excessive_input() {
         let deep = |levels: usize| format!("a: {}{}", "[".repeat(levels), "]".repeat(levels));
         assert_eq!(faults_of(deep(63)), [""; 0]);
         assert_eq!(faults_of(deep(64)), ["f.yaml:1: nested deeper than 64 levels"]);
@@ -257,12 +257,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_or_refused(source in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_accepted_or_refused(source in prop::collection::vec(any::<u8>(), 0..200)) {
             documents(&source, &mut Report::new("f.yaml"));
         }
 
         #[test]
-        fn anything_like_yaml_is_read_or_refused(source in "[a-c:\\-\\[\\]{},&*!|>'\"#? \n%@.~0-9]{0,80}") {
+        fn anything_like_yaml_is_accepted_or_refused(source in "[a-c:\\-\\[\\]{},&*!|>'\"#? \n%@.~0-9]{0,80}") {
             documents(source.as_bytes(), &mut Report::new("f.yaml"));
         }
     }

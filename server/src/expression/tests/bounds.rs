@@ -1,4 +1,4 @@
-//! Everything is bounded: length, depth, operators, placeholders, bytes. Whatever comes gets an answer, soon.
+//! Bounds: length, depth, operators, placeholders, bytes. Any input is handled quickly.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -6,23 +6,23 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::super::{Expression, Placeholders, condition, key_condition, projection, query_filter};
-use super::{expression, model, number, open_model, text, told};
+use super::{expression, model, number, open_model, text, texts};
 use crate::fault::Faults;
 use crate::model::Value;
 
-/// A fraction of the 2 MiB that a tokio worker has, in a debug build too.
+/// A fraction of the 2 MiB stack of a tokio worker, sufficient even in a debug build.
 const STACK_BYTES: usize = 256 * 1024;
 
 const TIME: Duration = Duration::from_secs(2);
 
-/// The faults of a condition that is read on a small stack.
+/// The faults of a condition that is parsed on a small stack.
 fn faults_on_a_small_stack(condition_text: String) -> Vec<String> {
     let run = move || {
         let expression = expression(&condition_text, &[(":x", text("x"))], &[]);
         let started = Instant::now();
         let outcome = condition(&open_model(), &expression, "condition", &mut Placeholders::new());
         assert!(started.elapsed() < TIME, "took {:?}", started.elapsed());
-        outcome.map_err(told).err().unwrap_or_default()
+        outcome.map_err(texts).err().unwrap_or_default()
     };
     std::thread::Builder::new()
         .stack_size(STACK_BYTES)
@@ -57,7 +57,7 @@ fn depth_is_bounded() {
     let faults = faults_on_a_small_stack(nested(151));
     assert_eq!(
         faults,
-        ["condition.text: column 151: more than 150 parentheses within each other"]
+        ["condition.text: column 151: more than 150 nested parentheses"]
     );
     let faults = faults_on_a_small_stack("(".repeat(4096));
     assert!(
@@ -100,7 +100,7 @@ fn paths_are_bounded() {
     for wrong in [path(32), path(2000)] {
         let faults = faults_on_a_small_stack(wrong);
         assert!(
-            faults[0].ends_with("a path has up to 32 names and indexes"),
+            faults[0].ends_with("a path can have at most 32 names and indexes"),
             "{faults:?}"
         );
     }
@@ -112,12 +112,12 @@ fn operands_of_in_are_bounded() {
         let names: Vec<_> = (0..count).map(|index| format!(":{index}")).collect();
         let values: Vec<_> = names.iter().map(|name| (name.as_str(), number("1"))).collect();
         let expression = expression(&format!("age IN ({})", names.join(",")), &values, &[]);
-        condition(&model(), &expression, "condition", &mut Placeholders::new()).map_err(told)
+        condition(&model(), &expression, "condition", &mut Placeholders::new()).map_err(texts)
     };
     assert!(listed(100).is_ok());
     assert_eq!(
         listed(101).unwrap_err(),
-        ["condition.text: column 1: IN takes up to 100 operands"]
+        ["condition.text: column 1: IN supports at most 100 operands"]
     );
 }
 
@@ -130,7 +130,7 @@ fn placeholders_are_bounded() {
         names: many('#').map(|name| (name, "name".to_owned())).collect(),
     };
     let faults = condition(&model(), &crowded, "condition", &mut Placeholders::new())
-        .map_err(told)
+        .map_err(texts)
         .unwrap_err();
     assert_eq!(
         faults,
@@ -152,15 +152,15 @@ fn placeholders_are_bounded() {
 }
 
 #[test]
-fn what_is_sent_is_bounded() {
+fn names_and_values_are_bounded() {
     let half = text(&"x".repeat(1024 * 1024));
     let large = expression("name IN (:a, :b)", &[(":a", half.clone()), (":b", half)], &[]);
     let faults = condition(&model(), &large, "filter", &mut Placeholders::new())
-        .map_err(told)
+        .map_err(texts)
         .unwrap_err();
     assert_eq!(
         faults,
-        ["filter.values: names and values have more than 2097152 bytes together"]
+        ["filter.values: names and values have more than 2097152 bytes in total"]
     );
 }
 
@@ -170,11 +170,11 @@ fn rendered_text_is_bounded() {
     let wordy = expression(&vec![format!("x IN ({list})"); 19].join(" OR "), &[], &[]);
     assert!(wordy.text.len() <= 4096);
     let faults = condition(&open_model(), &wordy, "filter", &mut Placeholders::new())
-        .map_err(told)
+        .map_err(texts)
         .unwrap_err();
     assert_eq!(
         faults,
-        ["filter.text: is longer than 4096 bytes when every name has a placeholder"]
+        ["filter.text: is longer than 4096 bytes once every name has a placeholder"]
     );
 }
 
@@ -182,28 +182,28 @@ fn rendered_text_is_bounded() {
 fn fields_are_bounded() {
     let refused = |fields: Vec<String>| {
         projection(&open_model(), &fields, &[], "fields", &mut Placeholders::new())
-            .map_err(told)
+            .map_err(texts)
             .unwrap_err()
     };
     assert_eq!(
         refused(vec!["a".to_owned(); 100_000]),
-        ["fields: must name 1 to 1024 attributes"]
+        ["fields: must list 1 to 1024 attributes"]
     );
     assert_eq!(
         refused(vec!["a".repeat(4097)]),
         ["fields[0]: is longer than 4096 bytes"]
     );
     let many = (0..1000).map(|index| format!("a{index}")).collect();
-    assert_eq!(refused(many), ["fields: together are longer than 4096 bytes"]);
+    assert_eq!(refused(many), ["fields: are longer than 4096 bytes in total"]);
     assert_eq!(refused(vec!["a..b".to_owned(); 1000]).len(), Faults::MAX);
     let brackets = refused(vec![format!("a{}", "[0]".repeat(1000))]);
     assert!(
-        brackets[0].ends_with("a path has up to 32 names and indexes"),
+        brackets[0].ends_with("a path can have at most 32 names and indexes"),
         "{brackets:?}"
     );
 }
 
-/// Texts made of what expressions are made of, in no order.
+/// Texts of random tokens.
 fn token_soup() -> impl Strategy<Value = String> {
     let token = proptest::sample::select(vec![
         "a",
@@ -270,7 +270,7 @@ fn soup_values() -> impl Strategy<Value = HashMap<String, Value>> {
     proptest::collection::hash_map(name, value, 0..3)
 }
 
-/// Every entry of this room, with one expression.
+/// Passes an expression to every function of this room.
 fn run_all(expression: &Expression) {
     let started = Instant::now();
     for model in [model(), open_model()] {
@@ -302,12 +302,12 @@ fn run_all(expression: &Expression) {
 
 proptest! {
     #[test]
-    fn any_text_gets_an_answer(text in ".{0,300}", values in soup_values()) {
+    fn any_text_is_handled(text in ".{0,300}", values in soup_values()) {
         run_all(&Expression { text, values, names: HashMap::new() });
     }
 
     #[test]
-    fn any_tokens_get_an_answer(text in token_soup(), values in soup_values()) {
+    fn any_tokens_are_handled(text in token_soup(), values in soup_values()) {
         let names = HashMap::from([("#a".to_owned(), "age".to_owned())]);
         run_all(&Expression { text, values, names });
     }

@@ -1,4 +1,4 @@
-//! What this room lets through, a real engine takes.
+//! Expressions that pass the checks also work in a real engine.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,10 @@ use super::round_trip::{defined, whole};
 use super::{expression, open_model, text};
 use crate::model::Value;
 
-/// Half of what the engine's threads have; it recurses.
+/// Half the stack of the engine's threads. The engine recurses.
 const STACK_BYTES: usize = 4 * 1024 * 1024;
 
-/// The table of `model()`, with one item.
+/// An engine with the table of `model()` and one item.
 fn engine() -> Database {
     let engine = Database::memory().unwrap();
     let table = json!({
@@ -41,7 +41,7 @@ fn engine() -> Database {
     engine
 }
 
-/// A request of these members, with what the placeholders stand for.
+/// A request with these members and placeholders.
 fn request(members: Json, placeholders: Placeholders) -> Json {
     let (names, values) = placeholders.into_parts();
     let values: HashMap<_, _> = values
@@ -64,7 +64,7 @@ fn request(members: Json, placeholders: Placeholders) -> Json {
 }
 
 #[test]
-fn conditions_mean_what_they_say() {
+fn conditions_have_their_meaning() {
     let engine = engine();
     let cases = [
         ("name = :a AND NOT name <> :a", true),
@@ -87,13 +87,13 @@ fn conditions_mean_what_they_say() {
         let mut out = Placeholders::new();
         let filter = condition(&open_model(), &sent, "filter", &mut out).unwrap();
         let scan = request(json!({"FilterExpression": filter}), out);
-        let answer = engine.scan(serde_json::from_value(scan).unwrap()).unwrap();
-        assert_eq!(answer.count, usize::from(holds), "{condition_text}");
+        let response = engine.scan(serde_json::from_value(scan).unwrap()).unwrap();
+        assert_eq!(response.count, usize::from(holds), "{condition_text}");
     }
 }
 
 #[test]
-fn the_deepest_conditions_are_taken() {
+fn accepts_the_deepest_conditions() {
     let run = || {
         let engine = engine();
         for condition_text in [
@@ -145,11 +145,11 @@ fn key_conditions_and_projections_work() {
         let projection = projection(&model, &fields, &[], "fields", &mut out).unwrap();
         let members =
             json!({"KeyConditionExpression": condition.text, "ProjectionExpression": projection.text});
-        let answer = engine
+        let response = engine
             .query(serde_json::from_value(request(members, out)).unwrap())
             .unwrap();
-        assert_eq!(answer.count, count, "{condition_text}");
-        let mut names: Vec<_> = answer
+        assert_eq!(response.count, count, "{condition_text}");
+        let mut names: Vec<_> = response
             .items
             .unwrap()
             .into_iter()
@@ -163,7 +163,7 @@ fn key_conditions_and_projections_work() {
 
 proptest! {
     #[test]
-    fn what_is_let_through_is_taken(condition_text in whole()) {
+    fn the_engine_accepts_what_passes_the_checks(condition_text in whole()) {
         let mut sent = defined(&condition_text);
         let is_used = |name: &str| {
             let letters = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | ':' | '#');
@@ -172,11 +172,11 @@ proptest! {
         sent.values.retain(|name, _| is_used(name));
         sent.names.retain(|name, _| is_used(name));
         let mut out = Placeholders::new();
-        // most texts compare what cannot be compared: those are not let through
+        // most texts compare values that cannot be compared, and are refused
         if let Ok(filter) = condition(&open_model(), &sent, "filter", &mut out) {
             let scan = request(json!({"FilterExpression": filter}), out);
-            let answer = ENGINE.with(|engine| engine.scan(serde_json::from_value(scan).unwrap()));
-            prop_assert!(answer.is_ok(), "{}: {:?}", condition_text, answer.err());
+            let response = ENGINE.with(|engine| engine.scan(serde_json::from_value(scan).unwrap()));
+            prop_assert!(response.is_ok(), "{}: {:?}", condition_text, response.err());
         }
     }
 }

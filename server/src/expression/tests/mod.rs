@@ -1,5 +1,4 @@
-//! Whole expressions against a model: what is taken, what is refused and where the faults lie. Also what the tests of
-//! this room share.
+//! Expressions against a model: which are accepted or refused, and the places of faults. Also shared test support.
 
 mod bounds;
 #[cfg(feature = "embedded")]
@@ -53,7 +52,7 @@ pub(super) fn model() -> Model {
     }
 }
 
-/// A model that takes any attribute.
+/// A model that accepts any attribute.
 pub(super) fn open_model() -> Model {
     Model {
         unknown_attributes: UnknownAttributes::Keep,
@@ -76,20 +75,20 @@ pub(super) fn expression(text: &str, values: &[(&str, Value)], names: &[(&str, &
 }
 
 /// Faults as `field: description`.
-#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
-pub(super) fn told(faults: Faults) -> Vec<String> {
+#[expect(clippy::needless_pass_by_value, reason = "passed to map_err")]
+pub(super) fn texts(faults: Faults) -> Vec<String> {
     faults.iter().map(Fault::to_string).collect()
 }
 
 fn check(text: &str, values: &[(&str, Value)]) -> Result<String, Vec<String>> {
     let mut out = Placeholders::new();
-    condition(&model(), &expression(text, values, &[]), "condition", &mut out).map_err(told)
+    condition(&model(), &expression(text, values, &[]), "condition", &mut out).map_err(texts)
 }
 
-/// The one fault of a condition on `model()`.
+/// The only fault of a condition on `model()`.
 fn fault(text: &str, values: &[(&str, Value)]) -> String {
     match check(text, values) {
-        Ok(rendered) => panic!("{text} was taken as {rendered}"),
+        Ok(rendered) => panic!("{text} was accepted as {rendered}"),
         Err(faults) => {
             assert_eq!(faults.len(), 1, "{text}: {faults:?}");
             faults.concat()
@@ -98,7 +97,7 @@ fn fault(text: &str, values: &[(&str, Value)]) -> String {
 }
 
 #[test]
-fn renders_every_name_and_value_behind_a_placeholder() {
+fn replaces_every_name_and_value_with_a_placeholder() {
     let expression = expression(
         "name = :n AND (#a > :m OR NOT contains(tags, :n)) AND address.street[0].#s <> :n",
         &[(":n", text("x")), (":m", number("18"))],
@@ -126,7 +125,7 @@ fn renders_every_name_and_value_behind_a_placeholder() {
 }
 
 #[test]
-fn expressions_of_one_request_share_names_and_never_values() {
+fn expressions_of_a_request_share_names_and_not_values() {
     let mut out = Placeholders::new();
     let (first, second) = (("age < :x", number("1")), ("age > :x", number("2")));
     let mut rendered = [first, second].map(|(condition_text, value)| {
@@ -140,7 +139,7 @@ fn expressions_of_one_request_share_names_and_never_values() {
 }
 
 #[test]
-fn empty_means_that_nothing_at_all_was_sent() {
+fn an_expression_without_text_is_not_empty_if_it_has_names_or_values() {
     assert!(Expression::default().is_empty());
     for partly in [
         expression("", &[(":x", text("x"))], &[]),
@@ -149,7 +148,7 @@ fn empty_means_that_nothing_at_all_was_sent() {
     ] {
         assert!(!partly.is_empty());
         let faults = condition(&model(), &partly, "filter", &mut Placeholders::new())
-            .map_err(told)
+            .map_err(texts)
             .unwrap_err();
         assert!(faults[0].starts_with("filter.text: column "), "{faults:?}");
         assert!(
@@ -160,14 +159,14 @@ fn empty_means_that_nothing_at_all_was_sent() {
 }
 
 #[test]
-fn unknown_attributes_are_faults_where_the_model_rejects_them() {
+fn undeclared_attributes_are_faults_if_the_model_rejects_them() {
     let values = [(":x", text("x"))];
     assert_eq!(
         fault("nmae = :x", &values),
         r#"condition.text: column 1: User has no attribute "nmae" (did you mean `name`?)"#
     );
     let by_name = expression("#n = :x", &values, &[("#n", "nmae")]);
-    let faults = condition(&model(), &by_name, "condition", &mut Placeholders::new()).map_err(told);
+    let faults = condition(&model(), &by_name, "condition", &mut Placeholders::new()).map_err(texts);
     assert_eq!(
         faults.unwrap_err(),
         [r##"condition.names.#n: User has no attribute "nmae" (did you mean `name`?)"##]
@@ -181,7 +180,7 @@ fn unknown_attributes_are_faults_where_the_model_rejects_them() {
 }
 
 #[test]
-fn encrypted_attributes_are_refused_everywhere_by_name() {
+fn refuses_encrypted_attributes_everywhere() {
     let values = [(":x", text("x"))];
     for condition_text in [
         "ssn = :x",
@@ -197,16 +196,16 @@ fn encrypted_attributes_are_refused_everywhere_by_name() {
         "ssn.part = :x",
     ] {
         let faults = check(condition_text, &values).unwrap_err();
-        let told = r#""ssn" is encrypted: no condition, filter or key condition can name it"#;
+        let expected = r#""ssn" is encrypted: conditions, filters and key conditions cannot use it"#;
         assert!(
-            faults[0].starts_with("condition.text: column ") && faults[0].ends_with(told),
+            faults[0].starts_with("condition.text: column ") && faults[0].ends_with(expected),
             "{faults:?}"
         );
     }
 }
 
 #[test]
-fn objects_can_only_be_asked_for_their_presence() {
+fn conditions_can_only_test_whether_objects_exist() {
     assert!(check("attribute_exists(photo) OR attribute_not_exists(photo)", &[]).is_ok());
     let values = [(":x", text("x"))];
     for condition_text in [
@@ -220,21 +219,21 @@ fn objects_can_only_be_asked_for_their_presence() {
         assert!(
             faults
                 .iter()
-                .any(|told| told.contains(r#""photo" is an object: only attribute_exists"#)),
+                .any(|fault| fault.contains(r#""photo" is an object: only attribute_exists"#)),
             "{faults:?}"
         );
     }
 }
 
 #[test]
-fn a_querys_filter_takes_no_keys() {
+fn the_filter_of_a_query_refuses_keys() {
     let filter = expression(
         "attribute_exists(sk) AND pk = :x AND name = :x",
         &[(":x", text("x"))],
         &[],
     );
     let faults = query_filter(&model(), &filter, "filter", &mut Placeholders::new())
-        .map_err(told)
+        .map_err(texts)
         .unwrap_err();
     assert_eq!(faults.len(), 2);
     assert!(
@@ -256,7 +255,7 @@ fn placeholders_must_be_defined_and_used() {
         &[("#unused", "name")],
     );
     let faults = condition(&model(), &expression, "condition", &mut Placeholders::new())
-        .map_err(told)
+        .map_err(texts)
         .unwrap_err();
     let expected = [
         r##"condition.names.#missing: is not defined, but used at column 21 of the text"##,
@@ -268,7 +267,7 @@ fn placeholders_must_be_defined_and_used() {
 }
 
 #[test]
-fn definitions_are_checked_even_where_the_text_is_wrong() {
+fn checks_definitions_even_if_the_text_is_invalid() {
     let object = Value::Object(Box::<Object>::default());
     let wrong = expression(
         "name = :object = = :gone",
@@ -276,7 +275,7 @@ fn definitions_are_checked_even_where_the_text_is_wrong() {
         &[("#a", ""), ("#", "name")],
     );
     let faults = condition(&model(), &wrong, "condition", &mut Placeholders::new())
-        .map_err(told)
+        .map_err(texts)
         .unwrap_err();
     let expected = [
         "condition.text: column 16: expected AND, OR or the end, found `=`",
@@ -285,17 +284,17 @@ fn definitions_are_checked_even_where_the_text_is_wrong() {
         r#"condition.values.:gone: is not defined, but used at column 20 of the text"#,
         r#"condition.values.:a-b: is not used in the text"#,
         r#"condition.values.x: is not used in the text"#,
-        r##"condition.names.#: is written as `#`, then letters, digits and `_`"##,
-        r##"condition.names.#a: a name has 1 to 65535 bytes"##,
-        r#"condition.values.:a-b: is written as `:`, then letters, digits and `_`"#,
-        "condition.values.:object: is an object, which no expression can compare",
-        r#"condition.values.x: is written as `:`, then letters, digits and `_`"#,
+        r##"condition.names.#: must be `#` followed by letters, digits and `_`"##,
+        r##"condition.names.#a: a name must have 1 to 65535 bytes"##,
+        r#"condition.values.:a-b: must be `:` followed by letters, digits and `_`"#,
+        "condition.values.:object: is an object, which expressions cannot compare",
+        r#"condition.values.x: must be `:` followed by letters, digits and `_`"#,
     ];
     assert_eq!(faults, expected);
 }
 
 #[test]
-fn tells_every_fault_once() {
+fn reports_every_fault_once() {
     let faults = check(
         "ssn = :x OR foo = :x OR age = :x OR age < :x",
         &[(":x", text("x"))],
@@ -305,13 +304,13 @@ fn tells_every_fault_once() {
 }
 
 #[test]
-fn long_names_are_cut_in_faults() {
+fn faults_truncate_long_names() {
     let long = "x".repeat(4000);
     let cut = fault(&format!("attribute_exists({long})"), &[]);
     assert!(cut.len() < 150 && cut.contains("xxx\"…"), "{cut}");
     let unused = expression("attribute_exists(name)", &[], &[(&format!("#{long}"), "name")]);
     let faults = condition(&model(), &unused, "condition", &mut Placeholders::new())
-        .map_err(told)
+        .map_err(texts)
         .unwrap_err();
     assert_eq!(
         faults,

@@ -1,4 +1,4 @@
-//! What is rendered says the same as what was sent.
+//! Rendered expressions have the meaning of the original ones.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::model::Value;
 const VALUES: [&str; 3] = [":a", ":b", ":c1"];
 const NAMES: [(&str, &str); 3] = [("#a", "name"), ("#b", "not-plain"), ("#n1", "and")];
 
-/// An expression in which every placeholder is defined, each value by its own name.
+/// An expression in which every placeholder is defined. The value of each placeholder is its name.
 pub(super) fn defined(condition_text: &str) -> Expression {
     Expression {
         text: condition_text.to_owned(),
@@ -44,7 +44,7 @@ fn render(expression: &Expression) -> Expression {
     }
 }
 
-/// The tree of an expression, with what its placeholders stand for and without columns.
+/// The tree of an expression, with resolved placeholders and without columns.
 fn shape(expression: &Expression) -> String {
     let tree = format!(
         "{:?}",
@@ -60,7 +60,7 @@ fn shape(expression: &Expression) -> String {
     let tree = value.replace_all(&tree, |found: &Captures<'_>| {
         match &expression.values[&found[1]] {
             Value::S(text) => format!("<{text}>"),
-            other => panic!("{other:?} stands for no value of the test"),
+            other => panic!("unexpected value {other:?}"),
         }
     });
     tree.into_owned()
@@ -128,7 +128,7 @@ pub(super) fn whole() -> impl Strategy<Value = String> {
     })
 }
 
-/// A condition whose parts are `a = :a` to `d = :a`, by what it means.
+/// The meaning of a condition whose parts are `a = :a` to `d = :a`.
 #[derive(Clone, Debug)]
 enum Meaning {
     Part(usize),
@@ -159,7 +159,7 @@ impl Meaning {
         }
     }
 
-    /// With the parentheses that DynamoDB's precedence asks for and no others.
+    /// The text, with only those parentheses that DynamoDB's precedence requires.
     fn written(&self) -> String {
         let within = |inner: &Meaning, least: u8| match inner.rank() < least {
             true => format!("({})", inner.written()),
@@ -200,12 +200,12 @@ fn holds(condition: &Condition<'_>, names: &HashMap<String, String>, parts: u8) 
         Condition::Not(inner) => !holds(inner, names, parts),
         Condition::And(all) => all.iter().all(|part| holds(part, names, parts)),
         Condition::Or(any) => any.iter().any(|part| holds(part, names, parts)),
-        other => panic!("{other:?} has no part in this test"),
+        other => panic!("unexpected condition {other:?}"),
     }
 }
 
 #[test]
-fn parentheses_are_kept_only_where_they_matter() {
+fn keeps_only_necessary_parentheses() {
     let cases = [
         ("((name = :a))", "#n0=:v0"),
         (
@@ -235,7 +235,7 @@ proptest! {
     }
 
     #[test]
-    fn precedence_is_dynamodbs(meaning in meaning()) {
+    fn precedence_is_that_of_dynamodb(meaning in meaning()) {
         let sent = defined(&meaning.written());
         let rendered = render(&sent);
         for expression in [&sent, &rendered] {

@@ -1,64 +1,69 @@
-//! Types of values and attributes, before any item is read.
+//! Types of values and attributes, which are checked before any item is read.
 
 use super::{binary, check, fault, number, text};
 use crate::model::Value;
 
+fn assert_faults<const N: usize>(cases: [(&str, Value, &str); N]) {
+    for (condition_text, value, expected) in cases {
+        let faults = check(condition_text, &[(":x", value)]).unwrap_err();
+        let expected = format!("condition.values.:x: {expected}");
+        assert!(faults.contains(&expected), "{condition_text}: {faults:?}");
+    }
+}
+
 #[test]
-fn types_must_agree_with_the_model() {
-    let values = |value| [(":x", value)];
-    let cases = [
-        ("age = :x", text("1"), r#"is S, where "age" is N"#),
-        (":x = age", text("1"), r#"is S, where "age" is N"#),
-        ("name <> :x", number("1"), r#"is N, where "name" is S"#),
-        ("raw < :x", text("a"), r#"is S, where "raw" is B"#),
-        ("active = :x", text("true"), r#"is S, where "active" is BOOL"#),
+fn types_of_values_must_agree_with_the_model() {
+    assert_faults([
+        ("age = :x", text("1"), r#"is S, but "age" is N"#),
+        (":x = age", text("1"), r#"is S, but "age" is N"#),
+        ("name <> :x", number("1"), r#"is N, but "name" is S"#),
+        ("raw < :x", text("a"), r#"is S, but "raw" is B"#),
+        ("active = :x", text("true"), r#"is S, but "active" is BOOL"#),
         (
             "tags = :x",
             Value::SS(["a".to_owned()].into()),
-            r#"is SS, where "tags" is L"#,
+            r#"is SS, but "tags" is L"#,
         ),
-        ("address = :x", Value::L(vec![]), r#"is L, where "address" is M"#),
+        ("address = :x", Value::L(vec![]), r#"is L, but "address" is M"#),
         (
             "size(name) > :x",
             text("1"),
-            r#"is S, where the size of "name" is N"#,
+            r#"is S, but the size of "name" is N"#,
         ),
-        ("age IN (:x)", text("1"), r#"is S, where "age" is N"#),
-        ("age BETWEEN age AND :x", text("1"), r#"is S, where "age" is N"#),
+        ("age IN (:x)", text("1"), r#"is S, but "age" is N"#),
+        ("age BETWEEN age AND :x", text("1"), r#"is S, but "age" is N"#),
+    ]);
+}
+
+#[test]
+fn operators_and_functions_support_only_some_types() {
+    assert_faults([
         (
             "age > :x",
             Value::Bool(true),
-            "is BOOL, but > compares S, N and B only",
+            "is BOOL, but > supports only S, N and B",
         ),
         (
             "age BETWEEN :x AND age",
             Value::Null,
-            "is NULL, but BETWEEN compares S, N and B only",
+            "is NULL, but BETWEEN supports only S, N and B",
         ),
         (
             "begins_with(name, :x)",
             number("1"),
-            "is N, but begins_with takes S and B only",
+            "is N, but begins_with supports only S and B",
         ),
-        (
-            "begins_with(name, :x)",
-            binary(b"1"),
-            r#"is B, where "name" is S"#,
-        ),
+        ("begins_with(name, :x)", binary(b"1"), r#"is B, but "name" is S"#),
         (
             "contains(name, :x)",
             number("1"),
-            r#"is N, but what "name" contains is S"#,
+            r#"is N, but "name" contains S"#,
         ),
-        (
-            "contains(raw, :x)",
-            text("1"),
-            r#"is S, but what "raw" contains is B"#,
-        ),
+        ("contains(raw, :x)", text("1"), r#"is S, but "raw" contains B"#),
         (
             "contains(:x, name)",
             number("1"),
-            "is N: contains looks into S, B, L and sets only",
+            "is N, but contains supports only S, B, L and sets",
         ),
         (
             "attribute_type(name, :x)",
@@ -70,46 +75,41 @@ fn types_must_agree_with_the_model() {
             number("1"),
             "must be a string that names a type: one of S, SS, N, NS, B, BS, BOOL, NULL, L, M",
         ),
-    ];
-    for (condition_text, value, expected) in cases {
-        let faults = check(condition_text, &values(value)).unwrap_err();
-        let told = format!(r#"condition.values.:x: {expected}"#);
-        assert!(faults.contains(&told), "{condition_text}: {faults:?}");
-    }
+    ]);
 }
 
 #[test]
 fn types_of_attributes_must_agree_with_each_other() {
     let cases = [
-        ("age = name", r#"column 7: "name" is S, where "age" is N"#),
+        ("age = name", r#"column 7: "name" is S, but "age" is N"#),
         (
             "active < age",
-            r#"column 1: "active" is BOOL, but < compares S, N and B only"#,
+            r#"column 1: "active" is BOOL, but < supports only S, N and B"#,
         ),
         (
             "begins_with(age, name)",
-            r#"column 13: "age" is N, but begins_with takes S and B only"#,
+            r#"column 13: "age" is N, but begins_with supports only S and B"#,
         ),
         (
             "contains(active, name)",
-            r#"column 10: "active" is BOOL: contains looks into S, B, L and sets only"#,
+            r#"column 10: "active" is BOOL, but contains supports only S, B, L and sets"#,
         ),
         (
             "contains(name, size(tags))",
-            r#"column 21: the size of "tags" is N, but what "name" contains is S"#,
+            r#"column 21: the size of "tags" is N, but "name" contains S"#,
         ),
         ("size(age) = age", r#"column 6: "age" is N, which has no size"#),
         (
             "name.first = email",
-            r#"column 1: "name" is a string: there is nothing within it"#,
+            r#"column 1: "name" is a string: it has no members"#,
         ),
         (
             "tags.first = email",
-            r#"column 1: "tags" is a list: its members are asked for by [index]"#,
+            r#"column 1: "tags" is a list: use [index] for its members"#,
         ),
         (
             "address[0] = email",
-            r#"column 1: "address" is a map: its fields are asked for by .name"#,
+            r#"column 1: "address" is a map: use .name for its fields"#,
         ),
         ("name = name", "column 8: = compares an operand with itself"),
         (
@@ -131,7 +131,7 @@ fn types_of_attributes_must_agree_with_each_other() {
 }
 
 #[test]
-fn bounds_are_in_order_and_of_one_type() {
+fn bounds_must_be_in_order_and_of_one_type() {
     let pair = |low, high| [(":l", low), (":h", high)];
     assert!(check("age BETWEEN :l AND :h", &pair(number("9"), number("10"))).is_ok());
     assert!(check("age BETWEEN :l AND :h", &pair(number("-1"), number("-1"))).is_ok());
@@ -147,11 +147,11 @@ fn bounds_are_in_order_and_of_one_type() {
         late
     );
     let mixed = fault("address.a BETWEEN :l AND :h", &pair(number("1"), text("2")));
-    assert_eq!(mixed, r#"condition.values.:h: is S, where ":l" is N"#);
+    assert_eq!(mixed, r#"condition.values.:h: is S, but ":l" is N"#);
 }
 
 #[test]
-fn null_is_compared_with_anything_for_equality() {
+fn null_equals_any_type() {
     for condition_text in ["age = :x", "active <> :x", "name IN (:x, email)", ":x = tags"] {
         assert!(
             check(condition_text, &[(":x", Value::Null)]).is_ok(),
@@ -161,9 +161,9 @@ fn null_is_compared_with_anything_for_equality() {
 }
 
 #[test]
-fn what_the_model_does_not_know_may_be_of_any_type() {
+fn undeclared_values_may_have_any_type() {
     let values = [(":s", text("x")), (":n", number("1"))];
-    let taken = "address.a = :s AND address.a = :n AND tags[3] <> :n AND contains(tags, :n) AND contains(address.c, :n) \
+    let valid = "address.a = :s AND address.a = :n AND tags[3] <> :n AND contains(tags, :n) AND contains(address.c, :n) \
                  AND size(address.c) > :n AND begins_with(address.d, :s) AND contains(:s, name)";
-    check(taken, &values).unwrap();
+    check(valid, &values).unwrap();
 }

@@ -1,0 +1,264 @@
+//! Faults of attributes, by theme.
+
+use super::{model_with, read};
+
+/// An attribute `a`, and its faults.
+type Case = (&'static str, &'static [&'static str]);
+
+const TYPES: &[Case] = &[
+    ("{}", &[".type: is required"]),
+    ("string", &[": expected a map, found text"]),
+    (
+        "{ type: strnig }",
+        &[
+            ".type: must be one of string, number, binary, boolean, list, map, object (did you mean `string`?)",
+        ],
+    ),
+    (
+        "{ type: ttl }",
+        &[".type: type `ttl` is not supported by this version"],
+    ),
+    (
+        "{ type: string, alias: b }",
+        &[".alias: is not supported by this version"],
+    ),
+    (
+        "{ type: string, template: b, generate: ulid }",
+        &[
+            ".template: is not supported by this version",
+            ".generate: is not supported by this version",
+        ],
+    ),
+    (
+        "{ type: string, required: yes }",
+        &[".required: expected true or false, found text"],
+    ),
+];
+
+const CHECKS: &[Case] = &[
+    (
+        "{ type: string, min: 1 }",
+        &[".min: applies only to number, not to string"],
+    ),
+    (
+        "{ type: number, pattern: a, max_length: 1, enum: [1] }",
+        &[
+            ".max_length: applies only to string, binary, list, map, not to number",
+            ".pattern: applies only to string, not to number",
+        ],
+    ),
+    (
+        "{ type: boolean, enum: [true] }",
+        &[".enum: applies only to string, number, not to boolean"],
+    ),
+    (
+        "{ type: number, min: 2, max: 1 }",
+        &[".max: must not be less than min"],
+    ),
+    (
+        "{ type: string, min_length: 2, max_length: 1 }",
+        &[".max_length: must not be less than min_length"],
+    ),
+    (
+        "{ type: string, max_length: -1 }",
+        &[".max_length: expected a non-negative whole number"],
+    ),
+    (
+        "{ type: number, min: 1e126 }",
+        &[".min: magnitude outside 1e-130 to 9.9999999999999999999999999999999999999e125"],
+    ),
+    (
+        "{ type: number, enum: [1, x, 1.0] }",
+        &[
+            ".enum[1]: expected a number, found text",
+            ".enum[2]: is a duplicate",
+        ],
+    ),
+    (
+        "{ type: string, enum: [] }",
+        &[".enum: must list at least one value"],
+    ),
+    (
+        "{ type: string, max_length: 1, enum: [aa] }",
+        &[".enum[0]: must have at most 1 characters"],
+    ),
+    (
+        "{ type: string, pattern: '(' }",
+        &[".pattern: is not a regular expression: unclosed group"],
+    ),
+    (
+        "{ type: string, pattern: 'a)|(b' }",
+        &[".pattern: is not a regular expression: unopened group"],
+    ),
+    (
+        "{ type: string, pattern: '((a{1000}){1000}){1000}' }",
+        &[".pattern: is too large when compiled: use fewer repetitions"],
+    ),
+];
+
+const DEFAULTS: &[Case] = &[
+    (
+        "{ type: string, default: 5 }",
+        &[".default: expected text, found a number (put it in quotes)"],
+    ),
+    (
+        "{ type: string, default: x, enum: [a, b] }",
+        &[".default: must be one of a, b"],
+    ),
+    (
+        "{ type: number, default: 123456789012345678901234567890123456789 }",
+        &[".default: more than 38 significant digits"],
+    ),
+    (
+        "{ type: binary, default: '*' }",
+        &[".default: expected bytes as standard base64"],
+    ),
+    (
+        "{ type: map, default: { x: { '': 1 } } }",
+        &[".default.x.: a name must not be empty"],
+    ),
+];
+
+const ENCRYPTION: &[Case] = &[
+    (
+        "{ type: string, encrypted: {} }",
+        &[".encrypted.key_id: is required"],
+    ),
+    (
+        "{ type: string, encrypted: { key_id: '', mode: rw, context: { 'tollgate:x': a, b: 1 } } }",
+        &[
+            ".encrypted.key_id: must be a KMS key's id, ARN or alias such as `alias/my-app-key`",
+            ".encrypted.context.tollgate:x: a context name must not be empty or start with `tollgate:`",
+            ".encrypted.context.b: expected text, found a number (put it in quotes)",
+            ".encrypted.mode: must be one of read_write, write_only, read_only",
+        ],
+    ),
+    (
+        "{ type: map, encrypted: { key_id: k, format: pydynox } }",
+        &[".encrypted.format: pydynox applies only to string, not to map"],
+    ),
+    (
+        "{ type: number, encrypted: { key_id: k, accept_formats: [pydynox, pydynox, sealde] } }",
+        &[
+            ".encrypted.accept_formats[1]: is a duplicate",
+            ".encrypted.accept_formats[2]: must be one of sealed, pydynox",
+            ".encrypted.accept_formats: pydynox applies only to string, not to number",
+        ],
+    ),
+    (
+        "{ type: string, encrypted: { key_id: k, accepts: [k, a b, old, old] } }",
+        &[
+            ".encrypted.accepts[0]: is already the `key_id`",
+            ".encrypted.accepts[1]: must be a KMS key's id, ARN or alias such as `alias/my-app-key`",
+            ".encrypted.accepts[3]: is a duplicate",
+        ],
+    ),
+    (
+        "{ type: string, encrypted: { key_id: k, accepts: [a,b,c,d,e,f,g,h,i,j,l,m,n,o,p,q,r] } }",
+        &[".encrypted.accepts: must have at most 16 keys"],
+    ),
+    (
+        "{ type: string, required: true, default: a, encrypted: { key_id: k, mode: read_only } }",
+        &[
+            ".default: conflicts with `mode: read_only`: no write can set the attribute",
+            ".required: conflicts with `mode: read_only`: no write can set the attribute",
+        ],
+    ),
+];
+
+const OBJECTS: &[Case] = &[
+    ("{ type: object }", &[": an object requires `s3` with a bucket"]),
+    (
+        "{ type: string, s3: { bucket: abc } }",
+        &[".s3: applies only to object, not to string"],
+    ),
+    ("{ type: object, s3: {} }", &[".s3.bucket: is required"]),
+    (
+        "{ type: object, s3: { bucket: A, prefix: /a, offload_above: 5, region: '' } }",
+        &[
+            ".s3.offload_above: is not supported by this version",
+            ".s3.bucket: must be a bucket name: 3 to 63 characters of a-z, 0-9, `.` and `-`, starting and ending with a letter or digit, and not an IP address",
+            ".s3.region: must be a region such as `eu-central-1`",
+            ".s3.prefix: must be at most 256 bytes such as `docs/`, not starting with `/`",
+        ],
+    ),
+    (
+        "{ type: object, s3: { bucket: abc }, encrypted: { key_id: k } }",
+        &[".encrypted: is not supported for objects by this version"],
+    ),
+    (
+        "{ type: object, s3: { bucket: abc }, default: x }",
+        &[".default: an object cannot have a default"],
+    ),
+];
+
+/// The faults of the attribute `a` on line 6.
+fn faults_of(attribute: &str) -> Vec<String> {
+    let faults = read(&[("m.yaml", &model_with(&format!("  a: {attribute}")))]).map(|_| Vec::new());
+    let texts: Vec<String> = faults.unwrap_or_else(|faults| faults);
+    texts
+        .iter()
+        .map(|text| {
+            text.strip_prefix("m.yaml:6: attributes.a")
+                .unwrap_or(text)
+                .to_owned()
+        })
+        .collect()
+}
+
+fn check(cases: &[Case]) {
+    for (attribute, expected) in cases {
+        assert_eq!(faults_of(attribute), *expected, "{attribute}");
+    }
+}
+
+#[test]
+fn reports_faults_of_types() {
+    check(TYPES);
+}
+
+#[test]
+fn reports_faults_of_checks() {
+    check(CHECKS);
+}
+
+#[test]
+fn reports_faults_of_defaults() {
+    check(DEFAULTS);
+}
+
+#[test]
+fn reports_faults_of_encryption() {
+    check(ENCRYPTION);
+}
+
+#[test]
+fn reports_faults_of_objects() {
+    check(OBJECTS);
+}
+
+#[test]
+fn reports_faults_of_keys() {
+    let source = "name: K\ntable: keys\npartition_key: pk\nsort_key: sk\nattributes:\n  \
+        pk: { type: boolean }\n  sk: { type: string, default: '', encrypted: { key_id: k } }\nindexes: {}\n";
+    assert_eq!(
+        read(&[("k.yaml", source)]).unwrap_err(),
+        [
+            "k.yaml:6: attributes.pk.type: the partition key must be string, number or binary, not boolean",
+            "k.yaml:7: attributes.sk.encrypted: the sort key cannot be encrypted",
+            "k.yaml:7: attributes.sk.default: the sort key must have 1 to 1024 bytes",
+            "k.yaml:8: indexes: is not supported by this version",
+        ]
+    );
+    let twice =
+        "name: K\ntable: keys\npartition_key: pk\nsort_key: pk\nattributes: { pk: { type: string } }\n";
+    assert_eq!(
+        read(&[("k.yaml", twice)]).unwrap_err(),
+        ["k.yaml:4: sort_key: must differ from the partition key"]
+    );
+    let near = "name: K\ntable: keys\npartition_key: user_idd\nattributes: { user_id: { type: string } }\n";
+    assert_eq!(
+        read(&[("k.yaml", near)]).unwrap_err(),
+        ["k.yaml:3: partition_key: is not an attribute of this model (did you mean `user_id`?)"]
+    );
+}

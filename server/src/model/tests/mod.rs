@@ -1,0 +1,204 @@
+//! The schema language: the example models, the options of attributes, their checks, and the JSON schema.
+
+mod attributes;
+mod files;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::attribute::ATTRIBUTE;
+use super::encryption::ENCRYPTED;
+use super::offload::S3;
+use super::parse::MODEL;
+
+use super::*;
+use crate::yaml::Keys;
+
+fn read(files: &[(&str, &str)]) -> Result<Models, Vec<String>> {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, source) in files {
+        fs::write(folder.path().join(name), source).unwrap();
+    }
+    let prefix = format!("{}/", folder.path().display());
+    let texts = |faults: Vec<ModelFault>| {
+        faults
+            .iter()
+            .map(|fault| fault.to_string().replace(&prefix, ""))
+            .collect()
+    };
+    Models::read(folder.path()).map_err(texts)
+}
+
+/// A model with `pk` and these attributes.
+fn model_with(attributes: &str) -> String {
+    format!("name: M\ntable: table\npartition_key: pk\nattributes:\n  pk: {{ type: string }}\n{attributes}\n")
+}
+
+fn one(attributes: &str) -> Model {
+    let models = read(&[("m.yaml", &model_with(attributes))]).unwrap();
+    models.get("M").unwrap().as_ref().clone()
+}
+
+#[test]
+fn the_built_in_examples_are_those_of_the_repository() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    let read = format!("{:?}", Models::read(&folder).unwrap());
+    let built_in = Models::examples();
+    assert_eq!(format!("{built_in:?}"), read);
+    let names: Vec<&str> = built_in.iter().map(|model| model.name.as_str()).collect();
+    assert_eq!(names, ["Document", "SecureUser", "User"]);
+}
+
+#[test]
+fn the_examples_match_the_documentation() {
+    let models = Models::examples();
+    let encrypted = |model: &str| -> Vec<String> {
+        let attributes = models.get(model).unwrap().attributes.iter();
+        attributes
+            .filter(|attribute| attribute.encrypted.is_some())
+            .map(|attribute| attribute.name.clone())
+            .collect()
+    };
+    assert_eq!(encrypted("User"), ["ssn"]);
+    assert_eq!(encrypted("SecureUser"), ["ssn", "phone", "address"]);
+    let user = models.get("User").unwrap();
+    assert_eq!(
+        (user.table.as_str(), user.partition_key.as_str()),
+        ("users", "pk")
+    );
+    assert_eq!(user.attribute("age").unwrap().kind, AttributeType::Number);
+    assert_eq!(
+        user.attribute("ssn").unwrap().encrypted.as_ref().unwrap().key_id,
+        "alias/my-app-key"
+    );
+    assert!(user.attribute("pk").unwrap().required && user.attribute("sk").unwrap().required);
+    assert!(!user.attribute("name").unwrap().required);
+    assert_eq!(user.unknown_attributes, UnknownAttributes::Reject);
+    let document = models.get("Document").unwrap();
+    let content = document.attribute("content").unwrap();
+    let expected = Offload {
+        bucket: "my-bucket".into(),
+        prefix: "docs/".into(),
+        region: None,
+        foreign_pointers: crate::model::ForeignPointers::Refuse,
+    };
+    assert_eq!(
+        (content.kind, content.s3.as_ref()),
+        (AttributeType::Object, Some(&expected))
+    );
+}
+
+// add-a-model-option: its use here
+#[test]
+fn reads_every_option() {
+    let model = one(r#"
+  sk: { type: number, default: 7, min: 1, max: 1e2 }
+  s: { type: string, required: true, min_length: 1, max_length: 5, pattern: "a|ab", enum: [a, ab] }
+  b: { type: binary, default: AAEC, max_length: 3 }
+  l: { type: list, default: [1, x, null, { y: true }] }
+  m: { type: map, default: {} }
+  o: { type: object, s3: { bucket: my-bucket, prefix: docs, region: eu-central-1 } }
+  e:
+    type: string
+    encrypted:
+      { key_id: alias/k, context: { app: x }, mode: write_only, format: pydynox, allow_plaintext: true }
+  f: { type: string, encrypted: { key_id: alias/k, accepts: [alias/old, 1a2b], accept_formats: [pydynox] } }
+sort_key: sk
+unknown_attributes: keep"#);
+    let attribute = |name: &str| model.attribute(name).unwrap();
+    assert_eq!(model.sort_key.as_deref(), Some("sk"));
+    assert_eq!(model.unknown_attributes, UnknownAttributes::Keep);
+    assert!(attribute("pk").required && !attribute("sk").required && attribute("s").required);
+    assert_eq!(attribute("sk").default, Some(Value::N("7".parse().unwrap())));
+    assert_eq!(attribute("sk").checks.max, Some("100".parse().unwrap()));
+    assert_eq!(
+        attribute("s").checks.one_of,
+        [Value::S("a".into()), Value::S("ab".into())]
+    );
+    assert_eq!(attribute("b").default, Some(Value::B(vec![0, 1, 2].into())));
+    let Some(Value::L(list)) = &attribute("l").default else {
+        panic!("no list")
+    };
+    assert_eq!(list[2], Value::Null);
+    assert_eq!(attribute("o").s3.as_ref().unwrap().prefix, "docs/");
+    let encryption = attribute("e").encrypted.as_ref().unwrap();
+    assert_eq!(
+        encryption.context,
+        BTreeMap::from([("app".to_owned(), "x".to_owned())])
+    );
+    assert_eq!(encryption.mode, EncryptionMode::WriteOnly);
+    assert_eq!(encryption.format, EncryptionFormat::Pydynox);
+    assert!(encryption.allow_plaintext);
+    assert!(encryption.reads(EncryptionFormat::Pydynox) && encryption.reads(EncryptionFormat::Sealed));
+    let encryption = attribute("f").encrypted.as_ref().unwrap();
+    assert_eq!(
+        encryption.key_ids().collect::<Vec<_>>(),
+        ["alias/k", "alias/old", "1a2b"]
+    );
+    assert!(encryption.reads(EncryptionFormat::Pydynox));
+    assert_eq!(encryption.format, EncryptionFormat::Sealed);
+}
+
+#[test]
+fn patterns_match_whole_strings() {
+    let model = one("  s: { type: string, pattern: \"a|ab\" }");
+    let checks = &model.attribute("s").unwrap().checks;
+    assert_eq!(checks.pattern_text(), Some("a|ab"));
+    for (text, expected) in [
+        ("a", true),
+        ("ab", true),
+        ("abc", false),
+        ("xa", false),
+        ("a\n", false),
+        ("", false),
+    ] {
+        assert_eq!(
+            checks.violations(&Value::S(text.into())).is_empty(),
+            expected,
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn violations_say_what_is_expected() {
+    let model = one(
+        "  n: { type: number, min: -1.5, max: 10 }\n  s: { type: string, min_length: 2, max_length: 3, enum: [äö, abc] }",
+    );
+    let violations = |name: &str, value: &Value| model.attribute(name).unwrap().checks.violations(value);
+    let number = |text: &str| Value::N(text.parse().unwrap());
+    assert_eq!(violations("n", &number("-1.50")), [""; 0]);
+    assert_eq!(violations("n", &number("-1.51")), ["must be at least -1.5"]);
+    assert_eq!(violations("n", &number("1e1")), [""; 0]);
+    assert_eq!(violations("n", &number("10.01")), ["must be at most 10"]);
+    assert_eq!(violations("s", &Value::S("äö".into())), [""; 0]);
+    assert_eq!(
+        violations("s", &Value::S("x".into())),
+        ["must have at least 2 characters", "must be one of äö, abc"]
+    );
+}
+
+#[test]
+fn the_json_schema_has_the_same_keys() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/model.schema.json");
+    let schema: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let same = |pointer: &str, keys: &Keys| {
+        let object = schema.pointer(pointer).unwrap_or_else(|| panic!("{pointer}"));
+        assert_eq!(object["additionalProperties"], false, "{pointer}");
+        let mut known: Vec<&str> = object["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let mut expected = keys.known.to_vec();
+        known.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(known, expected, "{pointer}");
+    };
+    same("", &MODEL);
+    same("/$defs/attribute", &ATTRIBUTE);
+    same("/$defs/encrypted", &ENCRYPTED);
+    same("/$defs/s3", &S3);
+}
