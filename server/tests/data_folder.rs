@@ -258,7 +258,7 @@ async fn bodies_without_a_row_are_moved_aside_and_reported() {
     assert_eq!(process.terminate().code, 0);
     let reported = fs::read_to_string(&log).unwrap();
     assert!(
-        reported.contains("bodies without a row were moved aside"),
+        reported.contains("moved bodies without a row to the lost folder"),
         "{reported}"
     );
     assert!(reported.contains("\"bodies\":5"), "{reported}");
@@ -417,7 +417,7 @@ async fn fsck_finds_damage_and_moves_it_aside() {
         "does not match its",
         "has 5 bytes, not 100000",
         "is missing",
-        "no row in the index names it",
+        "no row in the index refers to it",
         "4 problems: restore",
     ] {
         assert!(found.stdout.contains(problem), "{problem} in {found:?}");

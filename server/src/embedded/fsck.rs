@@ -1,5 +1,5 @@
 //! `fsck`: checks a data folder that no process uses, and reports the problems. Changes nothing unless a repair is
-//! requested; a repair moves unusable files aside and never deletes them.
+//! requested; a repair moves unusable files to `lost` and never deletes them.
 //!
 //! | checked | how |
 //! |---|---|
@@ -31,7 +31,7 @@ use super::sqlite::integrity_problems;
 use super::version::{version_problem, write_version};
 use super::{kms, s3};
 
-/// Checks the data folder; with `repair`, moves unusable files aside.
+/// Checks the data folder; with `repair`, moves unusable files to `lost`.
 ///
 /// # Errors
 ///
@@ -114,10 +114,10 @@ impl Check<'_> {
             let mut repair = None;
             if self.repair {
                 let shared_memory = format!("{name}{SHARED_MEMORY}");
-                let aside = self.move_files(&shared_memory, &[""])?;
+                let moved_to = self.move_files(&shared_memory, &[""])?;
                 self.without_log.pop();
                 repair = Some(format!(
-                    "{shared_memory} moved to {aside}; the database opens without its log"
+                    "{shared_memory} moved to {moved_to}; the database opens without its log"
                 ));
             }
             let problem = format!("missing although {name}{SHARED_MEMORY} exists");
@@ -239,23 +239,23 @@ impl Check<'_> {
         if !self.repair {
             return Ok(None);
         }
-        let aside = self.move_files(name, &["", LOG, SHARED_MEMORY])?;
+        let moved_to = self.move_files(name, &["", LOG, SHARED_MEMORY])?;
         self.creates_missing = true;
-        Ok(Some(format!("moved to {aside}")))
+        Ok(Some(format!("moved to {moved_to}")))
     }
 
     /// Moves the files with the given suffixes to `lost/` and returns their new name.
     fn move_files(&self, name: &str, suffixes: &[&str]) -> Result<String, Error> {
         let lost = self.folder.join(LOST_FOLDER);
-        let aside = format!("{}.{}", name.replace('/', "-"), Ulid::generate());
+        let moved_to = format!("{}.{}", name.replace('/', "-"), Ulid::generate());
         for suffix in suffixes {
             let path = self.folder.join(format!("{name}{suffix}"));
             if path.exists() {
                 create_folder(&lost)?;
-                std::fs::rename(&path, lost.join(format!("{aside}{suffix}"))).map_err(Error::io(&path))?;
+                std::fs::rename(&path, lost.join(format!("{moved_to}{suffix}"))).map_err(Error::io(&path))?;
             }
         }
-        Ok(format!("{LOST_FOLDER}/{aside}"))
+        Ok(format!("{LOST_FOLDER}/{moved_to}"))
     }
 }
 

@@ -12,8 +12,8 @@
 //! | `s3/index.sqlite` | buckets, keys, metadata and small bodies: see `s3/schema.rs` |
 //! | `s3/objects/NN/ID` | large bodies: see `s3/body_files.rs` |
 //! | `s3/unfinished/ID` | large bodies that are being written |
-//! | `s3/lost` | bodies and rows that were moved aside because nothing refers to them |
-//! | `lost` | other files that `fsck --repair` moved aside |
+//! | `s3/lost` | bodies without a row, and what `fsck --repair` removed from the index |
+//! | `lost` | other unusable files that `fsck --repair` moved |
 
 /// The lock file.
 pub(super) const LOCK_FILE: &str = "lock";
@@ -43,7 +43,7 @@ pub(super) const S3_INDEX_LOG: &str = "index.sqlite-wal";
 pub(super) const S3_OBJECTS: &str = "objects";
 /// Bodies that are being written, relative to the folder of the S3 engine.
 pub(super) const S3_UNFINISHED: &str = "unfinished";
-/// Files that were moved aside; in the data folder and in the folder of the S3 engine.
+/// Unusable files; a folder of this name is in the data folder and in the folder of the S3 engine.
 pub(super) const LOST_FOLDER: &str = "lost";
 /// SQLite's suffix for the write-ahead log of a database.
 pub(super) const LOG: &str = "-wal";

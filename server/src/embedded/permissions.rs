@@ -24,8 +24,8 @@ pub(super) struct Tightened {
 /// Removes the access of group and others to everything in the folder except the keys. Does not follow links.
 pub(super) fn tighten(folder: &Path) -> Result<Tightened, Error> {
     let mut done = Tightened::default();
-    one(folder, FOLDER_MODE, &mut done)?;
-    within(folder, DEPTH, &mut done)?;
+    restrict(folder, FOLDER_MODE, &mut done)?;
+    restrict_content(folder, DEPTH, &mut done)?;
     Ok(done)
 }
 
@@ -34,7 +34,7 @@ pub(super) fn own_user() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-fn within(folder: &Path, depth: u32, done: &mut Tightened) -> Result<(), Error> {
+fn restrict_content(folder: &Path, depth: u32, done: &mut Tightened) -> Result<(), Error> {
     let Some(deeper) = depth.checked_sub(1) else {
         return Ok(());
     };
@@ -43,15 +43,15 @@ fn within(folder: &Path, depth: u32, done: &mut Tightened) -> Result<(), Error> 
         let path = entry.path();
         let kind = entry.file_type().map_err(Error::io(&path))?;
         if kind.is_dir() {
-            one(&path, FOLDER_MODE, done)?;
+            restrict(&path, FOLDER_MODE, done)?;
             if entry
                 .metadata()
                 .is_ok_and(|metadata| metadata.uid() == own_user())
             {
-                within(&path, deeper, done)?;
+                restrict_content(&path, deeper, done)?;
             }
         } else if kind.is_file() && !(depth == DEPTH && is_key(&path)) {
-            one(&path, FILE_MODE, done)?;
+            restrict(&path, FILE_MODE, done)?;
         }
     }
     Ok(())
@@ -63,7 +63,7 @@ fn is_key(path: &Path) -> bool {
         .any(|key| path.file_name().is_some_and(|name| name == *key))
 }
 
-fn one(path: &Path, mode: u32, done: &mut Tightened) -> Result<(), Error> {
+fn restrict(path: &Path, mode: u32, done: &mut Tightened) -> Result<(), Error> {
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         // SQLite's files come and go

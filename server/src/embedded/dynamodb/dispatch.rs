@@ -149,6 +149,7 @@ async fn transact_write(
 fn report(operation: Operation, error: &DynoxideError) {
     match error {
         DynoxideError::SqliteError(source) => tracing::error!(?operation, %source, "SQLite failed"),
+        // the variants of dynoxide; their texts may quote an item
         _ => tracing::error!(?operation, "dynoxide failed"),
     }
 }

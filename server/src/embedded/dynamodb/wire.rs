@@ -49,6 +49,7 @@ pub(super) fn failure(operation: Operation, error: &DynoxideError) -> HttpRespon
                     .into_bytes(),
             )
         }
+        // the variants of dynoxide, each with its own JSON
         _ => respond(status, error.to_json().into_bytes()),
     }
 }
@@ -108,7 +109,7 @@ pub(super) fn unreadable(failure: &serde_json::Error) -> DynoxideError {
 fn without_position(message: &str) -> String {
     match message.rsplit_once(" at line ") {
         Some((text, position)) if position.contains("column") => text.to_owned(),
-        _ => message.to_owned(),
+        Some(_) | None => message.to_owned(),
     }
 }
 

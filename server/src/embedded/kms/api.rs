@@ -161,7 +161,7 @@ fn create_key(store: &Store, request: CreateKey) -> Result<Value, Fault> {
             "the embedded KMS does not support multi-Region keys".to_owned(),
         ));
     }
-    within(
+    check_range(
         "Description",
         0..=MAX_DESCRIPTION_BYTES,
         request.description.len(),
@@ -202,13 +202,13 @@ fn generate_data_key(state: &State, request: &GenerateDataKey) -> Result<Zeroizi
     let length = match (request.key_spec.as_deref(), request.number_of_bytes) {
         (Some("AES_256"), None) => 32,
         (Some("AES_128"), None) => 16,
-        (None, Some(bytes)) => within("NumberOfBytes", DATA_KEY_BYTES, bytes)?,
+        (None, Some(bytes)) => check_range("NumberOfBytes", DATA_KEY_BYTES, bytes)?,
         (Some(_), None) => {
             return Err(Fault::Validation(
                 "KeySpec must be one of AES_256, AES_128".to_owned(),
             ));
         }
-        _ => {
+        (None, None) | (Some(_), Some(_)) => {
             return Err(Fault::Validation(
                 "Please specify either number of bytes or key spec, and not both.".to_owned(),
             ));
@@ -235,7 +235,7 @@ struct Encrypt {
 
 fn encrypt(state: &State, request: &Encrypt) -> Result<Value, Fault> {
     check_algorithm(request.encryption_algorithm.as_deref())?;
-    within("Plaintext", PLAINTEXT_BYTES, request.plaintext.0.len())?;
+    check_range("Plaintext", PLAINTEXT_BYTES, request.plaintext.0.len())?;
     let (key, blob) = seal(
         state,
         &request.key_id,
@@ -318,7 +318,7 @@ struct ListAliases {
 
 /// Returns pages ordered by name; the marker is the last name of the previous page.
 fn list_aliases(state: &State, request: &ListAliases) -> Result<Value, Fault> {
-    let limit = within(
+    let limit = check_range(
         "Limit",
         ALIASES_PER_PAGE,
         request.limit.unwrap_or(DEFAULT_ALIASES_PER_PAGE),
@@ -340,7 +340,7 @@ fn list_aliases(state: &State, request: &ListAliases) -> Result<Value, Fault> {
     }).collect();
     Ok(match (rest.peek(), page.last()) {
         (Some(_), Some((last, _))) => json!({ "Aliases": aliases, "Truncated": true, "NextMarker": last }),
-        _ => json!({ "Aliases": aliases, "Truncated": false }),
+        (None, _) | (_, None) => json!({ "Aliases": aliases, "Truncated": false }),
     })
 }
 
@@ -363,7 +363,7 @@ fn open<'a>(
     bytes: &[u8],
 ) -> Result<(&'a MasterKey, Zeroizing<Vec<u8>>), Fault> {
     check_context(context)?;
-    within("CiphertextBlob", CIPHERTEXT_BYTES, bytes.len())?;
+    check_range("CiphertextBlob", CIPHERTEXT_BYTES, bytes.len())?;
     let named = key_name.map(|name| state.find(name)).transpose()?;
     let blob = Blob::parse(bytes)?;
     let key = state.get(blob.id).ok_or(Fault::InvalidCiphertext)?;
@@ -384,10 +384,10 @@ fn check_algorithm(wanted: Option<&str>) -> Result<(), Fault> {
 
 fn check_context(context: &Context) -> Result<(), Fault> {
     let bytes = context.iter().map(|(name, value)| name.len() + value.len()).sum();
-    within("EncryptionContext", 0..=MAX_CONTEXT_BYTES, bytes).map(drop)
+    check_range("EncryptionContext", 0..=MAX_CONTEXT_BYTES, bytes).map(drop)
 }
 
-fn within(name: &str, bounds: RangeInclusive<usize>, value: usize) -> Result<usize, Fault> {
+fn check_range(name: &str, bounds: RangeInclusive<usize>, value: usize) -> Result<usize, Fault> {
     if bounds.contains(&value) {
         return Ok(value);
     }

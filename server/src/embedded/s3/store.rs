@@ -48,7 +48,7 @@ impl Store {
             .sweep(|id| catalog::refers_to_body(&writer, id))
             .map_err(|fault: Fault| fault.into_error(root))?;
         if lost > 0 {
-            tracing::warn!(bodies = lost, folder = %bodies.lost_folder().display(), "bodies without a row were moved aside");
+            tracing::warn!(bodies = lost, folder = %bodies.lost_folder().display(), "moved bodies without a row to the lost folder");
         }
         let readers = (0..READERS).map(|_| schema::open_reader(&file).map(share).map_err(in_index));
         let readers = readers.collect::<Result<Vec<_>, _>>()?;
