@@ -1,4 +1,5 @@
-//! The listener: the services in their layers, health, reflection, and the drain at the end.
+//! Serves the RPC services in their layers, with health and reflection, and drains at shutdown. Knows nothing of what
+//! the services do.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,71 +22,84 @@ use tracing::{info, warn};
 
 use crate::listener;
 use crate::telemetry::{SidePort, Telemetry};
-use crate::transport::layer::GateLayer;
+use crate::transport::layer::CallLayer;
 use crate::transport::reflection::{Reflection, V1};
 use crate::transport::{Budgeted, Data, Metrics, Schema};
 
-/// Once no call is in flight, health watches and idle connections get this long to close by themselves.
+/// Once no call is in flight, how long health watches and idle connections get to close by themselves.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// What is being served.
+/// The services, and how they are served.
 pub(crate) struct Services {
     pub(crate) data: Data,
     pub(crate) metrics: Metrics,
     pub(crate) schema: Schema,
-    pub(crate) layer: GateLayer,
+    pub(crate) layer: CallLayer,
     /// `/metrics` and probes.
     pub(crate) side_port: Option<SidePort>,
     /// Flushed after the drain.
     pub(crate) telemetry: Telemetry,
-    /// Multi-step writes that run on after their callers left.
+    /// Multi-step writes, which continue after their callers disconnect.
     pub(crate) writes: TaskTracker,
     pub(crate) message_bytes: usize,
     pub(crate) connections: listener::Limits,
-    /// Values of one request.
+    /// The most values in one request.
     pub(crate) max_values: usize,
     pub(crate) shutdown_grace: Duration,
 }
 
-/// A listener that is bound, not yet serving.
-pub(crate) struct Bound {
+/// A listener that is bound but does not serve yet.
+pub(crate) struct BoundListener {
     listener: TcpListener,
     address: SocketAddr,
 }
 
-/// Why the listener cannot be had.
+/// Why the listener cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address cannot be bound.
     #[error("cannot listen on {listen}: {source}; free the port or choose another with --listen")]
-    Bind { listen: String, source: std::io::Error },
-    /// The address is not of this machine alone, and nobody said that this is fine.
+    Bind {
+        /// The address in the settings.
+        listen: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The address is reachable from other machines, and `insecure` is not set.
     #[error(
-        "listen: {address} is not a loopback address, and whoever reaches it may read and write everything, in \
+        "listen: {address} is not a loopback address, and anyone who can reach it can read and write everything, in \
          plaintext: set insecure: true (--insecure, TOLLGATE_INSECURE=true) if only a proxy or a trusted network \
-         reaches it, or listen on 127.0.0.1:{port}",
+         can reach it, or listen on 127.0.0.1:{port}",
         port = address.port()
     )]
-    Insecure { address: SocketAddr },
-    /// The side port's address cannot be bound.
+    Insecure {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The address of the side port cannot be bound.
     #[error(
         "cannot listen on {listen}: {source}; free the port or choose another with --metrics-listen, or off"
     )]
-    SidePort { listen: String, source: std::io::Error },
-    /// The descriptors for reflection are not readable.
+    SidePort {
+        /// The address in the settings.
+        listen: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The descriptors for reflection cannot be decoded.
     #[error("reflection: {0}")]
     Reflection(#[from] prost::DecodeError),
 }
 
-impl Bound {
-    /// Binds `HOST:PORT`; port 0 takes any that is free. Every address that the host has must be a loopback address
-    /// unless it may be `insecure`.
-    pub(crate) async fn to(listen: &str, insecure: bool) -> Result<Bound, Error> {
+impl BoundListener {
+    /// Binds `HOST:PORT`; port 0 picks a free port. Every address of the host must be a loopback address unless
+    /// `insecure` is set.
+    pub(crate) async fn bind(listen: &str, insecure: bool) -> Result<BoundListener, Error> {
         let failed = |source| Error::Bind {
             listen: listen.to_owned(),
             source,
         };
-        // looked up once: what is checked is what is bound
+        // looked up once, so that the addresses checked are those bound
         let addresses: Vec<SocketAddr> = tokio::net::lookup_host(listen).await.map_err(failed)?.collect();
         let outer = addresses.iter().find(|address| !is_loopback(address));
         if let (Some(address), false) = (outer, insecure) {
@@ -93,17 +107,17 @@ impl Bound {
         }
         let listener = TcpListener::bind(addresses.as_slice()).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Bound { listener, address })
+        Ok(BoundListener { listener, address })
     }
 
-    /// The address that it got.
+    /// The address that was bound.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `shutdown`, then drains: no new connections, calls in flight and multi-step writes run to their
-    /// end, all within the grace period; what its end cuts off is closed; then the last telemetry is sent. `ready` is
-    /// told once health says SERVING.
+    /// Serves until `shutdown`, then drains: no new connections are accepted, and calls in flight and multi-step writes
+    /// get the grace period to complete. Calls that remain are closed, and the last telemetry is exported. Calls `ready`
+    /// once the health service reports SERVING.
     pub(crate) async fn serve(
         self,
         mut services: Services,
@@ -112,14 +126,14 @@ impl Bound {
     ) -> Result<(), Error> {
         let telemetry = services.telemetry.clone();
         let in_flight = services.layer.in_flight();
-        let taking_calls = Arc::new(AtomicBool::new(false));
-        // dropping it ends the side port: metrics and probes are answered until the very end
-        let mut beside = JoinSet::new();
+        let accepting = Arc::new(AtomicBool::new(false));
+        // dropped last: metrics and probes are served until the end
+        let mut side_tasks = JoinSet::new();
         if let Some(side_port) = services.side_port.take() {
-            beside.spawn(side_port.serve(telemetry.clone(), Arc::clone(&taking_calls)));
+            side_tasks.spawn(side_port.serve(telemetry.clone(), Arc::clone(&accepting)));
         }
-        let ended = self.serve_calls(services, shutdown, ready, &taking_calls).await;
-        // what is still in flight will not be answered, and nothing is told after the flush
+        let ended = self.serve_calls(services, shutdown, ready, &accepting).await;
+        // calls still in flight get no response, and must be reported before the flush
         in_flight.cut_off();
         if ended.is_ok() {
             info!("stopped");
@@ -133,7 +147,7 @@ impl Bound {
         services: Services,
         shutdown: impl Future<Output = ()> + Send,
         ready: impl FnOnce(SocketAddr),
-        taking_calls: &AtomicBool,
+        accepting: &AtomicBool,
     ) -> Result<(), Error> {
         let Services {
             data,
@@ -164,14 +178,14 @@ impl Bound {
         let serving = listener::serve(self.listener, layer.layer(routes), connections, stopped);
         tokio::pin!(serving);
         set_health(&health, ServingStatus::Serving).await;
-        taking_calls.store(true, Ordering::Relaxed);
+        accepting.store(true, Ordering::Relaxed);
         ready(self.address);
         tokio::select! {
             () = &mut serving => return Ok(()),
             () = shutdown => {}
         }
         info!(calls = in_flight.count(), "draining");
-        taking_calls.store(false, Ordering::Relaxed);
+        accepting.store(false, Ordering::Relaxed);
         set_health(&health, ServingStatus::NotServing).await;
         stop.send_replace(true);
         writes.close();
@@ -190,14 +204,14 @@ impl Bound {
             warn!(
                 calls = in_flight.count(),
                 writes = writes.len(),
-                "the grace period ended before the calls did"
+                "the grace period ended while calls were in progress"
             );
         }
         Ok(())
     }
 }
 
-/// IPv4 addresses are the same ones as IPv6 has them.
+/// Treats an IPv4 address mapped to IPv6 like the IPv4 address.
 fn is_loopback(address: &SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
@@ -205,7 +219,7 @@ fn is_loopback(address: &SocketAddr) -> bool {
 fn reflection() -> Result<Reflection<V1>, Error> {
     Ok(Reflection::new(&[
         tollgate_proto::FILE_DESCRIPTOR_SET,
-        // callers print error details by these
+        // clients use these to print error details
         tonic_types::pb::FILE_DESCRIPTOR_SET,
         tonic_health::pb::FILE_DESCRIPTOR_SET,
     ])?)

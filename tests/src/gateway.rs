@@ -88,7 +88,7 @@ impl Gateway {
             Some(wiretap) => wiretap.wrap(connectors),
             None => connectors,
         };
-        let app = App::build_told(&config, telemetry, wrap);
+        let app = App::build_with(&config, telemetry, wrap);
         let app = app.await.expect("the gateway builds");
         let side_port = app.summary().side_port;
         let capacity = app.capacity();

@@ -1,5 +1,5 @@
-//! Reads the models again while calls are in flight: either everything that changed is safe and is served from then on,
-//! or nothing changes. Calls in flight keep the models that they began with.
+//! Reloads the models while calls are in flight: either all changes are safe and are served from then on, or nothing
+//! changes. Calls in flight keep the models that they started with.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,20 +10,20 @@ use crate::aws::{self, Stores};
 use crate::config::{Backend, Config};
 use crate::model::{Change, Changes, Model, ModelFault, Models, Served};
 
-/// Lines of the log about one reload; the rest are counted.
+/// Log lines about one reload; any more are counted only.
 const MAX_LINES: usize = 100;
-/// Models that may be added without a restart: the room for their metrics is set aside at start.
+/// Models that may be added without a restart: space for their metrics is allocated at the start.
 const ADDED_MODELS: usize = 16;
 
-/// Where the models are read from.
+/// The source of the models.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
     folder: PathBuf,
-    /// Whether anyone named the folder: if not, and there is none, the examples are served.
+    /// Whether the folder was set. If it was not and does not exist, the examples are served.
     is_named: bool,
 }
 
-/// Replaces the models being served by those that are in the folder now. Run one reload at a time.
+/// Replaces the models being served with those in the folder. Run one reload at a time.
 #[derive(Debug)]
 pub struct Reloader {
     pub(super) source: Source,
@@ -34,19 +34,19 @@ pub struct Reloader {
     pub(super) max_models: usize,
 }
 
-/// Why the models being served stay.
+/// Why a reload was refused; the models served before stay in use.
 #[derive(Debug)]
 pub enum Refused {
-    /// The files have faults.
+    /// The files are invalid.
     Faults(Vec<ModelFault>),
-    /// What changed takes a restart.
+    /// The changes require a restart.
     Changes(Vec<Change>),
-    /// What an added model needs is not there.
+    /// A table, bucket or key that an added model needs is missing.
     Missing(Vec<String>),
 }
 
 impl Source {
-    pub(super) fn of(config: &Config) -> Source {
+    pub(super) fn new(config: &Config) -> Source {
         Source {
             folder: config.models.clone(),
             is_named: config.models_set,
@@ -62,7 +62,7 @@ impl Source {
     }
 }
 
-/// The most models that are served before the next restart.
+/// The most models that can be served before the next restart.
 pub(super) fn max_models(at_start: usize) -> usize {
     at_start.saturating_add(ADDED_MODELS)
 }
@@ -73,11 +73,11 @@ impl Reloader {
         &self.source.folder
     }
 
-    /// Reads the models and serves them if all that changed is safe. The log says what changed, or why nothing did.
+    /// Reads the models and serves them if all changes are safe. Logs the changes, or why they were refused.
     ///
     /// # Errors
     ///
-    /// Why the models being served stay.
+    /// Why the reload was refused.
     pub async fn reload(&self) -> Result<Vec<Change>, Refused> {
         let outcome = self.replace().await;
         match &outcome {
@@ -102,7 +102,7 @@ impl Reloader {
         let mut changes = Changes::between(&self.served.all(), &read);
         if read.len() > self.max_models {
             let text = format!(
-                "more than {} models: room for their metrics is set aside at start; restart to apply",
+                "more than {} models; space for their metrics is allocated at the start: restart to apply",
                 self.max_models
             );
             changes.refused.extend(changes.added.iter().map(|model| Change {
@@ -118,7 +118,7 @@ impl Reloader {
         Ok(changes.safe)
     }
 
-    /// Files are read and patterns compiled apart from the threads that serve calls.
+    /// Reads files and compiles patterns outside of the threads that serve calls.
     async fn read(&self) -> Result<Models, Vec<ModelFault>> {
         let source = self.source.clone();
         let reading = tokio::task::spawn_blocking(move || source.read());
@@ -132,7 +132,7 @@ impl Reloader {
         })
     }
 
-    /// The embedded backend makes what added models need; on AWS it has to be there.
+    /// Creates what added models need on the embedded backend; on AWS it must exist.
     async fn prepare(&self, added: &[Arc<Model>]) -> Result<(), Refused> {
         if added.is_empty() {
             return Ok(());
@@ -156,7 +156,7 @@ impl Reloader {
 impl Refused {
     fn log(&self) {
         match self {
-            Refused::Faults(faults) => list(faults, |fault| warn!(%fault, "model file has a fault")),
+            Refused::Faults(faults) => list(faults, |fault| warn!(%fault, "model file is invalid")),
             Refused::Changes(changes) => list(changes, |change| {
                 warn!(model = change.model, reason = change.text, "model change refused");
             }),
@@ -164,11 +164,11 @@ impl Refused {
         }
         warn!(
             reasons = self.len(),
-            "models not reloaded: those served before stay"
+            "models not reloaded; still serving the previous models"
         );
     }
 
-    /// How many reasons there are.
+    /// The number of reasons.
     fn len(&self) -> usize {
         match self {
             Refused::Faults(faults) => faults.len(),
@@ -178,15 +178,16 @@ impl Refused {
     }
 }
 
-/// Logs the first lines of a list that may be long.
+/// Logs the first entries of a list that may be long.
 fn list<T>(entries: &[T], log: impl Fn(&T)) {
     entries.iter().take(MAX_LINES).for_each(log);
     if let Some(more) = entries.len().checked_sub(MAX_LINES).filter(|more| *more > 0) {
-        info!(more, "further lines of this reload are left out");
+        info!(more, "further lines about this reload are omitted");
     }
 }
 
-#[cfg(all(test, feature = "embedded"))]
+#[cfg(test)]
+#[cfg(feature = "embedded")]
 mod tests {
     use std::fs;
 
@@ -200,7 +201,7 @@ mod tests {
         )
     }
 
-    /// Serves the model `A` from a folder, as on AWS.
+    /// A reloader that serves the model `A` from a folder, as on AWS.
     async fn reloader(folder: &std::path::Path) -> Reloader {
         fs::write(folder.join("a.yaml"), model("A", "first")).expect("written");
         let source = Source {
@@ -218,12 +219,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn on_aws_what_an_added_model_needs_has_to_be_there() {
+    async fn on_aws_the_resources_of_an_added_model_must_exist() {
         let folder = tempfile::tempdir().unwrap();
         let mut reloader = reloader(folder.path()).await;
         fs::write(folder.path().join("b.yaml"), model("B", "second")).unwrap();
         let Err(Refused::Missing(missing)) = reloader.reload().await else {
-            panic!("neither table nor key is there")
+            panic!("the table and the key are missing")
         };
         assert!(
             missing.iter().any(|line| line.contains("the table second")),
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn models_beyond_the_room_that_was_set_aside_take_a_restart() {
+    async fn models_beyond_the_allocated_space_require_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let reloader = reloader(folder.path()).await;
         fs::write(

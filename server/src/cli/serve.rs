@@ -98,7 +98,7 @@ async fn serve(
             return exit::failure_to(&mut output.stderr, &text);
         }
     };
-    let app = match App::build_told(config, telemetry.clone(), |connectors| connectors).await {
+    let app = match App::build_with(config, telemetry.clone(), |connectors| connectors).await {
         Ok(app) => app,
         Err(error) => {
             telemetry.shutdown().await;
@@ -122,7 +122,7 @@ fn of_app(error: &app::Error, stderr: &mut LogWriter) -> ExitCode {
     match error {
         app::Error::Models(faults) => exit::faults_to(stderr, "models", faults),
         app::Error::Prices(faults) => exit::faults_to(stderr, "price book", faults),
-        error if error.is_of_settings() => exit::wrong_to(stderr, &error.to_string()),
+        error if error.is_invalid_setting() => exit::wrong_to(stderr, &error.to_string()),
         _ => exit::failure_to(stderr, &error.to_string()),
     }
 }

@@ -1,15 +1,16 @@
-//! The calls that are open, so that a drain can wait for them and those which a shutdown cuts off can be found and
-//! closed. Entering and leaving takes a short lock, and allocates only if there were never so many calls before.
+//! The calls that are open, so that a drain can wait for them and shutdown can close those that it interrupts. Entering
+//! and leaving takes a short lock, and allocates only for a new maximum of open calls.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::call::Call;
 
 /// The open calls.
 #[derive(Debug, Default)]
 pub(super) struct OpenCalls {
-    /// How many there are; read without the lock.
+    /// The number of calls; read without the lock.
     count: AtomicUsize,
     entries: Mutex<Entries>,
 }
@@ -21,14 +22,14 @@ struct Entries {
 }
 
 impl OpenCalls {
-    /// How many there are.
+    /// The number of calls.
     pub(super) fn count(&self) -> usize {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// Enters a call; the entry is the call's until it leaves. Holds nothing of the server's capacity.
+    /// Adds a call and returns its entry. Holds none of the server's capacity.
     pub(super) fn enter(&self, call: &Call) -> usize {
-        let mut entries = self.lock();
+        let mut entries = self.entries.lock();
         let entry = entries.free.pop().unwrap_or_else(|| {
             entries.calls.push(None);
             entries.calls.len() - 1
@@ -38,23 +39,19 @@ impl OpenCalls {
         entry
     }
 
-    /// Removes a call that was entered.
+    /// Removes the call of an entry.
     pub(super) fn leave(&self, entry: usize) {
-        let mut entries = self.lock();
+        let mut entries = self.entries.lock();
         let left = entries.calls[entry].take();
         entries.free.push(entry);
         self.count.store(entries.count(), Ordering::SeqCst);
         drop(entries);
-        drop(left); // outside of the lock, should it be the last of its ledger
+        drop(left); // after the lock is released: it may be the last clone of its ledger
     }
 
-    /// The open calls, as of now.
+    /// The calls that are open now.
     pub(super) fn calls(&self) -> Vec<Call> {
-        self.lock().calls.iter().flatten().cloned().collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().calls.iter().flatten().cloned().collect()
     }
 }
 
@@ -69,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_are_used_again() {
+    fn reuses_entries() {
         let (open, call) = (OpenCalls::default(), Call::for_test());
         let first = open.enter(&call);
         let second = open.enter(&call);

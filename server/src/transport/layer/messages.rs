@@ -1,19 +1,19 @@
-//! The sizes of the messages in a request's bytes: the five bytes before each say how long it is. Reads nothing of the
-//! messages themselves.
+//! The sizes of the messages in a request, from the five-byte prefix of each. Never reads the messages themselves.
 
-/// Bytes before a message: whether it is compressed, and its length.
+/// The prefix of a message: whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
-/// A message of more bytes is counted whole once so many of them have arrived: what is announced and not sent counts
-/// for this much.
+/// A longer message is counted as a whole only once this many of its bytes have arrived: a message that is announced but
+/// not sent counts for no more than this.
 const FIRST_BYTES: usize = 64 * 1024;
 /// A message is counted twice: as it arrived, and decoded.
 const COPIES: usize = 2;
-/// Decoded, small values take up to so many times their bytes more: a null is 4 bytes on the wire and about 100 decoded,
+/// Small decoded values use up to this many times their encoded bytes in addition: a null is 4 bytes on the wire and about
+/// 100 decoded.
 const VALUES_FACTOR: usize = 24;
-/// and never more than what the values that one request may have take.
+/// The most that this addition can be: the memory of as many values as one request may have.
 const VALUES_BYTES: usize = 12 * 1024 * 1024;
 
-/// Follows the messages of one request.
+/// Counts the messages of one request.
 #[derive(Debug)]
 pub(super) struct Messages {
     prefix: [u8; PREFIX_BYTES],
@@ -21,31 +21,33 @@ pub(super) struct Messages {
     length: usize,
     left: usize,
     counted_whole: bool,
-    /// Longer messages are refused by their prefix, by whoever decodes them.
-    longest: usize,
+    /// The decoder refuses longer messages when it has read their prefix.
+    max_bytes: usize,
 }
 
-/// What some bytes brought.
+/// What a chunk of bytes contained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Arrived {
-    /// Bytes of memory that what arrives takes at least, and as it is estimated.
+    /// The least memory that it needs, in bytes.
     pub(super) least: usize,
+    /// The memory that it is estimated to need, in bytes.
     pub(super) estimate: usize,
-    /// Messages that began, and that are whole.
-    pub(super) begun: usize,
+    /// Messages that started.
+    pub(super) started: usize,
+    /// Messages that are complete.
     pub(super) complete: usize,
 }
 
 impl Messages {
-    /// Of a request whose messages may have so many bytes.
-    pub(super) fn new(longest: usize) -> Messages {
+    /// For a request whose messages may have `max_bytes` bytes each.
+    pub(super) fn new(max_bytes: usize) -> Messages {
         Messages {
             prefix: [0; PREFIX_BYTES],
             prefix_bytes: 0,
             length: 0,
             left: 0,
             counted_whole: false,
-            longest,
+            max_bytes,
         }
     }
 
@@ -61,7 +63,7 @@ impl Messages {
                 if self.prefix_bytes < PREFIX_BYTES {
                     break;
                 }
-                self.begin(&mut arrived);
+                self.start(&mut arrived);
             }
             let taken = bytes.len().min(self.left);
             self.left -= taken;
@@ -79,13 +81,13 @@ impl Messages {
         arrived
     }
 
-    fn begin(&mut self, arrived: &mut Arrived) {
+    fn start(&mut self, arrived: &mut Arrived) {
         let [_, length @ ..] = self.prefix;
         self.length = u32::from_be_bytes(length) as usize;
         self.left = self.length;
-        arrived.begun += 1;
-        self.counted_whole = self.length <= FIRST_BYTES || self.length > self.longest;
-        if self.length <= self.longest {
+        arrived.started += 1;
+        self.counted_whole = self.length <= FIRST_BYTES || self.length > self.max_bytes;
+        if self.length <= self.max_bytes {
             let first = self.length.min(FIRST_BYTES);
             arrived.least += first;
             arrived.estimate += in_memory(first);
@@ -93,7 +95,7 @@ impl Messages {
     }
 }
 
-/// What a message takes while it is read and worked on.
+/// The memory that a message uses while it is read and processed.
 fn in_memory(length: usize) -> usize {
     COPIES * length + (VALUES_FACTOR * length).min(VALUES_BYTES)
 }
@@ -110,10 +112,10 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_counted_however_they_are_cut() {
+    fn counts_messages_however_they_are_split() {
         let bytes = [message(3), message(0), message(300)].concat();
         let whole = Messages::new(1000).read(&bytes);
-        assert_eq!((whole.begun, whole.complete), (3, 3));
+        assert_eq!((whole.started, whole.complete), (3, 3));
         assert_eq!((whole.least, whole.estimate), (303, 303 * 26));
         for size in 1..20 {
             let mut messages = Messages::new(1000);
@@ -122,7 +124,7 @@ mod tests {
                 let part = messages.read(part);
                 sum.least += part.least;
                 sum.estimate += part.estimate;
-                sum.begun += part.begun;
+                sum.started += part.started;
                 sum.complete += part.complete;
             }
             assert_eq!(sum, whole, "{size}");
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_message_is_counted_whole_once_a_part_of_it_is_there() {
+    fn counts_a_large_message_as_a_whole_once_a_part_arrived() {
         let length = 32 << 20;
         let bytes = message(length);
         let mut messages = Messages::new(length);
@@ -144,9 +146,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_left_to_the_decoder() {
+    fn leaves_messages_that_are_too_long_to_the_decoder() {
         let mut messages = Messages::new(100);
         let arrived = messages.read(&message(101));
-        assert_eq!((arrived.least, arrived.estimate, arrived.begun), (0, 0, 1));
+        assert_eq!((arrived.least, arrived.estimate, arrived.started), (0, 0, 1));
     }
 }

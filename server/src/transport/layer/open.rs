@@ -1,20 +1,21 @@
-//! One call of DataService while it is open: its ledger, what it holds, and the one way to close it. Dropped unclosed,
-//! it was cancelled.
+//! A call of DataService while it is open: its ledger, what it holds, and the only way to close it. A call that is dropped
+//! before it was closed is closed as cancelled.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Response};
 use tollgate_proto::Reason;
+use tonic::Code;
 use tonic::body::Body;
-use tonic::{Code, Status};
 use tracing::{info, warn};
 
-use super::receipt::Late;
+use super::receipt::Timeout;
 use super::refusal::Refusal;
 use super::request::Head;
 use super::rewrite::Rewritten;
-use super::{Settings, Shared};
+use super::settings::Settings;
+use super::shared::Shared;
 use crate::billing::{Answer, Closed, Ledger, Opening, write_trailers};
 use crate::call::Call;
 use crate::capacity::Hold;
@@ -23,30 +24,30 @@ use crate::telemetry::CallTrace;
 
 /// An open call.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenCall {
     call: Call,
     shared: Arc<Shared>,
-    /// Among the open calls, once it is admitted.
+    /// The entry among the open calls, once the call is admitted.
     entry: Option<usize>,
 }
 
-impl Open {
-    pub(super) fn new(shared: Arc<Shared>, rpc: Rpc, head: &Head<'_>, trace: CallTrace) -> Open {
+impl OpenCall {
+    pub(super) fn new(shared: Arc<Shared>, rpc: Rpc, head: &Head<'_>, trace: CallTrace) -> OpenCall {
         let opening = Opening {
             rpc,
             request_id: head.request_id,
             session: head.session,
         };
         let ledger = Ledger::open(&shared.accounting, &opening);
-        Open {
+        OpenCall {
             call: Call::new(ledger, trace, head.deadline),
             shared,
             entry: None,
         }
     }
 
-    /// Lets the call in, with what it holds from now on.
-    pub(super) fn admitted(mut self, hold: Arc<Hold>) -> Open {
+    /// Admits the call, with the hold of its capacity.
+    pub(super) fn admitted(mut self, hold: Arc<Hold>) -> OpenCall {
         self.call = self.call.clone().with_hold(hold);
         self.entry = Some(self.shared.calls.enter(&self.call));
         self
@@ -60,37 +61,39 @@ impl Open {
         &self.shared.settings
     }
 
-    /// The status that its caller gets if it ran out of time.
-    pub(super) fn late(&self, late: Late) -> Refusal {
-        self.shared.late(late, self.call.hold())
+    /// The refusal if the call timed out.
+    pub(super) fn timed_out(&self, timeout: Timeout) -> Refusal {
+        self.shared.timed_out(timeout, self.call.hold())
     }
 
-    /// Says why the call is about to fail.
-    pub(super) fn because(self, reason: Reason) -> Open {
+    /// Sets the reason of a call that is about to fail.
+    pub(super) fn with_reason(self, reason: Reason) -> OpenCall {
         self.call.set_reason(reason);
         self
     }
 
-    /// The same, where tonic answered by itself and it is known; the log is told what the answer does not say.
-    pub(super) fn told_by(self, rewritten: &Rewritten) -> Open {
+    /// Sets the reason of an error that tonic returned itself, if it is known. Logs the cause that the response omits.
+    pub(super) fn with_rewritten(self, rewritten: &Rewritten) -> OpenCall {
         if rewritten.cause.is_some() {
             let _entered = self.call.trace().enter();
             rewritten.log(self.call.request_id());
         }
         match rewritten.reason {
-            Some(reason) => self.because(reason),
+            Some(reason) => self.with_reason(reason),
             None => self,
         }
     }
 
-    /// Closes the call with an answer of this layer's own.
-    pub(super) fn answer(self, status: &Status) -> Response<Body> {
+    /// Closes the call with an error of this layer.
+    pub(super) fn refuse(self, refusal: &Refusal) -> Response<Body> {
+        let Refusal { reason, status } = refusal;
         let mut response: Response<Body> = status.clone().into_http();
-        self.end(status.code(), Some(response.headers_mut()));
+        self.with_reason(*reason)
+            .end(status.code(), Some(response.headers_mut()));
         response
     }
 
-    /// Closes the call with the status that it ends with; the bill goes into the trailers, where there are some.
+    /// Closes the call with its final status, and writes the bill into the trailers if there are any.
     pub(super) fn end(self, code: Code, trailers: Option<&mut HeaderMap>) {
         let Some(closed) = close(&self.call, code, self.shared.settings.slow) else {
             return;
@@ -106,8 +109,8 @@ impl Open {
     }
 }
 
-impl Drop for Open {
-    /// Closes nothing where the call was closed.
+impl Drop for OpenCall {
+    /// Has no effect on a call that was closed before.
     fn drop(&mut self) {
         close(&self.call, Code::Cancelled, self.shared.settings.slow);
         if let Some(entry) = self.entry.take() {
@@ -116,8 +119,8 @@ impl Drop for Open {
     }
 }
 
-/// Closes a call: its bill is posted, its span ends, and the log has its line, a warning from `slow` on. `None` where it
-/// was closed before.
+/// Closes a call: posts its bill, ends its span and logs it, as a warning if it took `slow` or longer. Returns `None` if
+/// it was closed before.
 pub(super) fn close(call: &Call, code: Code, slow: Duration) -> Option<Closed> {
     let closed = call.close(code)?;
     log(call, code, &closed.bill, slow);

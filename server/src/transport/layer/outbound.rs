@@ -1,6 +1,6 @@
-//! Response bytes on their way out. A message is cut into chunks that are counted until HTTP/2 drops them, which it does
-//! once they are on the wire; hyper takes the next one only when the caller has room for it. So a caller that does not
-//! read leaves about two chunks in HTTP/2, and the rest here, where the call's end frees it.
+//! Response bytes that are being sent. A message is split into chunks, each counted until HTTP/2 drops it, which is when it
+//! has been written; hyper takes the next chunk only when the caller's window has space. A caller that does not read thus
+//! leaves about two chunks in HTTP/2 and the rest here, where the end of the call frees it.
 
 use bytes::{Buf as _, Bytes};
 
@@ -8,14 +8,14 @@ use crate::capacity::{Hold, Reservation};
 
 /// Bytes of a chunk.
 pub(super) const CHUNK_BYTES: usize = 32 * 1024;
-/// Smaller messages are not counted: the stream itself takes as much.
+/// Smaller messages are not counted: the stream itself uses as much.
 const SMALL_BYTES: usize = 4 * 1024;
 
-/// What is left of a message.
+/// The unsent part of a message.
 #[derive(Debug, Default)]
 pub(super) struct Outbound {
     rest: Bytes,
-    /// Of the whole message: its memory is not free before the last chunk is cut off.
+    /// Counts the whole message, whose memory is freed with the last chunk.
     counted: Reservation,
 }
 
@@ -32,8 +32,8 @@ impl AsRef<[u8]> for Chunk {
 }
 
 impl Outbound {
-    /// Takes a message, and gives its first chunk.
-    pub(super) fn begin(&mut self, message: Bytes, hold: &Hold) -> Bytes {
+    /// Starts to send a message, and returns its first chunk.
+    pub(super) fn start(&mut self, message: Bytes, hold: &Hold) -> Bytes {
         if message.len() <= SMALL_BYTES {
             return message;
         }
@@ -46,13 +46,13 @@ impl Outbound {
         self.next(hold).unwrap_or_default()
     }
 
-    /// The next chunk of the message; none if all are out.
+    /// The next chunk of the message; `None` if all were returned.
     pub(super) fn next(&mut self, hold: &Hold) -> Option<Bytes> {
         if self.rest.is_empty() {
             return None;
         }
         let size = self.rest.len().min(CHUNK_BYTES);
-        // a copy: a slice would keep the whole message
+        // copied, because a slice would keep the whole message in memory
         let bytes = Bytes::copy_from_slice(&self.rest[..size]);
         self.rest.advance(size);
         let chunk = chunk(bytes, hold.count(size));
@@ -78,7 +78,7 @@ mod tests {
     use crate::capacity::{Capacity, Limits, Share};
 
     #[test]
-    fn a_message_is_counted_until_its_chunks_are_dropped() {
+    fn counts_a_message_until_its_chunks_are_dropped() {
         let limits = Limits {
             memory: 1 << 30,
             in_flight: 1,
@@ -88,7 +88,7 @@ mod tests {
         let hold = Hold::open(&capacity, &Arc::<Share>::default(), 0).unwrap();
         let message: Vec<u8> = (0..100_000_u32).map(|byte| byte as u8).collect();
         let mut outbound = Outbound::default();
-        let mut chunks = vec![outbound.begin(message.clone().into(), &hold)];
+        let mut chunks = vec![outbound.start(message.clone().into(), &hold)];
         assert_eq!(capacity.reserved_bytes(), 100_000 + CHUNK_BYTES);
         while let Some(chunk) = outbound.next(&hold) {
             chunks.push(chunk);
@@ -96,13 +96,13 @@ mod tests {
         assert_eq!((chunks.concat(), capacity.reserved_bytes()), (message, 100_000));
         drop(hold);
         chunks.truncate(1);
-        assert_eq!(capacity.reserved_bytes(), CHUNK_BYTES, "HTTP/2 still has it");
+        assert_eq!(capacity.reserved_bytes(), CHUNK_BYTES, "HTTP/2 still holds it");
         chunks.clear();
         assert_eq!(capacity.reserved_bytes(), 0);
     }
 
     #[test]
-    fn small_messages_go_out_as_they_are() {
+    fn sends_small_messages_unchanged() {
         let limits = Limits {
             memory: 1 << 30,
             in_flight: 1,
@@ -111,9 +111,9 @@ mod tests {
         let capacity = Capacity::new(limits);
         let hold = Hold::open(&capacity, &Arc::<Share>::default(), 0).unwrap();
         let message = Bytes::from(vec![1; SMALL_BYTES]);
-        let sent = Outbound::default().begin(message.clone(), &hold);
+        let sent = Outbound::default().start(message.clone(), &hold);
         assert_eq!((sent.as_ptr(), capacity.reserved_bytes()), (message.as_ptr(), 0));
-        let larger = Outbound::default().begin(Bytes::from(vec![1; CHUNK_BYTES]), &hold);
+        let larger = Outbound::default().start(Bytes::from(vec![1; CHUNK_BYTES]), &hold);
         assert_eq!(capacity.reserved_bytes(), CHUNK_BYTES);
         drop(larger);
         assert_eq!(capacity.reserved_bytes(), 0);

@@ -1,5 +1,6 @@
-//! How far the request of a call has come, shared by its body and the one timer of the call: the deadline, and before
-//! that the time limit for the request message. Time in which the server itself makes the caller wait does not count.
+//! The receipt of a request: how much of it has arrived, shared by the request body and the timer of the call. The timer
+//! applies the deadline, and the time limit for the request message until that is complete. Time that the caller spends
+//! waiting for the server does not count.
 
 use std::pin::pin;
 use std::sync::OnceLock;
@@ -9,27 +10,27 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep_until;
 use tollgate_proto::Reason;
 
-/// Not waiting.
+/// Marks that the caller is not waiting.
 const NEVER: u64 = u64::MAX;
-/// When a timer without anything to wait for looks again.
+/// How long a timer without a limit sleeps.
 const FAR: Duration = Duration::from_secs(24 * 3600);
 
-/// How far a request has come.
+/// How much of a request has arrived.
 #[derive(Debug)]
 pub(super) struct Receipt {
     started: Instant,
-    /// The limit counts from here, in milliseconds since the start.
+    /// When the limit starts, in milliseconds since the start.
     counts_from_ms: AtomicU64,
-    /// Since when it is not the caller's turn.
+    /// Since when the caller waits for the server.
     our_turn_from_ms: AtomicU64,
     complete: AtomicBool,
     broken: AtomicBool,
     refused: OnceLock<Reason>,
 }
 
-/// Which limit passed.
+/// The limit that a call exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Late {
+pub(super) enum Timeout {
     /// The call's deadline.
     Deadline,
     /// The time for the request message.
@@ -37,7 +38,7 @@ pub(super) enum Late {
 }
 
 impl Receipt {
-    /// Of a request whose head came in now.
+    /// The receipt of a request whose head just arrived.
     pub(super) fn new() -> Receipt {
         Receipt {
             started: Instant::now(),
@@ -51,7 +52,7 @@ impl Receipt {
 
     /// From now on the caller waits for the server.
     pub(super) fn our_turn(&self) {
-        // while it is our turn already, the first moment counts
+        // if it is our turn already, keep its start
         let _ = self.our_turn_from_ms.compare_exchange(
             NEVER,
             self.now_ms(),
@@ -69,12 +70,12 @@ impl Receipt {
         }
     }
 
-    /// The caller made progress: the limit begins anew.
+    /// The caller made progress: restarts the limit.
     pub(super) fn renew(&self) {
         self.counts_from_ms.store(self.now_ms(), Ordering::Relaxed);
     }
 
-    /// The request message is there.
+    /// The request message is complete.
     pub(super) fn set_complete(&self) {
         self.complete.store(true, Ordering::Relaxed);
     }
@@ -83,7 +84,7 @@ impl Receipt {
         self.complete.load(Ordering::Relaxed)
     }
 
-    /// The caller reset the stream, or its connection is gone.
+    /// The caller reset the stream, or the connection closed.
     pub(super) fn set_broken(&self) {
         self.broken.store(true, Ordering::Relaxed);
     }
@@ -101,13 +102,13 @@ impl Receipt {
         self.refused.get().copied()
     }
 
-    /// Runs until a limit passes.
+    /// Runs a future until a limit is exceeded.
     pub(super) async fn within<F: Future>(
         &self,
         receive: Duration,
         deadline: Option<Instant>,
         future: F,
-    ) -> Result<F::Output, Late> {
+    ) -> Result<F::Output, Timeout> {
         let mut future = pin!(future);
         let mut timer = pin!(sleep_until(self.next(receive, deadline, self.started).into()));
         loop {
@@ -118,10 +119,10 @@ impl Receipt {
             }
             let now = Instant::now();
             if deadline.is_some_and(|deadline| deadline <= now) {
-                return Err(Late::Deadline);
+                return Err(Timeout::Deadline);
             }
             if self.due(receive, now).is_some_and(|due| due <= now) {
-                return Err(Late::Receive);
+                return Err(Timeout::Receive);
             }
             timer.as_mut().reset(self.next(receive, deadline, now).into());
         }
@@ -133,7 +134,7 @@ impl Receipt {
         next.unwrap_or_else(|| now + FAR)
     }
 
-    /// When the message has to be there; none if it is.
+    /// When the message must be complete; `None` if it is.
     fn due(&self, receive: Duration, now: Instant) -> Option<Instant> {
         if self.is_complete() {
             return None;

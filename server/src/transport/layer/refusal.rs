@@ -1,4 +1,4 @@
-//! What the layer refuses, and in which words.
+//! The errors that the layer itself returns.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tonic::Status;
 use super::super::status;
 use crate::capacity::LimitReached;
 
-/// A call that gets no further.
+/// Why a call is refused, as the caller sees it.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) reason: Reason,
@@ -18,12 +18,13 @@ pub(super) struct Refusal {
 impl Refusal {
     pub(super) fn too_many_calls(reached: LimitReached) -> Refusal {
         let (setting, text) = match reached {
-            LimitReached::Server { limit } => {
-                ("limits.in_flight", format!("{limit} calls are in flight already"))
-            }
+            LimitReached::Server { limit } => (
+                "limits.in_flight",
+                format!("too many calls: {limit} are in flight"),
+            ),
             LimitReached::Connection { limit } => (
                 "limits.in_flight_per_connection",
-                format!("{limit} calls of this connection are in flight already"),
+                format!("too many calls on this connection: {limit} are in flight"),
             ),
         };
         Refusal {
@@ -41,24 +42,32 @@ pub(super) fn out_of_memory() -> Refusal {
     }
 }
 
-/// The deadline passed while the call waited for memory.
-pub(super) fn deadline_passed() -> Status {
-    status::status(
+/// The deadline passed.
+pub(super) fn deadline_exceeded() -> Refusal {
+    refusal(
         Reason::DeadlineExceeded,
-        "the deadline passed before the call ended",
+        "the deadline passed before the call completed",
     )
 }
 
-/// The message did not arrive in time.
-pub(super) fn receive_passed(receive: Duration) -> Status {
+/// The request message did not arrive in time.
+pub(super) fn receive_timed_out(limit: Duration) -> Refusal {
     let text = format!(
         "the request message did not arrive within limits.receive ({})",
-        humantime::format_duration(receive)
+        humantime::format_duration(limit)
     );
-    status::status(Reason::DeadlineExceeded, text)
+    refusal(Reason::DeadlineExceeded, text)
 }
 
-/// The server drains.
+/// The request has more messages than its RPC takes.
+pub(super) fn too_many_messages() -> Refusal {
+    refusal(
+        Reason::UndecodableMessage,
+        "the request must have exactly one message",
+    )
+}
+
+/// The server is draining.
 pub(super) fn shutting_down() -> Refusal {
     Refusal {
         reason: Reason::ShuttingDown,
@@ -66,7 +75,17 @@ pub(super) fn shutting_down() -> Refusal {
     }
 }
 
-/// The caller left before its request was there.
-pub(super) fn caller_left() -> Status {
-    status::status(Reason::Cancelled, "the caller left before its request was here")
+/// The caller disconnected early.
+pub(super) fn caller_disconnected() -> Refusal {
+    refusal(
+        Reason::Cancelled,
+        "the caller disconnected before sending the whole request",
+    )
+}
+
+fn refusal(reason: Reason, text: impl Into<String>) -> Refusal {
+    Refusal {
+        reason,
+        status: status::status(reason, text),
+    }
 }

@@ -1,4 +1,4 @@
-//! What the layer reads of a request's metadata: names and the deadline.
+//! The request metadata that the layer reads: names and the deadline.
 
 use std::time::{Duration, Instant};
 
@@ -11,12 +11,12 @@ use crate::fault::Fault;
 const TIMEOUT: &str = "grpc-timeout";
 /// gRPC's own bound on the digits of a timeout.
 const MAX_TIMEOUT_DIGITS: usize = 8;
-/// A caller's deadline is ours by so much earlier, so that it is this layer that answers, with details and the bill,
-/// and not tonic's own timeout, which sits outside of it, and so that the answer arrives before the caller gives up.
+/// The server applies a caller's deadline this much earlier, so that this layer responds, with details and the bill,
+/// before tonic's timeout outside of it, and so that the response arrives before the caller gives up.
 const AHEAD_OF_CALLER: Duration = Duration::from_millis(3);
-/// But by no more than this part of a short timeout.
+/// But earlier by at most this part of a short timeout: a tenth.
 const AHEAD_PART: u32 = 10;
-/// A head is counted twice: HTTP/2 cuts its values out of the buffer that it read, and keeps the buffer for them.
+/// A head is counted twice: HTTP/2 slices its values out of a buffer, and keeps the whole buffer for them.
 const HEAD_COPIES: usize = 2;
 
 /// The metadata of one request.
@@ -25,21 +25,21 @@ pub(super) struct Head<'a> {
     pub(super) request_id: Option<&'a str>,
     pub(super) session: Option<&'a str>,
     pub(super) deadline: Instant,
-    /// What is wrong with the names; a wrong one is none.
+    /// The names that are invalid; they are treated as absent.
     pub(super) faults: Vec<Fault>,
 }
 
-/// The bounds on the time that a call may take.
+/// The bounds of a call's deadline.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadlines {
-    /// If the caller set none.
+    /// Applies if the caller set none.
     pub(super) default: Duration,
-    /// Longer timeouts are cut to this.
-    pub(super) most: Duration,
+    /// Longer timeouts are reduced to this.
+    pub(super) max: Duration,
 }
 
 impl<'a> Head<'a> {
-    /// Reads the metadata of a request that came in now.
+    /// Reads the metadata of a request that just arrived.
     pub(super) fn read(headers: &'a HeaderMap, deadlines: Deadlines) -> Head<'a> {
         let mut faults = Vec::new();
         Head {
@@ -51,7 +51,7 @@ impl<'a> Head<'a> {
     }
 }
 
-/// What the head of a request takes while its call is open: as many bytes as its caller likes, up to the limit of HTTP/2.
+/// Bytes that the head of a request uses while its call is open. The caller chooses how many, up to the limit of HTTP/2.
 pub(super) fn head_bytes<B>(request: &Request<B>) -> usize {
     let headers = request.headers().iter();
     let bytes: usize = headers
@@ -60,41 +60,41 @@ pub(super) fn head_bytes<B>(request: &Request<B>) -> usize {
     HEAD_COPIES * (bytes + request.uri().path().len())
 }
 
-/// When a call that came in now has to be over.
+/// The deadline of a call that just arrived.
 pub(super) fn deadline(headers: &HeaderMap, deadlines: Deadlines) -> Instant {
-    Instant::now() + asked(headers).unwrap_or(deadlines.default).min(deadlines.most)
+    Instant::now() + requested(headers).unwrap_or(deadlines.default).min(deadlines.max)
 }
 
-/// The same for a call without a time limit: only what the caller asks for.
-pub(super) fn deadline_of_endless(headers: &HeaderMap, most: Duration) -> Option<Instant> {
-    Some(Instant::now() + asked(headers)?.min(most))
+/// Like [`deadline`], but without a default: for calls that may take any time.
+pub(super) fn deadline_if_set(headers: &HeaderMap, most: Duration) -> Option<Instant> {
+    Some(Instant::now() + requested(headers)?.min(most))
 }
 
-fn asked(headers: &HeaderMap) -> Option<Duration> {
+fn requested(headers: &HeaderMap) -> Option<Duration> {
     timeout(headers).map(|timeout| timeout - AHEAD_OF_CALLER.min(timeout / AHEAD_PART))
 }
 
-/// The id of a call that is not billed: the caller's where it is one, else a fresh one.
-pub(super) fn id_of(headers: &HeaderMap) -> String {
+/// The id of a call that is not billed: the caller's if it is valid, else a new one.
+pub(super) fn request_id(headers: &HeaderMap) -> String {
     let given = name(headers, metadata::REQUEST_ID, &mut Vec::new());
     given.map_or_else(|| ulid::Ulid::generate().to_string(), str::to_owned)
 }
 
 fn name<'a>(headers: &'a HeaderMap, key: &'static str, faults: &mut Vec<Fault>) -> Option<&'a str> {
     let value = headers.get(key)?;
-    // one of two would be billed, and nobody could tell which
+    // it would be unclear which of the two is billed
     if headers.get_all(key).iter().any(|other| other != value) {
-        faults.push(Fault::new(key, "has several values: send one"));
+        faults.push(Fault::new(key, "has several values; send only one"));
         return None;
     }
     let text = value.to_str().ok().filter(|text| is_valid_name(text));
     if text.is_none() {
-        faults.push(Fault::new(key, "must be 1 to 128 of A-Za-z0-9._:-"));
+        faults.push(Fault::new(key, "must be 1 to 128 characters of A-Za-z0-9._:-"));
     }
     text
 }
 
-/// A timeout in the form of gRPC over HTTP/2; one that is none is ignored, as tonic does.
+/// Parses the timeout format of gRPC over HTTP/2. An invalid timeout is ignored, as tonic does.
 fn timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(TIMEOUT)?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
@@ -119,7 +119,7 @@ mod tests {
 
     const DEADLINES: Deadlines = Deadlines {
         default: Duration::from_secs(30),
-        most: Duration::from_secs(300),
+        max: Duration::from_secs(300),
     };
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -134,19 +134,19 @@ mod tests {
     }
 
     #[test]
-    fn timeouts_are_those_of_grpc() {
+    fn parses_grpc_timeouts() {
         let read = |text: &str| timeout(&headers(&[(TIMEOUT, text)]));
         assert_eq!(read("2S"), Some(Duration::from_secs(2)));
         assert_eq!(read("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
         assert_eq!(read("250m"), Some(Duration::from_millis(250)));
         assert_eq!(read("7u"), Some(Duration::from_micros(7)));
-        for none in ["", "S", "5", "5s", "+5S", "-5S", "123456789S", "1.5S"] {
-            assert_eq!(read(none), None, "{none}");
+        for invalid in ["", "S", "5", "5s", "+5S", "-5S", "123456789S", "1.5S"] {
+            assert_eq!(read(invalid), None, "{invalid}");
         }
     }
 
     #[test]
-    fn the_callers_deadline_is_met_ahead_of_time() {
+    fn applies_the_callers_deadline_early() {
         let second = Duration::from_secs(1);
         let left = until(&headers(&[(TIMEOUT, "1S")]));
         assert!(left <= second - AHEAD_OF_CALLER && left > second / 2, "{left:?}");
@@ -154,42 +154,42 @@ mod tests {
     }
 
     #[test]
-    fn longer_timeouts_are_cut() {
+    fn reduces_longer_timeouts() {
         for timeout in ["99999999H", "301S", "6M"] {
             let left = until(&headers(&[(TIMEOUT, timeout)]));
-            assert!(left <= DEADLINES.most && left > DEADLINES.most - Duration::from_secs(2));
+            assert!(left <= DEADLINES.max && left > DEADLINES.max - Duration::from_secs(2));
         }
         let (short, default) = (Duration::from_secs(5), Duration::from_secs(30));
-        let cut = Deadlines { default, most: short };
-        assert!(deadline(&headers(&[]), cut) <= Instant::now() + short);
-        assert_eq!(deadline_of_endless(&headers(&[]), short), None);
-        let asked = deadline_of_endless(&headers(&[(TIMEOUT, "1H")]), short);
-        assert!(asked.unwrap() <= Instant::now() + short);
+        let reduced = Deadlines { default, max: short };
+        assert!(deadline(&headers(&[]), reduced) <= Instant::now() + short);
+        assert_eq!(deadline_if_set(&headers(&[]), short), None);
+        let requested = deadline_if_set(&headers(&[(TIMEOUT, "1H")]), short);
+        assert!(requested.unwrap() <= Instant::now() + short);
     }
 
     #[test]
-    fn the_servers_deadline_stands_where_the_caller_set_none() {
+    fn applies_the_default_deadline_if_the_caller_set_none() {
         let left = until(&headers(&[]));
         assert!(
             left <= Duration::from_secs(30) && left > Duration::from_secs(29),
             "{left:?}"
         );
         let longer = until(&headers(&[(TIMEOUT, "60S")]));
-        assert!(longer > Duration::from_secs(59), "the caller may ask for more");
+        assert!(longer > Duration::from_secs(59), "the caller may request more");
     }
 
     #[test]
-    fn wrong_names_are_told_together() {
+    fn reports_all_invalid_names_together() {
         let headers = headers(&[(metadata::SESSION, "a b"), (metadata::REQUEST_ID, "")]);
         let head = Head::read(&headers, DEADLINES);
         assert_eq!((head.session, head.request_id), (None, None));
         let fields: Vec<&str> = head.faults.iter().map(|fault| fault.field.as_str()).collect();
         assert_eq!(fields, ["tollgate-request-id", "tollgate-session"]);
-        assert_eq!(id_of(&headers).len(), 26);
+        assert_eq!(request_id(&headers).len(), 26);
     }
 
     #[test]
-    fn two_values_of_a_name_are_refused_unless_they_are_one() {
+    fn refuses_two_different_values_of_a_name() {
         let mut headers = headers(&[(metadata::SESSION, "a"), (metadata::REQUEST_ID, "r")]);
         headers.append(metadata::SESSION, "a".parse().unwrap());
         let head = Head::read(&headers, DEADLINES);

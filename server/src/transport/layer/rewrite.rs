@@ -1,5 +1,5 @@
-//! Errors that tonic answers by itself, told as the contract tells errors: with the reason and its code. Errors that
-//! carry details, and those of other services' own making, are left as they are.
+//! Rewrites errors that tonic returns itself to the contract's form, with a reason and its code. Errors that have details
+//! already, and errors of other services, are left unchanged.
 
 use http::{HeaderMap, HeaderName};
 use tollgate_proto::Reason;
@@ -11,30 +11,30 @@ use super::super::status;
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 
-/// How tonic's texts on broken requests begin; it calls them INTERNAL.
+/// How tonic's messages about malformed requests start; their code is INTERNAL.
 const BROKEN_REQUESTS: [&str; 4] = [
     "protocol error: ",
     "Unexpected EOF",
     "Missing request message",
     "Error decompressing",
 ];
-/// What tonic's texts on sizes contain.
+/// What tonic's messages about sizes contain.
 const TOO_LARGE: [&str; 3] = ["message length too large", "size limit", "more than 4GB"];
 
-/// The public text of an internal error: the cause is for the log.
+/// The public message of an internal error. The cause is only logged.
 const INTERNAL: &str = "internal error; the server's log has the cause under the request id";
 
-/// The status that a call ends with, and why, where this room knows it.
+/// The final status of a call, and its reason if that is known here.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Rewritten {
     pub(super) code: Code,
     pub(super) reason: Option<Reason>,
-    /// What the caller is not told, for the log.
+    /// The cause that the response omits, for the log.
     pub(super) cause: Option<String>,
 }
 
 impl Rewritten {
-    fn as_it_is(code: Code) -> Rewritten {
+    fn unchanged(code: Code) -> Rewritten {
         Rewritten {
             code,
             reason: None,
@@ -42,39 +42,36 @@ impl Rewritten {
         }
     }
 
-    /// Tells the log what the call's caller is not told.
+    /// Logs the cause that the response omits.
     pub(super) fn log(&self, request_id: &str) {
         if let Some(cause) = &self.cause {
-            warn!(
-                request_id,
-                cause, "answered by the gRPC library as an internal error"
-            );
+            warn!(request_id, cause, "the gRPC library returned an internal error");
         }
     }
 }
 
-/// Gives a status of tonic's own its details; `None` where there is no status among the headers.
+/// Adds details to a status of tonic. Returns `None` if the headers have no status.
 pub(super) fn rewrite(headers: &mut HeaderMap) -> Option<Rewritten> {
     let code = Code::from_bytes(headers.get(GRPC_STATUS)?.as_bytes());
     if code == Code::Ok || headers.contains_key(GRPC_DETAILS) {
-        return Some(Rewritten::as_it_is(code));
+        return Some(Rewritten::unchanged(code));
     }
     let message = Status::from_header_map(headers)
         .map(|status| status.message().to_owned())
         .unwrap_or_default();
     let Some(reason) = reason(code, &message) else {
-        return Some(Rewritten::as_it_is(code));
+        return Some(Rewritten::unchanged(code));
     };
-    let (told, cause) = match reason {
+    let (text, cause) = match reason {
         Reason::Internal => (INTERNAL.to_owned(), Some(message)),
-        _ if message.is_empty() => ("there is no such method".to_owned(), None),
+        _ if message.is_empty() => ("no such method".to_owned(), None),
         _ => (message, None),
     };
     let status = match reason {
-        Reason::MessageTooLarge => status::over_limit(reason, "limits.message_bytes", too_large(told)),
-        _ => status::status(reason, told),
+        Reason::MessageTooLarge => status::over_limit(reason, "limits.message_bytes", too_large(text)),
+        _ => status::status(reason, text),
     };
-    // a status that cannot be a header leaves the one that is there
+    // if the new status cannot be encoded, the old one stays
     let _ = status.add_header(headers);
     Some(Rewritten {
         code: reason.code(),
@@ -108,7 +105,7 @@ fn reason(code: Code, message: &str) -> Option<Reason> {
     }
 }
 
-/// Tonic's text on a size in plain words, with its figures: those of the message and of the limit.
+/// Rephrases tonic's message about a size, with the size and the limit.
 fn too_large(text: String) -> String {
     let message = if text.contains("encoded message") && !text.contains("decoded message") {
         "response"
@@ -120,14 +117,14 @@ fn too_large(text: String) -> String {
         .filter(|figure| !figure.is_empty());
     match (figures.next(), figures.next(), figures.next()) {
         (Some(bytes), Some(limit), None) => {
-            format!("the {message} message has {bytes} bytes; it may have at most {limit}")
+            format!("the {message} message has {bytes} bytes; the limit is {limit}")
         }
         _ => text,
     }
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "stands for what a server answers")]
+#[expect(clippy::disallowed_methods, reason = "stands for the responses of a server")]
 mod tests {
     use tonic_types::StatusExt as _;
 
@@ -185,15 +182,15 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_told_in_plain_words() {
+    fn rephrases_messages_about_sizes() {
         let cases = [
             (
                 "Error, decoded message length too large: found 9 bytes, the limit is: 4 bytes",
-                "the request message has 9 bytes; it may have at most 4",
+                "the request message has 9 bytes; the limit is 4",
             ),
             (
                 "Error, encoded message length too large: found 70 bytes, the limit is: 50 bytes",
-                "the response message has 70 bytes; it may have at most 50",
+                "the response message has 70 bytes; the limit is 50",
             ),
             ("size limit exceeded", "size limit exceeded"),
         ];
@@ -203,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_others_stay() {
+    fn leaves_other_errors_unchanged() {
         let expected = (Code::NotFound, "service not registered".to_owned(), None);
         assert_eq!(rewritten(Code::NotFound, "service not registered"), expected);
         let mut headers = HeaderMap::new();
@@ -211,7 +208,7 @@ mod tests {
             .add_header(&mut headers)
             .unwrap();
         let before = headers.clone();
-        assert_eq!(rewrite(&mut headers), Some(Rewritten::as_it_is(Code::Internal)));
+        assert_eq!(rewrite(&mut headers), Some(Rewritten::unchanged(Code::Internal)));
         assert_eq!(headers, before);
         assert_eq!(rewrite(&mut HeaderMap::new()), None);
     }

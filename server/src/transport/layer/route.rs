@@ -8,11 +8,11 @@ use crate::figure::Rpc;
 pub(super) struct Route {
     /// The RPC of DataService, all of which are billed; `None` for other services.
     pub(super) rpc: Option<Rpc>,
-    /// The pool of places that it takes one of.
+    /// The pool that its permit is from.
     pub(super) pool: Pool,
-    /// It streams in either direction.
+    /// Whether it streams in either direction.
     pub(super) streams: bool,
-    /// It takes more than one request message.
+    /// Whether it accepts more than one request message.
     pub(super) streams_requests: bool,
 }
 

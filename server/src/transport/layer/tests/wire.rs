@@ -1,5 +1,5 @@
-//! The gate between a real client and a real server, over a pipe: what is put into trailers arrives, and at the
-//! deadline it is this layer that answers, not tonic's own timeout outside of it.
+//! The layer between a real client and a real server, over a pipe: trailers arrive, and at the deadline this layer
+//! responds, not the timeout of tonic outside of it.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use tonic_types::StatusExt as _;
 use tower::service_fn;
 use tower::util::BoxCloneService;
 
-use super::{GateLayer, Settings};
+use super::super::{CallLayer, Settings};
 use crate::billing::{Accounting, Bounds, Prices, TrailerChoice};
 
-/// In place of DataService: `Get` answers an empty message, `Query` sends nothing for ever, others never answer.
+/// Stands in for DataService: `Get` returns an empty message, `Query` one message and no end, other RPCs nothing.
 #[derive(Clone)]
 struct Stub;
 
@@ -45,15 +45,15 @@ impl tower::Service<Request<Body>> for Stub {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         Box::pin(async move {
             match request.uri().path().rsplit('/').next() {
-                Some("Get") => Ok(super::tests::empty_message()),
-                Some("Query") => Ok(super::tests::stuck()),
+                Some("Get") => Ok(super::empty_message()),
+                Some("Query") => Ok(super::stuck()),
                 _ => futures::future::pending().await,
             }
         })
     }
 }
 
-/// HTTP/2 alone: tonic's own channel would give up at the same instant as the server.
+/// Plain HTTP/2, because a tonic channel would time out at the same instant as the server.
 type Http2 = BoxCloneService<Request<Body>, Response<Incoming>, hyper::Error>;
 
 struct Wire {
@@ -79,7 +79,7 @@ async fn wire() -> Wire {
     };
     let (near, far) = tokio::io::duplex(64 * 1024);
     let incoming = stream::iter([Ok::<_, std::io::Error>(far)]).chain(stream::pending());
-    let layer = GateLayer::new(Arc::clone(&accounting), settings);
+    let layer = CallLayer::new(Arc::clone(&accounting), settings);
     tokio::spawn(
         Server::builder()
             .layer(layer)
@@ -108,12 +108,12 @@ fn with_timeout<T>(message: T, timeout: &'static str) -> tonic::Request<T> {
     request
 }
 
-fn assert_is_ours(status: &Status) {
+fn assert_from_this_layer(status: &Status) {
     assert_eq!(status.code(), Code::DeadlineExceeded);
     assert_eq!(
         status.get_details_error_info().unwrap().reason,
         "DEADLINE_EXCEEDED",
-        "tonic's has no details"
+        "an error of tonic has no details"
     );
     assert_eq!(status.metadata().get(metadata::REQUEST_ID).unwrap(), "r");
     assert!(status.metadata().contains_key(metadata::COST_USD));
@@ -122,9 +122,9 @@ fn assert_is_ours(status: &Status) {
 #[tokio::test]
 async fn trailers_of_a_success_arrive() {
     let mut wire = wire().await;
-    let answer = wire.client.get(v1::GetRequest::default()).await.unwrap();
-    assert_eq!(answer.metadata().get(metadata::KMS_CALLS).unwrap(), "0");
-    let request_id = answer
+    let response = wire.client.get(v1::GetRequest::default()).await.unwrap();
+    assert_eq!(response.metadata().get(metadata::KMS_CALLS).unwrap(), "0");
+    let request_id = response
         .metadata()
         .get(metadata::REQUEST_ID)
         .unwrap()
@@ -134,7 +134,7 @@ async fn trailers_of_a_success_arrive() {
 }
 
 #[tokio::test]
-async fn at_the_deadline_it_is_this_layer_that_answers() {
+async fn at_the_deadline_this_layer_responds() {
     let mut wire = wire().await;
     for timeout in ["20m", "100m", "5m", "900u"] {
         let status = wire
@@ -142,7 +142,7 @@ async fn at_the_deadline_it_is_this_layer_that_answers() {
             .save(with_timeout(v1::SaveRequest::default(), timeout))
             .await
             .unwrap_err();
-        assert_is_ours(&status);
+        assert_from_this_layer(&status);
         assert_eq!(
             wire.accounting.finished("r").unwrap().code,
             Code::DeadlineExceeded
@@ -153,12 +153,12 @@ async fn at_the_deadline_it_is_this_layer_that_answers() {
 #[tokio::test]
 async fn at_the_deadline_a_stream_ends_with_its_bill() {
     let mut wire = wire().await;
-    let answer = wire
+    let response = wire
         .client
         .query(with_timeout(v1::QueryRequest::default(), "50m"))
         .await
         .unwrap();
-    let mut pages = answer.into_inner();
+    let mut pages = response.into_inner();
     assert_eq!(pages.message().await.unwrap(), Some(v1::QueryResponse::default()));
-    assert_is_ours(&pages.message().await.unwrap_err());
+    assert_from_this_layer(&pages.message().await.unwrap_err());
 }

@@ -1,6 +1,6 @@
-//! The request body: counts the bytes that arrive before it hands them on, waits for memory if there is none, and takes
-//! the call's place in flight when the message is there, before the handler runs. Notes when reading fails: the caller
-//! reset the stream, or its connection is gone. tonic takes that for an invalid message or an internal error.
+//! The request body. Counts the bytes that arrive before it passes them on, waits for memory if there is none, and takes
+//! the call's permit when the message is complete, before the handler runs. Records when reading fails because the caller
+//! reset the stream or the connection closed: tonic reports that as an invalid message or an internal error.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,11 +8,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use tollgate_proto::Reason;
 use tonic::Status;
 use tonic::body::Body;
 
-use super::super::status;
 use super::messages::{Arrived, Messages};
 use super::receipt::Receipt;
 use super::refusal::{self, Refusal};
@@ -21,49 +19,49 @@ use crate::capacity::{Hold, Waiting};
 
 type Polled = Poll<Option<Result<Frame<Bytes>, Status>>>;
 
-/// A request body on its way to a handler.
+/// A request body that a handler reads.
 #[derive(Debug)]
-pub(super) struct Arrival {
+pub(super) struct RequestBody {
     body: Body,
     route: Route,
     receipt: Arc<Receipt>,
     hold: Arc<Hold>,
     messages: Messages,
-    /// Messages that began so far.
-    begun: usize,
-    /// A frame that waits for its memory.
+    /// Messages that have started.
+    started: usize,
+    /// A frame that waits for memory.
     waiting: Option<(Waiting, Frame<Bytes>)>,
 }
 
-impl Arrival {
-    /// Wraps a body that is about to be read. One that is empty is complete.
+impl RequestBody {
+    /// Wraps a body before it is read. An empty body is complete.
     ///
     /// # Errors
     ///
-    /// There is no place for the call.
-    pub(super) fn watch(
+    /// There is no permit for the call.
+    pub(super) fn wrap(
         body: Body,
         route: Route,
         receipt: &Arc<Receipt>,
         hold: &Arc<Hold>,
         message_bytes: usize,
     ) -> Result<Body, Refusal> {
-        let arrival = Arrival {
+        let request_body = RequestBody {
             route,
             receipt: Arc::clone(receipt),
             hold: Arc::clone(hold),
             messages: Messages::new(message_bytes),
-            begun: 0,
+            started: 0,
             waiting: None,
             body,
         };
-        if http_body::Body::is_end_stream(&arrival.body) {
-            arrival.complete()?;
+        if http_body::Body::is_end_stream(&request_body.body) {
+            request_body.complete()?;
         }
-        Ok(Body::new(arrival))
+        Ok(Body::new(request_body))
     }
 
-    /// The message is there: the call takes its place.
+    /// The message is complete: takes a permit for the call.
     fn complete(&self) -> Result<(), Refusal> {
         if !self.receipt.is_complete() {
             self.hold
@@ -74,14 +72,14 @@ impl Arrival {
         Ok(())
     }
 
-    /// Hands a frame on, or keeps it until there is memory for what it brings.
+    /// Returns a frame, or keeps it until there is memory for the messages in it.
     fn take(&mut self, frame: Frame<Bytes>) -> Result<Option<Frame<Bytes>>, Refusal> {
         let Some(bytes) = frame.data_ref() else {
             self.complete()?;
             return Ok(Some(frame));
         };
         let arrived = self.messages.read(bytes);
-        self.begin(arrived)?;
+        self.start(arrived)?;
         if self.route.streams_requests {
             self.receipt.renew();
             self.receipt.our_turn();
@@ -92,35 +90,29 @@ impl Arrival {
         if arrived.estimate == 0 {
             return Ok(Some(frame));
         }
-        let asked = self.hold.reserve_estimate(arrived.least, arrived.estimate);
-        self.waiting = Some((asked, frame));
+        let reservation = self.hold.reserve_estimate(arrived.least, arrived.estimate);
+        self.waiting = Some((reservation, frame));
         Ok(None)
     }
 
-    fn begin(&mut self, arrived: Arrived) -> Result<(), Refusal> {
-        self.begun += arrived.begun;
+    fn start(&mut self, arrived: Arrived) -> Result<(), Refusal> {
+        self.started += arrived.started;
         if self.route.streams_requests {
-            if arrived.begun > 0 {
-                // the handler has taken the one before
+            if arrived.started > 0 {
+                // the handler has consumed the previous one
                 self.hold.release_kept();
             }
-        } else if self.begun > 1 {
-            return Err(Refusal {
-                reason: Reason::UndecodableMessage,
-                status: status::status(
-                    Reason::UndecodableMessage,
-                    "the request has more than one message",
-                ),
-            });
+        } else if self.started > 1 {
+            return Err(refusal::too_many_messages());
         }
         Ok(())
     }
 
     fn poll_waiting(&mut self, context: &mut Context<'_>) -> Poll<Result<Frame<Bytes>, Refusal>> {
-        let Some((asked, _)) = &mut self.waiting else {
+        let Some((reservation, _)) = &mut self.waiting else {
             return Poll::Pending;
         };
-        let Poll::Ready(answer) = Pin::new(asked).poll(context) else {
+        let Poll::Ready(reserved) = Pin::new(reservation).poll(context) else {
             self.receipt.our_turn();
             return Poll::Pending;
         };
@@ -128,7 +120,7 @@ impl Arrival {
             self.receipt.callers_turn();
         }
         let frame = self.waiting.take().map(|(_, frame)| frame).unwrap_or_else(empty);
-        Poll::Ready(match answer {
+        Poll::Ready(match reserved {
             Ok(reservation) => {
                 self.hold.keep(reservation);
                 Ok(frame)
@@ -147,7 +139,7 @@ fn empty() -> Frame<Bytes> {
     Frame::data(Bytes::new())
 }
 
-impl http_body::Body for Arrival {
+impl http_body::Body for RequestBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -185,7 +177,7 @@ impl http_body::Body for Arrival {
     }
 
     fn is_end_stream(&self) -> bool {
-        // an end that nobody polls would leave the call without its place
+        // if the end were not polled, the call would not get its permit
         self.receipt.is_complete() && self.waiting.is_none() && self.body.is_end_stream()
     }
 

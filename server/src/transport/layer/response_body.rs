@@ -1,17 +1,17 @@
-//! The response body: passes messages through and puts the bill into the trailers, the last thing that is sent.
+//! The response body: passes messages through and puts the bill into the trailers, which are sent last.
 //!
-//! A caller that stops reading stops the body from being polled, so a separate timer watches the deadline: the call is
-//! closed, its place in flight and what was still to be sent are free whether or not anybody asks for the next message,
-//! and the stream's task is woken, which resets the stream. The timer wakes no task of its own, it wakes the body's state
-//! itself: a task for every call would cost more than all else here.
+//! When a caller stops reading, the body is no longer polled, so a separate timer enforces the deadline: it closes the
+//! call, frees its permit and its unsent bytes, and wakes the stream's task, which resets the stream. The timer has no task:
+//! its waker acts on the state of the body directly. A task for every call would cost more than everything else here.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as _, Frame};
+use parking_lot::Mutex;
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tollgate_proto::Reason;
@@ -19,33 +19,33 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::super::stream::{self, Outgoing};
-use super::open::Open;
+use super::open::OpenCall;
 use super::outbound::Outbound;
-use super::rewrite::Rewritten;
-use super::{refusal, rewrite};
+use super::refusal::{self, Refusal};
+use super::rewrite::{self, Rewritten};
 use crate::billing::write_request_id;
 use crate::capacity::Hold;
 use crate::telemetry::Entered;
 
 /// A response body that ends with the bill.
-pub(super) struct TrailedBody {
-    watched: Arc<Watched>,
-    /// Only waits to be dropped; it is never polled again.
-    _watch: Option<Watch>,
+pub(super) struct ResponseBody {
+    shared: Arc<Shared>,
+    /// Kept only to be dropped with the body; it is never polled again.
+    _timer: Option<Timer>,
 }
 
-/// The state of a body, which its timer can end.
+/// The state of a body, shared with its timer.
 #[derive(Debug)]
-struct Watched(Mutex<State>);
+struct Shared(Mutex<State>);
 
-/// Outside of any task's budget: what is out of budget is woken at once, which is too early here.
-type Watch = Pin<Box<Unconstrained<Sleep>>>;
+/// Unconstrained, because a future that is out of budget is woken at once, which is too early here.
+type Timer = Pin<Box<Unconstrained<Sleep>>>;
 
-/// What is added at the end.
+/// What is written at the end of the response.
 #[derive(Debug)]
 pub(super) enum Ending {
-    /// The bill of a call that is closed by it.
-    Billed(Open),
+    /// The bill of a call, which this closes.
+    Billed(OpenCall),
     /// The id of a call that is not billed.
     Unbilled {
         request_id: String,
@@ -56,21 +56,21 @@ pub(super) enum Ending {
 
 #[derive(Debug)]
 enum State {
-    /// Messages are passed on. The waker is that of the stream's task.
+    /// Messages are passed through. The waker is that of the stream's task.
     Open {
         body: Body,
         outbound: Outbound,
         ending: Ending,
         task: Option<Waker>,
     },
-    /// The deadline passed; these trailers are all that is left to send.
+    /// The deadline passed; only these trailers are still to be sent.
     Expired(HeaderMap),
     /// Everything was sent.
     Ended,
 }
 
-impl TrailedBody {
-    /// Wraps a body that is about to be sent.
+impl ResponseBody {
+    /// Wraps a body before it is sent.
     pub(super) fn wrap(body: Body, ending: Ending) -> Body {
         if body.is_end_stream() {
             ending.write(Code::Unknown, None);
@@ -86,17 +86,17 @@ impl TrailedBody {
             ending,
             task: None,
         };
-        let watched = Arc::new(Watched(Mutex::new(state)));
-        stream::sends(Arc::clone(&watched) as Arc<dyn Outgoing>);
-        let watch = deadline.map(|deadline| watch(&watched, deadline.into()));
-        Body::new(TrailedBody {
-            watched,
-            _watch: watch,
+        let shared = Arc::new(Shared(Mutex::new(state)));
+        stream::sends(Arc::clone(&shared) as Arc<dyn Outgoing>);
+        let timer = deadline.map(|deadline| timer(&shared, deadline.into()));
+        Body::new(ResponseBody {
+            shared,
+            _timer: timer,
         })
     }
 }
 
-impl http_body::Body for TrailedBody {
+impl http_body::Body for ResponseBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -104,7 +104,7 @@ impl http_body::Body for TrailedBody {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let mut state = self.watched.lock();
+        let mut state = self.shared.0.lock();
         match &mut *state {
             State::Open {
                 body,
@@ -133,19 +133,19 @@ impl http_body::Body for TrailedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(*self.watched.lock(), State::Ended)
+        matches!(*self.shared.0.lock(), State::Ended)
     }
 }
 
-impl Drop for TrailedBody {
+impl Drop for ResponseBody {
     fn drop(&mut self) {
-        // the timer may hold the state a moment longer; the caller's leaving is now
-        *self.watched.lock() = State::Ended;
+        // the timer may keep the state a moment longer, but the call ends now
+        *self.shared.0.lock() = State::Ended;
     }
 }
 
 impl State {
-    /// What becomes of a frame of the body: the last one closes the call.
+    /// Passes a frame through; the last one closes the call.
     fn pass(&mut self, frame: Option<Result<Frame<Bytes>, Status>>) -> Option<Result<Frame<Bytes>, Status>> {
         match frame.map(|frame| frame.map(Frame::into_trailers)) {
             Some(Ok(Err(message))) => Some(Ok(self.send(message))),
@@ -153,7 +153,7 @@ impl State {
                 let rewritten = rewrite::rewrite(&mut trailers);
                 match (self.finish(), rewritten) {
                     (Some(ending), Some(rewritten)) => ending
-                        .told_by(&rewritten)
+                        .with_rewritten(&rewritten)
                         .write(rewritten.code, Some(&mut trailers)),
                     (Some(ending), None) => ending.write(Code::Unknown, Some(&mut trailers)),
                     (None, _) => {}
@@ -175,7 +175,7 @@ impl State {
         }
     }
 
-    /// The first chunk of a message.
+    /// Starts to send a message, and returns its first chunk.
     fn send(&mut self, message: Frame<Bytes>) -> Frame<Bytes> {
         let State::Open { outbound, ending, .. } = self else {
             return message;
@@ -184,14 +184,14 @@ impl State {
             return message;
         };
         message.map_data(|bytes| {
-            let chunk = outbound.begin(bytes, hold);
-            // the message is encoded: what went into it is gone
+            let chunk = outbound.start(bytes, hold);
+            // the message is encoded: its source is no longer in memory
             hold.release_kept();
             chunk
         })
     }
 
-    /// Drops the body, so that what it still had under way is counted, and hands out its ending.
+    /// Drops the body, so that the attempts it had in progress are counted, and returns its ending.
     fn finish(&mut self) -> Option<Ending> {
         match std::mem::replace(self, State::Ended) {
             State::Open { ending, .. } => Some(ending),
@@ -201,7 +201,7 @@ impl State {
 }
 
 impl Ending {
-    /// What the call holds.
+    /// The capacity that the call holds.
     fn hold(&self) -> Option<&Arc<Hold>> {
         match self {
             Ending::Billed(open) => open.call().hold(),
@@ -209,7 +209,7 @@ impl Ending {
         }
     }
 
-    /// Tells log lines with the ids of the call's trace.
+    /// Enters the call's trace, whose ids log lines then have.
     fn enter(&self) -> Option<Entered> {
         match self {
             Ending::Billed(open) => Some(open.call().trace().enter()),
@@ -217,10 +217,10 @@ impl Ending {
         }
     }
 
-    /// Says why the call fails, where tonic answered by itself.
-    fn told_by(self, rewritten: &Rewritten) -> Ending {
+    /// Sets the reason of an error that tonic returned itself.
+    fn with_rewritten(self, rewritten: &Rewritten) -> Ending {
         match self {
-            Ending::Billed(open) => Ending::Billed(open.told_by(rewritten)),
+            Ending::Billed(open) => Ending::Billed(open.with_rewritten(rewritten)),
             Ending::Unbilled { ref request_id, .. } => {
                 rewritten.log(request_id);
                 self
@@ -228,9 +228,9 @@ impl Ending {
         }
     }
 
-    fn because(self, reason: Reason) -> Ending {
+    fn with_reason(self, reason: Reason) -> Ending {
         match self {
-            Ending::Billed(open) => Ending::Billed(open.because(reason)),
+            Ending::Billed(open) => Ending::Billed(open.with_reason(reason)),
             Ending::Unbilled { .. } => self,
         }
     }
@@ -244,55 +244,52 @@ impl Ending {
     }
 }
 
-/// A timer that ends the body at its deadline, until it is dropped.
-fn watch(watched: &Arc<Watched>, deadline: Instant) -> Watch {
-    let mut watch = Box::pin(unconstrained(sleep_until(deadline)));
-    let waker = Waker::from(Arc::clone(watched));
-    if watch.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
-        watched.expire();
+/// Starts a timer that ends the body at its deadline, unless it is dropped before.
+fn timer(shared: &Arc<Shared>, deadline: Instant) -> Timer {
+    let mut timer = Box::pin(unconstrained(sleep_until(deadline)));
+    let waker = Waker::from(Arc::clone(shared));
+    if timer.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+        shared.expire();
     }
-    watch
+    timer
 }
 
-impl Wake for Watched {
-    fn wake(self: Arc<Watched>) {
+impl Wake for Shared {
+    fn wake(self: Arc<Shared>) {
         self.expire();
     }
 }
 
-impl Outgoing for Watched {
+impl Outgoing for Shared {
     fn is_over(&self) -> bool {
-        matches!(*self.lock(), State::Expired(_))
+        matches!(*self.0.lock(), State::Expired(_))
     }
 }
 
-impl Watched {
+impl Shared {
     /// Ends a body whose deadline passed.
     fn expire(&self) {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         let State::Open { task, ending, .. } = &mut *state else {
             return;
         };
         let task = task.take();
-        let (reason, status) = if ending.hold().is_some_and(|hold| hold.is_waiting()) {
-            let refusal = refusal::out_of_memory();
-            (refusal.reason, refusal.status)
-        } else {
-            (Reason::DeadlineExceeded, refusal::deadline_passed())
+        let is_waiting = ending.hold().is_some_and(|hold| hold.is_waiting());
+        let Refusal { reason, status } = match is_waiting {
+            true => refusal::out_of_memory(),
+            false => refusal::deadline_exceeded(),
         };
         let Some(ending) = state.finish() else { return };
         let mut trailers = HeaderMap::new();
-        // a status that cannot be a header is none of ours
+        // every status of ours can be encoded
         let _ = status.add_header(&mut trailers);
-        ending.because(reason).write(status.code(), Some(&mut trailers));
+        ending
+            .with_reason(reason)
+            .write(status.code(), Some(&mut trailers));
         *state = State::Expired(trailers);
         drop(state);
         if let Some(task) = task {
             task.wake();
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,0 +1,100 @@
+//! Opens the backend that the settings name, and checks or creates what the models need there.
+
+use std::time::Instant;
+
+use tracing::{info, warn};
+
+use super::error::Error;
+use super::settings;
+use crate::aws::{self, Connectors, Stores};
+use crate::config::{Backend, Config};
+#[cfg(feature = "embedded")]
+use crate::embedded;
+use crate::model::Models;
+
+/// The stores of a backend, and the key of page tokens.
+pub(super) async fn open(
+    config: &Config,
+    models: &Models,
+    wrap: impl FnOnce(Connectors) -> Connectors,
+) -> Result<(Stores, [u8; 32]), Error> {
+    let begun = Instant::now();
+    let opened = match config.backend {
+        Backend::Embedded => open_embedded(config, models, wrap).await?,
+        Backend::Aws => {
+            let stores = Stores::from_environment(&settings::aws(config), None).await?;
+            for missing in aws::missing(&stores, models).await {
+                log_warning(&missing);
+            }
+            (stores, token_key(config, None)?)
+        }
+    };
+    info!(
+        elapsed_ms = begun.elapsed().as_millis() as u64,
+        "the store is ready"
+    );
+    Ok(opened)
+}
+
+#[cfg(feature = "embedded")]
+async fn open_embedded(
+    config: &Config,
+    models: &Models,
+    wrap: impl FnOnce(Connectors) -> Connectors,
+) -> Result<(Stores, [u8; 32]), Error> {
+    let place = match config.embedded.memory {
+        true => embedded::Place::Memory,
+        false => embedded::Place::Folder(config.embedded.data.clone()),
+    };
+    let synchronous = match config.embedded.synchronous {
+        crate::config::Synchronous::Full => embedded::Synchronous::Full,
+        crate::config::Synchronous::Normal => embedded::Synchronous::Normal,
+    };
+    let engines = embedded::Engines::open(&place, synchronous).await?;
+    let connectors = Connectors {
+        dynamodb: engines.dynamodb,
+        kms: engines.kms,
+        s3: engines.s3,
+    };
+    let stores = Stores::embedded(wrap(connectors), &settings::aws(config));
+    for warning in aws::provision(&stores, models).await? {
+        log_warning(&warning);
+    }
+    Ok((stores, token_key(config, Some(engines.token_key))?))
+}
+
+#[cfg(not(feature = "embedded"))]
+async fn open_embedded(
+    _: &Config,
+    _: &Models,
+    _: impl FnOnce(Connectors) -> Connectors,
+) -> Result<(Stores, [u8; 32]), Error> {
+    Err(Error::NoEngines)
+}
+
+fn log_warning(warning: &aws::Warning) {
+    let Some(error) = &warning.error else {
+        return warn!("{}", warning.text);
+    };
+    warn!(
+        service = error.service_name(),
+        operation = error.operation.name(),
+        endpoint = error.endpoint(),
+        aws_request_id = error.request_id.as_deref(),
+        cause = error.cause,
+        check = error.check(),
+        "{}",
+        warning.text
+    );
+}
+
+/// The key of the settings, else that of the data folder, else a random one that lasts as long as the process.
+fn token_key(config: &Config, stored: Option<[u8; 32]>) -> Result<[u8; 32], Error> {
+    if let Some(key) = config.token_key.as_ref().map(|key| *key.bytes()).or(stored) {
+        return Ok(key);
+    }
+    warn!("token_key is not set; page tokens expire when this process ends");
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|_| Error::Random)?;
+    Ok(key)
+}

@@ -1,0 +1,45 @@
+//! Why the gateway cannot start, or stopped.
+
+use crate::aws;
+#[cfg(feature = "embedded")]
+use crate::embedded;
+use crate::model::ModelFault;
+use crate::serve;
+use crate::yaml::Fault;
+
+/// Why the gateway cannot start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The model files are invalid.
+    #[error("the models have {} errors", .0.len())]
+    Models(Vec<ModelFault>),
+    /// The price book is invalid.
+    #[error("the price book has {} errors", .0.len())]
+    Prices(Vec<Fault>),
+    /// The embedded engines cannot be opened.
+    #[cfg(feature = "embedded")]
+    #[error("{0}")]
+    Embedded(#[from] embedded::Error),
+    /// This build has no embedded engines.
+    #[error("this build has no embedded engines; use --backend aws")]
+    NoEngines,
+    /// A table, bucket or key that the models need cannot be created.
+    #[error("{0}")]
+    Provision(#[from] aws::ProvisionError),
+    /// The AWS settings are incomplete or contradict each other.
+    #[error("{0}")]
+    Aws(#[from] aws::SetupError),
+    /// The listener cannot be opened.
+    #[error("{0}")]
+    Serve(#[from] serve::Error),
+    /// The system random source failed.
+    #[error("the system random source failed")]
+    Random,
+}
+
+impl Error {
+    /// Whether the settings themselves are invalid, not what they refer to.
+    pub fn is_invalid_setting(&self) -> bool {
+        matches!(self, Error::Serve(serve::Error::Insecure { .. }))
+    }
+}

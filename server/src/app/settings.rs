@@ -1,0 +1,66 @@
+//! Translates the settings into those of each part.
+
+use crate::aws;
+use crate::billing::{Bounds, TrailerChoice};
+use crate::config::{Backend, Config, Trailer};
+use crate::listener;
+use crate::transport::layer;
+
+pub(super) fn aws(config: &Config) -> aws::Settings {
+    aws::Settings {
+        region: config.aws.region.clone(),
+        endpoint_url: config.aws.endpoint_url.clone(),
+        s3_in_flight: config.s3.in_flight,
+        ..aws::Settings::default()
+    }
+}
+
+pub(super) fn accounting(config: &Config) -> Bounds {
+    Bounds {
+        session_idle: config.sessions.idle,
+        session_max: config.sessions.max,
+        finished_calls: config.finished_calls,
+    }
+}
+
+pub(super) fn connections(config: &Config) -> listener::Limits {
+    let limits = &config.limits;
+    listener::Limits {
+        connections: limits.connections,
+        connections_per_peer: limits.connections_per_peer,
+        streams_per_connection: u32::try_from(limits.streams_per_connection).unwrap_or(u32::MAX),
+        handshake: limits.handshake,
+        idle: limits.idle,
+        age: limits.connection_age,
+    }
+}
+
+pub(super) fn calls(config: &Config) -> layer::Settings {
+    let has = |trailer| config.trailers.contains(&trailer);
+    layer::Settings {
+        in_flight: config.limits.in_flight,
+        in_flight_per_connection: config.limits.in_flight_per_connection(),
+        memory: config.limits.memory(),
+        message_bytes: config.limits.message_bytes,
+        deadline: config.limits.deadline,
+        deadline_max: config.limits.deadline_max,
+        stream_deadline_max: config.limits.stream_deadline_max,
+        receive: config.limits.receive,
+        slow: config.log.slow,
+        trailers: TrailerChoice {
+            call: has(Trailer::Call),
+            session: has(Trailer::Session),
+            orca: has(Trailer::Orca),
+            server_timing: has(Trailer::ServerTiming),
+        },
+    }
+}
+
+/// Describes the backend for the log and the banner.
+pub(super) fn backend(config: &Config) -> String {
+    match config.backend {
+        Backend::Aws => "aws".to_owned(),
+        Backend::Embedded if config.embedded.memory => "embedded, in memory".to_owned(),
+        Backend::Embedded => format!("embedded, in {}", config.embedded.data.display()),
+    }
+}

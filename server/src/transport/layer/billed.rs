@@ -1,0 +1,109 @@
+//! A call of DataService, from its admission to the response head.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use http::{Request, Response};
+use tollgate_proto::Reason;
+use tonic::body::Body;
+
+use super::super::status;
+use super::open::OpenCall;
+use super::receipt::Receipt;
+use super::refusal::{self, Refusal};
+use super::request::Head;
+use super::request_body::RequestBody;
+use super::response_body::{Ending, ResponseBody};
+use super::rewrite;
+use super::route::Route;
+use super::shared::Shared;
+use crate::figure::Rpc;
+
+/// A call whose handler may run once its message is complete.
+pub(super) struct Admitted {
+    open: OpenCall,
+    streams: bool,
+    receipt: Arc<Receipt>,
+}
+
+/// Opens a call. Refuses it if its metadata is invalid, memory is exhausted or the server is draining.
+pub(super) fn admit(
+    shared: &Arc<Shared>,
+    rpc: Rpc,
+    route: Route,
+    mut request: Request<Body>,
+) -> Result<(Admitted, Request<Body>), (OpenCall, Refusal)> {
+    let head = Head::read(request.headers(), shared.deadlines(route));
+    let trace = shared.telemetry.begin(rpc, request.headers());
+    let open = OpenCall::new(Arc::clone(shared), rpc, &head, trace);
+    if !head.faults.is_empty() {
+        let status = status::invalid(Reason::InvalidField, &head.faults);
+        let reason = Reason::InvalidField;
+        return Err((open, Refusal { reason, status }));
+    }
+    if shared.draining.load(Ordering::SeqCst) {
+        return Err((open, refusal::shutting_down()));
+    }
+    let Ok(hold) = shared.hold(&request) else {
+        return Err((open, refusal::out_of_memory()));
+    };
+    let receipt = Arc::new(Receipt::new());
+    let open = open.admitted(Arc::clone(&hold));
+    let body = std::mem::take(request.body_mut());
+    match RequestBody::wrap(body, route, &receipt, &hold, shared.settings.message_bytes) {
+        Ok(body) => *request.body_mut() = body,
+        Err(refusal) => return Err((open, refusal)),
+    }
+    request.extensions_mut().insert(open.call().clone());
+    let admitted = Admitted {
+        open,
+        streams: route.streams,
+        receipt,
+    };
+    Ok((admitted, request))
+}
+
+impl Admitted {
+    /// Runs the handler and returns the response head.
+    pub(super) async fn run<S>(
+        self,
+        mut inner: S,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Infallible>
+    where
+        S: tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        let Admitted {
+            open,
+            streams,
+            receipt,
+        } = self;
+        let (receive, deadline) = (open.settings().receive, open.call().deadline());
+        let handling = open.call().trace().scope(inner.call(request));
+        let mut response = match receipt.within(receive, Some(deadline), handling).await {
+            Ok(response) => response?,
+            Err(timeout) => {
+                let refusal = open.timed_out(timeout);
+                return Ok(open.refuse(&refusal));
+            }
+        };
+        if receipt.is_broken() {
+            return Ok(open.refuse(&refusal::caller_disconnected()));
+        }
+        let open = match receipt.refused() {
+            Some(reason) => open.with_reason(reason),
+            None => open,
+        };
+        if let Some(rewritten) = rewrite::rewrite(response.headers_mut()) {
+            open.with_rewritten(&rewritten)
+                .end(rewritten.code, Some(response.headers_mut()));
+            return Ok(response);
+        }
+        if let Some(hold) = open.call().hold().filter(|_| streams) {
+            // a stream continues to read its request
+            hold.keep_to_the_end();
+        }
+        Ok(response.map(|body| ResponseBody::wrap(body, Ending::Billed(open))))
+    }
+}
