@@ -1,4 +1,4 @@
-//! `MetricsService`: the accounting, as messages.
+//! `MetricsService`: what calls cost, in total and one by one.
 
 use std::sync::Arc;
 
@@ -6,19 +6,19 @@ use tollgate_proto::v1::metrics_service_server::MetricsService;
 use tollgate_proto::{Reason, v1};
 use tonic::{Request, Response, Status};
 
-use super::status;
-use crate::billing::{Accounting, FinishedCall, Scope};
+use super::{encode, status};
+use crate::billing::{Accounting, Scope};
 use crate::fault::Fault;
 use crate::model::Served;
 
-/// Answers what calls cost.
+/// Returns what calls cost.
 pub struct Metrics {
     accounting: Arc<Accounting>,
     models: Served,
 }
 
 impl Metrics {
-    /// Over the accounting, for the models being served.
+    /// The service over the accounting, for the models being served.
     pub fn new(accounting: Arc<Accounting>, models: Served) -> Metrics {
         Metrics { accounting, models }
     }
@@ -55,20 +55,7 @@ impl MetricsService for Metrics {
             .accounting
             .totals(&scope)
             .ok_or_else(|| unknown_session(&scope))?;
-        Ok(Response::new(v1::GetTotalMetricsResponse {
-            total: Some(totals.total.into()),
-            by_model: totals
-                .by_model
-                .into_iter()
-                .map(|(model, bill)| (model.to_string(), bill.into()))
-                .collect(),
-            by_operation: totals
-                .by_operation
-                .into_iter()
-                .map(|(rpc, bill)| (rpc.name().to_owned(), bill.into()))
-                .collect(),
-            since: Some(totals.since.into()),
-        }))
+        Ok(Response::new(encode::totals(totals)))
     }
 
     async fn reset_metrics(
@@ -102,20 +89,6 @@ impl MetricsService for Metrics {
                 &request_id,
             ));
         };
-        Ok(Response::new(encode_finished(finished)))
-    }
-}
-
-fn encode_finished(finished: FinishedCall) -> v1::GetCallMetricsResponse {
-    let text = |name: &Option<Arc<str>>| name.as_deref().unwrap_or_default().to_owned();
-    v1::GetCallMetricsResponse {
-        request_id: finished.request_id.to_string(),
-        rpc: finished.rpc.name().to_owned(),
-        model: text(&finished.model),
-        session: text(&finished.session),
-        code: finished.code as i32 as u32,
-        started: Some(finished.started_at.into()),
-        duration_ms: finished.bill.wall_us as f64 / 1000.0,
-        metrics: Some(finished.bill.into()),
+        Ok(Response::new(encode::finished_call(finished)))
     }
 }

@@ -1,11 +1,12 @@
-//! gRPC: the tonic services, what they decode and encode, and how errors become statuses. Knows tonic and the
-//! contract, nothing of AWS.
+//! gRPC: the tonic services, the decoding of requests, the encoding of responses, and the mapping of errors to statuses.
+//! Of `aws` it knows the kinds of failures, which it maps to statuses; it never sends a request to a store.
 
 mod budget;
 mod connection;
 mod data_service;
 mod decode;
 mod encode;
+mod failure;
 pub mod layer;
 mod metrics_service;
 pub mod reflection;

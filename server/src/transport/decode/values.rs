@@ -1,5 +1,4 @@
-//! From the contract's messages to the values inside: numbers parse, sets are sets, every value has a kind.
-//! Knows nothing of models.
+//! Items, expressions and values: numbers parse, sets are sets, every value has a kind.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -23,12 +22,12 @@ impl Decoder {
         self.faults
     }
 
-    /// An item or a key; values that do not decode are left out and told.
+    /// An item or a key; values that cannot be decoded are left out and become faults.
     pub(super) fn item(&mut self, values: HashMap<String, v1::AttributeValue>, root: &str) -> Item {
         self.fields(values, Path::Root(root))
     }
 
-    /// An expression; none where nothing of it is set.
+    /// An expression; `None` if all of its fields are empty.
     pub(super) fn expression(
         &mut self,
         expression: Option<v1::Expression>,
@@ -42,12 +41,12 @@ impl Decoder {
         Some(Expression { text, values, names })
     }
 
-    /// Complains of one field.
+    /// Adds a fault of one field.
     pub(super) fn fault(&mut self, field: &str, description: &str) {
         self.faults.push(field, description);
     }
 
-    /// By their names: a map's own order is another one in every call, and only the first faults are kept.
+    /// Decodes in the order of names: a map's own order is random, and only the first faults are kept.
     fn fields(&mut self, values: HashMap<String, v1::AttributeValue>, parent: Path<'_>) -> Item {
         let mut values: Vec<_> = values.into_iter().collect();
         values.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
@@ -62,16 +61,16 @@ impl Decoder {
 
     fn value(&mut self, value: v1::AttributeValue, path: Path<'_>) -> Option<Value> {
         let Some(kind) = value.kind else {
-            return self.refuse(
+            return self.reject(
                 path,
-                "no kind is set; one of s, n, b, bool, null, l, m, ss, ns, bs, object is needed",
+                "has no kind; set one of s, n, b, bool, null, l, m, ss, ns, bs, object",
             );
         };
         Some(match kind {
             Kind::S(text) => Value::S(text),
             Kind::N(text) => match text.parse() {
                 Ok(number) => Value::N(number),
-                Err(error) => return self.refuse(path, error),
+                Err(error) => return self.reject(path, error),
             },
             Kind::B(bytes) => Value::B(bytes),
             Kind::Bool(flag) => Value::Bool(flag),
@@ -99,7 +98,7 @@ impl Decoder {
         parse: impl Fn(T) -> Result<M, E>,
     ) -> Option<BTreeSet<M>> {
         if members.is_empty() {
-            return self.refuse(path, "a set has at least one member");
+            return self.reject(path, "a set must have at least one member");
         }
         let mut set = BTreeSet::new();
         for (index, member) in members.into_iter().enumerate() {
@@ -107,16 +106,16 @@ impl Decoder {
             match parse(member) {
                 Ok(member) => {
                     if !set.insert(member) {
-                        return self.refuse(path, "the set has this member already");
+                        return self.reject(path, "is a duplicate of another member of the set");
                     }
                 }
-                Err(error) => return self.refuse(path, error),
+                Err(error) => return self.reject(path, error),
             }
         }
         Some(set)
     }
 
-    fn refuse<T>(&mut self, path: Path<'_>, description: impl std::fmt::Display) -> Option<T> {
+    fn reject<T>(&mut self, path: Path<'_>, description: impl std::fmt::Display) -> Option<T> {
         self.faults.push(path, description);
         None
     }
@@ -154,14 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn a_value_without_a_kind_is_told_with_its_path() {
+    fn reports_the_path_of_a_value_without_a_kind() {
         let (item, faults) = decode(None);
         assert!(item.is_empty());
         assert_eq!(faults[0].field, "item.a");
     }
 
     #[test]
-    fn every_bad_number_of_a_list_is_told() {
+    fn reports_every_invalid_number_of_a_list() {
         let values = vec![number("1"), number("one"), number("1e200")];
         let (_, faults) = decode(Some(Kind::L(v1::ListValue { values })));
         let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn sets_refuse_emptiness_and_equal_numbers() {
+    fn rejects_empty_sets_and_duplicate_numbers() {
         let (_, faults) = decode(Some(Kind::Ss(v1::StringSet::default())));
         assert_eq!(faults[0].field, "item.a");
         let values = vec!["1".to_owned(), "1.0".to_owned()];

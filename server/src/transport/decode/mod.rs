@@ -1,0 +1,16 @@
+//! From the contract's requests to those of `operation`. Collects what cannot be decoded as faults; everything else is
+//! checked there. Knows nothing of models.
+
+mod delete;
+mod get;
+mod pages;
+mod return_values;
+mod save;
+mod values;
+// add-an-rpc: the module that decodes its request
+
+pub(super) use delete::delete;
+pub(super) use get::get;
+pub(super) use pages::{query, scan};
+pub(super) use save::save;
+// add-an-rpc: its decoder

@@ -1,0 +1,24 @@
+//! The request of Save.
+
+use std::sync::Arc;
+
+use tollgate_proto::v1;
+
+use super::return_values::return_values;
+use super::values::Decoder;
+use crate::model::Model;
+use crate::operation::Save;
+
+/// Decodes a Save.
+pub(crate) fn save(request: v1::SaveRequest, model: Arc<Model>) -> Save {
+    let mut decoder = Decoder::default();
+    let return_values = return_values(&mut decoder, request.return_values);
+    Save {
+        model,
+        item: decoder.item(request.item, "item"),
+        condition: decoder.expression(request.condition, "condition"),
+        return_values,
+        validate_only: request.validate_only,
+        faults: decoder.into_faults(),
+    }
+}

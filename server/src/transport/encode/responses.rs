@@ -1,0 +1,35 @@
+//! The responses that are a single message.
+
+use tollgate_proto::v1;
+
+use super::values::item;
+use crate::operation::{Opened, Saved};
+
+/// The response of Save.
+pub(crate) fn save(saved: Saved) -> v1::SaveResponse {
+    let old = saved.old_item.unwrap_or_default();
+    v1::SaveResponse {
+        generated: item(saved.generated),
+        old_item: item(old.item),
+        item: item(saved.item.unwrap_or_default()),
+        withheld: old.withheld,
+    }
+}
+
+/// The response of Get; empty if the request was only checked.
+pub(crate) fn get(read: Option<Opened>) -> v1::GetResponse {
+    let read = read.unwrap_or_default();
+    v1::GetResponse {
+        item: item(read.item),
+        withheld: read.withheld,
+    }
+}
+
+/// The response of Delete.
+pub(crate) fn delete(old: Option<Opened>) -> v1::DeleteResponse {
+    let old = old.unwrap_or_default();
+    v1::DeleteResponse {
+        old_item: item(old.item),
+        withheld: old.withheld,
+    }
+}
