@@ -1,4 +1,4 @@
-//! An item's key, valid by construction: the key attributes of its model and nothing else, each S, N or B.
+//! The key of an item, valid by construction: exactly the key attributes of its model, each S, N or B.
 
 use crate::model::{Item, Model, Value};
 
@@ -10,8 +10,8 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of an item, a caller's or a stored one; none where a key attribute is missing or is not S, N or B.
-    pub fn of_item(model: &Model, item: &Item) -> Option<Key> {
+    /// The key of a caller's item or a stored one. `None` if a key attribute is missing or is not S, N or B.
+    pub fn from_item(model: &Model, item: &Item) -> Option<Key> {
         let part = |name: &str| {
             item.get_key_value(name)
                 .map(|(name, value)| (name.clone(), value.clone()))
@@ -19,8 +19,8 @@ impl Key {
         Key::from_parts(model, part)
     }
 
-    /// The same of an item that nobody needs any longer.
-    pub(super) fn from_item(model: &Model, mut item: Item) -> Option<Key> {
+    /// Like [`Key::from_item`], but consumes the item.
+    pub(super) fn from_owned_item(model: &Model, mut item: Item) -> Option<Key> {
         Key::from_parts(model, |name| item.remove_entry(name))
     }
 
@@ -36,7 +36,7 @@ impl Key {
         Some(Key { partition, sort })
     }
 
-    /// The key as DynamoDB takes it.
+    /// The key attributes, as DynamoDB requests contain them.
     pub fn item(&self) -> Item {
         std::iter::once(&self.partition)
             .chain(&self.sort)
@@ -44,12 +44,12 @@ impl Key {
             .collect()
     }
 
-    /// The partition key's value.
+    /// The value of the partition key.
     pub fn partition(&self) -> &Value {
         &self.partition.1
     }
 
-    /// The sort key's value, where the table has one.
+    /// The value of the sort key, if the table has one.
     pub fn sort(&self) -> Option<&Value> {
         self.sort.as_ref().map(|(_, value)| value)
     }

@@ -1,88 +1,89 @@
-//! From a stored item to a caller's: the way back of [`store`](super::store). Reads leniently what is in plaintext (NULL
-//! is absent, unknown attributes are kept, types are not checked) and strictly what was sealed: a value that does not
-//! verify at its place is an error, and so is plaintext in a ciphertext's place.
+//! Builds a caller's item from a stored one: the inverse of [`store`](super::store). Lenient with plaintext: NULL means
+//! absent, unknown attributes are kept, types are not checked. Strict with ciphertexts: a ciphertext that fails
+//! authentication for its item and attribute is an error, and so is plaintext in an encrypted attribute. Never returns a
+//! value that failed authentication.
 //!
-//! A value opens only under a key that its attribute names (`key_id`, `accepts`). Format `sealed` is always read;
-//! `pydynox`, which is tied to nothing, only in attributes that accept it. With `allow_plaintext`, a value is taken as it
-//! is if it does not begin as a ciphertext does; one that does begin so must open.
+//! A value is decrypted only with a KMS key that its attribute names (`key_id`, `accepts`). Format `sealed` is always
+//! accepted; `pydynox`, which is not bound to an item, only in attributes that accept it. With `allow_plaintext`, a value
+//! that does not start like a ciphertext is returned unchanged; one that does must decrypt.
 //!
-//! What another model of the table encrypts and this one does not declare is withheld, whatever is stored there.
+//! An attribute that another model of the table encrypts and this model does not declare is withheld, whatever its value.
 
 use futures::future::join_all;
 
 use super::Key;
+use super::attribute_type::matches_type;
 use super::pointer::Pointer;
-use super::types::fits;
 use crate::aws;
 use crate::crypto::envelope::{self, Envelope, OpenError, Place};
 use crate::crypto::{CallKeys, KeyIds};
 use crate::model::{Attribute, AttributeType, Encryption, EncryptionMode, Item, Model, Value};
 
-/// A caller's item.
+/// A stored item, opened for a caller.
 #[derive(Debug, Default)]
 pub struct Opened {
-    /// The values, objects without their content.
+    /// The values; objects without data.
     pub item: Item,
-    /// Attributes that are there but may not be seen in plaintext, in the model's order; then those of other models.
+    /// Stored attributes that the caller may not see: those of this model in its order, then those of other models.
     pub withheld: Vec<String>,
 }
 
-/// Why a stored item cannot be handed out; it spoils that item alone.
+/// Why a stored item cannot be returned. Other items are not affected.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// What is stored of an encrypted attribute is not a whole ciphertext of this place and of the attribute's type.
-    #[error("{attribute} does not open: {problem}")]
+    /// The stored value of an encrypted attribute is not a valid ciphertext for its item, attribute and type.
+    #[error("cannot decrypt {attribute}: {problem}")]
     Ciphertext {
         /// The attribute.
         attribute: String,
-        /// What is wrong with it.
+        /// The cause.
         problem: CiphertextProblem,
     },
-    /// A value was sealed under a key that its attribute does not name.
-    #[error("{attribute} is sealed under a key that the model does not accept")]
+    /// A value is encrypted under a KMS key that its attribute does not name.
+    #[error("{attribute} is encrypted under a key that the model does not accept")]
     KeyNotAccepted {
         /// The attribute.
         attribute: String,
         /// The keys that were tried.
         tried: KeyIds,
     },
-    /// What is stored of an object attribute does not point to an object.
-    #[error("{attribute} does not point to an object")]
+    /// The stored value of an object attribute is not a pointer.
+    #[error("{attribute} is not a pointer to an object")]
     Pointer {
         /// The attribute.
         attribute: String,
     },
-    /// The item has ciphertexts, but no whole key, which they are tied to.
-    #[error("the stored item has no key of a {model}")]
+    /// The item has ciphertexts but lacks key attributes, to which ciphertexts are bound.
+    #[error("stored item lacks {model}'s key attributes")]
     Key {
         /// The model.
         model: String,
     },
-    /// KMS did not open the data key, for a reason that is not the ciphertext's.
+    /// KMS did not decrypt the data key, for a reason other than an invalid ciphertext.
     #[error(transparent)]
     Kms(#[from] aws::Error),
 }
 
-/// What is wrong with a ciphertext.
+/// Why a ciphertext is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CiphertextProblem {
-    /// The envelope.
+    /// The envelope is malformed or fails authentication.
     #[error(transparent)]
     Envelope(#[from] OpenError),
-    /// The wrapped data key was changed, or belongs to another context.
-    #[error("its data key does not open")]
+    /// The wrapped data key is corrupt or was generated for another encryption context.
+    #[error("KMS cannot decrypt its data key")]
     DataKey,
-    /// It has a format that the attribute does not accept.
-    #[error("its format is pydynox, which the attribute does not accept (`accept_formats`)")]
+    /// The attribute does not accept the format.
+    #[error("format pydynox is not in the attribute's `accept_formats`")]
     Format,
-    /// It verifies, but holds a value of another type than the attribute's.
-    #[error("it holds a value of another type")]
+    /// The decrypted value does not match the attribute's type.
+    #[error("decrypted value does not match the attribute's type")]
     Type,
 }
 
-/// Opens a stored item. Only attributes in `wanted` are opened and handed out, where it is given; what is sealed opens
-/// only where `stored` has the item's whole key, wanted or not. Asks KMS once per distinct data key of the call, the
-/// fields side by side, and not at all where one of them is no ciphertext anyway.
+/// Opens a stored item. If `wanted` is set, only those attributes are decrypted and returned. To decrypt any, `stored` must
+/// have the item's key attributes, wanted or not. Sends KMS one request per distinct data key of the call, in parallel,
+/// and none if any of the ciphertexts is malformed.
 ///
 /// # Errors
 ///
@@ -105,7 +106,7 @@ pub async fn open(
     Ok(Opened { item, withheld })
 }
 
-/// One ciphertext of the item, taken apart.
+/// A parsed ciphertext of the item.
 struct Sealed<'a> {
     attribute: &'a Attribute,
     encryption: &'a Encryption,
@@ -113,14 +114,14 @@ struct Sealed<'a> {
 }
 
 impl Sealed<'_> {
-    fn refused(&self, problem: impl Into<CiphertextProblem>) -> LoadError {
-        refused(self.attribute, problem)
+    fn invalid(&self, problem: impl Into<CiphertextProblem>) -> LoadError {
+        invalid(self.attribute, problem)
     }
 }
 
 fn place(model: &Model, stored: &Item) -> Result<Place, LoadError> {
     let place =
-        Key::of_item(model, stored).and_then(|key| Place::new(&model.table, key.partition(), key.sort()));
+        Key::from_item(model, stored).and_then(|key| Place::new(&model.table, key.partition(), key.sort()));
     place.ok_or_else(|| LoadError::Key {
         model: model.name.clone(),
     })
@@ -133,7 +134,7 @@ fn wanted_values(mut stored: Item, wanted: Option<&[String]>) -> Item {
     stored
 }
 
-/// Takes out what may not be opened.
+/// Removes the attributes that may not be decrypted and returns their names.
 fn withhold(model: &Model, item: &mut Item) -> Vec<String> {
     let write_only = model.attributes.iter().filter(|attribute| {
         attribute
@@ -141,11 +142,13 @@ fn withhold(model: &Model, item: &mut Item) -> Vec<String> {
             .as_ref()
             .is_some_and(|encryption| encryption.mode == EncryptionMode::WriteOnly)
     });
-    let of_others = model
+    let sealed_by_others = model
         .sealed_by_others
         .iter()
         .filter(|name| item.get(*name) != Some(&Value::Null));
-    let withheld = write_only.map(|attribute| &attribute.name).chain(of_others);
+    let withheld = write_only
+        .map(|attribute| &attribute.name)
+        .chain(sealed_by_others);
     let names: Vec<&String> = withheld.collect();
     names
         .into_iter()
@@ -154,7 +157,7 @@ fn withhold(model: &Model, item: &mut Item) -> Vec<String> {
         .collect()
 }
 
-/// Takes every ciphertext apart before KMS is asked for any.
+/// Parses all ciphertexts, so that a malformed one fails the item before any request to KMS.
 fn read_envelopes<'a>(model: &'a Model, item: &Item) -> Result<Vec<Sealed<'a>>, LoadError> {
     let mut sealed = Vec::new();
     for attribute in &model.attributes {
@@ -166,7 +169,7 @@ fn read_envelopes<'a>(model: &'a Model, item: &Item) -> Result<Vec<Sealed<'a>>, 
         };
         match Envelope::read(value) {
             Ok(envelope) if !encryption.reads(envelope.format()) => {
-                return Err(refused(attribute, CiphertextProblem::Format));
+                return Err(invalid(attribute, CiphertextProblem::Format));
             }
             Ok(envelope) => sealed.push(Sealed {
                 attribute,
@@ -174,14 +177,14 @@ fn read_envelopes<'a>(model: &'a Model, item: &Item) -> Result<Vec<Sealed<'a>>, 
                 envelope,
             }),
             Err(problem) if encryption.allow_plaintext && is_plaintext(attribute.kind, problem) => {}
-            Err(problem) => return Err(refused(attribute, problem)),
+            Err(problem) => return Err(invalid(attribute, problem)),
         }
     }
     Ok(sealed)
 }
 
-/// Whether what does not begin as a ciphertext may be a plaintext of the attribute: bytes with another format id
-/// only where the attribute holds bytes.
+/// Whether a value that does not parse as a ciphertext may be plaintext. Bytes with an unknown format id may be plaintext
+/// only in a binary attribute.
 fn is_plaintext(kind: AttributeType, problem: OpenError) -> bool {
     match problem {
         OpenError::NotSealed => true,
@@ -190,8 +193,8 @@ fn is_plaintext(kind: AttributeType, problem: OpenError) -> bool {
     }
 }
 
-/// Opens the fields side by side, each to its end: a failed one does not cut off a `Decrypt` that other items of the
-/// call wait for.
+/// Decrypts all values in parallel, each to completion: a failure does not cancel a `Decrypt` that other items of the call
+/// wait for.
 async fn open_all(
     model: &Model,
     sealed: &[Sealed<'_>],
@@ -225,27 +228,27 @@ async fn open_one(
     let key = keys
         .open(envelope.wrapped_key(), &context, key_ids)
         .await
-        .map_err(|error| of_kms(sealed, error))?;
+        .map_err(|error| decrypt_error(sealed, error))?;
     let value = envelope
         .open(&key, place, &attribute.name)
-        .map_err(|problem| sealed.refused(problem))?;
-    let is_of_type = match attribute.kind {
-        // what is stored of an object is its pointer
+        .map_err(|problem| sealed.invalid(problem))?;
+    let has_type = match attribute.kind {
+        // objects are stored as pointers
         AttributeType::Object => matches!(value, Value::M(_)),
-        kind => fits(kind, &value),
+        kind => matches_type(kind, &value),
     };
-    if is_of_type || value == Value::Null {
+    if has_type || value == Value::Null {
         Ok(value)
     } else {
-        Err(sealed.refused(CiphertextProblem::Type))
+        Err(sealed.invalid(CiphertextProblem::Type))
     }
 }
 
-/// A wrapped key that KMS cannot read is damaged, one of another key is not accepted; what else KMS says is about the
-/// key or the service.
-fn of_kms(sealed: &Sealed<'_>, error: aws::Error) -> LoadError {
+/// Classifies an error of `Decrypt`: an invalid ciphertext, a KMS key that the attribute does not accept, or a failure of
+/// the key or the service.
+fn decrypt_error(sealed: &Sealed<'_>, error: aws::Error) -> LoadError {
     match error.kind {
-        aws::Kind::InvalidCiphertext | aws::Kind::UnknownKey => sealed.refused(CiphertextProblem::DataKey),
+        aws::Kind::InvalidCiphertext | aws::Kind::UnknownKey => sealed.invalid(CiphertextProblem::DataKey),
         aws::Kind::IncorrectKey => LoadError::KeyNotAccepted {
             attribute: sealed.attribute.name.clone(),
             tried: sealed.encryption.key_ids().cloned().collect(),
@@ -281,7 +284,7 @@ fn resolve_pointers(model: &Model, item: &mut Item) -> Result<(), LoadError> {
     Ok(())
 }
 
-fn refused(attribute: &Attribute, problem: impl Into<CiphertextProblem>) -> LoadError {
+fn invalid(attribute: &Attribute, problem: impl Into<CiphertextProblem>) -> LoadError {
     LoadError::Ciphertext {
         attribute: attribute.name.clone(),
         problem: problem.into(),

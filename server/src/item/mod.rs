@@ -1,19 +1,19 @@
-//! Between a caller's item and a stored one. What is stored of an item that [`check`] let through:
+//! Converts between a caller's item and a stored one. An item that [`check`] accepts is stored as follows:
 //!
 //! | attribute | stored as |
 //! |---|---|
-//! | of any plain type | its own DynamoDB type, as it was given; an explicit null as NULL |
+//! | of any plain type | its DynamoDB type, unchanged; an explicit null as NULL |
 //! | encrypted | a ciphertext of [`crypto::envelope`](crate::crypto::envelope): B (`sealed`) or S (`pydynox`); null as NULL |
 //! | object | M, the [`mod@pointer`] to the object in S3 |
 //!
-//! [`store`] makes the stored item and [`load`] the caller's; they are each other's inverse. Nothing here talks to
-//! DynamoDB or S3, and to KMS only through the call's keyring.
+//! [`store`] builds the stored item and [`load`] the caller's; they are inverses. Never sends requests to DynamoDB or S3,
+//! and reaches KMS only through the call's keyring.
 
+mod attribute_type;
 pub mod check;
 mod key;
 pub mod load;
 pub mod pointer;
 pub mod store;
-mod types;
 
 pub use key::Key;

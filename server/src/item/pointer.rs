@@ -1,48 +1,49 @@
-//! The pointer that an item holds instead of an object: a map of type M, which pydynox reads and writes too.
-//! Knows where an object lies and what it must be, and never looks at it.
+//! The pointer that an item stores in place of an object: an M value, in a format that pydynox reads and writes too. Holds
+//! the location and the expected properties of an object; never reads the object.
 //!
 //! | field | type | |
 //! |---|---|---|
 //! | `bucket`, `key`, `etag` | S | always |
 //! | `size` | N, bytes | always |
-//! | `table` | S, the item's table | always when written here, but for pointers of older versions |
-//! | `content_type`, `version_id`, `name` | S | where set |
-//! | `sha256` | S, lower-case hex of the content | always when written here |
-//! | `metadata` | M of S | where not empty |
+//! | `table` | S, the item's table | always, except in pointers of older versions |
+//! | `content_type`, `version_id`, `name` | S | if set |
+//! | `sha256` | S, lower-case hex of the content | always |
+//! | `metadata` | M of S | if not empty |
 //!
-//! Other fields (pydynox's `last_modified`) are ignored, and NULL is absent.
+//! Pointers of pydynox lack `table`, `sha256` and `name`. Other fields (such as `last_modified` of pydynox) are ignored, and
+//! NULL means absent.
 
 use std::collections::HashMap;
 
 use crate::model::{Object, Value};
 
-/// Where one object lies and what it is.
+/// The location and the properties of an object.
 #[derive(Clone, Default, PartialEq)]
 pub struct Pointer {
     /// The bucket that holds it.
     pub bucket: String,
-    /// Its key, never reused.
+    /// Its key. Keys are never reused.
     pub key: String,
     /// Size of the content in bytes.
     pub size_bytes: u64,
     /// S3's entity tag.
     pub etag: String,
-    /// The table of the item that owns it; empty in pointers of pydynox and of older versions.
+    /// The table of the item that owns it; empty in pointers of pydynox and older versions.
     pub table: String,
-    /// The media type; empty where none was given.
+    /// The media type, or empty.
     pub content_type: String,
-    /// S3's version; empty where the bucket keeps none.
+    /// S3's version id; empty if the bucket is not versioned.
     pub version_id: String,
-    /// The caller's own metadata.
+    /// The caller's metadata.
     pub metadata: HashMap<String, String>,
     /// SHA-256 of the content in lower-case hex; empty in pydynox's pointers.
     pub sha256: String,
-    /// The file name; empty where none was given.
+    /// The file name, or empty.
     pub name: String,
 }
 
 impl Pointer {
-    /// The map that is stored.
+    /// The stored form.
     pub fn to_value(&self) -> Value {
         let text = |text: &String| Value::S(text.clone());
         let mut fields = HashMap::from([
@@ -72,7 +73,7 @@ impl Pointer {
         Value::M(fields)
     }
 
-    /// The pointer that a stored value is; none where it is none.
+    /// Parses a stored value as a pointer. `None` if it is not a pointer.
     pub fn from_value(stored: &Value) -> Option<Pointer> {
         let Value::M(fields) = stored else { return None };
         let Some(Value::N(size)) = fields.get("size") else {
@@ -92,7 +93,7 @@ impl Pointer {
         })
     }
 
-    /// The object as callers see it, without its content.
+    /// The object as callers see it, without data.
     pub fn to_object(&self) -> Object {
         Object {
             data: None,
@@ -126,7 +127,7 @@ fn required(fields: &HashMap<String, Value>, name: &str) -> Option<String> {
     optional(fields, name).filter(|text| !text.is_empty())
 }
 
-/// Empty where it is absent; none where it is something else than a string.
+/// An empty string if the field is absent; `None` if it is not a string.
 fn optional(fields: &HashMap<String, Value>, name: &str) -> Option<String> {
     match fields.get(name) {
         Some(Value::S(text)) => Some(text.clone()),
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pointer_comes_back_as_it_was_stored() {
+    fn round_trips_pointers() {
         let few = Pointer {
             bucket: "b".into(),
             key: "k".into(),
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_set_is_not_stored() {
+    fn does_not_store_empty_fields() {
         let few = Pointer {
             bucket: "b".into(),
             key: "k".into(),
@@ -218,14 +219,14 @@ mod tests {
     }
 
     #[test]
-    fn pydynoxs_pointers_are_read() {
+    fn reads_pointers_of_pydynox() {
         let pointer = Pointer::from_value(&stored(&pydynox_fields())).unwrap();
         assert_eq!((pointer.size_bytes, pointer.sha256.as_str()), (6_291_456, ""));
         assert_eq!(pointer.key, "docs/DOC/1/report.pdf");
     }
 
     #[test]
-    fn a_pointer_without_its_fields_is_none() {
+    fn rejects_pointers_without_required_fields() {
         for missing in 0..4 {
             let mut fields = pydynox_fields();
             fields.remove(missing);
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_object_tells_what_the_pointer_says() {
+    fn copies_the_pointer_to_the_object() {
         let object = whole().to_object();
         assert_eq!(
             (object.data, object.size_bytes, object.name.as_str()),

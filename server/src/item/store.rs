@@ -1,5 +1,5 @@
-//! From a caller's item to the stored one: encrypted attributes are sealed. [`load`](super::load) is the way back.
-//! Never stores an encrypted attribute's value in clear, whatever its mode.
+//! Builds the stored item from a caller's: encrypts the encrypted attributes. [`load`](super::load) is the inverse. Never
+//! leaves the value of an encrypted attribute in plaintext, whatever its mode.
 
 use std::sync::Arc;
 
@@ -13,42 +13,43 @@ use crate::model::limits::MAX_ITEM_BYTES;
 use crate::model::size::stored_bytes;
 use crate::model::{Attribute, Encryption, Item, Model, Value};
 
-/// Why an item was not made ready to be stored.
+/// Why an item could not be prepared for storage.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// DynamoDB takes no item of this size; what was not sealed is counted as it is.
+    /// The item exceeds DynamoDB's limit.
     #[error("the item would take {bytes} bytes, more than DynamoDB's {MAX_ITEM_BYTES}")]
     TooLarge {
-        /// The size of the item as it would be stored.
+        /// The size of the item; before encryption, if that exceeds the limit already.
         bytes: usize,
     },
-    /// The item has no key, or a value that its attribute's format does not hold: checked items do not come here.
-    #[error("{attribute} cannot be sealed: {problem}")]
+    /// The format of an attribute does not support its value. Does not happen with checked items.
+    #[error("cannot encrypt {attribute}: {problem}")]
     Unsealable {
         /// The attribute.
         attribute: String,
-        /// What is in the way.
+        /// The cause.
         problem: SealError,
     },
-    /// A key attribute is missing: checked items do not come here.
-    #[error("the item has no key")]
+    /// A key attribute is missing or invalid. Does not happen with checked items.
+    #[error("the item lacks a valid key")]
     NoKey,
-    /// KMS gave no data key.
+    /// KMS did not generate a data key.
     #[error(transparent)]
     Kms(#[from] aws::Error),
 }
 
-/// Seals the encrypted attributes of a checked item whose objects are pointers already. Asks KMS for one data key per
-/// distinct key id and context, side by side, and for none where the item is too large anyway. Null stays NULL.
+/// Encrypts the encrypted attributes of a checked item; null stays NULL. Generates one data key per distinct key id and
+/// context, in parallel, and none if the item is too large. Objects stay as they are: the caller replaces them by
+/// pointers.
 ///
 /// # Errors
 ///
 /// See [`StoreError`].
 pub async fn seal(model: &Model, mut item: Item, keys: &CallKeys) -> Result<Item, StoreError> {
-    refuse_too_large(&item)?;
+    check_size(&item)?;
     let sealed = sealed_values(model, &item, keys).await?;
     item.extend(sealed);
-    refuse_too_large(&item)?;
+    check_size(&item)?;
     Ok(item)
 }
 
@@ -65,12 +66,12 @@ async fn sealed_values(
     if to_seal.is_empty() {
         return Ok(Vec::new());
     }
-    let key = Key::of_item(model, item).ok_or(StoreError::NoKey)?;
+    let key = Key::from_item(model, item).ok_or(StoreError::NoKey)?;
     let place = Place::new(&model.table, key.partition(), key.sort()).ok_or(StoreError::NoKey)?;
-    let asked = to_seal
+    let generating = to_seal
         .iter()
         .map(|(_, encryption, _)| sealing_key(model, encryption, keys));
-    let sealing_keys = join_all(asked).await;
+    let sealing_keys = join_all(generating).await;
     let mut sealed = Vec::with_capacity(to_seal.len());
     for ((attribute, encryption, value), sealing_key) in to_seal.into_iter().zip(sealing_keys) {
         let SealingKey { key, wrapped } = &*sealing_key?;
@@ -84,7 +85,7 @@ async fn sealed_values(
     Ok(sealed)
 }
 
-/// An encrypted attribute that the item gives a value; a null has nothing to hide.
+/// An encrypted attribute and its value, unless the value is missing or null.
 fn to_seal<'a>(
     attribute: &'a Attribute,
     item: &'a Item,
@@ -103,7 +104,7 @@ async fn sealing_key(
     keys.generate(&encryption.key_id, &context).await
 }
 
-fn refuse_too_large(item: &Item) -> Result<(), StoreError> {
+fn check_size(item: &Item) -> Result<(), StoreError> {
     match stored_bytes(item) {
         bytes if bytes > MAX_ITEM_BYTES => Err(StoreError::TooLarge { bytes }),
         _ => Ok(()),
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn three_fields_cost_one_kms_call_and_none_is_in_clear() {
+    async fn encrypts_three_attributes_with_one_kms_call() {
         let call = Call::for_test();
         let keys = keyring().await.for_call(&call);
         let plain = item(&[
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_there_costs_nothing_and_null_stays_null() {
+    async fn missing_and_null_values_need_no_kms_call() {
         let call = Call::for_test();
         let keys = keyring().await.for_call(&call);
         let plain = item(&[("ssn", Value::Null), ("note", text("clear"))]);
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_context_is_another_key_and_pydynox_has_its_own() {
+    async fn each_context_and_format_has_its_own_data_key() {
         let mut model = secure_user();
         change(&mut model.attributes[3], |encryption| encryption.context.clear());
         change(&mut model.attributes[2], |encryption| {
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_size_counts_before_and_after_sealing() {
+    async fn checks_the_size_before_and_after_encryption() {
         let call = Call::for_test();
         let keys = keyring().await.for_call(&call);
         let of_size = |bytes: usize| item(&[("ssn", text(&"x".repeat(bytes)))]);
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_that_is_not_there_is_told_and_nothing_is_stored_in_clear() {
+    async fn a_missing_kms_key_fails_the_whole_item() {
         let mut model = secure_user();
         change(&mut model.attributes[3], |encryption| {
             encryption.key_id = "alias/nobody".to_owned();
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_should_have_been_checked_is_not_stored() {
+    async fn rejects_unchecked_items() {
         let keys = keyring().await.for_call(&Call::for_test());
         let object = item(&[("ssn", Value::Object(Box::default()))]);
         let refused = seal(&secure_user(), object, &keys).await;

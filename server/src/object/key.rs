@@ -1,12 +1,12 @@
 //! The S3 keys of an item's objects: `{prefix}{partition}/{sort}/{ulid}/{name}`, without the sort part if the table has
-//! no sort key. A key is never used twice, and two items never share a folder.
+//! no sort key. Never returns a key twice, and never the same folder for two items.
 //!
-//! Every part is percent-encoded (all bytes but `A-Z a-z 0-9 - . _ ~`; the parts `.` and `..` wholly); a binary key
-//! attribute is in lower-case hex first. A leading dot of the partition is `%2E`, so that `{prefix}.uploads/` is nobody's
-//! folder. If the whole key would be longer than S3's 1024 bytes, the partition, then the sort, then the name become
-//! `sha256-` and the hex SHA-256 of their bytes, as far as needed. That leaves room for a prefix of 750 bytes. A key
-//! attribute that looks like such a hash has its first letter encoded, so that it never shares the folder of the item
-//! that the hash stands for.
+//! Every part is percent-encoded: all bytes except `A-Z a-z 0-9 - . _ ~`, and every dot of the parts `.` and `..`. Binary
+//! key attributes are converted to lower-case hex first. A leading dot of the partition becomes `%2E`, which reserves
+//! `{prefix}.uploads/`. If the key would exceed S3's limit of 1024 bytes, the partition, then the sort, then the name are
+//! replaced by `sha256-` and the hex SHA-256 of their bytes, as needed; this leaves 750 bytes for the prefix. If a key
+//! attribute looks like such a hash, its first letter is percent-encoded, so that it does not share the folder of the item
+//! with that hash.
 
 use std::fmt::Write as _;
 
@@ -18,27 +18,27 @@ use crate::item::Key;
 use crate::model::Value;
 use crate::model::limits::MAX_OBJECT_KEY_BYTES;
 
-/// What stands for the name of an object that has none.
+/// The name part of an object without a name.
 const UNNAMED: &str = "content";
-/// What uploads by presigned URLs are kept under.
+/// The folder that is reserved for uploads by presigned URLs.
 const UPLOADS: &str = ".uploads";
-/// What the hash of a long part begins with.
-const HASHED: &str = "sha256-";
-/// Hex digits of a SHA-256.
+/// The prefix of a hashed part.
+const HASH_PREFIX: &str = "sha256-";
+/// The number of hex digits of a SHA-256.
 const HASH_DIGITS: usize = 64;
-/// RFC 3986's unreserved characters stay as they are.
+/// Everything except the unreserved characters of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// The key of an object that the item with `key` will own.
-pub fn fresh(prefix: &str, key: &Key, ulid: Ulid, name: &str) -> String {
+/// A new key for an object of the item with `key`.
+pub fn object_key(prefix: &str, key: &Key, ulid: Ulid, name: &str) -> String {
     let name = if name.is_empty() { UNNAMED } else { name };
     let ulid = ulid.to_string();
-    let partition = text(key.partition());
-    let sort = key.sort().map(text);
+    let partition = key_text(key.partition());
+    let sort = key.sort().map(key_text);
     let mut parts = [
         partition_part(&partition),
         sort.as_deref().map_or_else(String::new, item_part),
@@ -62,9 +62,9 @@ pub fn fresh(prefix: &str, key: &Key, ulid: Ulid, name: &str) -> String {
     format!("{prefix}{partition}/{sort}/{ulid}/{name}")
 }
 
-/// Whether an object's key is one that [`fresh`] may give to an object of the item with `key`: in the item's own folder,
-/// one part for the ULID and one for the name below it. Parts are compared as they are encoded, byte by byte.
-pub fn is_of_item(prefix: &str, key: &Key, object_key: &str) -> bool {
+/// Whether [`object_key`] can return `object_key` for the item with `key`: the item's folder, followed by one part for the
+/// ULID and one for the name. Compares the encoded parts byte by byte.
+pub fn belongs_to(prefix: &str, key: &Key, object_key: &str) -> bool {
     if object_key.len() > MAX_OBJECT_KEY_BYTES {
         return false;
     }
@@ -79,16 +79,16 @@ pub fn is_of_item(prefix: &str, key: &Key, object_key: &str) -> bool {
         ([partition, ulid, name], None) => (*partition, None, [*ulid, *name]),
         _ => return false,
     };
-    is_partition_part(&text(key.partition()), partition)
-        && sort.is_none_or(|(part, value)| is_item_part(&text(value), part))
+    is_partition_part(&key_text(key.partition()), partition)
+        && sort.is_none_or(|(part, value)| is_item_part(&key_text(value), part))
         && [ulid, name].iter().all(|part| !matches!(*part, "" | "." | ".."))
 }
 
 fn is_partition_part(whole: &str, part: &str) -> bool {
     let encoded = partition_part(whole);
-    // keys written before leading dots were encoded
-    let before = whole.starts_with('.') && part != UPLOADS && part == item_part(whole);
-    part == encoded || before || hashed_part(whole, &encoded).is_some_and(|hashed| part == hashed)
+    // older versions did not encode leading dots
+    let is_older = whole.starts_with('.') && part != UPLOADS && part == item_part(whole);
+    part == encoded || is_older || hashed_part(whole, &encoded).is_some_and(|hashed| part == hashed)
 }
 
 fn is_item_part(whole: &str, part: &str) -> bool {
@@ -96,13 +96,13 @@ fn is_item_part(whole: &str, part: &str) -> bool {
     part == encoded || hashed_part(whole, &encoded).is_some_and(|hashed| part == hashed)
 }
 
-/// A key attribute as text.
-pub(super) fn text(value: &Value) -> String {
+/// The text form of a key attribute.
+pub(super) fn key_text(value: &Value) -> String {
     match value {
         Value::S(text) => text.clone(),
         Value::N(number) => number.as_str().to_owned(),
         Value::B(bytes) => hex(bytes),
-        // `Key` holds nothing else
+        // a `Key` has no other types
         Value::Bool(_)
         | Value::Null
         | Value::L(_)
@@ -114,7 +114,7 @@ pub(super) fn text(value: &Value) -> String {
     }
 }
 
-/// One part of a key: ASCII without separators.
+/// Encodes a part as ASCII without separators.
 fn encoded(part: &str) -> String {
     match part {
         "." | ".." => part.replace('.', "%2E"),
@@ -122,7 +122,7 @@ fn encoded(part: &str) -> String {
     }
 }
 
-/// The partition's part of a key.
+/// Encodes the partition.
 fn partition_part(whole: &str) -> String {
     let part = item_part(whole);
     match part.strip_prefix('.') {
@@ -131,7 +131,7 @@ fn partition_part(whole: &str) -> String {
     }
 }
 
-/// A key attribute as a part of a key, or as a value of an object's metadata.
+/// Encodes a key attribute for an object's key or metadata.
 pub(super) fn item_part(whole: &str) -> String {
     if is_hash(whole) {
         return whole.replacen('s', "%73", 1);
@@ -139,14 +139,14 @@ pub(super) fn item_part(whole: &str) -> String {
     encoded(whole)
 }
 
-/// What stands for a part that is too long; none if the part is no longer than that.
+/// The hash that replaces a part; `None` if it is not shorter than the part.
 pub(super) fn hashed_part(whole: &str, part: &str) -> Option<String> {
-    let hashed = format!("{HASHED}{}", hex(&Sha256::digest(whole)));
+    let hashed = format!("{HASH_PREFIX}{}", hex(&Sha256::digest(whole)));
     Some(hashed).filter(|hashed| hashed.len() < part.len())
 }
 
 fn is_hash(text: &str) -> bool {
-    text.strip_prefix(HASHED).is_some_and(|digits| {
+    text.strip_prefix(HASH_PREFIX).is_some_and(|digits| {
         digits.len() == HASH_DIGITS
             && digits
                 .bytes()
@@ -162,7 +162,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// One byte too many where there is no sort part, which does not matter.
+/// The length of the key. Without a sort part it is one less, which makes no difference.
 fn joined_bytes(prefix: &str, parts: &[String; 3], ulid: &str) -> usize {
     prefix.len() + parts.iter().map(String::len).sum::<usize>() + ulid.len() + 3
 }
@@ -183,69 +183,75 @@ mod tests {
         };
         let mut item = Item::from([("pk".to_owned(), partition)]);
         item.extend(sort.map(|sort| ("sk".to_owned(), sort)));
-        Key::of_item(&model, &item).unwrap()
+        Key::from_item(&model, &item).unwrap()
     }
 
-    fn of(partition: &str, sort: Option<&str>, name: &str) -> String {
+    fn text_key(partition: &str, sort: Option<&str>, name: &str) -> String {
         let text = |text: &str| Value::S(text.to_owned());
-        fresh("docs/", &key(text(partition), sort.map(text)), Ulid(7), name)
+        object_key("docs/", &key(text(partition), sort.map(text)), Ulid(7), name)
     }
 
     const ULID: &str = "00000000000000000000000007";
 
     #[test]
-    fn parts_are_encoded_each_for_itself() {
+    fn encodes_each_part() {
         assert_eq!(
-            of("A#B", Some("C/D"), "a b.pdf"),
+            text_key("A#B", Some("C/D"), "a b.pdf"),
             format!("docs/A%23B/C%2FD/{ULID}/a%20b.pdf")
         );
-        assert_eq!(of("A/B", None, "ü%"), format!("docs/A%2FB/{ULID}/%C3%BC%25"));
         assert_eq!(
-            of(".", Some(".."), ".."),
+            text_key("A/B", None, "ü%"),
+            format!("docs/A%2FB/{ULID}/%C3%BC%25")
+        );
+        assert_eq!(
+            text_key(".", Some(".."), ".."),
             format!("docs/%2E/%2E%2E/{ULID}/%2E%2E")
         );
-        assert_eq!(of("p", None, ""), format!("docs/p/{ULID}/content"));
-        assert_eq!(of("\0\n", None, "x"), format!("docs/%00%0A/{ULID}/x"));
+        assert_eq!(text_key("p", None, ""), format!("docs/p/{ULID}/content"));
+        assert_eq!(text_key("\0\n", None, "x"), format!("docs/%00%0A/{ULID}/x"));
         let typed = key(
             Value::N("-1.50".parse().unwrap()),
             Some(Value::B(Bytes::from_static(&[0, 255]))),
         );
-        assert_eq!(fresh("", &typed, Ulid(7), "x"), format!("-1.5/00ff/{ULID}/x"));
+        assert_eq!(
+            object_key("", &typed, Ulid(7), "x"),
+            format!("-1.5/00ff/{ULID}/x")
+        );
     }
 
     #[test]
-    fn a_leading_dot_of_the_partition_is_encoded() {
+    fn encodes_a_leading_dot_of_the_partition() {
         assert_eq!(
-            of(".uploads", Some(".s"), ".n"),
+            text_key(".uploads", Some(".s"), ".n"),
             format!("docs/%2Euploads/.s/{ULID}/.n")
         );
-        assert_eq!(of("..", None, "n"), format!("docs/%2E%2E/{ULID}/n"));
-        assert_eq!(of("...", None, "n"), format!("docs/%2E../{ULID}/n"));
+        assert_eq!(text_key("..", None, "n"), format!("docs/%2E%2E/{ULID}/n"));
+        assert_eq!(text_key("...", None, "n"), format!("docs/%2E../{ULID}/n"));
     }
 
     #[test]
-    fn an_item_that_is_called_like_a_hash_has_its_own_folder() {
+    fn a_key_that_looks_like_a_hash_has_a_separate_folder() {
         let long = "p".repeat(1100);
         let hashed = format!("sha256-{}", hex(&Sha256::digest(&long)));
-        assert_eq!(of(&long, None, "n"), format!("docs/{hashed}/{ULID}/n"));
+        assert_eq!(text_key(&long, None, "n"), format!("docs/{hashed}/{ULID}/n"));
         assert_eq!(
-            of(&hashed, None, "n"),
+            text_key(&hashed, None, "n"),
             format!("docs/%73{}/{ULID}/n", &hashed[1..])
         );
         let text = |text: &str| Value::S(text.to_owned());
-        assert!(is_of_item(
+        assert!(belongs_to(
             "docs/",
             &key(text(&long), None),
-            &of(&long, None, "n")
+            &text_key(&long, None, "n")
         ));
-        assert!(!is_of_item(
+        assert!(!belongs_to(
             "docs/",
             &key(text(&hashed), None),
-            &of(&long, None, "n")
+            &text_key(&long, None, "n")
         ));
         let short = key(text("p"), None);
         let hash_of_short = format!("sha256-{}", hex(&Sha256::digest("p")));
-        assert!(!is_of_item(
+        assert!(!belongs_to(
             "docs/",
             &short,
             &format!("docs/{hash_of_short}/{ULID}/n")
@@ -253,11 +259,11 @@ mod tests {
     }
 
     #[test]
-    fn only_keys_of_the_form_that_is_written_are_the_items() {
+    fn accepts_only_keys_in_the_folder_of_the_item() {
         let text = |text: &str| Value::S(text.to_owned());
         let item = key(text("A#B"), Some(text("V 1")));
-        let is_own = |object_key: &str| is_of_item("docs/", &item, object_key);
-        assert!(is_own(&of("A#B", Some("V 1"), "a/b")));
+        let is_own = |object_key: &str| belongs_to("docs/", &item, object_key);
+        assert!(is_own(&text_key("A#B", Some("V 1"), "a/b")));
         assert!(is_own("docs/A%23B/V%201/any/name"));
         for other in [
             "",
@@ -293,11 +299,11 @@ mod tests {
             "n".repeat(MAX_OBJECT_KEY_BYTES)
         )));
         let without_sort = key(text("A"), None);
-        assert!(is_of_item("docs/", &without_sort, "docs/A/u/n"));
-        assert!(!is_of_item("docs/", &without_sort, "docs/A/V1/u/n"));
+        assert!(belongs_to("docs/", &without_sort, "docs/A/u/n"));
+        assert!(!belongs_to("docs/", &without_sort, "docs/A/V1/u/n"));
         let dotted = key(text(".a"), None);
-        assert!(is_of_item("docs/", &dotted, "docs/%2Ea/u/n") && is_of_item("docs/", &dotted, "docs/.a/u/n"));
-        assert!(!is_of_item(
+        assert!(belongs_to("docs/", &dotted, "docs/%2Ea/u/n") && belongs_to("docs/", &dotted, "docs/.a/u/n"));
+        assert!(!belongs_to(
             "docs/",
             &key(text(".uploads"), None),
             "docs/.uploads/u/n"
@@ -305,47 +311,47 @@ mod tests {
     }
 
     #[test]
-    fn long_parts_become_hashes_first_the_partition() {
-        let long = of(&"p".repeat(900), Some(&"s".repeat(500)), "name");
+    fn hashes_long_parts_beginning_with_the_partition() {
+        let long = text_key(&"p".repeat(900), Some(&"s".repeat(500)), "name");
         let partition = hex(&Sha256::digest("p".repeat(900)));
         assert_eq!(
             long,
             format!("docs/sha256-{partition}/{}/{ULID}/name", "s".repeat(500))
         );
-        let longer = of(&"p".repeat(2048), Some(&"s".repeat(1024)), &"n".repeat(2000));
+        let longer = text_key(&"p".repeat(2048), Some(&"s".repeat(1024)), &"n".repeat(2000));
         assert!(
             longer.len() <= MAX_OBJECT_KEY_BYTES && longer.matches("sha256-").count() == 3,
             "{longer}"
         );
-        let exact = of(&"p".repeat(1024 - 5 - 1 - 26 - 1 - 1), None, "n");
+        let exact = text_key(&"p".repeat(1024 - 5 - 1 - 26 - 1 - 1), None, "n");
         assert!(exact.len() <= MAX_OBJECT_KEY_BYTES, "{}", exact.len());
     }
 
     proptest! {
         #[test]
-        fn a_key_is_ascii_of_bounded_length_with_as_many_parts_as_it_should(
+        fn keys_are_ascii_with_limited_length_and_the_right_parts(
             partition in ".{1,1200}",
             sort in proptest::option::of(".{1,600}"),
             name in ".{0,900}",
         ) {
-            let key = of(&partition, sort.as_deref(), &name);
+            let key = text_key(&partition, sort.as_deref(), &name);
             prop_assert!(key.len() <= MAX_OBJECT_KEY_BYTES && key.is_ascii());
             prop_assert_eq!(key.split('/').count(), if sort.is_some() { 5 } else { 4 });
             prop_assert!(key.split('/').all(|part| !part.is_empty() && part != "." && part != ".."));
             let text = |text: &str| Value::S(text.to_owned());
             let item = self::key(text(&partition), sort.as_deref().map(text));
-            prop_assert!(is_of_item("docs/", &item, &key));
+            prop_assert!(belongs_to("docs/", &item, &key));
         }
 
         #[test]
         fn different_items_have_different_folders(one in ".{1,40}", other in ".{1,40}") {
             prop_assume!(one != other);
-            prop_assert_ne!(of(&one, None, "n"), of(&other, None, "n"));
-            prop_assert_ne!(of(&one, Some(&other), "n"), of(&other, Some(&one), "n"));
+            prop_assert_ne!(text_key(&one, None, "n"), text_key(&other, None, "n"));
+            prop_assert_ne!(text_key(&one, Some(&other), "n"), text_key(&other, Some(&one), "n"));
             let text = |text: &str| Value::S(text.to_owned());
-            prop_assert!(!is_of_item("docs/", &key(text(&one), None), &of(&other, None, "n")));
+            prop_assert!(!belongs_to("docs/", &key(text(&one), None), &text_key(&other, None, "n")));
             let swapped = key(text(&other), Some(text(&one)));
-            prop_assert!(!is_of_item("docs/", &swapped, &of(&one, Some(&other), "n")));
+            prop_assert!(!belongs_to("docs/", &swapped, &text_key(&one, Some(&other), "n")));
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Whose an object is. An object belongs to an item if its key is in the item's own folder of the attribute's bucket, and
-//! nothing says that it is another table's: neither the pointer nor the object's metadata. Everything else is foreign:
-//! read only if the attribute allows it, never deleted.
+//! Which item an object belongs to. An object belongs to an item if its key is in the item's folder in the attribute's
+//! bucket, and neither the pointer nor the object's metadata names another table. All other objects are foreign: they are
+//! read only if the attribute allows it, and never deleted.
 //!
-//! An object's metadata names its owner: `tollgate-table`, `tollgate-partition` and `tollgate-sort`, percent-encoded.
-//! Values that do not fit into S3's 2 KB become `sha256-` and the hex SHA-256 of their bytes, as in [`key`].
+//! An object's metadata identifies its owner: `tollgate-table`, `tollgate-partition` and `tollgate-sort`, percent-encoded.
+//! Values that exceed S3's limit of 2 KB are replaced by `sha256-` and the hex SHA-256 of their bytes, as in [`key`].
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ const TABLE: &str = "tollgate-table";
 const PARTITION: &str = "tollgate-partition";
 const SORT: &str = "tollgate-sort";
 
-/// The item that an object belongs to, or should.
+/// The item that an object is checked against.
 #[derive(Clone, Copy)]
 pub struct Owner<'a> {
     /// The item's model.
@@ -27,29 +27,30 @@ pub struct Owner<'a> {
     pub key: &'a Key,
 }
 
-/// What an object's metadata says about its owner.
+/// The owner in an object's metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// It is this item's.
+    /// The metadata names this item.
     Same,
-    /// It is another item's, or another table's.
+    /// The metadata names another item or another table.
     Other,
-    /// It names no owner: written by another program, or a value was too long for an older version.
-    None,
+    /// The metadata names no owner: the object was written by another program, or by an older version that left out long
+    /// values.
+    Missing,
 }
 
 impl Owner<'_> {
-    /// Whether a pointer of the item points to an object that is the item's own, as far as the pointer shows.
-    pub fn has(&self, offload: &Offload, pointer: &Pointer) -> bool {
+    /// Whether a pointer in the item leads to an object of the item. Checks only the pointer.
+    pub fn owns(&self, offload: &Offload, pointer: &Pointer) -> bool {
         pointer.bucket == offload.bucket
             && (pointer.table.is_empty() || pointer.table == self.model.table)
-            && key::is_of_item(&offload.prefix, self.key, &pointer.key)
+            && key::belongs_to(&offload.prefix, self.key, &pointer.key)
     }
 
-    /// What an object's metadata says.
+    /// Compares an object's metadata with the item.
     pub fn claim(&self, metadata: &HashMap<String, String>) -> Claim {
         let Some(table) = metadata.get(TABLE) else {
-            return Claim::None;
+            return Claim::Missing;
         };
         let is_same = |name: &str, whole: Option<String>| match (metadata.get(name), whole) {
             (Some(claimed), Some(whole)) => is_value(claimed, &whole),
@@ -57,16 +58,16 @@ impl Owner<'_> {
             (None, _) => true,
         };
         let same = is_value(table, &self.model.table)
-            && is_same(PARTITION, Some(key::text(self.key.partition())))
-            && is_same(SORT, self.key.sort().map(key::text));
+            && is_same(PARTITION, Some(key::key_text(self.key.partition())))
+            && is_same(SORT, self.key.sort().map(key::key_text));
         if same { Claim::Same } else { Claim::Other }
     }
 
-    /// The metadata that names the item as an object's owner, in the room that `other_bytes` of metadata leave.
+    /// The metadata that identifies the item as the owner, shortened to fit beside `other_bytes` of metadata.
     pub(super) fn metadata(&self, other_bytes: usize) -> Vec<(&'static str, String)> {
         let named = [
-            (PARTITION, Some(key::text(self.key.partition()))),
-            (SORT, self.key.sort().map(key::text)),
+            (PARTITION, Some(key::key_text(self.key.partition()))),
+            (SORT, self.key.sort().map(key::key_text)),
             (TABLE, Some(self.model.table.clone())),
         ];
         let named: Vec<_> = named
@@ -103,8 +104,8 @@ pub fn offloads(model: &Model) -> impl Iterator<Item = (&str, &Offload)> {
         .filter_map(|attribute| Some((attribute.name.as_str(), attribute.s3.as_ref()?)))
 }
 
-/// Whether a foreign pointer is one that may be followed at all. What no writer of pointers makes is not sent to S3: a
-/// bucket that is an ARN or a path, and keys whose dots a proxy may resolve.
+/// Whether a foreign pointer may be followed. Rejects locations that no writer of pointers creates: a bucket that is an ARN
+/// or a path, and keys with dots that a proxy may resolve.
 pub fn is_readable(pointer: &Pointer) -> bool {
     let parts = pointer.key.split('/');
     is_bucket_name(&pointer.bucket)
@@ -129,7 +130,7 @@ mod tests {
     fn key_of(model: &Model, partition: &str, sort: &str) -> Key {
         let text = |text: &str| Value::S(text.to_owned());
         let item = Item::from([("pk".to_owned(), text(partition)), ("sk".to_owned(), text(sort))]);
-        Key::of_item(model, &item).unwrap()
+        Key::from_item(model, &item).unwrap()
     }
 
     fn metadata(model: &Model, key: &Key, other_bytes: usize) -> HashMap<String, String> {
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_is_named_within_the_room_that_is_left() {
+    fn shortens_the_owner_to_fit_the_metadata_limit() {
         let model = model(Vec::new());
         for (partition, sort) in [
             ("A", "B"),
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn another_owner_is_seen() {
+    fn detects_another_owner() {
         let model = model(Vec::new());
         let mut other_model = model.clone();
         other_model.table = "others".into();
@@ -175,7 +176,7 @@ mod tests {
             model: &model,
             key: &key,
         };
-        assert_eq!(owner.claim(&HashMap::new()), Claim::None);
+        assert_eq!(owner.claim(&HashMap::new()), Claim::Missing);
         for (table, partition, sort) in [(&model, "A", "C"), (&model, "B", "B"), (&other_model, "A", "B")] {
             let named = metadata(table, &key_of(&model, partition, sort), 0);
             assert_eq!(owner.claim(&named), Claim::Other);
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_places_may_be_followed() {
+    fn rejects_unusual_locations() {
         let pointer = |bucket: &str, key: &str| Pointer {
             bucket: bucket.to_owned(),
             key: key.to_owned(),

@@ -1,5 +1,5 @@
-//! Reads an object whole and verifies it against its pointer and its owner. Never returns content that does not verify,
-//! nor another item's unless the attribute allows that.
+//! Downloads a whole object and verifies it against its pointer and its owner. Never returns content that fails
+//! verification, nor content of another item unless the attribute allows it.
 
 use bytes::Bytes;
 
@@ -11,38 +11,38 @@ use crate::model::{ForeignPointers, Offload};
 use super::owner::{self, Claim, Owner};
 use super::upload::sha256_hex;
 
-/// Why an object was not read.
+/// Why an object could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It is not what its pointer says, or is not there.
-    #[error("the object does not verify: {description}")]
+    /// The object is missing or does not match its pointer.
+    #[error("{description}")]
     Invalid {
-        /// What is wrong, without names and values.
+        /// The mismatch, without names and values.
         description: String,
     },
-    /// It is not the item's own, and the attribute does not allow to read those.
-    #[error("the object is not the item's own")]
+    /// The object does not belong to the item, and the attribute does not allow reading foreign objects.
+    #[error("the object does not belong to the item")]
     Foreign,
-    /// S3 did not give it.
+    /// The request to S3 failed.
     #[error(transparent)]
     Store(#[from] aws::Error),
 }
 
-/// An object to be read, and for whom.
+/// An object to read.
 #[derive(Clone, Copy)]
 pub struct Reading<'a> {
     /// The item that points to it.
     pub owner: Owner<'a>,
-    /// Where the attribute's objects lie.
+    /// The S3 options of the attribute.
     pub offload: &'a Offload,
-    /// Where the object lies and what it must be.
+    /// The pointer to the object.
     pub pointer: &'a Pointer,
 }
 
 impl Reading<'_> {
-    /// Whether the pointer may be followed at all.
+    /// Whether the pointer may be followed.
     pub fn is_allowed(&self) -> bool {
-        self.owner.has(self.offload, self.pointer)
+        self.owner.owns(self.offload, self.pointer)
             || (self.reads_foreign() && owner::is_readable(self.pointer))
     }
 
@@ -51,13 +51,13 @@ impl Reading<'_> {
     }
 }
 
-/// The object's content, of at most `max_bytes`, verified against the pointer's size and SHA-256 (pydynox's pointers
-/// have no SHA-256), and its metadata against the owner.
+/// Reads an object of at most `max_bytes`. Verifies its content against the pointer's size and SHA-256, which pointers of
+/// pydynox lack, and its metadata against the owner.
 ///
 /// # Errors
 ///
-/// `Invalid` for content that is not what the pointer says, and for none; `Foreign` for another item's; `Store` with
-/// `TooLarge` for an object of more than `max_bytes`.
+/// `Invalid` if the object is missing or does not match the pointer; `Foreign` if it belongs to another item; `Store` with
+/// `TooLarge` if it exceeds `max_bytes`.
 pub async fn read(s3: &S3, call: &Call, reading: Reading<'_>, max_bytes: usize) -> Result<Bytes, ReadError> {
     let Reading {
         owner,
@@ -76,28 +76,28 @@ pub async fn read(s3: &S3, call: &Call, reading: Reading<'_>, max_bytes: usize) 
     let object = match s3.get_object(call, location, max_bytes).await {
         Ok(object) => object,
         Err(DownloadError::Damaged(description)) => return Err(invalid(description)),
-        Err(DownloadError::Store(error)) => return Err(of_store(error, max_bytes < pointer.size_bytes)),
+        Err(DownloadError::Store(error)) => return Err(store_error(error, max_bytes < pointer.size_bytes)),
     };
     if owner.claim(&object.metadata) == Claim::Other && !reading.reads_foreign() {
         return Err(ReadError::Foreign);
     }
     let content = object.content;
     if content.len() as u64 != pointer.size_bytes {
-        return Err(invalid("it has another size than its pointer says"));
+        return Err(invalid("the object's size differs from its pointer"));
     }
     if !pointer.sha256.is_empty() && sha256_hex(content.clone()).await != pointer.sha256 {
-        return Err(invalid("it has another content than its pointer says"));
+        return Err(invalid("the object's SHA-256 differs from its pointer"));
     }
     Ok(content)
 }
 
-fn of_store(error: aws::Error, is_too_large: bool) -> ReadError {
+fn store_error(error: aws::Error, is_too_large: bool) -> ReadError {
     match error.kind {
         Kind::Missing {
             what: Resource::Object,
             ..
-        } => invalid("it is not there"),
-        Kind::TooLarge if !is_too_large => invalid("it is larger than its pointer says"),
+        } => invalid("the object is missing"),
+        Kind::TooLarge if !is_too_large => invalid("the object is larger than its pointer says"),
         Kind::TooLarge
         | Kind::Missing {
             what: Resource::Bucket | Resource::Table | Resource::Key,

@@ -1,12 +1,12 @@
-//! Uploads a fresh object: one PutObject up to 5 MiB, multipart above, parts side by side. Never deletes: what became
-//! of each object is kept for `settle`, which does.
+//! Uploads a new object: one PutObject up to 5 MiB, and a multipart upload with parallel parts above. Never deletes an
+//! object: records what S3 may hold, so that the `write` room can delete it.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use ulid::Ulid;
@@ -21,30 +21,30 @@ use crate::model::{Model, Object, Offload};
 use super::key;
 use super::owner::Owner;
 
-/// Up to here an object is one PutObject; also the size of a part, and S3's least.
+/// The largest object that is uploaded with one PutObject; also the default size of a part.
 pub const PART_BYTES: usize = MIN_PART_BYTES;
-/// Contents up to here are hashed where they are; larger ones off the async threads.
+/// The largest content that is hashed on an async thread; larger contents are hashed on a blocking thread.
 const MAX_INLINE_HASH_BYTES: usize = 256 * 1024;
 
-/// An object to be uploaded under a key of its own.
+/// An object to upload under a new key.
 pub(crate) struct NewObject {
     offload: Offload,
     key: String,
     content: Bytes,
     name: String,
     content_type: String,
-    /// The caller's own, names in lower case.
+    /// The caller's metadata, with names in lower case.
     metadata: HashMap<String, String>,
     table: String,
     owner: Vec<(&'static str, String)>,
-    /// S3 may hold the object.
+    /// Whether S3 may hold the object.
     stored: AtomicBool,
-    /// A multipart upload was begun and not completed.
+    /// The id of a multipart upload that is not completed.
     multipart: Mutex<Option<String>>,
 }
 
 impl NewObject {
-    /// A new object of the item with this key; nothing is sent yet. None where the object has no content.
+    /// A new object of the item with this key. Sends nothing yet. `None` if the object has no data.
     pub(crate) fn new(model: &Model, item_key: &Key, offload: &Offload, object: Object) -> Option<NewObject> {
         let metadata: HashMap<_, _> = object
             .metadata
@@ -57,7 +57,7 @@ impl NewObject {
             .sum();
         let owner = Owner { model, key: item_key };
         Some(NewObject {
-            key: key::fresh(&offload.prefix, item_key, Ulid::generate(), &object.name),
+            key: key::object_key(&offload.prefix, item_key, Ulid::generate(), &object.name),
             offload: offload.clone(),
             content: object.data?,
             name: object.name,
@@ -70,7 +70,7 @@ impl NewObject {
         })
     }
 
-    /// Where the object lies or would lie.
+    /// The location of the object.
     pub(crate) fn location(&self) -> Location<'_> {
         Location {
             bucket: &self.offload.bucket,
@@ -79,7 +79,7 @@ impl NewObject {
         }
     }
 
-    /// Whether a pointer points here.
+    /// Whether a pointer leads to this object.
     pub(crate) fn is_at(&self, pointer: &Pointer) -> bool {
         pointer.bucket == self.offload.bucket && pointer.key == self.key
     }
@@ -89,20 +89,16 @@ impl NewObject {
         self.stored.load(Ordering::Acquire)
     }
 
-    /// The multipart upload that S3 may hold parts of.
+    /// The multipart upload that is not completed, if any.
     pub(crate) fn open_multipart(&self) -> Option<MultipartUpload<'_>> {
-        let id = self
-            .multipart
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()?;
+        let id = self.multipart.lock().clone()?;
         Some(MultipartUpload {
             location: self.location(),
             id,
         })
     }
 
-    /// Uploads the content; `slots` bounds what the call has under way.
+    /// Uploads the content. `slots` limits the requests that the call has in flight.
     pub(crate) async fn upload(&self, s3: &S3, call: &Call, slots: &Semaphore) -> Result<Pointer, Error> {
         let (sha256, stored) = tokio::join!(sha256_hex(self.content.clone()), self.store(s3, call, slots));
         let stored = stored?;
@@ -138,7 +134,7 @@ impl NewObject {
             .await;
         if stored
             .as_ref()
-            .is_err_and(|error| !may_have_been_done(&error.kind))
+            .is_err_and(|error| !may_have_been_applied(&error.kind))
         {
             self.stored.store(false, Ordering::Release);
         }
@@ -184,10 +180,10 @@ impl NewObject {
     }
 
     fn set_multipart(&self, id: Option<String>) {
-        *self.multipart.lock().unwrap_or_else(PoisonError::into_inner) = id;
+        *self.multipart.lock() = id;
     }
 
-    /// The caller's own metadata and who owns the object: all of it, since what S3 does not take was refused before.
+    /// The metadata of the caller and of the owner. Checked items do not exceed S3's limit.
     fn object_metadata(&self) -> HashMap<String, String> {
         let owner = self
             .owner
@@ -197,13 +193,13 @@ impl NewObject {
     }
 }
 
-/// 5 MiB, or more where 10,000 of these would not do.
+/// 5 MiB, or more if the content needs more than 10,000 such parts.
 fn part_bytes(content_bytes: usize) -> usize {
     PART_BYTES.max(content_bytes.div_ceil(MAX_PARTS))
 }
 
-/// Whether a failed request may have done its work all the same.
-fn may_have_been_done(kind: &Kind) -> bool {
+/// Whether a failed request may have been applied.
+fn may_have_been_applied(kind: &Kind) -> bool {
     match kind {
         Kind::Unavailable | Kind::OutcomeUnknown | Kind::Deadline { .. } => true,
         Kind::ConditionFailed { .. }
@@ -233,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_are_5_mib_unless_10_000_would_not_do() {
+    fn parts_grow_beyond_5_mib_only_if_10_000_are_not_enough() {
         assert_eq!(part_bytes(6 * 1024 * 1024), PART_BYTES);
         assert_eq!(part_bytes(PART_BYTES * MAX_PARTS), PART_BYTES);
         let larger = part_bytes(PART_BYTES * MAX_PARTS + 1);
@@ -242,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_hash_is_the_same_on_and_off_the_async_threads() {
+    async fn hashes_are_equal_on_async_and_blocking_threads() {
         let small = Bytes::from_static(b"abc");
         let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(sha256_hex(small).await, digest);

@@ -99,7 +99,7 @@ pub async fn save(gateway: &Gateway, call: &Call, request: Save) -> Result<Saved
 fn check_kept(model: &Model, item: &Item) -> Faults {
     let mut faults = Faults::new();
     for (attribute, object) in foreign_kept(model, item) {
-        faults.extend(check::not_kept(object, "item", attribute));
+        faults.extend(check::reject_kept(object, "item", attribute));
     }
     faults
 }

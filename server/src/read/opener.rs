@@ -52,7 +52,7 @@ impl Opener {
             let objects = InlineObject::all_of(&self.view, &stored);
             let key = match objects.as_slice() {
                 [] => None,
-                _ => Key::of_item(&self.view.model, &stored),
+                _ => Key::from_item(&self.view.model, &stored),
             };
             let opened = self.open_once(key.as_ref(), &objects, stored, &mut reserved_bytes);
             let unreadable = match opened.await? {

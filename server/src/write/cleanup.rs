@@ -64,7 +64,7 @@ fn superseded<'a>(owner: Owner<'a>, old: &Item, new: &Item) -> Vec<(Pointer, &'a
     for (pointer, offload) in pointers(old) {
         let is_listed =
             |listed: &[(Pointer, &Offload)]| listed.iter().any(|(other, _)| is_same(other, &pointer));
-        if owner.has(offload, &pointer) && !is_listed(&kept) && !is_listed(&superseded) {
+        if owner.owns(offload, &pointer) && !is_listed(&kept) && !is_listed(&superseded) {
             superseded.push((pointer, offload));
         }
     }

@@ -89,7 +89,7 @@ impl Commit<'_> {
     async fn clean_up(&self, old: Option<Item>) -> Option<Item> {
         // a retried attempt may have replaced the item that the first attempt wrote
         let old = old.filter(|old| self.new.is_empty() || !self.is_written(old))?;
-        if let Some(key) = Key::of_item(self.model, &self.item) {
+        if let Some(key) = Key::from_item(self.model, &self.item) {
             let owner = Owner {
                 model: self.model,
                 key: &key,
@@ -182,7 +182,7 @@ impl Commit<'_> {
     async fn read(&self) -> Result<Option<Item>, aws::Error> {
         let get = aws::GetItem {
             table: self.model.table.clone(),
-            key: Key::of_item(self.model, &self.item).map_or_else(Item::new, |key| key.item()),
+            key: Key::from_item(self.model, &self.item).map_or_else(Item::new, |key| key.item()),
             consistent_read: true,
             uncounted: true,
             ..aws::GetItem::default()

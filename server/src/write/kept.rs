@@ -40,7 +40,7 @@ pub async fn keep_unchanged(mut item: Item) -> Item {
 /// attribute does not have `foreign_pointers: read`.
 pub fn foreign_kept<'a>(model: &'a Model, item: &'a Item) -> Vec<(&'a str, &'a Object)> {
     let mut foreign = Vec::new();
-    let Some(key) = Key::of_item(model, item) else {
+    let Some(key) = Key::from_item(model, item) else {
         return foreign;
     };
     let owner = Owner { model, key: &key };
@@ -53,7 +53,7 @@ pub fn foreign_kept<'a>(model: &'a Model, item: &'a Item) -> Vec<(&'a str, &'a O
             key: object.key.clone(),
             ..Pointer::default()
         };
-        let may_be_kept = offload.foreign_pointers == ForeignPointers::Read || owner.has(offload, &location);
+        let may_be_kept = offload.foreign_pointers == ForeignPointers::Read || owner.owns(offload, &location);
         if object.data.is_none() && !may_be_kept {
             foreign.push((name, &**object));
         }

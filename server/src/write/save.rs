@@ -82,7 +82,7 @@ pub(super) async fn save(
 /// Takes the objects out of an encrypted item: those to upload and those to keep.
 fn take_objects(model: &Model, item: &mut Item) -> (Vec<(String, NewObject)>, Vec<KeptObject>) {
     let (mut new, mut kept) = (Vec::new(), Vec::new());
-    let Some(key) = Key::of_item(model, item) else {
+    let Some(key) = Key::from_item(model, item) else {
         return (new, kept);
     };
     for (name, offload) in offloads(model) {

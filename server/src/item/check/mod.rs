@@ -1,12 +1,12 @@
-//! What a caller sends, checked against the model before anything is spent: every fault at once, each with its path,
-//! none with a value. Fills in defaults; changes nothing else.
+//! Checks a caller's items and keys against the model before any request to AWS, and fills in defaults. Reports all faults
+//! at once, each with its path. Never puts a value in a fault, and never changes a value that the caller set.
 
 mod object;
 mod value;
 
 use std::fmt;
 
-pub use self::object::{names_stored_object, not_kept};
+pub use self::object::{names_stored_object, reject_kept};
 
 use super::Key;
 use crate::fault::{Faults, Path, by_name, did_you_mean};
@@ -14,41 +14,41 @@ use crate::model::limits::{MAX_ITEM_BYTES, MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY
 use crate::model::size::stored_bytes;
 use crate::model::{Attribute, EncryptionMode, Item, Model, UnknownAttributes, Value};
 
-/// What a fault says of an attribute that is not there, or is null.
+/// The fault of a missing or null attribute.
 const REQUIRED: &str = "is required";
 
-/// An item that may be stored.
+/// An item that passed the checks.
 #[derive(Clone, Debug)]
 pub struct Checked {
-    /// All of it, defaults too, by the model's names. Object attributes are `Value::Object` with data.
+    /// The whole item, with defaults. Object attributes are `Value::Object`, with data unless the stored object is kept.
     pub item: Item,
-    /// The defaults that were filled in.
+    /// The defaults that were added.
     pub generated: Item,
 }
 
-/// Why an item may not be stored.
+/// Why an item was rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CheckError {
-    /// Fields are wrong; those that a mode forbids are among them.
+    /// Fields are invalid. Includes attributes whose encryption mode does not allow setting them.
     #[error("the item has {} invalid fields", .0.count())]
     Invalid(Faults),
-    /// The fields are right, but the encryption mode of these attributes forbids to set them.
-    #[error("the encryption mode of {} attributes forbids to set them", .0.count())]
+    /// All fields are valid, but the encryption mode of these attributes does not allow setting them.
+    #[error("the encryption mode of {} attributes does not allow setting them", .0.count())]
     Mode(Faults),
-    /// DynamoDB takes no item of this size; sealing only adds to it.
+    /// The item exceeds DynamoDB's limit, even before encryption.
     #[error("the item would take {bytes} bytes, more than DynamoDB's {MAX_ITEM_BYTES}")]
     TooLarge {
-        /// What it would take at least.
+        /// The size of the item before encryption.
         bytes: usize,
     },
 }
 
-/// Checks an item to be stored whole. `root` is the request's field, with which every path begins; `max_depth` is
+/// Checks a whole item. `root` is the request field, with which every path begins; `max_depth` is
 /// [`MAX_DEPTH`](crate::model::limits::MAX_DEPTH) or a stricter setting.
 ///
 /// # Errors
 ///
-/// See [`CheckError`]; all faults together.
+/// See [`CheckError`]; reports all faults.
 pub fn check_item(
     model: &Model,
     mut item: Item,
@@ -74,12 +74,12 @@ pub fn check_item(
     }
 }
 
-/// Checks the key of a request: exactly the model's key attributes, each of its type and of a size that a key may
-/// have; what the model checks on writes is not asked of it. `root` is the request's field.
+/// Checks the key of a request: exactly the model's key attributes, each with a valid type and size. The model's checks on
+/// values apply only to writes. `root` is the request field.
 ///
 /// # Errors
 ///
-/// All faults together.
+/// All faults.
 pub fn check_key(model: &Model, key: Item, root: &str) -> Result<Key, Faults> {
     let root = Path::Root(root);
     let mut faults = Faults::default();
@@ -105,18 +105,18 @@ pub fn check_key(model: &Model, key: Item, root: &str) -> Result<Key, Faults> {
         });
         faults.push(Path::Name(&root, name), description);
     }
-    match Key::from_item(model, key) {
+    match Key::from_owned_item(model, key) {
         Some(key) if faults.is_empty() => Ok(key),
         _ => Err(faults),
     }
 }
 
-/// Checks the values of an expression as those of an item, but for what only a model can say. `root` is the field of
-/// the values.
+/// Checks the values of an expression: the rules that apply to any stored value, without those of a model. `root` is the
+/// field that holds the values.
 pub fn check_values(values: &Item, root: Path<'_>, max_depth: usize) -> Faults {
     let mut faults = Faults::new();
     for (placeholder, value) in by_name(values) {
-        // an object as a whole is for the expression's own check to refuse
+        // the expression's check rejects whole objects
         if !matches!(value, Value::Object(_)) {
             value::check_parts(value, Path::Name(&root, placeholder), 1, max_depth, &mut faults);
         }
@@ -124,7 +124,7 @@ pub fn check_values(values: &Item, root: Path<'_>, max_depth: usize) -> Faults {
     faults
 }
 
-/// What is wrong with an item: faults, and attributes that are right but may not be set.
+/// The faults of an item: invalid fields, and valid ones that may not be set.
 #[derive(Default)]
 struct Found {
     faults: Faults,
@@ -144,7 +144,7 @@ impl Found {
     }
 }
 
-/// Checks what the model has; answers the defaults of what the caller did not give.
+/// Checks the declared attributes. Returns the defaults of those that the caller did not set.
 fn check_attributes(model: &Model, item: &Item, root: Path<'_>, max_depth: usize, found: &mut Found) -> Item {
     let mut generated = Item::new();
     for attribute in &model.attributes {
@@ -175,7 +175,7 @@ fn is_read_only(attribute: &Attribute) -> bool {
         .is_some_and(|encryption| encryption.mode == EncryptionMode::ReadOnly)
 }
 
-/// One attribute that the model has and the caller gave.
+/// Checks a declared attribute that the caller set.
 fn check_declared(
     model: &Model,
     attribute: &Attribute,
@@ -209,7 +209,16 @@ fn check_key_size(model: &Model, attribute: &Attribute, value: &Value, path: Pat
     let bytes = match value {
         Value::S(text) => text.len(),
         Value::B(bytes) => bytes.len(),
-        _ => return,
+        // numbers have no length limit; other types are not keys
+        Value::N(_)
+        | Value::Bool(_)
+        | Value::Null
+        | Value::L(_)
+        | Value::M(_)
+        | Value::SS(_)
+        | Value::NS(_)
+        | Value::BS(_)
+        | Value::Object(_) => return,
     };
     if bytes == 0 {
         faults.push(path, "must not be empty: it is a key");
@@ -240,7 +249,7 @@ fn check_unknown(model: &Model, item: &Item, root: Path<'_>, max_depth: usize, f
     }
 }
 
-/// What a fault says of an attribute that the model does not have.
+/// The fault of an undeclared attribute.
 fn unknown_attribute(model: &Model, item: &Item, name: &str) -> impl fmt::Display {
     fmt::from_fn(move |formatter| {
         let known = model.attributes.iter().map(|attribute| attribute.name.as_str());

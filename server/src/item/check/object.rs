@@ -1,6 +1,6 @@
-//! An object as a caller may send it: content, name, media type and metadata that survive as S3 headers; or, without
-//! content, the object that the item has already, to keep it. Otherwise what only the server says of an object is refused,
-//! so that nobody points an item at an object that is not the item's own.
+//! Checks an object in a request: data, name, media type and metadata that are valid S3 headers; or, without data, a stored
+//! object to keep. Rejects server-set fields in any other case, so that a caller cannot make an item point to an object
+//! that does not belong to it.
 
 use std::collections::HashSet;
 
@@ -8,18 +8,18 @@ use crate::fault::{Faults, Path, by_name};
 use crate::model::Object;
 use crate::model::limits::{MAX_METADATA_BYTES, OWNER_METADATA_BYTES};
 
-/// Names and values of a caller's metadata together: what S3 takes, less what names the object's owner.
+/// Most bytes of names and values in a caller's metadata: S3's limit minus the metadata that identifies the owner.
 const MAX_CALLER_METADATA_BYTES: usize = MAX_METADATA_BYTES - OWNER_METADATA_BYTES;
-/// Names of metadata that begin with this are the server's.
-const OWN_METADATA: &str = "tollgate-";
-/// Longest file name, as file systems have it.
+/// The prefix of metadata names that are reserved for the server.
+const RESERVED_METADATA: &str = "tollgate-";
+/// Most bytes of a file name, as in file systems.
 const MAX_NAME_BYTES: usize = 255;
-/// Longest media type: twice 127 characters and the slash (RFC 6838, section 4.2), and as much for parameters.
+/// Most bytes of a media type: two names of 127 characters and a slash (RFC 6838, section 4.2), doubled for parameters.
 const MAX_CONTENT_TYPE_BYTES: usize = 512;
 
 pub(super) fn check(object: &Object, path: Path<'_>, faults: &mut Faults) {
     if object.data.is_none() && names_stored_object(object) {
-        // compared with what is stored by the commit
+        // the commit compares the other fields with the stored pointer
         return check_kept(object, Path::Name(&path, "metadata"), faults);
     }
     if object.data.is_none() {
@@ -45,8 +45,8 @@ pub(super) fn check(object: &Object, path: Path<'_>, faults: &mut Faults) {
     check_metadata(object, Path::Name(&path, "metadata"), faults);
 }
 
-/// The faults of an object that cannot be kept, as if it had been sent to be written.
-pub fn not_kept(object: &Object, root: &str, attribute: &str) -> Faults {
+/// The faults of an object that must not be kept: those that it would have as a new object.
+pub fn reject_kept(object: &Object, root: &str, attribute: &str) -> Faults {
     let root = Path::Root(root);
     let path = Path::Name(&root, attribute);
     let mut faults = Faults::default();
@@ -55,7 +55,7 @@ pub fn not_kept(object: &Object, root: &str, attribute: &str) -> Faults {
     faults
 }
 
-/// Whether this names a stored object: all that a Save needs to keep it.
+/// Whether the object has the fields that identify a stored object, which a Save needs to keep it.
 pub fn names_stored_object(object: &Object) -> bool {
     ![&object.bucket, &object.key, &object.etag]
         .into_iter()
@@ -69,8 +69,9 @@ fn check_kept(object: &Object, path: Path<'_>, faults: &mut Faults) {
 }
 
 const REQUIRED_OR_KEPT: &str =
-    "is required, or bucket, key and etag as they were read, to keep the stored object";
-const HEADER_VALUE: &str = "must be printable ASCII without spaces at its ends: it becomes a header";
+    "is required; to keep the stored object, send its bucket, key and etag as they were read";
+const HEADER_VALUE: &str =
+    "must be printable ASCII without leading or trailing spaces, because it is sent as a header";
 
 fn check_server_fields(object: &Object, path: Path<'_>, faults: &mut Faults) {
     let fields = [
@@ -82,7 +83,7 @@ fn check_server_fields(object: &Object, path: Path<'_>, faults: &mut Faults) {
         ("sha256", !object.sha256.is_empty()),
     ];
     for (name, _) in fields.into_iter().filter(|(_, is_set)| *is_set) {
-        faults.push(Path::Name(&path, name), "set by the server; send data");
+        faults.push(Path::Name(&path, name), "is set by the server; send data instead");
     }
 }
 
@@ -98,24 +99,24 @@ fn check_metadata(object: &Object, path: Path<'_>, faults: &mut Faults) {
             format_args!("must have at most {MAX_CALLER_METADATA_BYTES} bytes in all"),
         );
     }
-    // in the order of their names, so that of two that meet always the same one is reported
+    // sorted by name, so that the same one of two conflicting names is always reported
     let mut seen = HashSet::new();
     for (name, value) in by_name(&object.metadata) {
         let path = Path::Name(&path, name);
         if !is_header_name(name) {
             faults.push(
                 path,
-                "must have a name of letters, digits and !#$%&'*+-.^_`|~: it becomes a header",
+                "must have a name of letters, digits and !#$%&'*+-.^_`|~, because it is sent as a header",
             );
         } else if !seen.insert(name.to_ascii_lowercase()) {
             faults.push(
                 path,
-                "must differ from other names by more than case: names are stored in lower case",
+                "must differ from other names by more than case, because names are stored in lower case",
             );
-        } else if name.to_ascii_lowercase().starts_with(OWN_METADATA) {
+        } else if name.to_ascii_lowercase().starts_with(RESERVED_METADATA) {
             faults.push(
                 path,
-                format!("must not begin with {OWN_METADATA}: such names are the server's"),
+                format_args!("must not begin with {RESERVED_METADATA}, which is reserved"),
             );
         }
         if !is_header_value(value) {
@@ -124,7 +125,7 @@ fn check_metadata(object: &Object, path: Path<'_>, faults: &mut Faults) {
     }
 }
 
-/// A token of RFC 9110, section 5.6.2.
+/// Whether a name is a token as defined by RFC 9110, section 5.6.2.
 fn is_header_name(name: &str) -> bool {
     !name.is_empty()
         && name
@@ -132,7 +133,7 @@ fn is_header_name(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-/// What comes back from S3 as it was sent.
+/// Whether S3 returns the value unchanged.
 fn is_header_value(value: &str) -> bool {
     value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && value.trim_matches(' ') == value
 }

@@ -77,7 +77,7 @@ fn map(fields: &[(&str, Value)]) -> HashMap<String, Value> {
         .collect()
 }
 
-/// An item that is right, with these fields on top.
+/// A valid item, extended by `fields`.
 fn item(fields: &[(&str, Value)]) -> Item {
     let mut item = map(&[("pk", text("U#1")), ("email", text("a@b.example"))]);
     item.extend(map(fields));
@@ -104,13 +104,13 @@ fn object(change: impl FnOnce(&mut Object)) -> Value {
     Value::Object(Box::new(object))
 }
 
-/// A scalar in lists, so many levels in all.
+/// A scalar nested in lists, with this many levels in total.
 fn nested(levels: usize) -> Value {
     (1..levels).fold(Value::Bool(true), |inner, _| Value::L(vec![inner]))
 }
 
 #[test]
-fn a_right_item_passes_and_gets_its_defaults() {
+fn accepts_a_valid_item_and_adds_defaults() {
     let given = [
         ("age", Value::N("1".parse().unwrap())),
         ("address", Value::M(map(&[("lines", Value::L(vec![text("")]))]))),
@@ -130,7 +130,7 @@ fn a_right_item_passes_and_gets_its_defaults() {
 }
 
 #[test]
-fn a_value_that_was_given_is_not_generated() {
+fn does_not_replace_given_values_by_defaults() {
     let checked = checked(&[("sk", text("OTHER")), ("status", Value::Null)]).unwrap();
     assert!(checked.generated.is_empty());
     assert_eq!(
@@ -140,7 +140,7 @@ fn a_value_that_was_given_is_not_generated() {
 }
 
 #[test]
-fn every_fault_is_told_at_once_with_its_path() {
+fn reports_all_faults_with_their_paths() {
     let bad = map(&[
         ("sk", Value::Bool(true)),
         ("email", Value::Null),
@@ -157,26 +157,26 @@ fn every_fault_is_told_at_once_with_its_path() {
         ("a.b", Value::Null),
     ]);
     let Err(CheckError::Invalid(faults)) = check_item(&model(), bad, "item", MAX_DEPTH) else {
-        panic!("not refused")
+        panic!("not rejected")
     };
-    let told: Vec<String> = faults.sorted(&["item"]).iter().map(Fault::to_string).collect();
+    let reported: Vec<String> = faults.sorted(&["item"]).iter().map(Fault::to_string).collect();
     assert_eq!(
-        told,
+        reported,
         [
             r#"item."a.b": is not an attribute of User"#,
             "item.address.lines[1]: must have at least one member",
             "item.age: must be at least 0",
             "item.email: is required",
             "item.pk: is required",
-            "item.raw: must be binary, is a string",
-            "item.sk: must be a string, is a boolean",
+            "item.raw: must be binary, got a string",
+            "item.sk: must be a string, got a boolean",
             "item.status: must be one of active, closed",
         ]
     );
 }
 
 #[test]
-fn keys_have_dynamodbs_sizes() {
+fn limits_the_size_of_keys() {
     assert!(checked(&[("pk", text(&"x".repeat(2048))), ("sk", text(&"x".repeat(1024)))]).is_ok());
     assert_eq!(
         faults(&[("pk", text(&"x".repeat(2049))), ("sk", text(&"ñ".repeat(513)))]),
@@ -193,26 +193,27 @@ fn keys_have_dynamodbs_sizes() {
 }
 
 #[test]
-fn depth_is_counted_as_dynamodb_counts_it() {
+fn counts_depth_like_dynamodb() {
     let address = |levels: usize| Value::M(map(&[("deep", nested(levels - 1))]));
     assert!(checked(&[("address", address(32))]).is_ok());
-    let told = faults(&[("address", address(33))]);
+    let reported = faults(&[("address", address(33))]);
     assert_eq!(
-        told,
+        reported,
         [format!(
-            "item.address.deep{}: is nested deeper than 32 levels",
+            "item.address.deep{}: must not be nested deeper than 32 levels",
             "[0]".repeat(31)
         )]
     );
-    let Err(CheckError::Invalid(told)) = check_item(&model(), item(&[("tags", nested(4))]), "item", 3) else {
-        panic!("not refused")
+    let Err(CheckError::Invalid(reported)) = check_item(&model(), item(&[("tags", nested(4))]), "item", 3)
+    else {
+        panic!("not rejected")
     };
-    assert_eq!(told[0].field, "item.tags[0][0][0]");
+    assert_eq!(reported[0].field, "item.tags[0][0][0]");
     assert_eq!(faults(&[("tags", nested(1000))]).len(), 1);
 }
 
 #[test]
-fn unknown_attributes_are_rejected_kept_or_dropped() {
+fn rejects_keeps_or_drops_unknown_attributes() {
     let unknown = item(&[("color", text("red")), ("deep", nested(2))]);
     let with = |unknown_attributes| Model {
         unknown_attributes,
@@ -239,7 +240,7 @@ fn unknown_attributes_are_rejected_kept_or_dropped() {
         ("file", object(|_| {})),
     ]);
     let Err(CheckError::Invalid(faults)) = check(UnknownAttributes::Keep, &wrong) else {
-        panic!("not refused")
+        panic!("not rejected")
     };
     let faults = faults.sorted(&["item"]);
     let fields: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
@@ -248,33 +249,36 @@ fn unknown_attributes_are_rejected_kept_or_dropped() {
 }
 
 #[test]
-fn read_only_attributes_are_not_set() {
+fn rejects_setting_read_only_attributes() {
     for value in [text("x"), Value::Null, Value::Bool(true)] {
-        let Err(CheckError::Mode(told)) = checked(&[("legacy", value)]) else {
-            panic!("not refused")
+        let Err(CheckError::Mode(reported)) = checked(&[("legacy", value)]) else {
+            panic!("not rejected")
         };
         assert_eq!(
-            told[..],
+            reported[..],
             [Fault::new(
                 "item.legacy",
                 "is read_only: this server may not set it"
             )]
         );
     }
-    let told = faults(&[("legacy", text("x")), ("age", text("x"))]);
+    let reported = faults(&[("legacy", text("x")), ("age", text("x"))]);
     assert_eq!(
-        told,
+        reported,
         [
-            "item.age: must be a number, is a string",
+            "item.age: must be a number, got a string",
             "item.legacy: is read_only: this server may not set it"
         ]
     );
 }
 
 #[test]
-fn nobody_points_at_an_object_that_is_not_the_items() {
-    let told = faults(&[("content", object(|object| object.bucket = "theirs".to_owned()))]);
-    assert_eq!(told, ["item.content.bucket: set by the server; send data"]);
+fn rejects_server_set_fields_of_objects() {
+    let reported = faults(&[("content", object(|object| object.bucket = "theirs".to_owned()))]);
+    assert_eq!(
+        reported,
+        ["item.content.bucket: is set by the server; send data instead"]
+    );
     let pointer = object(|object| {
         object.data = None;
         object.key = "k".to_owned();
@@ -293,37 +297,37 @@ fn nobody_points_at_an_object_that_is_not_the_items() {
     let as_map = Value::M(map(&[("bucket", text("theirs")), ("key", text("k"))]));
     assert_eq!(
         faults(&[("content", as_map)]),
-        ["item.content: must be an object, is a map"]
+        ["item.content: must be an object, got a map"]
     );
 }
 
 #[test]
-fn objects_lie_only_where_the_model_says() {
+fn rejects_objects_outside_object_attributes() {
     let inside = Value::L(vec![object(|_| {})]);
     let expected = "must not be an object: the model has no object attribute here";
     assert_eq!(faults(&[("tags", inside)]), [format!("item.tags[0]: {expected}")]);
     assert_eq!(
         faults(&[("email", object(|_| {}))]),
-        ["item.email: must be a string, is an object"]
+        ["item.email: must be a string, got an object"]
     );
 }
 
 #[test]
-fn an_item_too_large_in_clear_is_told_before_anything_is_spent() {
+fn rejects_an_item_that_is_too_large_before_encryption() {
     let large = checked(&[("email", text(&"x".repeat(MAX_ITEM_BYTES)))]);
     assert!(matches!(large, Err(CheckError::TooLarge { bytes }) if bytes > MAX_ITEM_BYTES));
 }
 
 #[test]
-fn what_is_told_is_bounded_and_holds_no_value() {
+fn limits_faults_and_never_shows_values() {
     let many: Item = (0..1000)
         .map(|count| (format!("{count}{}", "n".repeat(1000)), text("secret")))
         .collect();
-    let Err(CheckError::Invalid(told)) = check_item(&model(), many, "item", MAX_DEPTH) else {
-        panic!("not refused")
+    let Err(CheckError::Invalid(reported)) = check_item(&model(), many, "item", MAX_DEPTH) else {
+        panic!("not rejected")
     };
-    assert_eq!(told.len(), Faults::MAX);
-    assert!(told.iter().all(|fault| fault.field.len() <= 520));
+    assert_eq!(reported.len(), Faults::MAX);
+    assert!(reported.iter().all(|fault| fault.field.len() <= 520));
     let secret = [
         ("age", text("secret")),
         ("status", text("secret")),
@@ -333,7 +337,7 @@ fn what_is_told_is_bounded_and_holds_no_value() {
 }
 
 #[test]
-fn a_key_is_exactly_the_key_attributes() {
+fn accepts_exactly_the_key_attributes_as_a_key() {
     let key = check_key(
         &model(),
         map(&[("pk", text("U#1")), ("sk", text("PROFILE"))]),
@@ -346,7 +350,7 @@ fn a_key_is_exactly_the_key_attributes() {
     );
     assert_eq!(key.item().len(), 2);
 
-    let told = |key: &[(&str, Value)]| -> Vec<String> {
+    let reported = |key: &[(&str, Value)]| -> Vec<String> {
         check_key(&model(), map(key), "key")
             .unwrap_err()
             .sorted(&["key"])
@@ -354,17 +358,17 @@ fn a_key_is_exactly_the_key_attributes() {
             .map(Fault::to_string)
             .collect()
     };
-    assert_eq!(told(&[]), ["key.pk: is required", "key.sk: is required"]);
+    assert_eq!(reported(&[]), ["key.pk: is required", "key.sk: is required"]);
     assert_eq!(
-        told(&[("pk", text("")), ("sk", Value::Bool(true)), ("age", Value::Null)]),
+        reported(&[("pk", text("")), ("sk", Value::Bool(true)), ("age", Value::Null)]),
         [
             "key.age: is not a key attribute of User",
             "key.pk: must not be empty: it is a key",
-            "key.sk: must be a string, is a boolean",
+            "key.sk: must be a string, got a boolean",
         ]
     );
     assert_eq!(
-        told(&[("pk", Value::Null), ("sk", text("x"))]),
+        reported(&[("pk", Value::Null), ("sk", text("x"))]),
         ["key.pk: is required"]
     );
 }

@@ -1,24 +1,24 @@
-//! One value against its attribute: its type, the model's checks, and what DynamoDB demands of everything within.
+//! Checks a value against its attribute: its type, the model's checks, and DynamoDB's rules for nested values.
 
 use super::object;
 use crate::fault::{Faults, Path, by_name};
-use crate::item::types::{described, expected, fits};
+use crate::item::attribute_type::{matches_type, type_name, value_name};
 use crate::model::limits::MAX_NAME_BYTES;
 use crate::model::{Attribute, Value};
 
-/// Checks whether a value is of the attribute's type.
+/// Checks that a value matches the attribute's type, and returns whether it does.
 pub(super) fn check_type(attribute: &Attribute, value: &Value, path: Path<'_>, faults: &mut Faults) -> bool {
-    let is_of_type = fits(attribute.kind, value);
-    if !is_of_type {
+    let has_type = matches_type(attribute.kind, value);
+    if !has_type {
         faults.push(
             path,
-            format_args!("must be {}, is {}", expected(attribute.kind), described(value)),
+            format_args!("must be {}, got {}", type_name(attribute.kind), value_name(value)),
         );
     }
-    is_of_type
+    has_type
 }
 
-/// Checks a value of the attribute's type.
+/// Checks a value that matches the attribute's type.
 pub(super) fn check(
     attribute: &Attribute,
     value: &Value,
@@ -35,8 +35,8 @@ pub(super) fn check(
     }
 }
 
-/// Checks what DynamoDB demands of any value: depth, names, sets that are not empty; and no objects, which lie only
-/// where the model says. `level` is 1 for an attribute's own value.
+/// Checks the rules that apply to any stored value: depth, names, non-empty sets, and no nested objects. `level` is 1 for
+/// the value of an attribute.
 pub(super) fn check_parts(
     value: &Value,
     path: Path<'_>,
@@ -45,7 +45,10 @@ pub(super) fn check_parts(
     faults: &mut Faults,
 ) {
     if level > max_depth {
-        return faults.push(path, format_args!("is nested deeper than {max_depth} levels"));
+        return faults.push(
+            path,
+            format_args!("must not be nested deeper than {max_depth} levels"),
+        );
     }
     match value {
         Value::L(values) => {
@@ -71,7 +74,7 @@ pub(super) fn check_parts(
     }
 }
 
-/// Checks the name of an attribute or of a map's field.
+/// Checks the name of an attribute or map field.
 pub(super) fn check_name(name: &str, path: Path<'_>, faults: &mut Faults) {
     if name.is_empty() {
         faults.push(path, "must have a name");

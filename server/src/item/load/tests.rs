@@ -1,4 +1,8 @@
+//! Round trips of whole items, and which attributes are opened.
+
+mod damaged;
 mod keys;
+mod plaintext;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -83,7 +87,7 @@ async fn sealed(keyring: &Keyring, model: &Model, plain: Item) -> Item {
         .unwrap()
 }
 
-/// Opens in a call of its own; answers the KMS calls that it took.
+/// Opens an item in a separate call. Also returns the number of KMS calls.
 async fn opened(keyring: &Keyring, model: &Model, stored: Item) -> (Result<Opened, LoadError>, u64) {
     let call = Call::for_test();
     let opened = open(model, stored, &keyring.for_call(&call), None).await;
@@ -97,15 +101,15 @@ async fn problem(keyring: &Keyring, model: &Model, stored: Item) -> (String, Cip
     }
 }
 
-fn forged(attribute: &str) -> (String, CiphertextProblem) {
-    (
-        attribute.to_owned(),
-        CiphertextProblem::Envelope(OpenError::Forged),
-    )
+fn strings() -> Model {
+    model(vec![
+        encrypted("ssn", AttributeType::String),
+        encrypted("phone", AttributeType::String),
+    ])
 }
 
 #[tokio::test]
-async fn an_item_comes_back_for_one_kms_call_however_many_fields() {
+async fn opens_an_item_with_one_kms_call() {
     let keyring = keyring().await;
     let plain = whole_user("U#1");
     let stored = sealed(&keyring, &secure_user(), plain.clone()).await;
@@ -116,7 +120,7 @@ async fn an_item_comes_back_for_one_kms_call_however_many_fields() {
 }
 
 #[tokio::test]
-async fn every_type_comes_back() {
+async fn opens_values_of_every_type() {
     let values = [
         ("s", AttributeType::String, text("")),
         ("n", AttributeType::Number, number("-1.5")),
@@ -145,15 +149,8 @@ async fn every_type_comes_back() {
     assert!(opened(&keyring, &model, stored).await.0.unwrap().item == plain);
 }
 
-fn strings() -> Model {
-    model(vec![
-        encrypted("ssn", AttributeType::String),
-        encrypted("phone", AttributeType::String),
-    ])
-}
-
 #[tokio::test]
-async fn fields_that_pydynox_wrote_have_a_data_key_each() {
+async fn opens_each_pydynox_value_with_its_data_key() {
     let model = of_format(
         model(vec![
             encrypted("a", AttributeType::String),
@@ -176,121 +173,7 @@ async fn fields_that_pydynox_wrote_have_a_data_key_each() {
 }
 
 #[tokio::test]
-async fn a_ciphertext_opens_nowhere_but_at_home() {
-    let keyring = keyring().await;
-    let model = secure_user();
-    let stored = sealed(&keyring, &model, whole_user("U#1")).await;
-    let other = sealed(&keyring, &model, whole_user("U#2")).await;
-
-    let mut moved = other.clone();
-    moved.insert("ssn".to_owned(), stored["ssn"].clone());
-    assert_eq!(problem(&keyring, &model, moved).await, forged("ssn"));
-
-    let mut renamed = stored.clone();
-    renamed.insert("phone".to_owned(), stored["ssn"].clone());
-    assert_eq!(problem(&keyring, &model, renamed).await, forged("phone"));
-
-    let mut sorted = stored.clone();
-    sorted.insert("sk".to_owned(), text("OTHER"));
-    assert_eq!(problem(&keyring, &model, sorted).await, forged("ssn"));
-
-    // the table is in the context, so that KMS itself refuses
-    let elsewhere = Model {
-        table: "others".to_owned(),
-        ..secure_user()
-    };
-    let refused = problem(&keyring, &elsewhere, stored).await;
-    assert_eq!(refused, ("ssn".to_owned(), CiphertextProblem::DataKey));
-}
-
-#[tokio::test]
-async fn no_flipped_or_missing_byte_opens() {
-    let keyring = keyring().await;
-    let model = model(vec![encrypted("ssn", AttributeType::String)]);
-    for format in [EncryptionFormat::Sealed, EncryptionFormat::Pydynox] {
-        let model = of_format(model.clone(), format);
-        let stored = sealed(&keyring, &model, item("U#1", &[("ssn", text("123"))])).await;
-        let (Value::B(whole), is_text) = (match &stored["ssn"] {
-            Value::S(text) => (Value::B(Bytes::from(text.clone())), true),
-            other => (other.clone(), false),
-        }) else {
-            panic!("a ciphertext is B or S")
-        };
-        let as_stored = |bytes: Vec<u8>| match is_text {
-            true => Value::S(String::from_utf8(bytes).unwrap()),
-            false => Value::B(bytes.into()),
-        };
-        for at in 0..whole.len() {
-            let mut flipped = whole.to_vec();
-            flipped[at] ^= 1;
-            for bad in [as_stored(flipped), as_stored(whole[..at].to_vec())] {
-                let bad = item("U#1", &[("ssn", bad)]);
-                assert_eq!(problem(&keyring, &model, bad).await.0, "ssn", "byte {at}");
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn plaintext_in_a_ciphertexts_place_is_refused_unless_allowed() {
-    let keyring = keyring().await;
-    let stored = item("U#1", &[("ssn", text("123"))]);
-    let refused = problem(&keyring, &secure_user(), stored.clone()).await;
-    assert_eq!(
-        refused,
-        (
-            "ssn".to_owned(),
-            CiphertextProblem::Envelope(OpenError::NotSealed)
-        )
-    );
-
-    let adopting = with(secure_user(), "ssn", |encryption| {
-        encryption.allow_plaintext = true;
-    });
-    let (as_it_is, kms_calls) = opened(&keyring, &adopting, stored.clone()).await;
-    assert!(as_it_is.unwrap().item == stored);
-    assert_eq!(kms_calls, 0);
-
-    for bad in [
-        text("ENC:garbage"),
-        Value::B(Bytes::from_static(&[2, 1, 0])),
-        Value::B(Bytes::from_static(b"\x09x")),
-    ] {
-        let bad = item("U#1", &[("ssn", bad)]);
-        assert_eq!(
-            opened(&keyring, &adopting, bad.clone()).await.1,
-            0,
-            "nothing is spent on what cannot open"
-        );
-        assert_eq!(problem(&keyring, &adopting, bad).await.0, "ssn");
-    }
-}
-
-#[tokio::test]
-async fn bytes_in_clear_may_begin_with_another_format_id_where_allowed() {
-    let keyring = keyring().await;
-    let model = with(
-        model(vec![encrypted("raw", AttributeType::Binary)]),
-        "raw",
-        |encryption| encryption.allow_plaintext = true,
-    );
-    for plain in [&b""[..], b"\x09x"] {
-        let stored = item("U#1", &[("raw", Value::B(Bytes::from_static(plain)))]);
-        assert!(opened(&keyring, &model, stored.clone()).await.0.unwrap().item == stored);
-    }
-}
-
-#[tokio::test]
-async fn a_value_of_another_type_is_refused() {
-    let keyring = keyring().await;
-    let as_number = model(vec![encrypted("ssn", AttributeType::Number)]);
-    let stored = sealed(&keyring, &as_number, item("U#1", &[("ssn", number("1"))])).await;
-    let refused = problem(&keyring, &secure_user(), stored).await;
-    assert_eq!(refused, ("ssn".to_owned(), CiphertextProblem::Type));
-}
-
-#[tokio::test]
-async fn write_only_attributes_are_withheld_for_nothing() {
+async fn withholds_write_only_attributes_without_a_kms_call() {
     let keyring = keyring().await;
     let write_only = |model, name| {
         with(model, name, |encryption| {
@@ -320,7 +203,7 @@ async fn write_only_attributes_are_withheld_for_nothing() {
 }
 
 #[tokio::test]
-async fn read_only_attributes_are_opened() {
+async fn opens_read_only_attributes() {
     let keyring = keyring().await;
     let stored = sealed(&keyring, &secure_user(), whole_user("U#1")).await;
     let model = with(secure_user(), "ssn", |encryption| {
@@ -330,12 +213,12 @@ async fn read_only_attributes_are_opened() {
 }
 
 #[tokio::test]
-async fn only_what_is_wanted_is_opened_and_handed_out() {
+async fn opens_and_returns_only_wanted_attributes() {
     let keyring = keyring().await;
     let stored = sealed(
         &keyring,
         &secure_user(),
-        item("U#1", &[("ssn", text("1")), ("note", text("clear"))]),
+        item("U#1", &[("ssn", text("1")), ("note", text("plain"))]),
     )
     .await;
     let wants = [
@@ -360,27 +243,7 @@ async fn only_what_is_wanted_is_opened_and_handed_out() {
 }
 
 #[tokio::test]
-async fn a_data_key_that_does_not_open_is_asked_for_once() {
-    let keyring = keyring().await;
-    let stored = sealed(&keyring, &secure_user(), whole_user("U#1")).await;
-    let other_context = ["ssn", "phone", "address"]
-        .iter()
-        .fold(secure_user(), |model, name| {
-            with(model, name, |encryption| encryption.context.clear())
-        });
-    let (refused, kms_calls) = opened(&keyring, &other_context, stored).await;
-    assert!(matches!(
-        refused,
-        Err(LoadError::Ciphertext {
-            problem: CiphertextProblem::DataKey,
-            ..
-        })
-    ));
-    assert_eq!(kms_calls, 1);
-}
-
-#[tokio::test]
-async fn items_of_one_call_share_what_they_can() {
+async fn items_of_a_call_share_data_keys() {
     let keyring = keyring().await;
     let writer = keyring.for_call(&Call::for_test());
     let mut stored = Vec::new();
@@ -397,65 +260,4 @@ async fn items_of_one_call_share_what_they_can() {
     let opened = join_all(stored.into_iter().map(|stored| open(&model, stored, &keys, None))).await;
     assert!(opened.iter().all(Result::is_ok));
     assert_eq!(call.bill().kms_calls, 1);
-}
-
-#[tokio::test]
-async fn a_ciphertext_without_its_key_attributes_is_told() {
-    let keyring = keyring().await;
-    let mut stored = sealed(&keyring, &secure_user(), whole_user("U#1")).await;
-    stored.remove("sk");
-    assert!(matches!(
-        opened(&keyring, &secure_user(), stored).await.0,
-        Err(LoadError::Key { .. })
-    ));
-    let clear = Item::from([("note".to_owned(), text("x"))]);
-    assert!(
-        opened(&keyring, &secure_user(), clear.clone())
-            .await
-            .0
-            .unwrap()
-            .item
-            == clear
-    );
-}
-
-#[tokio::test]
-async fn reading_in_clear_is_lenient() {
-    let keyring = keyring().await;
-    let model = model(vec![
-        attribute("age", AttributeType::Number),
-        encrypted("ssn", AttributeType::String),
-    ]);
-    let stored = item(
-        "U#1",
-        &[
-            ("age", text("seven")),
-            ("ssn", Value::Null),
-            ("unknown", Value::Null),
-        ],
-    );
-    let opened = opened(&keyring, &model, stored).await.0.unwrap();
-    assert!(opened.item == item("U#1", &[("age", text("seven")), ("unknown", Value::Null)]));
-}
-
-#[tokio::test]
-async fn pointers_become_objects_and_nothing_else_does() {
-    let keyring = keyring().await;
-    let model = model(vec![attribute("content", AttributeType::Object)]);
-    let pointer = Pointer {
-        bucket: "b".into(),
-        key: "k".into(),
-        size_bytes: 7,
-        etag: "e".into(),
-        ..Pointer::default()
-    };
-    let stored = item("U#1", &[("content", pointer.to_value())]);
-    let read = opened(&keyring, &model, stored).await.0.unwrap();
-    assert!(read.item["content"] == Value::Object(Box::new(pointer.to_object())));
-    for bad in [text("k"), Value::M(map(&[("bucket", text("b"))]))] {
-        let refused = opened(&keyring, &model, item("U#1", &[("content", bad)])).await.0;
-        assert!(matches!(refused, Err(LoadError::Pointer { attribute }) if attribute == "content"));
-    }
-    let null = item("U#1", &[("content", Value::Null)]);
-    assert!(opened(&keyring, &model, null).await.0.unwrap().item == item("U#1", &[]));
 }

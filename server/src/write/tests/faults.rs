@@ -1,15 +1,15 @@
-//! What is left when answers are lost, callers leave and deadlines pass.
+//! Lost requests and responses, disconnects and deadlines.
 
 use super::*;
 
 #[tokio::test]
-async fn a_lost_answer_of_the_commit_is_found_out() {
+async fn finds_out_the_outcome_of_a_commit_without_response() {
     let harness = Harness::new().await;
-    // the retry replaces what the first attempt wrote
+    // the retry replaces the item that the first attempt wrote
     harness.faulty.inject("PutItem", Fault::LoseResponse);
     let first = harness.saved(&content(100)).await;
     assert_eq!(harness.pointer().await.unwrap(), first);
-    // the retry is refused by what the first attempt wrote
+    // the condition of the retry fails on the item that the first attempt wrote
     harness
         .committer
         .delete(removal(&harness, &Call::for_test()))
@@ -20,7 +20,7 @@ async fn a_lost_answer_of_the_commit_is_found_out() {
     write.condition = condition(NEW);
     let second = harness.committer.save(write).await.unwrap().objects.remove(0).1;
     assert_eq!(harness.pointer().await.unwrap(), second);
-    // no attempt is answered
+    // no attempt gets a response
     for _ in 0..3 {
         harness.faulty.inject("PutItem", Fault::LoseResponse);
     }
@@ -37,7 +37,7 @@ async fn a_lost_answer_of_the_commit_is_found_out() {
 }
 
 #[tokio::test]
-async fn a_commit_that_may_land_yet_leaves_both_objects() {
+async fn a_commit_that_may_still_be_applied_keeps_both_objects() {
     let harness = Harness::new().await;
     let live = harness.saved(&content(100)).await;
     for _ in 0..3 {
@@ -54,14 +54,14 @@ async fn a_commit_that_may_land_yet_leaves_both_objects() {
     assert_eq!(
         (call.bill().get_count, call.bill().s3_calls),
         (2, 1),
-        "two looks, nothing deleted"
+        "two reads, no deletion"
     );
     assert_eq!(harness.pointer().await.unwrap(), live);
     assert_eq!(harness.keys().await.len(), 2);
 }
 
 #[tokio::test]
-async fn a_commit_that_was_answered_with_500_and_did_not_land_deletes_the_fresh_object() {
+async fn a_commit_that_failed_with_500_deletes_the_new_object() {
     let harness = Harness::new().await;
     let live = harness.saved(&content(100)).await;
     for _ in 0..3 {
@@ -83,7 +83,7 @@ async fn a_commit_that_was_answered_with_500_and_did_not_land_deletes_the_fresh_
 #[tokio::test]
 async fn a_failed_part_aborts_the_upload() {
     let harness = Harness::new().await;
-    // whichever of the two parts gives up first
+    // enough faults for the retries of both parts
     for _ in 0..6 {
         harness.faulty.inject("UploadPart", Fault::LoseRequest);
     }
@@ -108,7 +108,7 @@ async fn a_failed_part_aborts_the_upload() {
 }
 
 #[tokio::test]
-async fn a_completion_whose_answer_was_lost_is_found_out() {
+async fn finds_out_the_outcome_of_a_completion_without_response() {
     let harness = Harness::new().await;
     harness
         .faulty
@@ -137,7 +137,7 @@ async fn a_completion_whose_answer_was_lost_is_found_out() {
 }
 
 #[tokio::test]
-async fn a_completion_that_is_never_answered_leaves_nothing() {
+async fn a_failed_completion_leaves_nothing_behind() {
     let harness = Harness::new().await;
     for _ in 0..3 {
         harness
@@ -160,7 +160,7 @@ async fn a_completion_that_is_never_answered_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn one_failed_object_takes_the_other_with_it() {
+async fn a_failed_upload_deletes_the_other_object() {
     let harness = Harness::new().await;
     let mut model = (*harness.model).clone();
     model.attributes.last_mut().unwrap().s3.as_mut().unwrap().bucket = "nowhere".into();
@@ -177,7 +177,7 @@ async fn one_failed_object_takes_the_other_with_it() {
 }
 
 #[tokio::test]
-async fn a_caller_who_leaves_during_the_upload_leaves_nothing() {
+async fn a_disconnect_during_the_upload_leaves_nothing_behind() {
     let harness = Harness::new().await;
     let call = Call::for_test();
     harness
@@ -198,14 +198,14 @@ async fn a_caller_who_leaves_during_the_upload_leaves_nothing() {
     assert_eq!(
         call.bill().s3_calls,
         left.len() as u64,
-        "what came after the close is billed too"
+        "requests after the close are billed too"
     );
     assert!(closed.bill.s3_calls < left.len() as u64);
     assert_eq!(harness.keys().await, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_caller_who_leaves_during_the_commit_changes_nothing_about_it() {
+async fn a_disconnect_during_the_commit_does_not_stop_it() {
     let harness = Harness::new().await;
     harness.saved(&content(100)).await;
     let call = Call::for_test();
@@ -226,7 +226,7 @@ async fn a_caller_who_leaves_during_the_commit_changes_nothing_about_it() {
 }
 
 #[tokio::test]
-async fn the_deadline_answers_at_once_and_the_commit_goes_on() {
+async fn the_deadline_ends_the_call_but_not_the_commit() {
     let harness = Harness::new().await;
     let call = Call::for_test().with_deadline(Instant::now() + Duration::from_millis(400));
     harness
@@ -245,7 +245,7 @@ async fn the_deadline_answers_at_once_and_the_commit_goes_on() {
 }
 
 #[tokio::test]
-async fn the_deadline_during_the_upload_leaves_nothing() {
+async fn the_deadline_during_the_upload_leaves_nothing_behind() {
     let harness = Harness::new().await;
     let call = Call::for_test().with_deadline(Instant::now() + Duration::from_millis(300));
     harness
@@ -265,7 +265,7 @@ async fn the_deadline_during_the_upload_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_failure_of_kms_costs_no_upload() {
+async fn a_kms_failure_costs_no_upload() {
     let harness = Harness::new().await;
     let mut write = harness.write(&Call::for_test(), &[("file", &content(10))]);
     write.item.insert("ssn".into(), Value::S("123".into()));

@@ -1,12 +1,12 @@
-//! Saves that keep objects, with faults on the way.
+//! Saves that keep objects, with injected faults.
 
 use super::*;
 
 const LOST: Fault = Fault::LoseResponse;
-/// A refusal without the item that refused, as some stores send it.
+/// A failed condition without the stored item, as some stores return it.
 const REFUSED: Fault = Fault::Respond(400, "ConditionalCheckFailedException");
 
-/// The item as it would be sent back, its file kept.
+/// A request that keeps the stored file.
 async fn kept(harness: &Harness, call: &Call) -> SaveRequest {
     let pointer = harness.pointer().await.unwrap();
     let mut write = harness.write(call, &[]);
@@ -17,7 +17,7 @@ async fn kept(harness: &Harness, call: &Call) -> SaveRequest {
 }
 
 #[tokio::test]
-async fn a_commit_that_keeps_and_whose_answer_was_lost_is_found_done() {
+async fn finds_out_the_outcome_of_a_commit_that_keeps_an_object() {
     let harness = Harness::new().await;
     let live = harness.saved(&content(100)).await;
     let call = Call::for_test();
@@ -33,7 +33,7 @@ async fn a_commit_that_keeps_and_whose_answer_was_lost_is_found_done() {
 }
 
 #[tokio::test]
-async fn a_refusal_without_the_item_is_looked_into() {
+async fn reads_the_item_if_a_failed_condition_does_not_return_it() {
     let harness = Harness::new().await;
     let live = harness.saved(&content(100)).await;
     let call = Call::for_test();
@@ -56,7 +56,7 @@ async fn a_refusal_without_the_item_is_looked_into() {
 }
 
 #[tokio::test]
-async fn a_refused_keeper_takes_its_fresh_objects_back() {
+async fn deletes_new_objects_if_a_kept_one_changed() {
     let harness = Harness::new().await;
     harness.saved(&content(100)).await;
     let call = Call::for_test();
@@ -73,7 +73,7 @@ async fn a_refused_keeper_takes_its_fresh_objects_back() {
 }
 
 #[tokio::test]
-async fn a_caller_who_knows_too_little_keeps_all_that_is_stored() {
+async fn keeps_stored_fields_that_the_caller_did_not_send() {
     let harness = Harness::new().await;
     let live = harness.saved(&content(100)).await;
     let call = Call::for_test();

@@ -1,16 +1,16 @@
-//! What is read back is what was saved.
+//! Reads of saved objects.
 
 use super::*;
 
 #[tokio::test]
-async fn a_read_verifies_what_the_pointer_says() {
+async fn a_read_verifies_the_object_against_its_pointer() {
     let harness = Harness::new().await;
     let pointer = harness.saved(&content(100)).await;
     let another_hash = Pointer {
         sha256: "00".repeat(32),
         ..pointer.clone()
     };
-    let of_pydynox = Pointer {
+    let from_pydynox = Pointer {
         sha256: String::new(),
         ..pointer.clone()
     };
@@ -26,7 +26,7 @@ async fn a_read_verifies_what_the_pointer_says() {
         key: "docs/1/1/nowhere/x".into(),
         ..pointer.clone()
     };
-    assert!(harness.content(&pointer).await.is_ok() && harness.content(&of_pydynox).await.is_ok());
+    assert!(harness.content(&pointer).await.is_ok() && harness.content(&from_pydynox).await.is_ok());
     for wrong in [another_hash, shorter, longer, nowhere] {
         assert!(matches!(
             harness.content(&wrong).await,
@@ -37,11 +37,11 @@ async fn a_read_verifies_what_the_pointer_says() {
         key: "docs/1/2/nowhere/x".into(),
         ..pointer.clone()
     };
-    let of_another_table = Pointer {
+    let in_another_table = Pointer {
         table: "users_restored".into(),
         ..pointer.clone()
     };
-    for foreign in [elsewhere, of_another_table] {
+    for foreign in [elsewhere, in_another_table] {
         assert!(matches!(harness.content(&foreign).await, Err(ReadError::Foreign)));
     }
     let bounded = harness.bounded_content(&pointer, 99).await;

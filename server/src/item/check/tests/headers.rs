@@ -1,9 +1,9 @@
-//! What becomes a header of a request to S3, and what a name may be.
+//! Metadata, media types and file names, which are sent to S3 as headers.
 
 use super::*;
 
 #[test]
-fn what_becomes_a_header_can_be_one() {
+fn rejects_invalid_header_names_and_values() {
     let with = |name: &str, value: &str| {
         object(|object| drop(object.metadata.insert(name.to_owned(), value.to_owned())))
     };
@@ -36,13 +36,13 @@ fn what_becomes_a_header_can_be_one() {
 }
 
 #[test]
-fn metadata_and_names_are_bounded() {
-    let of_size =
+fn limits_metadata_and_file_names() {
+    let with_size =
         |bytes: usize| object(|object| drop(object.metadata.insert("k".to_owned(), "v".repeat(bytes - 1))));
-    // S3 takes 2048, of which naming the owner may take 258
-    assert!(checked(&[("content", of_size(1790))]).is_ok());
+    // S3 allows 2048 bytes, of which the owner's metadata may use 258
+    assert!(checked(&[("content", with_size(1790))]).is_ok());
     assert_eq!(
-        faults(&[("content", of_size(1791))]),
+        faults(&[("content", with_size(1791))]),
         ["item.content.metadata: must have at most 1790 bytes in all"]
     );
     let twice = object(|object| {
@@ -51,7 +51,7 @@ fn metadata_and_names_are_bounded() {
     assert_eq!(
         faults(&[("content", twice)]),
         [
-            "item.content.metadata.a: must differ from other names by more than case: names are stored in lower case"
+            "item.content.metadata.a: must differ from other names by more than case, because names are stored in lower case"
         ]
     );
     let named = |name: String| object(|object| object.name = name);

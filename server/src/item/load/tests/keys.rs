@@ -1,11 +1,11 @@
-//! Which keys and which formats an attribute opens, and what other models of the table seal.
+//! KMS keys and formats that an attribute accepts, and attributes that other models encrypt.
 
 use super::*;
 use crate::crypto::testing::{OTHER_KEY_ID, two_keys};
 use crate::model::testing::KEY_ID;
 
 #[tokio::test]
-async fn sealed_is_read_whatever_the_model_writes_and_pydynox_if_it_is_accepted() {
+async fn reads_sealed_always_and_pydynox_if_accepted() {
     let pydynox = of_format(strings(), EncryptionFormat::Pydynox);
     let accepting = ["ssn", "phone"].iter().fold(strings(), |model, name| {
         with(model, name, |encryption| {
@@ -28,7 +28,7 @@ async fn sealed_is_read_whatever_the_model_writes_and_pydynox_if_it_is_accepted(
 }
 
 #[tokio::test]
-async fn a_sealed_attribute_does_not_open_the_format_that_is_tied_to_nothing() {
+async fn refuses_pydynox_in_a_sealed_attribute() {
     let keyring = keyring().await;
     let pydynox = of_format(strings(), EncryptionFormat::Pydynox);
     let stored = sealed(&keyring, &pydynox, item("U#1", &[("ssn", text("1"))])).await;
@@ -38,7 +38,7 @@ async fn a_sealed_attribute_does_not_open_the_format_that_is_tied_to_nothing() {
         assert_eq!(refused, ("ssn".to_owned(), CiphertextProblem::Format));
         assert_eq!(opened(&keyring, &model, stored.clone()).await.1, 0);
     }
-    // the other attribute's option does not count
+    // the option of another attribute has no effect
     let other_accepts = with(strings(), "phone", |encryption| {
         encryption.accept_formats = vec![EncryptionFormat::Pydynox];
     });
@@ -47,7 +47,7 @@ async fn a_sealed_attribute_does_not_open_the_format_that_is_tied_to_nothing() {
 }
 
 #[tokio::test]
-async fn a_value_opens_under_the_keys_that_its_attribute_names() {
+async fn opens_a_value_only_under_keys_of_its_attribute() {
     let keyring = two_keys().await;
     let under = |key_id: &str, accepts: &[&str]| {
         with(strings(), "ssn", |encryption| {
@@ -72,14 +72,14 @@ async fn a_value_opens_under_the_keys_that_its_attribute_names() {
         matches!(&refused, Err(LoadError::KeyNotAccepted { attribute, tried }) if attribute == "ssn" && *tried == [KEY_ID])
     );
     assert_eq!(kms_calls, 1);
-    // a key that is missing may have been the one
+    // a missing key may be the one that encrypted the value
     let (refused, kms_calls) = opened(&keyring, &under(KEY_ID, &["alias/nobody"]), stored).await;
     assert!(matches!(refused, Err(LoadError::Kms(error)) if matches!(error.kind, aws::Kind::Missing { .. })));
     assert_eq!(kms_calls, 2);
 }
 
 #[tokio::test]
-async fn what_opens_for_one_attribute_does_not_open_for_another() {
+async fn refuses_a_key_that_only_another_attribute_accepts() {
     let keyring = two_keys().await;
     let with_keys = |phone_accepts: &[&str]| {
         let model = of_format(strings(), EncryptionFormat::Pydynox);
@@ -94,14 +94,14 @@ async fn what_opens_for_one_attribute_does_not_open_for_another() {
     stored.insert("phone".to_owned(), stored["ssn"].clone());
     let (refused, kms_calls) = opened(&keyring, &with_keys(&[]), stored.clone()).await;
     assert!(matches!(refused, Err(LoadError::KeyNotAccepted { attribute, .. }) if attribute == "phone"));
-    assert_eq!(kms_calls, 2, "the same wrapped key, on other terms");
+    assert_eq!(kms_calls, 2, "the same wrapped key, with other accepted keys");
     let (read, kms_calls) = opened(&keyring, &with_keys(&[OTHER_KEY_ID]), stored).await;
     assert_eq!(read.unwrap().item["phone"], text("1"));
     assert_eq!(kms_calls, 3);
 }
 
 #[tokio::test]
-async fn what_other_models_of_the_table_seal_is_withheld() {
+async fn withholds_attributes_that_other_models_encrypt() {
     let keyring = keyring().await;
     let stored = sealed(&keyring, &strings(), item("U#1", &[("ssn", text("1"))])).await;
     let mut other = model(vec![attribute("note", AttributeType::String)]);
@@ -110,7 +110,7 @@ async fn what_other_models_of_the_table_seal_is_withheld() {
     let read = read.unwrap();
     assert_eq!((read.withheld, kms_calls), (vec!["ssn".to_owned()], 0));
     assert!(read.item == item("U#1", &[]));
-    // plaintext in its place too, and no name for what is not there
+    // also withholds plaintext, and does not list a null
     let plain = item("U#1", &[("ssn", text("1")), ("phone", Value::Null)]);
     assert_eq!(
         opened(&keyring, &other, plain).await.0.unwrap().withheld,

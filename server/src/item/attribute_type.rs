@@ -1,9 +1,9 @@
-//! Which values an attribute of a type holds, and how both are called in faults. Never tells a value.
+//! Which values match an attribute's type, and the names of types and values in faults. Never shows a value.
 
 use crate::model::{AttributeType, Value};
 
-/// Whether the value is of the attribute's type as callers see it.
-pub(super) fn fits(kind: AttributeType, value: &Value) -> bool {
+/// Whether a caller's value matches the attribute's type.
+pub(super) fn matches_type(kind: AttributeType, value: &Value) -> bool {
     match kind {
         AttributeType::String => matches!(value, Value::S(_)),
         AttributeType::Number => matches!(value, Value::N(_)),
@@ -15,8 +15,8 @@ pub(super) fn fits(kind: AttributeType, value: &Value) -> bool {
     }
 }
 
-/// What a value is, in the words of model files.
-pub(super) fn described(value: &Value) -> &'static str {
+/// The name of a value's type, as in model files.
+pub(super) fn value_name(value: &Value) -> &'static str {
     match value {
         Value::S(_) => "a string",
         Value::N(_) => "a number",
@@ -32,8 +32,8 @@ pub(super) fn described(value: &Value) -> &'static str {
     }
 }
 
-/// What an attribute holds.
-pub(super) fn expected(kind: AttributeType) -> &'static str {
+/// The name of an attribute's type.
+pub(super) fn type_name(kind: AttributeType) -> &'static str {
     match kind {
         AttributeType::String => "a string",
         AttributeType::Number => "a number",
