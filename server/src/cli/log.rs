@@ -1,5 +1,5 @@
-//! The log: who writes which lines where. What is said belongs to the rooms that say it. Never shows what libraries say
-//! below WARN: whole requests and answers, with keys, values and data keys in clear.
+//! The log: which events are written, and in which format. Never shows events of libraries below WARN: they contain whole
+//! requests and responses, with keys, values and data keys in plaintext.
 
 use std::io::{IsTerminal as _, stderr};
 
@@ -9,24 +9,24 @@ use tracing_subscriber::fmt::{MakeWriter, format, layer};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry;
 
-use super::json_line::JsonLine;
+use super::log_format::{JsonFormat, TextFields};
 use crate::aws;
 use crate::config::{Log, LogFormat, LogLevel};
-use crate::telemetry::{Correlated, Telemetry};
+use crate::telemetry::Telemetry;
 
-/// What the targets of this program's own lines are, or begin with before `::`.
+/// The target of this program's own events, alone or followed by `::`.
 const OWN: &str = "tollgate";
-/// What the targets of lines begin with that are left out at every level: `telemetry` tells once what the OpenTelemetry
-/// libraries tell per batch; the others tell what failed with what was sent.
-const LEFT_OUT: [&str; 3] = [
+/// Prefixes of targets that are omitted at every level. The OpenTelemetry libraries report every batch, and `telemetry`
+/// reports the same once; the others report failures together with the content of requests.
+const OMITTED: [&str; 3] = [
     "opentelemetry",
     aws::LINES_WITH_ITEMS,
-    // bodies that it cannot read, and paths; its lines have no subscriber besides
+    // unreadable bodies, and paths
     "s3s",
 ];
 
-/// Lines for people on a terminal, JSON elsewhere, unless the settings say; every line goes to the collector too, where
-/// there is one.
+/// Creates the subscriber of the log: text on a terminal and JSON elsewhere, unless the settings choose one. Every line is
+/// exported to the collector too, if there is one.
 pub fn dispatch<W>(log: &Log, telemetry: &Telemetry, writer: W) -> Dispatch
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -41,19 +41,22 @@ where
         .with(telemetry.log_layer());
     if pretty {
         let ansi = stderr().is_terminal();
-        let lines = layer().with_writer(writer).with_ansi(ansi);
-        let lines = lines.event_format(Correlated(format().with_ansi(ansi)));
+        let lines = layer()
+            .with_writer(writer)
+            .with_ansi(ansi)
+            .fmt_fields(TextFields)
+            .event_format(format().with_ansi(ansi));
         return Dispatch::new(subscriber.with(lines));
     }
     let lines = layer()
         .with_writer(writer)
         .with_ansi(false)
-        .event_format(Correlated(JsonLine));
+        .event_format(JsonFormat);
     Dispatch::new(subscriber.with(lines))
 }
 
-/// The lines of the log. The level is that of our own ones: those of libraries are shown from WARN up, whatever it is.
-/// Where a line belongs is decided once per place that writes one, so that those that are not shown cost nothing.
+/// Selects the events to write. The level applies to the program's own events; those of libraries are shown from WARN up,
+/// whatever the level. The decision is cached per callsite, so events that are not shown cost nothing.
 fn shown(level: Level) -> FilterFn<impl Fn(&Metadata<'_>) -> bool> {
     filter_fn(move |metadata: &Metadata<'_>| *metadata.level() <= level && is_shown(metadata))
         .with_max_level_hint(level)
@@ -65,8 +68,8 @@ fn is_shown(metadata: &Metadata<'_>) -> bool {
     if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::")) {
         return true;
     }
-    let mut left_out = LEFT_OUT.iter().chain(&aws::LINES_WITH_DUMPS);
-    *metadata.level() <= Level::WARN && !left_out.any(|library| target.starts_with(library))
+    let mut omitted = OMITTED.iter().chain(&aws::LINES_WITH_DUMPS);
+    *metadata.level() <= Level::WARN && !omitted.any(|library| target.starts_with(library))
 }
 
 fn level(level: LogLevel) -> Level {
@@ -89,7 +92,7 @@ mod tests {
     use super::super::testing::Written;
     use super::*;
 
-    /// The messages that a log of this level shows.
+    /// The messages that a log of this level writes.
     fn messages(level: LogLevel, format: LogFormat) -> Vec<String> {
         let written = Written::default();
         let writer = written.clone();
@@ -99,14 +102,14 @@ mod tests {
             slow: Duration::ZERO,
         };
         let dispatch = dispatch(&log, &Telemetry::off(), move || writer.clone());
-        tracing::dispatcher::with_default(&dispatch, say);
+        tracing::dispatcher::with_default(&dispatch, log_everything);
         let text = written.text();
         let lines = text.lines();
         let words = lines.filter_map(|line| line.split([' ', '"']).find(|word| word.contains('/')));
         words.map(str::to_owned).collect()
     }
 
-    fn say() {
+    fn log_everything() {
         macro_rules! at_every_level {
             ($($target:literal)*) => {$(
                 tracing::error!(target: $target, concat!($target, "/error"));
@@ -153,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn libraries_are_shown_from_warnings_up_whatever_the_level() {
+    fn shows_libraries_from_warn_up_at_every_level() {
         let own = ["error", "warn", "info", "debug", "trace"];
         let levels = [
             (LogLevel::Error, 1),
@@ -169,17 +172,17 @@ mod tests {
     }
 
     #[test]
-    fn the_spans_of_libraries_are_not_there_either() {
-        let told = messages(LogLevel::Trace, LogFormat::Pretty);
+    fn never_shows_the_spans_of_libraries() {
+        let shown = messages(LogLevel::Trace, LogFormat::Pretty);
         assert!(
-            told.iter().any(|line| line.contains("tollgate/trace")),
-            "{told:?}"
+            shown.iter().any(|line| line.contains("tollgate/trace")),
+            "{shown:?}"
         );
-        assert!(!told.iter().any(|line| line.contains("MARK")), "{told:?}");
+        assert!(!shown.iter().any(|line| line.contains("MARK")), "{shown:?}");
     }
 
     #[test]
-    fn what_is_below_the_level_is_not_even_looked_at() {
+    fn the_level_hint_skips_events_below_the_level() {
         for level in [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE] {
             let hint = Layer::<Registry>::max_level_hint(&shown(level));
             assert_eq!(hint, Some(LevelFilter::from_level(level)));

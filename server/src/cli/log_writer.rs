@@ -1,22 +1,24 @@
-//! Lines on their way to stderr or stdout: a bounded buffer, and a thread that writes it. A pipe that nobody reads, or a
-//! disk that hangs, blocks that thread alone: lines that do not fit are dropped and counted, and the log has a line
-//! about them once it flows again.
+//! Writes lines to stderr or stdout through a bounded buffer and a thread. A pipe that is not read, or a disk that hangs,
+//! blocks only that thread: lines that do not fit are dropped and counted, and the log reports them once writing succeeds
+//! again.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Bytes that wait to be written; as many again may be on their way.
+use parking_lot::{Condvar, Mutex};
+
+/// The most bytes that wait to be written; as many again may be being written.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
-/// Lines that wait to be written.
+/// The most lines that wait to be written.
 const MAX_LINES: usize = 16 * 1024;
-/// How long the first line of a batch waits for others: one write for all of them costs less than one for each.
+/// How long the first line of a batch waits for others: one write for all costs less than one for each.
 const LINGER: Duration = Duration::from_millis(2);
-/// Room that an empty buffer keeps.
+/// The capacity that an empty buffer keeps.
 const KEPT_BYTES: usize = 64 * 1024;
 
-/// Takes lines and never blocks. Clones write to the same place.
+/// Accepts lines and never blocks. Clones write to the same buffer.
 #[derive(Clone)]
 pub(super) struct LogWriter(Arc<Shared>);
 
@@ -31,17 +33,18 @@ struct Shared {
 struct Waiting {
     bytes: Vec<u8>,
     lines: usize,
-    /// Dropped, and the log has no line about them yet.
+    /// Lines that were dropped and not reported yet.
     unreported: u64,
     is_writing: bool,
 }
 
 impl LogWriter {
-    /// A writer to `sink`. `dropped` counts lines that did not fit; `report` is called on the writer's thread with how
-    /// many there were since the last time, once `sink` takes bytes again.
+    /// Creates a writer to `sink`. `dropped` counts lines that did not fit; `report` is called on the writer's thread with
+    /// their number since the last report, once `sink` accepts bytes again.
     ///
     /// # Errors
-    /// There is no thread to be had.
+    ///
+    /// The thread cannot be started.
     pub(super) fn new(
         sink: impl Write + Send + 'static,
         dropped: Arc<AtomicU64>,
@@ -60,22 +63,21 @@ impl LogWriter {
         Ok(writer)
     }
 
-    /// Waits until everything is written, at most for this long.
-    pub(super) fn flush_within(&self, time: Duration) {
-        let until = Instant::now() + time;
-        let mut waiting = self.0.waiting();
+    /// Waits until everything is written, but at most `limit`.
+    pub(super) fn flush_within(&self, limit: Duration) {
+        let until = Instant::now() + limit;
+        let mut waiting = self.0.waiting.lock();
         while waiting.is_writing || waiting.lines > 0 {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            let waited = self.0.is_idle.wait_timeout(waiting, left);
-            waiting = waited.unwrap_or_else(PoisonError::into_inner).0;
+            self.0.is_idle.wait_for(&mut waiting, left);
         }
     }
 
     fn push(&self, line: &[u8]) {
-        let mut waiting = self.0.waiting();
+        let mut waiting = self.0.waiting.lock();
         if waiting.lines >= MAX_LINES || waiting.bytes.len() + line.len() > MAX_BYTES {
             waiting.unreported += 1;
             self.0.dropped.fetch_add(1, Ordering::Relaxed);
@@ -95,45 +97,40 @@ impl Shared {
         let mut bytes = Vec::new();
         loop {
             let unreported = self.take(&mut bytes);
-            // what was taken last is written, so it flows; and there is room for this line now
+            // the last batch was written, so the sink accepts bytes, and the buffer is empty
             if unreported > 0 {
                 report(unreported);
             }
-            // a log that is closed is read by nobody
+            // a closed log has no reader
             let _ = sink.write_all(&bytes).and_then(|()| sink.flush());
             bytes.clear();
             bytes.shrink_to(KEPT_BYTES);
         }
     }
 
-    /// Waits for lines and takes them all; and how many were dropped.
+    /// Waits for lines and takes them all. Returns how many were dropped.
     fn take(&self, bytes: &mut Vec<u8>) -> u64 {
-        let mut waiting = self.waiting();
+        let mut waiting = self.waiting.lock();
         waiting.is_writing = false;
         if waiting.lines == 0 {
             self.is_idle.notify_all();
         }
         while waiting.lines == 0 {
-            let waited = self.has_lines.wait(waiting);
-            waiting = waited.unwrap_or_else(PoisonError::into_inner);
+            self.has_lines.wait(&mut waiting);
         }
-        // counts as writing: lines that come now need not wake this thread
+        // counts as writing: lines that arrive now need not wake this thread
         waiting.is_writing = true;
         drop(waiting);
         std::thread::sleep(LINGER);
-        let mut waiting = self.waiting();
+        let mut waiting = self.waiting.lock();
         std::mem::swap(&mut waiting.bytes, bytes);
         waiting.lines = 0;
         std::mem::take(&mut waiting.unreported)
     }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Write for LogWriter {
-    /// Takes one line, or several, whole or not at all.
+    /// Accepts one or more whole lines, or drops all of them.
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         self.push(lines);
         Ok(lines.len())
@@ -151,10 +148,10 @@ mod tests {
     use super::super::testing::Written;
     use super::*;
 
-    /// Takes nothing before it is opened.
-    struct Gate(Option<mpsc::Receiver<()>>, Written);
+    /// Accepts nothing before it is opened.
+    struct BlockedSink(Option<mpsc::Receiver<()>>, Written);
 
-    impl Write for Gate {
+    impl Write for BlockedSink {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             if let Some(opened) = self.0.take() {
                 opened.recv().unwrap();
@@ -168,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_arrive_whole_and_in_order() {
+    fn writes_whole_lines_in_order() {
         let written = Written::default();
         let dropped = Arc::new(AtomicU64::new(0));
         let writer = LogWriter::new(written.clone(), Arc::clone(&dropped), |_| {}).unwrap();
@@ -184,13 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn a_sink_that_takes_nothing_blocks_nobody_and_drops_are_counted_and_reported() {
+    fn a_blocked_sink_blocks_no_caller_and_drops_are_counted_and_reported() {
         const LINE: &[u8] = &[b'x'; 1024];
         let (open, opened) = mpsc::channel();
         let (reported, report) = mpsc::channel();
         let written = Written::default();
         let dropped = Arc::new(AtomicU64::new(0));
-        let sink = Gate(Some(opened), written.clone());
+        let sink = BlockedSink(Some(opened), written.clone());
         let writer = LogWriter::new(sink, Arc::clone(&dropped), move |count| {
             reported.send(count).unwrap();
         });
@@ -201,7 +198,7 @@ mod tests {
         }
         writer.flush_within(Duration::from_millis(10));
         let count = dropped.load(Ordering::Relaxed);
-        // one buffer waits and one is on its way
+        // one buffer waits and one is being written
         assert!(count as usize >= lines - 2 * MAX_BYTES / LINE.len(), "{count}");
         open.send(()).unwrap();
         writer.write_all(LINE).unwrap();

@@ -6,8 +6,8 @@ mod exit;
 #[cfg(feature = "embedded")]
 mod fsck;
 mod iam;
-mod json_line;
 pub mod log;
+mod log_format;
 mod log_writer;
 mod reload;
 mod serve;

@@ -1,4 +1,4 @@
-//! `tollgate serve`: settings in, the gateway until a signal, an exit code out.
+//! `tollgate serve`: reads the settings, and runs the gateway until a signal.
 
 use std::io::{self, IsTerminal as _, Write as _, stderr, stdout};
 use std::net::SocketAddr;
@@ -17,15 +17,15 @@ use crate::build::{COMMIT, VERSION};
 use crate::config::{Config, Flags, environment};
 use crate::telemetry::Telemetry;
 
-/// How long the last lines may take to be written: a log that nobody reads must not keep the process.
+/// How long the last lines may take to be written: a log that is not read must not keep the process running.
 const FLUSH_TIME: Duration = Duration::from_secs(1);
 
-/// What a process that serves says, from its start on. Nothing blocks for it.
+/// The output of the process. Writing to it never blocks.
 #[derive(Clone)]
 struct Output {
-    /// The log, and the last words.
+    /// The log, and the error that ends the process.
     stderr: LogWriter,
-    /// The one line that says where it listens.
+    /// One line with the address that it listens on.
     stdout: LogWriter,
 }
 
@@ -75,7 +75,7 @@ async fn serve(
     let (telemetry, faults) = Telemetry::open(config);
     telemetry.count_log_drops(log_dropped);
     let stderr = output.stderr.clone();
-    // another log, of a program that calls this one as a library, stays
+    // if a program that uses this library has installed a subscriber, that one stays
     let _ = dispatcher::set_global_default(log::dispatch(&config.log, &telemetry, move || stderr.clone()));
     log_panics();
     info!(version = VERSION, commit = COMMIT, "starting");
@@ -83,18 +83,18 @@ async fn serve(
         warn!("{fault}");
     }
     app::raise_descriptor_limit();
-    // before anything is opened: a signal during the start ends it too
+    // before anything is opened, so that a signal during the start is handled too
     let shutdown = match shutdown_signal() {
         Ok(shutdown) => shutdown,
         Err(error) => {
-            let text = format!("cannot listen to signals: {error}");
+            let text = format!("cannot listen for signals: {error}");
             return exit::failure_to(&mut output.stderr, &text);
         }
     };
     let triggers = match Triggers::listen(is_watching.then_some(config.models.as_path())) {
         Ok(triggers) => triggers,
         Err(error) => {
-            let text = format!("cannot listen to signals: {error}");
+            let text = format!("cannot listen for signals: {error}");
             return exit::failure_to(&mut output.stderr, &text);
         }
     };
@@ -102,23 +102,23 @@ async fn serve(
         Ok(app) => app,
         Err(error) => {
             telemetry.shutdown().await;
-            return of_app(&error, &mut output.stderr);
+            return exit_code(&error, &mut output.stderr);
         }
     };
     let summary = app.summary().clone();
     let reloading = tokio::spawn(triggers.run(app.reloader()));
-    let said = output.clone();
+    let announced_to = output.clone();
     let ended = app
-        .serve(shutdown, move |address| announce(address, &summary, said))
+        .serve(shutdown, move |address| announce(address, &summary, announced_to))
         .await;
     reloading.abort();
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => of_app(&error, &mut output.stderr),
+        Err(error) => exit_code(&error, &mut output.stderr),
     }
 }
 
-fn of_app(error: &app::Error, stderr: &mut LogWriter) -> ExitCode {
+fn exit_code(error: &app::Error, stderr: &mut LogWriter) -> ExitCode {
     match error {
         app::Error::Models(faults) => exit::faults_to(stderr, "models", faults),
         app::Error::Prices(faults) => exit::faults_to(stderr, "price book", faults),
@@ -127,8 +127,8 @@ fn of_app(error: &app::Error, stderr: &mut LogWriter) -> ExitCode {
     }
 }
 
-/// Panics are lines of the log, not of stderr past it. They have no text but one that stands in the source: what is
-/// formatted may quote a value.
+/// Logs panics instead of printing them to stderr. Only literal messages are included: a formatted message may contain a
+/// value.
 fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(tracing::field::display);
@@ -138,7 +138,7 @@ fn log_panics() {
     }));
 }
 
-/// The one line of stdout, and a banner for people on a terminal.
+/// Prints the line on stdout, and a banner on a terminal.
 fn announce(address: SocketAddr, summary: &Summary, mut output: Output) {
     let line = format!("listening {address}\n");
     let _ = output.stdout.write_all(line.as_bytes());
@@ -174,7 +174,7 @@ fn shutdown_signal() -> std::io::Result<impl Future<Output = ()> + Send> {
 #[cfg(not(unix))]
 fn shutdown_signal() -> std::io::Result<impl Future<Output = ()> + Send> {
     Ok(async {
-        // without the handler the process ends at once, as it would have
+        // without the handler, Ctrl-C ends the process at once
         let _ = tokio::signal::ctrl_c().await;
     })
 }

@@ -10,7 +10,7 @@ use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry_sdk::metrics::{Instrument, MeterProviderBuilder, SdkMeterProvider, Stream};
 
 use super::InstrumentSources;
-use super::export::Lost;
+use super::export::Dropped;
 use super::histograms::Histograms;
 use super::names::{self, attribute, instrument, label};
 use crate::build::{COMMIT, VERSION};
@@ -53,7 +53,12 @@ impl Instruments {
     }
 
     /// Makes the instruments; those that are no histograms are read when somebody collects.
-    pub(super) fn observe(&self, figures: InstrumentSources, lost: Arc<Lost>, log_drops: Arc<AtomicU64>) {
+    pub(super) fn observe(
+        &self,
+        figures: InstrumentSources,
+        dropped: Arc<Dropped>,
+        log_drops: Arc<AtomicU64>,
+    ) {
         self.models.get_or_init(|| figures.models);
         self.histograms.get_or_init(|| Histograms::new(&self.meter));
         let figures = Arc::new(figures);
@@ -65,7 +70,7 @@ impl Instruments {
             .with_unit("{record}")
             .with_description("Spans, data points and log records that could not be exported")
             .with_callback(move |observer| {
-                for (signal, count) in lost.counts() {
+                for (signal, count) in dropped.counts() {
                     observer.observe(count, &[KeyValue::new(label::SIGNAL, signal)]);
                 }
             })

@@ -43,10 +43,10 @@ mod variables;
 mod off;
 
 #[cfg(not(feature = "telemetry"))]
-pub use off::{CallTrace, Correlated, Entered, RequestSpan, SidePort, Telemetry};
+pub use off::{CallTrace, Entered, RequestSpan, SidePort, Telemetry, TraceIds, current_trace_ids};
 #[cfg(feature = "telemetry")]
 pub use {
-    log::Correlated,
+    log::{TraceIds, current_trace_ids},
     on::Telemetry,
     side_port::SidePort,
     trace::{CallTrace, Entered, RequestSpan},

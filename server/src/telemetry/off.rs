@@ -5,11 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use http::HeaderMap;
-use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::Identity;
-use tracing_subscriber::registry::LookupSpan;
 
 use super::{EndedCall, InstrumentSources, RequestFacts, ResponseFacts};
 use crate::config::Config;
@@ -35,9 +31,19 @@ pub struct RequestSpan;
 #[derive(Debug)]
 pub struct SidePort(std::convert::Infallible);
 
-/// Log lines as they are.
-#[derive(Debug)]
-pub struct Correlated<F>(pub F);
+/// The ids of a trace.
+#[derive(Clone, Debug)]
+pub struct TraceIds {
+    /// The id of the trace.
+    pub trace_id: String,
+    /// The id of the span within it.
+    pub span_id: String,
+}
+
+/// Always `None`.
+pub fn current_trace_ids() -> Option<TraceIds> {
+    None
+}
 
 impl Telemetry {
     pub fn off() -> Telemetry {
@@ -113,20 +119,4 @@ impl SidePort {
     }
 
     pub async fn serve(self, _: Telemetry, _: Arc<AtomicBool>) {}
-}
-
-impl<S, N, F> FormatEvent<S, N> for Correlated<F>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-    F: FormatEvent<S, N>,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> std::fmt::Result {
-        self.0.format_event(context, writer, event)
-    }
 }

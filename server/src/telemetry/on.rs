@@ -12,7 +12,7 @@ use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::export::{self, LogQueue, Lost, PushReader, SpanQueue, Tasks};
+use super::export::{self, Dropped, LogQueue, PushReader, SpanQueue, Tasks};
 use super::instruments::Instruments;
 use super::scrape::Scrape;
 use super::trace::{CallTrace, Tracing};
@@ -37,7 +37,7 @@ pub(super) struct Inner {
     pub(super) object_keys: bool,
     log: Option<LogQueue>,
     scrape: Option<Scrape>,
-    lost: Arc<Lost>,
+    dropped: Arc<Dropped>,
     /// Lines that the log dropped, counted by whoever writes it.
     log_drops: OnceLock<Arc<AtomicU64>>,
     tasks: Mutex<Option<Tasks>>,
@@ -65,7 +65,7 @@ impl Telemetry {
             object_keys: config.telemetry.object_keys,
             log,
             scrape,
-            lost: opening.lost,
+            dropped: opening.dropped,
             log_drops: OnceLock::new(),
             tasks: Mutex::new(Some(opening.tasks)),
         };
@@ -81,7 +81,11 @@ impl Telemetry {
     pub fn observe(&self, figures: InstrumentSources) {
         if let Some(instruments) = &self.0.instruments {
             let log_drops = self.0.log_drops.get().cloned();
-            instruments.observe(figures, Arc::clone(&self.0.lost), log_drops.unwrap_or_default());
+            instruments.observe(
+                figures,
+                Arc::clone(&self.0.dropped),
+                log_drops.unwrap_or_default(),
+            );
         }
     }
 
@@ -121,7 +125,7 @@ impl Telemetry {
 #[derive(Default)]
 struct Opening {
     tasks: Tasks,
-    lost: Arc<Lost>,
+    dropped: Arc<Dropped>,
     faults: Vec<String>,
 }
 
@@ -130,7 +134,7 @@ impl Opening {
         let export = variables.traces.as_ref()?;
         let exporter = export::span_exporter(export, &variables.resource);
         let exporter = self.built(export, exporter)?;
-        let queue = SpanQueue::new(variables.span_bounds, Arc::clone(&self.lost));
+        let queue = SpanQueue::new(variables.span_bounds, Arc::clone(&self.dropped));
         self.tasks.export_spans(&queue, exporter);
         let provider = SdkTracerProvider::builder()
             .with_resource(variables.resource.clone())
@@ -156,8 +160,8 @@ impl Opening {
         if let Some(exporter) = exporter {
             let reader = PushReader::new(variables.temporality);
             builder = builder.with_reader(reader.clone());
-            let (interval, lost) = (variables.interval, Arc::clone(&self.lost));
-            self.tasks.export_metrics(reader, exporter, interval, lost);
+            let (interval, dropped) = (variables.interval, Arc::clone(&self.dropped));
+            self.tasks.export_metrics(reader, exporter, interval, dropped);
             is_read = true;
         }
         let instruments = is_read.then(|| Instruments::new(builder));
@@ -168,7 +172,7 @@ impl Opening {
         let export = variables.logs.as_ref()?;
         let exporter = export::log_exporter(export, &variables.resource);
         let exporter = self.built(export, exporter)?;
-        let queue = LogQueue::new(variables.log_bounds, Arc::clone(&self.lost));
+        let queue = LogQueue::new(variables.log_bounds, Arc::clone(&self.dropped));
         self.tasks.export_logs(&queue, exporter);
         Some(queue)
     }

@@ -1,4 +1,4 @@
-//! The Prometheus exposition of the instruments. Reads; never records.
+//! The Prometheus exposition of the instruments. Never records anything.
 
 use opentelemetry_prometheus::PrometheusExporter;
 use prometheus::{Encoder as _, Registry, TextEncoder};
@@ -8,12 +8,12 @@ use super::names::instrument;
 /// The media type of the exposition.
 pub(super) const MEDIA_TYPE: &str = prometheus::TEXT_FORMAT;
 
-/// What is scraped.
+/// The metrics in the format of Prometheus.
 #[derive(Debug)]
 pub(super) struct Scrape(Registry);
 
 impl Scrape {
-    /// The exposition, and the reader to be given to the meter provider.
+    /// The exposition, and the reader to pass to the meter provider.
     pub(super) fn new() -> Option<(Scrape, PrometheusExporter)> {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter()
@@ -24,15 +24,15 @@ impl Scrape {
         Some((Scrape(registry), exporter.ok()?))
     }
 
-    /// All metrics as they are now.
+    /// The current metrics as text.
     pub(super) fn text(&self) -> Vec<u8> {
         let mut families = self.0.gather();
-        let (unruly, ruled) = instrument::COST_IN_PROMETHEUS;
-        for family in families.iter_mut().filter(|family| family.name() == unruly) {
-            family.set_name(ruled.to_owned());
+        let (exported, conventional) = instrument::COST_IN_PROMETHEUS;
+        for family in families.iter_mut().filter(|family| family.name() == exported) {
+            family.set_name(conventional.to_owned());
         }
         let mut text = Vec::with_capacity(32 * 1024);
-        // writing to memory; a family without a name or metrics would be left out
+        // writing to memory cannot fail; a family without a name or metrics would be omitted
         let _ = TextEncoder::new().encode(&families, &mut text);
         text
     }

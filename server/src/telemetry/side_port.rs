@@ -1,11 +1,11 @@
-//! The HTTP side port: `/metrics` for Prometheus, `/healthz` while the process lives, `/readyz` while calls are taken.
-//! Answers nothing else, and nothing that is secret; it has no authentication, so by default it is on loopback. A new
-//! connection is always taken, soon: where there are many, the one that has been idle the longest goes.
+//! The HTTP side port: `/metrics` for Prometheus, `/healthz` while the process runs, `/readyz` while calls are accepted.
+//! Serves nothing else and nothing secret; it has no authentication, so it listens on loopback by default. New connections
+//! are always accepted soon: if there are too many, the one that has been idle the longest is closed.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
@@ -24,19 +25,19 @@ use super::on::Telemetry;
 use super::{TARGET, scrape};
 use crate::config;
 
-/// Connections at once.
+/// The most connections at one time.
 const MAX_CONNECTIONS: usize = 64;
 /// A connection whose first request takes longer is closed.
 const FIRST_REQUEST_TIME: Duration = Duration::from_secs(5);
 /// A connection that sends no further request for this long is closed.
 const IDLE_TIME: Duration = Duration::from_secs(60);
-/// A connection that did something this lately is not closed for the sake of another, which waits instead.
+/// A connection that was active within this time is not closed to admit another, which waits instead.
 const BUSY_TIME: Duration = Duration::from_millis(500);
-/// How long to wait after the system refused a connection.
+/// Pause after a failed `accept`.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const PLAIN: &str = "text/plain; charset=utf-8";
 
-/// A side port that is bound, not yet serving.
+/// A side port that is bound but does not serve yet.
 #[derive(Debug)]
 pub struct SidePort {
     listener: TcpListener,
@@ -44,12 +45,12 @@ pub struct SidePort {
 }
 
 impl SidePort {
-    /// Binds the address of the settings. Where it is the default's and is taken, by another gateway of this machine
-    /// perhaps, there is none, and the log says so.
+    /// Binds the address of the settings. If that is the default address and it is in use, perhaps by another gateway on
+    /// this machine, logs a warning and returns `None`.
     ///
     /// # Errors
     ///
-    /// Where somebody asked for an address that cannot be had.
+    /// An address that was set explicitly cannot be bound.
     pub async fn bind(metrics: &config::Metrics) -> Result<Option<SidePort>, std::io::Error> {
         let Some(listen) = &metrics.listen else {
             return Ok(None);
@@ -60,18 +61,18 @@ impl SidePort {
             Ok((address, listener)) => Ok(Some(SidePort { listener, address })),
             Err(error) if metrics.listen_set => Err(error),
             Err(error) => {
-                warn!(target: TARGET, %listen, %error, "no side port: metrics.listen names another, or off");
+                warn!(target: TARGET, %listen, %error, "metrics port disabled: the address cannot be bound; set metrics.listen to another one, or to off");
                 Ok(None)
             }
         }
     }
 
-    /// The address that it got.
+    /// The address that was bound.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until it is dropped. `ready` says whether calls are taken.
+    /// Serves until it is dropped. `ready` is whether calls are accepted.
     pub async fn serve(self, telemetry: Telemetry, ready: Arc<AtomicBool>) {
         info!(target: TARGET, address = %self.address, "metrics and probes");
         let mut connections = Connections::default();
@@ -79,7 +80,7 @@ impl SidePort {
             let stream = match self.listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(_) => {
-                    // no descriptors, most likely: whoever asks now goes before whoever asked
+                    // probably out of descriptors: new connections take precedence over old ones
                     connections.close_idlest();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
@@ -91,7 +92,7 @@ impl SidePort {
     }
 }
 
-/// The connections that are open; dropping it ends them.
+/// The open connections; dropping this closes them.
 #[derive(Default)]
 struct Connections {
     tasks: JoinSet<()>,
@@ -103,15 +104,15 @@ struct Open {
     activity: Arc<Activity>,
 }
 
-/// What a connection does.
+/// When a connection was active.
 struct Activity {
     opened: Instant,
-    /// When its last request came.
-    asked: Mutex<Option<Instant>>,
+    /// When its last request arrived.
+    requested: Mutex<Option<Instant>>,
 }
 
 impl Connections {
-    /// Waits until there is room, or closes the connection that has been idle the longest.
+    /// Waits until another connection is allowed, or closes the one that has been idle the longest.
     async fn make_room(&mut self) {
         loop {
             while self.tasks.try_join_next().is_some() {}
@@ -155,29 +156,25 @@ impl Activity {
     fn new() -> Arc<Activity> {
         Arc::new(Activity {
             opened: Instant::now(),
-            asked: Mutex::default(),
+            requested: Mutex::default(),
         })
     }
 
-    fn ask(&self) {
-        *self.asked() = Some(Instant::now());
+    fn record_request(&self) {
+        *self.requested.lock() = Some(Instant::now());
     }
 
     fn last(&self) -> Instant {
-        self.asked().unwrap_or(self.opened)
+        self.requested.lock().unwrap_or(self.opened)
     }
 
-    /// Ends where the first request does not come in time, else never.
-    async fn none_in_time(&self) {
+    /// Returns if the first request does not arrive in time, else never.
+    async fn first_request_timeout(&self) {
         tokio::time::sleep(FIRST_REQUEST_TIME).await;
-        let has_asked = self.asked().is_some();
-        if has_asked {
+        let has_requested = self.requested.lock().is_some();
+        if has_requested {
             std::future::pending::<()>().await;
         }
-    }
-
-    fn asked(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -187,23 +184,23 @@ async fn connection(
     ready: Arc<AtomicBool>,
     activity: Arc<Activity>,
 ) {
-    let answer = service_fn(|request: Request<Incoming>| {
-        activity.ask();
-        let response = answer(request.method(), request.uri().path(), &telemetry, &ready);
+    let service = service_fn(|request: Request<Incoming>| {
+        activity.record_request();
+        let response = respond(request.method(), request.uri().path(), &telemetry, &ready);
         async move { Ok::<_, Infallible>(response) }
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE_TIME)
-        .serve_connection(TokioIo::new(stream), answer);
-    // how a scraper's connection ends is its own affair
+        .serve_connection(TokioIo::new(stream), service);
+    // an error concerns only the client of this connection
     tokio::select! {
         _ = serving => {}
-        () = activity.none_in_time() => {}
+        () = activity.first_request_timeout() => {}
     }
 }
 
-fn answer(method: &Method, path: &str, telemetry: &Telemetry, ready: &AtomicBool) -> Response<Full<Bytes>> {
+fn respond(method: &Method, path: &str, telemetry: &Telemetry, ready: &AtomicBool) -> Response<Full<Bytes>> {
     if !matches!(*method, Method::GET | Method::HEAD) {
         let mut refusal = response(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "GET or HEAD\n");
         let allowed = header::HeaderValue::from_static("GET, HEAD");
@@ -248,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_never_asks_is_closed_soon() {
+    async fn closes_a_connection_without_a_request_soon() {
         let (_serving, mut stream) = connected().await;
         stream.write_all(b"GET /healthz").await.unwrap();
         let begun = Instant::now();
@@ -257,16 +254,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_asked_is_kept_a_while() {
+    async fn keeps_a_connection_open_after_a_request() {
         let (_serving, mut stream) = connected().await;
         stream
             .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
             .await
             .unwrap();
         let begun = Instant::now();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.unwrap();
-        assert!(answer.ends_with(b"alive\n"));
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).await.unwrap();
+        assert!(response.ends_with(b"alive\n"));
         assert_eq!(begun.elapsed().as_secs(), IDLE_TIME.as_secs());
     }
 }

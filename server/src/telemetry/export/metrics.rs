@@ -1,4 +1,4 @@
-//! The task that collects and sends the metrics at an interval, and once more at the end.
+//! The task that collects and exports the metrics at an interval, and once more at shutdown.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -11,12 +11,12 @@ use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{InstrumentKind, ManualReader, Pipeline, Temporality};
 use tokio_util::sync::CancellationToken;
 
-use super::teller::Teller;
-use super::transport::Outlet;
-use super::worker::InHand;
-use super::{Lost, Signal};
+use super::health::CollectorHealth;
+use super::in_hand::InHand;
+use super::signal::{Dropped, Signal};
+use super::transport::Transport;
 
-/// A reader that is shared by the meter provider and the task.
+/// A reader shared by the meter provider and the task.
 #[derive(Clone)]
 pub(in super::super) struct PushReader(Arc<ManualReader>);
 
@@ -55,13 +55,13 @@ impl MetricReader for PushReader {
     }
 }
 
-/// Runs until it is stopped; the last figures are sent then.
+/// Runs until it is stopped; then exports the last figures.
 pub(super) async fn run(
     reader: PushReader,
-    outlet: Outlet<MetricExporter>,
+    transport: Transport<MetricExporter>,
     interval: Duration,
-    lost: Arc<Lost>,
-    teller: Arc<Teller>,
+    dropped: Arc<Dropped>,
+    health: Arc<CollectorHealth>,
     stop: CancellationToken,
 ) {
     let mut metrics = ResourceMetrics::default();
@@ -72,15 +72,15 @@ pub(super) async fn run(
         };
         let collected = reader.collect(&mut metrics);
         let count = points(&metrics);
-        let unsent = InHand::new(&lost, Signal::Metrics, count);
-        let sent = match collected {
-            Ok(()) => outlet.export_metrics(&metrics).await,
+        let in_hand = InHand::new(&dropped, Signal::Metrics, count);
+        let exported = match collected {
+            Ok(()) => transport.export_metrics(&metrics).await,
             Err(error) => Err(error),
         };
-        unsent.settle(sent.is_ok());
-        match sent {
-            Ok(()) => teller.taken(Signal::Metrics, outlet.rejected().min(count)),
-            Err(error) => teller.failed(Signal::Metrics, &error),
+        in_hand.settle(exported.is_ok());
+        match exported {
+            Ok(()) => health.exported(Signal::Metrics, transport.take_rejected().min(count)),
+            Err(error) => health.failed(Signal::Metrics, &error),
         }
         if last {
             return;
@@ -88,7 +88,7 @@ pub(super) async fn run(
     }
 }
 
-/// How many data points there are.
+/// The number of data points.
 fn points(metrics: &ResourceMetrics) -> usize {
     let metrics = metrics.scope_metrics().flat_map(|scope| scope.metrics());
     let count = metrics.map(|metric| match metric.data() {

@@ -1,50 +1,51 @@
-//! A bounded queue between what happens and what is sent. Putting something in takes a short lock and never waits; what
-//! does not fit is dropped and counted.
+//! A bounded queue of records to be exported. Adding a record takes a short lock and never waits; records that do not fit
+//! are dropped and counted.
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::Context;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::super::variables::Bounds;
-use super::{Lost, Signal};
+use super::signal::{Dropped, Signal};
 
-/// Records that wait to be sent.
+/// Records that wait to be exported.
 pub(super) struct Queue<T> {
     pub(super) signal: Signal,
     pub(super) bounds: Bounds,
-    pub(super) lost: Arc<Lost>,
+    pub(super) dropped: Arc<Dropped>,
     items: Mutex<VecDeque<T>>,
-    /// Told when a whole batch waits.
+    /// Notified when a whole batch waits.
     pub(super) full_batch: Notify,
 }
 
-/// Spans that ended.
+/// Ended spans that wait to be exported. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(in super::super) struct SpanQueue(Arc<Queue<SpanData>>);
 
 impl<T> Queue<T> {
-    pub(super) fn new(signal: Signal, bounds: Bounds, lost: Arc<Lost>) -> Arc<Queue<T>> {
+    pub(super) fn new(signal: Signal, bounds: Bounds, dropped: Arc<Dropped>) -> Arc<Queue<T>> {
         Arc::new(Queue {
             signal,
             bounds,
-            lost,
+            dropped,
             items: Mutex::default(),
             full_batch: Notify::new(),
         })
     }
 
-    /// Takes a record in, or drops it.
+    /// Adds a record, or drops it.
     pub(super) fn put(&self, item: T) {
-        let mut items = self.items();
+        let mut items = self.items.lock();
         if items.len() >= self.bounds.queue {
             drop(items);
-            return self.lost.add(self.signal, 1);
+            return self.dropped.add(self.signal, 1);
         }
         items.push_back(item);
         let is_batch = items.len() == self.bounds.batch;
@@ -54,19 +55,15 @@ impl<T> Queue<T> {
         }
     }
 
-    /// The next batch; empty where nothing waits.
+    /// Takes the next batch; it is empty if no record waits.
     pub(super) fn take(&self) -> Vec<T> {
-        let mut items = self.items();
+        let mut items = self.items.lock();
         let count = items.len().min(self.bounds.batch);
         items.drain(..count).collect()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.items().len()
-    }
-
-    fn items(&self) -> MutexGuard<'_, VecDeque<T>> {
-        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+        self.items.lock().len()
     }
 }
 
@@ -77,8 +74,8 @@ impl<T> fmt::Debug for Queue<T> {
 }
 
 impl SpanQueue {
-    pub(in super::super) fn new(bounds: Bounds, lost: Arc<Lost>) -> SpanQueue {
-        SpanQueue(Queue::new(Signal::Traces, bounds, lost))
+    pub(in super::super) fn new(bounds: Bounds, dropped: Arc<Dropped>) -> SpanQueue {
+        SpanQueue(Queue::new(Signal::Traces, bounds, dropped))
     }
 
     pub(super) fn queue(&self) -> Arc<Queue<SpanData>> {
@@ -86,7 +83,7 @@ impl SpanQueue {
     }
 }
 
-/// The tasks flush and end by themselves; the SDK has nothing to do there.
+/// The tasks flush the queue and end by themselves, so the SDK has nothing to flush or shut down.
 impl SpanProcessor for SpanQueue {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 

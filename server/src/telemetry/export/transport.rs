@@ -1,5 +1,5 @@
-//! Exporters of `opentelemetry-otlp`, over gRPC or HTTP, as the variables say. They alone try again: what may help is
-//! tried until the timeout of the signal is over.
+//! The transports: exporters of `opentelemetry-otlp`, over gRPC or HTTP, configured by the variables. Only they retry: an
+//! export that may succeed later is retried until the timeout of the signal.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -21,56 +21,56 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::{Certificate, ClientTlsConfig};
 
 use super::super::variables::{Export, Protocol};
-use super::Exporter;
+use super::exporter::Exporter;
 use super::web::{self, Exchange, WebClient};
 
-/// Between two tries of a batch at most: a collector that restarts is found soon.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two attempts: a collector that restarts is detected soon.
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// One signal's way to its collector.
+/// Exports one signal to its collector.
 #[derive(Debug)]
-pub(in super::super) struct Outlet<E> {
+pub(in super::super) struct Transport<E> {
     exporter: E,
     /// Host and port.
     pub(super) collector: String,
     timeout: Duration,
-    /// What the exporter does not hand on; stays empty over gRPC.
+    /// What the exporter does not report; stays empty over gRPC.
     exchange: Arc<Exchange>,
 }
 
-impl<E> Outlet<E> {
-    /// The timeout holds for the last try too, and the cause of a failure is told.
+impl<E> Transport<E> {
+    /// Applies the timeout to the last attempt too, and adds the cause of a failure.
     async fn settle(&self, export: impl Future<Output = OTelSdkResult>) -> OTelSdkResult {
-        let sent = tokio::time::timeout(self.timeout, export).await;
-        let sent = sent.unwrap_or(Err(OTelSdkError::Timeout(self.timeout)));
-        match (sent, self.exchange.take_failure()) {
+        let exported = tokio::time::timeout(self.timeout, export).await;
+        let exported = exported.unwrap_or(Err(OTelSdkError::Timeout(self.timeout)));
+        match (exported, self.exchange.take_failure()) {
             (Err(OTelSdkError::InternalFailure(_)), Some(cause)) => Err(OTelSdkError::InternalFailure(cause)),
-            (sent, _) => sent,
+            (exported, _) => exported,
         }
     }
 
-    pub(super) fn rejected(&self) -> usize {
+    pub(super) fn take_rejected(&self) -> usize {
         self.exchange.take_rejected()
     }
 }
 
-impl<T: Send + 'static, E: Exporter<T>> Exporter<T> for Outlet<E> {
+impl<T: Send + 'static, E: Exporter<T>> Exporter<T> for Transport<E> {
     async fn export(&self, batch: Vec<T>) -> OTelSdkResult {
         self.settle(self.exporter.export(batch)).await
     }
 
-    fn rejected(&self) -> usize {
-        Outlet::rejected(self)
+    fn take_rejected(&self) -> usize {
+        Transport::take_rejected(self)
     }
 }
 
-impl Outlet<MetricExporter> {
+impl Transport<MetricExporter> {
     pub(super) async fn export_metrics(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         self.settle(self.exporter.export(metrics)).await
     }
 }
 
-/// Builds one of the three; their builders share methods, but no trait.
+/// Builds one of the three exporters; their builders share methods, but no trait.
 macro_rules! exporter {
     ($builder:expr, $export:expr, $exchange:expr) => {{
         let export: &Export = $export;
@@ -80,7 +80,7 @@ macro_rules! exporter {
                     .with_tonic()
                     .with_endpoint(&export.endpoint)
                     .with_timeout(export.timeout)
-                    .with_retry_policy(until_timeout())
+                    .with_retry_policy(retry_until_timeout())
                     .with_metadata(metadata(export));
                 let builder = match tls(export)? {
                     Some(tls) => builder.with_tls_config(tls),
@@ -97,7 +97,7 @@ macro_rules! exporter {
                     .with_http()
                     .with_endpoint(&export.endpoint)
                     .with_timeout(export.timeout)
-                    .with_retry_policy(until_timeout())
+                    .with_retry_policy(retry_until_timeout())
                     .with_headers(headers(export))
                     .with_http_client(WebClient::new(export, Arc::clone($exchange))?);
                 let builder = match export.gzip {
@@ -113,35 +113,35 @@ macro_rules! exporter {
 pub(in super::super) fn span_exporter(
     export: &Export,
     resource: &Resource,
-) -> Result<Outlet<SpanExporter>, String> {
+) -> Result<Transport<SpanExporter>, String> {
     let exchange = Arc::default();
     let mut exporter = exporter!(SpanExporter::builder(), export, &exchange)?;
     exporter.set_resource(resource);
-    Ok(outlet(exporter, export, exchange))
+    Ok(transport(exporter, export, exchange))
 }
 
 pub(in super::super) fn log_exporter(
     export: &Export,
     resource: &Resource,
-) -> Result<Outlet<LogExporter>, String> {
+) -> Result<Transport<LogExporter>, String> {
     let exchange = Arc::default();
     let mut exporter = exporter!(LogExporter::builder(), export, &exchange)?;
     exporter.set_resource(resource);
-    Ok(outlet(exporter, export, exchange))
+    Ok(transport(exporter, export, exchange))
 }
 
 pub(in super::super) fn metric_exporter(
     export: &Export,
     temporality: Temporality,
-) -> Result<Outlet<MetricExporter>, String> {
+) -> Result<Transport<MetricExporter>, String> {
     let exchange = Arc::default();
     let builder = MetricExporter::builder().with_temporality(temporality);
     let exporter = exporter!(builder, export, &exchange)?;
-    Ok(outlet(exporter, export, exchange))
+    Ok(transport(exporter, export, exchange))
 }
 
-fn outlet<E>(exporter: E, export: &Export, exchange: Arc<Exchange>) -> Outlet<E> {
-    Outlet {
+fn transport<E>(exporter: E, export: &Export, exchange: Arc<Exchange>) -> Transport<E> {
+    Transport {
         exporter,
         collector: export.collector(),
         timeout: export.timeout,
@@ -149,10 +149,10 @@ fn outlet<E>(exporter: E, export: &Export, exchange: Arc<Exchange>) -> Outlet<E>
     }
 }
 
-fn until_timeout() -> RetryPolicy {
+fn retry_until_timeout() -> RetryPolicy {
     RetryPolicy::recommended()
         .with_max_retries(usize::MAX)
-        .with_max_delay(LONGEST_PAUSE)
+        .with_max_delay(MAX_RETRY_DELAY)
 }
 
 fn headers(export: &Export) -> HashMap<String, String> {
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_file_without_a_certificate_is_named() {
+    async fn reports_a_file_without_a_certificate() {
         let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
         for protocol in [Protocol::Grpc, Protocol::Http] {
             let export = Export {
@@ -201,7 +201,7 @@ mod tests {
                 certificate: Some(path.to_owned()),
             };
             let error = span_exporter(&export, &Resource::builder_empty().build()).unwrap_err();
-            let expected = format!("{}: there is no certificate in it", path.display());
+            let expected = format!("{}: contains no certificate", path.display());
             assert_eq!(error, expected, "{protocol:?}");
         }
     }

@@ -1,10 +1,10 @@
-//! OTLP over HTTP by the client that is in the program anyway. Follows no redirects; answers are read up to a bound.
-//! Keeps why an exchange failed and what an answer rejects: the exporter above it hands on neither.
+//! The HTTP client for OTLP. Never follows redirects, and reads responses only up to a limit. Keeps the cause of a failure
+//! and the number of rejected records, which the exporter above it does not report.
 
 use std::error::Error;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +16,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use opentelemetry_http::{HttpClient, HttpError};
+use parking_lot::Mutex;
 use prost::Message;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -23,8 +24,8 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::super::variables::Export;
 
-/// Bytes of an answer at most; collectors answer next to nothing.
-const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+/// The most bytes of a response; those of collectors are nearly empty.
+const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 
 /// The HTTP client of one exporter.
 #[derive(Debug)]
@@ -34,17 +35,17 @@ pub(super) struct WebClient {
     exchange: Arc<Exchange>,
 }
 
-/// What the last exchange came to.
+/// The outcome of the last exchange.
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
-    /// Why there was no answer.
+    /// Why there was no response.
     failure: Mutex<Option<String>>,
     rejected: AtomicUsize,
 }
 
-/// What the three answers of OTLP, `Export…ServiceResponse`, have in common.
+/// The common part of the three responses of OTLP, `Export…ServiceResponse`.
 #[derive(Clone, PartialEq, Message)]
-struct Answer {
+struct ExportResponse {
     #[prost(message, optional, tag = "1")]
     partial_success: Option<PartialSuccess>,
 }
@@ -58,7 +59,7 @@ struct PartialSuccess {
 
 impl Exchange {
     pub(super) fn take_failure(&self) -> Option<String> {
-        self.failure().take()
+        self.failure.lock().take()
     }
 
     pub(super) fn take_rejected(&self) -> usize {
@@ -66,16 +67,12 @@ impl Exchange {
     }
 
     fn ended(&self, outcome: &Result<Response<Bytes>, HttpError>) {
-        *self.failure() = outcome
+        *self.failure.lock() = outcome
             .as_ref()
             .err()
-            .map(|error| format!("no answer: {}", causes(error.as_ref())));
+            .map(|error| format!("no response: {}", causes(error.as_ref())));
         let rejected = outcome.as_ref().map_or(0, rejected);
         self.rejected.store(rejected, Ordering::Relaxed);
-    }
-
-    fn failure(&self) -> MutexGuard<'_, Option<String>> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -101,7 +98,7 @@ impl HttpClient for WebClient {
         let exchange = async {
             let response = self.client.request(request.map(Full::new)).await?;
             let (head, body) = response.into_parts();
-            let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await?;
+            let body = Limited::new(body, MAX_RESPONSE_BYTES).collect().await?;
             Ok(Response::from_parts(head, body.to_bytes()))
         };
         let outcome = match tokio::time::timeout(self.timeout, exchange).await {
@@ -113,7 +110,7 @@ impl HttpClient for WebClient {
     }
 }
 
-/// An error and what it comes from. Those of the client name addresses and reasons, never headers or URLs.
+/// An error and its causes. Those of the client contain addresses and reasons, never headers or URLs.
 fn causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -124,12 +121,12 @@ fn causes(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// How many records an answer rejects; what cannot be read rejects none.
+/// How many records a response rejects; 0 if it cannot be decoded.
 fn rejected(response: &Response<Bytes>) -> usize {
-    let answer = Answer::decode(response.body().as_ref()).ok();
-    let partial_success = answer
+    let decoded = ExportResponse::decode(response.body().as_ref()).ok();
+    let partial_success = decoded
         .filter(|_| response.status().is_success())
-        .and_then(|answer| answer.partial_success);
+        .and_then(|decoded| decoded.partial_success);
     partial_success.map_or(0, |partial| usize::try_from(partial.rejected).unwrap_or_default())
 }
 
@@ -143,7 +140,7 @@ fn tls(export: &Export) -> Result<ClientConfig, String> {
         .with_no_client_auth())
 }
 
-/// Who is trusted; nobody has to be where the endpoint is plain HTTP.
+/// The authorities to trust; none if the endpoint is plain HTTP.
 fn roots(export: &Export) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     if !export.endpoint.starts_with("https:") {
@@ -156,17 +153,17 @@ fn roots(export: &Export) -> Result<RootCertStore, String> {
     authorities(path).map(|(_, roots)| roots)
 }
 
-/// The authorities of a PEM file, as it is and read.
+/// The authorities of a PEM file, both its content and decoded.
 pub(super) fn authorities(path: &Path) -> Result<(Vec<u8>, RootCertStore), String> {
-    let told = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let pem = std::fs::read(path).map_err(|error| told(&error))?;
+    let fault = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let pem = std::fs::read(path).map_err(|error| fault(&error))?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| told(&error))?;
-        roots.add(certificate).map_err(|error| told(&error))?;
+        let certificate = certificate.map_err(|error| fault(&error))?;
+        roots.add(certificate).map_err(|error| fault(&error))?;
     }
     match roots.is_empty() {
-        true => Err(told(&"there is no certificate in it")),
+        true => Err(fault(&"contains no certificate")),
         false => Ok((pem, roots)),
     }
 }

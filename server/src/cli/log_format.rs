@@ -1,27 +1,34 @@
-//! A line of the log as one JSON object, its fields beside `timestamp`, `level` and `target`. Written into one buffer:
-//! there is a line for every call, and a serializer of maps over a writer over a formatter costs more than the call's bill
-//! does.
+//! The formats of log lines: JSON objects, and text. Both end with the ids of the trace that the line belongs to. Never
+//! changes or omits a field.
 
 use std::fmt::{self, Debug};
 
-use serde::Serialize;
+use serde::Serializer as _;
+use serde::ser::SerializeMap;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::{DefaultFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Room for the line of a call.
-const LINE_BYTES: usize = 512;
-/// Room for a time.
+use crate::telemetry::current_trace_ids;
+
+/// Enough for the line of a call.
+const LINE_BYTES: usize = 640;
+/// Enough for a timestamp.
 const TIME_BYTES: usize = 32;
 
-/// Formats events as JSON objects, a line each.
+/// Formats an event as a flat JSON object on one line. The JSON of `tracing-subscriber` has no place for the trace ids.
 #[derive(Debug)]
-pub(super) struct JsonLine;
+pub(super) struct JsonFormat;
 
-impl<S, N> FormatEvent<S, N> for JsonLine
+/// Formats the fields of an event as text, followed by the ids of its trace.
+#[derive(Debug)]
+pub(super) struct TextFields;
+
+impl<S, N> FormatEvent<S, N> for JsonFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -32,59 +39,84 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let metadata = event.metadata();
         let mut time = String::with_capacity(TIME_BYTES);
         SystemTime.format_time(&mut Writer::new(&mut time))?;
         let mut line = Vec::with_capacity(LINE_BYTES);
-        line.push(b'{');
-        push(&mut line, "timestamp", &time);
-        push(&mut line, "level", metadata.level().as_str());
-        event.record(&mut Fields(&mut line));
-        push(&mut line, "target", metadata.target());
-        line.extend_from_slice(b"}\n");
-        writer.write_str(str::from_utf8(&line).expect("JSON of texts is text"))
+        write_object(&mut line, event, &time).map_err(|_| fmt::Error)?;
+        line.push(b'\n');
+        writer.write_str(str::from_utf8(&line).map_err(|_| fmt::Error)?)
     }
 }
 
-/// Appends fields to an object.
-struct Fields<'a>(&'a mut Vec<u8>);
+fn write_object(line: &mut Vec<u8>, event: &Event<'_>, time: &str) -> serde_json::Result<()> {
+    let metadata = event.metadata();
+    let mut serializer = serde_json::Serializer::new(line);
+    let mut object = serializer.serialize_map(None)?;
+    object.serialize_entry("timestamp", time)?;
+    object.serialize_entry("level", metadata.level().as_str())?;
+    let mut fields = Fields {
+        object: &mut object,
+        result: Ok(()),
+    };
+    event.record(&mut fields);
+    fields.result?;
+    object.serialize_entry("target", metadata.target())?;
+    if let Some(ids) = current_trace_ids() {
+        object.serialize_entry("trace_id", &ids.trace_id)?;
+        object.serialize_entry("span_id", &ids.span_id)?;
+    }
+    object.end()
+}
 
-impl Visit for Fields<'_> {
-    /// With a decimal point, so that the field is of one type in every line; what is no number is null.
+/// Adds the fields of an event to an object.
+struct Fields<'a, M: SerializeMap> {
+    object: &'a mut M,
+    result: Result<(), M::Error>,
+}
+
+impl<M: SerializeMap> Fields<'_, M> {
+    fn add<T: serde::Serialize + ?Sized>(&mut self, field: &Field, value: &T) {
+        if self.result.is_ok() {
+            self.result = self.object.serialize_entry(field.name(), value);
+        }
+    }
+}
+
+impl<M: SerializeMap> Visit for Fields<'_, M> {
+    /// Whole numbers keep a decimal point, so that a field has one type in all lines; NaN and infinity become null.
     fn record_f64(&mut self, field: &Field, value: f64) {
-        push(self.0, field.name(), &value);
+        self.add(field, &value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        push(self.0, field.name(), &value);
+        self.add(field, &value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        push(self.0, field.name(), &value);
+        self.add(field, &value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        push(self.0, field.name(), &value);
+        self.add(field, &value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        push(self.0, field.name(), value);
+        self.add(field, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        push(self.0, field.name(), &format!("{value:?}"));
+        self.add(field, &format_args!("{value:?}"));
     }
 }
 
-/// Appends a field. Names are those of events in sources: none has to be escaped.
-fn push<T: Serialize + ?Sized>(line: &mut Vec<u8>, name: &str, value: &T) {
-    if line.len() > 1 {
-        line.push(b',');
+impl<'w> FormatFields<'w> for TextFields {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
+        DefaultFields::new().format_fields(writer.by_ref(), fields)?;
+        match current_trace_ids() {
+            Some(ids) => write!(writer, " trace_id={} span_id={}", ids.trace_id, ids.span_id),
+            None => Ok(()),
+        }
     }
-    line.push(b'"');
-    line.extend_from_slice(name.as_bytes());
-    line.extend_from_slice(b"\":");
-    serde_json::to_writer(line, value).expect("a plain value is written to memory");
 }
 
 #[cfg(test)]
@@ -100,13 +132,13 @@ mod tests {
         let writer = written.clone();
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(move || writer.clone())
-            .event_format(JsonLine);
+            .event_format(JsonFormat);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), say);
         written.text()
     }
 
     #[test]
-    fn a_line_is_one_flat_object() {
+    fn writes_one_flat_object_per_line() {
         let line = logged(|| {
             let none: Option<&str> = None;
             tracing::warn!(
@@ -138,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_breaks_out_of_its_string() {
+    fn escapes_all_text() {
         let texts = ["\"}", "a\\", "line\nline", "\u{0}\u{1f}", "ü\u{2028}", ""];
         for text in texts {
             let line = logged(|| tracing::info!(text, debug = ?text, "{text}"));
