@@ -1,4 +1,4 @@
-//! Compiles the protos without protoc.
+//! Compiles the proto files without protoc.
 
 use std::path::PathBuf;
 
@@ -18,12 +18,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out_dir = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out_dir.join("tollgate.v1.binpb"), descriptors.encode_to_vec())?;
     let mut config = tonic_prost_build::Config::new();
-    // the codec finds what to count by a message's name
+    // the codec looks up the fields to count by the name of the message
     config.enable_type_names();
     tonic_prost_build::configure()
         .bytes(".tollgate.v1")
         .extern_path(".google.rpc.Status", "::tonic_types::Status")
-        // a value is as large as its largest kind, and objects are few
+        // objects are rare, and would make every value as large as the largest one
         .boxed(".tollgate.v1.AttributeValue.kind.object")
         .codec_path("crate::codec::ContractCodec")
         .skip_debug([

@@ -1,6 +1,6 @@
 //! Saves a partition of users and streams a part of it back, page by page. Start `tollgate serve` first.
 
-#![allow(clippy::print_stdout)] // an example talks to people
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};

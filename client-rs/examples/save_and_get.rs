@@ -1,6 +1,6 @@
 //! Saves a user with an encrypted field, reads it back, and prints both bills. Start `tollgate serve` first.
 
-#![allow(clippy::print_stdout)] // an example talks to people
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use serde::{Deserialize, Serialize};
 use tollgate_client::{Client, Key, SaveOptions, expr};

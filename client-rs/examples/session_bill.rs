@@ -1,6 +1,6 @@
 //! Bills several calls to one session and reads the session's totals. Start `tollgate serve` first.
 
-#![allow(clippy::print_stdout)] // an example talks to people
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use futures::future::try_join_all;
 use tollgate_client::{Client, Item, Key};

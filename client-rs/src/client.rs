@@ -1,4 +1,4 @@
-//! The connection, and how a call is sent: metadata, deadline, attempts. Knows nothing of items.
+//! The connection, and how calls are sent: metadata, deadline, attempts. Independent of items.
 
 use std::fmt;
 use std::ops::Deref;
@@ -13,12 +13,12 @@ use tollgate_proto::v1::metrics_service_client::MetricsServiceClient;
 use tollgate_proto::v1::schema_service_client::SchemaServiceClient;
 use tonic::metadata::{MetadataKey, MetadataValue};
 use tonic::transport::Channel;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Status};
 
 use crate::retry::{Attempts, Effect};
 use crate::{CallMetrics, Error, Options};
 
-/// A connection to a tollgate. Clones are cheap, share the connection and may call side by side.
+/// A connection to a tollgate server. Clones are cheap, share the connection, and can be used concurrently.
 #[derive(Clone)]
 pub struct Client {
     channel: Channel,
@@ -26,34 +26,34 @@ pub struct Client {
     request_id: Option<Arc<str>>,
 }
 
-/// A client whose calls are billed to one session; it calls like a [`Client`].
+/// A [`Client`] whose calls are billed to one session.
 #[derive(Clone, Debug)]
 pub struct Session {
     client: Client,
     name: String,
 }
 
-/// What a call answered, and what it cost.
+/// The result of a call, and its bill.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer<T> {
-    /// The answer.
+pub struct Response<T> {
+    /// The result.
     pub value: T,
     /// The bill.
     pub metrics: CallMetrics,
 }
 
-impl<T> Answer<T> {
-    /// The same bill with what `change` makes of the answer.
-    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
-        Answer {
+impl<T> Response<T> {
+    /// Maps the result and keeps the bill.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Response<U> {
+        Response {
             value: change(self.value),
             metrics: self.metrics,
         }
     }
 
-    pub(crate) fn try_map<U>(self, change: impl FnOnce(T) -> Result<U, Error>) -> Result<Answer<U>, Error> {
+    pub(crate) fn try_map<U>(self, change: impl FnOnce(T) -> Result<U, Error>) -> Result<Response<U>, Error> {
         match change(self.value) {
-            Ok(value) => Ok(Answer {
+            Ok(value) => Ok(Response {
                 value,
                 metrics: self.metrics,
             }),
@@ -67,27 +67,27 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// What is no such address, and a server that does not answer. A connection that is lost later is made again by
-    /// the calls that need it.
+    /// If the address is invalid or the server does not respond. A connection that is lost later is re-established by the
+    /// next call.
     pub async fn connect(address: impl AsRef<str>) -> Result<Client, Error> {
         Client::connect_with(address, Options::default()).await
     }
 
-    /// Connects with other options than the default ones.
+    /// Connects with options other than the defaults.
     ///
     /// # Errors
     ///
-    /// As [`Client::connect`].
+    /// Like [`Client::connect`].
     pub async fn connect_with(address: impl AsRef<str>, options: Options) -> Result<Client, Error> {
         let channel = options
             .endpoint(address.as_ref())?
             .connect()
             .await
-            .map_err(|error| Error::no_connection(address.as_ref(), error))?;
+            .map_err(|error| Error::connection_failed(address.as_ref(), error))?;
         Ok(Client::from_channel(channel, options))
     }
 
-    /// Calls through a channel of your own: another TLS setup, a Unix socket, a balancer.
+    /// Creates a client from your own channel, for example for another TLS setup, a Unix socket or a load balancer.
     pub fn from_channel(channel: Channel, options: Options) -> Client {
         Client {
             channel,
@@ -96,7 +96,7 @@ impl Client {
         }
     }
 
-    /// The same connection, billed to this session.
+    /// Shares the connection. Calls are billed to this session.
     pub fn session(&self, name: impl Into<String>) -> Session {
         let name = name.into();
         let client = self.with(Options {
@@ -106,7 +106,7 @@ impl Client {
         Session { client, name }
     }
 
-    /// The same connection with other options; those of connecting stay as they were.
+    /// Shares the connection, with other options. Options for connecting have no effect.
     pub fn with(&self, options: Options) -> Client {
         Client {
             options: Arc::new(options),
@@ -114,7 +114,7 @@ impl Client {
         }
     }
 
-    /// The same connection, for calls that may take this long.
+    /// Shares the connection, with this timeout for calls.
     pub fn with_timeout(&self, timeout: Duration) -> Client {
         self.with(Options {
             timeout: Some(timeout),
@@ -122,7 +122,7 @@ impl Client {
         })
     }
 
-    /// The same connection, for a call that is to have this id. Use it for one call: bills are found by it.
+    /// Shares the connection, with this request id. Use it for one call only, because bills are looked up by it.
     pub fn with_request_id(&self, request_id: impl Into<Arc<str>>) -> Client {
         Client {
             request_id: Some(request_id.into()),
@@ -155,7 +155,7 @@ impl Client {
     }
 
     pub(crate) fn attempts(&self, effect: Effect) -> Attempts {
-        // a timeout beyond what the clock can tell is none
+        // a timeout beyond the range of the clock is no timeout
         let deadline = self
             .options
             .timeout
@@ -163,15 +163,15 @@ impl Client {
         Attempts::new(self.options.retry, effect, deadline)
     }
 
-    /// The message with the metadata of this client, and with what is left of the time.
+    /// A request with the metadata of this client and the remaining time.
     pub(crate) fn request<M>(&self, message: M, deadline: Option<Instant>) -> Result<Request<M>, Error> {
         let mut request = Request::new(message);
         if let Some(deadline) = deadline {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
                 return Err(Error::deadline());
             }
-            request.set_timeout(left);
+            request.set_timeout(remaining);
         }
         let options = &self.options;
         let bearer = options.bearer.as_ref().map(|token| format!("Bearer {token}"));
@@ -193,16 +193,16 @@ impl Client {
         Ok(request)
     }
 
-    /// Sends a unary call until it is answered, or failed for good; the bill is that of all attempts.
+    /// Sends a unary call until it succeeds or must not be retried. The bill includes all attempts.
     pub(crate) async fn unary<Q, R, F>(
         &self,
         effect: Effect,
         message: Q,
         send: impl Fn(Request<Q>) -> F,
-    ) -> Result<Answer<R>, Error>
+    ) -> Result<Response<R>, Error>
     where
         Q: Clone,
-        F: Future<Output = Result<Response<R>, Status>>,
+        F: Future<Output = Result<tonic::Response<R>, Status>>,
     {
         let mut attempts = self.attempts(effect);
         let mut metrics = CallMetrics::default();
@@ -211,7 +211,7 @@ impl Client {
                 Ok(request) => match send(request).await {
                     Ok(response) => {
                         metrics.add(CallMetrics::from_metadata(response.metadata()));
-                        return Ok(Answer {
+                        return Ok(Response {
                             value: response.into_inner(),
                             metrics,
                         });
@@ -254,9 +254,9 @@ impl fmt::Debug for Client {
 }
 
 fn insert<M>(request: &mut Request<M>, name: &str, text: &str) -> Result<(), Error> {
-    let unsendable = || Error::local(Code::InvalidArgument, format!("metadata `{name}` cannot be sent"));
-    let key = MetadataKey::from_str(name).map_err(|_| unsendable())?;
-    let mut value = MetadataValue::try_from(text).map_err(|_| unsendable())?;
+    let invalid = || Error::local(Code::InvalidArgument, format!("invalid metadata `{name}`"));
+    let key = MetadataKey::from_str(name).map_err(|_| invalid())?;
+    let mut value = MetadataValue::try_from(text).map_err(|_| invalid())?;
     value.set_sensitive(name == "authorization");
     request.metadata_mut().insert(key, value);
     Ok(())
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn names_that_cannot_be_sent_are_refused() {
+    async fn refuses_invalid_names() {
         let error = client(Options::default())
             .session("zwölf\n")
             .request((), None)
@@ -318,10 +318,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn attempts_end_and_their_bills_add_up() {
+    async fn attempts_are_limited_and_their_bills_add_up() {
         let retry = crate::Retry {
             attempts: 3,
-            first_wait: Duration::from_millis(1),
+            initial_backoff: Duration::from_millis(1),
             ..Default::default()
         };
         let client = client(Options {
@@ -333,7 +333,7 @@ mod tests {
             status
                 .metadata_mut()
                 .insert(metadata::DYNAMODB_CALLS, "2".parse().unwrap());
-            Err::<Response<()>, Status>(status)
+            Err::<tonic::Response<()>, Status>(status)
         };
         let error = client.unary(Effect::Read, (), send).await.unwrap_err();
         assert_eq!((error.metrics().calls, error.metrics().dynamodb_calls), (3, 6));
@@ -342,12 +342,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_deadline_that_passed_sends_nothing() {
+    async fn sends_nothing_after_the_deadline() {
         let client = client(Options {
             timeout: Some(Duration::ZERO),
             ..Options::default()
         });
-        let send = |_request: Request<()>| async { Ok::<Response<()>, Status>(Response::new(())) };
+        let send =
+            |_request: Request<()>| async { Ok::<tonic::Response<()>, Status>(tonic::Response::new(())) };
         let error = client.unary(Effect::Read, (), send).await.unwrap_err();
         assert_eq!(error.code(), Code::DeadlineExceeded);
     }

@@ -7,26 +7,26 @@ use tollgate_proto::v1;
 
 use crate::retry::Effect;
 use crate::value::{from_item, item_from_wire, item_to_wire, to_item};
-use crate::{Answer, Client, Error, Expression, Item, Key};
+use crate::{Client, Error, Expression, Item, Key, Response};
 
-/// What a write answers of the item.
+/// What a write returns of the item.
 pub use tollgate_proto::v1::ReturnValues;
 
-/// What else a Save may say.
+/// Options of a Save.
 #[derive(Clone, Debug, Default)]
 pub struct SaveOptions {
-    /// Write only where this holds for the item as it is now.
+    /// Write only if the stored item meets this condition.
     pub condition: Expression,
-    /// What to answer of the item.
+    /// What to return of the item.
     pub return_values: ReturnValues,
-    /// Check everything, call nothing.
+    /// Validate the request without calling AWS.
     pub validate_only: bool,
 }
 
-/// What a Save wrote.
+/// The result of a Save.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Saved {
-    /// What the server set: defaults, and the references of uploaded objects.
+    /// What the server set: defaults, and references to uploaded objects.
     pub generated: Item,
     /// With `ReturnValues::AllOld`: the item that was replaced, if there was one.
     pub old_item: Option<Item>,
@@ -34,16 +34,16 @@ pub struct Saved {
     pub item: Option<Item>,
 }
 
-/// What else a Get may say.
+/// Options of a Get.
 #[derive(Clone, Debug, Default)]
 pub struct GetOptions {
-    /// Attributes to answer, as paths (`address.city`, `lines[0]`); empty: all.
+    /// Attributes to return, as paths (`address.city`, `lines[0]`). Empty: all.
     pub fields: Vec<String>,
-    /// Read what every earlier write left, for twice the capacity.
+    /// Use a strongly consistent read, which costs twice the capacity.
     pub consistent_read: bool,
-    /// Names of object attributes whose content comes along.
+    /// Names of object attributes whose content is returned.
     pub include_objects: Vec<String>,
-    /// Check everything, call nothing.
+    /// Validate the request without calling AWS.
     pub validate_only: bool,
 }
 
@@ -52,43 +52,43 @@ pub struct GetOptions {
 pub struct Found<T> {
     /// The item.
     pub item: T,
-    /// Names of attributes that this caller may not see in clear, and that are missing therefore.
+    /// Names of attributes that are missing because this caller may not see them in plaintext.
     pub withheld: Vec<String>,
 }
 
-/// What else a Delete may say.
+/// Options of a Delete.
 #[derive(Clone, Debug, Default)]
 pub struct DeleteOptions {
-    /// Remove only where this holds for the item as it is now.
+    /// Remove only if the stored item meets this condition.
     pub condition: Expression,
     /// `None` or `AllOld`.
     pub return_values: ReturnValues,
-    /// Check everything, call nothing.
+    /// Validate the request without calling AWS.
     pub validate_only: bool,
 }
 
 impl Client {
-    /// Writes one item whole: a struct, a map, or a raw [`Item`].
+    /// Writes a whole item: a struct, a map, or a raw [`Item`].
     ///
     /// # Errors
     ///
-    /// What is no item, what the model refuses (`INVALID_FIELD` with each field), and what the store says.
-    pub async fn save<T: Serialize + ?Sized>(&self, model: &str, item: &T) -> Result<Answer<Saved>, Error> {
+    /// If the value is not an item, if the model refuses it (`INVALID_FIELD` with all violations), or if a store fails.
+    pub async fn save<T: Serialize + ?Sized>(&self, model: &str, item: &T) -> Result<Response<Saved>, Error> {
         self.save_with(model, item, SaveOptions::default()).await
     }
 
-    /// Writes one item under a condition, or with more of an answer.
+    /// Like [`Client::save`], with options.
     ///
     /// # Errors
     ///
-    /// As [`Client::save`]; `CONDITION_FAILED` where the condition does not hold.
+    /// Like [`Client::save`]; `CONDITION_FAILED` if the condition was not met.
     pub async fn save_with<T: Serialize + ?Sized>(
         &self,
         model: &str,
         item: &T,
         options: SaveOptions,
-    ) -> Result<Answer<Saved>, Error> {
-        let item = to_item(item).map_err(|error| Error::unsendable("item", error))?;
+    ) -> Result<Response<Saved>, Error> {
+        let item = to_item(item).map_err(|error| Error::invalid_value("item", error))?;
         let request = v1::SaveRequest {
             model: model.to_owned(),
             item: item_to_wire(item),
@@ -104,35 +104,35 @@ impl Client {
         self.unary(Effect::Write, request, send).await?.try_map(saved)
     }
 
-    /// Reads one item by its key, as a type of yours or a raw [`Item`].
+    /// Reads one item by its key, as your own type or as a raw [`Item`].
     ///
     /// # Errors
     ///
-    /// `ITEM_NOT_FOUND` where there is none; what does not fit the type; what the store says.
+    /// `ITEM_NOT_FOUND` if there is no such item. Also if the item does not match the type, or if a store fails.
     pub async fn get<T: DeserializeOwned>(
         &self,
         model: &str,
         key: impl Into<Key>,
-    ) -> Result<Answer<T>, Error> {
+    ) -> Result<Response<T>, Error> {
         Ok(self
             .get_with(model, key, GetOptions::default())
             .await?
             .map(|found| found.item))
     }
 
-    /// Reads one item by its key; `None` where there is none.
+    /// Reads one item by its key. Returns `None` if there is no such item.
     ///
     /// # Errors
     ///
-    /// As [`Client::get`].
+    /// Like [`Client::get`].
     pub async fn find<T: DeserializeOwned>(
         &self,
         model: &str,
         key: impl Into<Key>,
-    ) -> Result<Answer<Option<T>>, Error> {
+    ) -> Result<Response<Option<T>>, Error> {
         match self.get(model, key).await {
-            Ok(answer) => Ok(answer.map(Some)),
-            Err(error) if error.reason() == Some(Reason::ItemNotFound) => Ok(Answer {
+            Ok(response) => Ok(response.map(Some)),
+            Err(error) if error.reason() == Some(Reason::ItemNotFound) => Ok(Response {
                 value: None,
                 metrics: error.metrics().clone(),
             }),
@@ -140,17 +140,17 @@ impl Client {
         }
     }
 
-    /// Reads parts of an item, its objects, or what every earlier write left.
+    /// Like [`Client::get`], with options.
     ///
     /// # Errors
     ///
-    /// As [`Client::get`].
+    /// Like [`Client::get`].
     pub async fn get_with<T: DeserializeOwned>(
         &self,
         model: &str,
         key: impl Into<Key>,
         options: GetOptions,
-    ) -> Result<Answer<Found<T>>, Error> {
+    ) -> Result<Response<Found<T>>, Error> {
         let request = v1::GetRequest {
             model: model.to_owned(),
             key: key.into().into_wire()?,
@@ -168,29 +168,29 @@ impl Client {
             .try_map(|response| found(response.item, response.withheld))
     }
 
-    /// Removes one item and the objects that it owns. Succeeds where there is none.
+    /// Removes one item and the objects that it owns. Succeeds if there is no such item.
     ///
     /// # Errors
     ///
-    /// What the store says.
-    pub async fn delete(&self, model: &str, key: impl Into<Key>) -> Result<Answer<()>, Error> {
+    /// If a store fails.
+    pub async fn delete(&self, model: &str, key: impl Into<Key>) -> Result<Response<()>, Error> {
         Ok(self
             .delete_with(model, key, DeleteOptions::default())
             .await?
             .map(|_| ()))
     }
 
-    /// Removes one item under a condition; with `ReturnValues::AllOld` it answers what was removed, if anything was.
+    /// Like [`Client::delete`], with options. With `ReturnValues::AllOld` it returns the removed item, if there was one.
     ///
     /// # Errors
     ///
-    /// `CONDITION_FAILED` where the condition does not hold; what the store says.
+    /// `CONDITION_FAILED` if the condition was not met. Also if a store fails.
     pub async fn delete_with(
         &self,
         model: &str,
         key: impl Into<Key>,
         options: DeleteOptions,
-    ) -> Result<Answer<Option<Item>>, Error> {
+    ) -> Result<Response<Option<Item>>, Error> {
         let request = v1::DeleteRequest {
             model: model.to_owned(),
             key: key.into().into_wire()?,
@@ -214,20 +214,20 @@ pub(crate) type WireItem = std::collections::HashMap<String, v1::AttributeValue>
 pub(crate) fn found<T: DeserializeOwned>(item: WireItem, withheld: Vec<String>) -> Result<Found<T>, Error> {
     let item = item_from_wire(item)
         .and_then(from_item)
-        .map_err(Error::unreadable)?;
+        .map_err(Error::type_mismatch)?;
     Ok(Found { item, withheld })
 }
 
 fn saved(response: v1::SaveResponse) -> Result<Saved, Error> {
     Ok(Saved {
-        generated: item_from_wire(response.generated).map_err(Error::unreadable)?,
+        generated: item_from_wire(response.generated).map_err(Error::type_mismatch)?,
         old_item: some_item(response.old_item)?,
         item: some_item(response.item)?,
     })
 }
 
-/// An item has its key at least: an empty one is none.
+/// `None` if the item is empty. An item contains at least its key.
 fn some_item(item: WireItem) -> Result<Option<Item>, Error> {
-    let item = item_from_wire(item).map_err(Error::unreadable)?;
+    let item = item_from_wire(item).map_err(Error::type_mismatch)?;
     Ok(Some(item).filter(|item| !item.is_empty()))
 }

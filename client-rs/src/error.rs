@@ -1,4 +1,4 @@
-//! The one error of this crate: what the server said, or why it could not be asked. Holds no item values.
+//! The error of this crate: the server's status, or a local failure. Contains no item values.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use tonic_types::{ErrorDetails, RpcStatusExt as _, StatusExt as _};
 use crate::value::item_from_wire;
 use crate::{CallMetrics, Item, ValueError};
 
-/// How the server sends the current item with a refused condition.
+/// The type of the detail that contains the current item when a condition was not met.
 const CURRENT_ITEM: &str = "type.googleapis.com/tollgate.v1.SaveResponse";
 
-/// Why a call failed, with its bill: failed calls cost too.
+/// Why a call failed, with its bill, because failed calls cost too.
 pub struct Error {
     inner: Box<Inner>,
 }
@@ -34,58 +34,58 @@ struct Inner {
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// A part of the request that is wrong.
+/// An invalid part of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Where, from the request's field downwards: `item.address.lines[2]`, `condition.text`.
+    /// The path, starting at a field of the request: `item.address.lines[2]`, `condition.text`.
     pub field: String,
-    /// What is wrong there.
+    /// What is wrong.
     pub description: String,
 }
 
 impl Error {
-    /// gRPC's status code.
+    /// The gRPC status code.
     pub fn code(&self) -> Code {
         self.inner.code
     }
 
-    /// Tollgate's reason; `None` where the error is not the server's (no connection, a local fault) or the reason is
-    /// newer than this crate.
+    /// Tollgate's reason. `None` if the error is not from the server (no connection, or a local error), or if this crate
+    /// does not know the reason.
     pub fn reason(&self) -> Option<Reason> {
         self.inner.reason
     }
 
-    /// What happened, for people.
+    /// A message for people.
     pub fn message(&self) -> &str {
         &self.inner.message
     }
 
-    /// The wrong parts of the request, all that were found.
+    /// All invalid parts of the request.
     pub fn violations(&self) -> &[Violation] {
         &self.inner.violations
     }
 
-    /// The bill of the failed call; of all its attempts where it was retried.
+    /// The bill of the failed call, including retries.
     pub fn metrics(&self) -> &CallMetrics {
         &self.inner.metrics
     }
 
-    /// How long the server asks to wait before the next attempt.
+    /// How long to wait before the next attempt, if the server requests it.
     pub fn retry_after(&self) -> Option<Duration> {
         self.inner.details.retry_info().and_then(|info| info.retry_delay)
     }
 
-    /// All of `google.rpc`'s details that the server gave.
+    /// All `google.rpc` details from the server.
     pub fn details(&self) -> &ErrorDetails {
         &self.inner.details
     }
 
-    /// For one bad item of a Query or Scan: its key. The stream goes on after such an error.
+    /// The key of an invalid item of a Query or Scan. The stream continues after such an error.
     pub fn key(&self) -> Option<&Item> {
         self.inner.key.as_ref()
     }
 
-    /// For a refused condition, where `ReturnValues::AllOld` asked for it and it is small: the item as it is.
+    /// The current item, if a condition was not met, `ReturnValues::AllOld` was requested and the item is small.
     pub fn current_item(&self) -> Option<&Item> {
         self.inner.current_item.as_ref()
     }
@@ -95,7 +95,7 @@ impl Error {
         self.inner.nothing_sent || self.inner.reason.is_some_and(Reason::nothing_changed)
     }
 
-    /// Whether the connection broke before the server's answer was whole.
+    /// Whether the connection broke before the response was complete.
     pub(crate) fn connection_broke(&self) -> bool {
         self.inner.connection_broke
     }
@@ -119,52 +119,55 @@ impl Error {
         }
     }
 
-    /// A value that the caller gave cannot be sent.
-    pub(crate) fn unsendable(field: &str, error: ValueError) -> Error {
+    /// A value of the request is invalid.
+    pub(crate) fn invalid_value(field: &str, error: ValueError) -> Error {
         let error = error.in_field(field);
         let violation = Violation {
             field: error.path().to_owned(),
             description: error.message().to_owned(),
         };
-        let mut local = Error::local(Code::InvalidArgument, format!("cannot be sent: {error}"));
+        let mut local = Error::local(Code::InvalidArgument, format!("invalid value: {error}"));
         local.inner.violations = vec![violation];
         local.caused_by(error)
     }
 
-    /// An item that came is not what the caller's type says.
-    pub(crate) fn unreadable(error: ValueError) -> Error {
-        let mut local = Error::local(Code::Internal, format!("the item does not fit the type: {error}"));
+    /// An item in a response does not match the caller's type.
+    pub(crate) fn type_mismatch(error: ValueError) -> Error {
+        let mut local = Error::local(
+            Code::Internal,
+            format!("the item does not match the type: {error}"),
+        );
         local.inner.nothing_sent = false;
         local.caused_by(error)
     }
 
-    /// One bad item of a page, of which the page gives the key.
-    pub(crate) fn of_item(status: &tonic_types::Status, key: Item) -> Error {
+    /// An invalid item of a page, with its key.
+    pub(crate) fn for_item(status: &tonic_types::Status, key: Item) -> Error {
         let mut error = Error::local(Code::from(status.code), status.message.clone());
         error.inner.nothing_sent = false;
         error.inner.key = Some(key);
         error.with_details(status.get_error_details())
     }
 
-    pub(crate) fn no_address(error: tonic::transport::Error) -> Error {
-        Error::local(Code::InvalidArgument, "not an address").caused_by(error)
+    pub(crate) fn invalid_address(error: tonic::transport::Error) -> Error {
+        Error::local(Code::InvalidArgument, "invalid address").caused_by(error)
     }
 
-    pub(crate) fn no_connection(address: &str, error: tonic::transport::Error) -> Error {
+    pub(crate) fn connection_failed(address: &str, error: tonic::transport::Error) -> Error {
         let place = without_user(address);
-        Error::local(Code::Unavailable, format!("no connection to {place}")).caused_by(error)
+        Error::local(Code::Unavailable, format!("cannot connect to {place}")).caused_by(error)
     }
 
     pub(crate) fn deadline() -> Error {
         let mut error = Error::local(
             Code::DeadlineExceeded,
-            "the deadline passed before the server answered",
+            "the deadline passed before the server responded",
         );
         error.inner.nothing_sent = false;
         error
     }
 
-    /// The same error with the bill of a series of calls, of which this was the last.
+    /// Replaces the bill with that of a series of calls, the last of which failed.
     #[must_use]
     pub fn with_bill(self, metrics: CallMetrics) -> Error {
         self.with_metrics(metrics)
@@ -204,13 +207,13 @@ impl Error {
 impl From<Status> for Error {
     fn from(status: Status) -> Error {
         let details = status.get_error_details();
-        // the client's own timer ends a call as CANCELLED
+        // the timer of the client ends a call with CANCELLED
         let is_late = has_source::<tonic::TimeoutExpired>(&status);
         let mut error = match is_late {
             true => Error::deadline(),
             false => Error::local(status.code(), status.message()).with_details(details),
         };
-        // what the server says has no cause here
+        // a status from the server has no local cause
         error.inner.connection_broke = !is_late && std::error::Error::source(&status).is_some();
         error.inner.current_item = current_item(&status);
         error.inner.nothing_sent = has_source::<tonic::ConnectError>(&status);
@@ -221,11 +224,11 @@ impl From<Status> for Error {
 
 fn current_item(status: &Status) -> Option<Item> {
     let details = tonic_types::Status::decode(status.details()).ok()?.details;
-    let answer = details.iter().find(|detail| detail.type_url == CURRENT_ITEM)?;
-    item_from_wire(v1::SaveResponse::decode(answer.value.as_slice()).ok()?.old_item).ok()
+    let detail = details.iter().find(|detail| detail.type_url == CURRENT_ITEM)?;
+    item_from_wire(v1::SaveResponse::decode(detail.value.as_slice()).ok()?.old_item).ok()
 }
 
-/// Whether an error of this type lies among the causes.
+/// Whether an error of this type is among the causes.
 fn has_source<E: std::error::Error + 'static>(status: &Status) -> bool {
     let mut source = std::error::Error::source(status);
     while let Some(error) = source {
@@ -268,7 +271,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// An address as errors show it: a name and password before the host stay out of logs.
+/// An address as errors show it: without user name and password, which must not be logged.
 fn without_user(address: &str) -> String {
     let (scheme, rest) = address.split_once("://").unwrap_or(("http", address));
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
@@ -276,7 +279,7 @@ fn without_user(address: &str) -> String {
     format!("{scheme}://{host}")
 }
 
-/// A code as gRPC writes it, such as `NOT_FOUND`.
+/// The name of a gRPC status code, such as `NOT_FOUND`.
 pub fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
@@ -323,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_read_whole() {
+    fn reads_all_parts_of_a_status() {
         let error = Error::from(refused());
         assert_eq!(error.code(), Code::InvalidArgument);
         assert_eq!(error.reason(), Some(Reason::InvalidField));
@@ -339,25 +342,25 @@ mod tests {
     }
 
     #[test]
-    fn the_current_item_of_a_refused_condition_is_read() {
+    fn reads_the_current_item_if_a_condition_was_not_met() {
         let value = v1::AttributeValue {
             kind: Some(v1::attribute_value::Kind::Bool(true)),
         };
-        let answer = v1::SaveResponse {
+        let response = v1::SaveResponse {
             old_item: [("paid".to_owned(), value)].into(),
             ..Default::default()
         };
         let mut message = tonic_types::Status::default();
         message.details.resize_with(1, Default::default);
         message.details[0].type_url = CURRENT_ITEM.to_owned();
-        message.details[0].value = answer.encode_to_vec();
+        message.details[0].value = response.encode_to_vec();
         let details = message.encode_to_vec().into();
         let error = Error::from(Status::with_details(Code::FailedPrecondition, "refused", details));
         assert_eq!(error.current_item().expect("an item")["paid"], true.into());
     }
 
     #[test]
-    fn reasons_of_other_services_are_not_ours() {
+    fn ignores_reasons_of_other_services() {
         let details = ErrorDetails::with_error_info("THROTTLED", "elsewhere", HashMap::new());
         let error = Error::from(Status::with_error_details(Code::Unavailable, "no", details));
         assert_eq!(error.reason(), None);
@@ -365,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_connection_sent_nothing_and_a_timer_is_a_deadline() {
+    fn classifies_refused_connections_and_timeouts() {
         let refused = tonic::ConnectError("refused".into());
         assert!(Error::from(Status::from_error(Box::new(refused))).nothing_changed());
         let timer = Error::from(Status::from_error(Box::new(tonic::TimeoutExpired(()))));
@@ -373,16 +376,16 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_shown_without_their_user() {
+    fn shows_addresses_without_credentials() {
         assert_eq!(without_user("http://127.0.0.1:50051/a"), "http://127.0.0.1:50051");
         assert_eq!(without_user("https://user:hidden@host:1?q=@"), "https://host:1");
     }
 
     #[test]
-    fn values_that_cannot_be_sent_name_their_field() {
-        let error = Error::unsendable(
+    fn invalid_values_name_their_field() {
+        let error = Error::invalid_value(
             "item",
-            ValueError::new("a float that is no number").in_field("age"),
+            ValueError::new("a float that is not a number").in_field("age"),
         );
         assert_eq!(error.violations()[0].field, "item.age");
         assert_eq!((error.code(), error.reason()), (Code::InvalidArgument, None));

@@ -1,4 +1,4 @@
-//! Conditions, filters and keys. Parses nothing: the server checks expressions against the model.
+//! Conditions, filters and keys. Does not parse expressions: the server checks them against the model.
 
 use std::collections::HashMap;
 
@@ -8,8 +8,8 @@ use tollgate_proto::v1;
 use crate::value::{item_to_wire, to_value};
 use crate::{Error, Item, ValueError};
 
-/// An expression in DynamoDB's syntax over the model's attribute names, with the values of its placeholders:
-/// `expr("age >= :least").bind(":least", 18)`. The default, without a text, is no expression.
+/// An expression in DynamoDB's syntax, using the model's attribute names, with the values of its placeholders:
+/// `expr("age >= :least").bind(":least", 18)`. The default has no text and is left out of requests.
 #[derive(Clone, Debug, Default)]
 pub struct Expression {
     text: String,
@@ -18,7 +18,7 @@ pub struct Expression {
     fault: Option<ValueError>,
 }
 
-/// An expression; bind its placeholders with [`Expression::bind`].
+/// Creates an expression. Set its placeholders with [`Expression::bind`].
 pub fn expr(text: impl Into<String>) -> Expression {
     Expression {
         text: text.into(),
@@ -27,21 +27,21 @@ pub fn expr(text: impl Into<String>) -> Expression {
 }
 
 impl Expression {
-    /// Gives a `:name` placeholder of the text its value, colon included. What cannot be sent is told by the call.
+    /// Sets the value of a `:name` placeholder. Include the colon. An invalid value is reported by the call.
     #[must_use]
     pub fn bind<T: Serialize>(mut self, placeholder: impl Into<String>, value: T) -> Expression {
         put(&mut self.values, &mut self.fault, placeholder.into(), &value);
         self
     }
 
-    /// Gives a `#name` placeholder of the text its attribute, hash included. Reserved words need none.
+    /// Sets the attribute of a `#name` placeholder. Include the hash. Reserved words need no placeholder.
     #[must_use]
     pub fn name(mut self, placeholder: impl Into<String>, attribute: impl Into<String>) -> Expression {
         self.names.insert(placeholder.into(), attribute.into());
         self
     }
 
-    /// Both expressions have to hold; an empty one always does.
+    /// Joins two expressions with AND. An empty one has no effect.
     #[must_use]
     pub fn and(mut self, other: Expression) -> Expression {
         if self.text.is_empty() {
@@ -56,10 +56,10 @@ impl Expression {
         self
     }
 
-    /// The message of the request's `field`; none where there is no text.
+    /// The message for a field of the request. `None` if the expression is empty.
     pub(crate) fn into_wire(self, field: &str) -> Result<Option<v1::Expression>, Error> {
         if let Some(fault) = self.fault {
-            return Err(Error::unsendable(field, fault.in_field("values")));
+            return Err(Error::invalid_value(field, fault.in_field("values")));
         }
         let is_empty = self.text.is_empty() && self.values.is_empty() && self.names.is_empty();
         let values = item_to_wire(self.values);
@@ -79,7 +79,7 @@ impl From<&str> for Expression {
 
 /// The key of an item: `Key::new("pk", "USER#1").and("sk", "PROFILE")`.
 ///
-/// As a key condition it selects a whole partition, or the one item.
+/// As a key condition it selects a whole partition, or one item.
 #[derive(Clone, Debug, Default)]
 pub struct Key {
     attributes: Item,
@@ -92,7 +92,7 @@ impl Key {
         Key::default().and(attribute, value)
     }
 
-    /// With one more attribute. What cannot be sent is told by the call.
+    /// Adds an attribute. An invalid value is reported by the call.
     #[must_use]
     pub fn and<T: Serialize>(mut self, attribute: impl Into<String>, value: T) -> Key {
         put(&mut self.attributes, &mut self.fault, attribute.into(), &value);
@@ -101,7 +101,7 @@ impl Key {
 
     pub(crate) fn into_wire(self) -> Result<HashMap<String, v1::AttributeValue>, Error> {
         match self.fault {
-            Some(fault) => Err(Error::unsendable("key", fault)),
+            Some(fault) => Err(Error::invalid_value("key", fault)),
             None => Ok(item_to_wire(self.attributes)),
         }
     }
@@ -135,7 +135,8 @@ impl From<Key> for Expression {
     }
 }
 
-/// As a side of AND: in parentheses where it may hold an OR, which binds less; key conditions take none.
+/// An operand of AND: in parentheses if it may contain an OR, which has lower precedence. Key conditions must not have
+/// parentheses.
 fn operand(text: &str) -> String {
     if text.to_ascii_uppercase().contains("OR") {
         format!("({text})")
@@ -144,7 +145,7 @@ fn operand(text: &str) -> String {
     }
 }
 
-/// Keeps the first fault for the call.
+/// Adds a value. The first fault is kept for the call.
 fn put<T: Serialize>(values: &mut Item, fault: &mut Option<ValueError>, name: String, value: &T) {
     match to_value(value) {
         Ok(value) => {
@@ -164,7 +165,7 @@ mod tests {
     use crate::Value;
 
     #[test]
-    fn no_text_is_no_expression() {
+    fn an_empty_expression_is_left_out() {
         assert!(Expression::default().into_wire("filter").unwrap().is_none());
         assert_eq!(Expression::default().and("a = b".into()).text, "a = b");
         assert_eq!(expr("a = b").and(Expression::default()).text, "a = b");
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_cannot_be_sent_are_told_by_the_call() {
+    fn the_call_reports_invalid_values() {
         let error = expr("a = :a")
             .bind(":a", f64::NAN)
             .bind(":b", 1)

@@ -1,5 +1,5 @@
-//! Client of tollgate, the gateway in front of DynamoDB, KMS and S3: items as types of yours, streams that turn their
-//! pages, and the bill of every call.
+//! Client for tollgate, the gateway to DynamoDB, KMS and S3: items as your own types, streams over all pages, and the bill
+//! of every call.
 //!
 //! ```no_run
 //! use serde::{Deserialize, Serialize};
@@ -31,25 +31,25 @@
 //!
 //! # Items
 //!
-//! Every call takes and answers any serde type that is a struct or a map, or a raw [`Item`] with exact kinds.
+//! Every call accepts and returns any serde type that is a struct or a map, or a raw [`Item`] with exact kinds.
 //!
 //! | Rust | item |
 //! |---|---|
 //! | `String`, `char`, unit variants | `S` |
-//! | integers up to 128 bits, floats, [`Number`] | `N`, exact; floats by their shortest text |
+//! | integers up to 128 bits, floats, [`Number`] | `N`, exact; floats as their shortest text |
 //! | [`Binary`], `serde_bytes` types | `B` |
 //! | `bool` | `BOOL` |
-//! | `None` | left out at the top of an item, `NULL` below |
+//! | `None` | left out at the top level of an item, `NULL` below |
 //! | `()` , [`Value::Null`] | `NULL` |
 //! | `Vec`, tuples (also `Vec<u8>`) | `L` |
-//! | structs, maps, variants that hold something | `M` |
+//! | structs, maps, variants with content | `M` |
 //! | [`StringSet`], [`NumberSet`], [`BinarySet`] | `SS`, `NS`, `BS` |
 //! | [`Object`] | an object in S3 |
 //!
 //! # Streams
 //!
-//! [`Client::query`] and [`Client::scan`] are [`futures::Stream`]s. One bad item is one `Err`, and the stream goes on;
-//! a broken connection is resumed after the last page.
+//! [`Client::query`] and [`Client::scan`] return [`futures::Stream`]s. An invalid item is an `Err`, and the stream
+//! continues. If the connection breaks, the stream resumes after the last page.
 //!
 //! ```no_run
 //! # use serde::Deserialize;
@@ -66,7 +66,7 @@
 //! while let Some(user) = users.next().await {
 //!     match user {
 //!         Ok(user) => println!("{}", user.name),
-//!         Err(error) if error.key().is_some() => eprintln!("one bad item: {error}"),
+//!         Err(error) if error.key().is_some() => eprintln!("invalid item: {error}"),
 //!         Err(error) => return Err(error),
 //!     }
 //! }
@@ -77,13 +77,13 @@
 //!
 //! # Errors and retries
 //!
-//! An [`Error`] has tollgate's [`Reason`], the wrong fields ([`Error::violations`]) and the bill ([`Error::metrics`]):
-//! failed calls cost too. Calls whose reason says that a retry helps are sent again by themselves: reads always,
-//! writes only where it is certain that nothing was changed. [`Retry`] bounds how often and how long.
+//! An [`Error`] contains tollgate's [`Reason`], the invalid fields ([`Error::violations`]) and the bill
+//! ([`Error::metrics`]), because failed calls cost too. Retryable calls are retried automatically: reads always, writes only
+//! if it is certain that nothing was changed. [`Retry`] limits the number of attempts and the time.
 //!
 //! # Features
 //!
-//! `tls`: `https://` addresses, by rustls over ring with the system's roots.
+//! `tls`: support for `https://` addresses, with rustls over ring and the root certificates of the system.
 
 mod client;
 mod data;
@@ -97,7 +97,7 @@ mod stream;
 mod totals;
 mod value;
 
-pub use client::{Answer, Client, Session};
+pub use client::{Client, Response, Session};
 pub use data::{DeleteOptions, Found, GetOptions, ReturnValues, SaveOptions, Saved};
 pub use error::{Error, Violation, code_name};
 pub use expression::{Expression, Key, expr};

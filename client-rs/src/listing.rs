@@ -1,10 +1,10 @@
-//! What a Query or a Scan asks for. Reads nothing itself.
+//! The arguments of Query and Scan. Sends nothing.
 
 use tollgate_proto::v1;
 
 use crate::{Error, Expression};
 
-/// Items of one partition, in the order of their sort key. Name what differs from the default:
+/// The items of one partition, in the order of their sort key. Set only what differs from the default:
 ///
 /// ```
 /// # use tollgate_client::{expr, Key, Query};
@@ -22,28 +22,28 @@ pub struct Query {
     pub index: String,
     /// The partition key's value, and optionally a range of the sort key.
     pub key_condition: Expression,
-    /// Only items for which this holds; those that were read and dropped are paid for.
+    /// Return only items that meet this condition. All evaluated items are billed.
     pub filter: Expression,
-    /// Attributes to answer; empty: all.
+    /// Attributes to return. Empty: all.
     pub fields: Vec<String>,
-    /// Items in all; 0: no limit.
+    /// Maximum number of items in total. 0: no limit.
     pub limit: u32,
-    /// Items that are evaluated per page; 0: up to 1 MB of them.
+    /// Maximum number of evaluated items per page. 0: up to 1 MB.
     pub page_size: u32,
-    /// Resume after the page that gave this token; empty: from the beginning.
+    /// Resume after the page that returned this token. Empty: start at the beginning.
     pub page_token: String,
-    /// From high sort keys to low.
+    /// Return the items in descending order of the sort key.
     pub descending: bool,
-    /// Read what every earlier write left, for twice the capacity.
+    /// Use strongly consistent reads, which cost twice the capacity.
     pub consistent_read: bool,
-    /// Names of object attributes whose content comes along.
+    /// Names of object attributes whose content is returned.
     pub include_objects: Vec<String>,
-    /// Check everything, call nothing.
+    /// Validate the request without calling AWS.
     pub validate_only: bool,
 }
 
 impl Query {
-    /// A query for a [`Key`](crate::Key) (a whole partition, or one item of it) or any key condition:
+    /// Creates a query for a [`Key`](crate::Key) (a whole partition, or one item) or for any key condition:
     /// `expr("pk = :pk AND begins_with(sk, :start)").bind(":pk", "USER#1").bind(":start", "ORDER#")`.
     pub fn new(model: impl Into<String>, key_condition: impl Into<Expression>) -> Query {
         Query {
@@ -54,39 +54,39 @@ impl Query {
     }
 }
 
-/// All items of a model. Name what differs from the default: `Scan { parallelism: 4, ..Scan::new("User") }`.
+/// All items of a model. Set only what differs from the default: `Scan { parallelism: 4, ..Scan::new("User") }`.
 #[derive(Clone, Debug, Default)]
 pub struct Scan {
     /// Name of a served model.
     pub model: String,
     /// Name of one of the model's indexes; empty: the table itself.
     pub index: String,
-    /// Only items for which this holds; those that were read and dropped are paid for.
+    /// Return only items that meet this condition. All evaluated items are billed.
     pub filter: Expression,
-    /// Attributes to answer; empty: all.
+    /// Attributes to return. Empty: all.
     pub fields: Vec<String>,
-    /// Items in all; 0: no limit.
+    /// Maximum number of items in total. 0: no limit.
     pub limit: u32,
-    /// Items that are evaluated per page; 0: up to 1 MB of them.
+    /// Maximum number of evaluated items per page. 0: up to 1 MB.
     pub page_size: u32,
-    /// Resume after the page that gave this token; empty: from the beginning.
+    /// Resume after the page that returned this token. Empty: start at the beginning.
     pub page_token: String,
-    /// Read what every earlier write left, for twice the capacity.
+    /// Use strongly consistent reads, which cost twice the capacity.
     pub consistent_read: bool,
-    /// Names of object attributes whose content comes along.
+    /// Names of object attributes whose content is returned.
     pub include_objects: Vec<String>,
     /// The one segment to read, of `total_segments`.
     pub segment: u32,
-    /// In how many segments callers read side by side; 0: one.
+    /// The number of segments that callers read in parallel. 0: one.
     pub total_segments: u32,
-    /// Segments that the server reads side by side and merges; 0 or 1: one pass in order.
+    /// The number of segments that the server reads in parallel and merges. 0 or 1: one pass in order.
     pub parallelism: u32,
-    /// Check everything, call nothing.
+    /// Validate the request without calling AWS.
     pub validate_only: bool,
 }
 
 impl Scan {
-    /// A scan of a whole model.
+    /// Creates a scan of a whole model.
     pub fn new(model: impl Into<String>) -> Scan {
         Scan {
             model: model.into(),
@@ -95,7 +95,7 @@ impl Scan {
     }
 }
 
-/// A request whose answer comes in pages.
+/// A request that returns pages.
 #[derive(Clone)]
 pub(crate) enum Listing {
     Query(v1::QueryRequest),
@@ -140,7 +140,7 @@ impl Listing {
         }))
     }
 
-    /// Whether the same request brings the same items in the same order: segments that are merged have none.
+    /// Whether the same request returns the items in the same order. Merged segments have no order.
     pub(crate) fn is_in_order(&self) -> bool {
         match self {
             Listing::Query(_) => true,
@@ -148,13 +148,13 @@ impl Listing {
         }
     }
 
-    /// Makes it the request for what follows a page: false where nothing does.
+    /// Changes the request to that for the next page. Returns false if there is none.
     pub(crate) fn advance(&mut self, next_page_token: &str, count: u32) -> bool {
         let (page_token, limit) = match self {
             Listing::Query(request) => (&mut request.page_token, &mut request.limit),
             Listing::Scan(request) => (&mut request.page_token, &mut request.limit),
         };
-        // a limit of 0 would mean none
+        // a limit of 0 would mean no limit
         let is_limit_reached = *limit > 0 && count >= *limit;
         next_page_token.clone_into(page_token);
         *limit = limit.saturating_sub(count);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_a_page_asks_for_the_rest() {
+    fn the_next_request_has_the_token_and_the_remaining_limit() {
         let scan = Scan {
             limit: 10,
             ..Scan::new("User")
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn no_token_is_the_end_and_no_limit_stays_none() {
+    fn ends_without_a_token_and_keeps_an_unset_limit() {
         let mut listing = Listing::query(Query::new("User", "pk = :pk"), v1::Select::Items).unwrap();
         assert!(listing.advance("a", 1000));
         assert_eq!(limits(&listing), ("a", 0));

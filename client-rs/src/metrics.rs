@@ -1,4 +1,4 @@
-//! The bill of a call, read from its trailers. Computes no prices: the figures are the server's.
+//! The bill of a call, read from its trailers. All figures, including the cost, are the server's.
 
 use std::fmt;
 
@@ -6,26 +6,26 @@ use serde::Serialize;
 use tollgate_proto::metadata;
 use tonic::metadata::MetadataMap;
 
-/// What all names of figures in the trailers begin with.
+/// Prefix of the figures in the trailers.
 const PREFIX: &str = "tollgate-";
 
 macro_rules! figures {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $key:expr, $label:literal, $format:literal;)*) => {
-        /// What a call cost, from its trailers: exact, also where it failed.
+        /// The cost of a call, from its trailers. Exact, even if the call failed.
         ///
-        /// Where the client sent more than one RPC for a call (a retry, a stream that was resumed), the figures are
-        /// the sum over those that ended with a bill, `calls` of them.
+        /// If the client sent several RPCs for a call (a retry, or a resumed stream), the figures are the sum over those
+        /// that ended with a bill. `calls` is their number.
         #[derive(Clone, Debug, Default, PartialEq, Serialize)]
         pub struct CallMetrics {
-            /// The id of the call (of the last one): for logs, traces and [`Client::call_metrics`](crate::Client::call_metrics).
+            /// The id of the (last) call, for logs, traces and [`Client::call_metrics`](crate::Client::call_metrics).
             pub request_id: String,
-            /// RPCs that these figures are the sum of; 0 where no bill arrived (no connection, a deadline that passed).
+            /// The number of RPCs in these figures. 0 if no bill arrived (no connection, or the deadline passed).
             pub calls: u64,
             $($(#[$doc])* pub $name: $type,)*
-            /// The session's totals after this call, where it named a session.
+            /// The session's totals after this call, if it named a session.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub session: Option<SessionMetrics>,
-            /// Whether the server left trailers out to stay under its 4 KiB.
+            /// Whether the server left out trailers to stay within 4 KiB.
             #[serde(skip_serializing_if = "is_false")]
             pub truncated: bool,
         }
@@ -39,7 +39,7 @@ macro_rules! figures {
         }
 
         impl CallMetrics {
-            /// Reads the bill from the trailing metadata of a call; what is not there is zero.
+            /// Reads the bill from the trailing metadata of a call. Missing figures are zero.
             pub fn from_metadata(trailers: &MetadataMap) -> CallMetrics {
                 let request_id = text(trailers, metadata::REQUEST_ID).unwrap_or_default().to_owned();
                 CallMetrics {
@@ -51,7 +51,7 @@ macro_rules! figures {
                 }
             }
 
-            /// Adds the bill of a later RPC of the same call, or of a series.
+            /// Adds the bill of a later RPC of the same call or series.
             pub fn add(&mut self, later: CallMetrics) {
                 if !later.request_id.is_empty() {
                     self.request_id = later.request_id;
@@ -62,7 +62,7 @@ macro_rules! figures {
                 self.truncated |= later.truncated;
             }
 
-            /// Every figure as label, text of this call, and text of the session.
+            /// Every figure: its label, its text for the call, and its text for the session.
             fn rows(&self) -> Vec<(&'static str, String, Option<String>)> {
                 let session = self.session.as_ref();
                 vec![
@@ -75,7 +75,7 @@ macro_rules! figures {
         impl SessionMetrics {
             fn from_metadata(trailers: &MetadataMap) -> Option<SessionMetrics> {
                 let calls = text(trailers, metadata::SESSION_CALLS)?.parse().ok()?;
-                Some(SessionMetrics { calls, $($name: figure(trailers, &of_session($key)),)* })
+                Some(SessionMetrics { calls, $($name: figure(trailers, &session_key($key)),)* })
             }
         }
     };
@@ -128,8 +128,8 @@ fn figure<T: std::str::FromStr + Default>(trailers: &MetadataMap, key: &str) -> 
         .unwrap_or_default()
 }
 
-/// `tollgate-kms-calls` is `tollgate-session-kms-calls` among the session's totals.
-fn of_session(key: &str) -> String {
+/// The name of a figure in the session's totals: `tollgate-session-kms-calls` for `tollgate-kms-calls`.
+fn session_key(key: &str) -> String {
     format!(
         "{}{}",
         metadata::SESSION_PREFIX,
@@ -137,13 +137,13 @@ fn of_session(key: &str) -> String {
     )
 }
 
-/// An aligned table, a figure per line, with the session's totals beside where there are some.
+/// An aligned table with one figure per line, and the session's totals if present.
 impl fmt::Display for CallMetrics {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = self.rows();
         let width = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0).max("session".len());
-        let of_call = width(&mut rows.iter().map(|(_, call, _)| call.len()));
-        let of_session = width(
+        let call_width = width(&mut rows.iter().map(|(_, call, _)| call.len()));
+        let session_width = width(
             &mut rows
                 .iter()
                 .map(|(_, _, session)| session.as_ref().map_or(0, String::len)),
@@ -151,15 +151,15 @@ impl fmt::Display for CallMetrics {
         match self.session {
             Some(_) => writeln!(
                 formatter,
-                "{:<15} {:>of_call$}  {:>of_session$}",
+                "{:<15} {:>call_width$}  {:>session_width$}",
                 "", "call", "session"
             )?,
-            None => writeln!(formatter, "{:<15} {:>of_call$}", "", "call")?,
+            None => writeln!(formatter, "{:<15} {:>call_width$}", "", "call")?,
         }
         for (label, call, session) in &rows {
-            write!(formatter, "{label:<15} {call:>of_call$}")?;
+            write!(formatter, "{label:<15} {call:>call_width$}")?;
             if let Some(session) = session {
-                write!(formatter, "  {session:>of_session$}")?;
+                write!(formatter, "  {session:>session_width$}")?;
             }
             writeln!(formatter)?;
         }
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn every_figure_is_read() {
+    fn reads_every_figure() {
         let metrics = CallMetrics::from_metadata(&trailers(&[
             ("tollgate-request-id", "01J"),
             ("tollgate-dynamodb-calls", "1"),
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn no_trailers_are_no_bill() {
+    fn without_trailers_the_bill_is_empty() {
         assert_eq!(
             CallMetrics::from_metadata(&MetadataMap::new()),
             CallMetrics::default()
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_zero_and_truncation_is_told() {
+    fn invalid_figures_are_zero_and_truncation_is_reported() {
         let metrics = CallMetrics::from_metadata(&trailers(&[
             ("tollgate-dynamodb-calls", "many"),
             ("tollgate-trailers-truncated", "1"),

@@ -7,13 +7,13 @@ use tonic::transport::Endpoint;
 
 use crate::{Error, Retry};
 
-/// As the server's own `limits.message_bytes`.
+/// The default of the server's `limits.message_bytes`.
 const MESSAGE_BYTES: usize = 32 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How a client calls. All have defaults, so name what differs:
+/// Options of a client. All have defaults, so set only what differs:
 ///
 /// ```
 /// # use std::time::Duration;
@@ -27,22 +27,22 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// ```
 #[derive(Clone)]
 pub struct Options {
-    /// The session that calls are billed to; 1–128 of `A-Za-z0-9._:-`.
+    /// The session that calls are billed to: 1–128 characters of `A-Za-z0-9._:-`.
     pub session: Option<String>,
-    /// The bearer token that calls carry, where the server asks for one.
+    /// The bearer token of calls, if the server requires one.
     pub bearer: Option<String>,
-    /// Metadata that calls carry besides, such as `traceparent`.
+    /// Further metadata of calls, such as `traceparent`.
     pub metadata: Vec<(String, String)>,
-    /// How long a call may take, its retries included; a stream, until its end. The server bounds every AWS call by
-    /// it. `None`: what the server allows.
+    /// The timeout of a call, including its retries; of a stream, until its end. The server applies it to every AWS call.
+    /// `None`: the server's default.
     pub timeout: Option<Duration>,
-    /// Which failures are retried, and how often.
+    /// The retry policy.
     pub retry: Retry,
-    /// Greatest message in either direction, in bytes.
+    /// Maximum size of a message in either direction, in bytes.
     pub message_bytes: usize,
-    /// How long a connection may take to be made.
+    /// The timeout for connecting.
     pub connect_timeout: Duration,
-    /// The certificate authority (PEM) of the server's certificate, beside the system's own.
+    /// An additional certificate authority for the server's certificate, in PEM.
     #[cfg(feature = "tls")]
     pub ca_certificate_pem: Option<String>,
 }
@@ -63,7 +63,7 @@ impl Default for Options {
     }
 }
 
-/// Tells whether there is a token, not which, and the names of metadata alone.
+/// Shows whether there is a token and the names of metadata, but no values.
 impl fmt::Debug for Options {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.metadata.iter().map(|(name, _)| name.as_str()).collect();
@@ -82,7 +82,7 @@ impl fmt::Debug for Options {
 impl Options {
     /// The endpoint of `http://host:port` or, with the feature `tls`, `https://host:port`.
     pub(crate) fn endpoint(&self, address: &str) -> Result<Endpoint, Error> {
-        let endpoint = Endpoint::from_shared(address.to_owned()).map_err(Error::no_address)?;
+        let endpoint = Endpoint::from_shared(address.to_owned()).map_err(Error::invalid_address)?;
         let scheme = endpoint.uri().scheme_str().map(str::to_owned);
         let endpoint = endpoint
             .connect_timeout(self.connect_timeout)
@@ -93,7 +93,7 @@ impl Options {
             Some("https") => self.secure(endpoint),
             _ => Err(Error::local(
                 tonic::Code::InvalidArgument,
-                "an address is http://host:port or https://host:port",
+                "an address must be http://host:port or https://host:port",
             )),
         }
     }
@@ -109,12 +109,12 @@ impl Options {
         let address = endpoint.uri().to_string();
         endpoint
             .tls_config(tls)
-            .map_err(|error| Error::no_connection(&address, error))
+            .map_err(|error| Error::connection_failed(&address, error))
     }
 
     #[cfg(not(feature = "tls"))]
     fn secure(&self, _endpoint: Endpoint) -> Result<Endpoint, Error> {
-        let message = "https needs the feature `tls` of tollgate-client";
+        let message = "https requires the feature `tls` of tollgate-client";
         Err(Error::local(tonic::Code::InvalidArgument, message))
     }
 }
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_need_a_scheme() {
+    fn an_address_requires_a_scheme() {
         let options = Options::default();
         assert!(options.endpoint("http://127.0.0.1:50051").is_ok());
         for address in ["127.0.0.1:50051", "localhost", "ftp://host", "", "http://"] {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_keeps_the_token() {
+    fn debug_hides_secrets() {
         let metadata = vec![("x-key".to_owned(), "hidden".to_owned())];
         let options = Options {
             bearer: Some("hidden".into()),

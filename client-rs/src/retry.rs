@@ -1,4 +1,4 @@
-//! Which failed calls are sent again, and when. Sends nothing itself.
+//! Which failed calls are retried, and when. Sends nothing.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
@@ -8,51 +8,51 @@ use tonic::Code;
 
 use crate::Error;
 
-/// How often, and how soon, a failed call is sent again. Only failures that a retry helps are: reads, and writes
-/// where it is certain that nothing was changed.
+/// The retry policy. Only retryable failures are retried: those of reads, and those of writes if it is certain that nothing
+/// was changed.
 ///
-/// The wait before attempt *n* is random between zero and `first_wait × 2ⁿ⁻¹` (at most `longest_wait`), and never
-/// less than what the server asks for. A stream counts from its last page.
+/// The wait before attempt *n* is random between zero and `initial_backoff × 2ⁿ⁻¹` (at most `max_backoff`), and never
+/// less than the server requests. For a stream, every page starts a new count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// Attempts in all; 1 sends every call once.
+    /// Maximum number of attempts. 1 disables retries.
     pub attempts: u32,
-    /// Greatest wait before the second attempt.
-    pub first_wait: Duration,
-    /// Greatest wait before any attempt, where the server asks for none longer.
-    pub longest_wait: Duration,
-    /// No attempt starts later than this after the first.
-    pub in_all: Duration,
+    /// Maximum wait before the second attempt.
+    pub initial_backoff: Duration,
+    /// Maximum wait before any attempt, unless the server requests a longer one.
+    pub max_backoff: Duration,
+    /// Maximum time between the start of the first attempt and that of the last one.
+    pub max_elapsed: Duration,
 }
 
 impl Default for Retry {
     fn default() -> Retry {
         Retry {
             attempts: 4,
-            first_wait: Duration::from_millis(50),
-            longest_wait: Duration::from_secs(2),
-            in_all: Duration::from_secs(30),
+            initial_backoff: Duration::from_millis(50),
+            max_backoff: Duration::from_secs(2),
+            max_elapsed: Duration::from_secs(30),
         }
     }
 }
 
 impl Retry {
-    /// Every call is sent once.
+    /// No retries.
     pub const NONE: Retry = Retry {
         attempts: 1,
-        first_wait: Duration::ZERO,
-        longest_wait: Duration::ZERO,
-        in_all: Duration::ZERO,
+        initial_backoff: Duration::ZERO,
+        max_backoff: Duration::ZERO,
+        max_elapsed: Duration::ZERO,
     };
 
-    /// The wait after so many failures; `random` is from 0 to 1.
-    fn wait(&self, failures: u32, asked: Option<Duration>, random: f64) -> Duration {
+    /// The wait after a number of failures. `random` is between 0 and 1.
+    fn wait(&self, failures: u32, requested: Option<Duration>, random: f64) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
         let ceiling = self
-            .first_wait
+            .initial_backoff
             .saturating_mul(1 << doublings)
-            .min(self.longest_wait);
-        ceiling.mul_f64(random).max(asked.unwrap_or(Duration::ZERO))
+            .min(self.max_backoff);
+        ceiling.mul_f64(random).max(requested.unwrap_or(Duration::ZERO))
     }
 }
 
@@ -89,29 +89,29 @@ impl Attempts {
         self.deadline
     }
 
-    /// A page arrived: what comes now fails anew.
+    /// Starts a new count, because a page arrived.
     pub(crate) fn progress(&mut self) {
         self.failures = 0;
         self.started = Instant::now();
     }
 
-    /// How long to wait before the next attempt; `None` where the failure is final.
+    /// How long to wait before the next attempt. `None` if the call must not be retried.
     pub(crate) fn wait_after(&mut self, error: &Error) -> Option<Duration> {
         self.failures += 1;
-        if self.failures >= self.retry.attempts || !helps(error, self.effect) {
+        if self.failures >= self.retry.attempts || !is_retryable(error, self.effect) {
             return None;
         }
         let wait = self.retry.wait(self.failures, error.retry_after(), random());
         let next = Instant::now().checked_add(wait)?;
-        let last = self.started + self.retry.in_all;
+        let last = self.started + self.retry.max_elapsed;
         let is_in_time = next <= last && self.deadline.is_none_or(|deadline| next < deadline);
         is_in_time.then_some(wait)
     }
 }
 
-/// Whether the same call may succeed when it is sent again, and does no harm.
-fn helps(error: &Error, effect: Effect) -> bool {
-    // the caller has to read again before it writes again: the same call fails the same way
+/// Whether a retry may succeed and does no harm.
+fn is_retryable(error: &Error, effect: Effect) -> bool {
+    // the caller must read again first: the same call would fail again
     if error.code() == Code::Aborted {
         return false;
     }
@@ -122,7 +122,7 @@ fn helps(error: &Error, effect: Effect) -> bool {
     may_succeed && (effect == Effect::Read || error.nothing_changed())
 }
 
-/// From 0 to 1; the standard library's hasher keys are random enough to spread callers.
+/// A number between 0 and 1. The standard library's hasher keys are random enough to spread callers.
 fn random() -> f64 {
     RandomState::new().build_hasher().finish() as f64 / u64::MAX as f64
 }
@@ -152,34 +152,37 @@ mod tests {
     }
 
     #[test]
-    fn reasons_decide() {
+    fn the_reason_decides() {
         for reason in Reason::ALL {
             let error = error(*reason, None);
             let read = reason.retry_helps() && reason.code() != Code::Aborted;
-            assert_eq!(helps(&error, Effect::Read), read, "{reason:?}");
+            assert_eq!(is_retryable(&error, Effect::Read), read, "{reason:?}");
             assert_eq!(
-                helps(&error, Effect::Write),
+                is_retryable(&error, Effect::Write),
                 read && reason.nothing_changed(),
                 "{reason:?}"
             );
         }
-        assert!(helps(&error(Reason::OutcomeUnknown, None), Effect::Read));
-        assert!(!helps(&error(Reason::OutcomeUnknown, None), Effect::Write));
-        assert!(!helps(&error(Reason::VersionMismatch, None), Effect::Write));
+        assert!(is_retryable(&error(Reason::OutcomeUnknown, None), Effect::Read));
+        assert!(!is_retryable(&error(Reason::OutcomeUnknown, None), Effect::Write));
+        assert!(!is_retryable(
+            &error(Reason::VersionMismatch, None),
+            Effect::Write
+        ));
     }
 
     #[test]
-    fn a_lost_connection_is_retried_for_reads_and_where_nothing_was_sent() {
-        assert!(helps(&lost(), Effect::Read));
-        assert!(!helps(&lost(), Effect::Write));
+    fn a_lost_connection_is_retried_for_reads_and_if_nothing_was_sent() {
+        assert!(is_retryable(&lost(), Effect::Read));
+        assert!(!is_retryable(&lost(), Effect::Write));
         let refused: Error = Status::from_error(Box::new(tonic::ConnectError("refused".into()))).into();
-        assert!(helps(&refused, Effect::Write));
+        assert!(is_retryable(&refused, Effect::Write));
         let internal: Error = Status::internal("no").into();
-        assert!(!helps(&internal, Effect::Read));
+        assert!(!is_retryable(&internal, Effect::Read));
     }
 
     #[test]
-    fn attempts_are_bounded_and_pages_count_anew() {
+    fn attempts_are_limited_and_restart_with_each_page() {
         let mut attempts = Attempts::new(
             Retry {
                 attempts: 3,
@@ -198,17 +201,17 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_wish_is_honoured_or_final() {
+    fn waits_as_long_as_the_server_requests_or_gives_up() {
         let asked = Duration::from_secs(7);
         let throttled = error(Reason::Throttled, Some(asked));
         let wait = Attempts::new(Retry::default(), Effect::Write, None).wait_after(&throttled);
         assert!(wait.is_some_and(|wait| wait >= asked));
-        let hurried = Retry {
-            in_all: Duration::from_secs(5),
+        let impatient = Retry {
+            max_elapsed: Duration::from_secs(5),
             ..Retry::default()
         };
         assert_eq!(
-            Attempts::new(hurried, Effect::Write, None).wait_after(&throttled),
+            Attempts::new(impatient, Effect::Write, None).wait_after(&throttled),
             None
         );
         let deadline = Some(Instant::now() + Duration::from_secs(5));
@@ -220,13 +223,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn waits_stay_in_their_bounds(failures in 1u32.., random in 0.0f64..=1.0, asked_ms in 0u64..10_000) {
+        fn waits_stay_within_bounds(failures in 1u32.., random in 0.0f64..=1.0, asked_ms in 0u64..10_000) {
             let retry = Retry::default();
             let asked = Duration::from_millis(asked_ms);
             let wait = retry.wait(failures, Some(asked), random);
-            prop_assert!(wait >= asked && wait <= retry.longest_wait.max(asked));
+            prop_assert!(wait >= asked && wait <= retry.max_backoff.max(asked));
             let first = retry.wait(1, None, random);
-            prop_assert!(first <= retry.first_wait);
+            prop_assert!(first <= retry.initial_backoff);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Query and Scan as streams: pages turn by themselves, a bad item is an error of its own, a stream that breaks is
-//! resumed after its last page.
+//! Query and Scan as streams over all pages. An invalid item is a separate error, and a broken stream resumes after its last
+//! page.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -16,85 +16,85 @@ use crate::data::found;
 use crate::listing::Listing;
 use crate::retry::{Attempts, Effect};
 use crate::value::item_from_wire;
-use crate::{Answer, CallMetrics, Client, Error, Found, Item, Query, Scan};
+use crate::{CallMetrics, Client, Error, Found, Item, Query, Response, Scan};
 
 /// The items of a Query or Scan: a [`Stream`] of `Result<T, Error>`.
 ///
-/// An item that could not be read, or does not fit `T`, is an `Err` in its place ([`Error::key`] says which) and the
-/// stream goes on; after any other error it ends.
+/// An item that could not be read or does not match `T` is an `Err` in its place, with its key in [`Error::key`], and the
+/// stream continues. It ends after any other error.
 pub struct Items<T> {
     pages: Pages<T>,
     ready: VecDeque<Result<Found<T>, Error>>,
 }
 
-/// The pages of a Query or Scan: a [`Stream`] of `Result<Page<T>, Error>`. A page may be empty and yet not the last.
+/// The pages of a Query or Scan: a [`Stream`] of `Result<Page<T>, Error>`. A page that is empty is not necessarily the last one.
 pub struct Pages<T> {
     state: State,
     metrics: CallMetrics,
     items: std::marker::PhantomData<fn() -> T>,
 }
 
-/// One page of a Query or Scan. One that is larger than 3 MiB comes in parts: the token and the counts are in the last
-/// one, and the others have neither.
+/// A page of a Query or Scan. A page of more than 3 MiB is split into parts, of which only the last one has the token and the
+/// counts.
 #[derive(Debug)]
 pub struct Page<T> {
-    /// The items in their order, with those that could not be read.
+    /// The items in order, including those that could not be read.
     pub items: Vec<Result<Found<T>, Error>>,
-    /// Resumes after this page, also in another process; empty: this is the end.
+    /// A token that resumes after this page, even in another process. Empty: this is the last page.
     pub next_page_token: String,
     /// Items of this page that matched the filter.
     pub count: u32,
-    /// Items of this page that were evaluated, and paid for.
+    /// Items of this page that were evaluated and billed.
     pub scanned_count: u32,
 }
 
-/// How many items a Query or Scan would answer.
+/// The number of items that a Query or Scan would return.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
     /// Items that matched the filter.
     pub count: u64,
-    /// Items that were evaluated, and paid for.
+    /// Items that were evaluated and billed.
     pub scanned_count: u64,
 }
 
 impl Client {
-    /// Streams the items of one partition. Nothing is sent before the stream is polled; dropping it ends the call.
+    /// Streams the items of one partition. Nothing is sent until the stream is polled. Dropping it cancels the call.
     pub fn query<T: DeserializeOwned>(&self, query: Query) -> Items<T> {
         Items::new(self, Listing::query(query, v1::Select::Items))
     }
 
-    /// Streams all items of a model. Nothing is sent before the stream is polled; dropping it ends the call.
+    /// Streams all items of a model. Nothing is sent until the stream is polled. Dropping it cancels the call.
     pub fn scan<T: DeserializeOwned>(&self, scan: Scan) -> Items<T> {
         Items::new(self, Listing::scan(scan, v1::Select::Items))
     }
 
-    /// Counts what a query would answer. It reads, and costs, the same.
+    /// Counts the items that a query would return. This costs as much as the query.
     ///
     /// # Errors
     ///
-    /// What the server says of the query.
-    pub async fn count_query(&self, query: Query) -> Result<Answer<Count>, Error> {
+    /// If the query fails.
+    pub async fn count_query(&self, query: Query) -> Result<Response<Count>, Error> {
         count(Pages::new(self, Listing::query(query, v1::Select::Count))).await
     }
 
-    /// Counts what a scan would answer. It reads, and costs, the same.
+    /// Counts the items that a scan would return. This costs as much as the scan.
     ///
     /// # Errors
     ///
-    /// What the server says of the scan.
-    pub async fn count_scan(&self, scan: Scan) -> Result<Answer<Count>, Error> {
+    /// If the scan fails.
+    pub async fn count_scan(&self, scan: Scan) -> Result<Response<Count>, Error> {
         count(Pages::new(self, Listing::scan(scan, v1::Select::Count))).await
     }
 }
 
-async fn count(mut pages: Pages<Item>) -> Result<Answer<Count>, Error> {
+async fn count(mut pages: Pages<Item>) -> Result<Response<Count>, Error> {
     let mut value = Count::default();
     while let Some(page) = pages.next().await {
         let page = page?;
         value.count += u64::from(page.count);
         value.scanned_count += u64::from(page.scanned_count);
     }
-    Ok(Answer {
+    Ok(Response {
         value,
         metrics: pages.metrics,
     })
@@ -108,12 +108,12 @@ impl<T: DeserializeOwned> Items<T> {
         }
     }
 
-    /// The same as pages, with their tokens.
+    /// The stream as pages, with their tokens.
     pub fn pages(self) -> Pages<T> {
         self.pages
     }
 
-    /// The bill: whole once the stream has ended, with an error or without; before that, of RPCs that broke.
+    /// The bill. Complete when the stream has ended, successfully or not. Before that it contains only RPCs that broke.
     pub fn metrics(&self) -> &CallMetrics {
         &self.pages.metrics
     }
@@ -142,7 +142,7 @@ impl<T> Unpin for Items<T> {}
 impl<T: DeserializeOwned> Pages<T> {
     fn new(client: &Client, listing: Result<Listing, Error>) -> Pages<T> {
         let state = match listing {
-            Ok(listing) => State::Resting(Box::new(Turner::new(client, listing))),
+            Ok(listing) => State::Idle(Box::new(PageReader::new(client, listing))),
             Err(error) => State::Refused(error),
         };
         Pages {
@@ -152,7 +152,7 @@ impl<T: DeserializeOwned> Pages<T> {
         }
     }
 
-    /// The bill: whole once the stream has ended, with an error or without; before that, of RPCs that broke.
+    /// The bill. Complete when the stream has ended, successfully or not. Before that it contains only RPCs that broke.
     pub fn metrics(&self) -> &CallMetrics {
         &self.metrics
     }
@@ -162,20 +162,20 @@ impl<T: DeserializeOwned> Stream for Pages<T> {
     type Item = Result<Page<T>, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut turn: Turn = match std::mem::replace(&mut self.state, State::Ended) {
-            State::Resting(turner) => Box::pin(turner.turn()),
-            State::Turning(turn) => turn,
+        let mut next: NextPage = match std::mem::replace(&mut self.state, State::Ended) {
+            State::Idle(reader) => Box::pin(reader.next_page()),
+            State::Reading(next) => next,
             State::Refused(error) => return Poll::Ready(Some(Err(error))),
             State::Ended => return Poll::Ready(None),
         };
-        let Poll::Ready((turner, page)) = turn.as_mut().poll(context) else {
-            self.state = State::Turning(turn);
+        let Poll::Ready((reader, page)) = next.as_mut().poll(context) else {
+            self.state = State::Reading(next);
             return Poll::Pending;
         };
-        self.metrics = turner.metrics.clone();
+        self.metrics = reader.metrics.clone();
         match page {
             Some(Ok(page)) => {
-                self.state = State::Resting(turner);
+                self.state = State::Idle(reader);
                 Poll::Ready(Some(Ok(page.read())))
             }
             Some(Err(error)) => Poll::Ready(Some(Err(error.with_metrics(self.metrics.clone())))),
@@ -184,14 +184,14 @@ impl<T: DeserializeOwned> Stream for Pages<T> {
     }
 }
 
-type Turn = BoxFuture<'static, (Box<Turner>, Option<Result<WirePage, Error>>)>;
+type NextPage = BoxFuture<'static, (Box<PageReader>, Option<Result<WirePage, Error>>)>;
 
 enum State {
     /// Between two pages.
-    Resting(Box<Turner>),
+    Idle(Box<PageReader>),
     /// Waiting for a page.
-    Turning(Turn),
-    /// The request cannot be sent.
+    Reading(NextPage),
+    /// The request is invalid.
     Refused(Error),
     Ended,
 }
@@ -202,7 +202,7 @@ struct WirePage {
     next_page_token: String,
     count: u32,
     scanned_count: u32,
-    /// Whether the page goes on in the next message.
+    /// Whether the page continues in the next message.
     is_part: bool,
 }
 
@@ -225,7 +225,7 @@ impl WirePage {
 
     fn read<T: DeserializeOwned>(self) -> Page<T> {
         let read = |result: v1::ItemResult| match result.error {
-            Some(status) => Err(Error::of_item(
+            Some(status) => Err(Error::for_item(
                 &status,
                 item_from_wire(result.item).unwrap_or_default(),
             )),
@@ -240,7 +240,7 @@ impl WirePage {
     }
 }
 
-/// The open answer of the server.
+/// The open response stream.
 enum Messages {
     Query(Streaming<v1::QueryResponse>),
     Scan(Streaming<v1::ScanResponse>),
@@ -280,24 +280,24 @@ impl Messages {
     }
 }
 
-/// Turns pages, and opens the stream again where it broke.
-struct Turner {
+/// Reads pages, and reopens the stream if it breaks.
+struct PageReader {
     client: Client,
     listing: Listing,
     messages: Option<Messages>,
     attempts: Attempts,
     metrics: CallMetrics,
-    /// Everything that was asked for has arrived: only the bill may follow.
+    /// Whether all items have arrived, so that only the bill can follow.
     is_complete: bool,
-    /// Results of the page that has not ended yet.
+    /// Number of results of the incomplete page.
     begun: usize,
-    /// So many results of the next messages came before the stream broke.
+    /// Number of results to skip, because they arrived before the stream broke.
     skipped: usize,
 }
 
-impl Turner {
-    fn new(client: &Client, listing: Listing) -> Turner {
-        Turner {
+impl PageReader {
+    fn new(client: &Client, listing: Listing) -> PageReader {
+        PageReader {
             client: client.clone(),
             listing,
             messages: None,
@@ -309,8 +309,8 @@ impl Turner {
         }
     }
 
-    /// The next page; after `None` or an error the bill is whole.
-    async fn turn(mut self: Box<Self>) -> (Box<Turner>, Option<Result<WirePage, Error>>) {
+    /// The next page. After `None` or an error the bill is complete.
+    async fn next_page(mut self: Box<Self>) -> (Box<PageReader>, Option<Result<WirePage, Error>>) {
         loop {
             match self.step().await {
                 Ok(Some(mut page)) => {
@@ -338,7 +338,7 @@ impl Turner {
         }
     }
 
-    /// Notes where the stream stands after a message, and drops what an earlier stream brought of its page.
+    /// Records the position after a message, and drops results that were already received before the stream broke.
     fn take(&mut self, page: &mut WirePage) {
         let skipped = self.skipped.min(page.results.len());
         self.skipped -= skipped;
@@ -363,11 +363,11 @@ impl Turner {
                 None => Ok((None, messages.bill().await?)),
             }
         };
-        let answer: Result<_, Status> = match deadline {
+        let result: Result<_, Status> = match deadline {
             Some(deadline) => timeout_at(deadline, next).await.map_err(|_| Error::deadline())?,
             None => next.await,
         };
-        let (page, bill) = answer?;
+        let (page, bill) = result?;
         self.metrics.add(bill);
         Ok(page)
     }

@@ -1,4 +1,4 @@
-//! Totals of sessions, models and the server, bills of finished calls, and the models being served.
+//! Totals of sessions, models and the server, bills of finished calls, and the served models.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -10,16 +10,16 @@ use crate::{Client, Error, Session};
 
 pub use tollgate_proto::v1::{Attribute, GetCallMetricsResponse as FinishedCall, Model, OperationMetrics};
 
-/// Whose totals: a session's, a model's, both, or, as by default, the whole server's.
+/// The scope of totals: a session, a model, both, or (by default) the whole server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
-    /// A session's name.
+    /// The name of a session.
     pub session: Option<String>,
-    /// A model's name.
+    /// The name of a model.
     pub model: Option<String>,
 }
 
-/// What the calls of a scope cost; each of the two maps sums to `total` exactly.
+/// The cost of all calls in a scope. Each of the two maps adds up to exactly `total`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Totals {
     /// The sum over all calls.
@@ -28,7 +28,7 @@ pub struct Totals {
     pub by_model: HashMap<String, OperationMetrics>,
     /// By RPC name.
     pub by_operation: HashMap<String, OperationMetrics>,
-    /// Since when the scope is being counted.
+    /// When counting started.
     pub since: Option<SystemTime>,
 }
 
@@ -37,7 +37,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `UNKNOWN_SESSION` where nobody used the session, `UNKNOWN_MODEL` where the model is not served.
+    /// `UNKNOWN_SESSION` if the session was never used, `UNKNOWN_MODEL` if the model is not served.
     pub async fn totals(&self, scope: Scope) -> Result<Totals, Error> {
         let request = v1::GetTotalMetricsRequest {
             session: scope.session.unwrap_or_default(),
@@ -56,11 +56,11 @@ impl Client {
         })
     }
 
-    /// Zeroes a scope and answers what it held; no call is lost or counted twice between the two.
+    /// Resets a scope and returns its previous totals. This is atomic: no call is lost or counted twice.
     ///
     /// # Errors
     ///
-    /// As [`Client::totals`].
+    /// Like [`Client::totals`].
     pub async fn reset_totals(&self, scope: Scope) -> Result<OperationMetrics, Error> {
         let request = v1::ResetMetricsRequest {
             session: scope.session.unwrap_or_default(),
@@ -78,11 +78,11 @@ impl Client {
             .unwrap_or_default())
     }
 
-    /// The bill of a finished call by its request id, also of one that got no trailers.
+    /// The bill of a finished call, by its request id. Also available for calls whose client received no trailers.
     ///
     /// # Errors
     ///
-    /// `UNKNOWN_REQUEST` where no such call finished, or its bill was forgotten.
+    /// `UNKNOWN_REQUEST` if no such call finished, or if its bill is no longer kept.
     pub async fn call_metrics(&self, request_id: impl Into<String>) -> Result<FinishedCall, Error> {
         let request = v1::GetCallMetricsRequest {
             request_id: request_id.into(),
@@ -94,11 +94,11 @@ impl Client {
         Ok(self.unary(Effect::Read, request, send).await?.value)
     }
 
-    /// The models being served, by name.
+    /// The served models, by name.
     ///
     /// # Errors
     ///
-    /// What the connection says.
+    /// If the server cannot be reached.
     pub async fn models(&self) -> Result<Vec<Model>, Error> {
         let send = |request| {
             let mut service = self.schema();
@@ -115,7 +115,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `UNKNOWN_MODEL` where it is not served.
+    /// `UNKNOWN_MODEL` if it is not served.
     pub async fn model(&self, name: impl Into<String>) -> Result<Model, Error> {
         let request = v1::GetModelRequest { name: name.into() };
         let send = |request| {
@@ -132,25 +132,25 @@ impl Client {
 }
 
 impl Session {
-    /// What the session's calls cost so far.
+    /// The cost of the session's calls so far.
     ///
     /// # Errors
     ///
-    /// `UNKNOWN_SESSION` where nobody used it.
+    /// `UNKNOWN_SESSION` if it was never used.
     pub async fn total(&self) -> Result<OperationMetrics, Error> {
         Ok(self.totals(self.scope()).await?.total)
     }
 
-    /// Zeroes the session's totals and answers what they were.
+    /// Resets the session's totals and returns the previous ones.
     ///
     /// # Errors
     ///
-    /// `UNKNOWN_SESSION` where nobody used it.
+    /// `UNKNOWN_SESSION` if it was never used.
     pub async fn reset(&self) -> Result<OperationMetrics, Error> {
         self.reset_totals(self.scope()).await
     }
 
-    /// This session, as a scope.
+    /// The scope of this session.
     pub fn scope(&self) -> Scope {
         Scope {
             session: Some(self.name().to_owned()),

@@ -1,4 +1,4 @@
-//! Streams and retries through the wire, against a server of canned pages behind a proxy that cuts connections.
+//! Streams and retries against a server with canned pages, behind a proxy that cuts connections.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -19,13 +19,13 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 const PAGES: u32 = 6;
 
-/// Serves pages of two items, numbered by their token; the token after page 2 is `3`.
+/// Serves pages of two items. Tokens are page numbers: the token after page 2 is `3`.
 #[derive(Default)]
 struct Canned {
     calls: AtomicU32,
-    /// Pages after which the first call breaks.
+    /// The number of pages after which the first call breaks.
     breaks_after: Option<u32>,
-    /// Whether it breaks by a status, or by silence until the proxy cuts it.
+    /// Whether it stays silent until the proxy cuts the connection, instead of returning a status.
     breaks_silently: bool,
     requests: Mutex<Vec<v1::QueryRequest>>,
     silent: Arc<Notify>,
@@ -143,7 +143,7 @@ impl DataService for Canned {
     }
 }
 
-/// The server's address, and a proxy's whose connections are cut at every notification.
+/// The addresses of the server and of a proxy that cuts its connections at every notification.
 async fn serve(canned: &Arc<Canned>) -> (SocketAddr, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("a bound address");
@@ -162,7 +162,7 @@ async fn proxy(server: SocketAddr, cut: Arc<Notify>) -> SocketAddr {
             tokio::spawn(async move {
                 let mut onward = TcpStream::connect(server).await.expect("the server listens");
                 let copied = tokio::io::copy_bidirectional(&mut caller, &mut onward);
-                // what is on its way arrives before the cut
+                // lets data in transit arrive before the cut
                 let cut = async {
                     cut.notified().await;
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -177,7 +177,7 @@ async fn proxy(server: SocketAddr, cut: Arc<Notify>) -> SocketAddr {
 async fn connect(address: SocketAddr) -> Client {
     let retry = Retry {
         attempts: 3,
-        first_wait: Duration::from_millis(1),
+        initial_backoff: Duration::from_millis(1),
         ..Retry::default()
     };
     Client::connect_with(
@@ -209,7 +209,7 @@ fn expected(numbers: std::ops::Range<u32>) -> Vec<Option<Value>> {
 }
 
 #[tokio::test]
-async fn pages_turn_and_a_bad_item_is_one_error() {
+async fn reads_all_pages_and_an_invalid_item_is_one_error() {
     let canned = Arc::new(Canned::default());
     let (address, _) = serve(&canned).await;
     let items: Vec<_> = connect(address).await.query::<Item>(query()).collect().await;
@@ -220,7 +220,7 @@ async fn pages_turn_and_a_bad_item_is_one_error() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_is_resumed_after_its_last_page() {
+async fn a_broken_stream_resumes_after_its_last_page() {
     for pages in [0, 1, 4] {
         let canned = Arc::new(Canned {
             breaks_after: Some(pages),
@@ -245,7 +245,7 @@ async fn a_stream_that_breaks_is_resumed_after_its_last_page() {
 }
 
 #[tokio::test]
-async fn a_cut_connection_is_resumed_after_the_last_page() {
+async fn a_stream_resumes_after_a_cut_connection() {
     let canned = Arc::new(Canned {
         breaks_after: Some(3),
         breaks_silently: true,
@@ -271,7 +271,7 @@ async fn a_resumed_stream_keeps_its_limit() {
 }
 
 #[tokio::test]
-async fn a_break_after_the_last_page_is_the_end() {
+async fn a_stream_that_breaks_after_the_last_page_ends() {
     let canned = Arc::new(Canned {
         breaks_after: Some(PAGES),
         ..Canned::default()
@@ -305,7 +305,7 @@ async fn counts_add_up() {
 }
 
 #[tokio::test]
-async fn attempts_without_a_page_are_bounded_and_billed() {
+async fn attempts_without_a_page_are_limited_and_billed() {
     let canned = Arc::new(Canned::default());
     let (address, _) = serve(&canned).await;
     let mut stream = connect(address).await.scan::<Item>(Scan::new("User"));
@@ -322,7 +322,7 @@ async fn attempts_without_a_page_are_bounded_and_billed() {
 }
 
 #[tokio::test]
-async fn reads_are_sent_again_and_writes_only_where_nothing_changed() {
+async fn retries_reads_and_writes_that_changed_nothing() {
     let (address, _) = serve(&Arc::new(Canned::default())).await;
     let read = connect(address)
         .await
@@ -361,7 +361,7 @@ async fn a_deadline_ends_a_call() {
 }
 
 #[tokio::test]
-async fn values_that_cannot_be_sent_are_the_first_item() {
+async fn an_invalid_value_is_the_first_item_of_the_stream() {
     let (address, _) = serve(&Arc::new(Canned::default())).await;
     let mut stream = connect(address)
         .await
@@ -372,7 +372,7 @@ async fn values_that_cannot_be_sent_are_the_first_item() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_told() {
+async fn reports_an_unreachable_server() {
     let error = Client::connect("http://127.0.0.1:1").await.unwrap_err();
     assert_eq!((error.code(), error.reason()), (Code::Unavailable, None));
     assert!(error.nothing_changed());

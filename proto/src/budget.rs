@@ -1,9 +1,9 @@
-//! How many values a message may have, counted on its wire bytes before anything of it is decoded: a decoded value
-//! takes many times its bytes, so the count is what bounds the memory of a request. Allocates nothing but the path of
-//! the field that went too far.
+//! Limits the number of values in a message. They are counted on the encoded bytes, before decoding: a decoded value takes
+//! many times its encoded size, so the count limits the memory of a request. Allocates only the path of the field that
+//! exceeds the limit.
 //!
-//! Everything that repeats counts: attributes, members of lists, maps and sets, names, fields, metadata, at any depth.
-//! What follows the tables of the contract's own descriptors, so that a new field is counted without a line here.
+//! Everything that repeats counts, at any depth: attributes, members of lists, maps and sets, names, fields, metadata. The
+//! fields are those of the contract's descriptors, so that new ones are counted automatically.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -17,9 +17,9 @@ use prost_types::{DescriptorProto, FileDescriptorSet};
 
 use crate::FILE_DESCRIPTOR_SET;
 
-/// The fewest bytes of something that repeats: a tag and a length.
+/// Minimum encoded size of a repeated value: a tag and a length.
 const MIN_VALUE_BYTES: usize = 2;
-/// Where prost stops too.
+/// Maximum depth, as in prost.
 const MAX_DEPTH: usize = 100;
 
 thread_local! {
@@ -33,8 +33,8 @@ pub struct Within<F> {
     inner: F,
 }
 
-/// Lets every codec that is made while `inner` is polled refuse messages of more than `max_values` values. Codecs that
-/// are made elsewhere, such as those of clients, refuse none.
+/// Limits messages to `max_values` values in all codecs that are created while `inner` is polled. Other codecs, such as those
+/// of clients, have no limit.
 pub fn within<F: Future + Unpin>(max_values: usize, inner: F) -> Within<F> {
     Within { max_values, inner }
 }
@@ -48,7 +48,7 @@ impl<F: Future + Unpin> Future for Within<F> {
     }
 }
 
-/// Puts the budget back when it is dropped, also by a panic.
+/// Restores the budget when it is dropped, also during a panic.
 struct Restored(usize);
 
 impl Drop for Restored {
@@ -62,8 +62,8 @@ pub(crate) fn current() -> usize {
     MAX_VALUES.get()
 }
 
-/// The path of the request's field in which a message goes beyond `max_values` values; none if it does not.
-/// `message` is the type's name within `tollgate.v1`. Bytes that do not decode are left to the decoder.
+/// The path of the field in which a message exceeds `max_values` values. `None` if it does not. `message` is the name of the
+/// type in `tollgate.v1`. Invalid bytes are left to the decoder.
 pub(crate) fn exceeded(message: &str, bytes: &[u8], max_values: usize) -> Option<String> {
     if bytes.len() / MIN_VALUE_BYTES <= max_values {
         return None;
@@ -79,28 +79,28 @@ pub(crate) fn exceeded(message: &str, bytes: &[u8], max_values: usize) -> Option
         .map(|Exceeded| count.path.join("."))
 }
 
-static SHAPES: LazyLock<Shapes> = LazyLock::new(Shapes::of_contract);
+static SHAPES: LazyLock<Shapes> = LazyLock::new(Shapes::from_contract);
 
 /// The message types of the contract and its imports.
 struct Shapes {
-    /// Places in `all` of the types of `tollgate.v1`.
+    /// Indexes in `all` of the types of `tollgate.v1`.
     by_name: HashMap<String, usize>,
     all: Vec<Vec<Field>>,
 }
 
-/// What can be counted or looked into; other fields are passed over.
+/// A field that is counted or contains messages. Other fields are skipped.
 struct Field {
     number: u32,
     name: String,
     is_repeated: bool,
-    /// Members of one occurrence are a byte each at least.
+    /// Whether one occurrence may contain several members, of at least a byte each.
     is_packable: bool,
-    /// Place of the message's shape.
+    /// Index of the message's shape.
     message: Option<usize>,
 }
 
 impl Shapes {
-    fn of_contract() -> Shapes {
+    fn from_contract() -> Shapes {
         let files = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).expect("the build script encoded it");
         let mut messages = Vec::new();
         for file in &files.file {
@@ -127,7 +127,7 @@ impl Shapes {
     }
 }
 
-/// A message and those that are declared in it, with their full names.
+/// Collects a message and its nested messages, with their full names.
 fn gather<'a>(scope: &str, message: &'a DescriptorProto, messages: &mut Vec<(String, &'a DescriptorProto)>) {
     let name = format!("{scope}.{}", message.name());
     for nested in &message.nested_type {
@@ -152,17 +152,17 @@ fn fields(message: &DescriptorProto, places: &HashMap<&str, usize>) -> Vec<Field
         .collect()
 }
 
-/// There are more values than allowed.
+/// The message has too many values.
 struct Exceeded;
 
 struct Count {
     left: usize,
-    /// The field that is being read, down to the first one that repeats.
+    /// The path of the current field, down to the first repeated one.
     path: Vec<&'static str>,
 }
 
 impl Count {
-    /// Counts one message. A group is read as if its fields were the message's own: that counts too much at most.
+    /// Counts the values of a message. The fields of a group count as those of the message, which may count too many.
     fn message(&mut self, shape: usize, bytes: &[u8], depth: usize, is_named: bool) -> Result<(), Exceeded> {
         let fields: &'static [Field] = &SHAPES.all[shape];
         let mut rest = bytes;
@@ -204,14 +204,14 @@ impl Count {
     }
 }
 
-/// What a field holds on the wire.
+/// The encoded content of a field.
 #[derive(Clone, Copy)]
 enum Part<'a> {
     Bytes(&'a [u8]),
     Scalar,
 }
 
-/// The next field's number and content; none at the end, or where the bytes are not protobuf.
+/// The number and content of the next field. `None` at the end, or if the bytes are not protobuf.
 fn next<'a>(rest: &mut &'a [u8]) -> Option<(u32, Part<'a>)> {
     let tag = u32::try_from(varint(rest)?).ok()?;
     let part = match tag & 7 {
@@ -270,7 +270,7 @@ mod tests {
         }
     }
 
-    /// The most values that a message may not have, and the field that it names.
+    /// Checks that a message has `values` values, and the field that is reported if fewer are allowed.
     #[track_caller]
     fn counts(name: &str, message: &impl Message, values: usize, field: &str) {
         let bytes = message.encode_to_vec();
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_repeats_counts_at_any_depth() {
+    fn counts_everything_that_repeats_at_any_depth() {
         let empty = AttributeValue { kind: None };
         counts("SaveRequest", &save(list(vec![empty.clone(); 9])), 10, "item");
         let nested = list(vec![list(vec![empty; 4]), list(vec![])]);
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_comes_again_counts_again() {
+    fn counts_every_occurrence_of_a_field() {
         let once = save(list(vec![AttributeValue { kind: None }; 3])).encode_to_vec();
         let twice = [once.clone(), once].concat();
         assert_eq!(exceeded("SaveRequest", &twice, 8), None);
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_bytes_and_unknown_fields_are_left_to_the_decoder() {
+    fn leaves_invalid_bytes_and_unknown_fields_to_the_decoder() {
         for bytes in [
             &[0xff; 40][..],
             &[0x12, 0xff, 0xff, 0x7f, 1, 2, 3, 4],
@@ -384,7 +384,7 @@ mod tests {
             let values = [&[0x0a][..], &varint_of(nested.len()), &nested].concat();
             nested = [&[0x32][..], &varint_of(values.len()), &values].concat();
         }
-        // a level of lists is two of messages
+        // a level of lists is two levels of messages
         assert_eq!(exceeded("AttributeValue", &nested, MAX_DEPTH / 2 + 1), None);
         assert!(exceeded("AttributeValue", &nested, MAX_DEPTH / 2 - 1).is_some());
     }

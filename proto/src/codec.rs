@@ -1,5 +1,5 @@
-//! Protobuf on the wire, with undecodable messages told as the caller's fault: INVALID_ARGUMENT with `ErrorInfo` and
-//! the field at which decoding stopped, where tonic's own codec says INTERNAL.
+//! The protobuf codec. Reports undecodable messages as errors of the caller: INVALID_ARGUMENT with `ErrorInfo` and the field
+//! at which decoding failed. Tonic's own codec reports INTERNAL.
 
 use std::marker::PhantomData;
 
@@ -12,10 +12,10 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use crate::reason::DOMAIN;
 use crate::{Reason, budget};
 
-/// What a message's buffer begins with: most messages fit, and larger ones make themselves room. Tonic's own 8 KiB, twice
-/// per call, push what calls in flight work on out of the processor's cache.
+/// Initial size of a message buffer. Most messages fit, and it grows for larger ones. Tonic's default of 8 KiB, twice per
+/// call, evicts the data of calls in flight from the processor's cache.
 const BUFFER_BYTES: usize = 1024;
-/// So much of a stream is encoded before it is sent; tonic's own.
+/// How much of a stream is encoded before it is sent. Tonic's default.
 const YIELD_BYTES: usize = 32 * 1024;
 
 /// The codec of every service of the contract.
@@ -76,7 +76,7 @@ impl<T: Message> Encoder for ContractEncoder<T> {
     }
 }
 
-/// Decodes messages from protobuf, those that are within the budget ([`crate::budget`]).
+/// Decodes messages from protobuf. Refuses those that exceed the budget ([`crate::budget`]).
 #[derive(Debug, Clone)]
 pub struct ContractDecoder<U> {
     max_values: usize,
@@ -88,7 +88,7 @@ impl<U: Message + Name + Default> Decoder for ContractDecoder<U> {
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        // tonic keeps a message in one piece
+        // tonic provides a message as one chunk
         if let Some(field) = budget::exceeded(U::NAME, buffer.chunk(), self.max_values) {
             return Err(too_many_values(&field, self.max_values));
         }
@@ -119,7 +119,8 @@ fn bad_request(reason: Reason, message: String, field: &str, description: &str) 
     Status::with_error_details(Code::from(reason.code() as i32), message, details)
 }
 
-/// Prost says `failed to decode Protobuf message: Inner.field: Outer.field: what`; the last field is the request's.
+/// Parses prost's message, `failed to decode Protobuf message: Inner.field: Outer.field: what`. The last field is that of
+/// the request.
 fn locate(text: &str) -> (String, String) {
     let mut rest = text
         .strip_prefix("failed to decode Protobuf message: ")
@@ -170,12 +171,12 @@ mod tests {
     }
 
     #[test]
-    fn dynamodbs_own_depth_decodes() {
+    fn decodes_the_maximum_depth_of_dynamodb() {
         assert!(decode(32).is_ok());
     }
 
     #[test]
-    fn deeper_than_the_limit_names_the_field() {
+    fn excessive_depth_names_the_field() {
         let status = undecodable(&decode(200).expect_err("too deep"));
         assert_eq!(status.code(), Code::InvalidArgument);
         let details = status.get_error_details();
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_not_utf8_names_the_field() {
+    fn invalid_utf8_names_the_field() {
         let bytes = [0x0a, 0x02, 0xff, 0xfe];
         let status = undecodable(&SaveRequest::decode(bytes.as_slice()).expect_err("not UTF-8"));
         assert_eq!(

@@ -1,5 +1,5 @@
 //! The gRPC contract of tollgate: messages, clients and servers of `tollgate.v1`, the reasons of its errors and the
-//! names of its metadata. Holds no behaviour beyond the codec.
+//! names of its metadata. Also the codec, the limits on decoding, and decimal numbers, which server and client share.
 
 pub mod budget;
 pub mod codec;
@@ -11,11 +11,17 @@ mod redacted;
 pub use decimal::Decimal;
 pub use reason::Reason;
 
-/// Generated from `proto/tollgate/v1/*.proto`; their comments are the API reference.
-#[allow(clippy::all, clippy::pedantic, unreachable_pub, missing_docs)] // generated code
+/// Generated from `proto/tollgate/v1/*.proto`, whose comments are the API reference.
+#[allow(
+    clippy::all,
+    clippy::pedantic,
+    unreachable_pub,
+    missing_docs,
+    reason = "generated code"
+)]
 pub mod v1 {
     tonic::include_proto!("tollgate.v1");
 }
 
-/// The encoded `FileDescriptorSet` of the contract with its imports, for reflection.
+/// The encoded `FileDescriptorSet` of the contract and its imports, for reflection.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/tollgate.v1.binpb"));

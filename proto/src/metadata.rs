@@ -1,6 +1,6 @@
-//! Names of request and response metadata (`api.md`, `metrics.md`).
+//! Names of request and response metadata.
 
-/// Request: names the session that a call is billed to; 1–128 of `A-Za-z0-9._:-`.
+/// Request: the session that a call is billed to, 1–128 characters of `A-Za-z0-9._:-`.
 pub const SESSION: &str = "tollgate-session";
 /// Request and trailers: the id of a call.
 pub const REQUEST_ID: &str = "tollgate-request-id";
@@ -10,7 +10,7 @@ pub const DYNAMODB_CALLS: &str = "tollgate-dynamodb-calls";
 pub const DYNAMODB_DURATION_MS: &str = "tollgate-dynamodb-duration-ms";
 /// Trailers: read capacity units.
 pub const RCU: &str = "tollgate-rcu";
-/// Trailers: write capacity units, the estimated ones included.
+/// Trailers: write capacity units, including estimated ones.
 pub const WCU: &str = "tollgate-wcu";
 /// Trailers: items returned by DynamoDB.
 pub const ITEMS: &str = "tollgate-items";
@@ -34,11 +34,11 @@ pub const RETRIES: &str = "tollgate-retries";
 pub const DURATION_MS: &str = "tollgate-duration-ms";
 /// Trailers: cost in US dollars.
 pub const COST_USD: &str = "tollgate-cost-usd";
-/// What the session's totals in the trailers begin with: `tollgate-session-kms-calls` and so on.
+/// Prefix of the session's totals in the trailers, such as `tollgate-session-kms-calls`.
 pub const SESSION_PREFIX: &str = "tollgate-session-";
 /// Trailers: calls of the session so far.
 pub const SESSION_CALLS: &str = "tollgate-session-calls";
-/// Trailers: `1` where something was left out to stay under 4 KiB.
+/// Trailers: `1` if some were left out to stay within 4 KiB.
 pub const TRUNCATED: &str = "tollgate-trailers-truncated";
 /// Trailers: an ORCA load report (gRFC A51), binary.
 pub const ORCA: &str = "endpoint-load-metrics-bin";

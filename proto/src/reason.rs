@@ -1,5 +1,5 @@
-//! The whole list of error reasons with its three tables: gRPC code, whether a retry helps, and whether it is
-//! certain that nothing was changed. Server and clients share it.
+//! All error reasons: for each its gRPC code, whether a retry helps, and whether it is certain that nothing was changed.
+//! Shared by server and clients.
 
 use tonic::Code;
 
@@ -16,7 +16,7 @@ macro_rules! reasons {
         }
 
         impl Reason {
-            /// Every reason there is.
+            /// All reasons.
             pub const ALL: &'static [Reason] = &[$(Reason::$name),*];
 
             /// The text of `ErrorInfo.reason`.
@@ -24,12 +24,12 @@ macro_rules! reasons {
                 match self { $(Reason::$name => $text,)* }
             }
 
-            /// The one gRPC status code of this reason.
+            /// The gRPC status code of this reason.
             pub const fn code(self) -> Code {
                 match self { $(Reason::$name => Code::$code,)* }
             }
 
-            /// Whether the same call may succeed when it is sent again.
+            /// Whether the same call may succeed if it is retried.
             pub const fn retry_helps(self) -> bool {
                 match self { $(Reason::$name => $retry,)* }
             }
@@ -48,78 +48,78 @@ reasons! {
     UnknownModel = "UNKNOWN_MODEL", NotFound, false, true;
     /// The request named an index that the model does not have.
     UnknownIndex = "UNKNOWN_INDEX", NotFound, false, true;
-    /// Nobody used this session, or it was forgotten.
+    /// The session was never used, or it was removed.
     UnknownSession = "UNKNOWN_SESSION", NotFound, false, true;
-    /// No finished call has this request id, or its bill was forgotten.
+    /// No finished call has this request id, or its bill is no longer kept.
     UnknownRequest = "UNKNOWN_REQUEST", NotFound, false, true;
-    /// There is no item with this key.
+    /// No item has this key.
     ItemNotFound = "ITEM_NOT_FOUND", NotFound, false, true;
-    /// A field of the request is wrong; `BadRequest` names each.
+    /// A field of the request is invalid. `BadRequest` lists all violations.
     InvalidField = "INVALID_FIELD", InvalidArgument, false, true;
-    /// An expression does not parse or does not fit the model.
+    /// An expression is invalid or does not match the model.
     InvalidExpression = "INVALID_EXPRESSION", InvalidArgument, false, true;
-    /// The page token was edited, or came from another request.
+    /// The page token was modified or is from another request.
     InvalidPageToken = "INVALID_PAGE_TOKEN", InvalidArgument, false, true;
-    /// The message is not what the contract's protobuf types say.
+    /// The message does not match the protobuf types of the contract.
     UndecodableMessage = "UNDECODABLE_MESSAGE", InvalidArgument, false, true;
     /// The item would be larger than DynamoDB's 400 KB.
     ItemTooLarge = "ITEM_TOO_LARGE", InvalidArgument, false, true;
     /// The message is larger than the server's `limits.message_bytes`.
     MessageTooLarge = "MESSAGE_TOO_LARGE", ResourceExhausted, false, true;
-    /// The caller's condition did not hold.
+    /// The condition was not met.
     ConditionFailed = "CONDITION_FAILED", FailedPrecondition, false, true;
-    /// The item's version is another than the one given.
+    /// The version of the item differs from the one in the request.
     VersionMismatch = "VERSION_MISMATCH", Aborted, false, true;
-    /// The item is there already.
+    /// The item already exists.
     AlreadyExists = "ALREADY_EXISTS", AlreadyExists, false, true;
-    /// The KMS key is disabled, missing or denied.
+    /// The KMS key is disabled or missing, or access to it is denied.
     KeyUnavailable = "KEY_UNAVAILABLE", FailedPrecondition, false, true;
-    /// A stored value is sealed under a key that the model does not accept.
+    /// A stored value is encrypted under a key that the model does not accept.
     KeyNotAccepted = "KEY_NOT_ACCEPTED", FailedPrecondition, false, true;
     /// The attribute's encryption mode does not allow this.
     EncryptionMode = "ENCRYPTION_MODE", FailedPrecondition, false, true;
-    /// A pointer leads to an object that is not the item's own, and the attribute does not allow to read those.
+    /// A pointer refers to an object of another item, and the attribute does not allow reading those.
     ForeignPointer = "FOREIGN_POINTER", FailedPrecondition, false, true;
-    /// A table or bucket that the model needs is not there.
+    /// A table or bucket that the model needs does not exist.
     ResourceMissing = "RESOURCE_MISSING", FailedPrecondition, false, true;
     /// The store refused the server's credentials or the request.
     StoreRefused = "STORE_REFUSED", FailedPrecondition, false, true;
-    /// The caller did not say who it is.
+    /// The caller is not authenticated.
     Unauthenticated = "UNAUTHENTICATED", Unauthenticated, false, true;
-    /// The caller may not do this.
+    /// The caller is not authorized.
     PermissionDenied = "PERMISSION_DENIED", PermissionDenied, false, true;
     /// The store kept throttling.
     Throttled = "THROTTLED", Unavailable, true, true;
-    /// The store could not be reached, or failed before it did anything.
+    /// The store could not be reached, or failed before it changed anything.
     StoreUnavailable = "STORE_UNAVAILABLE", Unavailable, true, true;
-    /// A write was sent and its answer was lost; read the item to know.
+    /// A write was sent and its response was lost. Read the item to find out whether it succeeded.
     OutcomeUnknown = "OUTCOME_UNKNOWN", Unavailable, true, false;
     /// The server is shutting down.
     ShuttingDown = "SHUTTING_DOWN", Unavailable, true, true;
-    /// The server has `limits.in_flight` calls already.
+    /// The server already has `limits.in_flight` calls.
     TooManyCalls = "TOO_MANY_CALLS", ResourceExhausted, true, true;
-    /// What is read or written changed meanwhile, again and again; read the item again.
+    /// The item or object kept changing during the call. Read the item again.
     ObjectChanged = "OBJECT_CHANGED", Aborted, true, true;
     /// The bytes of requests and responses have reached `limits.memory`.
     OutOfMemory = "OUT_OF_MEMORY", ResourceExhausted, true, true;
-    /// A ciphertext does not verify, or is none.
+    /// A ciphertext is malformed or not authentic.
     CiphertextInvalid = "CIPHERTEXT_INVALID", DataLoss, false, true;
-    /// An object is missing or is not what the item says.
+    /// An object is missing or does not match the item.
     ObjectInvalid = "OBJECT_INVALID", DataLoss, false, true;
-    /// The stored item is not what the model says.
+    /// The stored item does not match the model.
     ItemInvalid = "ITEM_INVALID", DataLoss, false, true;
-    /// The caller's deadline passed, or the server's where there was none.
+    /// The caller's deadline passed, or the server's default one.
     DeadlineExceeded = "DEADLINE_EXCEEDED", DeadlineExceeded, true, false;
-    /// The caller left.
+    /// The caller cancelled the call or disconnected.
     Cancelled = "CANCELLED", Cancelled, false, false;
-    /// The contract has no such method here.
+    /// The server does not implement this method.
     Unimplemented = "UNIMPLEMENTED", Unimplemented, false, true;
-    /// A fault of the server; its log has the cause under the request id.
+    /// An internal error. The server's log contains the cause under the request id.
     Internal = "INTERNAL", Internal, false, false;
 }
 
 impl Reason {
-    /// The reason with this `ErrorInfo.reason` text, where this version knows it.
+    /// The reason with this `ErrorInfo.reason` text. `None` if this version does not know it.
     pub fn from_text(text: &str) -> Option<Reason> {
         Reason::ALL.iter().copied().find(|reason| reason.as_str() == text)
     }
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_unique_and_read_back() {
+    fn texts_are_unique_and_can_be_parsed() {
         for reason in Reason::ALL {
             assert_eq!(Reason::from_text(reason.as_str()), Some(*reason));
         }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_that_a_retry_helps_is_not_the_callers_fault() {
+    fn retries_never_help_against_errors_of_the_caller() {
         for reason in Reason::ALL.iter().filter(|reason| reason.retry_helps()) {
             assert!(!matches!(
                 reason.code(),

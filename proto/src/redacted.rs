@@ -1,4 +1,4 @@
-//! `Debug` of values that callers keep secret: their kind, never their content.
+//! `Debug` for values, which may be secret: shows the kind, never the content.
 
 use std::fmt;
 

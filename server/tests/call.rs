@@ -492,7 +492,7 @@ fn the_address_is_a_flag_or_a_variable() {
         1,
         &[
             "UNAVAILABLE",
-            &format!("no connection to http://{free}"),
+            &format!("cannot connect to http://{free}"),
             "refused",
         ],
     );

@@ -1,4 +1,4 @@
-//! Raw values to Rust values, by serde. Sets read as sequences too; a missing field and a null are both `None`.
+//! Deserializes raw values into Rust values. Sets can also be read as sequences. Missing fields and nulls are `None`.
 
 use std::collections::hash_map;
 use std::vec;
@@ -12,11 +12,11 @@ use serde::forward_to_deserialize_any;
 
 use super::{Item, Number, Value, ValueError, number};
 
-/// The Rust value that an item stands for.
+/// Deserializes an item into a Rust value.
 ///
 /// # Errors
 ///
-/// Missing fields, kinds that the type does not take, numbers that do not fit: with the place, without the content.
+/// If fields are missing, kinds do not match, or numbers are out of range. Errors contain the place but not the content.
 pub fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, ValueError> {
     T::deserialize(ValueDeserializer(Value::Map(item)))
 }
@@ -29,7 +29,7 @@ macro_rules! numbers {
             let Value::Number(number) = &self.0 else { return self.deserialize_any(visitor) };
             match number.parse::<$type>() {
                 Some(value) => visitor.$visit(value),
-                None => Err(ValueError::new(concat!("a number that is no ", stringify!($type)))),
+                None => Err(ValueError::new(concat!("number does not fit into ", stringify!($type)))),
             }
         }
     )*};
@@ -93,11 +93,11 @@ impl<'de> Deserializer<'de> for ValueDeserializer {
         match self.0 {
             Value::String(variant) => visitor.visit_enum(variant.into_deserializer()),
             Value::Map(fields) if fields.len() == 1 => {
-                let (variant, payload) = fields.into_iter().next().expect("one field is there");
+                let (variant, payload) = fields.into_iter().next().expect("the map has one field");
                 visitor.visit_enum(TaggedAccess { variant, payload })
             }
             _ => Err(ValueError::new(
-                "expected an enum: a string, or a map of one field",
+                "expected an enum: a string, or a map with one field",
             )),
         }
     }
@@ -111,7 +111,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer {
     }
 }
 
-/// For visitors that take anything: the widest of serde's own numbers that is exact, else the text.
+/// For visitors that accept anything: an exact integer or float if possible, otherwise the text.
 fn visit_number<'de, V: Visitor<'de>>(number: &Number, visitor: V) -> Result<V::Value, ValueError> {
     if let Some(integer) = number.parse::<u64>() {
         return visitor.visit_u64(integer);
@@ -201,7 +201,7 @@ impl<'de> MapAccess<'de> for Fields {
     }
 }
 
-/// Maps with integers or booleans as keys have them as text.
+/// Parses map keys that are integers or booleans from their text.
 struct KeyDeserializer(String);
 
 macro_rules! keys {
@@ -209,7 +209,7 @@ macro_rules! keys {
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
             match self.0.parse::<$type>() {
                 Ok(key) => visitor.$visit(key),
-                Err(_) => Err(ValueError::new(concat!("a map key that is no ", stringify!($type)))),
+                Err(_) => Err(ValueError::new(concat!("map key is not a valid ", stringify!($type)))),
             }
         }
     )*};
@@ -257,7 +257,7 @@ impl<'de> Deserializer<'de> for KeyDeserializer {
     }
 }
 
-/// An enum's variant that holds something: a map of one field, as serde tags externally.
+/// A variant with content: a map with one field, as in serde's external tagging.
 struct TaggedAccess {
     variant: String,
     payload: Value,
@@ -273,7 +273,7 @@ impl<'de> EnumAccess<'de> for TaggedAccess {
     }
 }
 
-/// Gives a raw value's kind as the variant, to `Value` alone.
+/// Provides the kind of a raw value as the variant, for `Value` only.
 struct KindAccess(Value);
 
 impl<'de> EnumAccess<'de> for KindAccess {
@@ -294,7 +294,7 @@ impl<'de> VariantAccess<'de> for Payload {
     fn unit_variant(self) -> Result<(), ValueError> {
         match self.0 {
             Value::Null => Ok(()),
-            _ => Err(ValueError::custom("expected a variant that holds nothing")),
+            _ => Err(ValueError::custom("expected a variant without content")),
         }
     }
 

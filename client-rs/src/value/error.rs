@@ -1,13 +1,13 @@
-//! Why a Rust value and an item do not fit each other: where, and which kinds, never the content.
+//! Why a Rust value and an item do not match: the place and the kinds, never the content.
 
 use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 use serde::ser;
 
-/// A Rust value cannot be an item, or an item is not what the Rust type says.
+/// A Rust value cannot become an item, or an item does not match a Rust type.
 ///
-/// The text names the place (`address.lines[2]`) and the kinds, not the values: those may be secret.
+/// The message contains the place (`address.lines[2]`) and the kinds, but no values, because they may be secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValueError {
     path: String,
@@ -22,12 +22,12 @@ impl ValueError {
         }
     }
 
-    /// Where in the item, such as `address.lines[2]`; empty: the item itself.
+    /// The place in the item, such as `address.lines[2]`. Empty: the item itself.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What is wrong there.
+    /// What is wrong.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -91,7 +91,7 @@ impl de::Error for ValueError {
     }
 }
 
-/// Serde's own text would quote the value.
+/// The kind of a value. Serde's own message would contain the value.
 fn kind(unexpected: &Unexpected<'_>) -> &'static str {
     match unexpected {
         Unexpected::Bool(_) => "boolean",

@@ -1,4 +1,4 @@
-//! Items between Rust and the wire: the raw [`Value`], and serde's view of it. Knows no calls.
+//! Conversion of items between Rust types and the wire: the raw [`Value`], and its serde support. Independent of calls.
 
 mod de;
 mod error;
@@ -20,17 +20,17 @@ pub use number::{InvalidNumber, Number};
 pub use ser::{to_item, to_value};
 pub(crate) use wire::{item_from_wire, item_to_wire};
 
-/// An item or a key, raw: values by attribute name. It is a serde type like any other, so every call that takes or
-/// answers a type of yours takes and answers an `Item`.
+/// A raw item or key: values by attribute name. It is a serde type, so it can be used wherever a call accepts or returns
+/// your own type.
 pub type Item = HashMap<String, Value>;
 
-/// The name by which this crate's deserializer knows that a [`Value`] is asked for, with its kind.
+/// The name that requests a [`Value`] with its kind from this crate's deserializer.
 const NAME: &str = "$tollgate::Value";
 
-/// One attribute value with its exact kind. Its `Debug` tells kinds, not contents.
+/// An attribute value with its exact kind. `Debug` shows the kind but not the content.
 ///
-/// As a serde value it is what it holds: a string, a number, a list. Inside of `#[serde(flatten)]` and untagged enums
-/// serde forgets the kinds that it does not have: sets come back as lists, objects as maps.
+/// To serde it is its content: a string, a number, a list. Inside `#[serde(flatten)]` and untagged enums, serde loses the
+/// kinds that it does not know: sets are deserialized as lists, and objects as maps.
 #[derive(Clone, PartialEq)]
 pub enum Value {
     /// A string.
@@ -53,7 +53,7 @@ pub enum Value {
     NumberSet(NumberSet),
     /// A set of byte strings.
     BinarySet(BinarySet),
-    /// A value in S3.
+    /// A value that is stored in S3.
     Object(Box<Object>),
 }
 
@@ -129,7 +129,7 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
-/// This crate's deserializer gives the kind as an enum's variant; any other gives what serde knows of it.
+/// This crate's deserializer provides the kind as a variant of an enum. Others provide only what serde knows.
 struct ValueVisitor;
 
 impl<'de> Visitor<'de> for ValueVisitor {

@@ -1,4 +1,4 @@
-//! Field types for what plain Rust types cannot say: bytes, DynamoDB's sets, and objects that lie in S3.
+//! Field types for values that plain Rust types cannot express: bytes, DynamoDB's sets, and objects in S3.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -15,7 +15,7 @@ pub(super) const NUMBER_SET: &str = "$tollgate::NumberSet";
 pub(super) const BINARY_SET: &str = "$tollgate::BinarySet";
 pub(super) const OBJECT: &str = "$tollgate::Object";
 
-/// Bytes, stored as DynamoDB's `B`. A plain `Vec<u8>` is a list of numbers to serde.
+/// Bytes, stored as DynamoDB's `B`. To serde, a plain `Vec<u8>` is a list of numbers.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Binary(pub Bytes);
 
@@ -39,7 +39,7 @@ impl<T: Into<Bytes>> From<T> for Binary {
     }
 }
 
-/// Shows the size alone: bytes may be secret.
+/// Shows only the size, because the bytes may be secret.
 impl fmt::Debug for Binary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "B({} bytes)", self.0.len())
@@ -119,46 +119,46 @@ macro_rules! sets {
 }
 
 sets! {
-    /// DynamoDB's set of strings (`SS`). Reads lists of strings too.
+    /// DynamoDB's set of strings (`SS`). Also accepts lists of strings.
     StringSet of String = STRING_SET;
-    /// DynamoDB's set of numbers (`NS`). Reads lists of numbers too.
+    /// DynamoDB's set of numbers (`NS`). Also accepts lists of numbers.
     NumberSet of Number = NUMBER_SET;
-    /// DynamoDB's set of byte strings (`BS`). Reads lists of binaries too.
+    /// DynamoDB's set of byte strings (`BS`). Also accepts lists of binaries.
     BinarySet of Binary = BINARY_SET;
 }
 
-/// A value that lies in S3. A writer sets `data`, and where it likes `name`, `content_type` and `metadata`; everything
-/// else is what the server says of it. `data` comes back only where `include_objects` asks for it.
+/// A value that is stored in S3. A writer sets `data`, and optionally `name`, `content_type` and `metadata`; the server sets
+/// everything else. Reads return `data` only if `include_objects` requests it.
 ///
-/// A save of the item keeps an object that is sent back as it was read, without `data`: its `bucket`, `key` and `etag`
-/// must be those that are stored.
+/// To keep an object when saving its item, send it as it was read, without `data`. Its `bucket`, `key` and `etag` must match
+/// the stored ones.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "$tollgate::Object", default)]
 pub struct Object {
     /// The content.
     pub data: Option<Binary>,
-    /// A file name, the last part of the object's key.
+    /// The file name, which is the last part of the object's key.
     pub name: String,
     /// The media type, such as `application/pdf`.
     pub content_type: String,
-    /// The caller's own metadata, at most 1,790 bytes in all; names are stored in lower case.
+    /// The caller's metadata, at most 1,790 bytes in total. Names are stored in lower case.
     pub metadata: HashMap<String, String>,
-    /// The bucket that holds it.
+    /// The bucket that contains it.
     pub bucket: String,
-    /// Its key, never reused.
+    /// The key of the object. Keys are never reused.
     pub key: String,
     /// The content's size in bytes.
     pub size: u64,
     /// S3's entity tag.
     pub etag: String,
-    /// S3's version, where the bucket keeps versions.
+    /// S3's version, if the bucket has versioning.
     pub version_id: String,
     /// SHA-256 of the content in lower-case hex.
     pub sha256: String,
 }
 
 impl Object {
-    /// An object to write, with this content.
+    /// Creates an object with this content, to be written.
     pub fn new(data: impl Into<Bytes>) -> Object {
         Object {
             data: Some(Binary(data.into())),
@@ -191,7 +191,7 @@ impl Object {
     }
 }
 
-/// Shows the size alone: contents and names may be secret.
+/// Shows only the size, because content and names may be secret.
 impl fmt::Debug for Object {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter

@@ -1,4 +1,4 @@
-//! Rust values to raw values, by serde. `Option::None` at the top of an item is left out; below it is null.
+//! Serializes Rust values into raw values. `Option::None` is left out at the top level of an item, and null below.
 
 use std::collections::HashMap;
 
@@ -13,33 +13,33 @@ use super::de::ValueDeserializer;
 use super::newtypes::{BINARY_SET, NUMBER_SET, OBJECT, STRING_SET};
 use super::{BinarySet, Item, Number, NumberSet, Object, StringSet, Value, ValueError, number};
 
-/// The item that a struct or a map with string keys stands for.
+/// Serializes a struct, or a map with string keys, into an item.
 ///
-/// Integers of any width are exact; floats are written by the shortest text that reads back the same. Enums are
-/// externally tagged as serde has them. Fields that are `None` are left out.
+/// Integers of any width are exact. Floats use the shortest text that parses to the same value. Enums use serde's external
+/// tagging. Fields that are `None` are left out.
 ///
 /// # Errors
 ///
-/// What is neither struct nor map, map keys that are not text, NaN and infinities.
+/// If the value is neither a struct nor a map, or contains map keys that are not text, NaN or infinities.
 pub fn to_item<T: Serialize + ?Sized>(value: &T) -> Result<Item, ValueError> {
     match value.serialize(ValueSerializer { is_top: true })? {
         Some(Value::Map(fields)) => Ok(fields),
-        _ => Err(ValueError::new("an item is a struct or a map")),
+        _ => Err(ValueError::new("an item must be a struct or a map")),
     }
 }
 
-/// The raw value that a Rust value stands for; `None` is null.
+/// Serializes a Rust value into a raw value. `None` is null.
 ///
 /// # Errors
 ///
-/// Map keys that are not text, NaN and infinities.
+/// If the value contains map keys that are not text, NaN or infinities.
 pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, ValueError> {
     Ok(value
         .serialize(ValueSerializer { is_top: false })?
         .unwrap_or(Value::Null))
 }
 
-/// Answers `None` for `Option::None`, so that the level above can leave it out.
+/// Returns `None` for `Option::None`, so that the level above can leave it out.
 struct ValueSerializer {
     is_top: bool,
 }
@@ -61,7 +61,7 @@ macro_rules! integers {
 macro_rules! floats {
     ($($method:ident $type:ty,)*) => {$(
         fn $method(self, float: $type) -> Serialized {
-            Number::try_from(float).map_err(|_| ValueError::new("a float that is no number")).and_then(some)
+            Number::try_from(float).map_err(|_| ValueError::new("a float that is not a number")).and_then(some)
         }
     )*};
 }
@@ -200,7 +200,7 @@ struct ListBuilder {
 }
 
 impl ListBuilder {
-    /// Lengths come from the value and may be wrong, so they bound nothing but the first allocation.
+    /// `length` comes from the value and may be wrong, so it only sizes the first allocation.
     fn new(length: usize, variant: Option<&'static str>) -> ListBuilder {
         ListBuilder {
             values: Vec::with_capacity(length.min(1024)),
@@ -287,13 +287,13 @@ impl SerializeMap for MapBuilder {
             Value::String(text) => text,
             Value::Number(number) => number.to_string(),
             Value::Bool(truth) => truth.to_string(),
-            _ => return Err(ValueError::new("a map's keys are text")),
+            _ => return Err(ValueError::new("map keys must be text")),
         });
         Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), ValueError> {
-        let key = self.key.take().expect("serde gives a key before its value");
+        let key = self.key.take().expect("serde serializes a key before its value");
         self.insert(key, value)
     }
 

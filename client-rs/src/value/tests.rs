@@ -165,18 +165,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn types_survive_the_wire(value in everything()) {
+    fn types_round_trip(value in everything()) {
         prop_assert_eq!(through_the_wire(&value).unwrap(), value);
     }
 
     #[test]
-    fn raw_items_survive_exactly(item in prop::collection::hash_map(any::<String>(), value(), 0..6)) {
+    fn raw_items_round_trip_exactly(item in prop::collection::hash_map(any::<String>(), value(), 0..6)) {
         prop_assert_eq!(&to_item(&item).unwrap(), &item);
         prop_assert_eq!(&through_the_wire(&item).unwrap(), &item);
     }
 
     #[test]
-    fn any_item_fits_or_is_refused(item in prop::collection::hash_map("[a-z]{1,9}", value(), 0..6)) {
+    fn any_item_is_accepted_or_refused(item in prop::collection::hash_map("[a-z]{1,9}", value(), 0..6)) {
         let _ = from_item::<Everything>(item.clone());
         let _ = from_item::<Nested>(item.clone());
         let _ = from_item::<Animal>(item);
@@ -184,7 +184,7 @@ proptest! {
 }
 
 #[test]
-fn none_is_left_out_at_the_top_and_null_below() {
+fn none_is_left_out_at_the_top_level_and_null_below() {
     #[derive(Serialize)]
     struct Outer {
         gone: Option<u8>,
@@ -206,7 +206,7 @@ fn none_is_left_out_at_the_top_and_null_below() {
 }
 
 #[test]
-fn enums_are_tagged_as_serde_does() {
+fn enums_use_external_tagging() {
     assert_eq!(to_value(&Shape::Point).unwrap(), "Point".into());
     assert_eq!(
         to_value(&Shape::Line(1, 2)).unwrap(),
@@ -247,7 +247,7 @@ fn flattened_numbers_stay_exact() {
 }
 
 #[test]
-fn internally_tagged_enums_read_back() {
+fn internally_tagged_enums_round_trip() {
     let cat = Animal::Cat { lives: 9 };
     assert_eq!(through_the_wire(&cat).unwrap(), cat);
     assert_eq!(
@@ -270,7 +270,7 @@ fn sets_read_from_lists_and_lists_from_sets() {
 }
 
 #[test]
-fn errors_name_the_place_and_no_content() {
+fn errors_contain_the_place_and_no_content() {
     let lines = Value::List(vec![1.into(), "secret".into()]);
     let item = Item::from([("address".into(), Item::from([("lines".into(), lines)]).into())]);
     let error = from_item::<HashMap<String, HashMap<String, Vec<u8>>>>(item).unwrap_err();
@@ -281,7 +281,7 @@ fn errors_name_the_place_and_no_content() {
         from_item::<HashMap<String, Vec<u8>>>(wide)
             .unwrap_err()
             .to_string(),
-        "lines[0]: a number that is no u8"
+        "lines[0]: number does not fit into u8"
     );
     let variant = Item::from([("shape".into(), "secret".into())]);
     let error = from_item::<HashMap<String, Shape>>(variant).unwrap_err();
@@ -289,7 +289,7 @@ fn errors_name_the_place_and_no_content() {
 }
 
 #[test]
-fn what_is_no_item_is_refused() {
+fn refuses_values_that_are_not_items() {
     assert!(to_item("text").is_err());
     assert!(to_item(&vec![1, 2]).is_err());
     assert!(to_item(&HashMap::from([("x", f64::NAN)])).is_err());
@@ -297,7 +297,7 @@ fn what_is_no_item_is_refused() {
 }
 
 #[test]
-fn unknown_kinds_read_as_null_and_bad_numbers_are_refused() {
+fn reads_unknown_kinds_as_null_and_refuses_invalid_numbers() {
     assert_eq!(
         Value::try_from(AttributeValue { kind: None }).unwrap(),
         Value::Null
@@ -312,7 +312,7 @@ fn unknown_kinds_read_as_null_and_bad_numbers_are_refused() {
 }
 
 #[test]
-fn raw_values_read_what_other_formats_have() {
+fn raw_values_can_be_read_from_other_formats() {
     let json = r#"{"s": "a", "n": -1.5, "list": [1, true, null], "map": {"deep": 18446744073709551615}}"#;
     let item: Item = serde_json::from_str(json).unwrap();
     assert_eq!(item["s"], "a".into());

@@ -1,4 +1,4 @@
-//! Values to and from the contract's messages.
+//! Conversion of values to and from protobuf messages.
 
 use std::collections::HashMap;
 
@@ -50,7 +50,7 @@ impl From<Value> for v1::AttributeValue {
     }
 }
 
-/// A kind that this version does not know reads as null.
+/// Unknown kinds become null.
 impl TryFrom<v1::AttributeValue> for Value {
     type Error = ValueError;
 
@@ -83,7 +83,7 @@ fn list_from_wire(list: v1::ListValue) -> Result<Vec<Value>, ValueError> {
 
 fn number(text: &str) -> Result<Number, ValueError> {
     text.parse()
-        .map_err(|_| ValueError::new("the server sent a number that is none"))
+        .map_err(|_| ValueError::new("invalid number in the response"))
 }
 
 impl From<Object> for v1::Object {

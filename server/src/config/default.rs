@@ -67,6 +67,7 @@ impl Default for Config {
             },
             telemetry: Telemetry::default(),
             shutdown_grace: Duration::from_secs(30),
+            // add-a-setting: add its default here or in its section
             origins: BTreeMap::new(),
         }
     }

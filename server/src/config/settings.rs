@@ -88,6 +88,7 @@ pub(super) const LATER: &[&str] = &[
 ];
 
 /// All settings. Those of one section are adjacent.
+// add-a-setting: add its entry
 pub(super) const SETTINGS: &[Setting] = &[
     setting(
         "listen",

@@ -115,7 +115,7 @@ fn later_layers_override_earlier_ones() {
 const TOKEN_KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 
 /// Every setting with a value for the file and the same value for the environment.
-// add-a-setting: its case
+// add-a-setting: add its case
 const CASES: &[(&str, &str, &str)] = &[
     ("listen", "'[::1]:0'", "[::1]:0"),
     ("insecure", "true", "true"),

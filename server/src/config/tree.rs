@@ -49,6 +49,7 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// How long shutdown waits for calls in flight.
     pub shutdown_grace: Duration,
+    // add-a-setting: add its field here or in a section
     /// The origin of each setting that was set.
     pub(super) origins: BTreeMap<&'static str, String>,
 }

@@ -94,6 +94,7 @@ pub async fn open(
     keys: &CallKeys,
     wanted: Option<&[String]>,
 ) -> Result<Opened, LoadError> {
+    // add-a-model-option: decode its values
     let place = place(model, &stored);
     let mut item = wanted_values(stored, wanted);
     item.retain(|name, value| *value != Value::Null || model.attribute(name).is_none());

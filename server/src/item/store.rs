@@ -46,6 +46,7 @@ pub enum StoreError {
 ///
 /// See [`StoreError`].
 pub async fn seal(model: &Model, mut item: Item, keys: &CallKeys) -> Result<Item, StoreError> {
+    // add-a-model-option: encode its values
     check_size(&item)?;
     let sealed = sealed_values(model, &item, keys).await?;
     item.extend(sealed);

@@ -1,13 +1,33 @@
-//! Reads an attribute of a model file: its type, its options, and whether they are consistent.
+//! An attribute of a model: its type and its options. Reads them from a model file and checks that they are consistent.
 
 use super::attribute_type::AttributeType;
-use super::encryption::{EncryptionMode, encryption};
+use super::checks::Checks;
+use super::encryption::{Encryption, EncryptionMode, encryption};
 use super::limits::{MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES};
-use super::offload::offload;
-use super::schema::Attribute;
+use super::offload::{Offload, offload};
 use super::value::Value;
 use super::{checks, literal, names};
 use crate::yaml::{Cursor, Fields, Keys, Report, did_you_mean};
+
+/// One attribute of a model.
+#[derive(Clone, Debug)]
+pub struct Attribute {
+    /// The name that requests use.
+    pub name: String,
+    /// The type of its value.
+    pub kind: AttributeType,
+    /// Whether a Save must set it to a value that is not null.
+    pub required: bool,
+    /// The value if the caller sets none.
+    pub default: Option<Value>,
+    /// What writes check.
+    pub checks: Checks,
+    /// Set if the attribute is encrypted.
+    pub encrypted: Option<Encryption>,
+    /// Set if the attribute is stored in S3. Then `kind` is `Object`.
+    pub s3: Option<Offload>,
+    // add-a-model-option: its field
+}
 
 /// The keys of an attribute.
 pub(super) const ATTRIBUTE: Keys = Keys {
@@ -24,7 +44,7 @@ pub(super) const ATTRIBUTE: Keys = Keys {
         "encrypted",
         "s3",
     ],
-    // add-a-model-option: move its key from `later` to `known`, and read it below
+    // add-a-model-option: add its key to `known`, and read it in `read`
     later: &[
         "alias",
         "template",

@@ -4,10 +4,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::attribute::Attribute;
 use super::checks::Checks;
 use super::models::Models;
 use super::number::Number;
-use super::schema::{Attribute, Model};
+use super::schema::Model;
 use super::value::Value;
 
 /// What a reload would change.
@@ -147,7 +148,7 @@ impl<'a> Comparison<'a> {
     }
 
     fn attribute(&mut self, old: &Attribute, new: &Attribute, is_key: bool) {
-        // add-a-model-option: whether a reload may change it
+        // add-a-model-option: decide whether a reload may change it
         let Attribute {
             name,
             kind,

@@ -25,6 +25,7 @@ mod tests;
 mod value;
 
 pub use crate::yaml::Fault as ModelFault;
+pub use attribute::Attribute;
 pub use attribute_type::AttributeType;
 pub use changes::{Change, Changes};
 pub use checks::Checks;
@@ -34,6 +35,6 @@ pub use models::Models;
 pub use names::is_bucket_name;
 pub use number::{InvalidNumber, Number};
 pub use offload::{ForeignPointers, Offload};
-pub use schema::{Attribute, Model, UnknownAttributes};
+pub use schema::{Model, UnknownAttributes};
 pub use served::Served;
 pub use value::{Item, Object, Value};

@@ -1,10 +1,10 @@
 //! Reads one document of a model file: a model with its keys and attributes. Checks that concern several models are in
 //! `files` and `tables`.
 
-use super::attribute::{self, KeyRole};
+use super::attribute::{self, Attribute, KeyRole};
 use super::attribute_type::AttributeType;
 use super::names::{self, valid};
-use super::schema::{Attribute, Model, UnknownAttributes};
+use super::schema::{Model, UnknownAttributes};
 use crate::yaml::{Cursor, Fields, Keys, Report, did_you_mean};
 
 /// The keys of a model.

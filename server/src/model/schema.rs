@@ -1,10 +1,6 @@
-//! A model and its attributes, as a model file declares them.
+//! A model, as a model file declares it.
 
-use super::attribute_type::AttributeType;
-use super::checks::Checks;
-use super::encryption::Encryption;
-use super::offload::Offload;
-use super::value::Value;
+use super::attribute::Attribute;
 
 /// A model: the keys and attributes of a DynamoDB table. Valid by construction.
 #[derive(Clone, Debug)]
@@ -36,26 +32,6 @@ pub enum UnknownAttributes {
     Keep,
     /// Leave them out.
     Drop,
-}
-
-/// One attribute of a model.
-#[derive(Clone, Debug)]
-pub struct Attribute {
-    /// The name that requests use.
-    pub name: String,
-    /// The type of its value.
-    pub kind: AttributeType,
-    /// Whether a Save must set it to a value that is not null.
-    pub required: bool,
-    /// The value if the caller sets none.
-    pub default: Option<Value>,
-    /// What writes check.
-    pub checks: Checks,
-    /// Set if the attribute is encrypted.
-    pub encrypted: Option<Encryption>,
-    /// Set if the attribute is stored in S3. Then `kind` is `Object`.
-    pub s3: Option<Offload>,
-    // add-a-model-option: its field
 }
 
 impl Model {

@@ -7,10 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::attribute::Attribute;
 use super::encryption::Encryption;
 use super::offload::Offload;
 use super::parse::{Declared, Parsed, Table};
-use super::schema::{Attribute, Model};
+use super::schema::Model;
 use crate::yaml::Report;
 
 /// Reports where models of the same table disagree, with both places. Each model comes with the index of the report of its
@@ -151,7 +152,6 @@ fn difference(attribute: &Attribute, protected: &Protected<'_>) -> Option<String
         }
         (None, None) => {}
     }
-    // add-a-model-option: compare it if models of the same table must agree on it
     let option = offload_difference(attribute.s3.as_ref()?, first.s3.as_ref()?)?;
     Some(format!(
         "`{option}` must be the same as in {by}, which uses the same table"

@@ -173,7 +173,7 @@ impl Saver<'_> {
         Ok(found.item.clone())
     }
 
-    async fn save(&self, mut item: Item) -> Result<tollgate_client::Answer<Saved>, tollgate_client::Error> {
+    async fn save(&self, mut item: Item) -> Result<tollgate_client::Response<Saved>, tollgate_client::Error> {
         item.extend(self.arguments.clone());
         item.values_mut().for_each(forget_place);
         let options = self.options.clone();

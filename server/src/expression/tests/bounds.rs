@@ -61,7 +61,7 @@ fn depth_is_bounded() {
     );
     let faults = faults_on_a_small_stack("(".repeat(4096));
     assert!(
-        faults[0].starts_with("condition.text: column 151: more than 150 parentheses"),
+        faults[0].starts_with("condition.text: column 151: more than 150 nested parentheses"),
         "{faults:?}"
     );
     assert_eq!(

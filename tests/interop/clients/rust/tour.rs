@@ -1,6 +1,6 @@
 //! A tour of tollgate in Rust: cargo run -p tollgate-client --example tour -- ADDRESS
 
-#![allow(clippy::print_stdout)] // an example talks to people
+#![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
