@@ -1,5 +1,5 @@
-//! What the log is told of a failed request. A text goes in only where it is known to hold nothing of an item: no key, no
-//! name of an object, no value. Of everything else the kind is told: status and code here, AWS's request id beside it.
+//! The cause of a failed request, as logged. AWS's message is included only if it is known to quote nothing of an item:
+//! no key, no object name, no value. All other failures are logged by status and code, with AWS's request id beside them.
 
 use std::error::Error as StdError;
 use std::io;
@@ -11,45 +11,47 @@ use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
 
 use crate::figure::Service;
 
-use super::error::Request;
-use super::interceptor::never_connected;
-use super::meter::SdkFailure;
+use super::connection::never_connected;
+use super::error::NO_CONNECTION;
+use super::request::{Request, SdkFailure};
 
-/// Longest text that goes into a cause.
+/// Characters of a cause.
 const MAX_CAUSE_CHARS: usize = 500;
-/// Longest code that is taken for one.
+/// Bytes of an error code.
 const MAX_CODE_BYTES: usize = 64;
-/// What the SDK says when credentials took too long; its type is not public.
+/// The start of the SDK's error for credentials that took too long; its type is not public.
 const SLOW_CREDENTIALS: &str = "identity resolver timed out";
 
-/// What causes begin with where the endpoint cannot be reached.
-pub(super) const NO_CONNECTION: &str = "no connection";
-
-/// What the log is told of a request that ended so.
-pub(super) fn of<E: SdkFailure>(request: &Request<'_>, error: &SdkError<E, HttpResponse>) -> String {
+/// The cause to log for this error of a request.
+pub(super) fn text<E: SdkFailure>(request: &Request<'_>, error: &SdkError<E, HttpResponse>) -> String {
     let text = match error {
         SdkError::ServiceError(context) => {
-            of_answer(request, context.raw().status().as_u16(), context.err().meta())
+            service_error_text(request, context.raw().status().as_u16(), context.err().meta())
         }
-        _ => of_failure(error),
+        SdkError::ConstructionFailure(_)
+        | SdkError::TimeoutError(_)
+        | SdkError::DispatchFailure(_)
+        | SdkError::ResponseError(_) => transport_error_text(error),
+        // the SDK's enum is non-exhaustive: of a future variant only texts that are known to be safe are included
+        _ => transport_error_text(error),
     };
     in_one_line(&text).chars().take(MAX_CAUSE_CHARS).collect()
 }
 
-/// The chain of credential providers has a line for each.
+/// The credential provider chain reports each provider on its own line.
 fn in_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// AWS's code of an error. What does not look like one is none: a proxy may have answered.
+/// AWS's error code. Anything else in its place is ignored: the response may be a proxy's.
 pub(super) fn code(error: &impl ProvideErrorMetadata) -> Option<&str> {
-    let is_of_codes = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':');
+    let is_code_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':');
     error
         .code()
-        .filter(|code| !code.is_empty() && code.len() <= MAX_CODE_BYTES && code.bytes().all(is_of_codes))
+        .filter(|code| !code.is_empty() && code.len() <= MAX_CODE_BYTES && code.bytes().all(is_code_byte))
 }
 
-fn of_answer(request: &Request<'_>, status: u16, metadata: &ErrorMetadata) -> String {
+fn service_error_text(request: &Request<'_>, status: u16, metadata: &ErrorMetadata) -> String {
     let code = code(metadata).unwrap_or("no code");
     let place = place(request);
     match metadata.message() {
@@ -60,7 +62,8 @@ fn of_answer(request: &Request<'_>, status: u16, metadata: &ErrorMetadata) -> St
     }
 }
 
-/// Whether AWS's texts of this code speak of tables, KMS keys, roles and limits alone. Codes that are not known do not.
+/// Whether AWS's messages with this code are only about tables, KMS keys, roles and limits. Unknown codes are not
+/// trusted.
 fn is_without_items(service: Service, code: &str) -> bool {
     match service {
         // `… is not authorized to perform: s3:PutObject on resource: arn:aws:s3:::BUCKET/KEY`, and so on
@@ -91,7 +94,8 @@ fn is_without_items(service: Service, code: &str) -> bool {
     }
 }
 
-/// Of DynamoDB and KMS both. Not the codes of wrong signatures: their texts quote headers, session tokens among them.
+/// Codes of both DynamoDB and KMS. Signature errors are not among them: their messages quote headers, which may hold
+/// session tokens.
 fn is_without_items_anywhere(code: &str) -> bool {
     matches!(
         code,
@@ -108,7 +112,7 @@ fn is_without_items_anywhere(code: &str) -> bool {
     )
 }
 
-/// Where the request went, as the models name it: many texts do not say, and S3's are left out.
+/// The resource, as the models name it: many messages do not name it, and S3's are left out.
 fn place(request: &Request<'_>) -> String {
     let Some(name) = request.facts().name else {
         return String::new();
@@ -120,30 +124,30 @@ fn place(request: &Request<'_>) -> String {
     }
 }
 
-/// No answer came, or none that can be read.
-fn of_failure<E: SdkFailure>(error: &SdkError<E, HttpResponse>) -> String {
-    let mut told = Vec::new();
+/// The text for a request that has no response, or an unreadable one.
+fn transport_error_text<E: SdkFailure>(error: &SdkError<E, HttpResponse>) -> String {
+    let mut texts = Vec::new();
     if let SdkError::DispatchFailure(failure) = error
         && failure.as_connector_error().is_some_and(|e| never_connected(e))
     {
-        told.push(NO_CONNECTION.to_owned());
+        texts.push(NO_CONNECTION.to_owned());
     }
-    told.push(error.to_string());
+    texts.push(error.to_string());
     if let SdkError::ResponseError(context) = error {
-        told.push(format!("status {}", context.raw().status().as_u16()));
+        texts.push(format!("status {}", context.raw().status().as_u16()));
     }
-    told.extend(known_texts(error.source()));
-    told.join(": ")
+    texts.extend(known_texts(error.source()));
+    texts.join(": ")
 }
 
-/// The texts of an error and its sources, as far as they are known to quote no request: `failed to apply endpoint … to
-/// request …` and `… cannot be used as a header value` do.
+/// The texts of an error and its sources that are known not to quote the request. Some do: `failed to apply endpoint …
+/// to request …`, `… cannot be used as a header value`.
 fn known_texts(error: Option<&(dyn StdError + 'static)>) -> Vec<String> {
     let mut is_known = false;
     let mut texts = Vec::new();
     for cause in std::iter::successors(error, |&cause| cause.source()) {
         is_known |= is_of_connection(cause) || is_of_credentials(cause);
-        // of a connector's own failures the text is one word
+        // a connector error's own text is a single word
         if is_known || cause.is::<ConnectorError>() {
             texts.push(cause.to_string());
         }
@@ -151,7 +155,7 @@ fn known_texts(error: Option<&(dyn StdError + 'static)>) -> Vec<String> {
     texts
 }
 
-/// Sockets, TLS and HTTP: what they say, and what their sources say, is of the connection.
+/// Errors of sockets, TLS and HTTP: their texts, and those of their sources, are about the connection.
 fn is_of_connection(cause: &(dyn StdError + 'static)) -> bool {
     let connector = cause.downcast_ref::<ConnectorError>();
     connector.is_some_and(|error| error.is_io() || error.is_timeout())
@@ -160,7 +164,7 @@ fn is_of_connection(cause: &(dyn StdError + 'static)) -> bool {
         || cause.is::<hyper_util::client::legacy::Error>()
 }
 
-/// Credentials are found before anything of a request is looked at.
+/// Credentials are resolved before the request is serialized.
 fn is_of_credentials(cause: &(dyn StdError + 'static)) -> bool {
     cause.is::<CredentialsError>() || cause.to_string().starts_with(SLOW_CREDENTIALS)
 }
@@ -171,7 +175,7 @@ mod tests {
     use aws_smithy_types::body::SdkBody;
     use aws_smithy_types::error::operation::BuildError;
 
-    use super::super::error::Detail;
+    use super::super::request::Detail;
     use super::*;
     use crate::figure::AwsOperation;
 
@@ -197,27 +201,27 @@ mod tests {
         HttpResponse::new(status.try_into().unwrap(), SdkBody::from(MARK))
     }
 
-    /// The cause of an answer with this code, and a text that holds a mark.
-    fn answered(request: &Request<'_>, code: &str) -> String {
-        let text = format!("User: role is not authorized on resource: {MARK}");
-        let metadata = ErrorMetadata::builder().code(code).message(text).build();
+    /// The cause of an error response with this code, and a message with a mark.
+    fn service_error(request: &Request<'_>, code: &str) -> String {
+        let message = format!("User: role is not authorized on resource: {MARK}");
+        let metadata = ErrorMetadata::builder().code(code).message(message).build();
         let error = SdkError::service_error(GetItemError::generic(metadata), response(400));
-        of(request, &error)
+        text(request, &error)
     }
 
-    fn unanswered(error: &SdkError<GetItemError, HttpResponse>) -> String {
-        of(&table(), error)
+    fn sdk_error(error: &SdkError<GetItemError, HttpResponse>) -> String {
+        text(&table(), error)
     }
 
     fn dispatch(error: impl Into<Box<dyn StdError + Send + Sync>>) -> String {
-        unanswered(&SdkError::dispatch_failure(ConnectorError::other(
+        sdk_error(&SdkError::dispatch_failure(ConnectorError::other(
             error.into(),
             None,
         )))
     }
 
     #[test]
-    fn of_s3_no_text_is_told_whatever_the_code() {
+    fn messages_of_s3_are_never_included() {
         let codes = [
             "AccessDenied",
             "AccessDeniedException",
@@ -235,13 +239,13 @@ mod tests {
             "ThrottlingException",
         ];
         for code in codes {
-            let cause = answered(&request(AwsOperation::PutObject, "files"), code);
+            let cause = service_error(&request(AwsOperation::PutObject, "files"), code);
             assert_eq!(cause, format!("400 {code}, bucket files"));
         }
     }
 
     #[test]
-    fn texts_that_may_quote_items_or_headers_are_left_out() {
+    fn messages_that_may_quote_items_or_headers_are_left_out() {
         let codes = [
             "ConditionalCheckFailedException",
             "DuplicateItemException",
@@ -259,15 +263,15 @@ mod tests {
             "ValidationException",
         ];
         for code in codes {
-            assert_eq!(answered(&table(), code), format!("400 {code}, table users"));
+            assert_eq!(service_error(&table(), code), format!("400 {code}, table users"));
             let key = request(AwsOperation::GenerateDataKey, "alias/app");
-            assert_eq!(answered(&key, code), format!("400 {code}, key alias/app"));
+            assert_eq!(service_error(&key, code), format!("400 {code}, key alias/app"));
         }
     }
 
     #[test]
-    fn texts_of_tables_keys_and_roles_are_what_an_operator_needs() {
-        let told = "User: role is not authorized on resource";
+    fn messages_about_tables_keys_and_roles_are_included() {
+        let message = "User: role is not authorized on resource";
         let of_both = [
             "AccessDeniedException",
             "ThrottlingException",
@@ -283,35 +287,35 @@ mod tests {
             "NotFoundException",
         ];
         for code in of_both.iter().chain(&of_dynamodb) {
-            let cause = answered(&table(), code);
+            let cause = service_error(&table(), code);
             assert!(
-                cause.starts_with(&format!("400 {code}, table users: {told}")),
+                cause.starts_with(&format!("400 {code}, table users: {message}")),
                 "{cause}"
             );
         }
         for code in of_both.iter().chain(&of_kms) {
-            let cause = answered(&request(AwsOperation::GenerateDataKey, "alias/app"), code);
+            let cause = service_error(&request(AwsOperation::GenerateDataKey, "alias/app"), code);
             assert!(
-                cause.starts_with(&format!("400 {code}, key alias/app: {told}")),
+                cause.starts_with(&format!("400 {code}, key alias/app: {message}")),
                 "{cause}"
             );
         }
         let decrypt = request(AwsOperation::Decrypt, "alias/old");
         for code in ["DisabledException", "IncorrectKeyException"] {
-            let cause = answered(&decrypt, code);
+            let cause = service_error(&decrypt, code);
             assert!(
-                cause.starts_with(&format!("400 {code}, key alias/old: {told}")),
+                cause.starts_with(&format!("400 {code}, key alias/old: {message}")),
                 "{cause}"
             );
         }
         assert!(
-            !answered(&table(), "NotFoundException").contains(told),
-            "each service has its own"
+            !service_error(&table(), "NotFoundException").contains(message),
+            "each service has its own list of codes"
         );
     }
 
     #[test]
-    fn what_is_no_code_is_not_told_for_one() {
+    fn malformed_codes_are_left_out() {
         for code in [
             "",
             "a code",
@@ -320,7 +324,11 @@ mod tests {
             "ü",
             &"A".repeat(MAX_CODE_BYTES + 1),
         ] {
-            assert_eq!(answered(&table(), code), "400 no code, table users", "{code}");
+            assert_eq!(
+                service_error(&table(), code),
+                "400 no code, table users",
+                "{code}"
+            );
         }
     }
 
@@ -331,9 +339,9 @@ mod tests {
     }
 
     #[test]
-    fn without_an_answer_only_connections_and_credentials_are_quoted() {
+    fn without_a_response_only_texts_about_connections_and_credentials_are_included() {
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-        let cause = unanswered(&SdkError::dispatch_failure(ConnectorError::io(refused.into())));
+        let cause = sdk_error(&SdkError::dispatch_failure(ConnectorError::io(refused.into())));
         assert_eq!(
             cause,
             "no connection: dispatch failure: io error: connection refused"
@@ -347,14 +355,14 @@ mod tests {
         let quotes = format!("failed to apply endpoint to request {MARK}");
         assert_eq!(dispatch(quotes.as_str()), "dispatch failure: other");
         let header = BuildError::invalid_field("content_type", format!("`{MARK}` cannot be used"));
-        let cause = unanswered(&SdkError::construction_failure(header));
+        let cause = sdk_error(&SdkError::construction_failure(header));
         assert_eq!(cause, "failed to construct request");
-        let cause = unanswered(&SdkError::response_error(quotes.as_str(), response(502)));
+        let cause = sdk_error(&SdkError::response_error(quotes.as_str(), response(502)));
         assert_eq!(cause, "response error: status 502");
         let broken = io::Error::other("early eof");
-        let cause = unanswered(&SdkError::response_error(broken, response(200)));
+        let cause = sdk_error(&SdkError::response_error(broken, response(200)));
         assert_eq!(cause, "response error: status 200: early eof");
-        let cause = unanswered(&SdkError::timeout_error(quotes));
+        let cause = sdk_error(&SdkError::timeout_error(quotes));
         assert_eq!(cause, "request has timed out");
     }
 }

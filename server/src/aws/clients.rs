@@ -1,5 +1,5 @@
-//! The SDK clients: over the embedded engines, or as the environment says. One layer retries: the SDK, in standard
-//! mode; time is bounded by each call's deadline, not here.
+//! Creates the SDK clients: for the embedded engines, or as the environment configures them. Only the SDK retries, in
+//! standard mode. Sets no timeouts: the deadline of each call bounds its requests.
 
 use std::future::Future;
 
@@ -16,35 +16,35 @@ use aws_types::service_config::ServiceConfigKey;
 use super::dynamodb::DynamoDb;
 use super::interceptor::Counting;
 use super::kms::Kms;
-use super::lean::Lean;
 use super::s3::S3;
+use super::sdk_interceptors::DisableSdkInterceptors;
 
-/// The region that the embedded engines are in.
+/// The region of the embedded engines.
 const EMBEDDED_REGION: &str = "us-east-1";
-/// Idle connections kept per host: what a busy process uses again at once, far below any limit of descriptors.
+/// Idle connections kept per host: enough for a busy process to reuse, far below any limit of file descriptors.
 const MAX_IDLE_CONNECTIONS: usize = 256;
 
-/// What carries the requests of each service.
+/// The HTTP client of each service.
 #[derive(Clone, Debug)]
 pub struct Connectors {
-    /// To DynamoDB.
+    /// For DynamoDB.
     pub dynamodb: SharedHttpClient,
-    /// To KMS.
+    /// For KMS.
     pub kms: SharedHttpClient,
-    /// To S3.
+    /// For S3.
     pub s3: SharedHttpClient,
 }
 
-/// What the configuration says about the stores.
+/// The settings of the clients.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Overrides the environment's region.
     pub region: Option<String>,
     /// Overrides every endpoint of the environment.
     pub endpoint_url: Option<String>,
-    /// Requests to S3 that one call may have under way.
+    /// Concurrent S3 requests of one call.
     pub s3_in_flight: usize,
-    /// Attempts of one request, the first one counted.
+    /// Attempts of one request, including the first.
     pub max_attempts: u32,
 }
 
@@ -59,7 +59,7 @@ pub struct Stores {
     pub s3: S3,
 }
 
-/// Why there are no clients.
+/// Why the clients could not be created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
     /// Neither the settings nor the environment names a region.
@@ -89,11 +89,11 @@ impl Default for Settings {
 }
 
 impl Stores {
-    /// Clients over the engines in this process: unsigned, since nobody is between, and without the checks that
-    /// networks need; contents carry their SHA-256 in the pointer as they do everywhere.
+    /// Clients for the engines in this process. Requests are not signed and have no transport checksums, because no
+    /// network is involved; the pointer of an object holds its SHA-256 in any case.
     pub fn embedded(connectors: Connectors, settings: &Settings) -> Stores {
         let counting = SharedInterceptor::permanent(Counting { over_sockets: false });
-        let lean = SharedInterceptor::permanent(Lean::new());
+        let disable = SharedInterceptor::permanent(DisableSdkInterceptors::new());
         let retries = RetryConfig::standard().with_max_attempts(settings.max_attempts);
         macro_rules! client {
             ($service:ident, $connector:expr $(, $option:ident($value:expr))*) => {{
@@ -108,7 +108,7 @@ impl Stores {
                     .auth_scheme_preference([AuthSchemeId::from("noAuth")])
                     $(.$option($value))*;
                 config.push_interceptor(counting.clone());
-                config.push_interceptor(lean.clone());
+                config.push_interceptor(disable.clone());
                 $service::Client::from_conf(config.build())
             }};
         }
@@ -128,13 +128,13 @@ impl Stores {
         }
     }
 
-    /// Clients as the environment says: everything that the SDK reads counts (region, profile, SSO, web identity,
-    /// container and instance credentials, endpoints), the settings above it. With a custom S3 endpoint addressing is
-    /// by path. `connectors` carry the requests to the stores instead of sockets.
+    /// Clients as the environment configures them, with everything that the SDK reads (region, profile, SSO, web
+    /// identity, container and instance credentials, endpoints); `settings` take precedence. A custom S3 endpoint is
+    /// addressed by path. `connectors`, if given, replace the network.
     ///
     /// # Errors
     ///
-    /// No region is named, or an endpoint is not a URL. Nothing is sent: credentials are fetched with the first request.
+    /// No region is set, or an endpoint is not a URL. Nothing is sent: credentials are fetched with the first request.
     pub async fn from_environment(
         settings: &Settings,
         connectors: Option<Connectors>,
@@ -161,11 +161,11 @@ impl Stores {
             kms.set_http_client(Some(connectors.kms));
             s3.set_http_client(Some(connectors.s3));
         }
-        // a body may pause for as long as its caller waits: the call's deadline bounds every request
-        let patience = || Some(StalledStreamProtectionConfig::disabled());
-        dynamodb.set_stalled_stream_protection(patience());
-        kms.set_stalled_stream_protection(patience());
-        s3.set_stalled_stream_protection(patience());
+        // a body may stall for as long as its caller waits: the deadline of the call bounds every request
+        let no_stall_protection = || Some(StalledStreamProtectionConfig::disabled());
+        dynamodb.set_stalled_stream_protection(no_stall_protection());
+        kms.set_stalled_stream_protection(no_stall_protection());
+        s3.set_stalled_stream_protection(no_stall_protection());
         dynamodb.push_interceptor(counting.clone());
         kms.push_interceptor(counting.clone());
         s3.push_interceptor(counting);
@@ -200,7 +200,7 @@ fn load(settings: &Settings) -> impl Future<Output = SdkConfig> {
     loader.load()
 }
 
-/// Whether S3 is somewhere else than at AWS: `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`, the profile's, or the setting.
+/// Whether S3 has a custom endpoint: `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`, the profile's, or the setting.
 fn has_s3_endpoint(sdk_config: &SdkConfig) -> bool {
     if sdk_config.endpoint_url().is_some() {
         return true;
@@ -208,7 +208,7 @@ fn has_s3_endpoint(sdk_config: &SdkConfig) -> bool {
     endpoint_of("S3", sdk_config).is_some()
 }
 
-/// The SDK would use an endpoint that is not a URL for every request, or AWS itself instead.
+/// With an endpoint that is not a URL the SDK would fail every request, or send it to AWS instead.
 fn check_endpoints(sdk_config: &SdkConfig) -> Result<(), SetupError> {
     let is_url = |endpoint: &str| {
         endpoint
@@ -223,7 +223,7 @@ fn check_endpoints(sdk_config: &SdkConfig) -> Result<(), SetupError> {
     Ok(())
 }
 
-/// The endpoint of a service as the environment or the profile has it, its own one or that of all.
+/// The endpoint of a service in the environment or the profile: its own, or that of all services.
 fn endpoint_of(service: &str, sdk_config: &SdkConfig) -> Option<String> {
     let key = ServiceConfigKey::builder()
         .service_id(service)

@@ -1,4 +1,4 @@
-//! Between our values and the SDK's, by move. Never copies bytes, never changes a value.
+//! Converts between this program's values and the SDK's, by move. Never copies bytes, never changes a value.
 
 use std::collections::HashMap;
 
@@ -8,18 +8,18 @@ use bytes::Bytes;
 
 use crate::model::{Item, Number, Value};
 
-/// An object where a stored value was expected: it had to become a pointer before.
+/// An object value, which must become a pointer before it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotStorable;
 
-/// An item as the SDK sends it.
+/// An item in the form that the SDK sends.
 pub(super) fn to_sdk(item: Item) -> Result<HashMap<String, AttributeValue>, NotStorable> {
     item.into_iter()
         .map(|(name, value)| Ok((name, value_to_sdk(value)?)))
         .collect()
 }
 
-/// An item that the service answered.
+/// An item that the service returned.
 pub(super) fn from_sdk(item: HashMap<String, AttributeValue>) -> Item {
     item.into_iter()
         .map(|(name, value)| (name, value_from_sdk(value)))
@@ -62,7 +62,7 @@ fn value_from_sdk(value: AttributeValue) -> Value {
                 .map(|blob| Bytes::from(blob.into_inner()))
                 .collect(),
         ),
-        // the SDK's enum is open: a type of the future is nothing that we could show
+        // the SDK's enum is non-exhaustive: a value of a future type cannot be represented
         AttributeValue::Null(_) | _ => Value::Null,
     }
 }
@@ -71,8 +71,7 @@ fn blob(bytes: Bytes) -> Blob {
     Blob::new(Vec::from(bytes))
 }
 
-/// A store that speaks DynamoDB's protocol may hold numbers that DynamoDB would not: they are shown as their text
-/// rather than lost.
+/// A compatible store may hold numbers that DynamoDB would reject: they become strings rather than being lost.
 fn number(text: String) -> Value {
     match text.parse::<Number>() {
         Ok(number) => Value::N(number),

@@ -1,5 +1,5 @@
-//! DynamoDB: typed calls over our own values. Every request asks for its consumed capacity and bills it, every write
-//! asks for the item that refused it. Knows nothing of models; items are as they are stored.
+//! DynamoDB: typed requests over this program's values. Every request returns its consumed capacity, which is billed, and
+//! every write the item that failed its condition. Knows nothing of models: items are as stored.
 
 use std::collections::HashMap;
 
@@ -16,40 +16,41 @@ use crate::figure::AwsOperation;
 use crate::model::Item;
 use crate::model::size::{stored_bytes, write_units};
 
-use super::answer::Answer;
 use super::convert::{NotStorable, from_sdk, to_sdk};
-use super::error::{Detail, Error, Kind, Request};
-use super::meter::{self, Cause, Failure, SdkFailure};
+use super::error::{Error, Kind};
+use super::meter;
+use super::request::{Cause, Failure, Request, SdkFailure};
+use super::response::Response;
 
-/// DynamoDB, for calls that pay for it.
+/// DynamoDB; every request is billed to its call.
 #[derive(Clone, Debug)]
 pub struct DynamoDb {
     pub(super) client: aws_sdk_dynamodb::Client,
 }
 
-/// One item by its key.
+/// Reads one item by its key.
 #[derive(Clone, Debug, Default)]
 pub struct GetItem {
     /// The table.
     pub table: String,
     /// Exactly the key attributes.
     pub key: Item,
-    /// A projection expression; none: the whole item.
+    /// A projection expression; `None` for the whole item.
     pub projection: Option<String>,
     /// Attribute names of the projection.
     pub names: HashMap<String, String>,
-    /// Whether to see every write that was answered before.
+    /// Whether to use a strongly consistent read.
     pub consistent_read: bool,
-    /// The item is not one that is returned: it is looked at again, and was counted before if at all.
+    /// The item is not counted in the bill: it is read for a check, not to be returned.
     pub uncounted: bool,
 }
 
-/// A write of a whole item.
+/// Writes a whole item.
 #[derive(Clone, Debug, Default)]
 pub struct PutItem {
     /// The table.
     pub table: String,
-    /// As it will be stored: sealed, with pointers.
+    /// As stored: encrypted, with pointers.
     pub item: Item,
     /// A condition expression.
     pub condition: Option<String>,
@@ -57,11 +58,11 @@ pub struct PutItem {
     pub names: HashMap<String, String>,
     /// Values of the condition.
     pub values: Item,
-    /// Whether to answer the item that was replaced.
+    /// Whether to return the replaced item.
     pub return_old: bool,
 }
 
-/// The removal of an item.
+/// Deletes an item.
 #[derive(Clone, Debug, Default)]
 pub struct DeleteItem {
     /// The table.
@@ -74,16 +75,16 @@ pub struct DeleteItem {
     pub names: HashMap<String, String>,
     /// Values of the condition.
     pub values: Item,
-    /// Whether to answer the item that was removed.
+    /// Whether to return the deleted item.
     pub return_old: bool,
 }
 
-/// One page of a partition's items.
+/// Reads one page of a partition.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
     /// The table.
     pub table: String,
-    /// An index of it.
+    /// The index; `None` for the table itself.
     pub index: Option<String>,
     /// The key condition expression.
     pub key_condition: String,
@@ -95,24 +96,24 @@ pub struct Query {
     pub names: HashMap<String, String>,
     /// Values of all expressions.
     pub values: Item,
-    /// Items evaluated at most.
+    /// Maximum number of items to evaluate.
     pub limit: Option<u32>,
-    /// The key after which the page begins.
+    /// The key after which the page starts.
     pub start_key: Option<Item>,
-    /// From the greatest sort key down.
+    /// Whether to read in descending order of the sort key.
     pub descending: bool,
-    /// Whether to see every write that was answered before.
+    /// Whether to use a strongly consistent read.
     pub consistent_read: bool,
-    /// Whether to answer only how many there are.
+    /// Whether to return only the count.
     pub count_only: bool,
 }
 
-/// One page of a table's items.
+/// Reads one page of a table or index.
 #[derive(Clone, Debug, Default)]
 pub struct Scan {
     /// The table.
     pub table: String,
-    /// An index of it.
+    /// The index; `None` for the table itself.
     pub index: Option<String>,
     /// A filter expression.
     pub filter: Option<String>,
@@ -122,28 +123,28 @@ pub struct Scan {
     pub names: HashMap<String, String>,
     /// Values of all expressions.
     pub values: Item,
-    /// Items evaluated at most.
+    /// Maximum number of items to evaluate.
     pub limit: Option<u32>,
-    /// The key after which the page begins.
+    /// The key after which the page starts.
     pub start_key: Option<Item>,
-    /// Whether to see every write that was answered before.
+    /// Whether to use a strongly consistent read.
     pub consistent_read: bool,
-    /// Whether to answer only how many there are.
+    /// Whether to return only the count.
     pub count_only: bool,
-    /// One of several parts of the table: its number from 0, and how many there are.
+    /// The segment of a parallel scan: its number, from 0, and the total number of segments.
     pub segment: Option<(u32, u32)>,
 }
 
-/// What one page holds.
+/// One page of results.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
     /// The items that passed the filter.
     pub items: Vec<Item>,
-    /// How many these are, also where only the count was asked for.
+    /// Number of items that passed the filter, also if only the count was requested.
     pub count: u32,
-    /// How many were evaluated.
+    /// Number of items evaluated.
     pub scanned_count: u32,
-    /// Where the next page begins; none: there is no other.
+    /// The key after which the next page starts; `None` after the last page.
     pub last_key: Option<Item>,
 }
 
@@ -153,13 +154,13 @@ impl DynamoDb {
         self.client.config().region().map_or("", |region| region.as_ref())
     }
 
-    /// The item of this key, if there is one.
+    /// Returns the item with this key, if it exists.
     ///
     /// # Errors
     ///
-    /// `Missing` for a table that is not there; what all reads have.
+    /// `Missing` if the table does not exist, and the errors of any request.
     pub async fn get_item(&self, call: &Call, get: GetItem) -> Result<Option<Item>, Error> {
-        let request = read(AwsOperation::GetItem, &get.table);
+        let request = Request::new(AwsOperation::GetItem, &get.table);
         let sent = Box::pin(
             self.client
                 .get_item()
@@ -179,13 +180,13 @@ impl DynamoDb {
         Ok(output.item.map(from_sdk))
     }
 
-    /// Writes an item whole; answers the one that it replaced, where asked and where there was one.
+    /// Writes a whole item. Returns the item that it replaced, if requested.
     ///
     /// # Errors
     ///
-    /// `ConditionFailed` with the item as it is; `OutcomeUnknown` and `Deadline` as [`Kind`] says.
+    /// `ConditionFailed` with the current item, `OutcomeUnknown` and `Deadline`; see [`Kind`].
     pub async fn put_item(&self, call: &Call, put: PutItem) -> Result<Option<Item>, Error> {
-        let request = write(AwsOperation::PutItem, &put.table);
+        let request = write_request(AwsOperation::PutItem, &put.table);
         let sent = Box::pin(
             self.client
                 .put_item()
@@ -205,19 +206,19 @@ impl DynamoDb {
                 Ok(output.attributes.map(from_sdk))
             }
             Err(failure) => {
-                let refusing = put_refused_by(&failure);
-                Err(write_error(call, &request, &failure, refusing))
+                let condition_failure = put_condition_failure(&failure);
+                Err(write_error(call, &request, &failure, condition_failure))
             }
         }
     }
 
-    /// Removes an item, if there is one; answers it, where asked.
+    /// Deletes an item, if it exists. Returns it, if requested.
     ///
     /// # Errors
     ///
     /// As [`DynamoDb::put_item`].
     pub async fn delete_item(&self, call: &Call, delete: DeleteItem) -> Result<Option<Item>, Error> {
-        let request = write(AwsOperation::DeleteItem, &delete.table);
+        let request = write_request(AwsOperation::DeleteItem, &delete.table);
         let sent = Box::pin(
             self.client
                 .delete_item()
@@ -237,19 +238,19 @@ impl DynamoDb {
                 Ok(output.attributes.map(from_sdk))
             }
             Err(failure) => {
-                let refusing = delete_refused_by(&failure);
-                Err(write_error(call, &request, &failure, refusing))
+                let condition_failure = delete_condition_failure(&failure);
+                Err(write_error(call, &request, &failure, condition_failure))
             }
         }
     }
 
-    /// One page of a partition.
+    /// Returns one page of a partition.
     ///
     /// # Errors
     ///
     /// As [`DynamoDb::get_item`].
     pub async fn query(&self, call: &Call, query: Query) -> Result<Page, Error> {
-        let request = read(AwsOperation::Query, &query.table);
+        let request = Request::new(AwsOperation::Query, &query.table);
         let sent = Box::pin(
             self.client
                 .query()
@@ -279,13 +280,13 @@ impl DynamoDb {
         ))
     }
 
-    /// One page of a table.
+    /// Returns one page of a table or index.
     ///
     /// # Errors
     ///
     /// As [`DynamoDb::get_item`].
     pub async fn scan(&self, call: &Call, scan: Scan) -> Result<Page, Error> {
-        let request = read(AwsOperation::Scan, &scan.table);
+        let request = Request::new(AwsOperation::Scan, &scan.table);
         let sent = Box::pin(
             self.client
                 .scan()
@@ -316,21 +317,10 @@ impl DynamoDb {
     }
 }
 
-fn read<'a>(operation: AwsOperation, table: &'a str) -> Request<'a> {
+fn write_request(operation: AwsOperation, table: &str) -> Request<'_> {
     Request {
-        operation,
-        name: table,
-        is_write: false,
-        detail: Detail::default(),
-    }
-}
-
-fn write<'a>(operation: AwsOperation, table: &'a str) -> Request<'a> {
-    Request {
-        operation,
-        name: table,
         is_write: true,
-        detail: Detail::default(),
+        ..Request::new(operation, table)
     }
 }
 
@@ -340,7 +330,7 @@ async fn send<T, E>(
     sent: impl Future<Output = Result<T, SdkError<E>>>,
 ) -> Result<T, Error>
 where
-    T: Answer,
+    T: Response,
     E: SdkFailure,
 {
     meter::send(call, request, sent)
@@ -348,37 +338,44 @@ where
         .map_err(|failure| request.error(&failure))
 }
 
-/// The item that refused a write; outer `None` where no condition refused it.
-type RefusedBy = Option<Option<HashMap<String, AttributeValue>>>;
+/// The current item if the condition of a write failed; the outer `None` for any other failure.
+type ConditionFailure = Option<Option<HashMap<String, AttributeValue>>>;
 
-fn put_refused_by(failure: &Failure<PutItemError>) -> RefusedBy {
+fn put_condition_failure(failure: &Failure<PutItemError>) -> ConditionFailure {
     let Cause::Sdk(error) = &failure.cause else {
         return None;
     };
     match error.as_service_error()? {
-        PutItemError::ConditionalCheckFailedException(refusal) => Some(refusal.item.clone()),
+        PutItemError::ConditionalCheckFailedException(failed) => Some(failed.item.clone()),
+        // the SDK's enum is non-exhaustive; all other errors are classified by their code
         _ => None,
     }
 }
 
-fn delete_refused_by(failure: &Failure<DeleteItemError>) -> RefusedBy {
+fn delete_condition_failure(failure: &Failure<DeleteItemError>) -> ConditionFailure {
     let Cause::Sdk(error) = &failure.cause else {
         return None;
     };
     match error.as_service_error()? {
-        DeleteItemError::ConditionalCheckFailedException(refusal) => Some(refusal.item.clone()),
+        DeleteItemError::ConditionalCheckFailedException(failed) => Some(failed.item.clone()),
+        // the SDK's enum is non-exhaustive; all other errors are classified by their code
         _ => None,
     }
 }
 
-/// A write that its condition refused consumed capacity by the size of the item that is there, and at least one unit;
-/// the service does not answer it.
-fn write_error<E>(call: &Call, request: &Request<'_>, failure: &Failure<E>, refused_by: RefusedBy) -> Error
+/// The error of a write. A write whose condition failed consumes capacity by the size of the current item, and at least
+/// one unit; DynamoDB does not report it, so that it is estimated.
+fn write_error<E>(
+    call: &Call,
+    request: &Request<'_>,
+    failure: &Failure<E>,
+    condition_failure: ConditionFailure,
+) -> Error
 where
     E: SdkFailure,
 {
     let mut error = request.error(failure);
-    if let Some(item) = refused_by {
+    if let Some(item) = condition_failure {
         let item = item.map(from_sdk);
         let bytes = item.as_ref().map_or(0, stored_bytes);
         call.add_estimated_write(write_units(bytes) as f64);
@@ -411,7 +408,7 @@ fn units(capacity: Option<&ConsumedCapacity>) -> f64 {
 }
 
 fn storable(request: &Request<'_>, item: Item) -> Result<HashMap<String, AttributeValue>, Error> {
-    to_sdk(item).map_err(|NotStorable| request.refused("an object is where a stored value belongs"))
+    to_sdk(item).map_err(|NotStorable| request.local_error(Kind::Refused, "an object value cannot be stored"))
 }
 
 fn some_values(

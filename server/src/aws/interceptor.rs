@@ -1,8 +1,5 @@
-//! The counting interceptor: one for all three services, the only place where attempts are counted. It tells the
-//! meter of the running request what is sent and how it ended; it never changes a request.
-
-use std::error::Error as StdError;
-use std::io;
+//! The counting interceptor: one for all three services, and the only place where attempts are counted. It reports each
+//! attempt and its end to the meter of the current request. Never changes a request.
 
 use aws_smithy_runtime::client::retries::classifiers::run_classifiers_on_ctx;
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -20,13 +17,14 @@ use aws_types::region::Region;
 
 use crate::figure::AwsOperation;
 
+use super::connection::never_connected;
 use super::error::Doubt;
 use super::meter::{self, Ending, Meter};
 
-/// Counts every attempt that leaves the process.
+/// Counts every attempt that is sent.
 #[derive(Debug)]
 pub(super) struct Counting {
-    /// Requests go over sockets, where an attempt may end before it has a connection.
+    /// Requests go over sockets, so that an attempt may end before it is connected.
     pub(super) over_sockets: bool,
 }
 
@@ -45,7 +43,7 @@ impl Intercept for Counting {
         Ok(())
     }
 
-    /// The last step before the request goes: signed, with credentials had.
+    /// The last step before the request is sent: it is signed.
     fn read_before_transmit(
         &self,
         context: &BeforeTransmitInterceptorContextRef<'_>,
@@ -53,7 +51,7 @@ impl Intercept for Counting {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if self.over_sockets {
-            meter::goes_to(origin(context.request().uri()));
+            meter::record_endpoint(origin(context.request().uri()));
         }
         meter::with_current(|meter| {
             let name = config.load::<Metadata>().map_or("", Metadata::name);
@@ -65,13 +63,13 @@ impl Intercept for Counting {
             };
             meter.begin(operation, connection);
             if meter.is_traced() {
-                meter.tell_sent(config.load::<Region>().map(Region::as_ref));
+                meter.record_sent(config.load::<Region>().map(Region::as_ref));
             }
         });
         Ok(())
     }
 
-    /// Runs once per attempt, however it ended, unless its future is dropped: the meter ends it then.
+    /// Runs once per attempt, however it ended. If its future is dropped instead, the meter ends the attempt.
     fn read_after_attempt(
         &self,
         context: &FinalizerInterceptorContextRef<'_>,
@@ -81,7 +79,7 @@ impl Intercept for Counting {
         meter::with_current(|meter| {
             meter.end(ending(context));
             if meter.is_traced() {
-                meter.tell_answer(request_id(context), error_type(meter, context));
+                meter.record_response(request_id(context), error_type(meter, context));
             }
             if is_throttled(context, components) {
                 meter.throttled();
@@ -91,7 +89,7 @@ impl Intercept for Counting {
     }
 }
 
-/// Scheme, host and port of a URI: what follows names objects.
+/// Scheme, host and port of a URI: its path may name an object.
 fn origin(uri: &str) -> &str {
     let host = uri.find("://").map_or(0, |scheme| scheme + 3);
     let end = uri[host..]
@@ -115,17 +113,17 @@ fn ending(context: &FinalizerInterceptorContextRef<'_>) -> Ending {
     }
 }
 
-/// 503 is answered before anything is done; 500 may come after, 502 and 504 come from between, while the request may
-/// still be under way; a success that cannot be read is a success that was lost.
+/// A 503 is returned before anything is applied, a 500 possibly afterwards. A 502 or 504 comes from a proxy while the
+/// request may still be in progress. A success that cannot be parsed counts as a lost response.
 fn ending_of_status(status: u16) -> Ending {
     match status {
         300..500 | 503 => Ending::Refused,
-        500 => Ending::Doubtful(Doubt::Answered),
+        500 => Ending::Doubtful(Doubt::Finished),
         _ => Ending::Doubtful(Doubt::Lost),
     }
 }
 
-/// The service's own id of the attempt.
+/// AWS's request id of the attempt.
 fn request_id<'a>(context: &'a FinalizerInterceptorContextRef<'_>) -> Option<&'a str> {
     let headers = context.response()?.headers();
     headers
@@ -133,7 +131,7 @@ fn request_id<'a>(context: &'a FinalizerInterceptorContextRef<'_>) -> Option<&'a
         .or_else(|| headers.get("x-amz-request-id"))
 }
 
-/// The kind of an attempt's failure, where it failed.
+/// The type of an attempt's failure; `None` if it succeeded.
 fn error_type(meter: &Meter, context: &FinalizerInterceptorContextRef<'_>) -> Option<String> {
     let error = match context.output_or_error() {
         Some(Ok(_output)) => return None,
@@ -158,22 +156,12 @@ fn is_throttled(context: &FinalizerInterceptorContextRef<'_>, components: &Runti
     )
 }
 
-/// Whether the request failed before it had a connection: name resolution, refusal, TLS handshake, connect timeout.
-pub(super) fn never_connected(error: &(dyn StdError + 'static)) -> bool {
-    std::iter::successors(Some(error), |&error| error.source()).any(|cause| {
-        let is_connect = cause.downcast_ref::<hyper_util::client::legacy::Error>();
-        let is_refused = cause.downcast_ref::<io::Error>();
-        is_connect.is_some_and(hyper_util::client::legacy::Error::is_connect)
-            || is_refused.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn of_a_uri_only_the_origin_is_told() {
+    fn origin_is_scheme_host_and_port() {
         for (uri, expected) in [
             (
                 "https://b.s3.eu-central-1.amazonaws.com/docs/secret?x=1",

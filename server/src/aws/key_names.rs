@@ -1,27 +1,30 @@
-//! Names of KMS keys, and which key a response says was used. KMS enforces the key that a request names; this compares
-//! what it says beside it, so that a store which ignores the name opens nothing either.
+//! Compares the KMS key that a request names with the key that its response reports. KMS enforces the key in the request;
+//! this check also protects against a compatible service that ignores it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-/// Aliases that are remembered: far more than models name.
+use parking_lot::Mutex;
+
+/// Aliases remembered: far more than models name.
 const MAX_ALIASES: usize = 10_000;
 
-/// What the response of a request that named a key says about the key that was used.
+/// How the key that a response reports compares with the key that its request named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Used {
-    /// It is the named one.
-    Named,
-    /// It is another one.
-    Another,
-    /// The request named an alias that nothing is known of: KMS resolved it, and nobody else has.
-    Unresolved,
-    /// The request named an alias that pointed to another key before: it was moved, or KMS ignores names.
-    Moved,
+pub(super) enum KeyMatch {
+    /// The same key.
+    Same,
+    /// Another key.
+    Different,
+    /// The request named an alias whose key is not known yet.
+    NewAlias,
+    /// The request named an alias that pointed to another key before: the alias was moved, or the service ignores the
+    /// name in the request.
+    MovedAlias,
 }
 
-/// The keys that aliases point to, as far as KMS said so: at the start, and in every response to an alias. Clones
-/// share it.
+/// The keys that aliases point to, as KMS reported them: at start, and in every response to a request with an alias.
+/// Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Aliases {
     arn_by_alias: Arc<Mutex<HashMap<String, String>>>,
@@ -29,39 +32,34 @@ pub(super) struct Aliases {
 
 impl Aliases {
     /// Compares the key that a request named with the `KeyId` of its response.
-    pub(super) fn used(&self, named: &str, response_key_id: &str) -> Used {
+    pub(super) fn compare(&self, named: &str, response_key_id: &str) -> KeyMatch {
         if response_key_id.is_empty() {
-            return Used::Another;
+            return KeyMatch::Different;
         }
         if !is_alias(named) {
             return if is_same_key(named, response_key_id) {
-                Used::Named
+                KeyMatch::Same
             } else {
-                Used::Another
+                KeyMatch::Different
             };
         }
-        if !is_of_same_home(named, response_key_id) {
-            return Used::Another;
+        if !is_in_same_account(named, response_key_id) {
+            return KeyMatch::Different;
         }
-        match self.locked().get(named) {
-            Some(arn) if arn == response_key_id => Used::Named,
-            Some(_) => Used::Moved,
-            None => Used::Unresolved,
+        match self.arn_by_alias.lock().get(named) {
+            Some(arn) if arn == response_key_id => KeyMatch::Same,
+            Some(_) => KeyMatch::MovedAlias,
+            None => KeyMatch::NewAlias,
         }
     }
 
-    /// Notes the key that an alias points to; other names, and what is not a key, are not noted.
-    pub(super) fn note(&self, named: &str, arn: &str) {
-        let mut arn_by_alias = self.locked();
+    /// Remembers the key that an alias points to; ignores names that are not aliases, and ARNs that are not of keys.
+    pub(super) fn remember(&self, named: &str, arn: &str) {
+        let mut arn_by_alias = self.arn_by_alias.lock();
         let has_room = arn_by_alias.len() < MAX_ALIASES || arn_by_alias.contains_key(named);
         if is_alias(named) && !arn.is_empty() && !is_alias(arn) && has_room {
             arn_by_alias.insert(named.to_owned(), arn.to_owned());
         }
-    }
-
-    /// A map of texts cannot be left half changed.
-    fn locked(&self) -> MutexGuard<'_, HashMap<String, String>> {
-        self.arn_by_alias.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -81,8 +79,8 @@ fn is_same_key(named: &str, response_key_id: &str) -> bool {
     }
 }
 
-/// An alias and its key are in one partition, region and account; a name that says none of them is everywhere.
-fn is_of_same_home(named: &str, response_key_id: &str) -> bool {
+/// An alias and its key are in the same partition, region and account; a name without them matches any.
+fn is_in_same_account(named: &str, response_key_id: &str) -> bool {
     match (named.rsplit_once(':'), response_key_id.rsplit_once(':')) {
         (Some((alias_home, _)), Some((key_home, _))) => alias_home == key_home,
         (Some(_), None) | (None, Some(_) | None) => true,
@@ -93,7 +91,7 @@ fn is_arn(name: &str) -> bool {
     name.contains(':')
 }
 
-/// The part of an ARN that names the key or alias; any other name as it is.
+/// The resource part of an ARN; any other name unchanged.
 fn resource(name: &str) -> &str {
     name.rsplit_once(':').map_or(name, |(_, resource)| resource)
 }
@@ -109,64 +107,64 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_known_by_its_id_and_its_arn() {
+    fn matches_keys_by_id_and_arn() {
         let aliases = Aliases::default();
-        for (named, response, used) in [
-            ("1a2b", arn("1a2b"), Used::Named),
-            ("1a2b", "1a2b".to_owned(), Used::Named),
-            ("1a2b", arn("1a2c"), Used::Another),
-            ("1a2b", arn("01a2b"), Used::Another),
-            ("1a2b", String::new(), Used::Another),
-            (&arn("1a2b"), arn("1a2b"), Used::Named),
-            (&arn("1a2b"), "1a2b".to_owned(), Used::Named),
+        for (named, response, expected) in [
+            ("1a2b", arn("1a2b"), KeyMatch::Same),
+            ("1a2b", "1a2b".to_owned(), KeyMatch::Same),
+            ("1a2b", arn("1a2c"), KeyMatch::Different),
+            ("1a2b", arn("01a2b"), KeyMatch::Different),
+            ("1a2b", String::new(), KeyMatch::Different),
+            (&arn("1a2b"), arn("1a2b"), KeyMatch::Same),
+            (&arn("1a2b"), "1a2b".to_owned(), KeyMatch::Same),
             (
                 &arn("1a2b"),
                 arn("1a2b").replace("111122223333", "444455556666"),
-                Used::Another,
+                KeyMatch::Different,
             ),
             (
                 &arn("1a2b"),
                 arn("1a2b").replace("eu-central-1", "us-east-1"),
-                Used::Another,
+                KeyMatch::Different,
             ),
         ] {
-            assert_eq!(aliases.used(named, &response), used, "{named} {response}");
+            assert_eq!(aliases.compare(named, &response), expected, "{named} {response}");
         }
     }
 
     #[test]
-    fn an_alias_is_what_it_was_noted_as() {
+    fn compares_an_alias_with_its_remembered_key() {
         let aliases = Aliases::default();
-        assert_eq!(aliases.used("alias/app", &arn("1")), Used::Unresolved);
-        assert_eq!(aliases.used("alias/app", ""), Used::Another);
-        aliases.note("alias/app", &arn("1"));
-        aliases.note("alias/app", "");
-        aliases.note("alias/app", &format!("{HOME}:alias/app"));
-        assert_eq!(aliases.used("alias/app", &arn("1")), Used::Named);
-        assert_eq!(aliases.used("alias/app", &arn("2")), Used::Moved);
-        aliases.note("alias/app", &arn("2"));
-        assert_eq!(aliases.used("alias/app", &arn("2")), Used::Named);
+        assert_eq!(aliases.compare("alias/app", &arn("1")), KeyMatch::NewAlias);
+        assert_eq!(aliases.compare("alias/app", ""), KeyMatch::Different);
+        aliases.remember("alias/app", &arn("1"));
+        aliases.remember("alias/app", "");
+        aliases.remember("alias/app", &format!("{HOME}:alias/app"));
+        assert_eq!(aliases.compare("alias/app", &arn("1")), KeyMatch::Same);
+        assert_eq!(aliases.compare("alias/app", &arn("2")), KeyMatch::MovedAlias);
+        aliases.remember("alias/app", &arn("2"));
+        assert_eq!(aliases.compare("alias/app", &arn("2")), KeyMatch::Same);
     }
 
     #[test]
-    fn the_arn_of_an_alias_names_the_account() {
+    fn rejects_a_key_of_another_account_than_the_alias() {
         let aliases = Aliases::default();
         let alias = format!("{HOME}:alias/app");
-        assert_eq!(aliases.used(&alias, &arn("1")), Used::Unresolved);
+        assert_eq!(aliases.compare(&alias, &arn("1")), KeyMatch::NewAlias);
         let foreign = arn("1").replace("111122223333", "444455556666");
-        assert_eq!(aliases.used(&alias, &foreign), Used::Another);
+        assert_eq!(aliases.compare(&alias, &foreign), KeyMatch::Different);
     }
 
     #[test]
-    fn only_aliases_are_noted_and_not_without_end() {
+    fn remembers_a_bounded_number_of_aliases() {
         let aliases = Aliases::default();
-        aliases.note("1a2b", &arn("1a2b"));
-        assert!(aliases.locked().is_empty());
+        aliases.remember("1a2b", &arn("1a2b"));
+        assert!(aliases.arn_by_alias.lock().is_empty());
         for count in 0..=MAX_ALIASES {
-            aliases.note(&format!("alias/{count}"), &arn("1"));
+            aliases.remember(&format!("alias/{count}"), &arn("1"));
         }
-        assert_eq!(aliases.locked().len(), MAX_ALIASES);
-        aliases.note("alias/0", &arn("2"));
-        assert_eq!(aliases.used("alias/0", &arn("2")), Used::Named);
+        assert_eq!(aliases.arn_by_alias.lock().len(), MAX_ALIASES);
+        aliases.remember("alias/0", &arn("2"));
+        assert_eq!(aliases.compare("alias/0", &arn("2")), KeyMatch::Same);
     }
 }

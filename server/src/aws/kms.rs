@@ -1,5 +1,5 @@
-//! KMS: data keys, wrapped and opened, each under the key that the request names. Plaintext keys leave only in zeroised
-//! memory; no key is cached here, only which key an alias points to.
+//! KMS: generates and decrypts data keys, each under the key that the request names. Returns plaintext keys only in memory
+//! that is zeroised; caches no data key, only which key an alias points to.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,33 +10,34 @@ use zeroize::Zeroizing;
 use crate::call::Call;
 use crate::figure::AwsOperation;
 
-use super::error::{Detail, Error, Kind, Request};
-use super::key_names::{Aliases, Used};
+use super::error::{Error, Kind};
+use super::key_names::{Aliases, KeyMatch};
 use super::meter;
+use super::request::Request;
 
 /// Bytes of an AES-256 key.
 const KEY_BYTES: usize = 32;
 
-/// The cause of an `IncorrectKey` that KMS did not report itself.
-const ANOTHER_KEY: &str = "the response names another key than the request";
+/// The cause of an `IncorrectKey` that this program detected.
+const ANOTHER_KEY: &str = "the response names a different key than the request";
 
-/// KMS, for calls that pay for it.
+/// KMS; every request is billed to its call.
 #[derive(Clone, Debug)]
 pub struct Kms {
     pub(super) client: aws_sdk_kms::Client,
     pub(super) aliases: Aliases,
 }
 
-/// A new data key, in clear and as it is stored.
+/// A new data key, in plaintext and wrapped.
 pub struct GeneratedKey {
-    /// The `CiphertextBlob`.
+    /// KMS's `CiphertextBlob`.
     pub wrapped: Vec<u8>,
-    /// The key itself.
+    /// The key in plaintext.
     pub plaintext: Zeroizing<[u8; KEY_BYTES]>,
 }
 
 impl Kms {
-    /// Over a client.
+    /// KMS over an SDK client.
     pub(super) fn new(client: aws_sdk_kms::Client) -> Kms {
         Kms {
             client,
@@ -44,19 +45,19 @@ impl Kms {
         }
     }
 
-    /// A new AES-256 data key under `key_id` (id, ARN or alias), bound to `context`.
+    /// Generates an AES-256 data key under `key_id` (id, ARN or alias), bound to `context`.
     ///
     /// # Errors
     ///
-    /// `Missing` for a key that is not there, `KeyUnusable` for one that is disabled or not allowed, `IncorrectKey` if
-    /// another key than the named one was used.
+    /// `Missing` if the key does not exist, `KeyUnusable` if it is disabled or not allowed, `IncorrectKey` if KMS used
+    /// a different key.
     pub async fn generate_data_key(
         &self,
         call: &Call,
         key_id: &str,
         context: &BTreeMap<String, String>,
     ) -> Result<GeneratedKey, Error> {
-        let request = request(AwsOperation::GenerateDataKey, key_id);
+        let request = Request::new(AwsOperation::GenerateDataKey, key_id);
         let sent = Box::pin(
             self.client
                 .generate_data_key()
@@ -69,23 +70,23 @@ impl Kms {
             .await
             .map_err(|failure| request.error(&failure))?;
         let wrapped = output.ciphertext_blob.map(Blob::into_inner).unwrap_or_default();
-        let plaintext = key_of(&request, output.plaintext)?;
+        let plaintext = data_key(&request, output.plaintext)?;
         let used = output.key_id.unwrap_or_default();
-        match self.aliases.used(key_id, &used) {
-            Used::Named => {}
-            // what is sealed under it says by itself which key it was
-            Used::Unresolved | Used::Moved => self.aliases.note(key_id, &used),
-            Used::Another => return Err(request.unsent(Kind::IncorrectKey, ANOTHER_KEY)),
+        match self.aliases.compare(key_id, &used) {
+            KeyMatch::Same => {}
+            // the wrapped data key itself identifies the key
+            KeyMatch::NewAlias | KeyMatch::MovedAlias => self.aliases.remember(key_id, &used),
+            KeyMatch::Different => return Err(request.local_error(Kind::IncorrectKey, ANOTHER_KEY)),
         }
         Ok(GeneratedKey { wrapped, plaintext })
     }
 
-    /// The data key that `wrapped` holds, if it was wrapped under `key_id`.
+    /// Decrypts the data key `wrapped`, if it was wrapped under `key_id`.
     ///
     /// # Errors
     ///
-    /// `IncorrectKey` or `UnknownKey` if another key wrapped it, `InvalidCiphertext` if `wrapped` or `context` is not what was sealed,
-    /// `Missing` and `KeyUnusable` as for a new key.
+    /// `IncorrectKey` or `UnknownKey` if another key wrapped it, `InvalidCiphertext` if `wrapped` or `context` is wrong,
+    /// `Missing` and `KeyUnusable` as in [`Kms::generate_data_key`].
     pub async fn decrypt(
         &self,
         call: &Call,
@@ -93,7 +94,7 @@ impl Kms {
         wrapped: &[u8],
         context: &BTreeMap<String, String>,
     ) -> Result<Zeroizing<[u8; KEY_BYTES]>, Error> {
-        let request = request(AwsOperation::Decrypt, key_id);
+        let request = Request::new(AwsOperation::Decrypt, key_id);
         let sent = Box::pin(
             self.client
                 .decrypt()
@@ -105,31 +106,31 @@ impl Kms {
         let output = meter::send(call, &request, sent)
             .await
             .map_err(|failure| request.error(&failure))?;
-        let key = key_of(&request, output.plaintext)?;
+        let key = data_key(&request, output.plaintext)?;
         let used = output.key_id.unwrap_or_default();
-        if self.was_named(call, key_id, &used).await? {
+        if self.is_named_key(call, key_id, &used).await? {
             Ok(key)
         } else {
-            Err(request.unsent(Kind::IncorrectKey, ANOTHER_KEY))
+            Err(request.local_error(Kind::IncorrectKey, ANOTHER_KEY))
         }
     }
 
-    /// Whether the key that opened something is the one that was named. An alias that points elsewhere than before is
-    /// looked up: it was moved, or the store behind ignores names.
-    async fn was_named(&self, call: &Call, key_id: &str, used: &str) -> Result<bool, Error> {
-        match self.aliases.used(key_id, used) {
-            Used::Named => Ok(true),
-            Used::Another => Ok(false),
-            Used::Unresolved => {
-                self.aliases.note(key_id, used);
+    /// Whether the key in the response is the key that the request named. An alias that seems to point to another key
+    /// than before is looked up: it was moved, or the service ignores the name in the request.
+    async fn is_named_key(&self, call: &Call, key_id: &str, used: &str) -> Result<bool, Error> {
+        match self.aliases.compare(key_id, used) {
+            KeyMatch::Same => Ok(true),
+            KeyMatch::Different => Ok(false),
+            KeyMatch::NewAlias => {
+                self.aliases.remember(key_id, used);
                 Ok(true)
             }
-            Used::Moved => match self.resolve(call, key_id).await {
+            KeyMatch::MovedAlias => match self.resolve(call, key_id).await {
                 Ok(arn) => {
-                    self.aliases.note(key_id, &arn);
+                    self.aliases.remember(key_id, &arn);
                     Ok(arn == used)
                 }
-                // without leave to look it up, KMS's own enforcement of the name remains
+                // without permission to look it up, KMS's own enforcement has to do
                 Err(error) if matches!(error.kind, Kind::KeyUnusable) => Ok(true),
                 Err(error) => Err(error),
             },
@@ -137,7 +138,7 @@ impl Kms {
     }
 
     async fn resolve(&self, call: &Call, alias: &str) -> Result<String, Error> {
-        let request = request(AwsOperation::DescribeKey, alias);
+        let request = Request::new(AwsOperation::DescribeKey, alias);
         let sent = Box::pin(self.client.describe_key().key_id(alias).send());
         let output = meter::send(call, &request, sent)
             .await
@@ -146,15 +147,6 @@ impl Kms {
             .key_metadata
             .and_then(|metadata| metadata.arn)
             .unwrap_or_default())
-    }
-}
-
-fn request<'a>(operation: AwsOperation, name: &'a str) -> Request<'a> {
-    Request {
-        operation,
-        name,
-        is_write: false,
-        detail: Detail::default(),
     }
 }
 
@@ -170,12 +162,12 @@ fn encryption_context(context: &BTreeMap<String, String>) -> Option<HashMap<Stri
     )
 }
 
-/// A wrapped key that opens to something else than 32 bytes was not made by us.
-fn key_of(request: &Request<'_>, plaintext: Option<Blob>) -> Result<Zeroizing<[u8; KEY_BYTES]>, Error> {
+/// A data key that does not have 32 bytes was not wrapped by this program.
+fn data_key(request: &Request<'_>, plaintext: Option<Blob>) -> Result<Zeroizing<[u8; KEY_BYTES]>, Error> {
     let bytes = Zeroizing::new(plaintext.map(Blob::into_inner).unwrap_or_default());
     let mut key = Zeroizing::new([0; KEY_BYTES]);
     if bytes.len() != KEY_BYTES {
-        return Err(request.unsent(Kind::InvalidCiphertext, "the data key does not have 32 bytes"));
+        return Err(request.local_error(Kind::InvalidCiphertext, "the data key does not have 32 bytes"));
     }
     key.copy_from_slice(&bytes);
     Ok(key)

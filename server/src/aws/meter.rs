@@ -1,39 +1,39 @@
-//! One request to a store: bounds it by the call's deadline and keeps what its attempts tell the bill and its span. The counting
-//! interceptor finds the meter through a task-local, which costs a request far less than a configuration of its own.
+//! One request to a store: bounded by the deadline of its call, its attempts recorded in the bill and in a span. The
+//! counting interceptor finds the meter through a task-local, which is far cheaper than a configuration per request.
 
-use std::error::Error as StdError;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
 use aws_smithy_runtime_api::client::interceptors::context;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use parking_lot::Mutex;
 
 use crate::call::{Attempt, Call};
 use crate::figure::{AwsOperation, Service};
 use crate::telemetry::{RequestSpan, names};
 
-use super::answer::Answer;
 use super::cause;
-use super::error::{Doubt, Request};
+use super::error::Doubt;
+use super::request::{Cause, Failure, Request, SdkFailure};
+use super::response::Response;
 
 tokio::task_local! {
     static METER: Arc<Meter>;
-    /// Where a request without a call goes.
+    /// The endpoint of a request without a call.
     static ENDPOINT: Arc<Mutex<Option<Box<str>>>>;
 }
 
-/// What the attempts of one request tell: to the bill at once, to its caller when it is over.
+/// Records the attempts of one request: in the bill at once, for the caller when the request ends.
 pub(super) struct Meter {
     call: Call,
     service: Service,
     /// Bytes of content that every attempt uploads.
     uploaded_bytes: u64,
-    /// The attempt that succeeds stays open until its body was read.
+    /// The successful attempt lasts until its body has been read.
     streamed: bool,
-    /// AWS's code of an attempt's error, which the SDK holds without its type.
+    /// AWS's code of an attempt's error, whose type the SDK erased.
     code: fn(&context::Error) -> Option<&str>,
     state: Mutex<State>,
 }
@@ -41,66 +41,46 @@ pub(super) struct Meter {
 #[derive(Default)]
 struct State {
     in_flight: Option<InFlight>,
-    /// Attempts that were begun.
+    /// Attempts begun.
     attempts: u32,
     /// Attempts that left the process.
     sent: u32,
     doubt: Doubt,
-    /// Waiting between two attempts since then.
+    /// The start of the wait between two attempts.
     backoff_since: Option<Instant>,
-    /// Tells the request, where its call is traced.
+    /// The span of the request, if its call is traced.
     span: RequestSpan,
-    /// How the request ended was told to its span.
-    outcome_told: bool,
-    /// Why the attempt before failed, for the span.
+    /// The span has the outcome of the request.
+    outcome_recorded: bool,
+    /// Why the last attempt failed, for the span.
     last_error: Option<String>,
-    /// Where the last attempt goes.
+    /// The endpoint of the last attempt.
     endpoint: Option<Box<str>>,
 }
 
 struct InFlight {
     attempt: Attempt,
-    /// Tells whether a connection was had, where requests go over sockets.
+    /// Shows whether there was a connection, if requests go over sockets.
     connection: Option<CaptureSmithyConnection>,
-    /// The answer is there, its body is being read.
-    answered: bool,
+    /// The response has begun, and its body is being read.
+    responded: bool,
 }
 
 /// How one attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// With the answer that was hoped for.
+    /// With a successful response.
     Succeeded,
-    /// With an answer that says that nothing was done.
+    /// With an error response, and nothing was applied.
     Refused,
-    /// It never left the process.
+    /// It was never sent.
     Unsent,
-    /// It may have been applied, as far as its end tells.
+    /// It may have been applied.
     Doubtful(Doubt),
 }
 
-/// What a request came to that has no output.
-pub(super) struct Failure<E> {
-    pub(super) cause: Cause<E>,
-    pub(super) doubt: Doubt,
-    /// Where the last attempt went: scheme, host and port; none if nothing was sent.
-    pub(super) endpoint: Option<Box<str>>,
-}
-
-pub(super) enum Cause<E> {
-    /// The call's deadline passed.
-    Deadline,
-    /// What the SDK says after its retries.
-    Sdk(Box<SdkError<E, HttpResponse>>),
-}
-
-/// What the SDK's errors are.
-pub(super) trait SdkFailure: StdError + ProvideErrorMetadata + Send + Sync + 'static {}
-
-impl<E: StdError + ProvideErrorMetadata + Send + Sync + 'static> SdkFailure for E {}
-
-/// Runs one request of an SDK client within the call's deadline, and has its attempts counted to the call.
-pub(super) async fn send<T: Answer, E: SdkFailure>(
+/// Sends one request of an SDK client within the deadline of the call, and counts its attempts in the call's bill.
+pub(super) async fn send<T: Response, E: SdkFailure>(
     call: &Call,
     request: &Request<'_>,
     sent: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -110,8 +90,8 @@ pub(super) async fn send<T: Answer, E: SdkFailure>(
         .await
 }
 
-/// As [`send`], for requests that upload content: every attempt that leaves uploads so many bytes.
-pub(super) async fn send_content<T: Answer, E: SdkFailure>(
+/// Like [`send`], for requests that upload content: every attempt that is sent uploads `content_bytes`.
+pub(super) async fn send_content<T: Response, E: SdkFailure>(
     call: &Call,
     request: &Request<'_>,
     content_bytes: usize,
@@ -122,40 +102,38 @@ pub(super) async fn send_content<T: Answer, E: SdkFailure>(
         .await
 }
 
-/// As [`send`], for responses with a body that is read afterwards: the attempt lasts until the meter is dropped. Attempts
-/// that were `sent` before belong to the same request: what follows them is a retry.
-pub(super) async fn send_streamed<T: Answer, E: SdkFailure>(
+/// Like [`send`], for responses whose body is read afterwards: the attempt lasts until the meter is dropped. The `sent`
+/// attempts before belong to the same request, so that this one counts as a retry.
+pub(super) async fn send_streamed<T: Response, E: SdkFailure>(
     call: &Call,
     request: &Request<'_>,
     sent: u32,
     sending: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
 ) -> Result<(T, Arc<Meter>), Failure<E>> {
     let meter = Meter::new::<E>(call, request, 0, true);
-    meter.state().sent = sent;
+    meter.state.lock().sent = sent;
     let output = meter.bounded(request, sending).await?;
     Ok((output, meter))
 }
 
-/// Runs a request without a call, and finds out where it went.
-pub(super) async fn located<T>(sent: impl Future<Output = T>) -> (T, Option<Box<str>>) {
+/// Sends a request that belongs to no call, and returns the endpoint of its last attempt.
+pub(super) async fn with_endpoint<T>(sent: impl Future<Output = T>) -> (T, Option<Box<str>>) {
     let endpoint = Arc::<Mutex<Option<Box<str>>>>::default();
     let outcome = ENDPOINT.scope(Arc::clone(&endpoint), sent).await;
-    let endpoint = endpoint.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let endpoint = endpoint.lock().take();
     (outcome, endpoint)
 }
 
-/// An attempt of the running request goes there: scheme, host and port.
-pub(super) fn goes_to(endpoint: &str) {
-    // one of them is in scope at most
-    let _ = METER.try_with(|meter| meter.state().endpoint = Some(endpoint.into()));
-    let _ = ENDPOINT.try_with(|noted| {
-        *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(endpoint.into());
-    });
+/// Records the endpoint of an attempt of the current request: scheme, host and port.
+pub(super) fn record_endpoint(endpoint: &str) {
+    // at most one of the two is in scope
+    let _ = METER.try_with(|meter| meter.state.lock().endpoint = Some(endpoint.into()));
+    let _ = ENDPOINT.try_with(|last| *last.lock() = Some(endpoint.into()));
 }
 
-/// Shows the running request's meter to the interceptor; requests without a call (provisioning) have none.
+/// Passes the meter of the current request to the interceptor; requests without a call (provisioning) have none.
 pub(super) fn with_current(use_meter: impl FnOnce(&Meter)) {
-    // no meter in scope: the request is billed to nobody
+    // no meter in scope: the request is not billed
     let _ = METER.try_with(|meter| use_meter(meter));
 }
 
@@ -176,7 +154,7 @@ impl Meter {
         })
     }
 
-    async fn bounded<T: Answer, E: SdkFailure>(
+    async fn bounded<T: Response, E: SdkFailure>(
         self: &Arc<Meter>,
         request: &Request<'_>,
         sent: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -189,16 +167,16 @@ impl Meter {
                 endpoint: None,
             });
         }
-        self.state().span = self.call.trace().request(&request.facts());
+        self.state.lock().span = self.call.trace().request(&request.facts());
         let scoped = METER.scope(Arc::clone(self), sent);
         let outcome = tokio::time::timeout_at(deadline.into(), scoped).await;
         if outcome.is_err() {
             self.abandon();
         }
-        let mut state = self.state();
-        // no attempt follows: the time since the last one is no waiting for another
+        let mut state = self.state.lock();
+        // no attempt follows, so the time since the last one is not backoff
         state.backoff_since = None;
-        state.outcome_told = true;
+        state.outcome_recorded = true;
         let cause = match outcome {
             Ok(Ok(output)) => {
                 if state.span.is_recording() {
@@ -225,9 +203,9 @@ impl Meter {
         })
     }
 
-    /// An attempt is about to be prepared: waiting for it is over.
+    /// Ends the wait before an attempt.
     pub(super) fn resume(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let Some(since) = state.backoff_since.take() else {
             return;
         };
@@ -239,19 +217,19 @@ impl Meter {
             .retried(attempt, last_error.as_deref().unwrap_or(names::OTHER), waited);
     }
 
-    /// Attempts that left the process, those before this request's own among them.
+    /// Attempts sent, including those sent before this meter was created.
     pub(super) fn sent(&self) -> u32 {
-        self.state().sent
+        self.state.lock().sent
     }
 
-    /// Whether somebody wants to know more of the request than the bill does.
+    /// Whether the request has a span to record in.
     pub(super) fn is_traced(&self) -> bool {
-        self.state().span.is_recording()
+        self.state.lock().span.is_recording()
     }
 
-    /// Tells the span where the attempt goes.
-    pub(super) fn tell_sent(&self, region: Option<&str>) {
-        self.state().span.sent(region);
+    /// Records in the span that an attempt is sent, and its region.
+    pub(super) fn record_sent(&self, region: Option<&str>) {
+        self.state.lock().span.sent(region);
     }
 
     /// AWS's code of an attempt's error.
@@ -259,9 +237,9 @@ impl Meter {
         (self.code)(error)
     }
 
-    /// Tells the span how the attempt was answered: under which id, and with which kind of error.
-    pub(super) fn tell_answer(&self, aws_request_id: Option<&str>, error: Option<String>) {
-        let mut state = self.state();
+    /// Records in the span how an attempt ended: its AWS request id, and its type of error.
+    pub(super) fn record_response(&self, aws_request_id: Option<&str>, error: Option<String>) {
+        let mut state = self.state.lock();
         state.span.answered(aws_request_id);
         state.last_error = error;
     }
@@ -271,22 +249,22 @@ impl Meter {
         self.service
     }
 
-    /// An attempt is about to be sent.
+    /// Begins an attempt, right before it is sent.
     pub(super) fn begin(&self, operation: AwsOperation, connection: Option<CaptureSmithyConnection>) {
         let attempt = self.call.attempt(operation);
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.attempts += 1;
         state.in_flight = Some(InFlight {
             attempt,
             connection,
-            answered: false,
+            responded: false,
         });
     }
 
-    /// The attempt ended with what its answer says.
+    /// Ends the attempt in flight.
     pub(super) fn end(&self, ending: Ending) {
-        let mut state = self.state();
-        // a request that could not even be signed began no attempt
+        let mut state = self.state.lock();
+        // a request that could not be signed began no attempt
         let Some(mut in_flight) = state.in_flight.take() else {
             return;
         };
@@ -295,7 +273,7 @@ impl Meter {
             Ending::Unsent => in_flight.attempt.unsent(),
             Ending::Succeeded if self.streamed => {
                 self.count_sent(&mut state);
-                in_flight.answered = true;
+                in_flight.responded = true;
                 state.in_flight = Some(in_flight);
             }
             Ending::Succeeded | Ending::Refused => {
@@ -310,21 +288,21 @@ impl Meter {
         }
     }
 
-    /// The service said that there is too much.
+    /// Counts a throttled attempt.
     pub(super) fn throttled(&self) {
         self.call.add_throttled();
     }
 
-    /// Nobody waits any longer: what is in flight ends here, whatever becomes of it.
+    /// Ends the request because its caller no longer waits for it; the attempt in flight may still be applied.
     fn abandon(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if let Some(since) = state.backoff_since.take() {
             self.call.add_backoff(since.elapsed());
         }
         let Some(in_flight) = state.in_flight.take() else {
             return;
         };
-        if in_flight.answered {
+        if in_flight.responded {
             in_flight.attempt.finish();
         } else if in_flight
             .connection
@@ -347,13 +325,9 @@ impl Meter {
             self.call.add_uploaded(self.uploaded_bytes);
         }
     }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// The kind of a failure, for spans: AWS's code, else the status of the answer, else that there was none.
+/// The type of a failure, for spans: AWS's code, else the status of the response, else that there was no response.
 pub(super) fn error_type(code: Option<&str>, response: Option<&HttpResponse>) -> String {
     match (code, response) {
         (Some(code), _) => code.to_owned(),
@@ -365,8 +339,8 @@ pub(super) fn error_type(code: Option<&str>, response: Option<&HttpResponse>) ->
 impl Drop for Meter {
     fn drop(&mut self) {
         self.abandon();
-        let mut state = self.state();
-        if !state.outcome_told {
+        let mut state = self.state.lock();
+        if !state.outcome_recorded {
             state.span.failed(names::ABANDONED);
         }
     }

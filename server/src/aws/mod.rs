@@ -1,20 +1,23 @@
-//! The AWS SDK clients of the three stores: typed calls, each bounded by its call's deadline and counted to its bill,
-//! and errors as kinds. Never retries by itself (the SDK does), but for bodies that
-//! break off; knows nothing of models beyond `provision`.
+//! The AWS SDK clients of the three stores: typed requests, each bounded by the deadline of its call and counted in its
+//! bill, and errors as kinds. Leaves retries to the SDK, except for response bodies that fail. Uses models only to
+//! provision resources.
 
-mod answer;
 mod cause;
 mod clients;
+mod connection;
 mod convert;
 mod dynamodb;
 mod error;
+mod failure;
 mod interceptor;
 mod key_names;
 mod kms;
-mod lean;
 mod meter;
 mod provision;
+mod request;
+mod response;
 mod s3;
+mod sdk_interceptors;
 
 pub use clients::{Connectors, Settings, SetupError, Stores};
 pub use dynamodb::{DeleteItem, DynamoDb, GetItem, Page, PutItem, Query, Scan};
@@ -23,12 +26,12 @@ pub use kms::{GeneratedKey, Kms};
 pub use provision::{ProvisionError, Warning, missing, provision};
 pub use s3::{DownloadError, Downloaded, Location, MultipartUpload, ObjectHead, Part, S3, StoredObject};
 
-/// What the targets of the SDK's errors and warnings begin with that may hold items: where an attempt fails twice, the
-/// first error is written whole, with the item that refused a write.
+/// Prefix of the SDK's log targets whose lines may hold items: if an attempt fails twice, the SDK logs the first error in
+/// full, with the item that failed the condition of a write.
 pub const LINES_WITH_ITEMS: &str = "aws_smithy_runtime_api::client::interceptors";
 
-/// What the targets of the SDK's errors and warnings begin with that dump whole errors in the form for debugging. What is
-/// in them is also in the cause of the request that fails for it, which the log has in one line.
+/// Prefixes of the SDK's log targets that write errors in debug format. The same is in the cause of the request that fails
+/// for it, which is logged in one line.
 pub const LINES_WITH_DUMPS: [&str; 7] = [
     "aws_config::ecs",
     "aws_config::imds",

@@ -1,5 +1,5 @@
-//! What the models need of the stores at start: made where it is missing on the embedded backend, only reported on
-//! AWS. Billed to no call.
+//! The tables, buckets and keys that the models need, checked at start: created if missing on the embedded backend, only
+//! reported on AWS. Its requests belong to no call and are not billed.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,22 +18,24 @@ use futures::stream::FuturesUnordered;
 use crate::figure::AwsOperation;
 use crate::model::{AttributeType, Model, Models};
 
-use super::error::{Detail, Request};
-use super::meter::{self, SdkFailure};
-use super::{Error, Stores, cause};
+use super::cause;
+use super::clients::Stores;
+use super::error::Error;
+use super::meter;
+use super::request::{Request, SdkFailure};
 
-/// How long looking and making may take in all.
+/// Time limit for all checks and creations together.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the embedded backend refused at start; one line.
+/// What the embedded backend could not create, in one line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the embedded backend cannot make {what}: {cause}")]
+#[error("embedded backend cannot create {what}: {cause}")]
 pub struct ProvisionError {
     what: String,
     cause: String,
 }
 
-/// One thing that models need.
+/// A resource that models need.
 #[derive(Clone, Debug)]
 enum Need<'a> {
     Table(&'a Model),
@@ -42,69 +44,69 @@ enum Need<'a> {
         region: Option<&'a str>,
     },
     Key(&'a str),
-    /// A key that opens what is stored, and that nothing is sealed under any longer.
+    /// A key that only decrypts: it decrypts stored values, and encrypts no new ones.
     AcceptedKey(&'a str),
 }
 
-/// What looking for a [`Need`] told.
+/// The state of a [`Need`].
 enum Found {
-    Standing,
+    Present,
     Missing,
-    /// Something stands there that does not fit.
-    Unfit(String),
-    /// The store did not say.
+    /// It exists, but is not as the models need it.
+    Mismatch(String),
+    /// The check failed.
     Unknown(Box<Error>),
 }
 
-/// What is missing, does not fit, or could not be looked at, by name.
+/// A resource that is missing, does not match the models, or could not be checked.
 #[derive(Clone, Debug)]
 pub struct Warning {
     /// One line.
     pub text: String,
-    /// Why it could not be looked at.
+    /// Why it could not be checked.
     pub error: Option<Box<Error>>,
 }
 
-/// Makes the tables, buckets and key aliases that the models need and that are missing. Answers what stands but does
-/// not fit, a line each.
+/// Creates the tables, buckets and key aliases that the models need and that are missing. Returns a warning for each one
+/// that exists but does not match the models.
 ///
 /// # Errors
 ///
-/// The first thing that could not be made.
+/// The first resource that could not be created.
 pub async fn provision(stores: &Stores, models: &Models) -> Result<Vec<Warning>, ProvisionError> {
     let needs = needs(models);
-    let mut made: FuturesUnordered<_> = needs.iter().map(|need| ensure(stores, need)).collect();
+    let mut ensured: FuturesUnordered<_> = needs.iter().map(|need| ensure(stores, need)).collect();
     let mut warnings = Vec::new();
     let all = async {
-        while let Some(result) = made.next().await {
+        while let Some(result) = ensured.next().await {
             warnings.extend(result?);
         }
         Ok(())
     };
     let elapsed = |_| ProvisionError {
-        what: "what the models need".to_owned(),
-        cause: "it takes too long".to_owned(),
+        what: "the resources of the models".to_owned(),
+        cause: "timed out".to_owned(),
     };
     tokio::time::timeout(TIMEOUT, all).await.map_err(elapsed)??;
     warnings.sort_by(|one: &Warning, other| one.text.cmp(&other.text));
     Ok(warnings)
 }
 
-/// What the models need and the stores do not have, by name, a line each. Changes nothing.
+/// Returns a warning for each resource that the models need and the stores lack, by name. Changes nothing.
 pub async fn missing(stores: &Stores, models: &Models) -> Vec<Warning> {
     let needs = needs(models);
-    let looked: FuturesUnordered<_> = needs.iter().map(|need| report(stores, need)).collect();
-    let all = looked.filter_map(std::future::ready).collect::<Vec<Warning>>();
+    let reported: FuturesUnordered<_> = needs.iter().map(|need| report(stores, need)).collect();
+    let all = reported.filter_map(std::future::ready).collect::<Vec<Warning>>();
     match tokio::time::timeout(TIMEOUT, all).await {
         Ok(mut warnings) => {
             warnings.sort_by(|one, other| one.text.cmp(&other.text));
             warnings
         }
-        Err(_elapsed) => vec![Warning::of("the stores did not say in time what is missing")],
+        Err(_elapsed) => vec![Warning::new("timed out while checking what the models need")],
     }
 }
 
-/// Each thing once, however many models need it.
+/// Each resource once, however many models need it.
 fn needs(models: &Models) -> Vec<Need<'_>> {
     let mut seen = BTreeSet::new();
     let mut needs = Vec::new();
@@ -141,13 +143,13 @@ fn needs(models: &Models) -> Vec<Need<'_>> {
 }
 
 async fn ensure(stores: &Stores, need: &Need<'_>) -> Result<Option<Warning>, ProvisionError> {
-    match look(stores, need).await {
-        Found::Standing => return Ok(None),
-        Found::Unfit(warning) => return Ok(Some(Warning::of(warning))),
+    match check(stores, need).await {
+        Found::Present => return Ok(None),
+        Found::Mismatch(warning) => return Ok(Some(Warning::new(warning))),
         Found::Unknown(error) => return Ok(Some(need.unknown(error))),
         Found::Missing => {}
     }
-    let made = match need {
+    let created = match need {
         Need::Table(model) => create_table(stores, need, model).await,
         Need::Bucket { name, region } => {
             let client = stores.s3.client(*region);
@@ -160,17 +162,20 @@ async fn ensure(stores: &Stores, need: &Need<'_>) -> Result<Option<Warning>, Pro
                 .map_err(|error| need.cause(AwsOperation::CreateBucket, &error))
         }
         Need::Key(alias) if alias.starts_with("alias/") => create_key(stores, need, alias).await,
-        // a new key opens nothing that is stored
+        // a new key could not decrypt anything stored
         Need::AcceptedKey(_) => {
-            return Ok(Some(Warning::of(format!("{} is missing", need.name()))));
+            return Ok(Some(Warning::new(format!("{} is missing", need.name()))));
         }
-        // an id or ARN is given by KMS, nobody can choose it
+        // KMS assigns ids and ARNs: a key cannot be created under a given one
         Need::Key(_) => {
-            let text = format!("{} is missing: the embedded KMS makes aliases only", need.name());
-            return Ok(Some(Warning::of(text)));
+            let text = format!(
+                "{} is missing: the embedded KMS can create only keys with an alias",
+                need.name()
+            );
+            return Ok(Some(Warning::new(text)));
         }
     };
-    match made {
+    match created {
         Ok(()) => Ok(None),
         Err(cause) => Err(ProvisionError {
             what: need.name(),
@@ -180,54 +185,57 @@ async fn ensure(stores: &Stores, need: &Need<'_>) -> Result<Option<Warning>, Pro
 }
 
 async fn report(stores: &Stores, need: &Need<'_>) -> Option<Warning> {
-    match look(stores, need).await {
-        Found::Standing => None,
-        Found::Missing => Some(Warning::of(format!("{} is missing", need.name()))),
-        Found::Unfit(warning) => Some(Warning::of(warning)),
+    match check(stores, need).await {
+        Found::Present => None,
+        Found::Missing => Some(Warning::new(format!("{} is missing", need.name()))),
+        Found::Mismatch(warning) => Some(Warning::new(warning)),
         Found::Unknown(error) => Some(need.unknown(error)),
     }
 }
 
-async fn look(stores: &Stores, need: &Need<'_>) -> Found {
+async fn check(stores: &Stores, need: &Need<'_>) -> Found {
     match need {
         Need::Table(model) => {
             let describe = stores.dynamodb.client.describe_table().table_name(&model.table);
-            match meter::located(describe.send()).await {
-                (Ok(output), _) => fit(model, output.table.as_ref()),
+            match meter::with_endpoint(describe.send()).await {
+                (Ok(output), _) => compare_keys(model, output.table.as_ref()),
                 (Err(error), endpoint) => match error.as_service_error() {
                     Some(DescribeTableError::ResourceNotFoundException(_)) => Found::Missing,
+                    // any other error, and the SDK's enum is non-exhaustive: the state is unknown
                     _ => Found::Unknown(Box::new(
-                        need.request(AwsOperation::DescribeTable).failed(error, endpoint),
+                        need.request(AwsOperation::DescribeTable)
+                            .sdk_error(error, endpoint),
                     )),
                 },
             }
         }
         Need::Bucket { name, region } => {
             let client = stores.s3.client(*region);
-            match meter::located(client.head_bucket().bucket(*name).send()).await {
-                (Ok(_), _) => Found::Standing,
+            match meter::with_endpoint(client.head_bucket().bucket(*name).send()).await {
+                (Ok(_), _) => Found::Present,
                 (Err(error), _) if status(&error) == Some(404) => Found::Missing,
                 (Err(error), endpoint) => Found::Unknown(Box::new(
-                    need.request(AwsOperation::HeadBucket).failed(error, endpoint),
+                    need.request(AwsOperation::HeadBucket).sdk_error(error, endpoint),
                 )),
             }
         }
         Need::Key(id) | Need::AcceptedKey(id) => {
             let describe = stores.kms.client.describe_key().key_id(*id);
-            match meter::located(describe.send()).await {
+            match meter::with_endpoint(describe.send()).await {
                 (Ok(output), _) => {
                     let metadata = output.key_metadata.as_ref();
                     let arn = metadata.and_then(|key| key.arn.as_deref()).unwrap_or_default();
-                    stores.kms.aliases.note(id, arn);
+                    stores.kms.aliases.remember(id, arn);
                     match metadata.is_some_and(|key| key.enabled) {
-                        true => Found::Standing,
-                        false => Found::Unfit(format!("{} is not enabled", need.name())),
+                        true => Found::Present,
+                        false => Found::Mismatch(format!("{} is not enabled", need.name())),
                     }
                 }
                 (Err(error), endpoint) => match error.as_service_error() {
                     Some(DescribeKeyError::NotFoundException(_)) => Found::Missing,
+                    // any other error, and the SDK's enum is non-exhaustive: the state is unknown
                     _ => Found::Unknown(Box::new(
-                        need.request(AwsOperation::DescribeKey).failed(error, endpoint),
+                        need.request(AwsOperation::DescribeKey).sdk_error(error, endpoint),
                     )),
                 },
             }
@@ -235,8 +243,8 @@ async fn look(stores: &Stores, need: &Need<'_>) -> Found {
     }
 }
 
-/// A table whose keys are not the model's would refuse every call.
-fn fit(model: &Model, table: Option<&TableDescription>) -> Found {
+/// A table with other keys than the model's would reject every request.
+fn compare_keys(model: &Model, table: Option<&TableDescription>) -> Found {
     let schema = table.map(TableDescription::key_schema).unwrap_or_default();
     let name_of = |kind: KeyType| {
         schema
@@ -244,10 +252,10 @@ fn fit(model: &Model, table: Option<&TableDescription>) -> Found {
             .find(|element| element.key_type == kind)
             .map(|element| element.attribute_name.as_str())
     };
-    let stands = (name_of(KeyType::Hash), name_of(KeyType::Range));
+    let actual = (name_of(KeyType::Hash), name_of(KeyType::Range));
     let wanted = (Some(model.partition_key.as_str()), model.sort_key.as_deref());
-    if stands == wanted {
-        return Found::Standing;
+    if actual == wanted {
+        return Found::Present;
     }
     let keys = |(partition, sort): (Option<&str>, Option<&str>)| {
         partition
@@ -256,10 +264,10 @@ fn fit(model: &Model, table: Option<&TableDescription>) -> Found {
             .collect::<Vec<_>>()
             .join(" and ")
     };
-    Found::Unfit(format!(
-        "the table {} has the keys {}, the model {} wants {}",
+    Found::Mismatch(format!(
+        "the table {} has the keys {}, but the model {} requires {}",
         model.table,
-        keys(stands),
+        keys(actual),
         model.name,
         keys(wanted)
     ))
@@ -312,11 +320,11 @@ async fn create_key(stores: &Stores, need: &Need<'_>, alias: &str) -> Result<(),
         .send()
         .await
         .map_err(|error| need.cause(AwsOperation::CreateAlias, &error))?;
-    stores.kms.aliases.note(alias, &arn.unwrap_or_default());
+    stores.kms.aliases.remember(alias, &arn.unwrap_or_default());
     Ok(())
 }
 
-/// The model's parser sees to it that key attributes have one of these types.
+/// The type of a key attribute; the model parser allows only strings, numbers and binaries.
 fn scalar_type(model: &Model, name: &str) -> ScalarAttributeType {
     match model.attribute(name).map(|attribute| attribute.kind) {
         Some(AttributeType::Number) => ScalarAttributeType::N,
@@ -348,29 +356,24 @@ impl Need<'_> {
             Need::Bucket { name, .. } => *name,
             Need::Key(id) | Need::AcceptedKey(id) => *id,
         };
-        Request {
-            operation,
-            name,
-            is_write: false,
-            detail: Detail::default(),
-        }
+        Request::new(operation, name)
     }
 
-    /// Why it could not be made, without what the SDK writes for debugging.
+    /// Why it could not be created, without the SDK's debug output.
     fn cause<E: SdkFailure>(&self, operation: AwsOperation, error: &SdkError<E, HttpResponse>) -> String {
-        cause::of(&self.request(operation), error)
+        cause::text(&self.request(operation), error)
     }
 
     fn unknown(&self, error: Box<Error>) -> Warning {
         Warning {
-            text: format!("{} cannot be looked at", self.name()),
+            text: format!("{} could not be checked", self.name()),
             error: Some(error),
         }
     }
 }
 
 impl fmt::Display for Warning {
-    /// All of it in one line.
+    /// In one line.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.error {
             Some(error) => write!(formatter, "{}: {}", self.text, error.cause),
@@ -380,7 +383,7 @@ impl fmt::Display for Warning {
 }
 
 impl Warning {
-    fn of(text: impl Into<String>) -> Warning {
+    fn new(text: impl Into<String>) -> Warning {
         Warning {
             text: text.into(),
             error: None,

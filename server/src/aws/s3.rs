@@ -1,10 +1,10 @@
-//! S3: typed calls on single objects. Contents are whole buffers of a bounded size; splitting, naming and cleaning up
-//! belong to `object`. No write here changes what callers see, so that none has an unknown outcome: the item decides.
+//! S3: typed requests for single objects. Contents are whole buffers of bounded size; splitting, naming and cleaning up
+//! objects is the task of `object`. No write has an unknown outcome: callers see an object only once an item points to it.
 
 mod download;
 
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use aws_sdk_s3::config::Region;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -12,64 +12,66 @@ use aws_sdk_s3::operation::complete_multipart_upload::CompleteMultipartUploadErr
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
+use parking_lot::RwLock;
 
 use crate::call::Call;
 use crate::figure::AwsOperation;
 
-use super::answer::Answer;
-use super::error::{Detail, Doubt, Error, Kind, Request};
-use super::meter::{self, Cause, Failure, SdkFailure};
+use super::error::{Doubt, Error, Kind};
+use super::meter;
+use super::request::{Cause, Detail, Failure, Request, SdkFailure};
+use super::response::Response;
 
 pub use download::{DownloadError, Downloaded};
 
-/// S3, for calls that pay for it.
+/// S3; every request is billed to its call.
 #[derive(Clone, Debug)]
 pub struct S3 {
     client: aws_sdk_s3::Client,
-    /// Clients of other regions, as models name them: as many as there are regions in the models.
+    /// Clients for other regions that models name; bounded by the number of those regions.
     regional: Arc<RwLock<HashMap<String, aws_sdk_s3::Client>>>,
     in_flight: usize,
 }
 
-/// Where an object lies.
+/// The location of an object.
 #[derive(Clone, Copy, Debug)]
 pub struct Location<'a> {
     /// The bucket.
     pub bucket: &'a str,
     /// The key.
     pub key: &'a str,
-    /// The bucket's region, where it is not the client's.
+    /// The bucket's region, if it is not the client's.
     pub region: Option<&'a str>,
 }
 
-/// What S3 says of an object that it stored.
+/// What identifies an object that S3 stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredObject {
     /// The entity tag, with its quotes.
     pub etag: String,
-    /// The version, where the bucket keeps versions.
+    /// The version id, if the bucket is versioned.
     pub version_id: Option<String>,
 }
 
-/// What S3 says of an object that is there.
+/// The metadata of an existing object.
 #[derive(Clone, Debug, Default)]
 pub struct ObjectHead {
-    /// What it is.
+    /// Its entity tag and version.
     pub stored: StoredObject,
-    /// Its metadata, names in lower case.
+    /// Its user-defined metadata, names in lower case.
     pub metadata: HashMap<String, String>,
 }
 
-/// A multipart upload that was begun.
+/// A multipart upload in progress.
 #[derive(Clone, Debug)]
 pub struct MultipartUpload<'a> {
-    /// Where the object will lie.
+    /// The location of the object.
     pub location: Location<'a>,
-    /// S3's id of the upload.
+    /// S3's upload id.
     pub id: String,
 }
 
-/// A part that was uploaded.
+/// An uploaded part.
 #[derive(Clone, Debug)]
 pub struct Part {
     number: i32,
@@ -86,7 +88,7 @@ impl S3 {
         }
     }
 
-    /// Requests that one call may have under way (`s3.in_flight`).
+    /// Maximum concurrent requests of one call (`s3.in_flight`).
     pub fn in_flight(&self) -> usize {
         self.in_flight
     }
@@ -95,7 +97,7 @@ impl S3 {
     ///
     /// # Errors
     ///
-    /// `Missing` for a bucket that is not there; what all calls have.
+    /// `Missing` if the bucket does not exist, and the errors of any request.
     pub async fn put_object(
         &self,
         call: &Call,
@@ -124,7 +126,7 @@ impl S3 {
         })
     }
 
-    /// Begins a multipart upload.
+    /// Starts a multipart upload.
     ///
     /// # Errors
     ///
@@ -149,7 +151,7 @@ impl S3 {
         let output = send(call, &request, sent).await?;
         let id = output
             .upload_id
-            .ok_or_else(|| request.unsent(Kind::Unavailable, "the answer has no upload id"))?;
+            .ok_or_else(|| request.local_error(Kind::Unavailable, "the response has no upload id"))?;
         Ok(MultipartUpload { location, id })
     }
 
@@ -157,7 +159,7 @@ impl S3 {
     ///
     /// # Errors
     ///
-    /// What all calls have.
+    /// The errors of any request.
     pub async fn upload_part(
         &self,
         call: &Call,
@@ -186,11 +188,11 @@ impl S3 {
         })
     }
 
-    /// Makes the object of its parts, given in their order.
+    /// Completes a multipart upload from its parts, in their order.
     ///
     /// # Errors
     ///
-    /// What all calls have.
+    /// The errors of any request.
     pub async fn complete_multipart_upload(
         &self,
         call: &Call,
@@ -227,11 +229,11 @@ impl S3 {
         Err(request.error(&failure))
     }
 
-    /// What S3 says of an object that is there.
+    /// Returns the metadata of an object.
     ///
     /// # Errors
     ///
-    /// `Missing` for an object or bucket that is not there.
+    /// `Missing` if the object or bucket does not exist.
     pub async fn head_object(&self, call: &Call, location: Location<'_>) -> Result<ObjectHead, Error> {
         let request = request(AwsOperation::HeadObject, location);
         let client = self.client(location.region);
@@ -253,11 +255,11 @@ impl S3 {
         })
     }
 
-    /// Gives a multipart upload up, and the parts that it has.
+    /// Aborts a multipart upload, which deletes its parts.
     ///
     /// # Errors
     ///
-    /// What all calls have.
+    /// The errors of any request.
     pub async fn abort_multipart_upload(
         &self,
         call: &Call,
@@ -275,11 +277,11 @@ impl S3 {
         send(call, &request, sent).await.map(|_output| ())
     }
 
-    /// Removes an object; one that is not there is removed already.
+    /// Deletes an object; succeeds if it does not exist.
     ///
     /// # Errors
     ///
-    /// What all calls have.
+    /// The errors of any request.
     pub async fn delete_object(&self, call: &Call, location: Location<'_>) -> Result<(), Error> {
         let request = request(AwsOperation::DeleteObject, location);
         let client = self.client(location.region);
@@ -293,7 +295,7 @@ impl S3 {
         send(call, &request, sent).await.map(|_output| ())
     }
 
-    /// The SDK's client: tests look behind the typed calls.
+    /// The SDK's client, for tests.
     #[cfg(test)]
     #[cfg(feature = "embedded")]
     pub(crate) fn raw(&self) -> &aws_sdk_s3::Client {
@@ -305,12 +307,7 @@ impl S3 {
         let Some(region) = region.filter(|&region| own != Some(region)) else {
             return self.client.clone();
         };
-        if let Some(client) = self
-            .regional
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .get(region)
-        {
+        if let Some(client) = self.regional.read().get(region) {
             return client.clone();
         }
         let config = self
@@ -320,23 +317,18 @@ impl S3 {
             .region(Region::new(region.to_owned()))
             .build();
         let client = aws_sdk_s3::Client::from_conf(config);
-        let mut regional = self
-            .regional
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut regional = self.regional.write();
         regional.entry(region.to_owned()).or_insert(client).clone()
     }
 }
 
 fn request<'a>(operation: AwsOperation, location: Location<'a>) -> Request<'a> {
     Request {
-        operation,
-        name: location.bucket,
-        is_write: false,
         detail: Detail {
             key: Some(location.key),
             ..Detail::default()
         },
+        ..Request::new(operation, location.bucket)
     }
 }
 
@@ -357,7 +349,7 @@ async fn send<T, E>(
     sent: impl Future<Output = Result<T, SdkError<E>>>,
 ) -> Result<T, Error>
 where
-    T: Answer,
+    T: Response,
     E: SdkFailure,
 {
     meter::send(call, request, sent)
@@ -365,7 +357,7 @@ where
         .map_err(|failure| request.error(&failure))
 }
 
-/// moto names the root of a good answer `CompleteMultipartUploadResponse`, which the SDK does not read.
+/// moto names the root of a successful response `CompleteMultipartUploadResponse`, which the SDK cannot parse.
 fn misnamed_completion(failure: &Failure<CompleteMultipartUploadError>) -> Option<StoredObject> {
     let Cause::Sdk(error) = &failure.cause else {
         return None;
@@ -373,8 +365,8 @@ fn misnamed_completion(failure: &Failure<CompleteMultipartUploadError>) -> Optio
     let response = error
         .raw_response()
         .filter(|response| response.status().is_success())?;
-    let answer = std::str::from_utf8(response.body().bytes()?).ok()?;
-    let (_, members) = answer.split_once("<CompleteMultipartUploadResponse")?;
+    let body = std::str::from_utf8(response.body().bytes()?).ok()?;
+    let (_, members) = body.split_once("<CompleteMultipartUploadResponse")?;
     let (_, etag) = members.split_once("<ETag>")?;
     let (etag, _) = etag.split_once("</ETag>")?;
     Some(StoredObject {
@@ -383,7 +375,7 @@ fn misnamed_completion(failure: &Failure<CompleteMultipartUploadError>) -> Optio
     })
 }
 
-/// An attempt that was not answered may have completed the upload: then there is none any more.
+/// An attempt without a response may have completed the upload, which then no longer exists.
 fn is_completed_already(failure: &Failure<CompleteMultipartUploadError>) -> bool {
     let Cause::Sdk(error) = &failure.cause else {
         return false;

@@ -121,7 +121,7 @@ impl Commit<'_> {
     /// Resolves the outcome of a failed commit; `Ok` if it was applied after all.
     async fn resolve(&self, error: aws::Error) -> Result<(), aws::Error> {
         match (&error.kind, error.doubt) {
-            (Kind::ConditionFailed { item: Some(item) }, Doubt::Answered | Doubt::Lost)
+            (Kind::ConditionFailed { item: Some(item) }, Doubt::Finished | Doubt::Lost)
                 if self.is_written(item) =>
             {
                 Ok(())
@@ -156,7 +156,7 @@ impl Commit<'_> {
     async fn check_applied(&self, error: aws::Error, doubt: Doubt) -> Result<(), aws::Error> {
         match (self.is_applied().await, doubt) {
             (Some(true), _) => return Ok(()),
-            (Some(false), Doubt::None | Doubt::Answered) => {
+            (Some(false), Doubt::None | Doubt::Finished) => {
                 remove_new(self.stores, &self.call, self.new).await;
                 return Err(aws::Error {
                     kind: Kind::Unavailable,

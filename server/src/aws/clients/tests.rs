@@ -1,7 +1,10 @@
-//! The clients that the environment makes: the credential chain is whole with the trimmed features, requests go over
-//! sockets, and what never had a connection is not counted.
+//! Clients configured by the environment: all sources of the credential chain work with the enabled features, requests go
+//! over sockets, and attempts without a connection are not counted.
 
-#![expect(clippy::disallowed_methods, reason = "a child process is told what to do")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the child process reads which case it runs"
+)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -15,7 +18,7 @@ use super::*;
 use crate::aws::{Doubt, DownloadError, GetItem, Kind, Location};
 use crate::call::Call;
 
-/// Set where a test runs itself again with an environment of its own.
+/// Set in the child processes in which a test runs itself again.
 const IS_CHILD: &str = "TOLLGATE_TEST_CHILD";
 const THIS_TEST: &str = "aws::clients::tests::credentials_come_from_every_source_of_the_chain";
 
@@ -26,8 +29,8 @@ fn settings() -> Settings {
     }
 }
 
-/// One process cannot change its own environment safely: each case runs this test again in a process of its own, with
-/// a server on loopback in the place of AWS.
+/// A process cannot change its own environment safely, so each case runs this test again in a child process, with a
+/// server on loopback in place of AWS.
 #[test]
 fn credentials_come_from_every_source_of_the_chain() {
     if let Some(expected) = std::env::var_os(IS_CHILD) {
@@ -74,8 +77,8 @@ fn credentials_come_from_every_source_of_the_chain() {
             .envs(environment.iter().copied())
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&child.stdout) + String::from_utf8_lossy(&child.stderr);
-        assert!(child.status.success(), "{expected}: {said}");
+        let output = String::from_utf8_lossy(&child.stdout) + String::from_utf8_lossy(&child.stderr);
+        assert!(child.status.success(), "{expected}: {output}");
     }
 }
 
@@ -114,19 +117,19 @@ fn write_files(home: &Path) {
     .unwrap();
 }
 
-/// Answers as STS, SSO, the container's and the instance's endpoints do; stays until the process ends.
+/// A server that responds like STS, SSO, and the credential endpoints of containers and instances, until the process ends.
 fn fake_aws() -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            std::thread::spawn(move || answer_all(&stream));
+            std::thread::spawn(move || serve(&stream));
         }
     });
     address
 }
 
-fn answer_all(mut stream: &std::net::TcpStream) {
+fn serve(mut stream: &std::net::TcpStream) {
     let mut reader = BufReader::new(stream);
     loop {
         let mut head = String::new();
@@ -143,11 +146,11 @@ fn answer_all(mut stream: &std::net::TcpStream) {
         if reader.read_exact(&mut body).is_err() {
             return;
         }
-        let answer = answer(head.split(' ').nth(1).unwrap_or_default());
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n", answer.len());
+        let response = response(head.split(' ').nth(1).unwrap_or_default());
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n", response.len());
         let ttl = "x-aws-ec2-metadata-token-ttl-seconds: 600\r\n\r\n";
         if stream
-            .write_all(format!("{head}{ttl}{answer}").as_bytes())
+            .write_all(format!("{head}{ttl}{response}").as_bytes())
             .is_err()
         {
             return;
@@ -155,7 +158,7 @@ fn answer_all(mut stream: &std::net::TcpStream) {
     }
 }
 
-fn answer(path: &str) -> String {
+fn response(path: &str) -> String {
     let json = |id: &str| {
         format!(
             r#"{{"Code":"Success","Type":"AWS-HMAC","AccessKeyId":"{id}","SecretAccessKey":"secret","Token":"t",
@@ -206,7 +209,7 @@ fn somewhere() -> GetItem {
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_no_call() {
+async fn does_not_count_a_refused_connection() {
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -221,9 +224,9 @@ async fn a_refused_connection_is_no_call() {
     assert!(call.bill().backoff_us > 0);
 }
 
-/// A TLS handshake that the other side never answers is no call either, not even when the deadline cuts it.
+/// A TLS handshake without a response is not counted either, even if the deadline ends it.
 #[tokio::test]
-async fn a_connection_that_is_not_made_in_time_is_no_call() {
+async fn does_not_count_a_connection_cut_by_the_deadline() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stores = stores_at(&format!("https://{}", listener.local_addr().unwrap()));
     let call = Call::for_test();
@@ -234,7 +237,7 @@ async fn a_connection_that_is_not_made_in_time_is_no_call() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_cut_midway_was_a_call() {
+async fn counts_a_request_cut_by_the_deadline() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stores = stores_at(&format!("http://{}", listener.local_addr().unwrap()));
     let call = Call::for_test();
@@ -245,7 +248,7 @@ async fn a_request_that_is_cut_midway_was_a_call() {
 }
 
 #[test]
-fn a_custom_endpoint_is_addressed_by_path_and_aws_is_not() {
+fn addresses_only_custom_s3_endpoints_by_path() {
     let config = || SdkConfig::builder().region(Region::from_static("us-east-1"));
     assert!(!has_s3_endpoint(&config().build()));
     assert!(has_s3_endpoint(
@@ -253,8 +256,8 @@ fn a_custom_endpoint_is_addressed_by_path_and_aws_is_not() {
     ));
 }
 
-/// An S3 whose bodies have ten bytes: it sends half of each with `headers`, does what `between` says, and sends the rest.
-fn halting_s3(headers: &'static str, between: impl Fn() + Send + 'static) -> String {
+/// An S3 whose bodies have ten bytes: it sends `headers` and half the body, calls `between`, and sends the rest.
+fn pausing_s3(headers: &'static str, between: impl Fn() + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -266,7 +269,7 @@ fn halting_s3(headers: &'static str, between: impl Fn() + Send + 'static) -> Str
             let sent = stream.write_all(format!("{head}hello").as_bytes());
             let sent = sent.and_then(|()| stream.flush());
             between();
-            // whoever gave up has closed the connection
+            // a client that gave up has closed the connection
             let _ = sent.and_then(|()| stream.write_all(b"world"));
         }
     });
@@ -279,25 +282,25 @@ const FILE: Location<'_> = Location {
     region: None,
 };
 
-/// The SDK alone gives up on a stream that brings nothing for five seconds.
+/// By default the SDK gives up on a stream that stalls for five seconds.
 #[tokio::test]
-async fn a_body_that_pauses_for_eight_seconds_is_waited_for() {
-    let url = halting_s3("", || std::thread::sleep(Duration::from_secs(8)));
+async fn waits_for_a_body_that_stalls_for_eight_seconds() {
+    let url = pausing_s3("", || std::thread::sleep(Duration::from_secs(8)));
     let call = Call::for_test();
-    let patient = call.with_deadline(std::time::Instant::now() + Duration::from_secs(60));
-    let object = stores_at(&url).s3.get_object(&patient, FILE, 10).await.unwrap();
+    let long = call.with_deadline(std::time::Instant::now() + Duration::from_secs(60));
+    let object = stores_at(&url).s3.get_object(&long, FILE, 10).await.unwrap();
     assert_eq!(object.content, "helloworld");
     assert_eq!((call.bill().s3_calls, call.bill().retries), (1, 0));
 }
 
 #[tokio::test]
-async fn a_body_that_pauses_is_cut_by_the_deadline_alone() {
-    let url = halting_s3("", || std::thread::sleep(Duration::from_secs(600)));
+async fn only_the_deadline_ends_a_stalled_body() {
+    let url = pausing_s3("", || std::thread::sleep(Duration::from_secs(600)));
     let call = Call::for_test();
     let brief = call.with_deadline(std::time::Instant::now() + Duration::from_millis(300));
-    let refused = stores_at(&url).s3.get_object(&brief, FILE, 10).await.unwrap_err();
-    let DownloadError::Store(error) = refused else {
-        panic!("{refused}")
+    let failure = stores_at(&url).s3.get_object(&brief, FILE, 10).await.unwrap_err();
+    let DownloadError::Store(error) = failure else {
+        panic!("{failure}")
     };
     assert_eq!(error.kind, Kind::Deadline { sent: false });
     assert_eq!((call.bill().s3_calls, call.bill().downloaded_bytes), (1, 5));
@@ -305,10 +308,10 @@ async fn a_body_that_pauses_is_cut_by_the_deadline_alone() {
 
 #[tokio::test]
 async fn content_that_never_matches_its_checksum_is_damaged() {
-    // the CRC-32 of `helloworld` is another one
-    let url = halting_s3("x-amz-checksum-crc32: AAAAAA==\r\n", || {});
+    // not the CRC-32 of `helloworld`
+    let url = pausing_s3("x-amz-checksum-crc32: AAAAAA==\r\n", || {});
     let call = Call::for_test();
-    let refused = stores_at(&url).s3.get_object(&call, FILE, 10).await.unwrap_err();
-    assert!(matches!(refused, DownloadError::Damaged(what) if what.contains("checksum")));
+    let failure = stores_at(&url).s3.get_object(&call, FILE, 10).await.unwrap_err();
+    assert!(matches!(failure, DownloadError::Damaged(what) if what.contains("checksum")));
     assert_eq!((call.bill().s3_calls, call.bill().retries), (2, 1));
 }

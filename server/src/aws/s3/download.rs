@@ -1,9 +1,9 @@
-//! GetObject: an object's whole content in one buffer of a bounded size. The SDK retries a request until its response
-//! begins; from there on the body is ours: one that breaks is requested again, so that all attempts together are as many
-//! as any request has. Nothing limits a body that pauses but the call's deadline.
+//! GetObject: an object's whole content in one buffer of bounded size. The SDK retries a request until its response
+//! begins. If the body fails later, this file sends the request again, within the same limit of attempts. A body that
+//! stalls is bounded only by the deadline of the call.
 //!
-//! A body that breaks in the same way in every attempt is stored so: it ends at the same byte before its announced length,
-//! or never matches S3's checksum.
+//! A body that fails in the same way in every attempt is damaged in S3: it always ends at the same byte before its
+//! announced length, or never matches S3's checksum.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -19,28 +19,29 @@ use aws_smithy_types::retry::RetryConfig;
 use bytes::{Bytes, BytesMut};
 use futures::future::BoxFuture;
 
-use super::super::error::{Error, Kind, Request};
+use super::super::error::{Error, Kind};
 use super::super::meter::{self, Meter};
+use super::super::request::Request;
 use super::{Location, S3, request};
 use crate::call::Call;
 use crate::figure::AwsOperation;
 
-/// Wait before the second attempt at a body; doubled for each one after it.
+/// Backoff before the second attempt at a body; doubled for each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
-/// An object that was read whole.
+/// A downloaded object.
 #[derive(Clone, Debug, Default)]
 pub struct Downloaded {
     /// Its content.
     pub content: Bytes,
-    /// Its metadata, names in lower case.
+    /// Its user-defined metadata, names in lower case.
     pub metadata: HashMap<String, String>,
 }
 
-/// Why an object was not read.
+/// Why an object could not be downloaded.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
-    /// What S3 has of it is damaged, as every attempt found.
+    /// The object is damaged in S3: every attempt failed alike.
     #[error("{0}")]
     Damaged(&'static str),
     /// S3 returned an error, or could not be reached.
@@ -48,30 +49,30 @@ pub enum DownloadError {
     Store(#[from] Error),
 }
 
-/// How an attempt's body broke off.
+/// How the body of an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Break {
-    /// It ended after so many bytes, before its announced length.
+    /// It ended after this number of bytes, before its announced length.
     Short { bytes: u64 },
-    /// It is not what S3's checksum says.
+    /// It does not match S3's checksum.
     Checksum,
     /// The connection failed.
     Connection,
 }
 
-/// Why the reading of a body ended early.
+/// Why a body could not be read to its end.
 enum BodyError {
     Broken(Break, Error),
     Final(Error),
 }
 
 impl S3 {
-    /// An object's whole content, of at most `max_bytes`, and its metadata; the SDK checks the checksum if S3 has one.
+    /// Downloads an object of at most `max_bytes`, with its metadata. The SDK verifies the checksum, if S3 has one.
     ///
     /// # Errors
     ///
-    /// `Missing` for an object or bucket that is not there, `TooLarge` for more than `max_bytes`, `Damaged` for what is
-    /// stored cut or changed.
+    /// `Missing` if the object or bucket does not exist, `TooLarge` above `max_bytes`, `Damaged` if the stored content
+    /// is truncated or changed.
     pub async fn get_object(
         &self,
         call: &Call,
@@ -81,7 +82,7 @@ impl S3 {
         let request = request(AwsOperation::GetObject, location);
         let (mut sent, mut breaks) = (0, Vec::new());
         loop {
-            // the attempt goes on until its body was read: the meter is kept so long
+            // the attempt lasts until its body has been read: keep the meter until then
             let (output, meter) = self.begin_download(call, &request, location, sent).await?;
             sent = meter.sent();
             let metadata = output.metadata.unwrap_or_default();
@@ -103,7 +104,7 @@ impl S3 {
         }
     }
 
-    /// Sends the request, with as many attempts as are left after those that were `sent`.
+    /// Sends the request, with the attempts that remain after the `sent` ones.
     async fn begin_download(
         &self,
         call: &Call,
@@ -136,14 +137,14 @@ impl S3 {
 }
 
 fn too_large(request: &Request<'_>) -> Error {
-    request.unsent(Kind::TooLarge, "the object is larger than asked for")
+    request.local_error(Kind::TooLarge, "the object exceeds the requested maximum")
 }
 
 fn deadline_passed(request: &Request<'_>) -> Error {
-    request.unsent(Kind::Deadline { sent: false }, "the deadline passed")
+    request.local_error(Kind::Deadline { sent: false }, "deadline exceeded")
 }
 
-/// Counts every byte that arrives, also of a body that breaks off.
+/// Reads a body. Counts every byte received, even if the body fails.
 async fn read_body(
     call: &Call,
     request: &Request<'_>,
@@ -158,10 +159,10 @@ async fn read_body(
             Ok(Some(Ok(chunk))) => chunk,
             Ok(Some(Err(error))) => {
                 let reason = reason(&error, content.len() as u64);
-                let cause = format!("the body broke off: {error}");
+                let cause = format!("response body failed: {error}");
                 return Err(BodyError::Broken(
                     reason,
-                    request.unsent(Kind::Unavailable, &cause),
+                    request.local_error(Kind::Unavailable, &cause),
                 ));
             }
             Ok(None) => return Ok(content.freeze()),
@@ -181,7 +182,7 @@ fn reason(error: &(dyn StdError + 'static), bytes: u64) -> Break {
             return Break::Checksum;
         }
         let is_short = cause.downcast_ref::<io::Error>().is_some_and(|error| {
-            // the embedded engine has the row of a body, and not the body
+            // `NotFound`: the embedded engine has the metadata of the body, but not its file
             matches!(
                 error.kind(),
                 io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound
@@ -194,18 +195,18 @@ fn reason(error: &(dyn StdError + 'static), bytes: u64) -> Break {
     Break::Connection
 }
 
-/// What the bodies that broke off say together.
+/// The error after all attempts, from how their bodies failed.
 fn verdict(breaks: &[Break], max_attempts: u32, last: Error) -> DownloadError {
     let is_established = breaks.len() > 1 || max_attempts == 1;
     let are_alike = breaks.windows(2).all(|pair| pair[0] == pair[1]);
     match breaks.first() {
         Some(Break::Short { .. }) if is_established && are_alike => {
-            DownloadError::Damaged("it ends before its announced length")
+            DownloadError::Damaged("content ends before its announced length")
         }
         Some(Break::Checksum) if is_established && are_alike => {
-            DownloadError::Damaged("it does not match its checksum in S3")
+            DownloadError::Damaged("content does not match its S3 checksum")
         }
-        _ => DownloadError::Store(last),
+        Some(Break::Short { .. } | Break::Checksum | Break::Connection) | None => DownloadError::Store(last),
     }
 }
 
@@ -227,20 +228,21 @@ mod tests {
             key: "k",
             region: None,
         };
-        let last = request(AwsOperation::GetObject, location).unsent(Kind::Unavailable, "broke off");
+        let last =
+            request(AwsOperation::GetObject, location).local_error(Kind::Unavailable, "response body failed");
         verdict(breaks, max_attempts, last).to_string()
     }
 
     #[test]
-    fn only_what_every_attempt_found_alike_is_stored_so() {
+    fn damaged_only_if_every_attempt_failed_alike() {
         let short = |bytes| Break::Short { bytes };
-        let damaged = "it ends before its announced length";
+        let damaged = "content ends before its announced length";
         assert_eq!(verdict_of(&[short(5); 3], 3), damaged);
         assert_eq!(verdict_of(&[short(5); 2], 3), damaged);
         assert_eq!(verdict_of(&[short(5)], 1), damaged);
         assert_eq!(
             verdict_of(&[Break::Checksum; 3], 3),
-            "it does not match its checksum in S3"
+            "content does not match its S3 checksum"
         );
         for breaks in [
             &[short(5), short(6), short(5)][..],
@@ -251,7 +253,7 @@ mod tests {
         ] {
             assert_eq!(
                 verdict_of(breaks, 3),
-                "S3 GetObject: the service is not available",
+                "S3 GetObject: service unavailable",
                 "{breaks:?}"
             );
         }

@@ -1,9 +1,9 @@
-//! What is counted, and what kind an error has, when attempts fail, are cut or never leave.
+//! Counts and kinds of error when attempts fail, exceed the deadline, or are never sent.
 
 use super::*;
 
 #[tokio::test]
-async fn retries_and_the_waiting_between_them_are_counted() {
+async fn counts_retries_and_backoff() {
     let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     faulty.inject("GetItem", SERVER_ERROR);
@@ -19,7 +19,7 @@ async fn retries_and_the_waiting_between_them_are_counted() {
 }
 
 #[tokio::test]
-async fn after_the_last_attempt_the_kind_says_what_helps() {
+async fn the_last_attempt_determines_the_kind() {
     let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     for _ in 0..3 {
@@ -52,7 +52,7 @@ async fn after_the_last_attempt_the_kind_says_what_helps() {
     let unknown = unknown.unwrap_err();
     assert_eq!(
         (unknown.kind, unknown.doubt),
-        (Kind::OutcomeUnknown, Doubt::Answered)
+        (Kind::OutcomeUnknown, Doubt::Finished)
     );
     assert_eq!(read.unwrap_err().kind, Kind::Unavailable);
     assert_eq!(lost.unwrap_err().kind, Kind::Unavailable);
@@ -61,7 +61,7 @@ async fn after_the_last_attempt_the_kind_says_what_helps() {
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_was_lost_is_in_doubt_whatever_follows() {
+async fn a_write_with_a_lost_response_stays_in_doubt() {
     let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     faulty.inject("PutItem", Fault::LoseResponse);
@@ -91,7 +91,7 @@ async fn a_write_whose_answer_was_lost_is_in_doubt_whatever_follows() {
 }
 
 #[tokio::test]
-async fn what_never_had_a_connection_is_not_counted() {
+async fn does_not_count_attempts_without_a_connection() {
     let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     for _ in 0..3 {
@@ -116,7 +116,7 @@ async fn what_never_had_a_connection_is_not_counted() {
 }
 
 #[tokio::test]
-async fn the_deadline_ends_a_request_and_says_whether_a_write_was_sent() {
+async fn the_deadline_ends_a_request_and_reports_whether_a_write_was_sent() {
     let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     faulty.inject("PutItem", Fault::Delay(Duration::from_secs(60)));
@@ -151,11 +151,11 @@ async fn the_deadline_ends_a_request_and_says_whether_a_write_was_sent() {
     assert_eq!(
         (bill.put_count, bill.get_count),
         (1, 1),
-        "what is past its deadline is not even sent"
+        "nothing is sent after the deadline"
     );
     assert!(
         bill.dynamodb_us >= 250_000,
-        "both waited to their deadlines: {}",
+        "both waited until their deadlines: {}",
         bill.dynamodb_us
     );
 }
@@ -164,7 +164,7 @@ async fn the_deadline_ends_a_request_and_says_whether_a_write_was_sent() {
 async fn a_deadline_between_two_attempts_leaves_no_doubt() {
     let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
-    // throttled twice: the backoff is long enough now and then, and an attempt is not under way when it is cut
+    // after two throttled attempts the backoff sometimes exceeds the deadline, while no attempt is in progress
     let mut cut_while_waiting = false;
     for _ in 0..40 {
         faulty.inject("PutItem", THROTTLED);
@@ -188,7 +188,7 @@ async fn a_deadline_between_two_attempts_leaves_no_doubt() {
 }
 
 #[tokio::test]
-async fn a_caller_who_leaves_midway_is_billed_for_what_was_sent() {
+async fn bills_the_requests_of_a_caller_that_disconnects() {
     let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     faulty.inject("PutItem", Fault::Delay(Duration::from_secs(60)));

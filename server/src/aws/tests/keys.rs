@@ -1,8 +1,8 @@
-//! Which key KMS says that it used, against the one that was named.
+//! The KMS key in a response, compared with the key that the request named.
 
 use super::*;
 
-/// 32 zero bytes, under a key of another account.
+/// A data key of 32 zero bytes under a key of another account.
 const FOREIGN: &str = r#"{"Plaintext":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","CiphertextBlob":"AAAA",
     "KeyId":"arn:aws:kms:us-east-1:444455556666:key/11111111-2222-4333-8444-555555555555"}"#;
 const NAMELESS: &str =
@@ -24,7 +24,7 @@ async fn wrapped_key(faulty: &FaultyStores) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_response_that_names_another_key_opens_nothing() {
+async fn rejects_a_response_that_names_a_different_key() {
     let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     for body in [FOREIGN, NAMELESS] {
@@ -35,7 +35,7 @@ async fn a_response_that_names_another_key_opens_nothing() {
         }
     }
     assert_eq!(call.bill().kms_calls, 6);
-    // the alias that seems to have moved was looked up, once
+    // the alias that seemed to be moved was looked up once
     let lookups = faulty
         .take_sent()
         .into_iter()
@@ -44,7 +44,7 @@ async fn a_response_that_names_another_key_opens_nothing() {
 }
 
 #[tokio::test]
-async fn a_data_key_of_another_key_is_not_used() {
+async fn rejects_a_data_key_of_a_different_key() {
     let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     faulty.inject("GenerateDataKey", Fault::Body(FOREIGN));
@@ -54,11 +54,11 @@ async fn a_data_key_of_another_key_is_not_used() {
 }
 
 #[tokio::test]
-async fn an_alias_that_moved_is_looked_up_once() {
+async fn looks_up_a_moved_alias_once() {
     let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     let wrapped = wrapped_key(&faulty).await;
-    faulty.stores.kms.aliases.note(KEY_ID, KEY_ARN);
+    faulty.stores.kms.aliases.remember(KEY_ID, KEY_ARN);
     assert_eq!(kind_of_decrypt(&faulty, &call, KEY_ID, &wrapped).await, None);
     assert_eq!(kind_of_decrypt(&faulty, &call, KEY_ID, &wrapped).await, None);
     assert_eq!(faulty.take_sent(), ["Decrypt", "DescribeKey", "Decrypt"]);
@@ -66,11 +66,11 @@ async fn an_alias_that_moved_is_looked_up_once() {
 }
 
 #[tokio::test]
-async fn without_leave_to_look_an_alias_up_kms_is_trusted() {
+async fn trusts_kms_without_permission_to_look_up_an_alias() {
     let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     let wrapped = wrapped_key(&faulty).await;
-    faulty.stores.kms.aliases.note(KEY_ID, KEY_ARN);
+    faulty.stores.kms.aliases.remember(KEY_ID, KEY_ARN);
     faulty.inject("DescribeKey", Fault::Respond(400, "AccessDeniedException"));
     assert_eq!(kind_of_decrypt(&faulty, &call, KEY_ID, &wrapped).await, None);
     faulty.inject("DescribeKey", Fault::Respond(400, "KMSInvalidStateException"));
@@ -97,7 +97,7 @@ async fn each_state_of_a_key_has_its_kind() {
         let found = kind_of_decrypt(&faulty, &call, KEY_ID, b"wrapped").await;
         assert_eq!(found, Some(kind), "{code}");
     }
-    // and the embedded KMS says the same of a key that is there, and of one that is not
+    // the embedded KMS agrees, for an existing and for a missing key
     let wrapped = wrapped_key(&faulty).await;
     assert_eq!(
         kind_of_decrypt(&faulty, &call, "alias/test", &wrapped).await,

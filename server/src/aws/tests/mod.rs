@@ -1,4 +1,4 @@
-//! Counts, kinds and deadlines of the typed calls, over the embedded engines with faults on the way.
+//! Counts, kinds and deadlines of the typed requests, over the embedded engines with injected faults.
 
 mod faults;
 mod keys;
@@ -76,7 +76,7 @@ const FILE: Location<'static> = Location {
 };
 
 #[tokio::test]
-async fn what_is_put_is_got_and_billed_as_answered() {
+async fn items_are_written_read_and_billed_as_reported() {
     let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     let first = item("a", &"x".repeat(2000));
@@ -120,7 +120,7 @@ async fn what_is_put_is_got_and_billed_as_answered() {
 }
 
 #[tokio::test]
-async fn pages_tell_their_counts_and_where_they_end() {
+async fn pages_have_counts_and_a_last_key() {
     let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     for sort in ["1", "2", "3"] {
@@ -167,7 +167,7 @@ async fn pages_tell_their_counts_and_where_they_end() {
 }
 
 #[tokio::test]
-async fn a_refused_condition_costs_by_the_item_that_is_there() {
+async fn a_failed_condition_is_billed_by_the_size_of_the_current_item() {
     let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     let large = item("a", &"x".repeat(3000));
@@ -213,7 +213,7 @@ async fn a_refused_condition_costs_by_the_item_that_is_there() {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_named() {
+async fn errors_name_the_missing_resource() {
     let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     let nowhere = GetItem {
@@ -282,7 +282,7 @@ fn kind(error: DownloadError) -> Kind {
 }
 
 #[tokio::test]
-async fn data_keys_open_in_their_context_alone() {
+async fn data_keys_are_decrypted_only_in_their_context() {
     let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     let context = BTreeMap::from([("app".to_owned(), "test".to_owned())]);
@@ -311,7 +311,7 @@ async fn data_keys_open_in_their_context_alone() {
 }
 
 #[tokio::test]
-async fn objects_are_billed_by_the_bytes_of_their_content() {
+async fn objects_are_billed_by_their_content() {
     let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     let content = Bytes::from(vec![7; 100_000]);
@@ -345,7 +345,7 @@ async fn objects_are_billed_by_the_bytes_of_their_content() {
 }
 
 #[tokio::test]
-async fn a_completion_under_another_name_is_read() {
+async fn parses_a_completion_with_another_root_element() {
     let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     let s3 = &faulty.stores.s3;
@@ -377,17 +377,21 @@ async fn a_completion_under_another_name_is_read() {
 }
 
 #[tokio::test]
-async fn what_the_models_need_is_made_once_and_reported() {
+async fn creates_and_reports_what_the_models_need() {
     let faulty = FaultyStores::new(&models()).await;
     assert!(missing(&faulty.stores, &models()).await.is_empty());
     assert_eq!(
         faulty.take_sent().len(),
         3,
-        "looking costs one request per table, bucket and key"
+        "one request per table, bucket and key"
     );
     let again = super::provision(&faulty.stores, &models()).await.unwrap();
     assert!(again.is_empty());
-    assert_eq!(faulty.take_sent().len(), 3, "what stands is not made again");
+    assert_eq!(
+        faulty.take_sent().len(),
+        3,
+        "existing resources are not created again"
+    );
 
     let mut other = model(vec![encrypted("ssn", AttributeType::String)]);
     other.sort_key = None;
@@ -401,13 +405,13 @@ async fn what_the_models_need_is_made_once_and_reported() {
         [
             "the KMS key alias/other is missing",
             "the table thirds is missing",
-            "the table users has the keys pk and sk, the model User wants pk",
+            "the table users has the keys pk and sk, but the model User requires pk",
         ]
     );
 }
 
 #[tokio::test]
-async fn errors_tell_the_service_and_never_a_value() {
+async fn errors_name_the_service_and_no_value() {
     let faulty = FaultyStores::new(&models()).await;
     let call = Call::for_test();
     let keyless = PutItem {
@@ -419,10 +423,10 @@ async fn errors_tell_the_service_and_never_a_value() {
         (error.kind.clone(), error.operation),
         (Kind::Refused, AwsOperation::PutItem)
     );
-    let told = format!("{error} {error:?}");
+    let text_of_error = format!("{error} {error:?}");
     assert!(
-        told.contains("ValidationException") && !told.contains("s3cret"),
-        "{told}"
+        text_of_error.contains("ValidationException") && !text_of_error.contains("s3cret"),
+        "{text_of_error}"
     );
     let huge = faulty
         .stores

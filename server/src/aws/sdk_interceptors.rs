@@ -1,6 +1,6 @@
-//! What the SDK adds to every request for the sake of AWS and of the networks between, left out over the engines in this
-//! process: nobody reads the user agent, the ids and counts of attempts, or corrects a clock that is the same. It is a
-//! tenth of a request's CPU. Never used towards a network.
+//! Disables the SDK interceptors that only AWS and the network need, for the engines in this process: they ignore the
+//! user agent and the ids and counts of attempts, and have the same clock. This saves a tenth of a request's CPU time.
+//! Never used for requests over a network.
 
 use aws_runtime::invocation_id::InvocationIdInterceptor;
 use aws_runtime::request_info::RequestInfoInterceptor;
@@ -11,28 +11,28 @@ use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationIn
 use aws_smithy_runtime_api::client::interceptors::{Intercept, disable_interceptor};
 use aws_smithy_types::config_bag::{ConfigBag, FrozenLayer, Layer};
 
-/// For the SDK's own log.
+/// The reason in the SDK's log.
 const CAUSE: &str = "the engine is in this process";
 
-/// Takes the SDK's own interceptors out of every request.
+/// Disables those interceptors for every request.
 #[derive(Debug)]
-pub(super) struct Lean(FrozenLayer);
+pub(super) struct DisableSdkInterceptors(FrozenLayer);
 
-impl Lean {
-    pub(super) fn new() -> Lean {
-        let mut layer = Layer::new("tollgate::aws::Lean");
+impl DisableSdkInterceptors {
+    pub(super) fn new() -> DisableSdkInterceptors {
+        let mut layer = Layer::new("tollgate::aws::DisableSdkInterceptors");
         layer
             .store_put(disable_interceptor::<UserAgentInterceptor>(CAUSE))
             .store_put(disable_interceptor::<InvocationIdInterceptor>(CAUSE))
             .store_put(disable_interceptor::<RequestInfoInterceptor>(CAUSE))
             .store_put(disable_interceptor::<ServiceClockSkewInterceptor>(CAUSE));
-        Lean(layer.freeze())
+        DisableSdkInterceptors(layer.freeze())
     }
 }
 
-impl Intercept for Lean {
+impl Intercept for DisableSdkInterceptors {
     fn name(&self) -> &'static str {
-        "tollgate::aws::Lean"
+        "tollgate::aws::DisableSdkInterceptors"
     }
 
     fn read_before_execution(

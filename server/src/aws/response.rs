@@ -1,0 +1,70 @@
+//! The span attributes of the SDK's responses. Reads counts and capacity; never items, keys or contents.
+
+use aws_sdk_dynamodb::operation::{delete_item, get_item, put_item, query, scan};
+use aws_sdk_dynamodb::types::ConsumedCapacity;
+use aws_sdk_kms::operation::{decrypt, describe_key, generate_data_key};
+use aws_sdk_s3::operation::{
+    abort_multipart_upload, complete_multipart_upload, create_multipart_upload, delete_object, get_object,
+    head_object, put_object, upload_part,
+};
+
+use crate::telemetry::ResponseFacts;
+
+/// A response of the SDK.
+pub(super) trait Response {
+    /// The attributes that it adds to the span of its request.
+    fn facts(&self) -> ResponseFacts {
+        ResponseFacts::default()
+    }
+}
+
+impl Response for get_item::GetItemOutput {
+    fn facts(&self) -> ResponseFacts {
+        response_facts(self.consumed_capacity(), None)
+    }
+}
+
+impl Response for put_item::PutItemOutput {
+    fn facts(&self) -> ResponseFacts {
+        response_facts(self.consumed_capacity(), None)
+    }
+}
+
+impl Response for delete_item::DeleteItemOutput {
+    fn facts(&self) -> ResponseFacts {
+        response_facts(self.consumed_capacity(), None)
+    }
+}
+
+impl Response for query::QueryOutput {
+    fn facts(&self) -> ResponseFacts {
+        response_facts(self.consumed_capacity(), Some((self.count, self.scanned_count)))
+    }
+}
+
+impl Response for scan::ScanOutput {
+    fn facts(&self) -> ResponseFacts {
+        response_facts(self.consumed_capacity(), Some((self.count, self.scanned_count)))
+    }
+}
+
+impl Response for generate_data_key::GenerateDataKeyOutput {}
+impl Response for decrypt::DecryptOutput {}
+impl Response for describe_key::DescribeKeyOutput {}
+
+impl Response for abort_multipart_upload::AbortMultipartUploadOutput {}
+impl Response for complete_multipart_upload::CompleteMultipartUploadOutput {}
+impl Response for create_multipart_upload::CreateMultipartUploadOutput {}
+impl Response for delete_object::DeleteObjectOutput {}
+impl Response for get_object::GetObjectOutput {}
+impl Response for head_object::HeadObjectOutput {}
+impl Response for put_object::PutObjectOutput {}
+impl Response for upload_part::UploadPartOutput {}
+
+fn response_facts(capacity: Option<&ConsumedCapacity>, counts: Option<(i32, i32)>) -> ResponseFacts {
+    ResponseFacts {
+        capacity: capacity.and_then(ConsumedCapacity::capacity_units),
+        count: counts.map(|(count, _)| count.unsigned_abs()),
+        scanned_count: counts.map(|(_, scanned)| scanned.unsigned_abs()),
+    }
+}
