@@ -1,5 +1,5 @@
-//! One AES-256 data key in memory: zeroised when dropped, redacted in `Debug`. Its bytes, and those of the keys that are
-//! derived from it, leave this file only into the cipher call.
+//! One AES-256 data key in memory: zeroised when dropped, redacted in `Debug`. Passes its bytes, and those of the keys
+//! derived from it, only to the cipher.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use super::envelope::{OpenError, SealError};
+use super::error::{OpenError, SealError};
 
 /// Bytes of an AES-256 key.
 pub(super) const KEY_BYTES: usize = 32;
@@ -23,13 +23,13 @@ pub(super) const TAG_BYTES: usize = 16;
 /// Bytes of a key commitment.
 pub(super) const COMMITMENT_BYTES: usize = 32;
 
-/// What a commitment is derived with.
+/// The HKDF info of a commitment.
 const COMMIT_INFO: &[u8] = b"tollgate commit v4";
-/// What an attribute's key is derived with, before the associated data.
+/// The HKDF info of an attribute's key, before the associated data.
 const ATTRIBUTE_INFO: &[u8] = b"tollgate attribute v4";
 
-/// Seals under one key with random nonces, after which a repeated nonce is no longer improbable enough
-/// (NIST SP 800-38D, section 8.3).
+/// Encryptions under one key with random nonces; beyond them a repeated nonce is too likely (NIST SP 800-38D, section
+/// 8.3).
 const MAX_SEALS: u64 = 1 << 32;
 
 /// A data key in plaintext.
@@ -39,7 +39,7 @@ pub struct DataKey {
 }
 
 impl DataKey {
-    /// The key that these bytes are.
+    /// A data key from its bytes.
     pub fn new(bytes: Zeroizing<[u8; KEY_BYTES]>) -> DataKey {
         DataKey {
             bytes,
@@ -47,26 +47,26 @@ impl DataKey {
         }
     }
 
-    /// For a test that looks for it in memory.
+    /// The bytes, for a test that searches the memory for them.
     #[cfg(all(test, feature = "embedded", target_os = "linux"))]
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.bytes.as_slice()
     }
 
-    /// The value that commits to this key: HKDF-SHA256 of it, without salt. AES-GCM alone does not commit to its key:
-    /// one ciphertext can be made that opens under two.
+    /// The commitment to this key: HKDF-SHA256 of it, without salt. AES-GCM alone does not commit to its key: a ciphertext
+    /// can be crafted that is authentic under two keys.
     pub(super) fn commitment(&self) -> [u8; COMMITMENT_BYTES] {
         let mut commitment = [0; COMMITMENT_BYTES];
         self.derive(&[COMMIT_INFO], &mut commitment);
         commitment
     }
 
-    /// Turns the plaintext in `buffer` into ciphertext under the attribute's own key, and returns its tag. The key is
-    /// derived from the associated data, so that no two attributes share one.
+    /// Encrypts `buffer` in place under the attribute's key, and returns the tag. That key is derived from the associated
+    /// data, so that no two attributes share one.
     ///
     /// # Errors
     ///
-    /// `KeyWorn` after 2^32 seals; `TooLong` above AES-GCM's 64 GiB. `buffer` is still plaintext then.
+    /// `KeyExhausted` after 2^32 encryptions, `TooLong` above AES-GCM's 64 GiB; `buffer` is unchanged then.
     pub(super) fn seal_attribute(
         &self,
         nonce: &[u8; NONCE_BYTES],
@@ -78,12 +78,12 @@ impl DataKey {
         encrypt(&key, nonce, associated_data, buffer)
     }
 
-    /// Turns the ciphertext in `buffer` into plaintext, if it was sealed under this key for this attribute.
+    /// Decrypts `buffer` in place, if it was encrypted under this key for this attribute.
     ///
     /// # Errors
     ///
-    /// `Commitment` if another key sealed it, before anything is decrypted; `Forged` if the tag does not verify. `buffer`
-    /// is as it was then.
+    /// `Commitment` if it was encrypted under another key, which is checked before decrypting; `Authentication` if the tag
+    /// does not match. `buffer` is unchanged then.
     pub(super) fn open_attribute(
         &self,
         commitment: &[u8; COMMITMENT_BYTES],
@@ -99,11 +99,11 @@ impl DataKey {
         decrypt(&key, nonce, associated_data, buffer, tag)
     }
 
-    /// Turns the plaintext in `buffer` into ciphertext under the data key itself, and returns its tag.
+    /// Encrypts `buffer` in place under the data key itself, and returns the tag.
     ///
     /// # Errors
     ///
-    /// As [`DataKey::seal_attribute`].
+    /// See [`DataKey::seal_attribute`].
     pub(super) fn seal(
         &self,
         nonce: &[u8; NONCE_BYTES],
@@ -114,11 +114,11 @@ impl DataKey {
         encrypt(&self.bytes, nonce, associated_data, buffer)
     }
 
-    /// Turns the ciphertext in `buffer` into plaintext, if the tag verifies under the data key itself.
+    /// Decrypts `buffer` in place, if the tag matches under the data key itself.
     ///
     /// # Errors
     ///
-    /// `Forged` if it does not; `buffer` is as it was then.
+    /// `Authentication` if it does not; `buffer` is unchanged then.
     pub(super) fn open(
         &self,
         nonce: &[u8; NONCE_BYTES],
@@ -131,7 +131,7 @@ impl DataKey {
 
     fn count_seal(&self) -> Result<(), SealError> {
         if self.seals.fetch_add(1, Ordering::Relaxed) >= MAX_SEALS {
-            return Err(SealError::KeyWorn);
+            return Err(SealError::KeyExhausted);
         }
         Ok(())
     }
@@ -171,7 +171,7 @@ fn decrypt(
 ) -> Result<(), OpenError> {
     let tag = Tag::from(*tag);
     let opened = cipher(key).decrypt_inout_detached(nonce.into(), associated_data, buffer.into(), &tag);
-    opened.map_err(|_| OpenError::Forged)
+    opened.map_err(|_| OpenError::Authentication)
 }
 
 fn cipher(key: &KeyBytes) -> Aes256Gcm {
@@ -189,13 +189,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_tells_no_byte() {
+    fn debug_shows_no_byte() {
         let key = DataKey::new(Zeroizing::new([0xA7; KEY_BYTES]));
         assert_eq!(format!("{key:?}"), "DataKey(redacted)");
     }
 
     #[test]
-    fn a_worn_key_seals_no_more_but_opens() {
+    fn an_exhausted_key_only_decrypts() {
         let key = DataKey::new(Zeroizing::new([1; KEY_BYTES]));
         let (mut plain, mut derived) = (*b"text", *b"text");
         let tag = key.seal(&[2; NONCE_BYTES], b"place", &mut plain).unwrap();
@@ -208,7 +208,7 @@ mod tests {
             key.seal(&[4; NONCE_BYTES], b"", &mut [0; 4]),
             key.seal_attribute(&[4; NONCE_BYTES], b"", &mut [0; 4]),
         ] {
-            assert!(matches!(refused, Err(SealError::KeyWorn)));
+            assert!(matches!(refused, Err(SealError::KeyExhausted)));
         }
         key.open(&[2; NONCE_BYTES], b"place", &mut plain, &tag).unwrap();
         key.open_attribute(
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_commitment_is_compared_before_anything_is_decrypted() {
+    fn compares_the_commitment_before_decrypting() {
         let key = DataKey::new(Zeroizing::new([1; KEY_BYTES]));
         let mut buffer = *b"text";
         let tag = key
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn each_place_has_its_own_key() {
+    fn derives_a_key_for_each_place() {
         let key = DataKey::new(Zeroizing::new([1; KEY_BYTES]));
         assert_ne!(*key.attribute_key(b"a"), *key.attribute_key(b"b"));
         assert_ne!(*key.attribute_key(b""), *key.bytes);

@@ -1,11 +1,12 @@
-//! The keyring of one call: each data key is asked of KMS once, however many values it seals or opens, and however
-//! many of them ask at the same time. Never keeps a key beyond its call, and never retries: the SDK does.
+//! The keyring of one call: requests each data key from KMS once, however many values use it, even concurrently. Never
+//! keeps a key beyond its call, and never retries: the SDK does.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use lru::LruCache;
+use parking_lot::Mutex;
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use super::data_key::DataKey;
@@ -15,29 +16,29 @@ use crate::call::Call;
 /// A KMS encryption context.
 pub type Context = BTreeMap<String, String>;
 
-/// The KMS keys that may have wrapped a data key, in the order in which they are tried.
+/// The KMS keys to try for a wrapped data key, in this order.
 pub type KeyIds = Vec<String>;
 
-/// Opened keys that one call remembers. A call opens at most one per encrypted value of its items, so only a Scan or
-/// Query of more values than this forgets its oldest; at some 500 bytes each a call's keys stay below 8 MiB.
+/// Decrypted data keys that one call keeps. A call decrypts at most one per encrypted value of its items, so only a Scan
+/// or Query with more values evicts the oldest. With some 500 bytes each, the keys of a call stay below 8 MiB.
 const MAX_OPENED_KEYS: usize = 16_384;
 
-/// What calls get their keyrings from.
+/// Creates the keyrings of calls.
 #[derive(Clone)]
 pub struct Keyring {
     kms: Kms,
     in_flight: usize,
 }
 
-/// The data keys of one call; clones share them. They are zeroised with the last clone.
+/// The data keys of one call. Clones share them; they are zeroised with the last clone.
 #[derive(Clone)]
 pub struct CallKeys {
     shared: Arc<Shared>,
 }
 
-/// A new data key and its wrapped form, which is stored beside what it seals.
+/// A new data key, and its wrapped form to be stored with each value that it encrypts.
 pub struct SealingKey {
-    /// The key in clear.
+    /// The key in plaintext.
     pub key: DataKey,
     /// KMS's `CiphertextBlob`.
     pub wrapped: Bytes,
@@ -49,12 +50,12 @@ struct Shared {
     permits: Semaphore,
     /// By key id and context; at most one per encrypted attribute of the models that the call writes.
     generated: Mutex<HashMap<(String, Context), Slot<SealingKey>>>,
-    /// At most [`MAX_OPENED_KEYS`], and no memory before there is one.
+    /// At most [`MAX_OPENED_KEYS`], evicted by hand: an unbounded cache reserves no memory up front.
     opened: Mutex<LruCache<Wrapped, Slot<DataKey>>>,
 }
 
-/// A wrapped key with the terms on which it is opened. What opens under the keys of one attribute is not taken for
-/// another one that accepts other keys.
+/// A wrapped key, with the context and keys to decrypt it. A key decrypted for one attribute is not reused for another
+/// one that accepts other KMS keys.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Wrapped {
     key: Bytes,
@@ -62,12 +63,12 @@ struct Wrapped {
     key_ids: KeyIds,
 }
 
-/// Filled by the first that asks; the others wait. A failure stays for the call: what KMS refused once (after the
-/// SDK's retries) is not asked again for every other value.
+/// Filled by the first user while the others wait. A failure is kept for the call: a request that KMS rejected (after the
+/// SDK's retries) is not sent again for every other value.
 type Slot<T> = Arc<OnceCell<Result<Arc<T>, Error>>>;
 
 impl Keyring {
-    /// A keyring over KMS whose calls have at most `in_flight` requests to it at a time each.
+    /// Keyrings over this KMS; each call sends at most `in_flight` requests at a time.
     pub fn new(kms: Kms, in_flight: usize) -> Keyring {
         Keyring {
             kms,
@@ -75,7 +76,7 @@ impl Keyring {
         }
     }
 
-    /// The keys of this call, none yet.
+    /// An empty keyring for this call.
     pub fn for_call(&self, call: &Call) -> CallKeys {
         let shared = Shared {
             kms: self.kms.clone(),
@@ -91,25 +92,26 @@ impl Keyring {
 }
 
 impl CallKeys {
-    /// The call's key for sealing under `key_id` in `context`: one `GenerateDataKey` per pair in a call.
+    /// The data key for encrypting under `key_id` in `context`: one `GenerateDataKey` per pair and call.
     ///
     /// # Errors
     ///
-    /// What KMS answered, the same to all who asked.
+    /// The error of KMS, for all users of this key alike.
     pub async fn generate(&self, key_id: &str, context: &Context) -> Result<Arc<SealingKey>, Error> {
         let name = (key_id.to_owned(), context.clone());
-        let slot = Arc::clone(locked(&self.shared.generated).entry(name).or_default());
-        slot.get_or_init(|| self.shared.ask_generate(key_id, context))
+        let slot = Arc::clone(self.shared.generated.lock().entry(name).or_default());
+        slot.get_or_init(|| self.shared.request_generate(key_id, context))
             .await
             .clone()
     }
 
-    /// The data key that `wrapped` holds, if one of `key_ids` wrapped it: one `Decrypt` per key that is tried, and all
-    /// of it once per wrapped key, context and keys in a call.
+    /// Decrypts the data key `wrapped`, if one of `key_ids` wrapped it. Sends one `Decrypt` per key tried, once per wrapped
+    /// key, context and list of keys in a call.
     ///
     /// # Errors
     ///
-    /// `IncorrectKey` or `UnknownKey` if none of the keys wrapped it; else what KMS returned. The same to all who asked.
+    /// `IncorrectKey` or `UnknownKey` if none of the keys wrapped it, else the error of KMS; for all users of this key
+    /// alike.
     pub async fn open(
         &self,
         wrapped: &Bytes,
@@ -122,7 +124,7 @@ impl CallKeys {
             key_ids,
         };
         let slot = self.shared.opened_slot(&wrapped);
-        slot.get_or_init(|| self.shared.ask_decrypt(&wrapped))
+        slot.get_or_init(|| self.shared.request_decrypt(&wrapped))
             .await
             .clone()
     }
@@ -130,7 +132,7 @@ impl CallKeys {
 
 impl Shared {
     fn opened_slot(&self, wrapped: &Wrapped) -> Slot<DataKey> {
-        let mut opened = locked(&self.opened);
+        let mut opened = self.opened.lock();
         let slot = Arc::clone(opened.get_or_insert(wrapped.clone(), Slot::default));
         if opened.len() > MAX_OPENED_KEYS {
             opened.pop_lru();
@@ -138,7 +140,7 @@ impl Shared {
         slot
     }
 
-    async fn ask_generate(&self, key_id: &str, context: &Context) -> Result<Arc<SealingKey>, Error> {
+    async fn request_generate(&self, key_id: &str, context: &Context) -> Result<Arc<SealingKey>, Error> {
         let _permit = self.permit().await;
         let generated = self.kms.generate_data_key(&self.call, key_id, context).await?;
         let key = DataKey::new(generated.plaintext);
@@ -148,10 +150,10 @@ impl Shared {
         }))
     }
 
-    /// Tries the keys in their order. One that cannot be used does not stand in the way of the next; but if none opens
-    /// it, it may have been that one. Neither does one of which KMS does not say that it is the wrong one, but that the
-    /// ciphertext names none that it knows: that may be damage, too.
-    async fn ask_decrypt(&self, wrapped: &Wrapped) -> Result<Arc<DataKey>, Error> {
+    /// Tries the keys in order. A key that is unusable does not prevent trying the next; but if no key succeeds, its error
+    /// is returned, since it may have been the right one. A key is also skipped if KMS reports, instead of a wrong key, a
+    /// ciphertext of an unknown key: that may be damage as well.
+    async fn request_decrypt(&self, wrapped: &Wrapped) -> Result<Arc<DataKey>, Error> {
         let Wrapped {
             key,
             context,
@@ -194,11 +196,6 @@ impl Shared {
     }
 }
 
-/// Nothing that holds these locks can leave a map half changed.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 #[cfg(feature = "embedded")]
 mod tests {
@@ -217,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_generates_one_key_per_key_id_and_context() {
+    async fn generates_one_key_per_key_id_and_context() {
         let call = Call::for_test();
         let keys = keyring().await.for_call(&call);
         let (a, b) = (context("a"), context("b"));
@@ -231,7 +228,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_opens_a_wrapped_key_once_however_many_ask() {
+    async fn decrypts_a_wrapped_key_once_for_concurrent_users() {
         let keyring = keyring().await;
         let context = context("a");
         let made = keyring
@@ -258,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_call_remembers_is_bounded() {
+    async fn keeps_a_bounded_number_of_keys() {
         let keys = keyring().await.for_call(&Call::for_test());
         let wrapped = |count: usize| Wrapped {
             key: Bytes::from(count.to_string()),
@@ -270,13 +267,13 @@ mod tests {
         for count in 2..=MAX_OPENED_KEYS {
             keys.shared.opened_slot(&wrapped(count));
         }
-        assert_eq!(locked(&keys.shared.opened).len(), MAX_OPENED_KEYS);
+        assert_eq!(keys.shared.opened.lock().len(), MAX_OPENED_KEYS);
         assert!(Arc::ptr_eq(&second, &keys.shared.opened_slot(&wrapped(1))));
         assert!(!Arc::ptr_eq(&first, &keys.shared.opened_slot(&wrapped(0))));
     }
 
     #[tokio::test]
-    async fn another_call_asks_again() {
+    async fn calls_do_not_share_keys() {
         let keyring = keyring().await;
         let (first, second) = (Call::for_test(), Call::for_test());
         let made = keyring
@@ -294,7 +291,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_is_told_to_all_and_asked_once() {
+    async fn requests_a_rejected_key_once_and_returns_the_error_to_all() {
         let keyring = keyring().await;
         let made = keyring
             .for_call(&Call::for_test())
@@ -329,7 +326,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_requests_are_under_way_than_permitted() {
+    async fn bounds_concurrent_requests() {
         let call = Call::for_test();
         let keys = keyring().await.for_call(&call);
         let held = keys.shared.permits.acquire_many(4).await.unwrap();
@@ -339,7 +336,7 @@ mod tests {
         assert!(waited.is_err(), "all permits are held");
         assert_eq!(call.bill().kms_calls, 0);
         drop(held);
-        // those that gave up left nothing behind that others wait for
+        // cancelled users do not block later ones
         let made = join_all(contexts.iter().map(|context| keys.generate(KEY_ID, context))).await;
         assert!(made.iter().all(Result::is_ok));
         assert_eq!(call.bill().kms_calls, 10);

@@ -1,8 +1,9 @@
-//! Encryption of attribute values: the stored layouts, data keys, and the keyring of one call. Knows nothing of models'
-//! files, of items or of gRPC, and never writes a key byte, a plaintext or a ciphertext to a log or an error.
+//! Encryption of attribute values: the stored layouts, data keys, and the keyring of one call. Knows nothing of model
+//! files, items or gRPC, and never writes a key byte, a plaintext or a ciphertext to a log or an error.
 
 mod data_key;
 pub mod envelope;
+mod error;
 mod keyring;
 #[cfg(all(test, feature = "embedded", target_os = "linux"))]
 mod residue;

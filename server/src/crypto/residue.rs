@@ -1,5 +1,5 @@
-//! What stays behind in this process's memory, read from `/proc/self/mem`: no base64 of a data key, no JSON of a
-//! plaintext. What is looked for is itself kept masked only, so that it is not found in the test.
+//! No copy of a secret remains in the memory of this process, read from `/proc/self/mem`: no base64 of a data key, no JSON
+//! of a plaintext. The tests keep what they search for only in masked form, so that they do not find their own copy.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
@@ -18,15 +18,15 @@ use crate::model::{EncryptionFormat, Value};
 const MASK: u8 = 0xa5;
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// One of these tests at a time: what one reads of memory would be found by another.
+/// Runs one of these tests at a time: each would find in memory what another reads.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
-/// A text that is in memory only as this.
+/// A text that is in memory only in masked form.
 struct Masked(Vec<u8>);
 
 impl Masked {
-    /// The middle of it: allocators write into the first bytes of what was freed.
-    fn middle_of(text: &Zeroizing<String>) -> Masked {
+    /// The middle of a text: allocators overwrite the first bytes of freed memory.
+    fn from_middle(text: &Zeroizing<String>) -> Masked {
         let bytes = text.as_bytes();
         let middle = &bytes[bytes.len() / 4..bytes.len() * 3 / 4];
         Masked(middle.iter().map(|byte| byte ^ MASK).collect())
@@ -53,7 +53,7 @@ impl Masked {
         false
     }
 
-    /// Whether it is anywhere in the writable memory of this process.
+    /// Whether the text is anywhere in the writable memory of this process.
     fn is_in_memory(&self) -> bool {
         let memory = File::open("/proc/self/mem").expect("the process may read itself");
         let maps = fs::read_to_string("/proc/self/maps").expect("the process may read itself");
@@ -62,7 +62,7 @@ impl Masked {
             let mut at = start;
             while at < end {
                 let wanted = chunk.len().min((end - at) as usize);
-                // what was unmapped meanwhile holds nothing
+                // unmapped since the maps were read
                 let Ok(bytes) = memory.read_at(&mut chunk[..wanted], at) else {
                     break;
                 };
@@ -86,26 +86,26 @@ fn writable_range(line: &str) -> Option<(u64, u64)> {
     hex(start).zip(hex(end))
 }
 
-/// Random digits, so that no other test of the process has them.
+/// Random digits, which no other test of the process has.
 fn random_digits() -> Zeroizing<String> {
     let mut bytes = [0; 36];
     getrandom::fill(&mut bytes).expect("random bytes");
-    // no zero at an end: a number is stored as it is then
+    // no zero at either end, so that the text is canonical
     Zeroizing::new(bytes.iter().map(|byte| char::from(b'1' + byte % 9)).collect())
 }
 
 #[test]
-fn what_is_there_is_found() {
+fn finds_a_text_that_is_in_memory() {
     let _alone = ALONE.blocking_lock();
     let digits = random_digits();
-    let masked = Masked::middle_of(&digits);
+    let masked = Masked::from_middle(&digits);
     assert!(masked.is_in_memory());
     drop(digits);
     assert!(!masked.is_in_memory());
 }
 
 #[tokio::test]
-async fn no_base64_of_a_data_key_stays_behind() {
+async fn no_base64_of_a_data_key_remains() {
     let _alone = ALONE.lock().await;
     let keyring = keyring().await;
     let context = Context::new();
@@ -121,7 +121,7 @@ async fn no_base64_of_a_data_key_stays_behind() {
         .open(&made.wrapped, &context, key_ids)
         .await
         .unwrap();
-    let masked = Masked::middle_of(&base64_of(&opened));
+    let masked = Masked::from_middle(&base64_of(&opened));
     assert!(!masked.is_in_memory());
 }
 
@@ -131,12 +131,12 @@ fn base64_of(key: &DataKey) -> Zeroizing<String> {
 }
 
 #[test]
-fn no_json_of_a_plaintext_stays_behind() {
+fn no_json_of_a_plaintext_remains() {
     let _alone = ALONE.blocking_lock();
     let key = DataKey::new(Zeroizing::new([7; 32]));
     let place = Place::new("users", &Value::S("U#1".to_owned()), None).unwrap();
     let digits = random_digits();
-    // from the type's name into the number: the value itself does not have that before it
+    // starts with the name of the type, which only the JSON has before the number
     let masked = Masked(br#""N":""#.iter().chain(&digits.as_bytes()[..20]).map(|byte| byte ^ MASK).collect());
     let value = Value::L(vec![Value::N(digits.parse().unwrap())]);
     let stored = envelope::seal(EncryptionFormat::Sealed, &value, &key, b"wrapped", &place, "a").unwrap();

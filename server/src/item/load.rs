@@ -188,9 +188,11 @@ fn read_envelopes<'a>(model: &'a Model, item: &Item) -> Result<Vec<Sealed<'a>>, 
 /// only in a binary attribute.
 fn is_plaintext(kind: AttributeType, problem: OpenError) -> bool {
     match problem {
-        OpenError::NotSealed => true,
+        OpenError::NotEncrypted => true,
         OpenError::UnknownFormat(_) => kind == AttributeType::Binary,
-        OpenError::Layout | OpenError::Commitment | OpenError::Forged | OpenError::Plaintext => false,
+        OpenError::Malformed | OpenError::Commitment | OpenError::Authentication | OpenError::Plaintext => {
+            false
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! DynamoDB JSON in one form, the plaintext of kind 4: what is neither S, N nor B. Writes that form alone and reads
-//! nothing but it.
+//! DynamoDB JSON in canonical form, the plaintext of kind 4: any value but S, N and B. Writes and accepts only the
+//! canonical form.
 //!
 //! | value | JSON |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | S, N, B within | `{"S":"…"}`, `{"N":"1.5"}` canonical decimal, `{"B":"…"}` standard padded base64 |
 //!
 //! No spaces; strings are escaped as serde_json does: `\"`, `\\`, `\b`, `\f`, `\n`, `\r`, `\t`, other control
-//! characters `\u00xx` in lower case, everything else as it is.
+//! characters `\u00xx` in lower case, everything else unescaped.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
@@ -19,14 +19,15 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use zeroize::Zeroizing;
 
-use super::{OpenError, SealError, plaintext};
+use super::scalar;
+use crate::crypto::error::{OpenError, SealError};
 use crate::model::limits::MAX_ENCRYPTED_DEPTH;
 use crate::model::{Number, Value};
 
-/// How many bytes [`write()`] writes, and whether it can.
+/// The number of bytes that [`write()`] writes.
 pub(super) fn length(value: &Value) -> Result<usize, SealError> {
     check(value, 1)?;
-    let mut count = Count(0);
+    let mut count = ByteCount(0);
     put(value, &mut count).map_err(|_| SealError::TooLong)?;
     Ok(count.0)
 }
@@ -37,17 +38,17 @@ pub(super) fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), SealError> {
     put(value, out).map_err(|_| SealError::TooLong)
 }
 
-/// The value of a plaintext in the form above, byte for byte.
+/// The value of a plaintext in exactly the form above.
 pub(super) fn read(plain: &[u8]) -> Result<Value, OpenError> {
     let mut reader = Reader { rest: plain };
     let value = reader.value(1)?;
     if !reader.rest.is_empty() || matches!(value, Value::S(_) | Value::N(_) | Value::B(_)) {
         return Err(OpenError::Plaintext);
     }
-    // the reader takes names and members in any order, and some escapes that are not written
-    let mut same = Same { rest: plain };
-    put(&value, &mut same).map_err(|_| OpenError::Plaintext)?;
-    if same.rest.is_empty() {
+    // the reader accepts names and members in any order, and some escapes that are never written
+    let mut comparison = Comparison { rest: plain };
+    put(&value, &mut comparison).map_err(|_| OpenError::Plaintext)?;
+    if comparison.rest.is_empty() {
         Ok(value)
     } else {
         Err(OpenError::Plaintext)
@@ -62,7 +63,14 @@ fn check(value: &Value, level: usize) -> Result<(), SealError> {
         Value::L(values) => values.iter().try_for_each(|value| check(value, level + 1)),
         Value::M(fields) => fields.values().try_for_each(|value| check(value, level + 1)),
         Value::Object(_) => Err(SealError::Object),
-        _ => Ok(()),
+        Value::S(_)
+        | Value::N(_)
+        | Value::B(_)
+        | Value::Bool(_)
+        | Value::Null
+        | Value::SS(_)
+        | Value::NS(_)
+        | Value::BS(_) => Ok(()),
     }
 }
 
@@ -124,8 +132,8 @@ fn put_bytes(bytes: &Bytes, out: &mut dyn io::Write) -> io::Result<()> {
     put_string(&encoded, out)
 }
 
-/// Takes a plaintext apart. Texts go into buffers of sufficient size at once, so that none is left behind by a
-/// reallocation; what is not handed on (numbers, base64) is zeroised.
+/// Parses a plaintext. Strings go into buffers of sufficient capacity, so that no reallocation leaves a copy; numbers and
+/// base64 are zeroised after parsing.
 struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -215,7 +223,7 @@ impl<'a> Reader<'a> {
 
     fn number(&mut self) -> Result<Number, OpenError> {
         let text = Zeroizing::new(self.string()?);
-        plaintext::number(&text)
+        scalar::number(&text)
     }
 
     fn bytes(&mut self) -> Result<Bytes, OpenError> {
@@ -237,10 +245,10 @@ impl<'a> Reader<'a> {
                 text.push(byte);
             }
         }
-        plaintext::string(std::mem::take(&mut *text))
+        scalar::string(std::mem::take(&mut *text))
     }
 
-    /// What stands between the quotes, escapes as they are.
+    /// The bytes between the quotes, with their escapes.
     fn raw_string(&mut self) -> Result<&'a [u8], OpenError> {
         self.expect(b"\"")?;
         let whole = self.rest;
@@ -271,7 +279,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The character after a backslash: all that is ever escaped is one byte of UTF-8.
+/// The character after a backslash: only ASCII characters are ever escaped.
 fn unescaped(rest: &mut &[u8]) -> Result<u8, OpenError> {
     let (&escape, after) = rest.split_first().ok_or(OpenError::Plaintext)?;
     *rest = after;
@@ -295,10 +303,10 @@ fn unescaped(rest: &mut &[u8]) -> Result<u8, OpenError> {
     })
 }
 
-/// Counts what is written.
-struct Count(usize);
+/// Counts the bytes written.
+struct ByteCount(usize);
 
-impl io::Write for Count {
+impl io::Write for ByteCount {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0 += bytes.len();
         Ok(bytes.len())
@@ -309,12 +317,12 @@ impl io::Write for Count {
     }
 }
 
-/// Compares what is written with what is there, without a copy of it.
-struct Same<'a> {
+/// Compares the bytes written with the expected ones, without a copy.
+struct Comparison<'a> {
     rest: &'a [u8],
 }
 
-impl io::Write for Same<'_> {
+impl io::Write for Comparison<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.rest.strip_prefix(bytes) {
             Some(rest) => {

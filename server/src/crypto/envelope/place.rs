@@ -1,4 +1,4 @@
-//! Where a ciphertext belongs: the associated data of format `sealed`. Encodes it, and decides nothing.
+//! The item and attribute that a ciphertext is bound to: the associated data of format `sealed`. Only encodes it.
 //!
 //! Each part is its length (u32 big-endian) and its bytes, in this order:
 //!
@@ -8,19 +8,19 @@
 //! | kind | 1 |
 //! | table | UTF-8 |
 //! | partition key | type tag (`S`, `N` or `B`) and canonical bytes: UTF-8, canonical decimal text, the bytes |
-//! | sort key | the same; length 0 where the table has none (an empty one still has its tag) |
+//! | sort key | like the partition key; length 0 if the table has no sort key (an empty one still has its tag) |
 //! | attribute | its stored name, UTF-8 |
 
 use crate::model::Value;
 
-/// One item's place: its table and key.
+/// The place of an item: its table and key.
 pub struct Place {
-    /// The encoded parts from the table to the sort key, the same for all attributes.
+    /// The encoded parts from the table to the sort key, which all attributes share.
     encoded: Vec<u8>,
 }
 
 impl Place {
-    /// The place of the item with this key; none where a key is not S, N or B.
+    /// The place of the item with this key; `None` if a key is not S, N or B.
     pub fn new(table: &str, partition: &Value, sort: Option<&Value>) -> Option<Place> {
         let mut encoded = Vec::new();
         push_part(&mut encoded, &[table.as_bytes()]);
@@ -32,7 +32,7 @@ impl Place {
         Some(Place { encoded })
     }
 
-    /// The associated data of one attribute's ciphertext here.
+    /// The associated data of the ciphertext of one attribute.
     pub(super) fn associated_data(&self, format_id: u8, kind: u8, attribute: &str) -> Vec<u8> {
         let mut whole = Vec::with_capacity(self.encoded.len() + attribute.len() + 14);
         push_part(&mut whole, &[&[format_id]]);
@@ -48,7 +48,14 @@ fn push_key(out: &mut Vec<u8>, key: &Value) -> Option<()> {
         Value::S(text) => push_part(out, &[b"S", text.as_bytes()]),
         Value::N(number) => push_part(out, &[b"N", number.as_str().as_bytes()]),
         Value::B(bytes) => push_part(out, &[b"B", bytes]),
-        _ => return None,
+        Value::Bool(_)
+        | Value::Null
+        | Value::L(_)
+        | Value::M(_)
+        | Value::SS(_)
+        | Value::NS(_)
+        | Value::BS(_)
+        | Value::Object(_) => return None,
     }
     Some(())
 }
@@ -79,14 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_are_the_ones_documented() {
+    fn encodes_the_documented_bytes() {
         let sort = Value::N("7".parse().unwrap());
         let expected = b"\0\0\0\x01\x02\0\0\0\x01\x01\0\0\0\x05users\0\0\0\x04SU#1\0\0\0\x02N7\0\0\0\x03ssn";
         assert_eq!(associated("users", &text("U#1"), Some(&sort), "ssn"), expected);
     }
 
     #[test]
-    fn every_part_tells_places_apart() {
+    fn every_part_makes_a_difference() {
         let number = Value::N("1".parse().unwrap());
         let binary = Value::B(Bytes::from_static(b"1"));
         let places = [
@@ -100,12 +107,12 @@ mod tests {
             associated("t", &text("1"), None, "b"),
         ];
         for (index, place) in places.iter().enumerate() {
-            assert!(!places[..index].contains(place), "place {index} is like another");
+            assert!(!places[..index].contains(place), "place {index} equals another");
         }
     }
 
     #[test]
-    fn a_key_is_a_string_a_number_or_binary() {
+    fn keys_are_strings_numbers_or_binaries() {
         assert!(Place::new("t", &Value::Bool(true), None).is_none());
         assert!(Place::new("t", &text("1"), Some(&Value::Null)).is_none());
     }

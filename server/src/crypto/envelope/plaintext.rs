@@ -1,21 +1,22 @@
-//! What is encrypted: the bytes of a value by its kind. Never keeps a plaintext that it does not hand on.
+//! The plaintext of a value: its bytes, by kind. Zeroises every plaintext that it does not return.
 //!
 //! | kind | value | bytes |
 //! |---|---|---|
 //! | 1 | S | UTF-8 |
 //! | 2 | N | the canonical decimal text |
-//! | 3 | B | as they are |
-//! | 4 | any other | DynamoDB JSON in its one form: `json` |
+//! | 3 | B | the bytes |
+//! | 4 | any other | DynamoDB JSON in canonical form: `json` |
 
 use std::mem;
 
 use bytes::Bytes;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-use super::{OpenError, SealError, json};
-use crate::model::{Number, Value};
+use super::{json, scalar};
+use crate::crypto::error::{OpenError, SealError};
+use crate::model::Value;
 
-/// The kind of a plaintext; its id is stored.
+/// The kind of a plaintext, stored as an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     S,
@@ -25,12 +26,19 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn of(value: &Value) -> Kind {
+    pub(super) fn from_value(value: &Value) -> Kind {
         match value {
             Value::S(_) => Kind::S,
             Value::N(_) => Kind::N,
             Value::B(_) => Kind::B,
-            _ => Kind::Other,
+            Value::Bool(_)
+            | Value::Null
+            | Value::L(_)
+            | Value::M(_)
+            | Value::SS(_)
+            | Value::NS(_)
+            | Value::BS(_)
+            | Value::Object(_) => Kind::Other,
         }
     }
 
@@ -50,7 +58,7 @@ impl Kind {
     }
 }
 
-/// How many bytes [`write()`] writes.
+/// The number of bytes that [`write()`] writes.
 pub(super) fn length(value: &Value) -> Result<usize, SealError> {
     match value {
         Value::S(text) => Ok(text.len()),
@@ -60,7 +68,7 @@ pub(super) fn length(value: &Value) -> Result<usize, SealError> {
     }
 }
 
-/// Appends the plaintext of a value; `out` has room for it, so that no reallocation leaves a copy.
+/// Appends the plaintext of a value. `out` must have the capacity for it, so that no reallocation leaves a copy.
 pub(super) fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), SealError> {
     match value {
         Value::S(text) => out.extend_from_slice(text.as_bytes()),
@@ -71,30 +79,14 @@ pub(super) fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), SealError> {
     Ok(())
 }
 
-/// The value of a plaintext that was verified; strings and bytes take the buffer over.
+/// The value of an authenticated plaintext; strings and bytes take over the buffer.
 pub(super) fn read(kind: Kind, mut plain: Zeroizing<Vec<u8>>) -> Result<Value, OpenError> {
     match kind {
-        Kind::S => string(mem::take(&mut *plain)).map(Value::S),
-        Kind::N => number(std::str::from_utf8(&plain).map_err(|_| OpenError::Plaintext)?).map(Value::N),
+        Kind::S => scalar::string(mem::take(&mut *plain)).map(Value::S),
+        Kind::N => {
+            scalar::number(std::str::from_utf8(&plain).map_err(|_| OpenError::Plaintext)?).map(Value::N)
+        }
         Kind::B => Ok(Value::B(Bytes::from(mem::take(&mut *plain)))),
         Kind::Other => json::read(&plain),
     }
-}
-
-/// A number in canonical text; any other text is not what was sealed.
-pub(super) fn number(text: &str) -> Result<Number, OpenError> {
-    let number: Number = text.parse().map_err(|_| OpenError::Plaintext)?;
-    if number.as_str() == text {
-        Ok(number)
-    } else {
-        Err(OpenError::Plaintext)
-    }
-}
-
-/// A text; other bytes are zeroised.
-pub(super) fn string(bytes: Vec<u8>) -> Result<String, OpenError> {
-    String::from_utf8(bytes).map_err(|error| {
-        error.into_bytes().zeroize();
-        OpenError::Plaintext
-    })
 }

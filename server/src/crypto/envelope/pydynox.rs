@@ -1,7 +1,7 @@
 //! Format id 1, `pydynox`: as pydynox 1.8 writes and reads it. Type S, strings only: `ENC:` and standard, padded
 //! base64 of
 //!
-//! | bytes | what |
+//! | bytes | content |
 //! |---|---|
 //! | 1 | format id `0x01` |
 //! | 2 | L, big-endian: length of the wrapped key, 1 to 6144 |
@@ -9,22 +9,23 @@
 //! | 12 | nonce, random |
 //! | rest | AES-256-GCM ciphertext of the string's UTF-8 and 16-byte tag; no associated data |
 //!
-//! Nothing ties such a ciphertext to its item: it opens wherever the KMS context is the same. So it is read only in
-//! attributes that say so.
+//! Such a ciphertext is not bound to its item: it can be decrypted anywhere under the same KMS context. So it is read only
+//! in attributes whose model allows it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
+use super::layout::{Envelope, Head, Layout, read_tail, write_whole};
 use super::plaintext::Kind;
-use super::{Envelope, Head, Layout, OpenError, SealError, read_tail, write_whole};
 use crate::crypto::data_key::{DataKey, NONCE_BYTES};
+use crate::crypto::error::{OpenError, SealError};
 use crate::model::Value;
 
-/// The first byte within the base64.
+/// The first byte of the decoded base64.
 const FORMAT_ID: u8 = Layout::Pydynox.id();
 
-/// What every stored string begins with.
+/// The prefix of every stored string.
 const PREFIX: &str = "ENC:";
 
 pub(super) fn write(
@@ -49,11 +50,11 @@ pub(super) fn write(
 }
 
 pub(super) fn read(stored: &str) -> Result<Envelope, OpenError> {
-    let encoded = stored.strip_prefix(PREFIX).ok_or(OpenError::NotSealed)?;
-    let whole = Bytes::from(STANDARD.decode(encoded).map_err(|_| OpenError::Layout)?);
+    let encoded = stored.strip_prefix(PREFIX).ok_or(OpenError::NotEncrypted)?;
+    let whole = Bytes::from(STANDARD.decode(encoded).map_err(|_| OpenError::Malformed)?);
     match whole.first() {
         Some(&FORMAT_ID) => read_tail(Layout::Pydynox, Kind::S, &whole.slice(1..)),
         Some(&id) => Err(OpenError::UnknownFormat(id)),
-        None => Err(OpenError::Layout),
+        None => Err(OpenError::Malformed),
     }
 }

@@ -1,23 +1,24 @@
-//! Format `sealed`: what this program writes by default. Type B, no base64. Id 4 is written; id 2 is what the first
-//! version wrote, and is read.
+//! Format `sealed`, the default: type B, no base64. Writes id 4; also reads id 2, which the first version wrote.
 //!
 //! | bytes | id 4 | id 2 |
 //! |---|---|---|
 //! | 1 | format id `0x04` | format id `0x02` |
-//! | 1 | kind of the plaintext ([`plaintext`](super::plaintext)): 1 S, 2 N, 3 B, 4 any other value | the same |
-//! | 2 | L, big-endian: length of the wrapped key, 1 to 6144 | the same |
-//! | L | wrapped data key: the `CiphertextBlob` of `GenerateDataKey(AES_256)` | the same |
-//! | 32 | key commitment: HKDF-SHA256 of the data key, no salt, info `tollgate commit v4` | not there |
-//! | 12 | nonce, random | the same |
+//! | 1 | kind of the plaintext ([`plaintext`](super::plaintext)): 1 S, 2 N, 3 B, 4 any other value | like id 4 |
+//! | 2 | L, big-endian: length of the wrapped key, 1 to 6144 | like id 4 |
+//! | L | wrapped data key: the `CiphertextBlob` of `GenerateDataKey(AES_256)` | like id 4 |
+//! | 32 | key commitment: HKDF-SHA256 of the data key, no salt, info `tollgate commit v4` | absent |
+//! | 12 | nonce, random | like id 4 |
 //! | rest | AES-256-GCM ciphertext and 16-byte tag under the attribute's key: HKDF-SHA256 of the data key, no salt, info `tollgate attribute v4` and the associated data | under the data key itself |
 //!
-//! Associated data: [`Place`], with the value's own format id.
+//! Associated data: [`Place`], with the format id of the value.
 
 use bytes::Bytes;
 
+use super::layout::{Envelope, Head, Layout, read_tail, write_whole};
+use super::place::Place;
 use super::plaintext::Kind;
-use super::{Envelope, Head, Layout, OpenError, Place, SealError, read_tail, write_whole};
 use crate::crypto::data_key::{DataKey, NONCE_BYTES};
+use crate::crypto::error::{OpenError, SealError};
 use crate::model::Value;
 
 /// Bytes before the wrapped key's length.
@@ -31,11 +32,11 @@ pub(super) fn write(
     place: &Place,
     attribute: &str,
 ) -> Result<Bytes, SealError> {
-    let kind = Kind::of(value).id();
-    let associated_data = place.associated_data(Layout::Committed.id(), kind, attribute);
+    let kind = Kind::from_value(value).id();
+    let associated_data = place.associated_data(Layout::Sealed4.id(), kind, attribute);
     let commitment = key.commitment();
     let head = Head {
-        start: &[Layout::Committed.id(), kind],
+        start: &[Layout::Sealed4.id(), kind],
         wrapped,
         commitment: &commitment,
         nonce,
@@ -46,7 +47,7 @@ pub(super) fn write(
     whole.map(Bytes::from)
 }
 
-/// What the first version wrote.
+/// Writes format id 2, as the first version did.
 #[cfg(test)]
 pub(super) fn write_id_2(
     value: &Value,
@@ -56,10 +57,10 @@ pub(super) fn write_id_2(
     place: &Place,
     attribute: &str,
 ) -> Result<Bytes, SealError> {
-    let kind = Kind::of(value).id();
-    let associated_data = place.associated_data(Layout::Placed.id(), kind, attribute);
+    let kind = Kind::from_value(value).id();
+    let associated_data = place.associated_data(Layout::Sealed2.id(), kind, attribute);
     let head = Head {
-        start: &[Layout::Placed.id(), kind],
+        start: &[Layout::Sealed2.id(), kind],
         wrapped,
         commitment: &[],
         nonce,
@@ -69,12 +70,12 @@ pub(super) fn write_id_2(
 }
 
 pub(super) fn read(stored: &Bytes) -> Result<Envelope, OpenError> {
-    let id = *stored.first().ok_or(OpenError::NotSealed)?;
-    let layout = [Layout::Placed, Layout::Committed]
+    let id = *stored.first().ok_or(OpenError::NotEncrypted)?;
+    let layout = [Layout::Sealed2, Layout::Sealed4]
         .into_iter()
         .find(|layout| layout.id() == id)
         .ok_or(OpenError::UnknownFormat(id))?;
-    let kind = stored.get(1).ok_or(OpenError::Layout)?;
-    let kind = Kind::from_id(*kind).ok_or(OpenError::Layout)?;
+    let kind = stored.get(1).ok_or(OpenError::Malformed)?;
+    let kind = Kind::from_id(*kind).ok_or(OpenError::Malformed)?;
     read_tail(layout, kind, &stored.slice(HEAD_BYTES..))
 }

@@ -5,7 +5,7 @@ use super::*;
 fn forged(attribute: &str) -> (String, CiphertextProblem) {
     (
         attribute.to_owned(),
-        CiphertextProblem::Envelope(OpenError::Forged),
+        CiphertextProblem::Envelope(OpenError::Authentication),
     )
 }
 

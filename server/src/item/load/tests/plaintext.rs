@@ -11,7 +11,7 @@ async fn refuses_plaintext_unless_allowed() {
         refused,
         (
             "ssn".to_owned(),
-            CiphertextProblem::Envelope(OpenError::NotSealed)
+            CiphertextProblem::Envelope(OpenError::NotEncrypted)
         )
     );
 
