@@ -1,5 +1,5 @@
-//! How many bytes DynamoDB counts for an item, and what it charges for writing it. An estimate of the service's own
-//! rules, exact but for numbers, where AWS says "approximately".
+//! The size of an item as DynamoDB counts it, and the write units it consumes. An estimate by the published rules: exact
+//! except for numbers, whose size AWS gives as approximate.
 //!
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
 
@@ -7,17 +7,17 @@ use super::limits::WRITE_UNIT_BYTES;
 use super::number::Number;
 use super::value::{Item, Object, Value};
 
-/// A list or a map costs this before its members.
+/// Overhead of a list or map, without its members.
 const CONTAINER_BYTES: usize = 3;
 
-/// The size of an item as stored: names and values.
+/// The size of an item: its names and values.
 pub fn stored_bytes(item: &Item) -> usize {
     item.iter()
         .map(|(name, value)| name.len() + value_bytes(value))
         .sum()
 }
 
-/// Write units of a standard write of so many bytes.
+/// Write units that a standard write of this many bytes consumes.
 pub fn write_units(stored_bytes: usize) -> u64 {
     stored_bytes.div_ceil(WRITE_UNIT_BYTES).max(1) as u64
 }
@@ -45,12 +45,12 @@ fn value_bytes(value: &Value) -> usize {
     }
 }
 
-/// One byte per two significant digits and one more, on either side of the point, and one for a minus.
+/// One byte per two significant digits on each side of the point, one more, and one for a minus sign.
 fn number_bytes(number: &Number) -> usize {
     let text = number.as_str();
     let magnitude = text.trim_start_matches('-');
     let (whole, fraction) = magnitude.split_once('.').unwrap_or((magnitude, ""));
-    // canonical text has no zeros that say nothing, but for those that hold the point's place
+    // the only insignificant zeros of canonical text are those next to the point
     let (whole, fraction) = match (whole.trim_start_matches('0'), fraction) {
         (whole, "") => (whole.trim_end_matches('0'), ""),
         ("", fraction) => ("", fraction.trim_start_matches('0')),
@@ -60,8 +60,8 @@ fn number_bytes(number: &Number) -> usize {
     whole.len().div_ceil(2) + fraction.len().div_ceil(2) + 1 + sign
 }
 
-/// At least what its pointer will take: what the caller gave of it but the content. Only an object that is kept has a
-/// place.
+/// The minimum size of its pointer: everything the caller sent except the content. Only an object that is already stored
+/// has a bucket, key and version.
 fn object_bytes(object: &Object) -> usize {
     let metadata: usize = object
         .metadata
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn values_have_dynamodbs_sizes() {
+    fn sizes_values_like_dynamodb() {
         let list = Value::L(vec![Value::Null, Value::S("ab".into())]);
         let map = Value::M(HashMap::from([("key".into(), Value::Bool(true))]));
         let cases = [
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_cost_by_their_significant_digits() {
+    fn sizes_numbers_by_their_significant_digits() {
         let cases = [
             ("0", 1),
             ("7", 2),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn names_count_and_units_round_up() {
+    fn counts_names_and_rounds_units_up() {
         let item = Item::from([("name".into(), Value::S("x".repeat(1020)))]);
         assert_eq!(stored_bytes(&item), 1024);
         assert_eq!([write_units(0), write_units(1024), write_units(1025)], [1, 1, 2]);
