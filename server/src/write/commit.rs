@@ -22,7 +22,7 @@ const SECOND_READ_DELAY: Duration = Duration::from_millis(500);
 /// The PutItem of a save, and what follows from its outcome.
 pub(super) struct Commit<'a> {
     pub(super) stores: &'a Stores,
-    /// With the extended deadline.
+    /// The call, with the extended deadline.
     pub(super) call: Call,
     pub(super) model: &'a Model,
     pub(super) new: &'a [(String, NewObject)],
