@@ -1,24 +1,24 @@
 //! The condition of a write, as Save and Delete check it.
 
-use super::Error;
+use super::error::Error;
 use super::selection::check_values;
-use super::verdict::Verdict;
+use super::validation::Validation;
 use crate::expression::{self, Expression, Placeholders};
 use crate::fault::{Fault, Faults};
 use crate::model::limits::MAX_EXPRESSION_BYTES;
 use crate::model::{Item, Model};
 use crate::write::{Condition, condition_bytes, count_kept};
 
-/// Checks a condition and prepares it for the commit. Returns `None` if `verdict` has its faults.
+/// Checks a condition and prepares it for the commit. Returns `None` if `validation` has its faults.
 pub(super) fn check_condition(
     model: &Model,
     condition: Option<&Expression>,
     max_depth: usize,
-    verdict: &mut Verdict,
+    validation: &mut Validation,
 ) -> Option<Option<Condition>> {
-    check_values(condition, "condition", max_depth, verdict);
+    check_values(condition, "condition", max_depth, validation);
     let prepared = condition.map(|condition| prepare(model, condition));
-    verdict.expression(prepared.transpose())
+    validation.expression(prepared.transpose())
 }
 
 fn prepare(model: &Model, condition: &Expression) -> Result<Condition, Faults> {
@@ -35,7 +35,7 @@ pub(super) fn check_length(condition: Option<&Condition>, item: &Item) -> Result
     match condition {
         Some(condition) if kept > 0 && condition.text.len() > max_bytes => {
             let description =
-                format!("must have at most {max_bytes} bytes beside {kept} objects that are kept");
+                format!("must have at most {max_bytes} bytes in a request that keeps {kept} objects");
             Err(Error::InvalidExpression(
                 Fault::new("condition.text", description).into(),
             ))

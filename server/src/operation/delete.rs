@@ -1,10 +1,11 @@
-//! Delete: one item and the objects that it owns. Removing what is not there succeeds, as in DynamoDB.
+//! Delete: one item and the objects that it owns. Deleting an item that does not exist succeeds, as in DynamoDB.
 
 use std::sync::Arc;
 
 use super::condition::check_condition;
-use super::verdict::Verdict;
-use super::{Error, Gateway};
+use super::error::Error;
+use super::gateway::Gateway;
+use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::Expression;
 use crate::fault::Faults;
@@ -13,26 +14,30 @@ use crate::item::load::Opened;
 use crate::model::{Item, Model};
 use crate::write::DeleteRequest;
 
-/// What to remove.
+/// Which item to delete.
 pub struct Delete {
     /// The model.
     pub model: Arc<Model>,
     /// The key attributes.
     pub key: Item,
-    /// Remove only where this holds.
+    /// Deletes only if this is met.
     pub condition: Option<Expression>,
-    /// Answer the item that was removed.
+    /// Whether to return the deleted item.
     pub return_old: bool,
-    /// Check only.
+    /// Whether only to check the request.
     pub validate_only: bool,
-    /// What decoding found.
+    /// Errors found while decoding.
     pub faults: Faults,
 }
 
 /// The request's fields in the contract's order.
 const FIELDS: [&str; 4] = ["model", "key", "condition", "return_values"];
 
-/// Removes one item; answers it where asked.
+/// Deletes one item, and returns it if requested.
+///
+/// # Errors
+///
+/// See [`Error`]; the faults of the request are returned together.
 pub async fn delete(gateway: &Gateway, call: &Call, request: Delete) -> Result<Option<Opened>, Error> {
     let Delete {
         model,
@@ -42,11 +47,16 @@ pub async fn delete(gateway: &Gateway, call: &Call, request: Delete) -> Result<O
         validate_only,
         faults,
     } = request;
-    let mut verdict = Verdict::new(&FIELDS, faults);
-    let condition = check_condition(&model, condition.as_ref(), gateway.attribute_depth, &mut verdict);
-    let key = verdict.field(check::check_key(&model, key, "key"));
-    let passed = verdict.pass()?;
-    let (condition, key) = (passed.take(condition)?, passed.take(key)?);
+    let mut validation = Validation::new(&FIELDS, faults);
+    let condition = check_condition(
+        &model,
+        condition.as_ref(),
+        gateway.attribute_depth,
+        &mut validation,
+    );
+    let key = validation.field(check::check_key(&model, key, "key"));
+    let valid = validation.finish()?;
+    let (condition, key) = (valid.take(condition)?, valid.take(key)?);
     if validate_only {
         return Ok(None);
     }

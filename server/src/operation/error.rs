@@ -1,4 +1,4 @@
-//! Why an operation failed. `transport::status` turns each variant into a status.
+//! Why an operation failed. `transport::failure` turns each variant into a status.
 
 use crate::fault::Faults;
 use crate::model::limits::MAX_ITEM_BYTES;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::Error;
 use super::fields::{check_fields, check_include_objects};
 use super::gateway::Gateway;
-use super::verdict::Verdict;
+use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::Placeholders;
 use crate::fault::Faults;
@@ -46,18 +46,18 @@ pub async fn get(gateway: &Gateway, call: &Call, request: Get) -> Result<Option<
         faults,
     } = request;
     let mut placeholders = Placeholders::new();
-    let mut verdict = Verdict::new(&FIELDS, faults);
-    let key = verdict.field(check::check_key(&model, key, "key"));
-    let include_objects = verdict.field(check_include_objects(&model, &include_objects));
+    let mut validation = Validation::new(&FIELDS, faults);
+    let key = validation.field(check::check_key(&model, key, "key"));
+    let include_objects = validation.field(check_include_objects(&model, &include_objects));
     let included = include_objects.as_deref().unwrap_or_default();
-    let projection = verdict.field(check_fields(&model, &fields, included, &mut placeholders));
-    let passed = verdict.pass()?;
-    let key = passed.take(key)?;
+    let projection = validation.field(check_fields(&model, &fields, included, &mut placeholders));
+    let valid = validation.finish()?;
+    let key = valid.take(key)?;
     let view = View {
         model,
         fields,
-        include_objects: passed.take(include_objects)?,
-        projection: passed.take(projection)?,
+        include_objects: valid.take(include_objects)?,
+        projection: valid.take(projection)?,
     };
     if validate_only {
         return Ok(None);

@@ -12,7 +12,7 @@ mod return_values;
 mod save;
 mod scan;
 mod selection;
-mod verdict;
+mod validation;
 // add-an-rpc: the module
 
 pub use delete::{Delete, delete};

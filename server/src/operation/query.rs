@@ -5,7 +5,7 @@ use futures::stream::Stream;
 use super::error::Error;
 use super::gateway::Gateway;
 use super::selection::{Selection, check_values};
-use super::verdict::Verdict;
+use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::{self, Expression, Placeholders};
 use crate::fault::{Fault, Faults};
@@ -52,11 +52,16 @@ pub fn query(
         faults,
     } = request;
     selection.check_index()?;
-    let mut verdict = Verdict::new(&FIELDS, faults);
+    let mut validation = Validation::new(&FIELDS, faults);
     let max_depth = gateway.attribute_depth;
-    check_values(key_condition.as_ref(), "key_condition", max_depth, &mut verdict);
+    check_values(
+        key_condition.as_ref(),
+        "key_condition",
+        max_depth,
+        &mut validation,
+    );
     let mut placeholders = Placeholders::new();
-    let condition = verdict.expression(match &key_condition {
+    let condition = validation.expression(match &key_condition {
         Some(condition) => {
             expression::key_condition(&selection.model, condition, "key_condition", &mut placeholders)
         }
@@ -70,10 +75,10 @@ pub fn query(
         expression::query_filter,
         max_depth,
         &mut placeholders,
-        &mut verdict,
+        &mut validation,
     );
-    let passed = verdict.pass()?;
-    let (condition, checked) = (passed.take(condition)?, passed.take(checked)?);
+    let valid = validation.finish()?;
+    let (condition, checked) = (valid.take(condition)?, valid.take(checked)?);
     let mut hasher = RequestHasher::new("Query");
     hasher.text(&selection.model.name);
     hasher.expression(key_condition.as_ref());

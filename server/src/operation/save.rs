@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::condition::{check_condition, check_length};
-use super::verdict::Verdict;
-use super::{Error, Gateway, ReturnValues};
+use super::error::Error;
+use super::gateway::Gateway;
+use super::return_values::ReturnValues;
+use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::Expression;
 use crate::fault::Faults;
@@ -14,37 +16,41 @@ use crate::item::pointer::Pointer;
 use crate::model::{Item, Model, Value};
 use crate::write::{SaveRequest, foreign_kept, keep_unchanged};
 
-/// What to write.
+/// Which item to write.
 pub struct Save {
     /// The model.
     pub model: Arc<Model>,
     /// The whole item.
     pub item: Item,
-    /// Write only where this holds.
+    /// Writes only if this is met.
     pub condition: Option<Expression>,
-    /// What to answer.
+    /// What to return.
     pub return_values: ReturnValues,
-    /// Check only.
+    /// Whether only to check the request.
     pub validate_only: bool,
-    /// What decoding found.
+    /// Errors found while decoding.
     pub faults: Faults,
 }
 
 /// The request's fields in the contract's order.
 const FIELDS: [&str; 4] = ["model", "item", "condition", "return_values"];
 
-/// What was written; empty where the request was only checked.
+/// What was written; empty if the request was only checked.
 #[derive(Default)]
 pub struct Saved {
-    /// What the server set.
+    /// The attributes that the server set.
     pub generated: Item,
-    /// The item that was replaced, where asked.
+    /// The replaced item, if requested.
     pub old_item: Option<Opened>,
-    /// The item as written, where asked.
+    /// The item as written, if requested.
     pub item: Option<Item>,
 }
 
 /// Writes one item.
+///
+/// # Errors
+///
+/// See [`Error`]; the faults of the request are returned together.
 pub async fn save(gateway: &Gateway, call: &Call, request: Save) -> Result<Saved, Error> {
     let Save {
         model,
@@ -54,24 +60,28 @@ pub async fn save(gateway: &Gateway, call: &Call, request: Save) -> Result<Saved
         validate_only,
         faults,
     } = request;
-    let mut verdict = Verdict::new(&FIELDS, faults);
+    let mut validation = Validation::new(&FIELDS, faults);
     let max_depth = gateway.attribute_depth;
     let item = keep_unchanged(item).await;
-    let condition = check_condition(&model, condition.as_ref(), max_depth, &mut verdict);
+    let condition = check_condition(&model, condition.as_ref(), max_depth, &mut validation);
     let checked = match check::check_item(&model, item, "item", max_depth) {
         Ok(checked) => {
-            verdict.add_fields(check_kept(&model, &checked.item));
+            validation.add_fields(check_kept(&model, &checked.item));
             Some(checked)
         }
         Err(CheckError::Invalid(faults)) => {
-            verdict.add_fields(faults);
+            validation.add_fields(faults);
             None
         }
-        Err(CheckError::Mode(faults)) => return verdict.pass().and(Err(Error::Mode(faults.sorted(&FIELDS)))),
-        Err(CheckError::TooLarge { bytes }) => return verdict.pass().and(Err(Error::ItemTooLarge { bytes })),
+        Err(CheckError::Mode(faults)) => {
+            return validation.finish().and(Err(Error::Mode(faults.sorted(&FIELDS))));
+        }
+        Err(CheckError::TooLarge { bytes }) => {
+            return validation.finish().and(Err(Error::ItemTooLarge { bytes }));
+        }
     };
-    let passed = verdict.pass()?;
-    let (condition, checked) = (passed.take(condition)?, passed.take(checked)?);
+    let valid = validation.finish()?;
+    let (condition, checked) = (valid.take(condition)?, valid.take(checked)?);
     check_length(condition.as_ref(), &checked.item)?;
     if validate_only {
         return Ok(Saved::default());

@@ -5,14 +5,13 @@ use futures::stream::Stream;
 use super::error::Error;
 use super::gateway::Gateway;
 use super::selection::Selection;
-use super::verdict::Verdict;
+use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::{self, Placeholders};
 use crate::fault::Faults;
+use crate::model::limits::MAX_SEGMENTS;
 use crate::read::{Page, RequestHasher, Segments, Source};
 
-/// DynamoDB's limit on `total_segments`.
-const MAX_SEGMENTS: u32 = 1_000_000;
 /// Segments that one stream reads in parallel.
 const MAX_PARALLELISM: u32 = 64;
 
@@ -62,16 +61,16 @@ pub fn scan(
         faults,
     } = request;
     selection.check_index()?;
-    let mut verdict = Verdict::new(&FIELDS, faults);
-    verdict.add_fields(segment_faults);
+    let mut validation = Validation::new(&FIELDS, faults);
+    validation.add_fields(segment_faults);
     let mut placeholders = Placeholders::new();
     let checked = selection.check(
         expression::filter,
         gateway.attribute_depth,
         &mut placeholders,
-        &mut verdict,
+        &mut validation,
     );
-    let checked = verdict.pass()?.take(checked)?;
+    let checked = validation.finish()?.take(checked)?;
     let segments = Segments {
         first: segment,
         total: total_segments.max(parallelism),

@@ -7,7 +7,7 @@ use futures::stream::{self, Stream, StreamExt as _};
 use super::error::{Error, shorten};
 use super::fields::{check_fields, check_include_objects};
 use super::gateway::Gateway;
-use super::verdict::Verdict;
+use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::{Expression, Placeholders, Projection};
 use crate::fault::{Faults, Path};
@@ -68,17 +68,17 @@ impl Selection {
         filter_check: FilterCheck,
         max_depth: usize,
         placeholders: &mut Placeholders,
-        verdict: &mut Verdict,
+        validation: &mut Validation,
     ) -> Option<Checked> {
-        let include_objects = verdict.field(check_include_objects(&self.model, &self.include_objects));
-        check_values(self.filter.as_ref(), "filter", max_depth, verdict);
+        let include_objects = validation.field(check_include_objects(&self.model, &self.include_objects));
+        check_values(self.filter.as_ref(), "filter", max_depth, validation);
         let filter = self
             .filter
             .as_ref()
             .map(|filter| filter_check(&self.model, filter, "filter", placeholders));
-        let filter = verdict.expression(filter.transpose());
+        let filter = validation.expression(filter.transpose());
         let included = include_objects.as_deref().unwrap_or_default();
-        let projection = verdict.field(check_fields(&self.model, &self.fields, included, placeholders));
+        let projection = validation.field(check_fields(&self.model, &self.fields, included, placeholders));
         Some(Checked {
             filter: filter?,
             projection: projection?,
@@ -144,9 +144,9 @@ pub(super) fn check_values(
     expression: Option<&Expression>,
     root: &str,
     max_depth: usize,
-    verdict: &mut Verdict,
+    validation: &mut Validation,
 ) {
     let Some(expression) = expression else { return };
     let values = Path::Name(&Path::Root(root), "values");
-    verdict.add_expressions(check::check_values(&expression.values, values, max_depth));
+    validation.add_expressions(check::check_values(&expression.values, values, max_depth));
 }

@@ -11,7 +11,7 @@ use crate::object::read::ReadError;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No item has this key.
-    #[error("there is no {model} with this key")]
+    #[error("no {model} item has this key")]
     ItemNotFound {
         /// The model.
         model: String,
@@ -20,7 +20,7 @@ pub enum Error {
     #[error("page_token: {0}")]
     InvalidPageToken(&'static str),
     /// The content of an inline object exceeds the size of a message.
-    #[error("the content of {attribute} has {bytes} bytes, more than a message may carry")]
+    #[error("{attribute} has {bytes} bytes of content, more than a message can carry")]
     ObjectTooLarge {
         /// The attribute.
         attribute: String,
@@ -29,14 +29,14 @@ pub enum Error {
     },
     /// The pointer of an object attribute leads outside the item's folder.
     #[error(
-        "{attribute} points to an object that is not the item's own; it is read only with `foreign_pointers: read`"
+        "{attribute} points to an object of another owner; set `foreign_pointers: read` to allow reading it"
     )]
     ForeignPointer {
         /// The attribute.
         attribute: String,
     },
     /// An object was replaced while it was being read.
-    #[error("{attribute} points to another object by now; read the item again")]
+    #[error("{attribute} now points to a different object; read the item again")]
     ObjectChanged {
         /// The attribute.
         attribute: String,
@@ -50,7 +50,7 @@ pub enum Error {
         description: String,
     },
     /// A stored value is encrypted under a key that its attribute does not accept.
-    #[error("{attribute} is sealed under a key that the model does not accept")]
+    #[error("{attribute} is encrypted under a key that the model does not accept")]
     KeyNotAccepted {
         /// The attribute.
         attribute: String,

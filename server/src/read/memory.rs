@@ -3,13 +3,14 @@
 use super::error::Error;
 use crate::call::Call;
 use crate::capacity::Reservation;
+use crate::model::limits::PAGE_MESSAGE_BYTES;
 
 /// Content is in memory as fetched, and once more when it is encoded.
 const CONTENT_COPIES: usize = 2;
 /// A page is in memory as the store sent it, decoded, opened and encoded.
 pub(super) const PAGE_COPIES: usize = 4;
 /// Bytes of items and inline content that are opened for one message; a single larger item is exempt.
-pub(super) const MESSAGE_BYTES: u64 = 3 * 1024 * 1024;
+pub(super) const MESSAGE_BYTES: u64 = PAGE_MESSAGE_BYTES as u64;
 /// The memory of one message's content.
 pub(super) const CONTENT_BYTES: usize = MESSAGE_BYTES as usize * CONTENT_COPIES;
 

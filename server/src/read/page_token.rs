@@ -21,7 +21,7 @@ use super::segment_position::{self, SegmentPosition};
 
 const FORMAT: u8 = 2;
 const NONCE_BYTES: usize = 12;
-/// Keys have at most 3 KB per segment; a longer token has more segments than a stream may read, so it is not ours.
+/// Keys have at most 3 KB per segment; a longer token has more segments than a stream may read, so it is not valid.
 const MAX_TOKEN_BYTES: usize = 1024 * 1024;
 
 /// Seals and opens page tokens with one key, the same on all replicas.
@@ -56,7 +56,7 @@ impl PageTokens {
         match positions.len() == segments {
             true => Ok(positions),
             false => Err(Error::InvalidPageToken(
-                "was given for another number of segments",
+                "was issued for a different number of segments",
             )),
         }
     }
@@ -91,7 +91,7 @@ impl PageTokens {
 
     fn open(&self, token: &str, request_hash: RequestHash) -> Result<Vec<SegmentPosition>, Error> {
         const FOREIGN: Error = Error::InvalidPageToken(
-            "does not belong to this request; send the token with the very arguments of the call that gave it",
+            "does not match this request; send it with the same arguments as the call that returned it",
         );
         if token.len() > MAX_TOKEN_BYTES {
             return Err(FOREIGN);

@@ -26,17 +26,13 @@ use crate::call::Call;
 use crate::capacity::Reservation;
 use crate::item::load::Opened;
 use crate::model::Item;
-use crate::model::limits::MAX_ITEM_BYTES;
+use crate::model::limits::{MAX_ITEM_BYTES, MAX_PAGE_BYTES};
 use crate::model::size::stored_bytes;
 
 /// Items opened in parallel; their KMS requests have a separate limit.
 const ITEMS_IN_FLIGHT: usize = 64;
 /// Stored bytes of all pages that a stream holds or waits for, however many segments it reads.
 const HELD_BYTES: usize = 4 * 1024 * 1024;
-/// The largest page of DynamoDB.
-///
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html>
-const PAGE_BYTES: usize = 1024 * 1024;
 
 /// One message of the stream: a page, or a part of one.
 pub struct Page {
@@ -199,8 +195,8 @@ impl Pages {
             return 0;
         }
         match self.page_size {
-            Some(items) => PAGE_BYTES.min(MAX_ITEM_BYTES.saturating_mul(items as usize)),
-            None => PAGE_BYTES,
+            Some(items) => MAX_PAGE_BYTES.min(MAX_ITEM_BYTES.saturating_mul(items as usize)),
+            None => MAX_PAGE_BYTES,
         }
     }
 

@@ -1,4 +1,4 @@
-//! A service whose requests have at most so many values: they are counted before they are decoded.
+//! Limits how many values a request may have. They are counted before the request is decoded.
 
 use std::task::{Context, Poll};
 
@@ -6,7 +6,7 @@ use http::Request;
 use tollgate_proto::budget::{Within, within};
 use tonic::server::NamedService;
 
-/// A service within its budget.
+/// A service that limits the values of its requests.
 #[derive(Clone, Debug)]
 pub struct Budgeted<S> {
     inner: S,
@@ -14,7 +14,7 @@ pub struct Budgeted<S> {
 }
 
 impl<S> Budgeted<S> {
-    /// Lets a service decode messages of up to `max_values` values.
+    /// Limits the messages of a service to `max_values` values.
     pub fn new(inner: S, max_values: usize) -> Budgeted<S> {
         Budgeted { inner, max_values }
     }

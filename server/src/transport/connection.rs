@@ -1,21 +1,21 @@
-//! The connection that a request came in on. Made by the listener when it accepts, and put into the extensions of every
-//! request of it, so that limits per connection have a place. Holds no bytes of requests.
+//! The connection that a request arrived on. The listener creates it on accept and adds it to the extensions of every
+//! request, for limits per connection. Holds no bytes of requests.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::capacity::Share;
 
-/// One connection of a caller; clones are the same connection.
+/// One connection of a caller; clones refer to the same connection.
 #[derive(Clone, Debug)]
 pub struct Connection(Arc<Inner>);
 
 /// What is counted per connection.
 #[derive(Debug)]
 struct Inner {
-    /// None if the system did not say.
+    /// `None` if the system did not report it.
     peer: Option<SocketAddr>,
-    /// What its calls hold.
+    /// The capacity that its calls hold.
     share: Arc<Share>,
 }
 
@@ -28,12 +28,12 @@ impl Connection {
         }))
     }
 
-    /// The address of the other end.
+    /// The address of the caller, if known.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.0.peer
     }
 
-    /// What the calls of this connection hold of the server's capacity.
+    /// The server's capacity that the calls of this connection hold.
     pub fn share(&self) -> &Arc<Share> {
         &self.0.share
     }

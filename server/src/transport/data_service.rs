@@ -109,7 +109,7 @@ fn open<T>(request: Request<T>, request_id: impl Fn(&T) -> &str) -> Result<(Call
     let id = request_id(&message);
     if !named_in_metadata && !id.is_empty() {
         if !billing::is_valid_name(id) {
-            let fault = Fault::new("request_id", "must be 1 to 128 of A-Za-z0-9._:-");
+            let fault = Fault::new("request_id", "must be 1 to 128 characters of A-Za-z0-9._:-");
             return Err(status::invalid(Reason::InvalidField, fault));
         }
         call.set_request_id(id);

@@ -1,7 +1,6 @@
-//! The tasks of HTTP/2 streams. hyper asks a response body for more only once the caller has taken what it got, so a
-//! body whose call is over cannot say so to a caller that does not read: hyper waits for room, and the stream stays
-//! open until the connection ends. Here such a stream is reset: its task is dropped, hyper's parts go with it, and
-//! HTTP/2 sends RST_STREAM (CANCEL) and discards what was still to be sent.
+//! Resets HTTP/2 streams whose call is over and whose caller does not read. hyper polls a response body only when the
+//! flow-control window has room, so such a stream would stay open until the connection ends. Dropping its task makes
+//! HTTP/2 send RST_STREAM (CANCEL) and discard the data that was not sent.
 
 use std::cell::RefCell;
 use std::pin::{Pin, pin};
@@ -11,12 +10,12 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep};
 
-/// How long a caller may take to begin to read the trailers of a call that is over.
+/// How long a caller may take to start reading the trailers of a call that is over.
 const LINGER: Duration = Duration::from_millis(500);
 
 /// A response body that is being sent.
 pub(crate) trait Outgoing: Send + Sync {
-    /// Whether its call is over and the caller has not taken its end yet. The task is woken when this becomes true.
+    /// Whether its call is over and the caller has not received the end yet. The task is woken when this becomes true.
     fn is_over(&self) -> bool;
 }
 
@@ -24,13 +23,13 @@ tokio::task_local! {
     static BODY: RefCell<Option<Arc<dyn Outgoing>>>;
 }
 
-/// Names the response body of the stream whose task this is.
+/// Sets the response body of the current stream task.
 pub(crate) fn sends(body: Arc<dyn Outgoing>) {
-    // in tests, calls come without a stream
+    // in tests, calls have no stream task
     let _ = BODY.try_with(|slot| slot.borrow_mut().replace(body));
 }
 
-/// Runs the task of a stream to its end, or until the stream is to be reset.
+/// Runs the task of a stream to completion, or until the stream must be reset.
 pub(crate) async fn run<F: Future>(stream: F) {
     BODY.scope(RefCell::default(), until_over(stream)).await;
 }

@@ -19,7 +19,7 @@ pub enum Error {
     #[error("{0}")]
     Invalid(Faults),
     /// The stored item no longer points to an object that the item keeps.
-    #[error("{attribute} points to another object by now; read the item again")]
+    #[error("{attribute} now points to a different object; read the item again")]
     ObjectChanged {
         /// The attribute.
         attribute: String,

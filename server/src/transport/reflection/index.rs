@@ -16,7 +16,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Of encoded `FileDescriptorSet`s; of files of the same name the first counts.
+    /// Indexes encoded `FileDescriptorSet`s; the first of several files with the same name counts.
     pub(super) fn new(sets: &[&[u8]]) -> Result<Index, DecodeError> {
         let mut index = Index::default();
         for set in sets {
@@ -94,7 +94,7 @@ impl Index {
     fn add_enum(&mut self, scope: &str, enumeration: &EnumDescriptorProto, file: &Bytes) {
         let name = within(scope, enumeration.name());
         for value in &enumeration.value {
-            // values are siblings of their enum, as in C++; most programs ask for them inside of it all the same
+            // enum values are siblings of their enum, as in C++, but most clients request them as its members
             self.add_symbol(within(scope, value.name()), file);
             self.add_symbol(within(&name, value.name()), file);
         }
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_of_symbol_is_found() {
+    fn finds_every_kind_of_symbol() {
         let index = Index::new(&[tollgate_proto::FILE_DESCRIPTOR_SET]).unwrap();
         for symbol in [
             "tollgate.v1.DataService",
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_descriptor_is_refused() {
+    fn rejects_bytes_that_are_not_a_descriptor_set() {
         assert!(Index::new(&[b"\xff\xff"]).is_err());
     }
 }

@@ -1,6 +1,6 @@
-//! Server reflection, `v1` and `v1alpha`, which have the same messages. A request that cannot be answered gets an
-//! `error_response` and the stream goes on: programs ask for many symbols on one stream, and for some that are not here.
-//! tonic's own service ends it. <https://github.com/grpc/grpc/blob/master/doc/server-reflection.md>
+//! Server reflection, `v1` and `v1alpha`, which have the same messages. A failed request gets an `error_response` and the
+//! stream continues: clients request many symbols on one stream, including unknown ones. tonic's own service ends the
+//! stream. <https://github.com/grpc/grpc/blob/master/doc/server-reflection.md>
 
 mod index;
 
@@ -40,7 +40,7 @@ pub trait Version: Clone + Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub enum V1 {}
 
-/// `grpc.reflection.v1alpha`, the one that older programs know.
+/// `grpc.reflection.v1alpha`, for older clients.
 #[derive(Clone, Debug)]
 pub enum V1Alpha {}
 
@@ -62,10 +62,10 @@ pub struct Reflection<V> {
 }
 
 impl Reflection<V1> {
-    /// Of these encoded `FileDescriptorSet`s, and of reflection itself.
+    /// Serves these encoded `FileDescriptorSet`s, and that of reflection itself.
     ///
     /// # Errors
-    /// One of them is not a `FileDescriptorSet`.
+    /// One of them cannot be decoded.
     pub fn new(sets: &[&[u8]]) -> Result<Reflection<V1>, DecodeError> {
         let own = [
             tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
@@ -77,7 +77,7 @@ impl Reflection<V1> {
         })
     }
 
-    /// The same under the older name.
+    /// Like this service, but under the older name.
     pub fn alpha(&self) -> Reflection<V1Alpha> {
         Reflection {
             index: Arc::clone(&self.index),
@@ -108,7 +108,7 @@ impl<V: Version> tower::Service<Request<Body>> for Reflection<V> {
     }
 }
 
-/// As tonic's generated services have it.
+/// The response of tonic's generated services to an unknown method.
 fn unknown_method() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
@@ -130,7 +130,7 @@ impl StreamingService<Received> for Method {
 
     fn call(&mut self, requests: tonic::Request<Streaming<Received>>) -> Self::Future {
         let index = Arc::clone(&self.0);
-        // one response per request, made when it is asked for: whoever does not read is not read either
+        // one response per request, made when polled: the requests of a client that does not read are not read either
         let responses = requests
             .into_inner()
             .map(move |request| request.map(|request| index.respond(request)));
@@ -194,7 +194,7 @@ impl Index {
 
 fn file(found: Option<Bytes>, what: &str) -> Result<MessageResponse, (Code, String)> {
     let Some(file) = found else {
-        // the request stands beside it: its name need not be repeated
+        // the response includes the request, so the name is not repeated
         return Err((Code::NotFound, format!("{what} not found")));
     };
     Ok(MessageResponse::FileDescriptorResponse(FileDescriptorResponse {
@@ -202,7 +202,7 @@ fn file(found: Option<Bytes>, what: &str) -> Result<MessageResponse, (Code, Stri
     }))
 }
 
-/// A request, or bytes that are none. tonic ends a stream whose decoder fails, so this one never does.
+/// A request, or the error of malformed bytes. tonic ends a stream whose decoder fails, so this one never fails.
 type Received = Result<ServerReflectionRequest, DecodeError>;
 
 /// Encodes responses and decodes requests.
@@ -235,7 +235,7 @@ impl Encoder for Messages {
     ) -> Result<(), Status> {
         response
             .encode(buffer)
-            .expect("a buffer that grows has room for every message");
+            .expect("a growable buffer has room for every message");
         Ok(())
     }
 }
@@ -245,7 +245,7 @@ impl Decoder for Messages {
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Received>, Status> {
-        // all of it, whatever it is: what is left would be taken for the next message
+        // consumes everything, even if malformed: leftover bytes would be read as the next message
         let message = buffer.copy_to_bytes(buffer.remaining());
         Ok(Some(ServerReflectionRequest::decode(message)))
     }
