@@ -123,7 +123,13 @@ fn exit_code(error: &app::Error, stderr: &mut LogWriter) -> ExitCode {
         app::Error::Models(faults) => exit::faults_to(stderr, "models", faults),
         app::Error::Prices(faults) => exit::faults_to(stderr, "price book", faults),
         error if error.is_invalid_setting() => exit::wrong_to(stderr, &error.to_string()),
-        _ => exit::failure_to(stderr, &error.to_string()),
+        #[cfg(feature = "embedded")]
+        app::Error::Embedded(_) => exit::failure_to(stderr, &error.to_string()),
+        app::Error::NoEngines
+        | app::Error::Provision(_)
+        | app::Error::Aws(_)
+        | app::Error::Serve(_)
+        | app::Error::Random => exit::failure_to(stderr, &error.to_string()),
     }
 }
 

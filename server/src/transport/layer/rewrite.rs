@@ -12,7 +12,7 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 
 /// How tonic's messages about malformed requests start; their code is INTERNAL.
-const BROKEN_REQUESTS: [&str; 4] = [
+const MALFORMED_REQUESTS: [&str; 4] = [
     "protocol error: ",
     "Unexpected EOF",
     "Missing request message",
@@ -31,6 +31,15 @@ pub(super) struct Rewritten {
     pub(super) reason: Option<Reason>,
     /// The cause that the response omits, for the log.
     pub(super) cause: Option<String>,
+}
+
+/// What tonic's error is about.
+#[derive(Clone, Copy, Debug)]
+enum Problem {
+    UnknownMethod,
+    TooLarge,
+    Malformed,
+    Internal,
 }
 
 impl Rewritten {
@@ -59,17 +68,18 @@ pub(super) fn rewrite(headers: &mut HeaderMap) -> Option<Rewritten> {
     let message = Status::from_header_map(headers)
         .map(|status| status.message().to_owned())
         .unwrap_or_default();
-    let Some(reason) = reason(code, &message) else {
+    let Some(problem) = problem(code, &message) else {
         return Some(Rewritten::unchanged(code));
     };
-    let (text, cause) = match reason {
-        Reason::Internal => (INTERNAL.to_owned(), Some(message)),
-        _ if message.is_empty() => ("no such method".to_owned(), None),
-        _ => (message, None),
-    };
-    let status = match reason {
-        Reason::MessageTooLarge => status::over_limit(reason, "limits.message_bytes", too_large(text)),
-        _ => status::status(reason, text),
+    let reason = problem.reason();
+    let (status, cause) = match problem {
+        Problem::UnknownMethod if message.is_empty() => (status::status(reason, "no such method"), None),
+        Problem::UnknownMethod | Problem::Malformed => (status::status(reason, message), None),
+        Problem::TooLarge => (
+            status::over_limit(reason, "limits.message_bytes", too_large(message)),
+            None,
+        ),
+        Problem::Internal => (status::status(reason, INTERNAL), Some(message)),
     };
     // if the new status cannot be encoded, the old one stays
     let _ = status.add_header(headers);
@@ -80,14 +90,25 @@ pub(super) fn rewrite(headers: &mut HeaderMap) -> Option<Rewritten> {
     })
 }
 
-fn reason(code: Code, message: &str) -> Option<Reason> {
+impl Problem {
+    fn reason(self) -> Reason {
+        match self {
+            Problem::UnknownMethod => Reason::Unimplemented,
+            Problem::TooLarge => Reason::MessageTooLarge,
+            Problem::Malformed => Reason::UndecodableMessage,
+            Problem::Internal => Reason::Internal,
+        }
+    }
+}
+
+fn problem(code: Code, message: &str) -> Option<Problem> {
     let too_large = TOO_LARGE.iter().any(|part| message.contains(part));
-    let broken = BROKEN_REQUESTS.iter().any(|start| message.starts_with(start));
+    let malformed = MALFORMED_REQUESTS.iter().any(|start| message.starts_with(start));
     match code {
-        Code::Unimplemented => Some(Reason::Unimplemented),
-        Code::OutOfRange | Code::ResourceExhausted if too_large => Some(Reason::MessageTooLarge),
-        Code::Internal if broken => Some(Reason::UndecodableMessage),
-        Code::Internal | Code::Unknown => Some(Reason::Internal),
+        Code::Unimplemented => Some(Problem::UnknownMethod),
+        Code::OutOfRange | Code::ResourceExhausted if too_large => Some(Problem::TooLarge),
+        Code::Internal if malformed => Some(Problem::Malformed),
+        Code::Internal | Code::Unknown => Some(Problem::Internal),
         Code::Ok
         | Code::Cancelled
         | Code::InvalidArgument
