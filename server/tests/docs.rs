@@ -1,8 +1,11 @@
-//! The documentation against the program: settings, RPCs, trailers, reasons, models. What is told twice is
-//! compared here, so that no page stays behind. Never starts a server.
+//! Compares the documentation with the program: settings, RPCs, trailers, reasons, models. Never starts a server.
 
+#[path = "docs/contributing.rs"]
+mod contributing;
 #[path = "docs/pages.rs"]
 mod pages;
+#[path = "docs/words.rs"]
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -277,6 +280,29 @@ fn root() -> PathBuf {
 
 fn read(page: &str) -> String {
     fs::read_to_string(root().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"))
+}
+
+/// The text files of the repository by their paths, without hidden folders and what builds leave behind.
+fn repository() -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    collect(&root(), "", &mut files);
+    files
+}
+
+fn collect(folder: &Path, prefix: &str, files: &mut BTreeMap<String, String>) {
+    for entry in fs::read_dir(folder).expect("a folder of the checkout") {
+        let entry = entry.expect("an entry of the checkout");
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') || ["target", "node_modules", "__pycache__"].contains(&name.as_str()) {
+            continue;
+        }
+        let path = format!("{prefix}{name}");
+        if entry.path().is_dir() {
+            collect(&entry.path(), &format!("{path}/"), files);
+        } else if let Ok(text) = fs::read_to_string(entry.path()) {
+            files.insert(path, text);
+        }
+    }
 }
 
 fn descriptors() -> prost_types::FileDescriptorSet {
