@@ -1,19 +1,18 @@
-//! The program as a process: what it prints, how it ends, what a second one is told, and what is there after `kill -9`.
+//! The program as a process: what it prints, how it ends, what a second one reports, and what is left after `kill -9`.
 
+#[path = "lifecycle/kill.rs"]
+mod kill;
 mod outside;
 mod process;
 
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use process::{Process, ended, free_folder};
 use tollgate_proto::v1;
 use tollgate_proto::v1::attribute_value::Kind;
 use tollgate_proto::v1::data_service_client::DataServiceClient;
-use tonic::Code;
 use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -63,7 +62,7 @@ async fn status_of(health: &mut HealthClient<Channel>, service: &str) -> Serving
     health
         .check(request)
         .await
-        .expect("health answers")
+        .expect("a health status")
         .into_inner()
         .status()
 }
@@ -109,7 +108,7 @@ fn serve_logs_its_version_and_commit() {
 }
 
 #[test]
-fn a_second_process_on_the_same_folder_is_told_so() {
+fn refuses_a_data_folder_in_use() {
     let folder = free_folder();
     let first = Process::serve(folder.path(), &[]);
     let second = ended(folder.path(), &["serve", "--listen", "127.0.0.1:0"], &[]);
@@ -120,7 +119,7 @@ fn a_second_process_on_the_same_folder_is_told_so() {
 }
 
 #[test]
-fn a_port_in_use_is_told_so() {
+fn refuses_a_port_in_use() {
     let folder = free_folder();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -130,13 +129,13 @@ fn a_port_in_use_is_told_so() {
 }
 
 #[test]
-fn all_faults_of_the_settings_are_told() {
+fn reports_all_invalid_settings_at_once() {
     let folder = free_folder();
     let config = "listen: 127.0.0.1:0\nno_such_setting: 1\nlimits:\n  deadline: soon\n";
     fs::write(folder.path().join("tollgate.yaml"), config).unwrap();
     let wrong = [("TOLLGATE_LIMITS__IN_FLIGHT", "none"), ("TOLLGATE_NOBODY", "1")];
-    let told = ended(folder.path(), &["serve", "--backend", "embedded"], &wrong);
-    assert_eq!(told.code, 2, "{told:?}");
+    let refused = ended(folder.path(), &["serve", "--backend", "embedded"], &wrong);
+    assert_eq!(refused.code, 2, "{refused:?}");
     let faults = [
         "no_such_setting",
         "limits.deadline",
@@ -144,7 +143,7 @@ fn all_faults_of_the_settings_are_told() {
         "TOLLGATE_NOBODY",
     ];
     for fault in faults {
-        assert!(told.stderr.contains(fault), "{fault} in {told:?}");
+        assert!(refused.stderr.contains(fault), "{fault} in {refused:?}");
     }
     assert!(
         !folder.path().join("tollgate-data").exists(),
@@ -157,17 +156,17 @@ fn all_faults_of_the_settings_are_told() {
         &["nonsense"],
     ] {
         let empty = free_folder();
-        let told = ended(empty.path(), arguments, &[]);
-        assert_eq!(told.code, 2, "{arguments:?}: {told:?}");
+        let refused = ended(empty.path(), arguments, &[]);
+        assert_eq!(refused.code, 2, "{arguments:?}: {refused:?}");
         assert!(
-            !told.stderr.is_empty() && told.stdout.is_empty(),
-            "{arguments:?}: {told:?}"
+            !refused.stderr.is_empty() && refused.stdout.is_empty(),
+            "{arguments:?}: {refused:?}"
         );
     }
 }
 
 #[test]
-fn check_tells_every_fault_of_every_file() {
+fn check_reports_every_fault_of_every_file() {
     let folder = free_folder();
     let good = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
     let checked = ended(folder.path(), &["check", good.to_str().unwrap()], &[]);
@@ -229,7 +228,7 @@ fn models_of_one_table_that_do_not_agree_are_refused_with_both_places() {
 }
 
 #[tokio::test]
-async fn in_memory_nothing_is_left_on_disk() {
+async fn the_memory_backend_writes_nothing_to_disk() {
     let folder = free_folder();
     let process = Process::serve(folder.path(), &["--memory"]);
     let mut data = DataServiceClient::new(process.channel().await);
@@ -238,10 +237,10 @@ async fn in_memory_nothing_is_left_on_disk() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
-/// The most that can be asked of the log: a saved value, an item's key, an object's name and content, and data keys
+/// At the most verbose level the log contains no saved value, an item's key, an object's name and content, and data keys
 /// are in none of it, whichever thread or library speaks.
 #[tokio::test]
-async fn at_trace_level_nothing_of_an_item_is_told() {
+async fn the_trace_level_logs_no_item_values() {
     const MARKS: [&str; 2] = ["MARK-", "TUFSSy"]; // as it is, and in base64
     let folder = free_folder();
     let log = folder.path().join("log");
@@ -284,16 +283,16 @@ async fn at_trace_level_nothing_of_an_item_is_told() {
     };
     data.save(document).await.unwrap();
     assert_eq!(process.terminate().code, 0);
-    let told = fs::read_to_string(log).unwrap();
-    assert_eq!(told.matches(r#""message":"call""#).count(), 3, "{told}");
+    let log = fs::read_to_string(log).unwrap();
+    assert_eq!(log.matches(r#""message":"call""#).count(), 3, "{log}");
     for mark in MARKS.iter().chain(&["Plaintext", "CiphertextBlob"]) {
-        let line = told.lines().find(|line| line.contains(mark));
+        let line = log.lines().find(|line| line.contains(mark));
         assert!(line.is_none(), "{mark}: {line:?}");
     }
 }
 
 #[tokio::test]
-async fn sigterm_lets_calls_in_flight_end() {
+async fn sigterm_waits_for_calls_in_flight() {
     const ITEMS: usize = 30;
     let folder = free_folder();
     let process = Process::serve(folder.path(), &["--memory"]);
@@ -337,7 +336,7 @@ async fn sigterm_lets_calls_in_flight_end() {
 }
 
 #[tokio::test]
-async fn items_and_page_tokens_outlive_the_process() {
+async fn items_and_page_tokens_survive_a_restart() {
     let folder = free_folder();
     let process = Process::serve(folder.path(), &[]);
     let mut data = DataServiceClient::new(process.channel().await);
@@ -369,206 +368,5 @@ async fn items_and_page_tokens_outlive_the_process() {
         );
     }
     assert_eq!(sorts, [3, 4, 5, 6].map(|number| text(format!("S#{number}"))));
-    assert_eq!(process.terminate().code, 0);
-}
-
-/// A model whose items have both: an encrypted attribute and an object.
-const VAULT: &str = "
-name: Vault
-table: vaults
-partition_key: pk
-attributes:
-  pk: { type: string }
-  secret: { type: string, encrypted: { key_id: alias/my-app-key } }
-  file: { type: object, s3: { bucket: vault-bucket, prefix: v/ } }
-";
-/// Saves that each life of the process is sent.
-const SAVES: usize = 1000;
-/// Callers at once; each has one item that it overwrites again and again.
-const CALLERS: usize = 16;
-/// Past S3's part size.
-const LARGE_BYTES: usize = 5 * 1024 * 1024 + 1;
-
-/// What was acknowledged, by the item's key: the number of the last Save.
-type Acknowledged = Arc<Mutex<std::collections::BTreeMap<String, usize>>>;
-
-fn secret(number: usize) -> String {
-    format!("secret of {number}")
-}
-
-fn file(number: usize) -> Vec<u8> {
-    let bytes = if number % 150 == 149 {
-        LARGE_BYTES
-    } else {
-        number * 7 % 4000
-    };
-    (0..bytes).map(|index| ((index + number) % 251) as u8).collect()
-}
-
-fn vault(partition: &str, number: usize) -> v1::SaveRequest {
-    let object = v1::Object {
-        data: Some(file(number).into()),
-        name: number.to_string(),
-        ..v1::Object::default()
-    };
-    let item = [
-        ("pk".to_owned(), text(partition)),
-        ("secret".to_owned(), text(secret(number))),
-        (
-            "file".to_owned(),
-            v1::AttributeValue {
-                kind: Some(Kind::Object(Box::new(object))),
-            },
-        ),
-    ];
-    v1::SaveRequest {
-        model: "Vault".to_owned(),
-        item: item.into(),
-        ..v1::SaveRequest::default()
-    }
-}
-
-async fn client(process: &Process) -> DataServiceClient<Channel> {
-    let client = DataServiceClient::new(process.channel().await);
-    client
-        .max_decoding_message_size(2 * LARGE_BYTES)
-        .max_encoding_message_size(2 * LARGE_BYTES)
-}
-
-/// One caller saves until the process is gone, and notes what was acknowledged.
-async fn save_until_killed(
-    mut data: DataServiceClient<Channel>,
-    caller: usize,
-    next: Arc<AtomicUsize>,
-    acknowledged: Acknowledged,
-    progress: Arc<tokio::sync::Semaphore>,
-) {
-    loop {
-        let number = next.fetch_add(1, Ordering::SeqCst);
-        let partition = if number.is_multiple_of(3) {
-            format!("own-{caller}")
-        } else {
-            format!("item-{number}")
-        };
-        match data.save(vault(&partition, number)).await {
-            Ok(_) => {
-                acknowledged
-                    .lock()
-                    .expect("no caller panics")
-                    .insert(partition, number);
-                progress.add_permits(1);
-            }
-            Err(status) => {
-                assert!(
-                    matches!(
-                        status.code(),
-                        Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled
-                    ),
-                    "{status:?}"
-                );
-                return;
-            }
-        }
-    }
-}
-
-/// Sends saves to a process, kills it after so many were acknowledged. The number of the next save.
-async fn one_life(folder: &Path, first: usize, kill_after: u32, acknowledged: &Acknowledged) -> usize {
-    let process = Process::serve(folder, &["--models", "models"]);
-    let data = client(&process).await;
-    let next = Arc::new(AtomicUsize::new(first));
-    let progress = Arc::new(tokio::sync::Semaphore::new(0));
-    let callers = (0..CALLERS).map(|caller| {
-        let (next, acknowledged, progress) = (next.clone(), acknowledged.clone(), progress.clone());
-        tokio::spawn(save_until_killed(
-            data.clone(),
-            caller,
-            next,
-            acknowledged,
-            progress,
-        ))
-    });
-    let callers: Vec<_> = callers.collect();
-    let killed = progress.acquire_many(kill_after).await;
-    killed.expect("the semaphore is never closed").forget();
-    process.kill();
-    for caller in callers {
-        caller.await.expect("no caller panics");
-    }
-    let sent = next.load(Ordering::SeqCst);
-    assert!(sent < first + SAVES, "killed in the middle: {}", sent - first);
-    first + SAVES
-}
-
-/// Every acknowledged item is there, opens, and is what that Save wrote, or a later one that was not answered.
-async fn check_all(data: &DataServiceClient<Channel>, acknowledged: &Acknowledged) {
-    let expected: Vec<_> = acknowledged
-        .lock()
-        .expect("no caller panics")
-        .clone()
-        .into_iter()
-        .collect();
-    for (partition, number) in expected {
-        let key = [("pk".to_owned(), text(&partition))].into();
-        let include_objects = vec!["file".to_owned()];
-        let request = v1::GetRequest {
-            model: "Vault".to_owned(),
-            key,
-            include_objects,
-            ..v1::GetRequest::default()
-        };
-        let found = data.clone().get(request).await;
-        let item = found
-            .unwrap_or_else(|status| panic!("{partition} of {number}: {status:?}"))
-            .into_inner()
-            .item;
-        let Some(Kind::Object(object)) = item["file"].kind.clone() else {
-            panic!("{partition} has no object")
-        };
-        let stored: usize = object.name.parse().expect("the number of its save");
-        assert!(
-            stored >= number,
-            "{partition}: {stored} is older than the acknowledged {number}"
-        );
-        assert!(
-            stored == number || partition.starts_with("own-"),
-            "{partition}: {stored} for {number}"
-        );
-        assert_eq!(
-            item["secret"],
-            text(secret(stored)),
-            "{partition}: both are of one Save"
-        );
-        assert!(
-            object.data.as_deref() == Some(file(stored).as_slice()),
-            "{partition}: the content of {stored}"
-        );
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_acknowledged_outlives_kill_9() {
-    let folder = free_folder();
-    fs::create_dir(folder.path().join("models")).unwrap();
-    fs::write(folder.path().join("models/vault.yaml"), VAULT).unwrap();
-    let acknowledged = Acknowledged::default();
-    let mut next = 0;
-    for kill_after in [40, 160, 250, 330, 420] {
-        next = one_life(folder.path(), next, kill_after, &acknowledged).await;
-    }
-    let process = Process::serve(folder.path(), &["--models", "models"]);
-    let data = client(&process).await;
-    check_all(&data, &acknowledged).await;
-    let scan = v1::ScanRequest {
-        model: "Vault".to_owned(),
-        ..v1::ScanRequest::default()
-    };
-    let mut pages = data.clone().scan(scan).await.unwrap().into_inner();
-    while let Some(page) = pages.message().await.unwrap() {
-        assert!(
-            page.results.iter().all(|found| found.error.is_none()),
-            "whatever is there opens"
-        );
-    }
     assert_eq!(process.terminate().code, 0);
 }

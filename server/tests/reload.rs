@@ -22,7 +22,7 @@ attributes:
 ";
 
 /// How long a reload may take on a machine that does other things.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A process, its models and its log.
 struct Rig {
@@ -95,7 +95,7 @@ impl Rig {
             if is_so(&max, &log) {
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "{what}: max is {max}\n{log}");
+            assert!(begun.elapsed() < TIMEOUT, "{what}: max is {max}\n{log}");
         }
     }
 }

@@ -69,7 +69,7 @@ impl Figures {
         Figures(whole.chain(parts).collect())
     }
 
-    /// What the trailers tell, by the names of the message; `prefix` is `tollgate-` or `tollgate-session-`.
+    /// The figures of the trailers, by the names of the message; `prefix` is `tollgate-` or `tollgate-session-`.
     pub fn of_trailers(bill: &Bill, prefix: &str) -> Figures {
         let figure = |name: &str, decimals: u32| exact(bill.text(&format!("{prefix}{name}")), decimals);
         Figures(BTreeMap::from([
@@ -90,9 +90,9 @@ impl Figures {
         ]))
     }
 
-    /// The part of a message's figures that trailers tell.
+    /// The part of a message's figures that trailers report.
     pub fn as_trailers(&self) -> Figures {
-        let told = [
+        let durations = [
             "total_rcu",
             "total_duration_ms",
             "kms_duration_ms",
@@ -108,7 +108,7 @@ impl Figures {
             "retries",
         ];
         let bytes = ["s3_bytes_uploaded", "s3_bytes_downloaded"];
-        let names = told.into_iter().chain(counts).chain(bytes);
+        let names = durations.into_iter().chain(counts).chain(bytes);
         let mut figures: BTreeMap<_, _> = names.map(|name| (name, self.get(name))).collect();
         figures.insert("all_wcu", self.get("total_wcu") + self.get("estimated_wcu"));
         Figures(figures)

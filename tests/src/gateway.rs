@@ -49,7 +49,7 @@ pub struct Gateway {
 
 /// A response, or an error, and its bill.
 pub struct Answer<T> {
-    /// What the call answered.
+    /// The response or the error.
     pub outcome: Result<T, Status>,
     /// Its trailers.
     pub bill: Bill,
@@ -77,11 +77,11 @@ impl Gateway {
     /// As the setup says.
     pub async fn with(setup: Setup) -> Gateway {
         let telemetry = Telemetry::open(&setup.config()).0;
-        Gateway::told(setup, telemetry).await
+        Gateway::with_telemetry(setup, telemetry).await
     }
 
     /// As the setup says, with telemetry that is open already.
-    pub async fn told(setup: Setup, telemetry: Telemetry) -> Gateway {
+    pub async fn with_telemetry(setup: Setup, telemetry: Telemetry) -> Gateway {
         let config = setup.config();
         let wiretap = setup.wiretap;
         let wrap = |connectors| match &wiretap {
@@ -123,7 +123,7 @@ impl Gateway {
         self.address
     }
 
-    /// Where it answers `/metrics` and probes.
+    /// The address of `/metrics` and the probes.
     pub fn side_port(&self) -> Option<SocketAddr> {
         self.side_port
     }
@@ -149,7 +149,7 @@ impl Gateway {
         self.serving.await.expect("no panic").expect("a clean drain");
     }
 
-    /// Tells it to stop.
+    /// Starts the shutdown.
     pub fn begin_stop(&mut self) {
         self.stop.take().map(|stop| stop.send(()));
     }
@@ -240,7 +240,7 @@ impl<T> Answer<T> {
         }
     }
 
-    /// What a call that must succeed answered.
+    /// The response of a call that must succeed.
     pub fn ok(self) -> T {
         self.outcome.unwrap_or_else(|status| panic!("{status:?}"))
     }
@@ -334,7 +334,7 @@ pub fn in_session<T>(message: T, session: &str) -> Request<T> {
     request
 }
 
-/// A connection of its own.
+/// A new connection.
 pub async fn connect(address: SocketAddr) -> Channel {
     let endpoint = Channel::from_shared(format!("http://{address}")).expect("an address");
     endpoint.connect().await.expect("the gateway listens")
@@ -356,7 +356,7 @@ fn config(setup: &Setup) -> Config {
     if let Some(models) = &setup.models {
         settings.push(("TOLLGATE_MODELS".to_owned(), models.display().to_string()));
     }
-    // tests run side by side: the side port is there where a test asks for it
+    // tests run in parallel: the metrics port is off unless a test sets it
     let side_port = "TOLLGATE_METRICS__LISTEN";
     if !setup.settings.iter().any(|(name, _)| *name == side_port) {
         settings.push((side_port.to_owned(), "off".to_owned()));

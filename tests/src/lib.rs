@@ -2,10 +2,10 @@
 //! under it.
 
 pub mod collector;
-pub mod dice;
 pub mod figures;
 pub mod gateway;
-pub mod patience;
+pub mod polling;
+pub mod random;
 pub mod raw;
 pub mod refusal;
 pub mod stores;

@@ -9,7 +9,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use crate::gateway::{Answer, Gateway};
-use crate::patience::until;
+use crate::polling::until;
 
 /// Passes messages as the bytes that they are.
 #[derive(Clone, Copy, Debug, Default)]

@@ -49,22 +49,22 @@ impl RawStores {
     pub async fn item(&self, table: &str, partition: &str, sort: &str) -> Option<Stored> {
         let read = self.dynamodb.get_item().table_name(table).consistent_read(true);
         let read = read.key("pk", text(partition)).key("sk", text(sort));
-        read.send().await.expect("the engine answers").item
+        read.send().await.expect("the engine responds").item
     }
 
     /// Writes an item as it is given.
     pub async fn put(&self, table: &str, item: Stored) {
         let put = self.dynamodb.put_item().table_name(table).set_item(Some(item));
-        put.send().await.expect("the engine answers");
+        put.send().await.expect("the engine responds");
     }
 
     /// A new data key under a KMS key, and its wrapped form. The alias is made if it is missing.
     pub async fn data_key(&self, alias: &str, context: &[(&str, &str)]) -> ([u8; 32], Vec<u8>) {
         if self.kms.describe_key().key_id(alias).send().await.is_err() {
-            let key = self.kms.create_key().send().await.expect("the engine answers");
+            let key = self.kms.create_key().send().await.expect("the engine responds");
             let id = key.key_metadata.expect("a new key").key_id;
             let alias = self.kms.create_alias().alias_name(alias).target_key_id(id);
-            alias.send().await.expect("the engine answers");
+            alias.send().await.expect("the engine responds");
         }
         let mut asked = self
             .kms
@@ -74,7 +74,7 @@ impl RawStores {
         for (name, value) in context {
             asked = asked.encryption_context(*name, *value);
         }
-        let made = asked.send().await.expect("the engine answers");
+        let made = asked.send().await.expect("the engine responds");
         let plaintext = made.plaintext.expect("a key").into_inner();
         let wrapped = made.ciphertext_blob.expect("its wrapped form").into_inner();
         (plaintext.try_into().expect("32 bytes"), wrapped)
@@ -85,7 +85,7 @@ impl RawStores {
         let mut keys = Vec::new();
         let mut pages = self.s3.list_objects_v2().bucket(bucket).into_paginator().send();
         while let Some(page) = pages.next().await {
-            let objects = page.expect("the engine answers").contents.unwrap_or_default();
+            let objects = page.expect("the engine responds").contents.unwrap_or_default();
             keys.extend(objects.into_iter().filter_map(|object| object.key));
         }
         keys
@@ -99,14 +99,14 @@ impl RawStores {
             .bucket(bucket)
             .send()
             .await
-            .expect("the engine answers");
+            .expect("the engine responds");
         listed.uploads().len()
     }
 
     /// Writes an object as it is given.
     pub async fn put_object(&self, bucket: &str, key: &str, content: Vec<u8>) {
         let put = self.s3.put_object().bucket(bucket).key(key).body(content.into());
-        put.send().await.expect("the engine answers");
+        put.send().await.expect("the engine responds");
     }
 
     /// The metadata of an object; none if there is no such object.
@@ -129,7 +129,7 @@ impl RawStores {
             .key(key)
             .send()
             .await
-            .expect("the engine answers");
+            .expect("the engine responds");
     }
 }
 

@@ -93,7 +93,7 @@ impl Call {
         }
     }
 
-    /// Sends as much of this as the gateway takes, and tells how much that was so far.
+    /// Sends as much of this as the gateway takes, and returns how much that was so far.
     pub async fn send(&mut self, mut bytes: Bytes, sent: impl Fn(usize)) {
         while !bytes.is_empty() {
             self.request.reserve_capacity(bytes.len());

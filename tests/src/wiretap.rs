@@ -1,11 +1,11 @@
 //! Between the SDK clients and the embedded engines: counts every request and does what a test asks: delays, errors,
-//! lost answers.
+//! lost responses.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -22,29 +22,30 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame};
+use parking_lot::Mutex;
 use tollgate::aws::Connectors;
 
 use crate::stores::RawStores;
 
-/// The service's id of answers that a test makes up.
-pub const ANSWER_ID: &str = "MADEUP0123456789";
+/// The request id of responses that a test defines.
+pub const RESPONSE_ID: &str = "MADEUP0123456789";
 
 /// What becomes of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It is answered.
+    /// It gets its response.
     Pass,
-    /// It is answered after this long.
+    /// It gets its response after this delay.
     Delay(Duration),
-    /// It is answered with HTTP 500 and does nothing.
+    /// It gets HTTP 500 and does nothing.
     Error500,
-    /// It is answered with the service's throttling and does nothing.
+    /// It is throttled and does nothing.
     Throttle,
-    /// It is answered with this status and body, under the id [`ANSWER_ID`], and does nothing.
-    Answer(u16, &'static str),
-    /// It is done, and its answer is lost.
-    LoseAnswer,
-    /// It is never answered.
+    /// It gets this status and body with the request id [`RESPONSE_ID`], and does nothing.
+    Respond(u16, &'static str),
+    /// It is done, and its response is lost.
+    LoseResponse,
+    /// It never gets a response.
     Hang,
     /// Its response is cut: the body ends cleanly after so many bytes, whatever `content-length` says.
     CutBody(usize),
@@ -69,7 +70,7 @@ pub struct Wiretap {
     under_way: Arc<Mutex<BTreeMap<String, UnderWay>>>,
 }
 
-/// Requests of one operation that are not answered yet.
+/// Requests of one operation that have no response yet.
 #[derive(Clone, Copy, Debug, Default)]
 struct UnderWay {
     now: u64,
@@ -103,7 +104,7 @@ impl Wiretap {
 
     /// Requests so far, by operation.
     pub fn counts(&self) -> BTreeMap<String, u64> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.counts.lock().clone()
     }
 
     /// Requests of one operation so far.
@@ -117,7 +118,7 @@ impl Wiretap {
     }
 
     fn under_way<T>(&self, operation: &str, of: impl FnOnce(&mut UnderWay) -> T) -> T {
-        let mut all = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.under_way.lock();
         of(all.entry(operation.to_owned()).or_default())
     }
 
@@ -134,7 +135,7 @@ impl Wiretap {
 
     /// Forgets the requests so far: those of the start, mostly.
     pub fn clear(&self) {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.counts.lock().clear();
     }
 
     /// Puts this between the clients and the engines.
@@ -155,12 +156,7 @@ impl Wiretap {
     }
 
     fn judge(&self, operation: &str) -> Fate {
-        *self
-            .counts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(operation.to_owned())
-            .or_default() += 1;
+        *self.counts.lock().entry(operation.to_owned()).or_default() += 1;
         (self.judge)(operation)
     }
 }
@@ -218,10 +214,10 @@ impl HttpConnector for TappedConnector {
                 }
                 Fate::Error500 => Ok(failure(speaks_json)),
                 Fate::Throttle => Ok(throttling(speaks_json)),
-                Fate::Answer(status, body) => Ok(made_up(status, body)),
-                Fate::LoseAnswer => {
+                Fate::Respond(status, body) => Ok(made_up(status, body)),
+                Fate::LoseResponse => {
                     inner.call(request).await?;
-                    Err(ConnectorError::io("the answer is lost".into()))
+                    Err(ConnectorError::io("the response is lost".into()))
                 }
                 Fate::Hang => std::future::pending().await,
                 Fate::CutBody(length) => {
@@ -290,7 +286,7 @@ async fn scripted(
     Ok(response)
 }
 
-/// A request on its way; over when it is answered or nobody waits for it any longer.
+/// A request on its way; it ends with its response or when its caller stops waiting.
 struct Passage {
     tap: Wiretap,
     operation: String,
@@ -338,7 +334,7 @@ fn throttling(speaks_json: bool) -> HttpResponse {
 
 fn made_up(status: u16, body: &'static str) -> HttpResponse {
     let mut response = answer(status, body);
-    response.headers_mut().insert("x-amz-request-id", ANSWER_ID);
+    response.headers_mut().insert("x-amz-request-id", RESPONSE_ID);
     response
 }
 

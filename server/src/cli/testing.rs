@@ -1,22 +1,24 @@
-//! What the tests of the log write to.
+//! A writer for tests of the log.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-/// Keeps what is written. Cloning gives the same one.
+use parking_lot::Mutex;
+
+/// Keeps what is written; clones share it.
 #[derive(Clone, Default)]
 pub(super) struct Written(Arc<Mutex<Vec<u8>>>);
 
 impl Written {
-    /// All of it.
+    /// Everything written so far.
     pub(super) fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(self.0.lock().clone()).unwrap()
     }
 }
 
 impl io::Write for Written {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        self.0.lock().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -245,7 +245,7 @@ async fn unread(
     (connection, bodies.collect())
 }
 
-/// Calls that each name a session of their own.
+/// Calls that each name a different session.
 pub(crate) async fn session_flood(server: SocketAddr) {
     let get = v1::GetRequest {
         model: "User".to_owned(),

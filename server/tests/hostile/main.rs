@@ -17,7 +17,7 @@ use confined::{Confined, MEMORY_BYTES};
 use ordinary::Ordinary;
 
 /// What an ordinary caller may wait, at the 99th percentile of two calls.
-const PATIENCE: Duration = Duration::from_secs(1);
+const MAX_LATENCY: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_in_a_gibibyte_outlives_the_suite_and_serves_beside_it() {
@@ -62,7 +62,7 @@ async fn a_server_in_a_gibibyte_outlives_the_suite_and_serves_beside_it() {
         failures.len(),
         &failures[..failures.len().min(5)]
     );
-    assert!(p99 < PATIENCE, "p99 {p99:?}");
+    assert!(p99 < MAX_LATENCY, "p99 {p99:?}");
     let ended = server.terminate();
     assert!(ended.success(), "{ended}");
 }

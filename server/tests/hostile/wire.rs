@@ -14,7 +14,7 @@ use tokio::time::timeout;
 /// Attackers call from another address than the ordinary caller, as they would.
 const ATTACKER: &str = "127.0.0.2:0";
 /// How long an attacker waits before it counts on getting nothing.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// One HTTP/2 connection of an attacker.
 pub(crate) struct Connection {
@@ -68,7 +68,7 @@ impl Connection {
             mut request,
         } = self.begin(path, &[]).await?;
         request.send_data(framed(message), true).ok()?;
-        timeout(PATIENCE, status(response)).await.ok()?
+        timeout(TIMEOUT, status(response)).await.ok()?
     }
 }
 

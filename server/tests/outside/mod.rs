@@ -15,8 +15,8 @@ use tonic::transport::Channel;
 use super::process::{Ended, Process, ended, free_folder};
 
 /// Far more than any of this takes: what waits in vain fails.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// Where the side port is told in the log.
+const TIMEOUT: Duration = Duration::from_secs(120);
+/// The log message that contains the address of the metrics port.
 const SIDE_PORT: &str = "metrics and probes";
 
 /// Reads the log up to the line about the side port: its address.
@@ -34,7 +34,7 @@ fn side_port(log: &mut BufReader<ChildStderr>) -> String {
 /// What the side port says to a path.
 fn probe(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a time");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a time");
     let request = format!("GET {path} HTTP/1.1\r\nhost: tollgate\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("it is taken");
     let mut response = String::new();
@@ -54,7 +54,7 @@ fn is_alive(address: &str) {
 fn terminate(process: Process) -> Ended {
     let (done, end) = mpsc::channel();
     std::thread::spawn(move || done.send(process.terminate()));
-    end.recv_timeout(PATIENCE).expect("SIGTERM ends it")
+    end.recv_timeout(TIMEOUT).expect("SIGTERM ends it")
 }
 
 fn get(model: &str) -> v1::GetRequest {
@@ -82,7 +82,7 @@ async fn call_often(data: &DataServiceClient<Channel>, calls: usize) {
                 let metadata = request.metadata_mut();
                 metadata.insert("tollgate-session", session.parse().expect("ASCII"));
                 metadata.insert("tollgate-request-id", id.parse().expect("ASCII"));
-                let call = tokio::time::timeout(PATIENCE, data.get(request)).await;
+                let call = tokio::time::timeout(TIMEOUT, data.get(request)).await;
                 let status = call.expect("the call ends").expect_err("there is no such item");
                 assert_eq!(status.code(), Code::NotFound, "{status:?}");
             }
@@ -114,7 +114,7 @@ async fn a_log_that_nobody_reads_stops_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dropped_lines_are_counted_and_told() {
+async fn dropped_lines_are_counted_and_logged() {
     let (_folder, process, mut log, side_port) = serve_with_side_port();
     let data = DataServiceClient::new(process.channel().await);
     let dropped = || -> u64 {
@@ -147,7 +147,7 @@ async fn dropped_lines_are_counted_and_told() {
     });
     call_often(&data, 16).await;
     let lines = report
-        .recv_timeout(PATIENCE)
+        .recv_timeout(TIMEOUT)
         .expect("the log says what is missing");
     assert!(lines > 0 && lines <= dropped(), "{lines}");
     assert_eq!(terminate(process).code, 0);
@@ -172,7 +172,7 @@ async fn probes_and_calls_go_on_when_callers_hold_all_descriptors() {
     assert_eq!(status.code(), Code::NotFound, "{status:?}");
     // the last ones were refused, not left waiting
     let mut last = held.last().expect("some").try_clone().expect("a handle");
-    last.set_read_timeout(Some(PATIENCE)).expect("a time");
+    last.set_read_timeout(Some(TIMEOUT)).expect("a time");
     assert!(matches!(last.read(&mut [0; 1]), Ok(0) | Err(_)));
     drop(held);
     let mut is_back = false;
@@ -192,7 +192,7 @@ async fn probes_and_calls_go_on_when_callers_hold_all_descriptors() {
 }
 
 #[test]
-fn beyond_loopback_it_does_not_listen_unless_told() {
+fn refuses_to_listen_beyond_loopback_by_default() {
     let folder = free_folder();
     for address in ["0.0.0.0:0", "[::]:0", "[::ffff:0.0.0.0]:0"] {
         let refused = ended(folder.path(), &["serve", "--memory", "--listen", address], &[]);
@@ -206,10 +206,7 @@ fn beyond_loopback_it_does_not_listen_unless_told() {
     assert_eq!(refused.code, 2, "{refused:?}");
     let off = ["--memory", "--metrics-listen", "off"];
     let allowed = [&["--insecure", "--listen", "0.0.0.0:0"][..], &off].concat();
-    assert_eq!(
-        Process::serve_as_told(folder.path(), &allowed).terminate().code,
-        0
-    );
+    assert_eq!(Process::serve_with(folder.path(), &allowed).terminate().code, 0);
     let outer_side_port = [
         "--memory",
         "--listen",
@@ -217,7 +214,7 @@ fn beyond_loopback_it_does_not_listen_unless_told() {
         "--metrics-listen",
         "0.0.0.0:0",
     ];
-    let process = Process::serve_as_told(folder.path(), &outer_side_port);
+    let process = Process::serve_with(folder.path(), &outer_side_port);
     assert_eq!(process.terminate().code, 0, "the side port is exempt");
 }
 
@@ -230,7 +227,7 @@ fn every_way_to_write_loopback_is_loopback() {
             continue;
         }
         let arguments = ["--memory", "--metrics-listen", "off", "--listen", address];
-        let process = Process::serve_as_told(folder.path(), &arguments);
+        let process = Process::serve_with(folder.path(), &arguments);
         assert_eq!(process.terminate().code, 0, "{address}");
     }
 }

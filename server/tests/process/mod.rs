@@ -1,4 +1,4 @@
-//! The program `tollgate` as a child process, in a folder and an environment of its own.
+//! The program `tollgate` as a child process, in its own folder and environment.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
@@ -118,7 +118,7 @@ impl Process {
     }
 
     /// `tollgate serve` with these arguments and no more.
-    pub(crate) fn serve_as_told(folder: &Path, arguments: &[&str]) -> Process {
+    pub(crate) fn serve_with(folder: &Path, arguments: &[&str]) -> Process {
         Process::started(
             command(folder, &[&["serve"], arguments].concat()),
             &[],
@@ -202,7 +202,7 @@ impl Process {
         BufReader::new(self.child.stderr.take().expect("a pipe"))
     }
 
-    /// A connection of its own.
+    /// A new connection.
     pub(crate) async fn channel(&self) -> Channel {
         let endpoint = Channel::from_shared(format!("http://{}", self.address)).expect("an address");
         endpoint.connect().await.expect("it listens")

@@ -4,16 +4,16 @@
 use serde_json::json;
 use tollgate_tests::collector::{Collector, Received, attributes};
 use tollgate_tests::gateway::Setup;
-use tollgate_tests::patience::until;
+use tollgate_tests::polling::until;
 use tollgate_tests::raw::HalfSent;
 use tollgate_tests::values::{get, key};
 use tollgate_tests::wiretap::{Fate, Wiretap};
 
 use super::traces::is_error;
-use super::{Lines, logged, told};
+use super::{Lines, exporting_to, logged};
 
-/// The one call of a method is told with this code and reason in its span, the log and the histogram.
-fn assert_told(received: &Received, lines: &Lines, method: &str, code: (&str, i32), reason: &str) {
+/// The only call of a method has this code and reason in its span, the log and the histogram.
+fn assert_reported(received: &Received, lines: &Lines, method: &str, code: (&str, i32), reason: &str) {
     let name = format!("tollgate.v1.DataService/{method}");
     let span = attributes(&received.only(&name).attributes);
     assert_eq!(
@@ -23,8 +23,8 @@ fn assert_told(received: &Received, lines: &Lines, method: &str, code: (&str, i3
     let line = &lines.with(&format!("\"op\":\"{method}\""))[0];
     assert_eq!((&line["code"], &line["reason"]), (&json!(code.1), &json!(reason)));
     let records = received.logs.iter().map(|record| attributes(&record.attributes));
-    let records = records.filter(|told| told.get("request_id") == Some(&line["request_id"]));
-    assert_eq!(records.filter(|told| told.contains_key("op")).count(), 1);
+    let records = records.filter(|fields| fields.get("request_id") == Some(&line["request_id"]));
+    assert_eq!(records.filter(|fields| fields.contains_key("op")).count(), 1);
     let labels = [
         ("rpc.method", name.as_str()),
         ("rpc.response.status_code", code.0),
@@ -36,7 +36,7 @@ fn assert_told(received: &Received, lines: &Lines, method: &str, code: (&str, i3
 async fn a_caller_that_leaves_midway_is_no_error_of_the_server() {
     for cancels in [true, false] {
         let collector = Collector::grpc().await;
-        let (gateway, lines, _guard) = logged(told(&collector, &[])).await;
+        let (gateway, lines, _guard) = logged(exporting_to(&collector, &[])).await;
         let mut call = HalfSent::save(&gateway, "half").await;
         if cancels {
             call.cancel().await;
@@ -49,14 +49,14 @@ async fn a_caller_that_leaves_midway_is_no_error_of_the_server() {
         .await;
         gateway.stop().await;
         let received = collector.received();
-        assert_told(&received, &lines, "Save", ("CANCELLED", 1), "CANCELLED");
+        assert_reported(&received, &lines, "Save", ("CANCELLED", 1), "CANCELLED");
         assert!(!is_error(received.only("tollgate.v1.DataService/Save")));
         assert!(lines.with("gRPC library").is_empty(), "{}", lines.text());
     }
 }
 
 #[tokio::test]
-async fn what_the_end_of_the_grace_period_cuts_off_is_told() {
+async fn calls_cut_off_by_the_end_of_the_grace_period_are_reported() {
     let collector = Collector::grpc().await;
     let wiretap = Wiretap::new(|operation| match operation {
         "GetItem" => Fate::Hang,
@@ -64,7 +64,7 @@ async fn what_the_end_of_the_grace_period_cuts_off_is_told() {
     });
     let setup = Setup {
         wiretap: Some(wiretap.clone()),
-        ..told(&collector, &[("TOLLGATE_SHUTDOWN_GRACE", "50ms")])
+        ..exporting_to(&collector, &[("TOLLGATE_SHUTDOWN_GRACE", "50ms")])
     };
     let (gateway, lines, _guard) = logged(setup).await;
     let mut data = gateway.data();
@@ -72,7 +72,7 @@ async fn what_the_end_of_the_grace_period_cuts_off_is_told() {
     until("a call in flight", async || wiretap.count("GetItem") == 1).await;
     gateway.stop().await;
     let received = collector.received();
-    assert_told(&received, &lines, "Get", ("UNAVAILABLE", 14), "SHUTTING_DOWN");
+    assert_reported(&received, &lines, "Get", ("UNAVAILABLE", 14), "SHUTTING_DOWN");
     assert!(is_error(received.only("tollgate.v1.DataService/Get")));
     let in_order = ["before the calls did", "\"op\":\"Get\"", "\"stopped\""];
     let places = in_order.map(|part| lines.text().find(part).unwrap_or_else(|| panic!("no {part}")));

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
-use tollgate_tests::collector::{Collector, Manner, Received};
+use tollgate_tests::collector::{Behavior, Collector, Received};
 use tollgate_tests::gateway::Gateway;
 use tollgate_tests::values::{get, key, save, user};
 
-use super::{logged, told, told_to};
+use super::{exporting_to, exporting_to_endpoint, logged};
 
 const HOUR: &str = "3600000";
 /// Far above any call, far below any timeout of an export.
@@ -23,7 +23,7 @@ async fn http_carries_all_three_signals() {
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20t"),
     ];
-    let (gateway, _lines, _guard) = logged(told(&collector, &variables)).await;
+    let (gateway, _lines, _guard) = logged(exporting_to(&collector, &variables)).await;
     gateway.save(save("User", user("u1", "078-05-1120"))).await.ok();
     gateway.stop().await;
     let received = collector.received();
@@ -46,7 +46,7 @@ async fn the_last_batch_is_flushed_at_the_end() {
         ("OTEL_BLRP_SCHEDULE_DELAY", HOUR),
         ("OTEL_METRIC_EXPORT_INTERVAL", HOUR),
     ];
-    let (gateway, lines, _guard) = logged(told(&collector, &never)).await;
+    let (gateway, lines, _guard) = logged(exporting_to(&collector, &never)).await;
     gateway.save(save("User", user("u1", "078-05-1120"))).await.ok();
     let before = collector.received();
     assert!(before.spans.is_empty() && before.logs.is_empty() && before.metrics.is_empty());
@@ -55,15 +55,15 @@ async fn the_last_batch_is_flushed_at_the_end() {
     assert_eq!(received.spans.len(), 3);
     assert_eq!(received.sum("tollgate.kms.calls", &[]), 1.0);
     // exporters group records by target, in no order
-    let told = format!("{:?}", received.logs);
-    assert!(told.contains("stopped"), "{told} of {}", lines.text());
+    let exported = format!("{:?}", received.logs);
+    assert!(exported.contains("stopped"), "{exported} of {}", lines.text());
 }
 
 #[tokio::test]
 async fn a_collector_that_hangs_delays_nothing_and_the_end_by_five_seconds() {
     let collector = Collector::grpc().await;
-    collector.behave(Manner::Hangs);
-    let gateway = Gateway::with(told(&collector, &[])).await;
+    collector.set_behavior(Behavior::Hangs);
+    let gateway = Gateway::with(exporting_to(&collector, &[])).await;
     let begun = Instant::now();
     for index in 0..50 {
         gateway
@@ -78,14 +78,14 @@ async fn a_collector_that_hangs_delays_nothing_and_the_end_by_five_seconds() {
 }
 
 #[tokio::test]
-async fn what_a_collector_does_not_take_is_told_once_and_counted() {
+async fn failed_exports_are_logged_once_and_counted() {
     let collector = Collector::grpc().await;
-    collector.behave(Manner::Refuses);
+    collector.set_behavior(Behavior::Refuses);
     let bounds = [
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4"),
         ("TOLLGATE_METRICS__LISTEN", "127.0.0.1:0"),
     ];
-    let (gateway, lines, _guard) = logged(told(&collector, &bounds)).await;
+    let (gateway, lines, _guard) = logged(exporting_to(&collector, &bounds)).await;
     let side_port = gateway.side_port().unwrap();
     let get_some = async |from: usize| {
         for index in from..from + 20 {
@@ -102,7 +102,7 @@ async fn what_a_collector_does_not_take_is_told_once_and_counted() {
     .await;
     let complaints = || lines.with(COMPLAINT).len();
     assert_eq!(complaints(), 1, "for all signals: {}", lines.text());
-    collector.behave(Manner::Takes);
+    collector.set_behavior(Behavior::Accepts);
     get_some(100).await;
     let received = collector
         .until("spans after all", |received| received.spans.len() >= 40)
@@ -119,31 +119,31 @@ async fn what_a_collector_does_not_take_is_told_once_and_counted() {
         !lines.text().contains("\"opentelemetry"),
         "the libraries' own events are not in the log"
     );
-    let told = format!("{:?}", collector.received().logs);
+    let exported = format!("{:?}", collector.received().logs);
     assert!(
-        !told.contains("the collector") && !told.contains(COMPLAINT) && !told.contains(RELIEF),
+        !exported.contains("the collector") && !exported.contains(COMPLAINT) && !exported.contains(RELIEF),
         "what is said of the export is not exported"
     );
 }
 
 #[tokio::test]
-async fn a_collector_that_flaps_is_told_of_once() {
+async fn a_flapping_collector_is_logged_once() {
     let collector = Collector::grpc().await;
-    let (gateway, lines, _guard) = logged(told(&collector, &TRACES_ALONE)).await;
+    let (gateway, lines, _guard) = logged(exporting_to(&collector, &TRACES_ALONE)).await;
     for _ in 0..5 {
-        collector.behave(Manner::Refuses);
+        collector.set_behavior(Behavior::Refuses);
         let refused = collector.refused();
         gateway.get(get("User", key("u", "PROFILE"))).await;
         until("a refusal", || collector.refused() > refused).await;
-        collector.behave(Manner::Takes);
+        collector.set_behavior(Behavior::Accepts);
         let taken = collector.received().spans.len();
         gateway.get(get("User", key("u", "PROFILE"))).await;
         let is_more = |received: &Received| received.spans.len() > taken;
         collector.until("spans", is_more).await;
     }
     gateway.stop().await;
-    let told = (lines.with(COMPLAINT).len(), lines.with(RELIEF).len());
-    assert_eq!(told, (1, 1), "{}", lines.text());
+    let counts = (lines.with(COMPLAINT).len(), lines.with(RELIEF).len());
+    assert_eq!(counts, (1, 1), "{}", lines.text());
 }
 
 #[tokio::test]
@@ -154,12 +154,12 @@ async fn a_collector_that_restarts_loses_nothing() {
     ] {
         let mut variables = TRACES_ALONE.to_vec();
         variables.push(("OTEL_EXPORTER_OTLP_PROTOCOL", protocol));
-        collector.behave(Manner::IsAway);
-        let (gateway, lines, _guard) = logged(told(&collector, &variables)).await;
+        collector.set_behavior(Behavior::Unavailable);
+        let (gateway, lines, _guard) = logged(exporting_to(&collector, &variables)).await;
         gateway.save(save("User", user("u1", "078-05-1120"))).await.ok();
         // more often than the exporter tries by itself, which gives up within a second
         until("tries", || collector.refused() >= 6).await;
-        collector.behave(Manner::Takes);
+        collector.set_behavior(Behavior::Accepts);
         gateway.stop().await;
         assert_eq!(collector.received().spans.len(), 3, "{protocol}");
         assert!(lines.with(COMPLAINT).is_empty(), "{}", lines.text());
@@ -167,15 +167,15 @@ async fn a_collector_that_restarts_loses_nothing() {
 }
 
 #[tokio::test]
-async fn what_a_collector_rejects_of_a_batch_is_counted_and_told() {
+async fn rejected_records_are_counted_and_logged() {
     let collector = Collector::http().await;
-    collector.behave(Manner::RejectsOne);
+    collector.set_behavior(Behavior::RejectsOne);
     let variables = [
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
         ("OTEL_METRICS_EXPORTER", "none"),
         ("TOLLGATE_METRICS__LISTEN", "127.0.0.1:0"),
     ];
-    let (gateway, lines, _guard) = logged(told(&collector, &variables)).await;
+    let (gateway, lines, _guard) = logged(exporting_to(&collector, &variables)).await;
     let side_port = gateway.side_port().unwrap();
     for signal in ["traces", "logs"] {
         for rejected in 1..3 {
@@ -188,16 +188,16 @@ async fn what_a_collector_rejects_of_a_batch_is_counted_and_told() {
         }
     }
     gateway.stop().await;
-    let told = lines.with("the collector rejected part of a batch");
-    assert_eq!(told.len(), 1, "{}", lines.text());
-    assert_eq!(told[0]["rejected"], 1);
+    let rejections = lines.with("the collector rejected part of a batch");
+    assert_eq!(rejections.len(), 1, "{}", lines.text());
+    assert_eq!(rejections[0]["rejected"], 1);
     assert!(lines.with("too slow").is_empty(), "{}", lines.text());
 }
 
 #[tokio::test]
-async fn why_there_is_no_answer_over_http_is_told_without_secrets() {
+async fn http_failures_are_logged_without_secrets() {
     let hanging = Collector::http().await;
-    hanging.behave(Manner::Hangs);
+    hanging.set_behavior(Behavior::Hangs);
     for (address, cause) in [
         (closed().await, "Connection refused"),
         (hanging.endpoint().replace("http://", ""), "timed out after 150ms"),
@@ -208,7 +208,7 @@ async fn why_there_is_no_answer_over_http_is_told_without_secrets() {
             ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20hunter2"),
             ("OTEL_METRIC_EXPORT_INTERVAL", HOUR),
         ];
-        let setup = told_to(format!("http://hunter2:hunter2@{address}"), &variables);
+        let setup = exporting_to_endpoint(format!("http://hunter2:hunter2@{address}"), &variables);
         let (gateway, lines, _guard) = logged(setup).await;
         gateway.get(get("User", key("u", "PROFILE"))).await;
         gateway.stop().await;
@@ -224,7 +224,7 @@ async fn why_there_is_no_answer_over_http_is_told_without_secrets() {
 #[tokio::test]
 async fn a_collector_that_is_gone_delays_nothing() {
     let endpoint = format!("http://{}", closed().await);
-    let setup = told_to(endpoint, &[("OTEL_EXPORTER_OTLP_TIMEOUT", "500")]);
+    let setup = exporting_to_endpoint(endpoint, &[("OTEL_EXPORTER_OTLP_TIMEOUT", "500")]);
     let (gateway, lines, _guard) = logged(setup).await;
     let begun = Instant::now();
     for index in 0..50 {

@@ -1,29 +1,37 @@
-//! What leaves the gateway beside its answers: spans, instruments and log records as a collector receives them, the side
+//! What the gateway exports: spans, instruments and log records as a collector receives them, the side
 //! port as Prometheus and probes see it, and what must never be in any of it.
 
+mod attempts;
 mod endings;
 mod export;
 mod logs;
+mod parents;
 mod scrape;
+mod secrets;
 mod sums;
 mod traces;
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tollgate::telemetry::Telemetry;
 use tollgate_tests::collector::Collector;
 use tollgate_tests::gateway::{Gateway, Setup};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The settings of a gateway that tells a collector everything soon.
-fn told(collector: &Collector, more: &[(&'static str, &str)]) -> Setup {
-    told_to(collector.endpoint(), more)
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The same for an endpoint.
-fn told_to(endpoint: String, more: &[(&'static str, &str)]) -> Setup {
+/// The settings of a gateway that exports to a collector with short delays.
+fn exporting_to(collector: &Collector, more: &[(&'static str, &str)]) -> Setup {
+    exporting_to_endpoint(collector.endpoint(), more)
+}
+
+/// Like [`exporting_to`], but for any endpoint.
+fn exporting_to_endpoint(endpoint: String, more: &[(&'static str, &str)]) -> Setup {
     let protocol = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
     let delays = [
         ("OTEL_BSP_SCHEDULE_DELAY", "5"),
@@ -53,7 +61,7 @@ struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
     fn text(&self) -> String {
-        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = self.0.lock();
         String::from_utf8(bytes.clone()).expect("UTF-8")
     }
 
@@ -69,7 +77,7 @@ impl Lines {
 
 impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.0.lock();
         lines.extend_from_slice(bytes);
         Ok(bytes.len())
     }
@@ -96,5 +104,5 @@ async fn logged(mut setup: Setup) -> (Gateway, Lines, DefaultGuard) {
     let lines = Lines::default();
     let dispatch = tollgate::cli::log::dispatch(&config.log, &telemetry, lines.clone());
     let guard = tracing::dispatcher::set_default(&dispatch);
-    (Gateway::told(setup, telemetry).await, lines, guard)
+    (Gateway::with_telemetry(setup, telemetry).await, lines, guard)
 }

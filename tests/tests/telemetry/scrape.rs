@@ -74,7 +74,7 @@ fn with_side_port(listen: &str) -> Setup {
 }
 
 #[tokio::test]
-async fn what_is_exposed_is_what_dashboards_and_alerts_are_told() {
+async fn dashboards_and_alerts_use_exposed_metrics() {
     let gateway = Gateway::with(with_side_port("127.0.0.1:0")).await;
     let address = gateway.side_port().unwrap();
     gateway.save(save("User", user("u1", "078-05-1120"))).await.ok();
@@ -175,7 +175,7 @@ async fn idle_connections_keep_no_probe_out() {
 }
 
 #[tokio::test]
-async fn many_scrapers_at_once_are_all_answered() {
+async fn many_concurrent_scrapers_all_get_a_response() {
     let gateway = Gateway::with(with_side_port("127.0.0.1:0")).await;
     let address = gateway.side_port().unwrap();
     let scrapers = (0..300).map(|_| tokio::spawn(ask(address, "GET", "/metrics")));
@@ -186,7 +186,7 @@ async fn many_scrapers_at_once_are_all_answered() {
 }
 
 #[tokio::test]
-async fn other_methods_are_told_those_that_there_are() {
+async fn other_methods_get_405_with_the_allowed_methods() {
     let gateway = Gateway::with(with_side_port("127.0.0.1:0")).await;
     let mut sender = connect(gateway.side_port().unwrap()).await;
     let refused = send(&mut sender, "POST", "/metrics").await;

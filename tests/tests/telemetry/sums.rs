@@ -15,7 +15,7 @@ use tollgate_tests::values::{
 use tollgate_tests::wiretap::{Fate, Wiretap};
 use tonic::Code;
 
-use super::told;
+use super::exporting_to;
 
 const CALLS: [(&str, &str); 2] = [("rpc.system.name", "grpc"), ("tollgate.model", "User")];
 
@@ -141,7 +141,7 @@ async fn the_sums_of_the_metrics_are_the_sums_of_the_trailers() {
     });
     let setup = Setup {
         wiretap: Some(flaky),
-        ..told(&collector, &[])
+        ..exporting_to(&collector, &[])
     };
     let gateway = Gateway::with(setup).await;
     let bills = some_of_everything(&gateway).await;
@@ -185,7 +185,7 @@ async fn items_of_pages_that_do_not_open_are_counted() {
     let wiretap = Wiretap::counting();
     let setup = Setup {
         wiretap: Some(wiretap.clone()),
-        ..told(&collector, &[])
+        ..exporting_to(&collector, &[])
     };
     let gateway = Gateway::with(setup).await;
     two_bad_of_three(&gateway, wiretap.stores()).await;
@@ -210,35 +210,59 @@ async fn items_of_pages_that_do_not_open_are_counted() {
     assert_eq!((failed("DATA_LOSS"), failed("OTHER")), (1.0, 1.0));
     assert_eq!(received.sum("tollgate.items.failed", &[]), 2.0);
     let spans = received.named("tollgate.v1.DataService/Query");
-    let told: Vec<_> = spans
+    let counts: Vec<_> = spans
         .iter()
         .map(|span| attributes(&span.attributes))
-        .map(|told| {
-            assert_eq!(told["rpc.response.status_code"], "OK");
-            let count = |name: &str| told[name].as_i64().unwrap();
+        .map(|span| {
+            assert_eq!(span["rpc.response.status_code"], "OK");
+            let count = |name: &str| span[name].as_i64().unwrap();
             (
                 count("tollgate.items.failed.data_loss"),
                 count("tollgate.items.failed.other"),
             )
         })
         .collect();
-    assert_eq!(told, [(1, 1), (0, 0)]);
+    assert_eq!(counts, [(1, 1), (0, 0)]);
 }
 
+const HISTOGRAMS: [&str; 4] = [
+    "rpc.server.call.duration",
+    "db.client.operation.duration",
+    "tollgate.kms.duration",
+    "tollgate.s3.duration",
+];
+
+/// Counters and their units.
+const COUNTERS: [(&str, &str); 12] = [
+    ("tollgate.dynamodb.consumed_capacity", "{unit}"),
+    ("tollgate.kms.calls", "{call}"),
+    ("tollgate.kms.cache.hits", "{call}"),
+    ("tollgate.items.failed", "{item}"),
+    ("tollgate.s3.calls", "{call}"),
+    ("tollgate.s3.io", "By"),
+    ("tollgate.cost", "USD"),
+    ("tollgate.gateway.time", "s"),
+    ("tollgate.retries", "{attempt}"),
+    ("tollgate.throttled", "{attempt}"),
+    ("tollgate.telemetry.dropped", "{record}"),
+    ("tollgate.log.dropped", "{line}"),
+];
+
+const GAUGES: [&str; 4] = [
+    "tollgate.calls.in_flight",
+    "tollgate.calls.limit",
+    "tollgate.memory.reserved",
+    "tollgate.memory.limit",
+];
+
 #[tokio::test]
-async fn instruments_are_of_their_kinds_units_and_bounds_and_labels_of_closed_sets() {
+async fn instruments_have_their_kind_unit_bounds_and_labels() {
     let collector = Collector::grpc().await;
-    let gateway = Gateway::with(told(&collector, &[])).await;
+    let gateway = Gateway::with(exporting_to(&collector, &[])).await;
     some_of_everything(&gateway).await;
     gateway.stop().await;
     let received = collector.received();
-    let histograms = [
-        "rpc.server.call.duration",
-        "db.client.operation.duration",
-        "tollgate.kms.duration",
-        "tollgate.s3.duration",
-    ];
-    for name in histograms {
+    for name in HISTOGRAMS {
         assert_eq!(received.metric(name).unit, "s", "{name}");
         let bounds = &histogram_points(received.metric(name))[0].explicit_bounds;
         assert_eq!(
@@ -247,21 +271,7 @@ async fn instruments_are_of_their_kinds_units_and_bounds_and_labels_of_closed_se
             "{name}"
         );
     }
-    let counters = [
-        ("tollgate.dynamodb.consumed_capacity", "{unit}"),
-        ("tollgate.kms.calls", "{call}"),
-        ("tollgate.kms.cache.hits", "{call}"),
-        ("tollgate.items.failed", "{item}"),
-        ("tollgate.s3.calls", "{call}"),
-        ("tollgate.s3.io", "By"),
-        ("tollgate.cost", "USD"),
-        ("tollgate.gateway.time", "s"),
-        ("tollgate.retries", "{attempt}"),
-        ("tollgate.throttled", "{attempt}"),
-        ("tollgate.telemetry.dropped", "{record}"),
-        ("tollgate.log.dropped", "{line}"),
-    ];
-    for (name, unit) in counters {
+    for (name, unit) in COUNTERS {
         let metric = received.metric(name);
         assert_eq!(metric.unit, unit, "{name}");
         assert!(
@@ -269,13 +279,7 @@ async fn instruments_are_of_their_kinds_units_and_bounds_and_labels_of_closed_se
             "{name}"
         );
     }
-    let gauges = [
-        "tollgate.calls.in_flight",
-        "tollgate.calls.limit",
-        "tollgate.memory.reserved",
-        "tollgate.memory.limit",
-    ];
-    for name in gauges {
+    for name in GAUGES {
         let metric = received.metric(name);
         assert!(
             matches!(&metric.data, Some(Data::Sum(sum)) if !sum.is_monotonic),
@@ -292,7 +296,7 @@ async fn instruments_are_of_their_kinds_units_and_bounds_and_labels_of_closed_se
     assert_eq!(labels.len(), 2);
     assert_eq!(
         received.metrics.len(),
-        histograms.len() + counters.len() + gauges.len() + 1
+        HISTOGRAMS.len() + COUNTERS.len() + GAUGES.len() + 1
     );
     assert_documented(&received);
     let models: BTreeSet<_> = number_points(received.metric("tollgate.kms.calls"))
@@ -307,7 +311,7 @@ async fn instruments_are_of_their_kinds_units_and_bounds_and_labels_of_closed_se
     assert_eq!(models, BTreeSet::from(served));
 }
 
-/// Everything that is told is in the documentation by its name.
+/// The documentation names everything that is exported.
 fn assert_documented(received: &Received) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/telemetry.md");
     let page = std::fs::read_to_string(path).expect("the page is there");

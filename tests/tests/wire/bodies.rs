@@ -107,7 +107,7 @@ async fn a_body_that_always_ends_at_the_same_byte_is_stored_so() {
     }
 }
 
-/// Large enough for a file of its own, and small enough for a row of the index.
+/// Large enough for a separate file, and small enough for a row of the index.
 #[tokio::test]
 async fn a_body_that_is_cut_on_the_disk_is_a_loss() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -11,7 +11,7 @@ use h2::Reason;
 use tollgate_proto::v1;
 use tollgate_proto::v1::data_service_client::DataServiceClient;
 use tollgate_tests::gateway::{Answer, Gateway, Setup, connect};
-use tollgate_tests::patience::until;
+use tollgate_tests::polling::until;
 use tollgate_tests::refusal::Refusal;
 use tollgate_tests::streams::{End, Http2, prefix};
 use tollgate_tests::values::{document, get, get_content, key, save, user};

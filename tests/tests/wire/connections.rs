@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tollgate_proto::v1;
 use tollgate_tests::gateway::{Gateway, Setup, connect};
-use tollgate_tests::patience::eventually;
+use tollgate_tests::polling::eventually;
 use tollgate_tests::values::{key, query, s, save};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
@@ -22,7 +22,7 @@ const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const MAX_CONCURRENT_STREAMS: u16 = 3;
 /// Far more than any of this takes: a test that waits in vain fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A connection by hand.
 struct Wire(TcpStream);
@@ -55,7 +55,7 @@ impl Wire {
     }
 
     async fn send(&mut self, bytes: &[u8]) {
-        // refused already: reading tells
+        // refused already: reading shows it
         let _ = self.0.write_all(bytes).await;
     }
 
@@ -68,7 +68,7 @@ impl Wire {
             self.0.read_exact(&mut content).await.ok()?;
             Some((head[3], head[4], content))
         };
-        tokio::time::timeout(PATIENCE, reading)
+        tokio::time::timeout(TIMEOUT, reading)
             .await
             .expect("the connection is never closed")
     }

@@ -1,4 +1,4 @@
-//! The proof that bills are exact: what all callers were told, what the sessions, models and operations add up to, and
+//! Bills are exact: what all trailers report, what the sessions, models and operations add up to, and
 //! what arrived at the stores are equal, figure by figure, not nearly.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use futures::{StreamExt as _, stream};
 use tollgate_proto::v1;
 use tollgate_tests::figures::Figures;
 use tollgate_tests::gateway::{Gateway, in_session};
-use tollgate_tests::patience::eventually;
+use tollgate_tests::polling::eventually;
 use tollgate_tests::values::{get, key};
 use tollgate_tests::wiretap::Wiretap;
 use tonic::Code;
@@ -31,11 +31,11 @@ async fn bills<'a>(gateway: &Gateway, seen: &'a [Seen]) -> Bills<'a> {
             request_id: call.request_id.clone(),
         };
         match gateway.metrics().get_call_metrics(request).await {
-            Ok(answered) => Some((call, answered.into_inner())),
+            Ok(response) => Some((call, response.into_inner())),
             Err(status) => {
                 assert_eq!(status.code(), Code::NotFound, "{status:?}");
                 assert!(
-                    call.told.is_none(),
+                    call.trailers.is_none(),
                     "the bill of {} is forgotten",
                     call.request_id
                 );
@@ -95,7 +95,7 @@ fn compare(
             added.differences(&sum)
         ));
     }
-    for (what, told, expected) in [
+    for (what, reported, expected) in [
         ("model", map_of(totals.by_model), sum_by(bills, model)),
         (
             "operation",
@@ -103,10 +103,10 @@ fn compare(
             sum_by(bills, |bill| bill.rpc.clone()),
         ),
     ] {
-        if Figures::sum(told.values()) != sum {
+        if Figures::sum(reported.values()) != sum {
             return Err(format!("{scope} by {what} does not add up to its total"));
         }
-        if told != expected {
+        if reported != expected {
             return Err(format!("{scope} by {what} is not the sum of its bills"));
         }
     }
@@ -144,26 +144,26 @@ fn compare_with_stores(wiretap: &Wiretap, totals: &Figures) -> Result<(), String
     }
 }
 
-/// What the trailers told is what the server keeps of each call. A call that its deadline ended may have gone on.
+/// The trailers of a call are the bill that the server keeps. A call that its deadline ended may have gone on.
 fn compare_trailers(bills: &Bills<'_>) {
     for (seen, bill) in bills {
-        let Some((code, trailers)) = &seen.told else {
+        let Some((code, trailers)) = &seen.trailers else {
             continue;
         };
         assert_eq!(*code as u32, bill.code, "{}", seen.request_id);
         assert_eq!(trailers.text("tollgate-request-id"), seen.request_id);
         assert_eq!(bill.session, seen.session);
         if *code != Code::DeadlineExceeded {
-            let (told, kept) = (
+            let (reported, kept) = (
                 Figures::of_trailers(trailers, "tollgate-"),
                 figures(bill).as_trailers(),
             );
             assert_eq!(
-                told,
+                reported,
                 kept,
                 "{} {code:?}: {:?}",
                 seen.request_id,
-                told.differences(&kept)
+                reported.differences(&kept)
             );
         }
     }
@@ -205,7 +205,7 @@ async fn look(gateway: &Gateway, wiretap: &Wiretap, seen: &[Seen]) -> Result<(),
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_told_is_what_was_done() {
+async fn bills_sum_up_to_the_requests_of_the_stores() {
     let wiretap = load::unreliable();
     let gateway = load::gateway(&wiretap).await;
     let seen = load::run(&gateway, 50).await;
@@ -218,7 +218,7 @@ async fn what_is_told_is_what_was_done() {
     }
     looked.unwrap();
     let totals = total(&gateway.totals("").await);
-    let told = seen.iter().filter(|call| call.told.is_some()).count();
+    let reported = seen.iter().filter(|call| call.trailers.is_some()).count();
     for happened in [
         "failed_call_count",
         "cancelled_call_count",
@@ -228,9 +228,12 @@ async fn what_is_told_is_what_was_done() {
     ] {
         assert!(totals.get(happened) > 0, "{happened}: {totals:?}");
     }
-    assert!(told as u64 > CALLERS * 20, "most calls end with trailers: {told}");
     assert!(
-        totals.get("call_count") > told as i64,
+        reported as u64 > CALLERS * 20,
+        "most calls end with trailers: {reported}"
+    );
+    assert!(
+        totals.get("call_count") > reported as i64,
         "some ended without, and are billed: {totals:?}"
     );
     for session in SESSIONS.into_iter().filter(|session| !session.is_empty()) {
@@ -238,7 +241,7 @@ async fn what_is_told_is_what_was_done() {
     }
 }
 
-/// Clears one scope after the other until told to stop; how often, and the sum of what was cleared by session.
+/// Clears one scope after the other until the test stops it; how often, and the sum of what was cleared by session.
 async fn reset_until(gateway: Arc<Gateway>, stop: Arc<AtomicBool>) -> (u64, BTreeMap<&'static str, Figures>) {
     let mut resets = 0;
     let mut cleared = SESSIONS
@@ -252,10 +255,10 @@ async fn reset_until(gateway: Arc<Gateway>, stop: Arc<AtomicBool>) -> (u64, BTre
                 session: session.to_owned(),
                 model: model.to_owned(),
             };
-            let Ok(answered) = gateway.metrics().reset_metrics(request).await else {
+            let Ok(response) = gateway.metrics().reset_metrics(request).await else {
                 continue;
             };
-            let figures = Figures::of(&answered.into_inner().cleared.expect("what was cleared"));
+            let figures = Figures::of(&response.into_inner().cleared.expect("what was cleared"));
             resets += u64::from(figures.get("call_count") > 0);
             *cleared.entry(session).or_default() += &figures;
         }

@@ -162,7 +162,7 @@ async fn an_object_that_is_not_the_items_any_more_is_refused() {
 }
 
 #[tokio::test]
-async fn the_callers_condition_is_told_apart() {
+async fn a_failed_condition_of_the_caller_is_distinguished() {
     let wiretap = Wiretap::counting();
     let (gateway, item) = saved_document(&wiretap).await;
     let condition = expression("attribute_not_exists(pk)", []);

@@ -165,7 +165,7 @@ async fn a_key_that_kms_does_not_know_stands_in_nobodys_way() {
     for refused in 0..3_u64 {
         let asked = AtomicU64::new(0);
         let wiretap = Wiretap::new(move |operation| match operation {
-            "Decrypt" if asked.fetch_add(1, Ordering::Relaxed) < refused => Fate::Answer(400, UNKNOWN),
+            "Decrypt" if asked.fetch_add(1, Ordering::Relaxed) < refused => Fate::Respond(400, UNKNOWN),
             _ => Fate::Pass,
         });
         let gateway = gateway_of(&wiretap, &model("key_id: alias/new, accepts: [alias/old]")).await;
@@ -188,7 +188,7 @@ async fn the_key_in_the_response_is_compared() {
     const FOREIGN: &str = r#"{"Plaintext":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
         "KeyId":"arn:aws:kms:us-east-1:444455556666:key/11111111-2222-4333-8444-555555555555"}"#;
     let wiretap = Wiretap::new(|operation| match operation {
-        "Decrypt" => Fate::Answer(200, FOREIGN),
+        "Decrypt" => Fate::Respond(200, FOREIGN),
         _ => Fate::Pass,
     });
     let gateway = Gateway::tapped(&wiretap).await;
@@ -212,7 +212,7 @@ async fn states_of_a_key_that_an_operator_can_mend_are_no_data_loss() {
         r#"{"__type":"AccessDeniedException","message":"User: u is not authorized to perform: kms:Decrypt"}"#,
     ] {
         let wiretap = Wiretap::new(move |operation| match operation {
-            "Decrypt" => Fate::Answer(400, body),
+            "Decrypt" => Fate::Respond(400, body),
             _ => Fate::Pass,
         });
         let gateway = Gateway::tapped(&wiretap).await;

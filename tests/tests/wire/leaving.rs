@@ -3,7 +3,7 @@
 
 use tollgate_proto::v1;
 use tollgate_tests::gateway::Gateway;
-use tollgate_tests::patience::eventually;
+use tollgate_tests::polling::eventually;
 use tollgate_tests::raw::HalfSent;
 use tonic::Code;
 
@@ -11,8 +11,8 @@ async fn bill_of(gateway: &Gateway, request_id: &str) -> v1::GetCallMetricsRespo
     eventually(async || {
         let request_id = request_id.to_owned();
         let asked = v1::GetCallMetricsRequest { request_id };
-        let answered = gateway.metrics().get_call_metrics(asked).await;
-        answered
+        let response = gateway.metrics().get_call_metrics(asked).await;
+        response
             .map(tonic::Response::into_inner)
             .map_err(|status| status.to_string())
     })

@@ -1,5 +1,5 @@
 //! Random calls from many callers at once, among them bad ones, refused ones, ones that leave midway and ones whose
-//! deadline passes, over stores that fail, throttle, lose answers and never answer.
+//! deadline passes, over stores that fail, throttle, lose responses and never respond.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use tollgate_proto::v1;
-use tollgate_tests::dice::Dice;
 use tollgate_tests::gateway::{Bill, Gateway, Setup};
+use tollgate_tests::random::Random;
 use tollgate_tests::values::{
     Item, delete, expression, get, item, key, n, object, query, s, save, scan, secure_user,
 };
@@ -32,7 +32,7 @@ pub(crate) struct Seen {
     /// The session that it named.
     pub(crate) session: &'static str,
     /// The status and the bill of the trailers; none where the call ended without them.
-    pub(crate) told: Option<(Code, Bill)>,
+    pub(crate) trailers: Option<(Code, Bill)>,
 }
 
 /// A gateway over stores that fail as `judge` says, that keeps every bill.
@@ -55,18 +55,18 @@ pub(crate) async fn gateway(wiretap: &Wiretap) -> Arc<Gateway> {
 pub(crate) fn unreliable() -> Wiretap {
     let number = AtomicU64::new(0);
     Wiretap::new(move |operation| {
-        let mut dice = Dice::new(number.fetch_add(1, Ordering::Relaxed));
-        // where work goes on after its caller left, what never answers would hold the test up
+        let mut random = Random::new(number.fetch_add(1, Ordering::Relaxed));
+        // where work goes on after its caller left, a request without a response would block the test
         let may_hang = matches!(
             operation,
             "Query" | "Scan" | "GenerateDataKey" | "Decrypt" | "UploadPart"
         );
-        match dice.roll(1000) {
+        match random.below(1000) {
             0..8 => Fate::Error500,
             8..16 => Fate::Throttle,
-            16..24 => Fate::LoseAnswer,
+            16..24 => Fate::LoseResponse,
             24..28 if may_hang => Fate::Hang,
-            28..120 => Fate::Delay(Duration::from_micros(dice.roll(3000))),
+            28..120 => Fate::Delay(Duration::from_micros(random.below(3000))),
             _ => Fate::Pass,
         }
     })
@@ -82,10 +82,10 @@ pub(crate) async fn run(gateway: &Arc<Gateway>, calls_each: u64) -> Vec<Seen> {
     let callers = (0..CALLERS).map(|caller| {
         let gateway = Arc::clone(gateway);
         tokio::spawn(async move {
-            let mut dice = Dice::new(caller);
+            let mut random = Random::new(caller);
             let mut seen = Vec::new();
             for number in 0..calls_each {
-                seen.push(call(&gateway, &mut dice, format!("call-{caller}-{number}")).await);
+                seen.push(call(&gateway, &mut random, format!("call-{caller}-{number}")).await);
             }
             seen
         })
@@ -109,38 +109,38 @@ async fn begin(gateway: &Gateway, session: &'static str) -> Seen {
         validate_only: true,
         ..get("User", key("P#1", "S#1"))
     };
-    let told = told(gateway.get(head.on(checked)).await);
+    let trailers = trailers(gateway.get(head.on(checked)).await);
     Seen {
         request_id,
         session,
-        told,
+        trailers,
     }
 }
 
-async fn call(gateway: &Gateway, dice: &mut Dice, request_id: String) -> Seen {
-    let session = dice.pick(&SESSIONS);
+async fn call(gateway: &Gateway, random: &mut Random, request_id: String) -> Seen {
+    let session = random.pick(&SESSIONS);
     let head = Head {
         request_id: &request_id,
         session,
         deadline: None,
     };
-    let told = match dice.roll(10) {
+    let trailers = match random.below(10) {
         0 => {
-            let patience = Duration::from_micros(dice.roll(5000));
-            tokio::time::timeout(patience, one(gateway, dice, head))
+            let patience = Duration::from_micros(random.below(5000));
+            tokio::time::timeout(patience, one(gateway, random, head))
                 .await
                 .unwrap_or_default()
         }
         1 => {
-            let deadline = Some(Duration::from_micros(500 + dice.roll(20_000)));
-            one(gateway, dice, Head { deadline, ..head }).await
+            let deadline = Some(Duration::from_micros(500 + random.below(20_000)));
+            one(gateway, random, Head { deadline, ..head }).await
         }
-        _ => one(gateway, dice, head).await,
+        _ => one(gateway, random, head).await,
     };
     Seen {
         request_id,
         session,
-        told,
+        trailers,
     }
 }
 
@@ -169,19 +169,19 @@ impl Head<'_> {
     }
 }
 
-type Told = Option<(Code, Bill)>;
+type Trailers = Option<(Code, Bill)>;
 
-async fn one(gateway: &Gateway, dice: &mut Dice, head: Head<'_>) -> Told {
-    let model = if dice.once_in(40) {
+async fn one(gateway: &Gateway, random: &mut Random, head: Head<'_>) -> Trailers {
+    let model = if random.once_in(40) {
         "Nobody"
     } else {
-        dice.pick(&MODELS)
+        random.pick(&MODELS)
     };
-    match dice.roll(20) {
+    match random.below(20) {
         0..7 => {
-            let item = random_item(dice, model);
-            let condition = random_condition(dice);
-            told(
+            let item = random_item(random, model);
+            let condition = random_condition(random);
+            trailers(
                 gateway
                     .save(head.on(v1::SaveRequest {
                         condition,
@@ -191,56 +191,56 @@ async fn one(gateway: &Gateway, dice: &mut Dice, head: Head<'_>) -> Told {
             )
         }
         7..12 => {
-            let include_objects = included(dice, model);
+            let include_objects = included(random, model);
             let request = v1::GetRequest {
                 include_objects,
-                ..get(model, random_key(dice))
+                ..get(model, random_key(random))
             };
-            told(gateway.get(head.on(request)).await)
+            trailers(gateway.get(head.on(request)).await)
         }
         12..15 => {
-            let condition = random_condition(dice);
-            told(
+            let condition = random_condition(random);
+            trailers(
                 gateway
                     .delete(head.on(v1::DeleteRequest {
                         condition,
-                        ..delete(model, random_key(dice))
+                        ..delete(model, random_key(random))
                     }))
                     .await,
             )
         }
         15..18 => {
-            let include_objects = included(dice, model);
-            let base = query(model, &format!("P#{}", dice.roll(PARTITIONS)));
+            let include_objects = included(random, model);
+            let base = query(model, &format!("P#{}", random.below(PARTITIONS)));
             let request = v1::QueryRequest {
                 include_objects,
                 page_size: 3,
-                fields: random_fields(dice),
+                fields: random_fields(random),
                 ..base
             };
-            match dice.once_in(4) {
+            match random.once_in(4) {
                 true => leave_a_stream(gateway.data().query(head.on(request)).await).await,
-                false => told(gateway.query(head.on(request)).await),
+                false => trailers(gateway.query(head.on(request)).await),
             }
         }
         _ => {
-            let (page_size, parallelism) = (5, dice.roll(4) as u32);
+            let (page_size, parallelism) = (5, random.below(4) as u32);
             let request = v1::ScanRequest {
                 limit: 12,
                 page_size,
                 parallelism,
-                fields: random_fields(dice),
+                fields: random_fields(random),
                 ..scan(model)
             };
-            match dice.once_in(4) {
+            match random.once_in(4) {
                 true => leave_a_stream(gateway.data().scan(head.on(request)).await).await,
-                false => told(gateway.scan(head.on(request)).await),
+                false => trailers(gateway.scan(head.on(request)).await),
             }
         }
     }
 }
 
-fn told<T>(answer: tollgate_tests::gateway::Answer<T>) -> Told {
+fn trailers<T>(answer: tollgate_tests::gateway::Answer<T>) -> Trailers {
     let code = answer.outcome.err().map_or(Code::Ok, |status| status.code());
     answer
         .bill
@@ -249,8 +249,8 @@ fn told<T>(answer: tollgate_tests::gateway::Answer<T>) -> Told {
 }
 
 /// Takes one page and leaves.
-async fn leave_a_stream<T>(answered: Result<tonic::Response<tonic::Streaming<T>>, tonic::Status>) -> Told {
-    match answered {
+async fn leave_a_stream<T>(outcome: Result<tonic::Response<tonic::Streaming<T>>, tonic::Status>) -> Trailers {
+    match outcome {
         Ok(response) => {
             let mut stream = response.into_inner();
             // whatever came of it: nobody waits for the end
@@ -264,11 +264,11 @@ async fn leave_a_stream<T>(answered: Result<tonic::Response<tonic::Streaming<T>>
     }
 }
 
-fn random_key(dice: &mut Dice) -> Item {
-    let wrong = dice.once_in(25);
+fn random_key(random: &mut Random) -> Item {
+    let wrong = random.once_in(25);
     let mut key = key(
-        &format!("P#{}", dice.roll(PARTITIONS)),
-        &format!("S#{}", dice.roll(SORTS)),
+        &format!("P#{}", random.below(PARTITIONS)),
+        &format!("S#{}", random.below(SORTS)),
     );
     if wrong {
         key.insert("sk".to_owned(), n(1));
@@ -276,52 +276,52 @@ fn random_key(dice: &mut Dice) -> Item {
     key
 }
 
-fn random_item(dice: &mut Dice, model: &str) -> Item {
-    let mut written = random_key(dice);
+fn random_item(random: &mut Random, model: &str) -> Item {
+    let mut written = random_key(random);
     let attributes = match model {
         "SecureUser" => secure_user("", ""),
         "Document" => {
-            let bytes = if dice.once_in(60) {
+            let bytes = if random.once_in(60) {
                 LARGE_BYTES
             } else {
-                dice.roll(3000) as usize
+                random.below(3000) as usize
             };
             item([("name", s("report")), ("content", object(vec![7; bytes]))])
         }
         _ => item([
             ("name", s("Ada")),
-            ("age", n(dice.roll(100))),
+            ("age", n(random.below(100))),
             ("ssn", s("078-05-1120")),
         ]),
     };
     for (name, value) in attributes {
         written.entry(name).or_insert(value);
     }
-    if dice.once_in(30) {
+    if random.once_in(30) {
         written.insert("surplus".to_owned(), s("no such attribute"));
     }
     written
 }
 
-fn random_condition(dice: &mut Dice) -> Option<v1::Expression> {
-    match dice.roll(8) {
+fn random_condition(random: &mut Random) -> Option<v1::Expression> {
+    match random.below(8) {
         0 => expression("attribute_not_exists(pk)", []),
         1 => expression("attribute_exists(pk)", []),
-        2 if dice.once_in(4) => expression("attribute_exists(", []),
+        2 if random.once_in(4) => expression("attribute_exists(", []),
         _ => None,
     }
 }
 
-fn random_fields(dice: &mut Dice) -> Vec<String> {
-    if dice.once_in(2) {
+fn random_fields(random: &mut Random) -> Vec<String> {
+    if random.once_in(2) {
         vec!["pk".to_owned(), "sk".to_owned()]
     } else {
         Vec::new()
     }
 }
 
-fn included(dice: &mut Dice, model: &str) -> Vec<String> {
-    if model == "Document" && dice.once_in(2) {
+fn included(random: &mut Random, model: &str) -> Vec<String> {
+    if model == "Document" && random.once_in(2) {
         vec!["content".to_owned()]
     } else {
         Vec::new()

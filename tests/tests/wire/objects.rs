@@ -8,7 +8,7 @@ use std::time::Duration;
 use tollgate_proto::v1;
 use tollgate_proto::v1::attribute_value::Kind;
 use tollgate_tests::gateway::{Gateway, Setup};
-use tollgate_tests::patience::{eventually, until};
+use tollgate_tests::polling::{eventually, until};
 use tollgate_tests::refusal::Refusal;
 use tollgate_tests::stores::RawStores;
 use tollgate_tests::values::{delete, document, expression, get_content, key, s, save};
@@ -109,7 +109,7 @@ async fn an_item_owns_one_object_however_often_it_is_saved() {
 #[tokio::test]
 async fn a_commit_whose_answer_was_lost_is_found_done() {
     for has_old in [false, true] {
-        let (wiretap, switch) = switched("PutItem", Fate::LoseAnswer);
+        let (wiretap, switch) = switched("PutItem", Fate::LoseResponse);
         let gateway = Gateway::tapped(&wiretap).await;
         if has_old {
             gateway
@@ -128,7 +128,7 @@ async fn a_commit_whose_answer_was_lost_is_found_done() {
         let objects = wiretap.stores().objects(BUCKET).await;
         assert!(objects.len() <= 1 + usize::from(has_old), "{objects:?}");
     }
-    let wiretap = once("PutItem", Fate::LoseAnswer);
+    let wiretap = once("PutItem", Fate::LoseResponse);
     let gateway = Gateway::tapped(&wiretap).await;
     let saved = gateway.save(save("Document", document("A", vec![2; 20]))).await;
     assert_eq!(saved.bill.count("tollgate-retries"), 1);
@@ -139,7 +139,7 @@ async fn a_commit_whose_answer_was_lost_is_found_done() {
 
 #[tokio::test]
 async fn a_create_whose_answer_was_lost_is_not_refused_by_its_own_write() {
-    let wiretap = once("PutItem", Fate::LoseAnswer);
+    let wiretap = once("PutItem", Fate::LoseResponse);
     let gateway = Gateway::tapped(&wiretap).await;
     let condition = expression("attribute_not_exists(pk)", []);
     let create = v1::SaveRequest {
@@ -155,7 +155,7 @@ async fn a_create_whose_answer_was_lost_is_not_refused_by_its_own_write() {
 #[tokio::test]
 async fn an_outcome_that_nobody_knows_loses_nothing() {
     let wiretap = Wiretap::new(|operation| match operation {
-        "PutItem" => Fate::LoseAnswer,
+        "PutItem" => Fate::LoseResponse,
         "GetItem" => Fate::Error500,
         _ => Fate::Pass,
     });
@@ -233,14 +233,14 @@ async fn uploads_that_fail_are_cleaned_up() {
         assert!(wiretap.stores().objects(BUCKET).await.is_empty(), "{operation}");
         assert_eq!(wiretap.stores().open_uploads(BUCKET).await, 0, "{operation}");
     }
-    for fate in [Fate::Error500, Fate::LoseAnswer] {
+    for fate in [Fate::Error500, Fate::LoseResponse] {
         let wiretap = always("PutObject", fate);
         let gateway = Gateway::tapped(&wiretap).await;
         let refusal = Refusal::of(gateway.save(save("Document", document("A", vec![3; 10]))).await);
         refusal.is("STORE_UNAVAILABLE", &[]);
         assert!(wiretap.stores().objects(BUCKET).await.is_empty(), "{fate:?}");
     }
-    let wiretap = always("CompleteMultipartUpload", Fate::LoseAnswer);
+    let wiretap = always("CompleteMultipartUpload", Fate::LoseResponse);
     let gateway = Gateway::tapped(&wiretap).await;
     let saved = gateway
         .save(save("Document", document("A", vec![3; LARGE_BYTES])))
@@ -257,12 +257,12 @@ async fn bill_of(gateway: &Gateway, id: &str, is_whole: impl Fn(&v1::OperationMe
         let request = v1::GetCallMetricsRequest {
             request_id: id.to_owned(),
         };
-        let answered = gateway
+        let response = gateway
             .metrics()
             .get_call_metrics(request)
             .await
             .map_err(|status| status.to_string())?;
-        let finished = answered.into_inner();
+        let finished = response.into_inner();
         match is_whole(finished.metrics.as_ref().expect("a bill")) {
             true => Ok(finished.code),
             false => Err(format!("{finished:?}")),

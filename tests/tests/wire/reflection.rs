@@ -1,4 +1,4 @@
-//! Server reflection: whatever cannot be answered has its error, and the stream goes on.
+//! Server reflection: an invalid request gets an error, and the stream continues.
 
 use bytes::Bytes;
 use prost::Message as _;

@@ -1,4 +1,4 @@
-//! What was changed in the stores behind the gateway: told as DATA_LOSS of that item alone, never handed out.
+//! What was changed in the stores behind the gateway: reported as DATA_LOSS of that item, never returned.
 
 use std::collections::HashMap;
 
@@ -71,7 +71,7 @@ fn survives(
     assert_eq!(results.len(), 3);
     for (result, sort) in results.iter().zip(["U#1", "U#2", "U#3"]) {
         if sort == "U#2" {
-            let error = result.error.as_ref().expect("the changed item is told");
+            let error = result.error.as_ref().expect("the changed item has an error");
             assert_eq!(error.code, Code::DataLoss as i32);
             let info = error.get_details_error_info().expect("with its reason");
             assert_eq!((info.reason.as_str(), info.domain.as_str()), (reason, "tollgate"));
@@ -215,7 +215,7 @@ async fn nothing_else_is_taken_for_a_ciphertext() {
 async fn a_read_that_asks_for_nothing_broken_is_not_troubled() {
     let wiretap = Wiretap::counting();
     let (gateway, stored) = three_items(&wiretap).await;
-    put(wiretap.stores(), &stored, "ssn", text("in clear")).await;
+    put(wiretap.stores(), &stored, "ssn", text("plaintext")).await;
     let fields = vec!["phone".to_owned()];
     let request = v1::GetRequest {
         fields,

@@ -11,16 +11,15 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use super::args::{Args, Command, Condition, Delete, Get, Health, Listing, Metrics, Models, Query, Scan};
+use super::failure::{Failure, Outcome};
 use super::output::{Listed, Output};
-use super::{
-    Args, Command, Condition, Delete, Failure, Get, Health, Listing, Metrics, Models, Outcome, Query, Scan,
-};
 use super::{connection, input, report, typed};
 
-/// How long a server may take to say how it is.
+/// The timeout of a health check.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connects, sends the call of the arguments, prints its answer.
+/// Connects, sends the call of the arguments, prints its response.
 pub(super) async fn execute(args: Args, output: &mut Output<'_>) -> Result<Outcome, Failure> {
     let plain = connection::connect(&args).await?;
     let client = match &args.session {
@@ -271,7 +270,7 @@ async fn list(
     Ok(outcome)
 }
 
-/// Moves an object's content from the item to a file.
+/// Moves the content of an object from the item to a file.
 async fn write_content(item: &mut Item, name: &str, path: &Path) -> Result<(), Failure> {
     let object: Option<&mut Object> = match item.get_mut(name) {
         Some(Value::Object(object)) => Some(object),

@@ -1,17 +1,18 @@
-//! Where the server is, and what it says of its models: the connection that every command begins with.
+//! Connects to the server and reads its models, as every command does first.
 
 use std::time::Duration;
 
 use tollgate_client::{Client, Code, Error, Model, Options, Reason};
 
-use super::{Args, Failure};
+use super::args::Args;
+use super::failure::Failure;
 use crate::config::environment;
 use crate::fault::did_you_mean;
 
-/// The variable that stands for `--address`.
+/// The variable to use without `--address`.
 const VARIABLE: &str = "TOLLGATE_ADDRESS";
 const DEFAULT_ADDRESS: &str = "http://127.0.0.1:50051";
-/// How long a connection may take to be made.
+/// The timeout of connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connects to the address of the arguments, else of the environment.
@@ -26,13 +27,13 @@ pub(super) async fn connect(args: &Args) -> Result<Client, Failure> {
     client.map_err(|error| match error.code() {
         Code::InvalidArgument => Failure::Arguments(format!("{origin}: {}", error.message())),
         _ => {
-            let hint = format!("is tollgate serving there? Set another address with --address or {VARIABLE}");
+            let hint = format!("is tollgate running? Set its address with --address or {VARIABLE}");
             Failure::Placed(error, hint)
         }
     })
 }
 
-/// The address and where it came from. An empty variable is an unset one.
+/// The address and its source. An empty variable counts as unset.
 fn address(
     flag: Option<&str>,
     environment: impl IntoIterator<Item = (String, String)>,
@@ -50,7 +51,7 @@ fn address(
     (format!("{scheme}{address}"), origin)
 }
 
-/// The model of this name; if it is not served, the error names the nearest that is.
+/// The model of this name; if there is none, the error suggests the nearest name.
 pub(super) async fn model(client: &Client, name: &str) -> Result<Model, Failure> {
     match client.model(name).await {
         Ok(model) => Ok(model),
@@ -58,13 +59,13 @@ pub(super) async fn model(client: &Client, name: &str) -> Result<Model, Failure>
     }
 }
 
-/// The failure of a call that named a model.
+/// The failure of a call with a model name, with a hint if the name is nearly right.
 pub(super) async fn nearest_model(client: &Client, name: &str, error: Error) -> Failure {
     let is_hinted = error.message().contains("did you mean");
     if error.reason() != Some(Reason::UnknownModel) || is_hinted {
         return error.into();
     }
-    // without the list there is no hint, and the error stands
+    // without the list there is no hint
     let models = client.models().await.unwrap_or_default();
     let names = models.iter().map(|model| model.name.as_str());
     match did_you_mean(name, names).trim() {
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flag_comes_before_the_variable() {
+    fn the_flag_overrides_the_variable() {
         let set = |value: &str| [(VARIABLE.to_owned(), value.to_owned())];
         for (flag, variable, expected) in [
             (None, "", (DEFAULT_ADDRESS, "--address")),

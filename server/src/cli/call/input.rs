@@ -4,9 +4,10 @@ use std::path::Path;
 
 use tollgate_client::{Binary, Expression, Item, Key, Model, Object, Value, expr};
 
+use super::failure::Failure;
 use super::placeholders::Kinds;
 use super::typed::kind_of;
-use super::{Failure, json, typed};
+use super::{json, text, typed};
 use crate::fault::did_you_mean;
 
 /// A value that is larger than the server's messages cannot be sent; nothing larger is read into memory.
@@ -137,7 +138,7 @@ impl<'a> Assignment<'a> {
         match (self.text.strip_prefix('@'), kind) {
             (Some(path), "binary") => Ok(Value::Binary(Binary::from(bytes_of(path).await?))),
             (Some(path), "object") => object_of(path).await,
-            _ => typed::of_text(self.text, kind),
+            _ => text::parse(self.text, kind),
         }
     }
 
@@ -145,7 +146,7 @@ impl<'a> Assignment<'a> {
     fn scalar(&self, kind: Option<&str>) -> Result<Value, String> {
         match (kind, json::read(self.text)) {
             (_, json) if self.is_json => typed::read(json?, kind.unwrap_or_default()),
-            (Some(kind), _) => typed::of_text(self.text, kind),
+            (Some(kind), _) => text::parse(self.text, kind),
             (None, Ok(value @ (Value::Number(_) | Value::Bool(_) | Value::Null))) => Ok(value),
             (None, _) => Ok(self.text.into()),
         }

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use tollgate_client::{Item, Model, Value};
 
-use super::{Failure, json, typed};
+use super::failure::Failure;
+use super::{json, typed};
 
 /// The text of one item: more than the largest message takes in base64.
 const MAX_TEXT_BYTES: usize = 64 * 1024 * 1024;

@@ -2,9 +2,11 @@
 
 use tollgate_client::{CallMetrics, Client, Item, Model, Object, ReturnValues, SaveOptions, Saved, Value};
 
+use super::args::Save;
+use super::failure::{Failure, Outcome};
 use super::items::{Found, Items};
 use super::output::{Listed, Output};
-use super::{Failure, Outcome, Save, connection, input, typed};
+use super::{connection, input, typed};
 
 impl Save {
     pub(super) async fn run(

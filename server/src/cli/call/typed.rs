@@ -9,7 +9,6 @@ use tollgate_client::{
     Binary, BinarySet, Item, Model, Number, NumberSet, Object, StringSet, Value, from_item,
 };
 
-use super::json;
 use crate::fault::did_you_mean;
 
 const STRING: &str = "$s";
@@ -105,32 +104,6 @@ pub(super) fn read(json: Value, kind: &str) -> Result<Value, String> {
         (Value::String(text), "binary") => base64(&text).map(Value::Binary),
         (Value::String(text), "object") => Ok(Object::new(text).into()),
         (plain, _) => Ok(plain),
-    }
-}
-
-/// The value that an argument's text stands for, where an attribute of this type is meant.
-pub(super) fn of_text(text: &str, kind: &str) -> Result<Value, String> {
-    let number = |text: &str| {
-        text.parse()
-            .map(Value::Number)
-            .map_err(|_| "is a number in the model".to_owned())
-    };
-    match kind {
-        "number" | "version" => number(text),
-        "ttl" => Ok(number(text).unwrap_or_else(|_| text.into())),
-        "boolean" => match text {
-            "true" => Ok(true.into()),
-            "false" => Ok(false.into()),
-            _ => Err("is a boolean in the model: true or false".to_owned()),
-        },
-        "binary" => base64(text).map(Value::Binary),
-        "object" => Ok(Object::new(text.to_owned()).into()),
-        "list" | "map" | "string_set" | "number_set" | "binary_set" => {
-            let value = json::read(text)
-                .map_err(|what| format!("is a {kind} in the model, given as JSON: {what}"))?;
-            read(value, kind)
-        }
-        _ => Ok(text.into()),
     }
 }
 
@@ -243,7 +216,8 @@ fn encoded(bytes: &[u8]) -> Value {
     Value::String(STANDARD.encode(bytes))
 }
 
-fn base64(text: &str) -> Result<Binary, String> {
+/// Decodes base64.
+pub(super) fn base64(text: &str) -> Result<Binary, String> {
     let bytes = STANDARD.decode(text).map(Binary::from);
     bytes.map_err(|_| "is binary: base64, or @file".to_owned())
 }
@@ -291,6 +265,7 @@ fn object(mut fields: Item) -> Result<Value, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::json;
     use proptest::prelude::*;
 
     use super::*;

@@ -1,6 +1,7 @@
-//! `tollgate iam`: prints the IAM policy that the models at hand need. Asks nothing of AWS.
+//! `tollgate iam`: prints the IAM policy that the models need. Sends no requests to AWS.
 
 mod policy;
+mod scope;
 #[cfg(test)]
 mod tests;
 
@@ -8,14 +9,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use self::policy::Policy;
+use self::scope::{ACCOUNT_PLACEHOLDER, Scope};
 use super::{check, exit};
 
-/// What a managed policy may have; white space is not counted.
+/// The maximum size of a managed policy, without white space.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
 const MAX_MANAGED_CHARACTERS: usize = 6144;
-
-/// Stands for the account where none was given; AWS refuses a policy that still has it.
-const ACCOUNT_PLACEHOLDER: &str = "ACCOUNT_ID";
 
 /// The arguments of `iam`.
 #[derive(Debug, clap::Args)]
@@ -25,20 +24,6 @@ pub(super) struct Args {
     folder: Option<PathBuf>,
     #[command(flatten)]
     scope: Scope,
-}
-
-/// Where the tables and keys are. ARNs of buckets name neither region nor account.
-#[derive(Debug, clap::Args)]
-struct Scope {
-    /// Region of the tables and keys; `*`: any
-    #[arg(long, default_value = "*", value_parser = region)]
-    region: String,
-    /// Account of the tables and keys, 12 digits; without it the policy has the placeholder ACCOUNT_ID
-    #[arg(long, default_value = ACCOUNT_PLACEHOLDER, hide_default_value = true, value_parser = account)]
-    account: String,
-    /// Partition of all ARNs: aws, aws-cn, aws-us-gov …
-    #[arg(long, default_value = "aws", value_parser = partition)]
-    partition: String,
 }
 
 /// Prints the policy, and on stderr whether it is too large for a managed one.
@@ -66,29 +51,4 @@ fn size_note(characters: usize) -> Option<String> {
              make several of its statements, or put fewer models in a folder"
         )
     })
-}
-
-fn region(text: &str) -> Result<String, &'static str> {
-    let valid = text == "*" || is_name(text);
-    valid
-        .then(|| text.to_owned())
-        .ok_or("must be a region such as eu-central-1, or *")
-}
-
-fn account(text: &str) -> Result<String, &'static str> {
-    let valid =
-        text == ACCOUNT_PLACEHOLDER || (text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()));
-    valid.then(|| text.to_owned()).ok_or("must be 12 digits")
-}
-
-fn partition(text: &str) -> Result<String, &'static str> {
-    let valid = text.starts_with("aws") && is_name(text);
-    valid
-        .then(|| text.to_owned())
-        .ok_or("must be a partition such as aws or aws-cn")
-}
-
-fn is_name(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !text.is_empty() && text.bytes().all(inner)
 }

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::Scope;
+use super::scope::Scope;
 use crate::crypto::envelope;
 use crate::model::{Encryption, EncryptionFormat, EncryptionMode, Models, Offload};
 

@@ -1,4 +1,4 @@
-//! Direct calls of the AWS SDK to the embedded engine, in a process of their own that takes its orders on stdin: what
+//! Direct calls of the AWS SDK to the embedded engine, in a separate process that reads commands from stdin: what
 //! a program pays that has the SDK in it and no gateway before it.
 
 use std::collections::HashMap;
@@ -43,12 +43,12 @@ pub(crate) enum Setting {
 pub(crate) struct Direct {
     process: Child,
     orders: ChildStdin,
-    answers: Lines<BufReader<ChildStdout>>,
+    responses: Lines<BufReader<ChildStdout>>,
     callers: usize,
 }
 
 impl Direct {
-    /// Starts the process over an engine of its own.
+    /// Starts the process with its own engine.
     pub(crate) async fn start(store: Store<'_>, setting: Setting, callers: usize) -> Direct {
         let place = match store {
             Store::Memory => MEMORY.as_ref(),
@@ -71,7 +71,7 @@ impl Direct {
         let mut direct = Direct {
             process,
             orders,
-            answers: stdout.lines(),
+            responses: stdout.lines(),
             callers,
         };
         assert_eq!(direct.answer().await, "ready");
@@ -93,15 +93,15 @@ impl Direct {
     }
 
     async fn answer(&mut self) -> String {
-        self.answers
+        self.responses
             .next_line()
             .await
-            .expect("the process answers")
+            .expect("the process responds")
             .expect("the process lives")
     }
 }
 
-/// The process's own side: opens the engine, then does as it is told until stdin closes.
+/// The process's own side: opens the engine, then runs commands until stdin closes.
 pub(crate) async fn run(arguments: &[String]) {
     let [place, setting] = arguments else {
         panic!("{ROLE} FOLDER|{MEMORY} lean|default")

@@ -1,4 +1,4 @@
-//! The load: so many callers, each with its next call as soon as the last one is answered, through plain tonic clients.
+//! The load: so many callers, each starting its next call when the last one returns, through plain tonic clients.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,7 +29,7 @@ pub(crate) enum Work {
 /// What one turn came to.
 #[derive(Clone, Copy)]
 pub(crate) struct Turn {
-    /// Calls that were answered.
+    /// Calls that returned.
     pub(crate) calls: f64,
     /// CPU of the measured process per call.
     pub(crate) cpu_us: f64,

@@ -1,5 +1,5 @@
 //! `cargo bench-gateway`: what the gate costs, in one run, as tables with their goals. The gateway and the direct SDK
-//! calls run in processes of their own, so that what is told of them is their CPU alone; the load comes from here.
+//! calls run in separate processes, so that only their CPU time is counted; the load comes from here.
 //! Never part of what ships. Needs Linux: its clocks tell CPU time, `/proc` memory.
 
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]

@@ -1,4 +1,4 @@
-//! Two gateways side by side, whose calls take turns: what one setting, or one build, costs beside another.
+//! Two gateways whose calls alternate: what one setting or build costs compared with another.
 
 use std::path::Path;
 use std::time::Duration;

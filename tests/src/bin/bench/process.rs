@@ -1,4 +1,4 @@
-//! The processes that are measured: a gateway as people start it, and what the system tells of a process. What is measured
+//! The processes that are measured: a gateway as people start it, and what the system reports about a process. What is measured
 //! per call runs on the first core alone, and whoever makes the calls on the others: a process that shares its core's
 //! caches with its own load is measured together with it.
 

@@ -1,4 +1,4 @@
-//! A Query whose every data key must be opened by a KMS that is far away: how well the Decrypts go side by side.
+//! A Query whose every data key must be opened by a KMS that is far away: how well the Decrypts run in parallel.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! What telling others costs: all three signals and the side port, beside none of them; and the program with nothing
 //! set beside one that is built without telemetry.
 
-use tollgate_tests::collector::{Collector, Counted, Manner};
+use tollgate_tests::collector::{Behavior, Collector, Counted};
 
 use super::Plan;
 use super::pair::{Side, beside};
@@ -20,7 +20,7 @@ pub(crate) async fn measure(plan: &Plan) {
 
 async fn exported(plan: &Plan) {
     let own = Collector::grpc().await;
-    own.behave(Manner::Counts);
+    own.set_behavior(Behavior::Counts);
     let endpoint = plan.collector.clone().unwrap_or_else(|| own.endpoint());
     let on = Side {
         program: &plan.program,

@@ -196,12 +196,12 @@ async fn encrypted_attributes_are_named_in_the_refusal() {
 }
 
 #[tokio::test]
-async fn bad_fields_are_told_by_their_place_in_the_list() {
+async fn invalid_fields_are_reported_by_index() {
     let gateway = Gateway::start().await;
     let fields = ["name", "unheard", "name.inner", "", "a..b", "name", "#x"]
         .map(str::to_owned)
         .to_vec();
-    let told = [
+    let expected = [
         "fields[1]",
         "fields[2]",
         "fields[3]",
@@ -213,22 +213,22 @@ async fn bad_fields_are_told_by_their_place_in_the_list() {
         fields: fields.clone(),
         ..get("User", key("A", "B"))
     };
-    Refusal::of(gateway.get(request).await).is("INVALID_FIELD", &told);
+    Refusal::of(gateway.get(request).await).is("INVALID_FIELD", &expected);
     let request = v1::QueryRequest {
         fields: fields.clone(),
         ..query("User", "A")
     };
-    Refusal::of(gateway.query(request).await).is("INVALID_FIELD", &told);
+    Refusal::of(gateway.query(request).await).is("INVALID_FIELD", &expected);
     let request = v1::ScanRequest {
         fields,
         ..scan("User")
     };
-    Refusal::of(gateway.scan(request).await).is("INVALID_FIELD", &told);
+    Refusal::of(gateway.scan(request).await).is("INVALID_FIELD", &expected);
     goes_on(&gateway).await;
 }
 
 #[tokio::test]
-async fn a_refused_condition_answers_the_item_where_asked() {
+async fn a_failed_condition_returns_the_item_if_requested() {
     let gateway = Gateway::start().await;
     gateway.save(save("User", user("A", "1"))).await.ok();
     let condition = expression("attribute_not_exists(pk)", []);

@@ -2,7 +2,7 @@
 
 use tollgate_proto::v1;
 use tollgate_tests::gateway::{Gateway, Setup};
-use tollgate_tests::patience::until;
+use tollgate_tests::polling::until;
 use tollgate_tests::refusal::Refusal;
 use tollgate_tests::values::{document, get, key, s, save, secure_user, user};
 use tollgate_tests::wiretap::{Fate, Wiretap};
@@ -18,7 +18,7 @@ async fn an_item_is_at_most_400_kb() {
     let refusal = Refusal::of(gateway.save(save("User", huge)).await);
     refusal.is("ITEM_TOO_LARGE", &["item"]);
     refusal.cost_nothing();
-    // under the limit in clear, over it once it is sealed: the nonce, the tag and the wrapped key come on top
+    // under the limit in plaintext, over it when encrypted: the nonce, the tag and the wrapped key come on top
     let mut sealed = secure_user("A", "B");
     let rest = 400 * 1024 - 200;
     sealed.insert("ssn".to_owned(), s("x".repeat(rest)));
@@ -62,7 +62,7 @@ async fn a_message_is_at_most_as_large_as_the_setting() {
     goes_on(&gateway).await;
 }
 
-/// The first GetItem is never answered.
+/// The first GetItem gets no response.
 fn hanging_once() -> Wiretap {
     let first = std::sync::Once::new();
     Wiretap::new(move |operation| {

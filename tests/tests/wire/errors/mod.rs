@@ -2,6 +2,7 @@
 
 mod expressions;
 mod fields;
+mod keys;
 mod limits;
 mod names;
 mod tokens;

@@ -31,7 +31,7 @@ async fn homes() -> (Gateway, tempfile::TempDir) {
 }
 
 /// The violations in the order in which they were sent.
-fn told(refusal: &Refusal) -> Vec<(&str, &str)> {
+fn reported(refusal: &Refusal) -> Vec<(&str, &str)> {
     let violations = &refusal.details.bad_request().expect("fields").field_violations;
     violations
         .iter()
@@ -40,7 +40,7 @@ fn told(refusal: &Refusal) -> Vec<(&str, &str)> {
 }
 
 #[tokio::test]
-async fn a_near_name_is_offered_for_an_unknown_one() {
+async fn suggests_the_nearest_attribute_for_an_unknown_one() {
     let gateway = Gateway::start().await;
     let nmae = || vec!["nmae".to_owned()];
     let refusals = [
@@ -88,11 +88,17 @@ async fn a_near_name_is_offered_for_an_unknown_one() {
     for refusal in &refusals {
         assert_eq!(refusal.fields.len(), 1, "{refusal:?}");
         assert!(
-            told(refusal)[0].1.ends_with("(did you mean `name`?)"),
+            reported(refusal)[0].1.ends_with("(did you mean `name`?)"),
             "{refusal:?}"
         );
         refusal.cost_nothing();
     }
+    goes_on(&gateway).await;
+}
+
+#[tokio::test]
+async fn suggests_the_nearest_key_object_and_model() {
+    let gateway = Gateway::start().await;
     let key_of = |name: &str| item([("pk", s("A")), (name, s("B"))]);
     let refusal = Refusal::of(gateway.delete(delete("User", key_of("ks"))).await);
     refusal.is("INVALID_FIELD", &["key.ks", "key.sk"]);
@@ -130,7 +136,7 @@ async fn a_model_name_is_required() {
     ];
     for refusal in refusals {
         refusal.is("INVALID_FIELD", &["model"]);
-        assert_eq!(told(&refusal), [("model", "is required")]);
+        assert_eq!(reported(&refusal), [("model", "is required")]);
         refusal.cost_nothing();
     }
     let unnamed = gateway.schema().get_model(v1::GetModelRequest::default()).await;
@@ -218,7 +224,7 @@ async fn paths_of_errors_are_spelled_like_fields() {
         r#"item.home."a.b"[0]"#,
         r#"item.home."say \"hi\"""#,
     ];
-    let sent: Vec<_> = told(&refusal)
+    let sent: Vec<_> = reported(&refusal)
         .into_iter()
         .map(|(field, _)| field.to_owned())
         .collect();
@@ -321,7 +327,7 @@ async fn faults_come_in_the_order_of_the_request() {
             ..save("User", wrong.clone())
         };
         let refusal = Refusal::of(gateway.save(request).await);
-        let fields: Vec<_> = told(&refusal)
+        let fields: Vec<_> = reported(&refusal)
             .into_iter()
             .map(|(field, _)| field.to_owned())
             .collect();
@@ -334,7 +340,7 @@ async fn faults_come_in_the_order_of_the_request() {
     let mut messages = Vec::new();
     for _ in 0..3 {
         let refusal = Refusal::of(gateway.save(save("User", countless.clone())).await);
-        assert_eq!(told(&refusal)[0].0, "item.y0000");
+        assert_eq!(reported(&refusal)[0].0, "item.y0000");
         assert!(
             refusal.message.ends_with("; and 2984 more"),
             "{}",

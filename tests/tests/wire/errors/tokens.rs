@@ -74,22 +74,42 @@ async fn edited_tokens_are_refused() {
     goes_on(&gateway).await;
 }
 
-#[tokio::test]
-async fn tokens_of_other_requests_are_refused() {
-    let gateway = with_items().await;
-    let filter = |text: &str| expression(text, [(":n", s("Ada"))]);
+fn filter(text: &str) -> Option<v1::Expression> {
+    expression(text, [(":n", s("Ada"))])
+}
+
+/// A Query that resumes after its first page.
+async fn resumed_query(gateway: &Gateway) -> v1::QueryRequest {
     let request = v1::QueryRequest {
         limit: 2,
         filter: filter("name = :n"),
         ..query("User", "A")
     };
-    let page_token = token(&gateway, request.clone()).await;
-    let same = v1::QueryRequest {
-        page_token: page_token.clone(),
-        ..request.clone()
+    let page_token = token(gateway, request.clone()).await;
+    v1::QueryRequest {
+        page_token,
+        ..request
+    }
+}
+
+/// A Scan that resumes after its first page, with the filter of the Query.
+async fn resumed_scan(gateway: &Gateway) -> v1::ScanRequest {
+    let request = v1::ScanRequest {
+        limit: 2,
+        filter: filter("name = :n"),
+        ..scan("User")
     };
+    let pages = gateway.scan(request.clone()).await.ok();
+    v1::ScanRequest {
+        page_token: pages.last().expect("a page").next_page_token.clone(),
+        ..request
+    }
+}
+
+/// Queries with the token of `same` that differ from it.
+fn other_queries(same: &v1::QueryRequest) -> [v1::QueryRequest; 9] {
     let fields = vec!["name".to_owned()];
-    let others = [
+    [
         v1::QueryRequest {
             model: "SecureUser".to_owned(),
             filter: None,
@@ -127,31 +147,32 @@ async fn tokens_of_other_requests_are_refused() {
             select: v1::Select::Count as i32,
             ..same.clone()
         },
-    ];
-    for other in others {
+    ]
+}
+
+#[tokio::test]
+async fn refuses_tokens_of_other_queries() {
+    let gateway = with_items().await;
+    let same = resumed_query(&gateway).await;
+    for other in other_queries(&same) {
         let refusal = Refusal::of(gateway.query(other).await);
         refusal.is("INVALID_PAGE_TOKEN", &["page_token"]);
         refusal.cost_nothing();
     }
-    let scanned = v1::ScanRequest {
-        limit: 2,
-        filter: filter("name = :n"),
-        page_token,
-        ..scan("User")
+    let other_server = with_items().await;
+    Refusal::of(other_server.query(same).await).is("INVALID_PAGE_TOKEN", &["page_token"]);
+    goes_on(&gateway).await;
+}
+
+#[tokio::test]
+async fn refuses_tokens_of_other_scans() {
+    let gateway = with_items().await;
+    let own = resumed_scan(&gateway).await;
+    let of_query = v1::ScanRequest {
+        page_token: resumed_query(&gateway).await.page_token,
+        ..own.clone()
     };
-    Refusal::of(gateway.scan(scanned.clone()).await).is("INVALID_PAGE_TOKEN", &["page_token"]);
-    let pages = gateway
-        .scan(v1::ScanRequest {
-            page_token: String::new(),
-            ..scanned.clone()
-        })
-        .await
-        .ok();
-    let page_token = pages.last().unwrap().next_page_token.clone();
-    let own = v1::ScanRequest {
-        page_token,
-        ..scanned
-    };
+    Refusal::of(gateway.scan(of_query).await).is("INVALID_PAGE_TOKEN", &["page_token"]);
     for (segment, total_segments, parallelism) in [(0, 2, 0), (1, 2, 0), (0, 0, 2)] {
         let other = v1::ScanRequest {
             segment,
@@ -161,6 +182,14 @@ async fn tokens_of_other_requests_are_refused() {
         };
         Refusal::of(gateway.scan(other).await).is("INVALID_PAGE_TOKEN", &["page_token"]);
     }
+    goes_on(&gateway).await;
+}
+
+#[tokio::test]
+async fn a_token_is_valid_with_another_limit_and_page_size() {
+    let gateway = with_items().await;
+    let same = resumed_query(&gateway).await;
+    let own = resumed_scan(&gateway).await;
     for (limit, page_size) in [(0, 0), (1, 1), (100, 3)] {
         gateway
             .query(v1::QueryRequest {
@@ -179,7 +208,4 @@ async fn tokens_of_other_requests_are_refused() {
             .await
             .ok();
     }
-    let other_server = with_items().await;
-    Refusal::of(other_server.query(same).await).is("INVALID_PAGE_TOKEN", &["page_token"]);
-    goes_on(&gateway).await;
 }

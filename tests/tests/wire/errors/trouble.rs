@@ -1,4 +1,4 @@
-//! Stores that fail: told as what they are, billed to the last attempt, never more than the contract says.
+//! Failing stores: reported by kind, every attempt billed, no more detail than the contract allows.
 
 use tollgate_tests::gateway::{Gateway, Setup};
 use tollgate_tests::refusal::Refusal;
@@ -47,7 +47,7 @@ async fn streams_fail_with_the_bill_too() {
 
 #[tokio::test]
 async fn a_write_whose_answer_was_lost_is_looked_up() {
-    let gateway = with("PutItem", Fate::LoseAnswer).await;
+    let gateway = with("PutItem", Fate::LoseResponse).await;
     let saved = gateway.save(save("User", user("A", "1"))).await;
     assert_eq!(
         saved.bill.count("tollgate-dynamodb-calls"),
@@ -62,9 +62,9 @@ async fn a_write_whose_answer_was_lost_is_looked_up() {
 }
 
 #[tokio::test]
-async fn a_write_that_nobody_knows_of_is_told_so() {
+async fn a_write_with_an_unknown_outcome_is_reported() {
     let wiretap = Wiretap::new(|operation| match operation {
-        "PutItem" | "DeleteItem" => Fate::LoseAnswer,
+        "PutItem" | "DeleteItem" => Fate::LoseResponse,
         "GetItem" => Fate::Error500,
         _ => Fate::Pass,
     });
@@ -183,7 +183,7 @@ attributes:
         .unwrap();
     assert!(
         stored.item.unwrap()["ssn"].is_b(),
-        "nothing is stored in clear because of a mode"
+        "no mode stores a value in plaintext"
     );
     let withheld = gateway.get(get("Writer", item([("pk", s("A"))]))).await;
     assert_eq!(

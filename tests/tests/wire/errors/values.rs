@@ -71,6 +71,12 @@ async fn too_many_values_are_refused_before_they_are_decoded() {
     for attribute in attributes {
         is_over(&Refusal::of(gateway.save(saved(attribute)).await), "item");
     }
+    goes_on(&gateway).await;
+}
+
+#[tokio::test]
+async fn too_many_entries_of_a_field_are_refused_before_they_are_decoded() {
+    let gateway = frugal().await;
     let countless: Item = names(MAX_VALUES + 1)
         .into_iter()
         .map(|name| (name, empty()))

@@ -2,6 +2,8 @@
 //! IAM judges them.
 
 mod judge;
+mod operations;
+mod requests;
 mod samples;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,15 +11,16 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
-use regex::Regex;
 use serde_json::Value as Json;
 
-use self::judge::{Request, allows};
+use self::judge::allows;
+use self::requests::{foreign_requests, kms, requests};
 use self::samples::{any_models, encrypted, encryption, model, models, owned};
 use super::policy::Policy;
-use super::{ACCOUNT_PLACEHOLDER, MAX_MANAGED_CHARACTERS, Scope, account, partition, region, size_note};
+use super::scope::{ACCOUNT_PLACEHOLDER, Scope, account, partition, region};
+use super::{MAX_MANAGED_CHARACTERS, size_note};
 use crate::crypto::envelope;
-use crate::model::{Encryption, EncryptionFormat, EncryptionMode, Model, Models, Offload};
+use crate::model::{Encryption, EncryptionFormat, EncryptionMode, Models};
 
 const REGION: &str = "eu-central-1";
 const ACCOUNT: &str = "111122223333";
@@ -87,59 +90,6 @@ fn the_policy_of_the_example_models_is_the_committed_one() {
         policy,
         "tollgate iam --models models > deploy/iam/tollgate-policy.json"
     );
-}
-
-#[test]
-fn the_actions_are_those_of_the_operations_that_the_code_calls() {
-    let known: BTreeSet<String> = NEEDED
-        .iter()
-        .map(|(operation, _)| (*operation).to_owned())
-        .collect();
-    assert_eq!(called_operations(), known);
-    let needed: BTreeSet<&str> = NEEDED.iter().filter_map(|(_, action)| *action).collect();
-    let policy = json(&Models::examples());
-    let statements = policy["Statement"].as_array().unwrap().iter();
-    let actions = statements.flat_map(|statement| statement["Action"].as_array().unwrap());
-    let allowed: BTreeSet<&str> = actions.map(|action| action.as_str().unwrap()).collect();
-    assert_eq!(allowed, needed);
-}
-
-/// Names of all operations that the sources of `aws` ask an SDK client for.
-fn called_operations() -> BTreeSet<String> {
-    let call = Regex::new(r"\bclient\b(?:\([^()]*\))?\s*\.([a-z_]+)\(\)").unwrap();
-    let mut names = BTreeSet::new();
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/aws")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let is_of_tests = ["tests", "tests.rs", "testing.rs"]
-                .iter()
-                .any(|name| path.ends_with(name));
-            if is_of_tests {
-                continue;
-            }
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let source = fs::read_to_string(&path).unwrap();
-            let called: Vec<&str> = call
-                .captures_iter(&source)
-                .map(|captures| captures.get(1).unwrap().as_str())
-                .filter(|method| !["clone", "config"].contains(method))
-                .collect();
-            // a request that is customized before it is sent is one of those that are sent as they are too
-            let sent = source.matches(".send()").count() - source.matches(".customize()").count();
-            assert_eq!(called.len(), sent, "{}: a call that is not seen", path.display());
-            names.extend(called.into_iter().map(pascal_case));
-        }
-    }
-    names
-}
-
-fn pascal_case(name: &str) -> String {
-    let capitalised = |word: &str| word[..1].to_uppercase() + &word[1..];
-    name.split('_').map(capitalised).collect()
 }
 
 #[test]
@@ -334,133 +284,4 @@ proptest! {
             prop_assert!(allows(&policy, &request), "{:?}", request);
         }
     }
-}
-
-// what models need, told independently of the policy
-
-fn request(action: &'static str, resource: impl Into<String>) -> Request {
-    Request {
-        action,
-        resource: resource.into(),
-        keys: BTreeMap::new(),
-    }
-}
-
-fn requests(model: &Model) -> Vec<Request> {
-    let table = format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{}", model.table);
-    let mut requests: Vec<Request> = [
-        "GetItem",
-        "Query",
-        "Scan",
-        "PutItem",
-        "DeleteItem",
-        "DescribeTable",
-    ]
-    .iter()
-    .map(|operation| request(action_of(operation), &table))
-    .collect();
-    for attribute in &model.attributes {
-        requests.extend(
-            attribute
-                .encrypted
-                .iter()
-                .flat_map(|encryption| key_requests(model, encryption)),
-        );
-        requests.extend(attribute.s3.iter().flat_map(object_requests));
-    }
-    requests
-}
-
-fn key_requests(model: &Model, encryption: &Encryption) -> Vec<Request> {
-    let context = |format| envelope::context(format, &encryption.context, &model.table);
-    let mut requests = Vec::new();
-    if encryption.mode != EncryptionMode::ReadOnly {
-        let made = context(encryption.format);
-        requests.push(kms("kms:GenerateDataKey", &encryption.key_id, &made));
-    }
-    for key_id in encryption.key_ids() {
-        requests.push(kms("kms:DescribeKey", key_id, &BTreeMap::new()));
-        let formats = [EncryptionFormat::Sealed, EncryptionFormat::Pydynox];
-        let read = formats
-            .into_iter()
-            .filter(|format| encryption.mode != EncryptionMode::WriteOnly && encryption.reads(*format));
-        requests.extend(read.map(|format| kms("kms:Decrypt", key_id, &context(format))));
-    }
-    requests
-}
-
-fn object_requests(offload: &Offload) -> Vec<Request> {
-    let bucket = format!("arn:aws:s3:::{}", offload.bucket);
-    let object = format!("{bucket}/{}A%23B/00000000000000000000000007/ü", offload.prefix);
-    let operations = [
-        "PutObject",
-        "UploadPart",
-        "AbortMultipartUpload",
-        "GetObject",
-        "DeleteObject",
-    ];
-    let on_objects = operations
-        .iter()
-        .map(|operation| request(action_of(operation), &object));
-    on_objects
-        .chain([request(action_of("HeadBucket"), &bucket)])
-        .collect()
-}
-
-fn action_of(operation: &str) -> &'static str {
-    let (_, action) = NEEDED.iter().find(|(name, _)| *name == operation).unwrap();
-    action.unwrap()
-}
-
-/// A request to the key that a model's name stands for, with all the aliases that this key has.
-fn kms(action: &'static str, key_id: &str, context: &BTreeMap<String, String>) -> Request {
-    let home = format!("arn:aws:kms:{REGION}:{ACCOUNT}:key");
-    let (resource, alias) = match key_id {
-        KEY_ARN => (KEY_ARN.to_owned(), None),
-        ALIAS_ARN => (
-            "arn:aws:kms:eu-west-1:444455556666:key/behind".to_owned(),
-            Some("alias/far"),
-        ),
-        alias if alias.starts_with("alias/") => (format!("{home}/behind"), Some(alias)),
-        id => (format!("{home}/{id}"), None),
-    };
-    let context = context
-        .iter()
-        .map(|(name, value)| (format!("kms:EncryptionContext:{name}"), vec![value.clone()]));
-    let aliases = alias.map(|alias| {
-        let aliases = vec!["alias/another".to_owned(), alias.to_owned()];
-        ("kms:ResourceAliases".to_owned(), aliases)
-    });
-    Request {
-        action,
-        resource,
-        keys: context.chain(aliases).collect(),
-    }
-}
-
-/// What no model of [`any_models`] needs.
-fn foreign_requests() -> Vec<Request> {
-    let table = |name: &str| format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}");
-    let elsewhere = owned(&[(envelope::TABLE_CONTEXT, "elsewhere"), ("app", "billing")]);
-    vec![
-        request("dynamodb:GetItem", table("foreign")),
-        request("dynamodb:GetItem", table("users/index/by_email")),
-        request(
-            "dynamodb:GetItem",
-            format!("arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/users"),
-        ),
-        request("dynamodb:DeleteTable", table("users")),
-        request("dynamodb:UpdateItem", table("users")),
-        request("s3:GetObject", "arn:aws:s3:::foreign/docs/x"),
-        request("s3:GetObject", "arn:aws:s3:::prefixed-bucket/foreign/x"),
-        request("s3:GetObject", "arn:aws:s3:::prefixed-bucket/axxxb/x"),
-        request("s3:ListBucket", "arn:aws:s3:::foreign"),
-        request("s3:DeleteBucket", "arn:aws:s3:::prefixed-bucket"),
-        kms("kms:DescribeKey", "alias/foreign", &BTreeMap::new()),
-        kms("kms:DescribeKey", "foreign", &BTreeMap::new()),
-        kms("kms:Decrypt", "alias/foreign", &BTreeMap::new()),
-        kms("kms:Decrypt", "1a2b", &elsewhere),
-        kms("kms:Decrypt", "alias/app", &elsewhere),
-        kms("kms:Encrypt", "1a2b", &BTreeMap::new()),
-    ]
 }

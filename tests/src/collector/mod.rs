@@ -1,9 +1,13 @@
-//! A collector in this process: takes OTLP over gRPC and HTTP, keeps all of it, and can be slow or contrary.
+//! An OpenTelemetry collector in this process: accepts OTLP over gRPC and HTTP, keeps what it receives, and fails on
+//! request.
 
-use std::collections::BTreeMap;
+mod received;
+
+pub use received::{Counted, Received, attributes, histogram_points, number_points};
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,40 +30,32 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
-use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use opentelemetry_proto::tonic::logs::v1::LogRecord;
-use opentelemetry_proto::tonic::metrics::v1::metric::Data;
-use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
-use opentelemetry_proto::tonic::metrics::v1::{HistogramDataPoint, Metric, NumberDataPoint};
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::Span;
+use parking_lot::{Mutex, MutexGuard};
 use prost::Message as _;
-use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 /// How long a test waits for what is exported.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// What it does with what it gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Manner {
+pub enum Behavior {
     /// Takes it.
     #[default]
-    Takes,
+    Accepts,
     /// Takes it, and keeps only how much it was: for benchmarks.
     Counts,
     /// Takes it, and says over HTTP that one record of it was rejected.
     RejectsOne,
-    /// Answers an error that no retry helps.
+    /// Returns an error that is not retryable.
     Refuses,
-    /// Answers an error that a retry may help.
-    IsAway,
-    /// Never answers.
+    /// Returns a retryable error.
+    Unavailable,
+    /// Never responds.
     Hangs,
 }
 
@@ -70,35 +66,9 @@ pub struct Collector {
     state: Arc<Mutex<State>>,
 }
 
-/// Everything that came.
-#[derive(Clone, Debug, Default)]
-pub struct Received {
-    /// All spans.
-    pub spans: Vec<Span>,
-    /// All log records.
-    pub logs: Vec<LogRecord>,
-    /// The metrics of the last export: sums are cumulative.
-    pub metrics: Vec<Metric>,
-    /// Who sent it.
-    pub resources: Vec<Resource>,
-    /// Metadata or headers of the requests.
-    pub headers: Vec<http::HeaderMap>,
-}
-
-/// How much came while it counted.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Counted {
-    /// Spans.
-    pub spans: u64,
-    /// Log records.
-    pub logs: u64,
-    /// Metrics of all exports: one counts again in every export.
-    pub metrics: u64,
-}
-
 #[derive(Default)]
 struct State {
-    manner: Manner,
+    behavior: Behavior,
     refused: u64,
     received: Received,
     counted: Counted,
@@ -143,8 +113,8 @@ impl Collector {
     }
 
     /// From now on it behaves like this.
-    pub fn behave(&self, manner: Manner) {
-        self.state().manner = manner;
+    pub fn set_behavior(&self, behavior: Behavior) {
+        self.state().behavior = behavior;
     }
 
     /// What came until now.
@@ -169,7 +139,7 @@ impl Collector {
     /// Where it never is.
     pub async fn until(&self, what: &str, is_enough: impl Fn(&Received) -> bool) -> Received {
         let begun = tokio::time::Instant::now();
-        while begun.elapsed() < PATIENCE {
+        while begun.elapsed() < TIMEOUT {
             let received = self.received();
             if is_enough(&received) {
                 return received;
@@ -183,29 +153,29 @@ impl Collector {
     where
         T: Default,
     {
-        let manner = self.state().manner;
-        match manner {
-            Manner::Takes | Manner::RejectsOne => {
+        let behavior = self.state().behavior;
+        match behavior {
+            Behavior::Accepts | Behavior::RejectsOne => {
                 let mut state = self.state();
                 state.received.headers.push(headers);
                 take(&mut state.received);
                 Ok(T::default())
             }
-            Manner::Counts => {
+            Behavior::Counts => {
                 let mut received = Received::default();
                 take(&mut received);
                 self.state().counted.add(&received);
                 Ok(T::default())
             }
-            Manner::Refuses => {
+            Behavior::Refuses => {
                 self.state().refused += 1;
                 Err(Status::invalid_argument("refused"))
             }
-            Manner::IsAway => {
+            Behavior::Unavailable => {
                 self.state().refused += 1;
                 Err(Status::unavailable("away"))
             }
-            Manner::Hangs => std::future::pending().await,
+            Behavior::Hangs => std::future::pending().await,
         }
     }
 
@@ -256,7 +226,7 @@ impl Collector {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -322,7 +292,7 @@ async fn answer_http(
     };
     let mut response = http::Response::new(Full::default());
     match taken {
-        Ok(_) if collector.state().manner == Manner::RejectsOne => *response.body_mut() = one_rejected(),
+        Ok(_) if collector.state().behavior == Behavior::RejectsOne => *response.body_mut() = one_rejected(),
         Ok(answer) => *response.body_mut() = Full::from(answer),
         Err(status) if status.code() == tonic::Code::Unavailable => {
             *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
@@ -332,7 +302,7 @@ async fn answer_http(
     Ok(response)
 }
 
-/// The answers of all three signals have the same fields.
+/// The responses of all three signals have the same fields.
 fn one_rejected() -> Full<Bytes> {
     let partial_success = ExportTracePartialSuccess {
         rejected_spans: 1,
@@ -342,121 +312,4 @@ fn one_rejected() -> Full<Bytes> {
         partial_success: Some(partial_success),
     };
     Full::from(answer.encode_to_vec())
-}
-
-impl Counted {
-    fn add(&mut self, received: &Received) {
-        self.spans += received.spans.len() as u64;
-        self.logs += received.logs.len() as u64;
-        self.metrics += received.metrics.len() as u64;
-    }
-}
-
-impl Received {
-    /// The spans of this name.
-    pub fn named(&self, name: &str) -> Vec<&Span> {
-        self.spans.iter().filter(|span| span.name == name).collect()
-    }
-
-    /// The only span of this name.
-    ///
-    /// # Panics
-    ///
-    /// Where there is none, or are several.
-    pub fn only(&self, name: &str) -> &Span {
-        match self.named(name)[..] {
-            [span] => span,
-            ref spans => panic!("{} spans {name} among {:?}", spans.len(), self.span_names()),
-        }
-    }
-
-    /// The names of all spans, sorted.
-    pub fn span_names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.spans.iter().map(|span| span.name.as_str()).collect();
-        names.sort_unstable();
-        names
-    }
-
-    /// The spans whose parent is this one.
-    pub fn children(&self, parent: &Span) -> Vec<&Span> {
-        let is_child =
-            |span: &&Span| span.trace_id == parent.trace_id && span.parent_span_id == parent.span_id;
-        self.spans.iter().filter(is_child).collect()
-    }
-
-    /// A metric.
-    ///
-    /// # Panics
-    ///
-    /// Where there is none.
-    pub fn metric(&self, name: &str) -> &Metric {
-        let found = self.metrics.iter().find(|metric| metric.name == name);
-        found.unwrap_or_else(|| panic!("no metric {name}"))
-    }
-
-    /// The sum of a counter's points whose attributes contain these.
-    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        let points = number_points(self.metric(name));
-        points
-            .iter()
-            .filter(|point| has(&point.attributes, labels))
-            .map(|point| match point.value {
-                Some(Number::AsInt(value)) => value as f64,
-                Some(Number::AsDouble(value)) => value,
-                None => 0.0,
-            })
-            .sum()
-    }
-
-    /// Count and sum of a histogram's points whose attributes contain these.
-    pub fn histogram(&self, name: &str, labels: &[(&str, &str)]) -> (u64, f64) {
-        let points = histogram_points(self.metric(name));
-        let points = points.iter().filter(|point| has(&point.attributes, labels));
-        points.fold((0, 0.0), |(count, sum), point| {
-            (count + point.count, sum + point.sum.unwrap_or_default())
-        })
-    }
-}
-
-/// The points of a counter or gauge.
-pub fn number_points(metric: &Metric) -> &[NumberDataPoint] {
-    match &metric.data {
-        Some(Data::Sum(sum)) => &sum.data_points,
-        Some(Data::Gauge(gauge)) => &gauge.data_points,
-        other => panic!("{} is {other:?}", metric.name),
-    }
-}
-
-/// The points of a histogram.
-pub fn histogram_points(metric: &Metric) -> &[HistogramDataPoint] {
-    match &metric.data {
-        Some(Data::Histogram(histogram)) => &histogram.data_points,
-        other => panic!("{} is {other:?}", metric.name),
-    }
-}
-
-/// Attributes by name.
-pub fn attributes(pairs: &[KeyValue]) -> BTreeMap<&str, Value> {
-    let pairs = pairs.iter();
-    pairs
-        .map(|pair| (pair.key.as_str(), pair.value.as_ref().map_or(Value::Null, plain)))
-        .collect()
-}
-
-fn plain(value: &AnyValue) -> Value {
-    match &value.value {
-        Some(Any::StringValue(text)) => json!(text),
-        Some(Any::BoolValue(boolean)) => json!(boolean),
-        Some(Any::IntValue(number)) => json!(number),
-        Some(Any::DoubleValue(number)) => json!(number),
-        Some(Any::ArrayValue(array)) => array.values.iter().map(plain).collect(),
-        other => json!(format!("{other:?}")),
-    }
-}
-
-fn has(pairs: &[KeyValue], labels: &[(&str, &str)]) -> bool {
-    let attributes = attributes(pairs);
-    labels
-        .iter()
-        .all(|(name, value)| attributes.get(name) == Some(&json!(value)))
 }

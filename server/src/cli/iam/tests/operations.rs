@@ -1,0 +1,63 @@
+//! The actions of the policy against the operations that `aws` calls, as its sources name them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use regex::Regex;
+
+use super::{NEEDED, json};
+use crate::model::Models;
+
+#[test]
+fn the_actions_are_those_of_the_operations_that_the_code_calls() {
+    let known: BTreeSet<String> = NEEDED
+        .iter()
+        .map(|(operation, _)| (*operation).to_owned())
+        .collect();
+    assert_eq!(called_operations(), known);
+    let needed: BTreeSet<&str> = NEEDED.iter().filter_map(|(_, action)| *action).collect();
+    let policy = json(&Models::examples());
+    let statements = policy["Statement"].as_array().unwrap().iter();
+    let actions = statements.flat_map(|statement| statement["Action"].as_array().unwrap());
+    let allowed: BTreeSet<&str> = actions.map(|action| action.as_str().unwrap()).collect();
+    assert_eq!(allowed, needed);
+}
+
+/// Names of all operations that the sources of `aws` ask an SDK client for.
+fn called_operations() -> BTreeSet<String> {
+    let call = Regex::new(r"\bclient\b(?:\([^()]*\))?\s*\.([a-z_]+)\(\)").unwrap();
+    let mut names = BTreeSet::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/aws")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let is_of_tests = ["tests", "tests.rs", "testing.rs"]
+                .iter()
+                .any(|name| path.ends_with(name));
+            if is_of_tests {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let source = fs::read_to_string(&path).unwrap();
+            let called: Vec<&str> = call
+                .captures_iter(&source)
+                .map(|captures| captures.get(1).unwrap().as_str())
+                .filter(|method| !["clone", "config"].contains(method))
+                .collect();
+            // a request that is customized before it is sent is one of those that are sent as they are too
+            let sent = source.matches(".send()").count() - source.matches(".customize()").count();
+            assert_eq!(called.len(), sent, "{}: a call that is not seen", path.display());
+            names.extend(called.into_iter().map(pascal_case));
+        }
+    }
+    names
+}
+
+fn pascal_case(name: &str) -> String {
+    let capitalised = |word: &str| word[..1].to_uppercase() + &word[1..];
+    name.split('_').map(capitalised).collect()
+}
