@@ -1,4 +1,4 @@
-//! `tollgate call` as people and scripts use it: what goes where, what is read back, and how it ends.
+//! `tollgate call` as people and scripts use it: its output, input and exit codes.
 
 mod process;
 #[path = "call/saving.rs"]
@@ -78,7 +78,7 @@ impl Rig {
         ended(self.folder.path(), &[&["call"], arguments].concat(), &address)
     }
 
-    /// The same, with this on its standard input.
+    /// Like `call`, but with this standard input.
     fn fed(&self, arguments: &[&str], input: &str) -> Ended {
         let address = ["call", "--address", self.process.address()];
         fed(self.folder.path(), &[&address, arguments].concat(), input)
@@ -101,7 +101,7 @@ impl Ended {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// It failed with this code and says all of this on standard error.
+    /// Asserts the exit code and texts of standard error.
     #[track_caller]
     fn fails(&self, code: i32, texts: &[&str]) {
         assert_eq!(self.code, code, "{self:?}");
@@ -183,7 +183,7 @@ fn placeholders_have_the_type_of_their_attribute() {
 }
 
 #[test]
-fn validation_alone_calls_nothing() {
+fn validate_only_calls_no_store() {
     let rig = Rig::start();
     for (arguments, done) in [
         (&["save", "User", "pk=A", "sk=1"][..], "written"),
@@ -209,7 +209,7 @@ fn validation_alone_calls_nothing() {
 }
 
 #[test]
-fn names_that_are_nearly_right_are_offered() {
+fn suggests_names_that_are_nearly_right() {
     let rig = Rig::start();
     rig.call(&["save", "User", "pk=A", "sk=1", "nmae=Ada"])
         .fails(2, &["nmae", "did you mean `name`?"]);

@@ -1,5 +1,5 @@
-//! The data folder as a process finds it: what is lost is never made anew, what has no row is never deleted, nobody
-//! else may read it, and `tollgate fsck` says what is wrong.
+//! The data folder at the start of a process: lost files are never recreated, bodies without a row are never deleted, only
+//! the owner can read it, and `tollgate fsck` reports damage.
 
 #[path = "data_folder/fsck.rs"]
 mod fsck_command;
@@ -136,7 +136,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 #[tokio::test]
-async fn a_folder_that_lacks_what_it_held_is_refused_and_keeps_the_rest() {
+async fn refuses_a_folder_with_missing_files_and_keeps_the_rest() {
     for has_record in [true, false] {
         let (folder, data) = data_folder().await;
         if !has_record {
@@ -171,7 +171,7 @@ async fn a_folder_that_lacks_what_it_held_is_refused_and_keeps_the_rest() {
 }
 
 #[tokio::test]
-async fn a_database_that_was_emptied_is_refused() {
+async fn refuses_an_emptied_database() {
     let (folder, data) = data_folder().await;
     for name in ["dynamodb.sqlite", "s3/index.sqlite"] {
         let whole = fs::read(data.join(name)).unwrap();
@@ -185,7 +185,7 @@ async fn a_database_that_was_emptied_is_refused() {
 }
 
 #[tokio::test]
-async fn a_log_that_was_lost_is_missed_and_given_up_only_on_request() {
+async fn a_lost_sqlite_log_is_reported_and_abandoned_only_on_request() {
     for name in ["dynamodb.sqlite", "s3/index.sqlite"] {
         let folder = free_folder();
         let process = Process::serve(folder.path(), &[]);
@@ -220,7 +220,7 @@ async fn a_log_that_was_lost_is_missed_and_given_up_only_on_request() {
 }
 
 #[tokio::test]
-async fn a_version_without_data_is_a_folder_that_lost_all() {
+async fn a_version_file_without_data_is_reported_as_loss() {
     let (folder, data) = data_folder().await;
     for name in HELD.iter().chain(&["CONTENTS", "s3"]) {
         remove(&data.join(name));
@@ -273,7 +273,7 @@ async fn bodies_without_a_row_are_moved_aside_and_reported() {
 }
 
 #[tokio::test]
-async fn a_first_start_that_was_killed_goes_on() {
+async fn an_interrupted_first_start_can_be_continued() {
     for name in [
         "CONTENTS",
         "VERSION",
@@ -300,7 +300,7 @@ async fn a_first_start_that_was_killed_goes_on() {
 }
 
 #[tokio::test]
-async fn only_the_owner_may_read_anything() {
+async fn only_the_owner_can_read_the_data_folder() {
     let folder = free_folder();
     let data = folder.path().join(DATA);
     // made by somebody else, open to all
@@ -345,7 +345,7 @@ fn is_key(path: &Path) -> bool {
 }
 
 #[tokio::test]
-async fn keys_that_others_may_read_or_own_are_refused_by_name() {
+async fn refuses_keys_that_other_users_can_read_or_own() {
     let (folder, data) = data_folder().await;
     let is_root = fs::metadata(&data).unwrap().uid() == 0;
     for name in ["root.key", "token.key"] {

@@ -21,7 +21,7 @@ use tollgate::model::Models;
 use tollgate_proto::{FILE_DESCRIPTOR_SET, Reason};
 
 #[test]
-fn the_settings_table_is_the_program() {
+fn the_settings_table_matches_the_program() {
     let rows = bare_table(&read("docs/settings.md"), "setting");
     let defaults = settings_of(&Config::default());
     let names: Vec<&str> = rows.iter().map(|row| row[0].as_str()).collect();
@@ -85,7 +85,7 @@ fn every_limit_has_its_reason() {
 }
 
 #[test]
-fn the_rpc_table_is_the_contract() {
+fn the_rpc_table_matches_the_contract() {
     let rows = bare_table(&read("docs/api.md"), "service");
     let documented: BTreeSet<_> = rows
         .iter()
@@ -137,7 +137,7 @@ fn every_proto_names_its_package_in_each_language() {
         assert_eq!(options.swift_prefix(), "Tollgate_V1_");
     }
     assert!(outer_classes.len() >= 4, "{outer_classes:?}");
-    // what each language has in its standard package must not be generated a second time
+    // types that each language already has in a standard package must not be generated again
     let status = files
         .file
         .iter()
@@ -215,7 +215,7 @@ fn every_reason_is_explained() {
 }
 
 #[test]
-fn the_models_of_the_documentation_have_no_faults() {
+fn the_models_of_the_documentation_are_valid() {
     let mut count = 0;
     for page in ["docs/models.md", "README.md", "docs/settings.md", "docs/tour.md"] {
         for block in blocks(&read(page), "yaml")
@@ -261,7 +261,7 @@ fn every_option_of_models_is_explained() {
 }
 
 #[test]
-fn the_settings_file_of_the_documentation_is_one() {
+fn the_settings_file_of_the_documentation_is_valid() {
     let blocks = blocks(&read("docs/settings.md"), "yaml");
     let example = blocks.iter().find(|block| block.contains("listen:")).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -282,7 +282,7 @@ fn read(page: &str) -> String {
     fs::read_to_string(root().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"))
 }
 
-/// The text files of the repository by their paths, without hidden folders and what builds leave behind.
+/// The text files of the repository by their paths, without hidden folders and build outputs.
 fn repository() -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     collect(&root(), "", &mut files);
@@ -320,7 +320,7 @@ fn table(page: &str, first_column: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// The same, without the backticks around cells.
+/// Like [`table`], but without the backticks around cells.
 fn bare_table(page: &str, first_column: &str) -> Vec<Vec<String>> {
     let bare = |cell: String| cell.trim_matches('`').to_owned();
     let rows = table(page, first_column).into_iter();
@@ -336,7 +336,7 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
         .collect()
 }
 
-/// Every setting with its value, in the order of `--print-config`; what is not set is empty.
+/// Every setting with its value, in the order of `--print-config`; empty if unset.
 fn settings_of(config: &Config) -> Vec<(String, String)> {
     let mut section = String::new();
     let mut settings = Vec::new();
@@ -356,7 +356,7 @@ fn settings_of(config: &Config) -> Vec<(String, String)> {
     settings
 }
 
-/// Whether `--print-config` says that this setting came from there.
+/// Whether `--print-config` shows this origin of the setting.
 fn origin(config: &Config, setting: &str, from: &str) -> bool {
     let values: BTreeMap<String, String> = settings_of(config).into_iter().collect();
     values[setting].ends_with(&format!("  # {from}"))

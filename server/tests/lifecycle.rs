@@ -199,7 +199,7 @@ fn check_reports_every_fault_of_every_file() {
 }
 
 #[test]
-fn models_of_one_table_that_do_not_agree_are_refused_with_both_places() {
+fn refuses_conflicting_models_of_one_table_with_both_locations() {
     const FIRST: &str = "name: A\ntable: one\npartition_key: pk\nattributes:\n  pk: { type: string }\n  \
         ssn: { type: string, encrypted: { key_id: alias/k } }\n  file: { type: object, s3: { bucket: my-bucket } }\n";
     const SECOND: &str = "name: B\ntable: one\npartition_key: pk\nunknown_attributes: keep\nattributes:\n  \

@@ -15,7 +15,7 @@ use process::{Process, free_folder};
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
-use tonic::{Code, Request, Status};
+use tonic::{Request, Status};
 use tonic_types::StatusExt as _;
 
 /// Memory over the bytes of a message.

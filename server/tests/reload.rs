@@ -1,4 +1,4 @@
-//! A serving process that reads its models again: on SIGHUP, and by itself with `--watch`.
+//! A serving process reloads its models on SIGHUP, and on changes with `--watch`.
 
 mod process;
 

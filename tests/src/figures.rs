@@ -114,7 +114,7 @@ impl Figures {
         Figures(figures)
     }
 
-    /// One figure; 0 where there is none.
+    /// One figure; 0 if it is missing.
     pub fn get(&self, name: &str) -> i64 {
         self.0.get(name).copied().unwrap_or_default()
     }
@@ -128,7 +128,7 @@ impl Figures {
         sum
     }
 
-    /// The figures that differ, for a test's message: empty where both are equal.
+    /// The figures that differ, for a test's message.
     pub fn differences(&self, other: &Figures) -> Vec<String> {
         let names: std::collections::BTreeSet<_> = self.0.keys().chain(other.0.keys()).collect();
         let differing = names.into_iter().filter(|name| self.get(name) != other.get(name));
@@ -158,7 +158,7 @@ impl Sub for &Figures {
     }
 }
 
-/// A decimal in text as so many of its last decimals.
+/// A decimal number as an integer in units of its last decimal.
 fn exact(text: &str, decimals: u32) -> i64 {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     assert!(

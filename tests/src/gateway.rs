@@ -1,4 +1,4 @@
-//! A real gateway on a free port, its raw client, and bills as the trailers say them.
+//! A real gateway on a free port, its raw client, and bills from trailers.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,12 +23,12 @@ use crate::wiretap::Wiretap;
 
 const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 
-/// How a gateway of a test differs from the default in memory.
+/// The setup of a gateway; the default is in memory.
 #[derive(Default)]
 pub struct Setup {
-    /// The data folder; none: in memory.
+    /// The data folder; in memory if `None`.
     pub data: Option<PathBuf>,
-    /// A folder of models; none: the examples.
+    /// A folder of models; the examples if `None`.
     pub models: Option<PathBuf>,
     /// Settings as `TOLLGATE_…` variables.
     pub settings: Vec<(&'static str, String)>,
@@ -74,13 +74,13 @@ impl Gateway {
         .await
     }
 
-    /// As the setup says.
+    /// A gateway with this setup.
     pub async fn with(setup: Setup) -> Gateway {
         let telemetry = Telemetry::open(&setup.config()).0;
         Gateway::with_telemetry(setup, telemetry).await
     }
 
-    /// As the setup says, with telemetry that is open already.
+    /// Like [`Gateway::with`], but with existing telemetry.
     pub async fn with_telemetry(setup: Setup, telemetry: Telemetry) -> Gateway {
         let config = setup.config();
         let wiretap = setup.wiretap;
@@ -128,12 +128,12 @@ impl Gateway {
         self.side_port
     }
 
-    /// What replaces its models.
+    /// The reloader of its models.
     pub fn reloader(&self) -> &Reloader {
         &self.reloader
     }
 
-    /// What its calls hold.
+    /// The capacity that its calls use.
     pub fn capacity(&self) -> &Capacity {
         &self.capacity
     }
@@ -205,7 +205,7 @@ impl Gateway {
         Answer::of_stream(self.data().scan(request).await).await
     }
 
-    /// The totals of a session, or of the server where none is named.
+    /// The totals of a session, or of the server if the name is empty.
     pub async fn totals(&self, session: &str) -> v1::GetTotalMetricsResponse {
         let request = v1::GetTotalMetricsRequest {
             session: session.to_owned(),
@@ -220,7 +220,7 @@ impl Gateway {
 }
 
 impl<T> Answer<T> {
-    /// Of a unary call.
+    /// The result of a unary call.
     pub fn of(outcome: Result<Response<T>, Status>) -> Answer<T> {
         match outcome {
             Ok(response) => {
@@ -252,7 +252,7 @@ impl<T> Answer<T> {
 }
 
 impl<T> Answer<Vec<T>> {
-    /// Of a stream, read to its end.
+    /// The result of a stream, read to its end.
     pub async fn of_stream(outcome: Result<Response<Streaming<T>>, Status>) -> Answer<Vec<T>> {
         let mut stream = match outcome {
             Ok(response) => response.into_inner(),
@@ -305,7 +305,7 @@ impl Bill {
         self.0.get(name).map_or("", String::as_str)
     }
 
-    /// Whether the trailers have it.
+    /// Whether the trailers contain it.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }

@@ -1,4 +1,4 @@
-//! What the black-box tests and benchmarks share: a real gateway on a free port, the wire, its bills, and the stores
+//! Support for the black-box tests and benchmarks: a real gateway on a free port, raw requests, bills, and the stores
 //! under it.
 
 pub mod collector;

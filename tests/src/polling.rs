@@ -1,13 +1,13 @@
-//! Waiting for what comes by itself: by asking for it a bounded number of times, never by guessing how long it takes.
+//! Waits for a condition by polling a bounded number of times, never by sleeping for a guessed time.
 
-/// How often something is asked for before a test gives up.
+/// The number of polls before a test gives up.
 const TRIES: usize = 20_000;
 
-/// Asks until there is an answer.
+/// Polls until there is a value.
 ///
 /// # Panics
 ///
-/// With the last complaint, after a bounded number of tries.
+/// With the last error, after a bounded number of polls.
 pub async fn eventually<T>(mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
     let mut complaint = String::new();
     for _ in 0..TRIES {
@@ -20,11 +20,11 @@ pub async fn eventually<T>(mut ask: impl AsyncFnMut() -> Result<T, String>) -> T
     panic!("{complaint}")
 }
 
-/// Asks until it is so.
+/// Polls until the condition is met.
 ///
 /// # Panics
 ///
-/// With `what`, after a bounded number of tries.
+/// With `what`, after a bounded number of polls.
 pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     eventually(async || {
         if is_so().await {

@@ -1,4 +1,4 @@
-//! Bytes on the wire that no generated client would send.
+//! Raw messages and frames that no generated client would send.
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use tokio::io::AsyncWriteExt as _;
@@ -11,7 +11,7 @@ use tonic::{Request, Status};
 use crate::gateway::{Answer, Gateway};
 use crate::polling::until;
 
-/// Passes messages as the bytes that they are.
+/// Passes messages as raw bytes.
 #[derive(Clone, Copy, Debug, Default)]
 struct RawCodec;
 
@@ -75,7 +75,7 @@ pub async fn exchange(
     Ok(received)
 }
 
-/// A Save whose message does not arrive whole, in HTTP/2 by hand. Dropping it closes the connection.
+/// A Save whose message is incomplete, in raw HTTP/2. Dropping it closes the connection.
 #[derive(Debug)]
 pub struct HalfSent(TcpStream);
 
@@ -117,7 +117,7 @@ impl HalfSent {
         self.send(&frame(RST_STREAM, 0, STREAM, &CANCEL)).await;
     }
 
-    /// Says that this was all.
+    /// Ends the request.
     pub async fn end(&mut self) {
         self.send(&frame(DATA, END_STREAM, STREAM, &[])).await;
     }

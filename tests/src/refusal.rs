@@ -6,16 +6,16 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::gateway::{Answer, Bill};
 
-/// A call that was refused.
+/// A refused call.
 #[derive(Debug)]
 pub struct Refusal {
     /// gRPC's code.
     pub code: Code,
-    /// Why, as `ErrorInfo` says it.
+    /// The reason of `ErrorInfo`.
     pub reason: String,
     /// The fields of `BadRequest`, in order.
     pub fields: Vec<String>,
-    /// Everything that it carries.
+    /// All details.
     pub details: ErrorDetails,
     /// The public text.
     pub message: String,
@@ -24,11 +24,11 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Of a status of any service.
+    /// The refusal in a status of any service.
     ///
     /// # Panics
     ///
-    /// Where its first detail is not `ErrorInfo`, or it lacks its domain, a reason of the contract, or that reason's code.
+    /// If its first detail is not `ErrorInfo`, or lacks the domain, a reason of the contract, or that reason's code.
     pub fn of_status(status: &Status) -> Refusal {
         let details = status.get_error_details();
         let info = details
@@ -69,11 +69,11 @@ impl Refusal {
         }
     }
 
-    /// Of a call of DataService, which has its bill, whatever became of it.
+    /// The refusal of a call of DataService, which always has a bill.
     ///
     /// # Panics
     ///
-    /// As [`Refusal::of_status`], and where the bill is missing.
+    /// Like [`Refusal::of_status`], and if the bill is missing.
     pub fn of<T>(answer: Answer<T>) -> Refusal {
         let refusal = Refusal::of_status(&answer.status());
         for figure in [
@@ -90,7 +90,7 @@ impl Refusal {
         refusal
     }
 
-    /// Its reason and fields must be these.
+    /// Asserts its reason and fields.
     pub fn is(&self, reason: &str, fields: &[&str]) {
         assert_eq!(
             (self.reason.as_str(), self.texts()),
@@ -99,7 +99,7 @@ impl Refusal {
         );
     }
 
-    /// It was refused before anything was spent.
+    /// Asserts that it was refused before any request.
     pub fn cost_nothing(&self) {
         for calls in [
             "tollgate-dynamodb-calls",

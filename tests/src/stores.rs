@@ -1,4 +1,4 @@
-//! The stores under a gateway, reached past it: what tests look at and tamper with.
+//! Direct access to the stores under a gateway, to inspect and to tamper with them.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use tollgate::aws::Connectors;
 /// A stored item, as DynamoDB has it.
 pub type Stored = HashMap<String, AttributeValue>;
 
-/// Raw clients over the engines of a gateway; their requests are neither counted nor judged.
+/// Raw clients of the engines of a gateway; the wiretap does not see their requests.
 #[derive(Clone, Debug)]
 pub struct RawStores {
     /// Items.
@@ -52,13 +52,13 @@ impl RawStores {
         read.send().await.expect("the engine responds").item
     }
 
-    /// Writes an item as it is given.
+    /// Writes an item unchanged.
     pub async fn put(&self, table: &str, item: Stored) {
         let put = self.dynamodb.put_item().table_name(table).set_item(Some(item));
         put.send().await.expect("the engine responds");
     }
 
-    /// A new data key under a KMS key, and its wrapped form. The alias is made if it is missing.
+    /// A new data key under a KMS key, and its wrapped form. The alias is created if it is missing.
     pub async fn data_key(&self, alias: &str, context: &[(&str, &str)]) -> ([u8; 32], Vec<u8>) {
         if self.kms.describe_key().key_id(alias).send().await.is_err() {
             let key = self.kms.create_key().send().await.expect("the engine responds");
@@ -103,7 +103,7 @@ impl RawStores {
         listed.uploads().len()
     }
 
-    /// Writes an object as it is given.
+    /// Writes an object unchanged.
     pub async fn put_object(&self, bucket: &str, key: &str, content: Vec<u8>) {
         let put = self.s3.put_object().bucket(bucket).key(key).body(content.into());
         put.send().await.expect("the engine responds");
@@ -115,10 +115,10 @@ impl RawStores {
         Some(head.metadata.unwrap_or_default())
     }
 
-    /// Makes a bucket.
+    /// Creates a bucket.
     pub async fn create_bucket(&self, bucket: &str) {
         let created = self.s3.create_bucket().bucket(bucket).send().await;
-        created.expect("the engine makes it");
+        created.expect("the engine creates it");
     }
 
     /// Removes an object.

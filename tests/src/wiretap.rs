@@ -1,5 +1,5 @@
-//! Between the SDK clients and the embedded engines: counts every request and does what a test asks: delays, errors,
-//! lost responses.
+//! A connector between the SDK clients and the embedded engines that counts every request and injects faults: delays,
+//! errors, lost responses.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -30,7 +30,7 @@ use crate::stores::RawStores;
 /// The request id of responses that a test defines.
 pub const RESPONSE_ID: &str = "MADEUP0123456789";
 
-/// What becomes of one request.
+/// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It gets its response.
@@ -55,12 +55,12 @@ pub enum Fate {
     PauseBody(Duration),
 }
 
-/// What a test does before a request passes.
+/// Runs before a request passes.
 type Before = dyn Fn(&str) -> BoxFuture<'static, ()> + Send + Sync;
 
 type Judge = dyn Fn(&str) -> Fate + Send + Sync;
 
-/// Counts and judges the requests of all three services by the operation's name.
+/// Counts the requests of all three services by operation, and decides their fate.
 #[derive(Clone)]
 pub struct Wiretap {
     counts: Arc<Mutex<BTreeMap<String, u64>>>,
@@ -78,7 +78,7 @@ struct UnderWay {
 }
 
 impl Wiretap {
-    /// Every request meets what `judge` says of its operation (`PutItem`, `GenerateDataKey`, `UploadPart`, ...).
+    /// `judge` decides the fate of every request by its operation (`PutItem`, `GenerateDataKey`, `UploadPart`, ...).
     pub fn new(judge: impl Fn(&str) -> Fate + Send + Sync + 'static) -> Wiretap {
         Wiretap {
             counts: Arc::default(),
@@ -89,12 +89,12 @@ impl Wiretap {
         }
     }
 
-    /// Counts alone.
+    /// Counts only.
     pub fn counting() -> Wiretap {
         Wiretap::new(|_| Fate::Pass)
     }
 
-    /// Counts, and lets a test do something before a request of an operation passes: the caller waits meanwhile.
+    /// Counts, and runs `before` before each request passes.
     pub fn before(before: impl Fn(&str) -> BoxFuture<'static, ()> + Send + Sync + 'static) -> Wiretap {
         Wiretap {
             before: Some(Arc::new(before)),
@@ -112,7 +112,7 @@ impl Wiretap {
         self.counts().get(operation).copied().unwrap_or_default()
     }
 
-    /// The most requests of one operation that were under way at a time.
+    /// The maximum number of concurrent requests of one operation.
     pub fn most_under_way(&self, operation: &str) -> u64 {
         self.under_way(operation, |under_way| under_way.most)
     }
@@ -122,25 +122,25 @@ impl Wiretap {
         of(all.entry(operation.to_owned()).or_default())
     }
 
-    /// The stores on the other side, past the tap.
+    /// Direct clients of the stores behind this wiretap.
     ///
     /// # Panics
     ///
-    /// Where no gateway was started behind this.
+    /// If no gateway was started with this wiretap.
     pub fn stores(&self) -> &RawStores {
         self.stores
             .get()
             .expect("a gateway was started behind this wiretap")
     }
 
-    /// Forgets the requests so far: those of the start, mostly.
+    /// Resets the counts, for example after the start.
     pub fn clear(&self) {
         self.counts.lock().clear();
     }
 
-    /// Puts this between the clients and the engines.
+    /// Wraps the connectors of the engines.
     pub fn wrap(&self, connectors: Connectors) -> Connectors {
-        // a wiretap that is put before several gateways reaches the stores of the first
+        // with several gateways, the stores are those of the first
         let _ = self.stores.set(RawStores::over(&connectors));
         let tap = |inner| {
             SharedHttpClient::new(TappedClient {
@@ -247,13 +247,13 @@ impl HttpConnector for TappedConnector {
     }
 }
 
-/// What a body does next.
+/// A step of a scripted body.
 enum Step {
     Chunk(io::Result<Bytes>),
     Pause(Pin<Box<tokio::time::Sleep>>),
 }
 
-/// A body that does one step after the other.
+/// A body that follows a script.
 struct Scripted(VecDeque<Step>);
 
 impl Body for Scripted {
@@ -275,7 +275,7 @@ impl Body for Scripted {
     }
 }
 
-/// The response with a body of these steps; its head says what it said.
+/// The response with a scripted body and its original headers.
 async fn scripted(
     mut response: HttpResponse,
     script: impl FnOnce(Bytes) -> Vec<Step>,
@@ -343,7 +343,7 @@ fn answer(status: u16, body: &'static str) -> HttpResponse {
     HttpResponse::new(status, SdkBody::from(body))
 }
 
-/// The operation of a request: DynamoDB and KMS name it, S3 says it by method and query.
+/// The operation of a request: named by DynamoDB and KMS, derived from method and query for S3.
 pub fn operation(request: &HttpRequest) -> String {
     if let Some(target) = request.headers().get("x-amz-target") {
         return target.rsplit('.').next().unwrap_or(target).to_owned();

@@ -1,4 +1,4 @@
-//! `tollgate check [DIR]`: reads models and tells every fault of every file. Opens nothing else.
+//! `tollgate check [DIR]`: reads the models and reports every fault. Opens nothing else.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ pub(super) struct Args {
     folder: Option<PathBuf>,
 }
 
-/// Checks the folder that was named, else the one of the settings.
+/// Checks the given folder, or that of the settings.
 pub(super) fn run(args: &Args) -> ExitCode {
     match models(args.folder.as_deref()) {
         Ok(models) => exit::print(&summary(&models)),
@@ -23,11 +23,11 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// The models of the folder that was named, else of the one of the settings.
+/// The models of the given folder, or of that of the settings.
 ///
 /// # Errors
 ///
-/// How the command ends: every fault was told.
+/// The exit code, once every fault is printed.
 pub(super) fn models(folder: Option<&Path>) -> Result<Models, ExitCode> {
     let read = match folder {
         Some(folder) => Models::read(folder),
@@ -39,7 +39,7 @@ pub(super) fn models(folder: Option<&Path>) -> Result<Models, ExitCode> {
     read.map_err(|faults| exit::faults("models", &faults))
 }
 
-/// What there is to say about models without faults.
+/// One line about valid models.
 fn summary(models: &Models) -> String {
     let noun = if models.len() == 1 { "model" } else { "models" };
     format!("{} {noun}, no faults\n", models.len())

@@ -1,29 +1,29 @@
-//! How commands end: what goes to stdout, what to stderr, and the exit code (`running.md`).
+//! How commands end: what goes to stdout, what to stderr, and the exit code.
 
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Wrong arguments, settings or models.
+/// Invalid arguments, settings or models.
 const WRONG: u8 = 2;
 /// A check found something.
 #[cfg(feature = "embedded")]
 const FOUND: u8 = 3;
 
-/// Prints a whole output; a closed pipe is no failure.
+/// Prints the output; a closed pipe is not a failure.
 pub(super) fn print(text: &str) -> ExitCode {
     let _ = write!(std::io::stdout().lock(), "{text}");
     ExitCode::SUCCESS
 }
 
-/// Prints a whole output and ends with 3.
+/// Prints the output; the exit code is 3.
 #[cfg(feature = "embedded")]
 pub(super) fn found(text: &str) -> ExitCode {
     print(text);
     ExitCode::from(FOUND)
 }
 
-/// Ends with 2, a line per fault.
+/// Prints one line per fault; the exit code is 2.
 pub(super) fn faults(what: &str, faults: &[impl Display]) -> ExitCode {
     faults_to(&mut std::io::stderr().lock(), what, faults)
 }
@@ -37,12 +37,12 @@ pub(super) fn faults_to(output: &mut dyn Write, what: &str, faults: &[impl Displ
     ExitCode::from(WRONG)
 }
 
-/// Tells beside the output what people should know of it.
+/// Prints a note about the output on stderr.
 pub(super) fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "tollgate: {text}");
 }
 
-/// Ends with 1 and one line that says what to do.
+/// Prints one line on stderr; the exit code is 1.
 pub(super) fn failure(text: &str) -> ExitCode {
     failure_to(&mut std::io::stderr().lock(), text)
 }
@@ -53,7 +53,7 @@ pub(super) fn failure_to(output: &mut dyn Write, text: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Ends with 2 and one line that says which setting is wrong and what would be right.
+/// Like [`failure_to`], for an invalid setting; the exit code is 2.
 pub(super) fn wrong_to(output: &mut dyn Write, text: &str) -> ExitCode {
     failure_to(output, text);
     ExitCode::from(WRONG)

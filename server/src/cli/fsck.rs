@@ -1,4 +1,4 @@
-//! `tollgate fsck DATA`: checks a data folder, and moves aside what cannot be used if asked to.
+//! `tollgate fsck DATA`: checks a data folder and, with `--repair`, moves aside what is damaged.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -12,10 +12,10 @@ use crate::embedded::fsck::{Report, check};
 /// The arguments of `fsck`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The data folder; no tollgate may be using it
+    /// The data folder; it must not be in use
     #[arg(value_name = "DATA")]
     data: PathBuf,
-    /// Move aside what cannot be used, so that `serve` starts; nothing is deleted
+    /// Move damaged files aside, so that `serve` can start; nothing is deleted
     #[arg(long)]
     repair: bool,
     /// Print one JSON object
@@ -74,7 +74,7 @@ fn in_lines(report: &Report, repair: bool) -> String {
         let count = report.set_aside;
         let _ = writeln!(
             text,
-            "{count} files in s3/lost were moved aside; remove them when nothing of them is needed"
+            "{count} files in s3/lost were moved aside; remove them when they are no longer needed"
         );
     }
     let _ = match (report.found, repair) {

@@ -1,4 +1,4 @@
-//! The command line: arguments to commands, a file each; how they end is in `exit`.
+//! The command line: parses arguments and runs commands, one file each. Exit codes are in `exit`.
 
 mod call;
 mod check;
@@ -22,7 +22,7 @@ use clap_complete::Shell;
 
 use crate::config::Flags;
 
-/// The gate in front of DynamoDB, KMS and S3: gRPC in, the exact bill of every call out.
+/// A gRPC gateway to DynamoDB, KMS and S3 that returns the exact bill of every call.
 #[derive(Debug, Parser)]
 #[command(name = "tollgate", version, arg_required_else_help = true)]
 struct Cli {
@@ -34,11 +34,11 @@ struct Cli {
 enum Command {
     /// Run the service
     Serve(Flags),
-    /// Check model files: tell every fault of every file
+    /// Check model files and report every fault
     Check(check::Args),
-    /// Call a running tollgate: print what it answers, then what it cost
+    /// Call a running tollgate: print the response, then its bill
     Call(call::Args),
-    /// Print the IAM policy that the models need on AWS, least privilege
+    /// Print the least-privilege IAM policy that the models need on AWS
     Iam(iam::Args),
     /// Check a data folder of the embedded backend
     #[cfg(feature = "embedded")]
@@ -58,7 +58,7 @@ pub fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => run(cli.command),
         Err(error) => {
-            // help and version come this way too; a closed pipe changes nothing
+            // help and version are reported as errors too; a closed pipe is ignored
             let _ = error.print();
             u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
         }

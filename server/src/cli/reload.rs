@@ -1,5 +1,5 @@
-//! When a serving process reads its models again: on SIGHUP, and with `--watch` when their files change. What a reload
-//! may change is `app`'s to decide.
+//! Triggers of a reload of the models: SIGHUP, and with `--watch` a change of their files. `app` decides what a reload
+//! may change.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,17 +12,17 @@ use tracing::info;
 use crate::app::Reloader;
 use crate::model;
 
-/// How often `--watch` looks at the files. A change counts once two looks agree: an editor may still be writing.
+/// The interval at which `--watch` scans the files. A change counts once two scans agree: an editor may still be writing.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// What makes the models be read again.
+/// The triggers of a reload.
 pub(super) struct Triggers {
     hangups: Hangups,
     watcher: Option<Watcher>,
 }
 
 impl Triggers {
-    /// Listens from now on: what happens while the server starts counts too.
+    /// Listens from now on, so that triggers during the start count too.
     pub(super) fn listen(watched: Option<&Path>) -> io::Result<Triggers> {
         Ok(Triggers {
             hangups: Hangups::listen()?,
@@ -30,7 +30,7 @@ impl Triggers {
         })
     }
 
-    /// Reloads, one at a time, for as long as it is polled.
+    /// Reloads on every trigger, one at a time.
     pub(super) async fn run(mut self, reloader: Arc<Reloader>) {
         loop {
             let trigger = tokio::select! {
@@ -38,7 +38,7 @@ impl Triggers {
                 () = changed(self.watcher.as_mut()) => "changed files",
             };
             info!(trigger, folder = %reloader.folder().display(), "reading the models");
-            // the log says how it ended
+            // the outcome is logged
             let _ = reloader.reload().await;
         }
     }
@@ -51,10 +51,10 @@ async fn changed(watcher: Option<&mut Watcher>) {
     }
 }
 
-/// What a look at the folder shows: each model file's time, size and identity, or why there is none.
+/// The result of a scan: each model file's time, size and identity, or an error.
 type Look = Result<BTreeMap<PathBuf, (Option<SystemTime>, u64, u64)>, String>;
 
-/// Looks at the model files now and then. Needs nothing of the file system but its times and sizes.
+/// Scans the model files periodically. Uses only their times, sizes and identities.
 struct Watcher {
     folder: PathBuf,
     seen: Look,
@@ -68,7 +68,7 @@ impl Watcher {
         }
     }
 
-    /// Returns once the files differ from what was seen last.
+    /// Returns once the files differ from the last scan.
     async fn changed(&mut self) {
         let mut unsettled = None;
         loop {
@@ -92,7 +92,7 @@ impl Watcher {
 fn look(folder: &Path) -> Look {
     let files = model::model_files(folder)?;
     let seen = files.into_iter().map(|path| {
-        // a file that went away meanwhile is gone in the next look
+        // a file that is removed during the scan is missing in the next one
         let seen = path.metadata().map_or((None, 0, 0), |metadata| {
             (metadata.modified().ok(), metadata.len(), identity(&metadata))
         });
@@ -101,7 +101,7 @@ fn look(folder: &Path) -> Look {
     Ok(seen.collect())
 }
 
-/// A file that was moved over another keeps its time; its number differs.
+/// A file that replaced another can have the same time; its inode differs.
 #[cfg(unix)]
 fn identity(metadata: &std::fs::Metadata) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
@@ -113,7 +113,7 @@ fn identity(_: &std::fs::Metadata) -> u64 {
     0
 }
 
-/// The SIGHUPs of this process, which do not end it any more.
+/// The SIGHUPs of this process; they no longer end it.
 #[cfg(unix)]
 struct Hangups(tokio::signal::unix::Signal);
 
@@ -131,7 +131,7 @@ impl Hangups {
     }
 }
 
-/// There is no SIGHUP here.
+/// This system has no SIGHUP.
 #[cfg(not(unix))]
 struct Hangups;
 
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_look_tells_every_kind_of_change() {
+    async fn a_scan_detects_every_kind_of_change() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         assert!(look(folder.path()).is_err(), "there is no model file");

@@ -1,4 +1,4 @@
-//! An empty variable is an unset one, for every library that reads the environment: the AWS SDK takes an empty
+//! Empty variables count as unset for every library that reads the environment: the AWS SDK takes an empty
 //! `AWS_REGION` for a region and panics over an empty `AWS_ENDPOINT_URL`. A process cannot change its own environment
 //! safely, so it starts itself again without such variables; it keeps its process id, its files and its arguments.
 
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::config::empty_variables;
 
-/// Starts this program again without the variables that are empty; none if there are none.
+/// Restarts this program without its empty variables; `None` if there are none.
 #[cfg(unix)]
 pub(super) fn without_empty_ones() -> Option<ExitCode> {
     use std::os::unix::process::CommandExt as _;

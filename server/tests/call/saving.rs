@@ -32,7 +32,7 @@ fn strings(values: &[&str]) -> Vec<String> {
     values.iter().map(|text| (*text).to_owned()).collect()
 }
 
-/// Everything that plain JSON would lose.
+/// Values that plain JSON would not preserve.
 fn thing(sort: &str) -> Vec<(String, v1::AttributeValue)> {
     const DIGITS: &str = "12345678901234567890123456789012345678";
     let numbers = v1::NumberSet {
@@ -103,7 +103,7 @@ async fn stored(rig: &Rig, sort: &str) -> std::collections::HashMap<String, v1::
 }
 
 #[tokio::test]
-async fn what_was_printed_can_be_saved_and_nothing_is_lost() {
+async fn printed_items_can_be_saved_without_loss() {
     let rig = Rig::start();
     for sort in ["1", "2"] {
         let request = v1::SaveRequest {
@@ -146,7 +146,7 @@ async fn what_was_printed_can_be_saved_and_nothing_is_lost() {
 }
 
 #[test]
-fn an_object_that_was_printed_is_kept_or_written_anew() {
+fn a_printed_object_is_kept_or_written_again() {
     let rig = Rig::start();
     let folder = rig.folder.path();
     fs::write(folder.join("a.txt"), "first").unwrap();
@@ -239,7 +239,7 @@ fn many_items_stop_at_the_first_that_fails() {
 }
 
 #[test]
-fn what_was_withheld_is_not_removed_unnoticed() {
+fn refuses_to_save_an_item_whose_attributes_were_withheld() {
     let rig = Rig::start();
     rig.call(&["save", "Sealed", "pk=A", "pin=1234"]).ok();
     let read = rig.call(&["get", "Sealed", "pk=A"]).ok();

@@ -119,7 +119,7 @@ async fn fsck_finds_keys_and_databases_that_cannot_be_used() {
 }
 
 #[tokio::test]
-async fn fsck_touches_no_folder_that_is_in_use_or_none_of_ours() {
+async fn fsck_refuses_folders_in_use_and_other_folders() {
     let folder = free_folder();
     let process = Process::serve(folder.path(), &[]);
     let refused = fsck(folder.path(), &["--repair"]);

@@ -1,4 +1,4 @@
-//! The pages as such: their links, their length, and the programs that they show. Compares nothing with the server.
+//! The pages themselves: their links, their length, and the programs that they show.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,7 +8,7 @@ use regex::Regex;
 use super::{read, root};
 
 #[test]
-fn the_programs_of_the_client_pages_are_their_files() {
+fn programs_in_client_pages_match_their_files() {
     let piece = Regex::new(r"<!-- (tests/interop/clients/\S+) -->\n```\w+\n(?s:(.*?))```").unwrap();
     let mut pages = BTreeMap::<String, Vec<String>>::new();
     for entry in fs::read_dir(root().join("docs/clients")).unwrap() {
@@ -40,7 +40,7 @@ fn the_programs_of_the_client_pages_are_their_files() {
 }
 
 #[test]
-fn the_start_page_is_short_and_links_lead_somewhere() {
+fn the_start_page_is_short_and_links_resolve() {
     assert!(read("README.md").lines().count() <= 200);
     let link = Regex::new(r"\]\(([^)\s#]*)(?:#([^)\s]+))?\)").unwrap();
     for page in pages() {

@@ -1,4 +1,4 @@
-//! The attacks. What they return holds connections open; dropping it ends them.
+//! The attacks. Each returns a value that keeps its connections open; dropping it closes them.
 
 use std::net::SocketAddr;
 use std::time::Duration;

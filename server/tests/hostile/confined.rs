@@ -1,5 +1,5 @@
-//! The program in a memory cgroup, as in a container. Where no cgroup can be made, the limit is a setting and the peak
-//! of resident memory is compared afterwards.
+//! The program in a memory cgroup, as in a container. If no cgroup can be created, the limit is a setting and the peak of
+//! resident memory is compared afterwards.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};

@@ -1,5 +1,5 @@
-//! The hostile suite: everything that once took a server down, one after the other, against a server in 1 GiB of memory
-//! whose log nobody reads. It must survive, and serve an ordinary caller beside it.
+//! The hostile suite: every attack that once took a server down, one after the other, against a server with 1 GiB of
+//! memory whose log nobody reads. It must survive, and serve an ordinary caller meanwhile.
 
 #![allow(
     clippy::print_stdout,
@@ -20,7 +20,7 @@ use ordinary::Ordinary;
 const MAX_LATENCY: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_in_a_gibibyte_outlives_the_suite_and_serves_beside_it() {
+async fn a_server_with_1_gib_survives_all_attacks_and_serves_an_ordinary_caller() {
     let server = Confined::serve();
     let target = server.address;
     attacks::prepare(target).await;

@@ -1,4 +1,4 @@
-//! The ordinary caller beside the attack: its own thread and connection, one call after the other.
+//! The ordinary caller during the attacks: its own thread and connection, one call after the other.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

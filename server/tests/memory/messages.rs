@@ -142,8 +142,10 @@ fn messages(count: Option<usize>) -> [Message; 13] {
     ]
 }
 
+type LongMessage = (&'static str, &'static str, Vec<u8>, Code);
+
 /// Messages with one field that is almost as long as the message, and the code of the response.
-fn long_messages() -> [(&'static str, &'static str, Vec<u8>, Code); 13] {
+fn long_messages() -> [LongMessage; 9] {
     let long = vec![0x01; MESSAGE_BYTES - 1024];
     let user = field(1, b"User");
     [
@@ -196,6 +198,13 @@ fn long_messages() -> [(&'static str, &'static str, Vec<u8>, Code); 13] {
             [user, entry(2, "age", &field(2, &long))].concat(),
             Code::InvalidArgument,
         ),
+    ]
+}
+
+/// Like [`long_messages`], for the other services.
+fn long_messages_of_other_services() -> [LongMessage; 4] {
+    let long = vec![0x01; MESSAGE_BYTES - 1024];
+    [
         (
             "a long session",
             "/tollgate.v1.MetricsService/GetTotalMetrics",
@@ -234,7 +243,9 @@ pub(crate) fn hostile() -> Vec<Hostile> {
             code: Code::InvalidArgument,
         }));
     }
-    all.extend(long_messages().map(|(what, method, message, code)| Hostile {
+    let long = long_messages().into_iter();
+    let long = long.chain(long_messages_of_other_services());
+    all.extend(long.map(|(what, method, message, code)| Hostile {
         what,
         method,
         message,

@@ -1,5 +1,5 @@
-//! The program and what is around it: a log that nobody reads, descriptors that are gone, addresses that others reach,
-//! variables that are empty, stores that are not there.
+//! The program and its environment: a log that nobody reads, exhausted descriptors, public addresses, empty variables,
+//! unreachable stores.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -14,7 +14,7 @@ use tonic::transport::Channel;
 
 use super::process::{Ended, Process, ended, free_folder};
 
-/// Far more than any of this takes: what waits in vain fails.
+/// A generous timeout.
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// The log message that contains the address of the metrics port.
 const SIDE_PORT: &str = "metrics and probes";
@@ -103,7 +103,7 @@ fn serve_with_side_port() -> (tempfile::TempDir, Process, BufReader<ChildStderr>
 }
 
 #[tokio::test]
-async fn a_log_that_nobody_reads_stops_nothing() {
+async fn a_log_that_nobody_reads_does_not_block_calls() {
     let (_folder, process, log, side_port) = serve_with_side_port();
     let data = DataServiceClient::new(process.channel().await);
     // a pipe takes 64 KiB
@@ -155,7 +155,7 @@ async fn dropped_lines_are_counted_and_logged() {
 }
 
 #[tokio::test]
-async fn probes_and_calls_go_on_when_callers_hold_all_descriptors() {
+async fn probes_and_calls_succeed_when_callers_hold_all_descriptors() {
     const DESCRIPTORS: usize = 96;
     let folder = free_folder();
     let arguments = ["--memory", "--metrics-listen", "127.0.0.1:0"];
@@ -219,7 +219,7 @@ fn refuses_to_listen_beyond_loopback_by_default() {
 }
 
 #[test]
-fn every_way_to_write_loopback_is_loopback() {
+fn every_spelling_of_loopback_is_loopback() {
     let folder = free_folder();
     for address in ["localhost:0", "127.8.9.10:0", "[::1]:0", "[::ffff:127.0.0.1]:0"] {
         if TcpListener::bind(address).is_err() {
@@ -239,7 +239,7 @@ fn nobody() -> String {
 }
 
 #[test]
-fn an_empty_variable_is_an_unset_one() {
+fn an_empty_variable_counts_as_unset() {
     let folder = free_folder();
     let nobody = nobody();
     let needed = [
@@ -297,7 +297,7 @@ fn an_empty_variable_is_an_unset_one() {
 /// What the log says of a store that is not there, or refuses: a line that people read, with what they should look at;
 /// nothing that the SDK writes for debugging.
 #[tokio::test]
-async fn a_store_that_is_not_there_is_one_readable_line() {
+async fn an_unreachable_store_is_logged_in_one_readable_line() {
     let folder = free_folder();
     let nobody = nobody();
     let log = folder.path().join("log");
@@ -353,7 +353,7 @@ async fn a_store_that_is_not_there_is_one_readable_line() {
 }
 
 #[test]
-fn an_endpoint_that_is_no_url_is_refused_by_name() {
+fn refuses_an_invalid_endpoint_url_by_name() {
     let folder = free_folder();
     let needed = [
         ("AWS_ACCESS_KEY_ID", "key"),

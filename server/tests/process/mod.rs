@@ -9,21 +9,21 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use tempfile::TempDir;
 use tonic::transport::Channel;
 
-/// A process that serves; killed when it is dropped.
+/// A serving process; killed on drop.
 pub(crate) struct Process {
     child: Child,
     stdout: BufReader<ChildStdout>,
     address: String,
 }
 
-/// What a process left behind.
+/// The exit code and output of an ended process.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// The exit code; -1 where a signal ended it.
+    /// The exit code; -1 if a signal ended it.
     pub(crate) code: i32,
     /// What it printed, without the line that a `Process` read already.
     pub(crate) stdout: String,
-    /// Its log and its last words; empty for a `Process`, whose log goes where the test's goes.
+    /// Its stderr; empty for a `Process`, whose log goes to that of the test.
     pub(crate) stderr: String,
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn free_folder() -> TempDir {
     tempfile::tempdir().expect("a folder for the test")
 }
 
-/// A command in a folder, without settings of whoever runs the test.
+/// A command in a folder, without the environment of the test.
 fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
     command
@@ -44,7 +44,7 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a command to its end, with this on its standard input.
+/// Runs a command to its end with this standard input.
 pub(crate) fn fed(folder: &Path, arguments: &[&str], input: &str) -> Ended {
     let mut child = command(folder, arguments)
         .stdin(Stdio::piped())
@@ -52,7 +52,7 @@ pub(crate) fn fed(folder: &Path, arguments: &[&str], input: &str) -> Ended {
         .spawn()
         .expect("the program starts");
     let mut stdin = child.stdin.take().expect("a pipe");
-    // a program that has seen enough closes it
+    // the program may close it early
     let _ = stdin.write_all(input.as_bytes());
     drop(stdin);
     let output = child.wait_with_output().expect("it was started here");
@@ -100,13 +100,13 @@ pub(crate) fn refused(folder: &Path) -> Ended {
 }
 
 impl Process {
-    /// `tollgate serve` on a free port with these arguments, once it says where it listens.
+    /// `tollgate serve` on a free port with these arguments, once it listens.
     pub(crate) fn serve(folder: &Path, arguments: &[&str]) -> Process {
         // the log is of no interest, and a pipe that nobody reads would stop the process
         Process::serve_logged(folder, arguments, &[], Stdio::null())
     }
 
-    /// The same with these variables, its log written there.
+    /// Like [`Process::serve`], but with environment variables and a destination of the log.
     pub(crate) fn serve_logged(
         folder: &Path,
         arguments: &[&str],
@@ -117,7 +117,7 @@ impl Process {
         Process::started(command(folder, &all), variables, log)
     }
 
-    /// `tollgate serve` with these arguments and no more.
+    /// `tollgate serve` with only these arguments.
     pub(crate) fn serve_with(folder: &Path, arguments: &[&str]) -> Process {
         Process::started(
             command(folder, &[&["serve"], arguments].concat()),
@@ -126,7 +126,7 @@ impl Process {
         )
     }
 
-    /// The same on a free port, with at most so many descriptors.
+    /// Like [`Process::serve`], but with a limit on descriptors.
     pub(crate) fn serve_with_descriptors(
         folder: &Path,
         descriptors: usize,
@@ -147,7 +147,7 @@ impl Process {
         Process::started(command, &[], log)
     }
 
-    /// `tollgate serve` that makes files open to all, unless it says otherwise.
+    /// `tollgate serve` without a umask.
     pub(crate) fn serve_without_umask(folder: &Path) -> Process {
         let mut shell = Command::new("sh");
         shell
@@ -160,7 +160,7 @@ impl Process {
         Process::started(shell, &[], Stdio::null())
     }
 
-    /// `tollgate serve` that nobody waits for.
+    /// `tollgate serve`, without waiting until it listens.
     pub(crate) fn start_unready(folder: &Path) -> Process {
         let mut command = command(folder, &["serve", "--listen", "127.0.0.1:0"]);
         let mut child = command.stderr(Stdio::null()).spawn().expect("the program starts");
@@ -197,7 +197,7 @@ impl Process {
         &self.address
     }
 
-    /// The pipe of its log, where it has one.
+    /// The pipe of its log, if any.
     pub(crate) fn take_log(&mut self) -> BufReader<ChildStderr> {
         BufReader::new(self.child.stderr.take().expect("a pipe"))
     }
@@ -254,7 +254,7 @@ impl Drop for Process {
 }
 
 impl Ended {
-    /// Beside the log, which is JSON, there is one line, and it says this.
+    /// Asserts that stderr has exactly one line that is not JSON, which contains this.
     pub(crate) fn says_in_one_line(&self, what: &str) {
         let said: Vec<_> = self
             .stderr

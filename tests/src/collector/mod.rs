@@ -37,19 +37,19 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-/// How long a test waits for what is exported.
+/// How long a test waits for an export.
 const TIMEOUT: Duration = Duration::from_secs(20);
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
-/// What it does with what it gets.
+/// How a collector reacts to an export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Behavior {
-    /// Takes it.
+    /// Accepts it.
     #[default]
     Accepts,
-    /// Takes it, and keeps only how much it was: for benchmarks.
+    /// Accepts it and only counts it: for benchmarks.
     Counts,
-    /// Takes it, and says over HTTP that one record of it was rejected.
+    /// Accepts it, and over HTTP reports one record as rejected.
     RejectsOne,
     /// Returns an error that is not retryable.
     Refuses,
@@ -59,7 +59,7 @@ pub enum Behavior {
     Hangs,
 }
 
-/// A running collector. Cloning gives the same one.
+/// A running collector; clones share it.
 #[derive(Clone)]
 pub struct Collector {
     address: SocketAddr,
@@ -75,7 +75,7 @@ struct State {
 }
 
 impl Collector {
-    /// One that takes gRPC.
+    /// A collector over gRPC.
     pub async fn grpc() -> Collector {
         let (collector, listener) = Collector::bind().await;
         let router = Server::builder()
@@ -86,7 +86,7 @@ impl Collector {
         collector
     }
 
-    /// One that takes HTTP with protobuf.
+    /// A collector over HTTP with protobuf.
     pub async fn http() -> Collector {
         let (collector, listener) = Collector::bind().await;
         let accepting = collector.clone();
@@ -112,31 +112,31 @@ impl Collector {
         format!("http://{}", self.address)
     }
 
-    /// From now on it behaves like this.
+    /// Changes its behavior.
     pub fn set_behavior(&self, behavior: Behavior) {
         self.state().behavior = behavior;
     }
 
-    /// What came until now.
+    /// Everything received so far.
     pub fn received(&self) -> Received {
         self.state().received.clone()
     }
 
-    /// How many requests it refused.
+    /// The number of refused requests.
     pub fn refused(&self) -> u64 {
         self.state().refused
     }
 
-    /// How much came while it counted.
+    /// What was received while it only counted.
     pub fn counted(&self) -> Counted {
         self.state().counted
     }
 
-    /// Waits until what came is enough.
+    /// Waits until enough was received.
     ///
     /// # Panics
     ///
-    /// Where it never is.
+    /// If it does not happen in time.
     pub async fn until(&self, what: &str, is_enough: impl Fn(&Received) -> bool) -> Received {
         let begun = tokio::time::Instant::now();
         while begun.elapsed() < TIMEOUT {

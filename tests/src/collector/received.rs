@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::{Value, json};
 
-/// Everything that came.
+/// Everything received.
 #[derive(Clone, Debug, Default)]
 pub struct Received {
     /// All spans.
@@ -21,13 +21,13 @@ pub struct Received {
     pub logs: Vec<LogRecord>,
     /// The metrics of the last export: sums are cumulative.
     pub metrics: Vec<Metric>,
-    /// Who sent it.
+    /// The resources of the sender.
     pub resources: Vec<Resource>,
     /// Metadata or headers of the requests.
     pub headers: Vec<http::HeaderMap>,
 }
 
-/// How much came while it counted.
+/// What was received while it only counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counted {
     /// Spans.
@@ -56,7 +56,7 @@ impl Received {
     ///
     /// # Panics
     ///
-    /// Where there is none, or are several.
+    /// If there is not exactly one.
     pub fn only(&self, name: &str) -> &Span {
         match self.named(name)[..] {
             [span] => span,
@@ -82,7 +82,7 @@ impl Received {
     ///
     /// # Panics
     ///
-    /// Where there is none.
+    /// If there is none.
     pub fn metric(&self, name: &str) -> &Metric {
         let found = self.metrics.iter().find(|metric| metric.name == name);
         found.unwrap_or_else(|| panic!("no metric {name}"))

@@ -1,4 +1,4 @@
-//! What a session takes of memory, measured by the allocator of this program.
+//! The memory of a session, measured by the allocator of this program.
 
 use std::alloc::System;
 use std::path::Path;
@@ -74,7 +74,7 @@ async fn bytes_per_session(model_count: usize) -> f64 {
 
 // the only test of this program, so that nothing else allocates meanwhile
 #[tokio::test]
-async fn a_session_takes_at_most_a_kibibyte_however_many_models_there_are() {
+async fn a_session_takes_at_most_a_kibibyte_regardless_of_the_number_of_models() {
     for model_count in [3, 100] {
         let bytes = bytes_per_session(model_count).await;
         assert!(

@@ -1,5 +1,5 @@
-//! Calls that end by nobody's answer: their callers left, or the server was not given the time. They are told as all
-//! others are.
+//! Calls that end without a response: the caller disconnected, or the server was shut down. They are reported like all
+//! others.
 
 use serde_json::json;
 use tollgate_tests::collector::{Collector, Received, attributes};
@@ -33,7 +33,7 @@ fn assert_reported(received: &Received, lines: &Lines, method: &str, code: (&str
 }
 
 #[tokio::test]
-async fn a_caller_that_leaves_midway_is_no_error_of_the_server() {
+async fn a_disconnected_caller_is_not_a_server_error() {
     for cancels in [true, false] {
         let collector = Collector::grpc().await;
         let (gateway, lines, _guard) = logged(exporting_to(&collector, &[])).await;

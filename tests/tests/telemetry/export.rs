@@ -1,4 +1,4 @@
-//! Collectors as they are: over HTTP, gone, hanging, back again; and the last batch at the end.
+//! Export to collectors that are reached over HTTP, missing, hanging or restarted; and the last batch at shutdown.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ const RELIEF: &str = "export has recovered";
 const TRACES_ALONE: [(&str, &str); 2] = [("OTEL_METRICS_EXPORTER", "none"), ("OTEL_LOGS_EXPORTER", "none")];
 
 #[tokio::test]
-async fn http_carries_all_three_signals() {
+async fn all_three_signals_are_exported_over_http() {
     let collector = Collector::http().await;
     let variables = [
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
@@ -60,7 +60,7 @@ async fn the_last_batch_is_flushed_at_the_end() {
 }
 
 #[tokio::test]
-async fn a_collector_that_hangs_delays_nothing_and_the_end_by_five_seconds() {
+async fn a_hanging_collector_delays_no_call_and_shutdown_by_five_seconds() {
     let collector = Collector::grpc().await;
     collector.set_behavior(Behavior::Hangs);
     let gateway = Gateway::with(exporting_to(&collector, &[])).await;
@@ -222,7 +222,7 @@ async fn http_failures_are_logged_without_secrets() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_gone_delays_nothing() {
+async fn a_missing_collector_delays_no_call() {
     let endpoint = format!("http://{}", closed().await);
     let setup = exporting_to_endpoint(endpoint, &[("OTEL_EXPORTER_OTLP_TIMEOUT", "500")]);
     let (gateway, lines, _guard) = logged(setup).await;

@@ -1,4 +1,4 @@
-//! The side port as a scraper and as probes see it.
+//! The metrics port as a scraper and as probes see it.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -153,7 +153,7 @@ async fn probes_follow_the_life_of_the_gateway() {
 }
 
 #[tokio::test]
-async fn idle_connections_keep_no_probe_out() {
+async fn idle_connections_do_not_block_probes() {
     let gateway = Gateway::with(with_side_port("127.0.0.1:0")).await;
     let address = gateway.side_port().unwrap();
     let mut silent = Vec::new();
@@ -196,7 +196,7 @@ async fn other_methods_get_405_with_the_allowed_methods() {
 }
 
 #[tokio::test]
-async fn an_address_that_was_asked_for_must_be_had() {
+async fn fails_if_the_configured_metrics_address_is_unavailable() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let refused = App::build(&with_side_port(&address).config()).await;
@@ -208,7 +208,7 @@ async fn an_address_that_was_asked_for_must_be_had() {
 }
 
 #[tokio::test]
-async fn off_is_off() {
+async fn the_metrics_port_can_be_turned_off() {
     let gateway = Gateway::with(with_side_port("off")).await;
     assert_eq!(gateway.side_port(), None);
     gateway.stop().await;

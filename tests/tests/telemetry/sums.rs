@@ -1,4 +1,4 @@
-//! Sums: what a collector adds up is what the trailers said, call by call, and what the server's totals say.
+//! Sums: the metrics of a collector equal the trailers of all calls and the totals of the server.
 
 use std::collections::BTreeSet;
 
@@ -180,7 +180,7 @@ async fn two_bad_of_three(gateway: &Gateway, stores: &RawStores) {
 }
 
 #[tokio::test]
-async fn items_of_pages_that_do_not_open_are_counted() {
+async fn failed_items_of_pages_are_counted() {
     let collector = Collector::grpc().await;
     let wiretap = Wiretap::counting();
     let setup = Setup {

@@ -1,4 +1,4 @@
-//! One server span a call, one client span a request to AWS, with the names, parents and figures that are promised.
+//! One server span per call and one client span per request to AWS, with the documented names, parents and figures.
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;

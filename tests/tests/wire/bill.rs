@@ -1,4 +1,4 @@
-//! What each call costs, as its trailers say it.
+//! The cost of each call in its trailers.
 
 use tollgate_proto::v1;
 use tollgate_tests::gateway::{Gateway, in_session};
@@ -69,7 +69,7 @@ async fn a_read_of_nothing_encrypted_makes_no_kms_call() {
 }
 
 #[tokio::test]
-async fn an_object_costs_what_its_parts_cost() {
+async fn an_object_is_billed_by_its_parts() {
     let gateway = Gateway::start().await;
     for (bytes, calls) in [
         (1_000_000, 1),
@@ -103,7 +103,7 @@ async fn an_object_costs_what_its_parts_cost() {
 }
 
 #[tokio::test]
-async fn a_refused_save_pays_for_upload_and_removal_and_leaves_the_live_object() {
+async fn a_refused_save_is_billed_for_upload_and_removal_and_leaves_the_live_object() {
     let gateway = Gateway::start().await;
     gateway
         .save(save("Document", document("DOC#1", vec![1; 1000])))
@@ -128,7 +128,7 @@ async fn a_refused_save_pays_for_upload_and_removal_and_leaves_the_live_object()
 }
 
 #[tokio::test]
-async fn checking_only_costs_nothing() {
+async fn validate_only_costs_nothing() {
     let wiretap = Wiretap::counting();
     let gateway = Gateway::tapped(&wiretap).await;
     let request = v1::SaveRequest {

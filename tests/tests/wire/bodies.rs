@@ -1,4 +1,4 @@
-//! Bodies of objects that break, end early or pause on their way from S3.
+//! Object bodies from S3 that break off, end early or pause.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tollgate_tests::values::{document, get_content, save};
 use tollgate_tests::wiretap::{Fate, Wiretap};
 
 const BYTES: usize = 1000;
-/// Longer than the SDK's own patience with a stalled stream.
+/// Longer than the SDK's timeout for stalled streams.
 const PAUSE: &[Fate] = &[Fate::PauseBody(Duration::from_secs(8))];
 
 /// The requests for objects meet these fates, one after the other; the rest pass.
@@ -71,7 +71,7 @@ async fn a_body_that_breaks_off_is_requested_again() {
 }
 
 #[tokio::test]
-async fn three_attempts_are_all_there_are() {
+async fn a_request_has_at_most_three_attempts() {
     for fates in [
         &[Fate::BreakBody(400); 9] as &[Fate],
         &[Fate::BreakBody(0); 9],
@@ -94,7 +94,7 @@ async fn three_attempts_are_all_there_are() {
 }
 
 #[tokio::test]
-async fn a_body_that_always_ends_at_the_same_byte_is_stored_so() {
+async fn a_body_that_always_ends_at_the_same_byte_is_truncated_in_the_store() {
     for fates in [
         &[Fate::CutBody(400); 9] as &[Fate],
         &[Fate::CutBody(0); 9],
@@ -109,7 +109,7 @@ async fn a_body_that_always_ends_at_the_same_byte_is_stored_so() {
 
 /// Large enough for a separate file, and small enough for a row of the index.
 #[tokio::test]
-async fn a_body_that_is_cut_on_the_disk_is_a_loss() {
+async fn a_body_truncated_on_disk_is_data_loss() {
     let folder = tempfile::tempdir().expect("a folder");
     let setup = || Setup {
         data: Some(folder.path().join("data")),

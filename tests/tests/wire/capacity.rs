@@ -1,5 +1,5 @@
-//! What callers can make the gateway hold: places, bytes and time, in all and per connection, for every service; and
-//! that others are served meanwhile.
+//! Bounds on what callers can make the gateway hold: permits, bytes and time, in total and per connection, for every
+//! service; others are served meanwhile.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,7 +50,7 @@ fn quota(refusal: &Refusal) -> &str {
 }
 
 #[tokio::test]
-async fn heads_without_messages_hold_no_place_and_end_in_time() {
+async fn headers_without_a_message_hold_no_permit_and_time_out() {
     let limits = [
         ("TOLLGATE_LIMITS__IN_FLIGHT", "8"),
         ("TOLLGATE_LIMITS__RECEIVE", "1s"),
@@ -72,7 +72,7 @@ async fn heads_without_messages_hold_no_place_and_end_in_time() {
 }
 
 #[tokio::test]
-async fn heads_count_with_all_their_bytes_for_every_service() {
+async fn all_bytes_of_headers_count_for_every_service() {
     const HEADS: usize = 20;
     let gateway = gateway(&[], None).await;
     let long = "x".repeat(12 * 1024);
@@ -93,7 +93,7 @@ async fn heads_count_with_all_their_bytes_for_every_service() {
 }
 
 #[tokio::test]
-async fn half_a_message_ends_in_time_and_is_billed() {
+async fn an_incomplete_message_times_out_and_is_billed() {
     let gateway = gateway(&[("TOLLGATE_LIMITS__RECEIVE", "300ms")], None).await;
     let mut connection = Http2::connect(&gateway, 65_535).await;
     let mut call = connection.begin(SAVE, &[("tollgate-request-id", "half")]).await;
@@ -114,7 +114,7 @@ async fn half_a_message_ends_in_time_and_is_billed() {
 }
 
 #[tokio::test]
-async fn timeouts_of_years_are_cut() {
+async fn very_long_timeouts_are_capped() {
     let limits = [
         ("TOLLGATE_LIMITS__DEADLINE_MAX", "300ms"),
         ("TOLLGATE_LIMITS__STREAM_DEADLINE_MAX", "400ms"),
@@ -142,7 +142,7 @@ async fn timeouts_of_years_are_cut() {
 }
 
 #[tokio::test]
-async fn one_connection_has_a_part_of_the_places_and_probes_have_their_own() {
+async fn a_connection_has_a_share_of_the_permits_and_probes_have_their_own() {
     let hangs = Wiretap::new(|operation| match operation {
         "GetItem" => Fate::Hang,
         _ => Fate::Pass,
@@ -251,7 +251,7 @@ async fn unfinished_messages_stay_within_the_limit_while_others_are_served() {
 }
 
 #[tokio::test]
-async fn a_message_that_can_never_fit_is_refused_at_once() {
+async fn a_message_that_exceeds_the_memory_limit_is_refused_immediately() {
     let gateway = gateway(&[("TOLLGATE_LIMITS__MEMORY", "4 MiB")], None).await;
     let started = Instant::now();
     let large = gateway
@@ -364,7 +364,7 @@ async fn unread_responses_are_bounded_and_reset_once_their_calls_are_over() {
 }
 
 #[tokio::test]
-async fn writes_whose_callers_left_keep_their_place() {
+async fn writes_of_disconnected_callers_keep_their_permit() {
     let slow = Wiretap::new(|operation| match operation {
         "PutItem" => Fate::Delay(Duration::from_secs(2)),
         _ => Fate::Pass,

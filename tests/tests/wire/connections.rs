@@ -1,4 +1,4 @@
-//! Connections that do nothing, too many of them, and old ones; in HTTP/2 by hand.
+//! Idle connections, too many of them, and old ones; in raw HTTP/2.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const MAX_CONCURRENT_STREAMS: u16 = 3;
-/// Far more than any of this takes: a test that waits in vain fails.
+/// A generous timeout: a test that waits in vain fails.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A connection by hand.

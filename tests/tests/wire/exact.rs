@@ -169,7 +169,7 @@ fn compare_trailers(bills: &Bills<'_>) {
     }
 }
 
-/// The trailers of a call that costs nothing tell its session's totals as they are.
+/// The trailers of a call without cost contain the current totals of its session.
 async fn compare_session_trailers(gateway: &Gateway, session: &str) {
     let before = total(&gateway.totals(session).await);
     let checked = v1::GetRequest {

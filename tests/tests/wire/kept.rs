@@ -1,4 +1,4 @@
-//! Objects that were read and are sent back in a Save of their item: kept as they are, if they are still the item's.
+//! Objects that were read and are sent back in a Save of their item are kept if the item still owns them.
 
 use std::collections::HashMap;
 
@@ -77,7 +77,7 @@ async fn an_object_sent_back_as_it_was_read_is_kept() {
 }
 
 #[tokio::test]
-async fn its_place_and_tag_are_enough() {
+async fn location_and_etag_are_enough_to_keep_an_object() {
     let wiretap = Wiretap::counting();
     let (gateway, mut item) = saved_document(&wiretap).await;
     let stored = wiretap
@@ -182,7 +182,7 @@ async fn a_failed_condition_of_the_caller_is_distinguished() {
 }
 
 #[tokio::test]
-async fn what_is_said_of_it_must_be_right() {
+async fn refuses_wrong_statements_about_a_kept_object() {
     let wiretap = Wiretap::counting();
     let (gateway, item) = saved_document(&wiretap).await;
     let alterations: [(&str, Change); 4] = [

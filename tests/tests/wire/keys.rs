@@ -1,4 +1,4 @@
-//! Under which KMS keys and in which formats a stored value opens, and what models of one table see of each other.
+//! The KMS keys and formats in which a stored value opens, and what models of one table see of each other.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -59,7 +59,7 @@ async fn read(gateway: &Gateway) -> v1::GetResponse {
 }
 
 #[tokio::test]
-async fn a_value_under_another_key_is_not_accepted_and_spoils_its_item_alone() {
+async fn a_value_under_an_unaccepted_key_fails_only_its_item() {
     let wiretap = Wiretap::counting();
     let gateway = Gateway::tapped(&wiretap).await;
     for sort in ["U#1", "U#3"] {
@@ -108,7 +108,7 @@ fn reason(result: &v1::ItemResult) -> Option<String> {
 }
 
 #[tokio::test]
-async fn keys_that_are_accepted_are_tried_in_turn_and_billed() {
+async fn accepted_keys_are_tried_in_order_and_billed() {
     let wiretap = Wiretap::counting();
     let models = model("key_id: alias/new, accepts: [alias/older, alias/old]");
     let gateway = gateway_of(&wiretap, &models).await;
@@ -139,7 +139,7 @@ async fn keys_that_are_accepted_are_tried_in_turn_and_billed() {
 }
 
 #[tokio::test]
-async fn an_accepted_key_that_is_missing_stands_in_nobodys_way() {
+async fn a_missing_accepted_key_does_not_prevent_reads() {
     let wiretap = Wiretap::counting();
     let models = model("key_id: alias/new, accepts: [alias/gone, alias/old]");
     let gateway = gateway_of(&wiretap, &models).await;
@@ -160,7 +160,7 @@ async fn an_accepted_key_that_is_missing_stands_in_nobodys_way() {
 
 /// KMS words it so if it does not find or not show the key of a ciphertext, and some stores if it is not the named one.
 #[tokio::test]
-async fn a_key_that_kms_does_not_know_stands_in_nobodys_way() {
+async fn an_unknown_kms_key_does_not_prevent_other_keys() {
     const UNKNOWN: &str = r#"{"__type":"AccessDeniedException","message":"The ciphertext refers to a customer master key that does not exist."}"#;
     for refused in 0..3_u64 {
         let asked = AtomicU64::new(0);
@@ -203,7 +203,7 @@ async fn the_key_in_the_response_is_compared() {
 }
 
 #[tokio::test]
-async fn states_of_a_key_that_an_operator_can_mend_are_no_data_loss() {
+async fn key_states_that_an_operator_can_repair_are_not_data_loss() {
     for body in [
         r#"{"__type":"NotFoundException","message":"Alias is not found."}"#,
         r#"{"__type":"DisabledException","message":"is disabled."}"#,
@@ -332,7 +332,7 @@ fn seen(sort: &str) -> HashMap<String, v1::AttributeValue> {
 }
 
 #[tokio::test]
-async fn what_another_model_of_the_table_encrypts_is_withheld() {
+async fn attributes_encrypted_by_another_model_are_withheld() {
     for unknown_attributes in ["reject", "drop"] {
         let wiretap = Wiretap::counting();
         let models = TWO_MODELS.replace("UNKNOWN", unknown_attributes);
@@ -412,7 +412,7 @@ fn current_item(status: &tonic::Status) -> v1::SaveResponse {
 }
 
 #[tokio::test]
-async fn no_condition_names_what_another_model_of_the_table_encrypts() {
+async fn conditions_cannot_name_attributes_encrypted_by_another_model() {
     for unknown_attributes in ["reject", "drop"] {
         let models = TWO_MODELS.replace("UNKNOWN", unknown_attributes);
         let gateway = gateway_of(&Wiretap::counting(), &models).await;

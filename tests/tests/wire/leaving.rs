@@ -1,5 +1,5 @@
-//! Callers that leave while their request is still arriving: cancelled, as those that leave later. A message that is
-//! broken, and all there, is their fault.
+//! Callers that disconnect while their request is arriving are cancelled, like those that disconnect later. A complete but
+//! malformed message is an invalid argument.
 
 use tollgate_proto::v1;
 use tollgate_tests::gateway::Gateway;
@@ -32,7 +32,7 @@ async fn ending(gateway: &Gateway, request_id: &str) -> (Code, u64, u64) {
 }
 
 #[tokio::test]
-async fn a_caller_that_cancels_its_request_midway_is_cancelled() {
+async fn a_request_cancelled_while_arriving_is_cancelled() {
     let gateway = Gateway::start().await;
     let mut call = HalfSent::save(&gateway, "half").await;
     call.cancel().await;
@@ -41,7 +41,7 @@ async fn a_caller_that_cancels_its_request_midway_is_cancelled() {
 }
 
 #[tokio::test]
-async fn a_caller_whose_connection_goes_midway_is_cancelled() {
+async fn a_request_whose_connection_closes_while_arriving_is_cancelled() {
     let gateway = Gateway::start().await;
     let call = HalfSent::save(&gateway, "half").await;
     drop(call);
@@ -50,7 +50,7 @@ async fn a_caller_whose_connection_goes_midway_is_cancelled() {
 }
 
 #[tokio::test]
-async fn half_a_message_that_is_all_there_is_the_callers_fault() {
+async fn a_truncated_message_is_an_invalid_argument() {
     let gateway = Gateway::start().await;
     let mut call = HalfSent::save(&gateway, "half").await;
     call.end().await;

@@ -1,4 +1,4 @@
-//! The memory of pages and of the content in them: reserved before it is fetched, whatever callers read of it.
+//! The memory of pages and their content is reserved before they are fetched, no matter how much callers read.
 
 use futures::future::join_all;
 use h2::Reason;
@@ -139,7 +139,7 @@ async fn pages_that_nobody_reads_stay_within_the_limit() {
 }
 
 #[tokio::test]
-async fn parallel_scans_go_on_in_little_memory() {
+async fn parallel_scans_proceed_with_little_memory() {
     let gateway = gateway("2 MiB", None).await;
     for number in 0..16 {
         let mut item = key(&format!("A{number}"), "1");

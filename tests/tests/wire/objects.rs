@@ -1,5 +1,5 @@
-//! Objects through the commit protocol: none that is acknowledged is lost, none is left behind without need, whatever
-//! the stores do and whenever the caller leaves.
+//! The commit protocol: no acknowledged object is lost and none is left behind needlessly, however the stores fail and
+//! whenever the caller disconnects.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,7 +43,7 @@ async fn holds_just(stores: &RawStores, partition: &str) {
     assert_eq!(stores.open_uploads(BUCKET).await, 0);
 }
 
-/// The first request of an operation meets this fate, all others pass.
+/// The first request of an operation has this fate; all others pass.
 fn once(operation: &'static str, fate: Fate) -> Wiretap {
     let asked = AtomicU64::new(0);
     Wiretap::new(
@@ -54,7 +54,7 @@ fn once(operation: &'static str, fate: Fate) -> Wiretap {
     )
 }
 
-/// Every request of an operation meets this fate.
+/// Every request of an operation has this fate.
 fn always(operation: &'static str, fate: Fate) -> Wiretap {
     Wiretap::new(move |name| if name == operation { fate } else { Fate::Pass })
 }
@@ -73,7 +73,7 @@ fn switched(operation: &'static str, fate: Fate) -> (Wiretap, Arc<AtomicU64>) {
 }
 
 #[tokio::test]
-async fn an_item_owns_one_object_however_often_it_is_saved() {
+async fn a_repeatedly_saved_item_owns_one_object() {
     let wiretap = Wiretap::counting();
     let gateway = Gateway::tapped(&wiretap).await;
     for (number, bytes) in [(1, 100), (2, LARGE_BYTES), (3, 0), (4, LARGE_BYTES), (5, 5)] {
@@ -107,7 +107,7 @@ async fn an_item_owns_one_object_however_often_it_is_saved() {
 }
 
 #[tokio::test]
-async fn a_commit_whose_answer_was_lost_is_found_done() {
+async fn a_commit_with_a_lost_response_is_found_done() {
     for has_old in [false, true] {
         let (wiretap, switch) = switched("PutItem", Fate::LoseResponse);
         let gateway = Gateway::tapped(&wiretap).await;
@@ -138,7 +138,7 @@ async fn a_commit_whose_answer_was_lost_is_found_done() {
 }
 
 #[tokio::test]
-async fn a_create_whose_answer_was_lost_is_not_refused_by_its_own_write() {
+async fn a_create_with_a_lost_response_does_not_fail_its_own_condition() {
     let wiretap = once("PutItem", Fate::LoseResponse);
     let gateway = Gateway::tapped(&wiretap).await;
     let condition = expression("attribute_not_exists(pk)", []);
@@ -153,7 +153,7 @@ async fn a_create_whose_answer_was_lost_is_not_refused_by_its_own_write() {
 }
 
 #[tokio::test]
-async fn an_outcome_that_nobody_knows_loses_nothing() {
+async fn an_unknown_outcome_loses_no_object() {
     let wiretap = Wiretap::new(|operation| match operation {
         "PutItem" => Fate::LoseResponse,
         "GetItem" => Fate::Error500,
@@ -167,7 +167,7 @@ async fn an_outcome_that_nobody_knows_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_commit_that_failed_leaves_the_live_object_and_no_other() {
+async fn a_failed_commit_leaves_only_the_live_object() {
     for fate in [Fate::Error500, Fate::Throttle] {
         let (wiretap, switch) = switched("PutItem", fate);
         let gateway = Gateway::tapped(&wiretap).await;
@@ -194,7 +194,7 @@ async fn a_commit_that_failed_leaves_the_live_object_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_part_is_sent_again_and_paid_again() {
+async fn a_retried_part_is_billed_again() {
     let wiretap = once("UploadPart", Fate::Error500);
     let gateway = Gateway::tapped(&wiretap).await;
     let saved = gateway
@@ -215,7 +215,7 @@ async fn a_part_is_sent_again_and_paid_again() {
 }
 
 #[tokio::test]
-async fn uploads_that_fail_are_cleaned_up() {
+async fn failed_uploads_are_cleaned_up() {
     for operation in ["CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"] {
         let wiretap = always(operation, Fate::Error500);
         let gateway = Gateway::tapped(&wiretap).await;
@@ -280,7 +280,7 @@ fn named(message: v1::SaveRequest, id: &str) -> Request<v1::SaveRequest> {
 }
 
 #[tokio::test]
-async fn a_caller_who_leaves_during_the_upload_leaves_nothing() {
+async fn a_disconnect_during_the_upload_leaves_no_object() {
     let wiretap = always("UploadPart", Fate::Hang);
     let gateway = Gateway::tapped(&wiretap).await;
     let mut data = gateway.data();
@@ -309,7 +309,7 @@ async fn a_caller_who_leaves_during_the_upload_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_deadline_during_the_upload_leaves_nothing() {
+async fn a_deadline_during_the_upload_leaves_no_object() {
     let wiretap = always("UploadPart", Fate::Hang);
     let settings = vec![("TOLLGATE_LIMITS__DEADLINE", "400ms".to_owned())];
     let setup = Setup {
@@ -342,7 +342,7 @@ async fn a_deadline_during_the_upload_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_commit_runs_to_its_end_when_the_caller_leaves() {
+async fn a_commit_completes_when_the_caller_disconnects() {
     let (wiretap, switch) = switched("PutItem", Fate::Delay(Duration::from_millis(200)));
     let gateway = Gateway::tapped(&wiretap).await;
     gateway
@@ -369,7 +369,7 @@ async fn a_commit_runs_to_its_end_when_the_caller_leaves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn saves_side_by_side_leave_one_object() {
+async fn concurrent_saves_leave_one_object() {
     let wiretap = Wiretap::counting();
     let gateway = Gateway::tapped(&wiretap).await;
     for round in 0..20_u8 {

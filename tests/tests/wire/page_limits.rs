@@ -1,4 +1,4 @@
-//! Pages that the store cuts at 1 MB: what they hold, what they count and what they cost.
+//! Pages that the store limits to 1 MB: their items, counts and cost.
 
 use tollgate_proto::v1;
 use tollgate_tests::gateway::Gateway;

@@ -1,5 +1,5 @@
-//! Pointers that somebody else wrote: an object is read only from the item's own folder, unless the attribute says
-//! otherwise, and deleted only if it certainly is the item's own.
+//! Pointers that another writer stored: an object is read only from the item's own folder, unless the attribute allows
+//! others, and deleted only if the item certainly owns it.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

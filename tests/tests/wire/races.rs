@@ -1,5 +1,5 @@
-//! Reads that race writes: a pointer that is behind leads on to the new object; only an unchanged pointer to nothing is a
-//! loss.
+//! Reads that race with writes: an outdated pointer leads to the new object; only an unchanged pointer to a missing object
+//! is data loss.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -74,7 +74,7 @@ fn with_content() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_get_that_meets_an_overwrite_returns_the_new_object() {
+async fn a_get_during_an_overwrite_returns_the_new_object() {
     let (wiretap, gateway) = racing(Meanwhile::Overwritten, 1).await;
     let got = gateway.get(get_content("A")).await;
     // the two reads, the first one eventually consistent, the second one not; two requests for objects
@@ -108,7 +108,7 @@ async fn only_the_fields_asked_for_are_read_again() {
 }
 
 #[tokio::test]
-async fn pages_follow_overwrites_too() {
+async fn pages_also_follow_overwrites() {
     let (_wiretap, gateway) = racing(Meanwhile::Overwritten, 2).await;
     let request = v1::QueryRequest {
         include_objects: with_content(),
@@ -136,7 +136,7 @@ async fn pages_follow_overwrites_too() {
 }
 
 #[tokio::test]
-async fn an_item_that_lost_its_object_meanwhile_is_returned_without() {
+async fn an_item_whose_object_was_removed_during_a_read_is_returned_without_it() {
     let (_wiretap, gateway) = racing(Meanwhile::LosesItsObject, 1).await;
     let item = gateway.get(get_content("A")).await.ok().item;
     assert_eq!(item["name"], s("no content"));
@@ -144,7 +144,7 @@ async fn an_item_that_lost_its_object_meanwhile_is_returned_without() {
 }
 
 #[tokio::test]
-async fn an_item_that_is_deleted_meanwhile_is_not_found() {
+async fn an_item_deleted_during_a_read_is_not_found() {
     let (_wiretap, gateway) = racing(Meanwhile::Deleted, 1).await;
     Refusal::of(gateway.get(get_content("A")).await).is("ITEM_NOT_FOUND", &[]);
     let (_wiretap, gateway) = racing(Meanwhile::Deleted, 1).await;
@@ -162,7 +162,7 @@ async fn an_item_that_is_deleted_meanwhile_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_reader_that_is_overtaken_again_and_again_gives_up() {
+async fn a_read_gives_up_after_repeated_overwrites() {
     let (wiretap, gateway) = racing(Meanwhile::Overwritten, u64::MAX).await;
     let refusal = Refusal::of(gateway.get(get_content("A")).await);
     refusal.is("OBJECT_CHANGED", &[]);
@@ -171,7 +171,7 @@ async fn a_reader_that_is_overtaken_again_and_again_gives_up() {
 }
 
 #[tokio::test]
-async fn an_unchanged_pointer_to_nothing_is_a_loss() {
+async fn an_unchanged_pointer_to_a_missing_object_is_data_loss() {
     let wiretap = Wiretap::counting();
     let gateway = Gateway::tapped(&wiretap).await;
     gateway.save(save("Document", document("A", "old"))).await.ok();

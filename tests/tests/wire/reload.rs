@@ -1,4 +1,4 @@
-//! Models that are read again while calls are in flight: what is safe is served at once, anything else changes nothing.
+//! Reloading models while calls are in flight: safe changes apply immediately, anything else changes nothing.
 
 use std::fs;
 
@@ -94,7 +94,7 @@ impl Rig {
 }
 
 #[tokio::test]
-async fn attributes_and_checks_are_served_at_once() {
+async fn added_attributes_and_checks_apply_immediately() {
     let rig = Rig::start().await;
     let nick = [("pk", s("A")), ("sk", s("1")), ("nick", s("Al"))];
     let old = [("pk", s("A")), ("sk", s("2")), ("age", n(160))];
@@ -129,7 +129,7 @@ async fn attributes_and_checks_are_served_at_once() {
 }
 
 #[tokio::test]
-async fn what_stored_items_depend_on_changes_nothing() {
+async fn refuses_changes_that_stored_items_depend_on() {
     let rig = Rig::start().await;
     let before = rig.served().await;
     for (from, to, why) in [
@@ -165,7 +165,7 @@ async fn what_stored_items_depend_on_changes_nothing() {
 }
 
 #[tokio::test]
-async fn all_faults_of_the_files_are_reported_and_the_models_stay() {
+async fn reports_all_faults_of_the_files_and_keeps_the_models() {
     let rig = Rig::start().await;
     rig.write("user.yaml", &USERS.replace("max: 150", "max: many"));
     rig.write("order.yaml", "name: Order\n");
@@ -225,7 +225,7 @@ async fn an_added_model_has_its_table_keys_and_bucket() {
 }
 
 #[tokio::test]
-async fn a_model_that_does_not_fit_its_table_is_not_added() {
+async fn refuses_a_model_that_does_not_match_its_table() {
     let rig = Rig::start().await;
     let mut other = ORDERS.replace("table: orders", "table: users");
     rig.write("order.yaml", &other);
@@ -246,7 +246,7 @@ async fn a_model_that_does_not_fit_its_table_is_not_added() {
 }
 
 #[tokio::test]
-async fn calls_in_flight_go_on() {
+async fn calls_in_flight_continue_during_a_reload() {
     let rig = Rig::start().await;
     for sort in ["1", "2", "3"] {
         rig.save("User", [("pk", s("A")), ("sk", s(sort)), ("age", n(100))])

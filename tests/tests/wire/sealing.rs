@@ -1,4 +1,4 @@
-//! The stored formats of encrypted strings once more, from docs/storage.md alone: what tests plant, and what they read
+//! A second implementation of the stored formats of encrypted strings, from docs/storage.md: tests store and read values
 //! without the gateway.
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};

@@ -1,4 +1,4 @@
-//! Sessions and bills: which calls begin a session, which forget one, and which bill a request id gives.
+//! Sessions and bills: which calls begin a session, which evict one, and which bill a request id returns.
 
 use tollgate_proto::v1;
 use tollgate_tests::gateway::{Gateway, Setup, in_session};
@@ -51,7 +51,7 @@ async fn refusals(gateway: &Gateway, session: &str) -> Vec<Refusal> {
 }
 
 #[tokio::test]
-async fn refused_calls_open_and_evict_no_session() {
+async fn refused_calls_neither_open_nor_evict_a_session() {
     let gateway = Gateway::with(Setup {
         settings: vec![
             ("TOLLGATE_SESSIONS__MAX", "2".to_owned()),

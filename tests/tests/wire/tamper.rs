@@ -101,7 +101,7 @@ async fn page_survives(gateway: &Gateway) {
 }
 
 #[tokio::test]
-async fn any_flipped_byte_is_found() {
+async fn any_flipped_byte_is_detected() {
     let wiretap = Wiretap::counting();
     let (gateway, stored) = three_items(&wiretap).await;
     let original = bytes_of(&stored, "phone");
@@ -122,7 +122,7 @@ async fn any_flipped_byte_is_found() {
 }
 
 #[tokio::test]
-async fn any_missing_or_added_byte_is_found() {
+async fn any_missing_or_added_byte_is_detected() {
     let wiretap = Wiretap::counting();
     let (gateway, stored) = three_items(&wiretap).await;
     let original = bytes_of(&stored, "phone");
@@ -146,7 +146,7 @@ async fn any_missing_or_added_byte_is_found() {
 }
 
 #[tokio::test]
-async fn a_ciphertext_opens_only_in_its_place() {
+async fn a_ciphertext_opens_only_in_its_own_attribute_and_item() {
     let wiretap = Wiretap::counting();
     let (gateway, stored) = three_items(&wiretap).await;
     let stores = wiretap.stores();
@@ -179,7 +179,7 @@ async fn a_ciphertext_opens_only_in_its_place() {
 }
 
 #[tokio::test]
-async fn nothing_else_is_taken_for_a_ciphertext() {
+async fn other_values_are_not_accepted_as_ciphertext() {
     let wiretap = Wiretap::counting();
     let (gateway, stored) = three_items(&wiretap).await;
     let sealed = bytes_of(&stored, "ssn");
@@ -212,7 +212,7 @@ async fn nothing_else_is_taken_for_a_ciphertext() {
 }
 
 #[tokio::test]
-async fn a_read_that_asks_for_nothing_broken_is_not_troubled() {
+async fn a_read_without_the_damaged_attribute_succeeds() {
     let wiretap = Wiretap::counting();
     let (gateway, stored) = three_items(&wiretap).await;
     put(wiretap.stores(), &stored, "ssn", text("plaintext")).await;
@@ -282,7 +282,7 @@ async fn object_is_lost(gateway: &Gateway, what: &str) {
 }
 
 #[tokio::test]
-async fn a_changed_or_missing_object_is_found() {
+async fn a_changed_or_missing_object_is_detected() {
     let wiretap = Wiretap::counting();
     let (gateway, object_key, _) = three_documents(&wiretap).await;
     let stores = wiretap.stores();
@@ -314,7 +314,7 @@ async fn a_changed_or_missing_object_is_found() {
 }
 
 #[tokio::test]
-async fn a_broken_pointer_is_found() {
+async fn a_broken_pointer_is_detected() {
     let wiretap = Wiretap::counting();
     let (gateway, _, stored) = three_documents(&wiretap).await;
     let pointer = stored["content"].as_m().unwrap().clone();

@@ -1,4 +1,4 @@
-//! The commands: arguments to one call, its response to the output. `save` has its own file.
+//! The commands: each sends one call and prints its response. `save` is in its own file.
 
 use std::path::Path;
 use std::time::Duration;
@@ -42,7 +42,7 @@ impl Get {
     async fn run(self, plain: &Client, client: &Client, output: &mut Output<'_>) -> Result<Outcome, Failure> {
         if self.object_file.is_some() && self.include_object.len() != 1 {
             return Err(Failure::Arguments(
-                "--object-file takes the content of one --include-object".to_owned(),
+                "--object-file requires exactly one --include-object".to_owned(),
             ));
         }
         let model = connection::model(plain, &self.model).await?;
@@ -277,7 +277,7 @@ async fn write_content(item: &mut Item, name: &str, path: &Path) -> Result<(), F
         _ => None,
     };
     let Some(content) = object.and_then(|object| object.data.take()) else {
-        return Err(Failure::Arguments(format!("{name}: the item has no such object")));
+        return Err(Failure::Arguments(format!("{name}: not an object of the item")));
     };
     let written = tokio::fs::write(path, &*content).await;
     written.map_err(|error| Failure::Arguments(format!("cannot write {}: {error}", path.display())))

@@ -1,4 +1,4 @@
-//! Arguments to raw values: `name=value` typed by the model, `name:=JSON`, `name=@file`. Sends nothing.
+//! Arguments as attributes: `name=value` typed by the model, `name:=JSON`, `name=@file`. Sends nothing.
 
 use std::path::Path;
 
@@ -10,13 +10,13 @@ use super::typed::kind_of;
 use super::{json, text, typed};
 use crate::fault::did_you_mean;
 
-/// A value that is larger than the server's messages cannot be sent; nothing larger is read into memory.
+/// The maximum size of a file: a value larger than the server's messages cannot be sent.
 const MAX_FILE_BYTES: u64 = 32 * 1024 * 1024;
 
-/// What a write does with attributes that the model does not name, where it refuses them.
+/// The setting of models that refuse unknown attributes.
 const REJECTS: &str = "reject";
 
-/// The attributes that the arguments give, each once.
+/// The attributes of the arguments; each may appear once.
 pub(super) async fn attributes(model: &Model, arguments: &[String]) -> Result<Item, Failure> {
     let mut item = Item::new();
     for argument in arguments {
@@ -34,12 +34,12 @@ pub(super) async fn attributes(model: &Model, arguments: &[String]) -> Result<It
     Ok(item)
 }
 
-/// The key that the arguments give.
+/// The key of the arguments.
 pub(super) async fn key(model: &Model, arguments: &[String]) -> Result<Key, Failure> {
     Ok(attributes(model, arguments).await?.into())
 }
 
-/// Attributes that the model neither names nor takes, all of them.
+/// Refuses attributes that the model does not declare or accept; reports all of them.
 pub(super) fn check_names<'a>(
     model: &Model,
     names: impl IntoIterator<Item = &'a str>,
@@ -62,7 +62,7 @@ pub(super) fn check_names<'a>(
     }
 }
 
-/// An expression with those of the `--value` placeholders that it names, typed by what they are compared with.
+/// An expression with the `--value` placeholders that it uses, typed by their comparison.
 pub(super) fn expression(
     model: &Model,
     text: Option<&str>,
@@ -85,24 +85,21 @@ pub(super) fn expression(
     Ok(expression)
 }
 
-/// Every placeholder has to be named by one of the expressions.
+/// Refuses placeholders that no expression uses.
 pub(super) fn check_placeholders(texts: &[Option<&str>], values: &[String]) -> Result<(), Failure> {
     for argument in values {
         let name = Assignment::split(argument)?.name;
         if !name.starts_with(':') {
-            return Err(wrong(
-                name,
-                "a placeholder begins with a colon, as in :name=value",
-            ));
+            return Err(wrong(name, "must start with a colon, as in :name=value"));
         }
         if !texts.iter().flatten().any(|text| names(text, name)) {
-            return Err(wrong(name, "no expression names this placeholder"));
+            return Err(wrong(name, "is not used in any expression"));
         }
     }
     Ok(())
 }
 
-/// Whether the text has this placeholder, and not just a longer one.
+/// Whether the text contains this placeholder as a whole word.
 fn names(text: &str, placeholder: &str) -> bool {
     let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
     text.match_indices(placeholder)
@@ -119,7 +116,7 @@ struct Assignment<'a> {
 impl<'a> Assignment<'a> {
     fn split(argument: &'a str) -> Result<Assignment<'a>, Failure> {
         let Some((left, text)) = argument.split_once('=') else {
-            return Err(wrong(argument, "is not name=value, name:=JSON or name=@file"));
+            return Err(wrong(argument, "expected name=value, name:=JSON or name=@file"));
         };
         let (name, is_json) = match left.strip_suffix(':') {
             Some(name) => (name, true),
@@ -142,7 +139,7 @@ impl<'a> Assignment<'a> {
         }
     }
 
-    /// The value of a placeholder. Where nothing says its type, a JSON number, boolean or null is one, and all else text.
+    /// The value of a placeholder. Without a type, a JSON number, boolean or null is parsed, and anything else is text.
     fn scalar(&self, kind: Option<&str>) -> Result<Value, String> {
         match (kind, json::read(self.text)) {
             (_, json) if self.is_json => typed::read(json?, kind.unwrap_or_default()),
@@ -260,7 +257,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_does_not_fit_is_told_by_name() {
+    async fn invalid_values_are_reported_by_name() {
         for argument in [
             "number=many",
             "boolean=1",
@@ -282,7 +279,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn files_give_bytes_and_objects() {
+    async fn files_become_binary_values_and_objects() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("photo.png");
         std::fs::write(&path, [0xff, 0x00]).unwrap();
@@ -300,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_names_are_refused_where_the_model_refuses_them() {
+    fn refuses_unknown_names_if_the_model_does() {
         let strict = Model {
             unknown_attributes: "reject".into(),
             ..model()
@@ -317,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_go_to_the_expressions_that_name_them() {
+    fn placeholders_belong_to_the_expressions_that_name_them() {
         let values = [":a=18".to_owned(), ":ab=x".to_owned(), ":c:=[1]".to_owned()];
         check_placeholders(&[Some("x > :a AND y = :ab"), Some("z = :c")], &values).unwrap();
         assert!(check_placeholders(&[Some("x = :ab AND y = :c")], &values).is_err());

@@ -1,5 +1,5 @@
-//! The items of a file or of standard input, one after the other: a JSON object, several in a row (JSON lines), an array
-//! of them, or what `--json` printed. Holds one item at a time.
+//! Reads the items of a file or of standard input: one JSON object, several (JSON lines), an array, or the output of
+//! `--json`. Holds one item at a time.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -9,11 +9,11 @@ use tollgate_client::{Item, Model, Value};
 use super::failure::Failure;
 use super::{json, typed};
 
-/// The text of one item: more than the largest message takes in base64.
+/// The maximum text of one item: more than the base64 of the largest message.
 const MAX_TEXT_BYTES: usize = 64 * 1024 * 1024;
-/// Bytes that are read at once.
+/// The size of one read.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// What some programs put before UTF-8.
+/// The byte order mark that some programs write.
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 
 /// The items of a source.
@@ -25,12 +25,12 @@ pub(super) struct Items<'a> {
     unpacked_place: String,
 }
 
-/// An item and where it stands.
+/// An item and its location.
 pub(super) struct Found {
     pub(super) item: Item,
     /// `file:line`
     pub(super) place: String,
-    /// Attributes that the reader of the item was not given.
+    /// Attributes that were withheld from the reader of the item.
     pub(super) withheld: Vec<String>,
 }
 
@@ -54,7 +54,7 @@ impl<'a> Items<'a> {
         })
     }
 
-    /// What is read, as its author knows it.
+    /// The name of the source for messages.
     pub(super) fn name(&self) -> &str {
         &self.texts.name
     }
@@ -106,7 +106,7 @@ impl<'a> Items<'a> {
     }
 }
 
-/// What `--json` printed, not an item with attributes of these names.
+/// Whether this is output of `--json`, not an item with attributes of these names.
 fn response_of<'f>(model: &Model, fields: &'f Item) -> Option<&'f Item> {
     let names = ["response", "metrics"];
     let is_output = fields.len() == names.len()
@@ -118,7 +118,7 @@ fn response_of<'f>(model: &Model, fields: &'f Item) -> Option<&'f Item> {
     }
 }
 
-/// The items of a response, and the names of what was withheld from them.
+/// The items of a response, and the names of the withheld attributes.
 fn unpack(response: &Item) -> Result<(Vec<Item>, Vec<String>), String> {
     let items = match (response.get("item"), response.get("items")) {
         (Some(Value::Map(item)), _) => vec![item.clone()],
@@ -144,10 +144,10 @@ fn unpack(response: &Item) -> Result<(Vec<Item>, Vec<String>), String> {
     Ok((items, withheld.collect()))
 }
 
-/// Cuts a source into the texts of its items.
+/// Splits a source into the texts of its items.
 struct Texts {
     name: String,
-    /// Away while a thread waits for more of it.
+    /// `None` while a thread reads from it.
     source: Option<Box<dyn Read + Send>>,
     chunk: Vec<u8>,
     used: usize,
@@ -184,7 +184,7 @@ impl Texts {
         }
     }
 
-    /// Reads on, apart from the thread that keeps the connection alive. False at the end.
+    /// Reads more on another thread, so that the connection stays alive. Returns false at the end.
     async fn more(&mut self) -> io::Result<bool> {
         let Some(mut source) = self.source.take() else {
             return Ok(false);
@@ -212,7 +212,7 @@ impl Texts {
     }
 }
 
-/// Finds where JSON objects begin and end, byte by byte. Whether each is one is for the reader of JSON.
+/// Finds the start and end of JSON objects byte by byte. The JSON reader checks whether they are valid.
 #[derive(Default)]
 struct Splitter {
     /// Of the object being read, from its `{` on.
@@ -226,7 +226,7 @@ struct Splitter {
     array: Array,
 }
 
-/// Where in an outermost array the source is.
+/// The position in an outermost array.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Array {
     /// There is none.
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn items_come_in_lines_rows_and_arrays() {
+    async fn items_are_read_from_lines_sequences_and_arrays() {
         let one = "{\"a\": \"}]\\\"{\", \"b\": [{}, [1]]}";
         let at = |line: usize| (line, one.to_owned());
         for (source, lines) in [
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_an_item_is_reported_with_its_line() {
+    async fn invalid_items_are_reported_with_their_line() {
         for (source, what) in [
             ("1", "f:1: expected an item"),
             ("{}\n{}\n\"a\"", "f:3: expected an item"),
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_json_printed_is_read_back() {
+    async fn json_output_is_read_back() {
         let get = r#"{"response":{"item":{"pk":"a","tags":["x"]},"withheld":["ssn"]},"metrics":{}}"#;
         let found = items(get).await.unwrap();
         assert_eq!(found[0].withheld, ["ssn"]);
@@ -411,7 +411,7 @@ mod tests {
         assert_eq!(
             items(attributes).await.unwrap()[0].item.len(),
             3,
-            "an item of its own"
+            "an item, not a response"
         );
         let none = r#"{"response":{"count":2},"metrics":{}}"#;
         assert!(items(none).await.err().unwrap().contains("no item"));

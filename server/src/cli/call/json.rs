@@ -1,5 +1,4 @@
-//! JSON with exact numbers, as values of the kinds that JSON has; what is printed is safe for a terminal. The other kinds
-//! are for `typed`.
+//! JSON with exact numbers. Output is safe for a terminal. Kinds that JSON does not have are in `typed`.
 
 use std::collections::HashMap;
 
@@ -7,7 +6,7 @@ use tollgate_client::{Number, Value};
 
 use super::typed;
 
-/// DynamoDB has 32 levels, each of which may be tagged; the rest is for a message that names the place.
+/// DynamoDB allows 32 levels, each of which may be tagged; deeper levels are read to report their path.
 const MAX_DEPTH: usize = 128;
 
 /// Reads one JSON text, its numbers exact.
@@ -16,7 +15,7 @@ pub(super) fn read(text: &str) -> Result<Value, String> {
     let value = reader.value(0)?;
     match reader.peek() {
         None => Ok(value),
-        Some(_) => Err(reader.fault("more follows the value")),
+        Some(_) => Err(reader.fault("unexpected text after the value")),
     }
 }
 
@@ -42,7 +41,7 @@ pub(super) fn pretty(value: &Value, first: &[String]) -> String {
     text
 }
 
-/// The text with whatever a terminal would obey, or show in another order, written as an escape.
+/// The text with control and bidirectional characters escaped.
 pub(super) fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
@@ -55,7 +54,7 @@ pub(super) fn printable(text: &str) -> String {
     safe
 }
 
-/// Control characters, and those that turn the direction of writing.
+/// Control characters and bidirectional formatting.
 fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -166,7 +165,7 @@ impl Reader<'_> {
             Some('-' | '0'..='9') => self.number(),
             Some('a'..='z') => self.word(),
             Some(_) => Err(self.fault("no JSON value")),
-            None => Err(self.fault("a value is missing")),
+            None => Err(self.fault("expected a value")),
         }
     }
 
@@ -181,7 +180,7 @@ impl Reader<'_> {
             self.take(':')?;
             let value = self.value(depth + 1)?;
             if fields.insert(name, value).is_some() {
-                return Err(self.fault("a name is there twice"));
+                return Err(self.fault("duplicate name"));
             }
         }
         Ok(Value::Map(fields))
@@ -210,9 +209,9 @@ impl Reader<'_> {
         });
         let end = length
             .map(|length| self.at + length + 1)
-            .ok_or_else(|| self.fault("a string does not end"))?;
+            .ok_or_else(|| self.fault("unterminated string"))?;
         let text = serde_json::from_str(&self.text[start..end]);
-        let text = text.map_err(|_| self.fault("a string with a wrong escape or a control character"))?;
+        let text = text.map_err(|_| self.fault("invalid escape or control character in a string"))?;
         self.at = end;
         Ok(text)
     }
@@ -241,10 +240,10 @@ impl Reader<'_> {
                 return Ok(value);
             }
         }
-        Err(self.fault("no JSON value; text goes in double quotes"))
+        Err(self.fault("invalid JSON value; text must be in double quotes"))
     }
 
-    /// The next character that is no white space.
+    /// The next character that is not white space.
     fn peek(&mut self) -> Option<char> {
         let rest = &self.text[self.at..];
         let trimmed = rest.trim_start_matches([' ', '\t', '\n', '\r']);
@@ -294,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_refused() {
+    fn refuses_invalid_json() {
         for text in [
             "",
             "{",
@@ -325,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_terminal_would_obey_is_escaped() {
+    fn control_characters_are_escaped() {
         let value = Value::from("a\u{1b}[2J\u{7f}\u{9b}\u{202e}\"\\\n\0é");
         assert_eq!(compact(&value), r#""a\u001b[2J\u007f\u009b\u202e\"\\\n\u0000é""#);
         assert_eq!(read(&compact(&value)).unwrap(), value);
@@ -333,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_come_in_the_models_order() {
+    fn fields_are_in_the_order_of_the_model() {
         let item = Value::Map(Item::from([
             ("b".into(), vec![Value::from(1), Value::Null].into()),
             ("a".into(), Item::new().into()),
@@ -345,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_json_has_no_kind_for_is_tagged() {
+    fn values_without_a_json_kind_are_tagged() {
         let bytes = Value::Binary(Binary::from(vec![1, 2, 255]));
         assert_eq!(compact(&bytes), "{\"$b\":\"AQL/\"}");
     }

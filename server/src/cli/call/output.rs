@@ -10,9 +10,9 @@ use super::error_text::{described, fault_lines};
 use super::table::{item_table, names};
 use super::{json, typed};
 
-/// Bad items that the JSON object lists one by one; beyond, it has their number.
+/// The maximum number of failed items in the JSON object; further ones are only counted.
 const MAX_ERRORS: usize = 1000;
-/// Rows of one table; a longer listing is printed as several.
+/// The maximum number of rows of a table; a longer list is printed as several tables.
 const MAX_ROWS: usize = 1000;
 
 /// How a response is printed.
@@ -30,17 +30,17 @@ pub(super) enum Form {
     Envelope,
 }
 
-/// Where a response and its bill go, and in which form.
+/// Writes a response and its bill in one form.
 pub(super) struct Output<'a> {
     out: &'a mut dyn Write,
     notes: &'a mut dyn Write,
     form: Form,
     is_quiet: bool,
-    /// Part of a list was printed, and its end was not.
+    /// Whether a list was begun and not ended.
     is_listing: bool,
 }
 
-/// What was printed of a list so far.
+/// The part of a list that was printed so far.
 #[derive(Default)]
 pub(super) struct Listed {
     pub(super) items: u64,
@@ -69,7 +69,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// A response that is not about items: `text` for people, or `response` as JSON.
+    /// Prints a response without items: `text` for people, or `response` as JSON.
     pub(super) fn answer(
         &mut self,
         text: &str,
@@ -85,7 +85,7 @@ impl<'a> Output<'a> {
         metrics.map_or(Ok(()), |metrics| self.bill(metrics))
     }
 
-    /// A response that has nothing to print but its bill.
+    /// Prints only the bill.
     pub(super) fn nothing(&mut self, metrics: &CallMetrics) -> io::Result<()> {
         match self.form {
             Form::Envelope => self.envelope(Item::new(), Some(metrics)),
@@ -93,7 +93,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// One item, then the bill. `response` is what the JSON object has of it.
+    /// Prints one item, then the bill. `response` is its form in the JSON object.
     pub(super) fn item(
         &mut self,
         model: &Model,
@@ -113,7 +113,7 @@ impl<'a> Output<'a> {
         self.bill(metrics)
     }
 
-    /// One more page of a list.
+    /// Prints a page of a list.
     pub(super) fn page(&mut self, model: &Model, page: Page<Item>, listed: &mut Listed) -> io::Result<()> {
         listed.matched += u64::from(page.count);
         listed.scanned += u64::from(page.scanned_count);
@@ -131,7 +131,7 @@ impl<'a> Output<'a> {
         self.out.flush()
     }
 
-    /// One more item of a list that comes without pages.
+    /// Prints an item of a list without pages.
     pub(super) fn listed(&mut self, model: &Model, item: Item, listed: &mut Listed) -> io::Result<()> {
         listed.matched += 1;
         self.open_list()?;
@@ -139,7 +139,7 @@ impl<'a> Output<'a> {
         self.out.flush()
     }
 
-    /// One more item of a list that is not there, and why.
+    /// Reports a failed item of a list.
     pub(super) fn bad_item(&mut self, error: &Error, listed: &mut Listed) -> io::Result<()> {
         listed.failed += 1;
         if listed.errors.len() < MAX_ERRORS {
@@ -148,7 +148,7 @@ impl<'a> Output<'a> {
         self.note(&fault_lines(error))
     }
 
-    /// The end of a list, and the bill.
+    /// Prints the end of a list, and the bill.
     pub(super) fn end(&mut self, model: &Model, mut listed: Listed, metrics: &CallMetrics) -> io::Result<()> {
         self.open_list()?;
         self.is_listing = false;
@@ -172,7 +172,7 @@ impl<'a> Output<'a> {
         self.bill(metrics)
     }
 
-    /// A failed call: for people on standard error, and as JSON where a JSON object was asked for.
+    /// Reports a failed call: on standard error, and in the JSON object if that is the form.
     pub(super) fn failure(&mut self, error: &Error, place: Option<&str>) -> io::Result<()> {
         let is_open = std::mem::take(&mut self.is_listing);
         match self.form {
@@ -193,7 +193,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// A line beside the output, unless it is to be quiet.
+    /// Prints a line on standard error, unless quiet.
     pub(super) fn remark(&mut self, text: &str) -> io::Result<()> {
         match self.is_quiet {
             true => Ok(()),
@@ -201,7 +201,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Names attributes that an item lacks for this caller alone.
+    /// Names the attributes that were withheld from this caller.
     pub(super) fn withheld<'n>(&mut self, names: impl Iterator<Item = &'n str>) -> io::Result<()> {
         let names: Vec<&str> = names.collect();
         match names.is_empty() || self.form == Form::Envelope {
@@ -219,7 +219,7 @@ impl<'a> Output<'a> {
         ))
     }
 
-    /// The bill as a table, beside the output: that may go on into another program.
+    /// Prints the bill on standard error, since the output may be piped into another program.
     fn bill(&mut self, metrics: &CallMetrics) -> io::Result<()> {
         match self.is_quiet || self.form == Form::Envelope {
             true => Ok(()),
@@ -272,7 +272,7 @@ impl<'a> Output<'a> {
     }
 
     fn note(&mut self, text: &str) -> io::Result<()> {
-        // what cannot be written here has no other place; the exit code stands
+        // if this cannot be written, the exit code still shows the outcome
         let _ = self.notes.write_all(text.as_bytes());
         Ok(())
     }
@@ -296,7 +296,7 @@ impl Listed {
     }
 }
 
-/// An item on several lines, in the order of its model.
+/// An item on several lines, its attributes in the order of the model.
 fn pretty(model: &Model, item: Item) -> String {
     let json = typed::write_item(model, item);
     format!("{}\n", json::pretty(&json, &names(model)))

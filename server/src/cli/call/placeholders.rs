@@ -1,5 +1,5 @@
-//! `--value :name=text`: typed by the attribute that the expression compares the placeholder with. Reads as much of the
-//! expression as that takes; whether it is one is the server's to say.
+//! `--value :name=text`: typed by the attribute that the expression compares the placeholder with. Reads only as much of
+//! the expression as that needs; the server validates it.
 
 use std::collections::HashMap;
 
@@ -7,13 +7,13 @@ use tollgate_client::Model;
 
 use super::typed::kind_of;
 
-/// The types of the placeholders of some expressions.
+/// The types of placeholders.
 pub(super) struct Kinds<'a> {
     by_placeholder: HashMap<&'a str, Option<&'a str>>,
 }
 
 impl<'a> Kinds<'a> {
-    /// Of all placeholders that the texts compare with attributes of this model.
+    /// The types of all placeholders that the texts compare with attributes of this model.
     pub(super) fn of(model: &'a Model, texts: &[&'a str]) -> Kinds<'a> {
         let mut kinds = Kinds {
             by_placeholder: HashMap::new(),
@@ -59,7 +59,7 @@ enum Token<'a> {
 /// One side of a comparison.
 #[derive(Clone, Copy)]
 enum Operand<'a> {
-    /// A declared attribute, or a size; empty where the type is not known.
+    /// A declared attribute, or a size; empty if the type is unknown.
     Kind(&'a str),
     Value(&'a str),
 }
@@ -109,7 +109,7 @@ impl<'a> Reader<'a, '_> {
         share(&operands, kinds);
     }
 
-    /// `begins_with(path, :value)` and its like: the second operand goes by the first.
+    /// `begins_with(path, :value)` and the like: the second operand is typed by the first.
     fn function(&mut self, name: &str, kinds: &mut Kinds<'a>) {
         self.at += 2;
         if name.eq_ignore_ascii_case("NOT")
@@ -152,7 +152,7 @@ impl<'a> Reader<'a, '_> {
             Token::Word(word) => {
                 self.at += 1;
                 let is_nested = self.skip_steps();
-                // the model does not say what is inside of an attribute
+                // the model does not declare types inside an attribute
                 Some(Operand::Kind(if is_nested {
                     ""
                 } else {
@@ -163,7 +163,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// The way down from an attribute, `.name` and `[0]`.
+    /// The rest of a path after the attribute: `.name` and `[0]`.
     fn skip_steps(&mut self) -> bool {
         let before = self.at;
         loop {
@@ -193,7 +193,7 @@ fn share<'a>(operands: &[Operand<'a>], kinds: &mut Kinds<'a>) {
     }
 }
 
-/// What `contains` looks for in an attribute of this type.
+/// The type of the operand of `contains` for an attribute of this type.
 fn member_of(kind: &str) -> &str {
     match kind {
         "string_set" => "string",
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_placeholder_is_of_the_type_that_it_is_compared_with() {
+    fn a_placeholder_has_the_type_of_its_comparison() {
         let model = model();
         for (text, kinds) in [
             ("s = :v", Some("string")),
@@ -305,7 +305,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_to_its_end(text in "\\PC{0,40}", more in "[a-z:#()<>=., \\[\\]0-9]{0,40}") {
+        fn any_text_can_be_read(text in "\\PC{0,40}", more in "[a-z:#()<>=., \\[\\]0-9]{0,40}") {
             Kinds::of(&model(), &[&text, &more]);
         }
     }

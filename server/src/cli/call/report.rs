@@ -6,7 +6,7 @@ use super::json::printable;
 use super::table::table;
 use super::typed;
 
-/// Every figure of a scope, by its name in the contract.
+/// Every figure of a bill by its name in the contract.
 fn figures(metrics: &OperationMetrics) -> Vec<(&'static str, Value)> {
     let float = |float: f64| to_value(&float).unwrap_or(Value::Null);
     let cost = metrics.cost.unwrap_or_default();
@@ -50,7 +50,7 @@ fn figures(metrics: &OperationMetrics) -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// The figures as JSON fields; the cost is an object of its own.
+/// The figures as JSON fields; the cost is a separate object.
 pub(super) fn fields(metrics: &OperationMetrics) -> Item {
     let mut fields = Item::new();
     let mut cost = Item::new();
@@ -80,7 +80,7 @@ pub(super) fn total_fields(totals: &Totals) -> Item {
     ])
 }
 
-/// Totals as a table: a figure per line, the sum and each operation beside each other.
+/// Totals as a table: one figure per line, a column for the sum and for each operation.
 pub(super) fn total_table(totals: &Totals) -> String {
     let mut operations: Vec<_> = totals.by_operation.iter().collect();
     operations.sort_by_key(|(name, _)| *name);
@@ -113,7 +113,7 @@ pub(super) fn metrics_table(columns: &[(String, &OperationMetrics)]) -> String {
     table(&rows, true)
 }
 
-/// Sums of floats carry digits that mean nothing past the twelve places that the server counts dollars in.
+/// Rounds to the twelve decimals of dollars that the server counts; further digits are float noise.
 fn figure(value: &Value) -> String {
     match value {
         Value::Number(number) if number.as_str().contains(['.', 'E']) => {
@@ -125,7 +125,7 @@ fn figure(value: &Value) -> String {
     }
 }
 
-/// The models, a line each.
+/// The models, one line each.
 pub(super) fn model_table(models: &[Model]) -> String {
     let header = ["model", "table", "key", "attributes"]
         .map(str::to_owned)
@@ -151,7 +151,7 @@ pub(super) fn model_table(models: &[Model]) -> String {
     )
 }
 
-/// One model, its attributes a line each.
+/// One model, one line per attribute.
 pub(super) fn attribute_table(model: &Model) -> String {
     let header = ["attribute", "type", "options"].map(str::to_owned).to_vec();
     let row = |attribute: &Attribute| {
@@ -177,7 +177,7 @@ pub(super) fn attribute_table(model: &Model) -> String {
     format!("{}{}", printable(&title), table(&rows, false))
 }
 
-/// A model as JSON fields: what is not set is left out.
+/// A model as JSON fields; unset fields are left out.
 pub(super) fn model_fields(model: &Model) -> Item {
     let mut fields = texts(&[
         ("name", &model.name),
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn totals_are_a_table_with_a_column_per_operation() {
+    fn totals_are_printed_with_a_column_per_operation() {
         let totals = Totals {
             total: metrics(1200, 0.1 + 0.2),
             by_operation: [
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn json_has_the_contracts_names() {
+    fn json_uses_the_names_of_the_contract() {
         let fields = fields(&metrics(3, 0.5));
         assert_eq!(fields["call_count"], 3.into());
         assert_eq!(
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn models_are_told_in_their_order() {
+    fn models_are_printed_in_order() {
         let attribute = |name: &str| Attribute {
             name: name.into(),
             r#type: "string".into(),

@@ -1,4 +1,4 @@
-//! `save`: the item of the arguments, or those of a file, one call each and in their order.
+//! `save`: saves the item of the arguments, or those of a file in order, one call each.
 
 use tollgate_client::{CallMetrics, Client, Item, Model, Object, ReturnValues, SaveOptions, Saved, Value};
 
@@ -44,7 +44,7 @@ impl Save {
     }
 }
 
-/// What all items of a command are saved with.
+/// What all saves of a command share.
 struct Saver<'a> {
     client: &'a Client,
     model: &'a Model,
@@ -81,7 +81,7 @@ impl Saver<'_> {
         Ok(Outcome::Done)
     }
 
-    /// Stops at the first item that fails; where nothing is written, checks them all.
+    /// Stops at the first item that fails; with `--validate-only`, checks all.
     async fn many(
         &self,
         first: Found,
@@ -137,7 +137,7 @@ impl Saver<'_> {
         Ok(outcome)
     }
 
-    /// The source has a fault: what was saved before it is printed and billed all the same.
+    /// The source is invalid: the items saved before are still printed and billed.
     fn broken_off(
         &self,
         listed: Listed,
@@ -157,8 +157,8 @@ impl Saver<'_> {
         })
     }
 
-    /// The item as it was read. Refuses what the model does not name, and what a Save would
-    /// remove because it was withheld from whoever read the item.
+    /// The item to save. Refuses attributes that the model does not accept, and items whose withheld attributes a Save
+    /// would remove.
     fn checked(&self, found: &Found) -> Result<Item, Failure> {
         let at = |what: &str| Failure::Arguments(format!("{}: {what}", found.place));
         let names = found.item.keys().map(String::as_str);
@@ -169,7 +169,7 @@ impl Saver<'_> {
         let is_lost = |name: &&String| !self.arguments.contains_key(*name) && !found.item.contains_key(*name);
         if let Some(name) = found.withheld.iter().find(is_lost) {
             return Err(at(&format!(
-                "`{name}` was withheld when this was read, and a Save would remove it: give it as {name}=…"
+                "`{name}` was withheld when this item was read, and a Save would remove it: set it with {name}=…"
             )));
         }
         Ok(found.item.clone())
@@ -183,7 +183,7 @@ impl Saver<'_> {
     }
 }
 
-/// An object that was read with its content is sent as new content: where it lay is the server's to say.
+/// Sends an object that has content as new content, without its old location.
 fn forget_place(value: &mut Value) {
     if let Value::Object(object) = value
         && object.data.is_some()

@@ -7,7 +7,7 @@ use tollgate_client::{Item, Model, Value};
 use super::json::{compact, printable};
 use super::typed;
 
-/// Characters of an item's value that a table shows.
+/// The maximum width of a value in a table.
 const MAX_CELL_CHARS: usize = 60;
 
 /// The model's attributes in its own order, the key first.
@@ -24,7 +24,7 @@ pub(super) fn item_table(model: &Model, items: &[Item]) -> String {
     let declared = names(model);
     let mut columns: Vec<&String> = Vec::new();
     for name in &declared {
-        // the key is among the attributes too: whatever was taken is not there any more
+        // the key is also among the attributes; each is removed once it has a column
         if others.remove(name) {
             columns.push(name);
         }
@@ -41,7 +41,7 @@ pub(super) fn item_table(model: &Model, items: &[Item]) -> String {
     table(&rows, false)
 }
 
-/// A value on one line, cut where it is long.
+/// A value on one line, truncated if it is long.
 fn cell(value: &Value, kind: &str) -> String {
     let text = match value {
         Value::String(text) => text.replace('\n', "\\n").replace('\t', "\\t"),
@@ -53,7 +53,7 @@ fn cell(value: &Value, kind: &str) -> String {
     }
 }
 
-/// Columns as wide as their widest cell; numbers stand to the right.
+/// Aligns columns; numbers are aligned to the right.
 pub(super) fn table(rows: &[Vec<String>], is_numeric: bool) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn items_have_the_columns_of_their_model_and_others() {
+    fn an_item_table_has_the_columns_of_the_model_and_other_attributes() {
         let attribute = |name: &str, kind: &str| Attribute {
             name: name.into(),
             r#type: kind.into(),

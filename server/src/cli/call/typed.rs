@@ -1,7 +1,7 @@
-//! JSON that says which kind every value is. Where the model declares the kind, plain JSON stands for it: base64 for
-//! binary, an array for a set, an object for an object. Anything that plain JSON would read back as another kind is
-//! tagged: `{"$ns": [1, 2]}`, `{"$b": "AQL/"}`; a map that looks like a tag is itself tagged, as `{"$m": {…}}`. So what
-//! one command prints another reads back exactly. Sends nothing.
+//! JSON that preserves the kind of every value. If the model declares the kind, plain JSON is used: base64 for binary, an
+//! array for a set, an object for an object. A value that plain JSON would read back as another kind is tagged:
+//! `{"$ns": [1, 2]}`, `{"$b": "AQL/"}`; a map that looks like a tag is tagged too, as `{"$m": {…}}`. The output of one
+//! command is therefore valid input of another. Sends nothing.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -23,12 +23,12 @@ const NUMBER_SET: &str = "$ns";
 const BINARY_SET: &str = "$bs";
 const OBJECT: &str = "$object";
 
-/// DynamoDB's kinds and objects: there will be no others, so any other name is just a name.
+/// DynamoDB's kinds and objects. No others will be added, so any other name is an ordinary name.
 const TAGS: [&str; 11] = [
     STRING, NUMBER, BINARY, BOOLEAN, NULL, LIST, MAP, STRING_SET, NUMBER_SET, BINARY_SET, OBJECT,
 ];
 
-/// What an object is printed as.
+/// The fields of a printed object.
 const OBJECT_FIELDS: [&str; 10] = [
     "data",
     "name",
@@ -91,7 +91,7 @@ pub(super) fn write(value: Value, kind: &str) -> Value {
     }
 }
 
-/// The value that JSON stands for, where an attribute of this type is meant.
+/// Parses JSON as a value for an attribute of this type.
 pub(super) fn read(json: Value, kind: &str) -> Result<Value, String> {
     match (json, kind) {
         (Value::Map(fields), _) if tag_of(&fields).is_some() => untagged(fields),
@@ -107,7 +107,7 @@ pub(super) fn read(json: Value, kind: &str) -> Result<Value, String> {
     }
 }
 
-/// The tag that a map's only name is.
+/// The tag of a map whose only name is one.
 fn tag_of(fields: &Item) -> Option<&'static str> {
     let name = fields.keys().next().filter(|_| fields.len() == 1)?;
     TAGS.into_iter().find(|tag| tag == name)
@@ -222,7 +222,7 @@ pub(super) fn base64(text: &str) -> Result<Binary, String> {
     bytes.map_err(|_| "is binary: base64, or @file".to_owned())
 }
 
-/// An object as where it lies, and its content where that came along. Its fields are texts: none is a tagged value.
+/// An object with its location, and its content if that was read. Its fields are text, never tagged.
 fn reference(object: Object) -> Value {
     let texts = [
         ("bucket", object.bucket),
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_plain_where_the_model_says_the_kind() {
+    fn json_is_plain_if_the_model_declares_the_kind() {
         let bytes = Value::from(Binary::from(vec![1, 2, 255]));
         let set = Value::NumberSet([2, 1].into_iter().collect());
         assert_eq!(text(bytes.clone(), "binary"), "\"AQL/\"");
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_tags_and_fields_say_what_is_right() {
+    fn errors_about_tags_and_fields_say_what_is_right() {
         for (json, kind, what) in [
             ("{\"$ss\": [1]}", "", "`$ss`: is a set of strings"),
             ("{\"$ns\": 1}", "", "`$ns`: cannot hold a number"),

@@ -48,7 +48,7 @@ fn size_note(characters: usize) -> Option<String> {
     (characters > MAX_MANAGED_CHARACTERS).then(|| {
         format!(
             "the policy has {characters} characters, a managed policy at most {MAX_MANAGED_CHARACTERS}: \
-             make several of its statements, or put fewer models in a folder"
+             split its statements into several policies, or put fewer models in a folder"
         )
     })
 }

@@ -1,16 +1,16 @@
-//! From models to an IAM policy: exactly the actions that `aws` calls when it serves them, each on what they name and
-//! nothing else. Pure; never allows what only the embedded backend does, which makes tables, buckets and keys itself.
+//! Builds an IAM policy from models: exactly the actions that `aws` calls to serve them, each on the named resources
+//! only. Pure; never allows what only the embedded backend does, which creates tables, buckets and keys.
 //!
 //! | statement | why | on |
 //! |---|---|---|
 //! | `ReadItems`, `WriteItems` | calls | the tables |
-//! | `CheckTables`, `CheckKeys`, `CheckBuckets` | the look at the start | the tables, keys and buckets |
-//! | `MakeDataKeys` | attributes that are sealed | their key, in their encryption context |
-//! | `OpenDataKeys` | attributes that are opened | their key and those that they accept, in their encryption context |
+//! | `CheckTables`, `CheckKeys`, `CheckBuckets` | the check at the start | the tables, keys and buckets |
+//! | `MakeDataKeys` | encrypting attributes | their key, in their encryption context |
+//! | `OpenDataKeys` | decrypting attributes | their key and accepted keys, in their encryption context |
 //! | `KeepObjects` | object attributes | their bucket and prefix |
 //!
-//! A purpose that needs several statements has a number at the second and later ones. `CheckBuckets` also lets S3 say
-//! that an object is missing (404) where it would refuse (403).
+//! A purpose that needs several statements numbers them from the second on. `CheckBuckets` also lets S3 return 404
+//! instead of 403 for a missing object.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ use super::scope::Scope;
 use crate::crypto::envelope;
 use crate::model::{Encryption, EncryptionFormat, EncryptionMode, Models, Offload};
 
-/// The language that has policy variables, which escaped characters are.
+/// The version of the policy language with variables, which escape special characters.
 const VERSION: &str = "2012-10-17";
 /// The condition key of one name of an encryption context, before the name.
 const CONTEXT_KEY: &str = "kms:EncryptionContext:";
@@ -31,14 +31,14 @@ const CHECK_TABLES: Actions = &["dynamodb:DescribeTable"];
 const MAKE_DATA_KEYS: Actions = &["kms:GenerateDataKey"];
 const OPEN_DATA_KEYS: Actions = &["kms:Decrypt"];
 const CHECK_KEYS: Actions = &["kms:DescribeKey"];
-/// PutObject also stands for beginning, filling and completing a multipart upload, GetObject for HeadObject.
+/// PutObject includes creating, uploading to and completing a multipart upload; GetObject includes HeadObject.
 const KEEP_OBJECTS: Actions = &[
     "s3:AbortMultipartUpload",
     "s3:DeleteObject",
     "s3:GetObject",
     "s3:PutObject",
 ];
-/// What HeadBucket needs.
+/// The permission for HeadBucket.
 const CHECK_BUCKETS: Actions = &["s3:ListBucket"];
 
 /// An identity-based policy.
@@ -66,21 +66,20 @@ type Actions = &'static [&'static str];
 /// By operator, then by condition key.
 type Conditions = BTreeMap<&'static str, BTreeMap<String, BTreeSet<String>>>;
 
-/// What KMS asks about: keys by their ARN, or all keys that have one of the aliases.
+/// The key of a statement: a key by its ARN, or all keys with an alias.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     arn: String,
     alias: Option<String>,
 }
 
-/// Under which key data keys are made or opened, and in which context. All requests of equal terms differ in their
-/// table at most.
+/// The key and context of requests for data keys. Requests with equal terms differ at most in their table.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Terms {
     key: Key,
-    /// The attribute's own context, as far as a policy can tell it.
+    /// The attribute's own context, as far as a policy can express it.
     context: BTreeMap<String, String>,
-    /// How the table in the context is compared, where there is one.
+    /// How the table in the context is compared, if there is one.
     table_operator: Option<&'static str>,
 }
 
@@ -88,7 +87,7 @@ struct Terms {
 type TablesByTerms<'a> = BTreeMap<Terms, BTreeSet<&'a str>>;
 
 impl Policy {
-    /// What serving these models takes.
+    /// The policy that these models need.
     pub(super) fn new(models: &Models, scope: &Scope) -> Policy {
         let mut statements = items(models, scope);
         statements.extend(data_keys(models, scope));
@@ -100,7 +99,7 @@ impl Policy {
         }
     }
 
-    /// How many characters AWS counts, at most: it leaves out white space.
+    /// The size as AWS counts it, without white space.
     pub(super) fn characters(&self) -> usize {
         let compact = serde_json::to_string(self).expect("a tree of strings is JSON");
         ascii(&compact).len()
@@ -213,7 +212,7 @@ impl Statement {
 }
 
 impl Scope {
-    /// What the ARNs of a service begin with.
+    /// The prefix of the ARNs of a service.
     fn home(&self, service: &str) -> String {
         format!(
             "arn:{}:{service}:{}:{}:",
@@ -288,7 +287,7 @@ impl Terms {
     }
 }
 
-/// None where the key is named itself.
+/// `None` if the key is named by its ARN.
 fn having_alias(aliases: BTreeSet<String>) -> Conditions {
     if aliases.is_empty() {
         return Conditions::new();
@@ -312,7 +311,7 @@ fn tellable(context: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Text of an ARN that means itself: `*` and `?` are no patterns, `$` begins no variable.
+/// Escapes text in an ARN: `*`, `?` and `$` lose their special meaning.
 fn literal(text: &str) -> String {
     let escaped = text.chars().map(|character| match character {
         '*' | '?' | '$' => format!("${{{character}}}"),
@@ -339,7 +338,7 @@ fn numbered(mut statements: Vec<Statement>) -> Vec<Statement> {
     statements
 }
 
-/// JSON of ASCII alone: IAM takes no character above U+00FF as it is.
+/// JSON in ASCII: IAM does not accept characters above U+00FF.
 fn ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {

@@ -1,4 +1,4 @@
-//! Bad expressions, in every place that takes one.
+//! Invalid expressions in every field that accepts one.
 
 use std::collections::HashMap;
 
@@ -93,7 +93,7 @@ fn lies_in(refusal: &Refusal, place: &str, text: &str) {
 }
 
 #[tokio::test]
-async fn bad_conditions_and_filters_are_refused_at_the_door() {
+async fn refuses_invalid_conditions_and_filters_before_any_request() {
     let gateway = Gateway::start().await;
     gateway.save(save("User", user("A", "1"))).await.ok();
     for (text, values) in bad() {

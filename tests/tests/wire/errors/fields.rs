@@ -41,7 +41,7 @@ async fn reports_all_values_of_the_wrong_type_at_once() {
 }
 
 #[tokio::test]
-async fn numbers_are_those_of_dynamodb() {
+async fn accepts_exactly_the_numbers_of_dynamodb() {
     let gateway = Gateway::start().await;
     let too_many_digits = "1".repeat(39);
     let texts = [

@@ -1,4 +1,4 @@
-//! Too much: of an item, of a message, of calls, of time.
+//! Limits: the size of an item and of a message, calls in flight, deadlines.
 
 use tollgate_proto::v1;
 use tollgate_tests::gateway::{Gateway, Setup};

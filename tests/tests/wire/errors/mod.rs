@@ -1,4 +1,4 @@
-//! Every kind of bad input, and of trouble behind the gate, with its code, reason and field; and the server goes on.
+//! Every kind of invalid input and of failure of the stores, with its code, reason and field. The server continues.
 
 mod expressions;
 mod fields;
@@ -13,7 +13,7 @@ mod wire;
 use tollgate_tests::gateway::Gateway;
 use tollgate_tests::values::{get, key, save, user};
 
-/// The server goes on as if nothing had been.
+/// Asserts that the server still works.
 async fn goes_on(gateway: &Gateway) {
     gateway.save(save("User", user("AFTER", "1"))).await.ok();
     let found = gateway.get(get("User", key("AFTER", "PROFILE"))).await.ok();

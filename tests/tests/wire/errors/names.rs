@@ -1,4 +1,4 @@
-//! Names that nobody has: of models, attributes, map keys, and how paths spell them.
+//! Unknown names of models, attributes and map keys, and how paths spell them.
 
 use std::path::Path;
 
@@ -232,7 +232,7 @@ async fn paths_of_errors_are_spelled_like_fields() {
 }
 
 #[tokio::test]
-async fn what_does_not_decode_hides_only_its_own_place() {
+async fn an_undecodable_part_hides_only_its_own_fields() {
     let (gateway, _folder) = homes().await;
     let mut written = key("A", "B");
     written.insert("name_full".to_owned(), n("not a number"));

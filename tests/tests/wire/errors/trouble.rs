@@ -7,7 +7,7 @@ use tollgate_tests::values::{delete, document, get, item, key, query, s, save, s
 use tollgate_tests::wiretap::{Fate, Wiretap};
 use tonic::Code;
 
-/// Every request of one operation meets this fate.
+/// Every request of one operation has this fate.
 async fn with(operation: &'static str, fate: Fate) -> Gateway {
     Gateway::tapped(&Wiretap::new(
         move |asked| if asked == operation { fate } else { Fate::Pass },
@@ -16,7 +16,7 @@ async fn with(operation: &'static str, fate: Fate) -> Gateway {
 }
 
 #[tokio::test]
-async fn a_store_that_is_down_is_unavailable() {
+async fn an_unreachable_store_is_unavailable() {
     for (fate, reason) in [
         (Fate::Error500, "STORE_UNAVAILABLE"),
         (Fate::Throttle, "THROTTLED"),
@@ -46,7 +46,7 @@ async fn streams_fail_with_the_bill_too() {
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_was_lost_is_looked_up() {
+async fn a_write_with_a_lost_response_is_looked_up() {
     let gateway = with("PutItem", Fate::LoseResponse).await;
     let saved = gateway.save(save("User", user("A", "1"))).await;
     assert_eq!(
@@ -84,7 +84,7 @@ async fn a_write_with_an_unknown_outcome_is_reported() {
 }
 
 #[tokio::test]
-async fn kms_that_is_down_spends_no_write() {
+async fn no_item_is_written_if_kms_is_down() {
     let gateway = with("GenerateDataKey", Fate::Error500).await;
     let refusal = Refusal::of(gateway.save(save("User", user("A", "1"))).await);
     refusal.is("STORE_UNAVAILABLE", &[]);
@@ -94,7 +94,7 @@ async fn kms_that_is_down_spends_no_write() {
 }
 
 #[tokio::test]
-async fn a_table_or_bucket_that_is_gone_is_named() {
+async fn a_missing_table_or_bucket_is_named() {
     let wiretap = Wiretap::counting();
     let gateway = Gateway::tapped(&wiretap).await;
     let stores = wiretap.stores();

@@ -1,4 +1,4 @@
-//! The number of values of one request is bounded, wherever they stand in it.
+//! The number of values of one request is bounded, in all of its fields together.
 
 use tollgate_proto::v1;
 use tollgate_proto::v1::attribute_value::Kind;
@@ -129,7 +129,7 @@ async fn too_many_entries_of_a_field_are_refused_before_they_are_decoded() {
 }
 
 #[tokio::test]
-async fn as_many_values_as_allowed_are_taken() {
+async fn accepts_the_maximum_number_of_values() {
     let gateway = frugal().await;
     // the attributes, then the members of the list
     let mut written = key("A", "B");

@@ -1,4 +1,4 @@
-//! Bytes that are no messages of the contract, methods that are not there, and values nested too deeply.
+//! Malformed messages, unknown methods, and values nested too deeply.
 
 use prost::Message as _;
 use tollgate_tests::gateway::Gateway;
@@ -84,7 +84,7 @@ async fn an_unknown_method_is_unimplemented_and_billed() {
 }
 
 #[tokio::test]
-async fn nesting_ends_at_dynamodbs_own_depth() {
+async fn nesting_is_limited_to_dynamodbs_depth() {
     let gateway = Gateway::start().await;
     let secure = |value: Vec<u8>, attribute: &str| {
         let mut message = raw::save_request("SecureUser", attribute, &value);

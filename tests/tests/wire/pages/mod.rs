@@ -1,4 +1,4 @@
-//! Query and Scan: every item once and in order, however the pages are cut, counted, filtered, merged or resumed.
+//! Query and Scan: every item once and in order, for any page size, filter, segment or resumption.
 
 mod segments;
 
@@ -72,7 +72,7 @@ async fn resumed(gateway: &Gateway, request: &v1::QueryRequest) -> Vec<Vec<Strin
 }
 
 #[tokio::test]
-async fn every_limit_and_page_size_gives_every_item_once_and_in_order() {
+async fn every_limit_and_page_size_returns_every_item_once_in_order() {
     let gateway = users().await;
     for limit in [0, 1, 2, 5, 10, 22, 23, 24] {
         for page_size in [0, 1, 4, 10] {
@@ -101,7 +101,7 @@ async fn every_limit_and_page_size_gives_every_item_once_and_in_order() {
 }
 
 #[tokio::test]
-async fn every_page_has_a_token_of_its_own() {
+async fn every_page_has_its_own_token() {
     let gateway = users().await;
     let request = v1::QueryRequest {
         page_size: 4,
@@ -130,7 +130,7 @@ async fn every_page_has_a_token_of_its_own() {
 }
 
 #[tokio::test]
-async fn an_empty_page_ends_nothing() {
+async fn an_empty_page_does_not_end_the_query() {
     let gateway = users().await;
     let filter = |text: &str, age: usize| expression(text, [(":age", n(age))]);
     let request = v1::QueryRequest {
@@ -202,7 +202,7 @@ async fn a_filtered_limit_resumes_where_it_stopped() {
 }
 
 #[tokio::test]
-async fn counting_gives_numbers_alone() {
+async fn select_count_returns_only_counts() {
     let gateway = users().await;
     let select = v1::Select::Count as i32;
     let request = v1::QueryRequest {
@@ -258,7 +258,7 @@ async fn counting_gives_numbers_alone() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_makes_no_pages() {
+async fn no_page_is_fetched_for_a_slow_reader() {
     const LARGE_ITEMS: u64 = 60;
     let wiretap = Wiretap::counting();
     let gateway = Gateway::tapped(&wiretap).await;
@@ -369,7 +369,7 @@ async fn objects_come_inline_in_messages_of_bounded_size() {
 }
 
 #[tokio::test]
-async fn data_keys_are_opened_side_by_side_each_once() {
+async fn data_keys_are_decrypted_in_parallel_each_once() {
     const SECURE_ITEMS: u64 = 40;
     let wiretap = Wiretap::new(|operation| match operation {
         "Decrypt" => Fate::Delay(Duration::from_millis(10)),

@@ -39,7 +39,7 @@ fn once_each(read: Vec<String>, expected: &BTreeSet<String>) {
 }
 
 #[tokio::test]
-async fn segments_side_by_side_give_every_item_once() {
+async fn parallel_segments_return_every_item_once() {
     let (gateway, expected) = spread().await;
     for parallelism in [0, 1, 2, 7, 64] {
         for page_size in [0, 3] {
@@ -67,7 +67,7 @@ async fn segments_side_by_side_give_every_item_once() {
 }
 
 #[tokio::test]
-async fn segments_side_by_side_resume() {
+async fn parallel_segments_can_be_resumed() {
     let (gateway, expected) = spread().await;
     for (parallelism, page_size, limit) in [(4, 2, 7), (4, 0, 1), (3, 5, 13), (0, 4, 9), (8, 1, 60)] {
         let request = v1::ScanRequest {

@@ -59,7 +59,7 @@ fn lists() -> [Vec<Page<Item>>; 3] {
 }
 
 #[test]
-fn lists_are_one_json_document_however_many_pages() {
+fn a_list_is_one_json_document_for_any_number_of_pages() {
     for pages in lists() {
         let count: u64 = pages.iter().map(|page| u64::from(page.count)).sum();
         let (text, notes) = printed(Form::Envelope, false, |output| end(output, pages));
@@ -85,7 +85,7 @@ fn lists_are_one_json_document_however_many_pages() {
 }
 
 #[test]
-fn a_list_that_breaks_is_json_too() {
+fn an_interrupted_list_is_still_json() {
     let error: Error = tonic::Status::unavailable("gone").into();
     for pages in [vec![], vec![page(&[1], "a")]] {
         let (text, notes) = printed(Form::Envelope, false, |output| {
@@ -104,7 +104,7 @@ fn a_list_that_breaks_is_json_too() {
 }
 
 #[test]
-fn the_bill_is_beside_the_output() {
+fn the_bill_goes_to_standard_error() {
     let (text, notes) = printed(Form::Plain, false, |output| end(output, vec![page(&[1], "next")]));
     assert_eq!(text, "{\n  \"n\": 1\n}\n");
     assert!(
@@ -140,7 +140,7 @@ fn tables_have_a_row_per_item() {
 }
 
 #[test]
-fn wrong_fields_are_told_once() {
+fn invalid_fields_are_printed_once() {
     let mut details = tonic_types::ErrorDetails::new();
     details.add_bad_request_violation("item.age", "less than 0");
     details.add_bad_request_violation("item.sk", "is required");
@@ -162,7 +162,7 @@ fn wrong_fields_are_told_once() {
 }
 
 #[test]
-fn errors_cannot_steer_the_terminal() {
+fn errors_contain_no_terminal_control_characters() {
     let error: Error = tonic::Status::not_found("\u{1b}]0;owned\u{7}").into();
     let text = fault_lines(&error);
     assert!(text.starts_with("error: NOT_FOUND: "));

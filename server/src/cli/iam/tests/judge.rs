@@ -1,5 +1,5 @@
-//! IAM's judgement of a request, as far as these policies go: any statement that allows it, with patterns, escapes and
-//! the operators that the generator knows. Nothing is denied explicitly.
+//! Evaluates a request as IAM does, for the features of these policies: any statement that allows it, with patterns,
+//! escapes and the operators that the generator uses. Nothing is denied explicitly.
 
 use std::collections::BTreeMap;
 

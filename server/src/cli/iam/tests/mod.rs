@@ -1,5 +1,5 @@
-//! The policy against what the code calls: the operations in `aws`, and every request of arbitrary models, judged as
-//! IAM judges them.
+//! The policy against the requests of the code: the operations in `aws`, and every request of arbitrary models, evaluated
+//! as IAM does.
 
 mod judge;
 mod operations;
@@ -82,7 +82,7 @@ fn sids(policy: &Json) -> Vec<&str> {
 }
 
 #[test]
-fn the_policy_of_the_example_models_is_the_committed_one() {
+fn the_committed_policy_is_that_of_the_example_models() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/iam/tollgate-policy.json");
     let policy = Policy::new(&Models::examples(), &unnamed()).to_json();
     assert_eq!(
@@ -93,7 +93,7 @@ fn the_policy_of_the_example_models_is_the_committed_one() {
 }
 
 #[test]
-fn modes_allow_no_more_than_they_say() {
+fn encryption_modes_allow_only_what_they_need() {
     let of_mode = |mode| {
         let encryption = Encryption {
             mode,
@@ -112,7 +112,7 @@ fn modes_allow_no_more_than_they_say() {
 }
 
 #[test]
-fn keys_are_named_as_kms_knows_them() {
+fn keys_are_named_by_arn_or_alias() {
     let names = ["1a2b", "alias/app", KEY_ARN, ALIAS_ARN];
     let attributes = names.map(|key_id| encrypted(encryption(key_id, &[])));
     let policy = json(&models([model("users", attributes.into())]));
@@ -163,7 +163,7 @@ fn data_keys_of_other_tables_and_contexts_are_refused() {
 }
 
 #[test]
-fn values_that_pydynox_wrote_open_if_they_are_accepted() {
+fn pydynox_values_open_if_accepted() {
     let accepting = Encryption {
         accept_formats: vec![EncryptionFormat::Pydynox],
         ..encryption("1a2b", &[("app", "billing")])
@@ -175,7 +175,7 @@ fn values_that_pydynox_wrote_open_if_they_are_accepted() {
 }
 
 #[test]
-fn accepted_keys_open_and_seal_nothing() {
+fn accepted_keys_only_decrypt() {
     let accepting = Encryption {
         accepts: vec!["mrk-7".to_owned(), "alias/app".to_owned()],
         ..encryption("1a2b", &[])
@@ -209,23 +209,23 @@ fn a_key_with_the_alias_in_another_account_is_refused() {
 }
 
 #[test]
-fn a_context_that_no_condition_can_tell_is_not_asked_for() {
-    let untold = [("App", "a"), ("app", "b"), ("ä b", "c"), ("told", "${d}")];
+fn a_context_that_conditions_cannot_express_is_left_out() {
+    let inexpressible = [("App", "a"), ("app", "b"), ("ä b", "c"), ("plain", "${d}")];
     let policy = json(&models([model(
         "users",
-        vec![encrypted(encryption("1a2b", &untold))],
+        vec![encrypted(encryption("1a2b", &inexpressible))],
     )]));
     let made = &policy["Statement"][3];
     assert_eq!(made["Sid"], "MakeDataKeys");
     let expected = serde_json::json!({
-        "kms:EncryptionContext:told": ["${$}{d}"],
+        "kms:EncryptionContext:plain": ["${$}{d}"],
         "kms:EncryptionContext:tollgate:table": ["users"],
     });
     assert_eq!(made["Condition"]["StringEquals"], expected);
 }
 
 #[test]
-fn large_policies_are_told() {
+fn large_policies_are_reported() {
     let large = models((0..60).map(|count| model(&format!("a_table_with_a_long_name_{count}"), Vec::new())));
     let characters = Policy::new(&large, &scope()).characters();
     assert!(characters > MAX_MANAGED_CHARACTERS);
@@ -242,7 +242,7 @@ fn large_policies_are_told() {
 }
 
 #[test]
-fn arguments_that_are_no_part_of_an_arn_are_refused() {
+fn refuses_arguments_that_are_not_part_of_an_arn() {
     for name in ["*", "eu-central-1"] {
         assert_eq!(region(name).as_deref(), Ok(name));
     }

@@ -10,7 +10,7 @@ use super::{NEEDED, json};
 use crate::model::Models;
 
 #[test]
-fn the_actions_are_those_of_the_operations_that_the_code_calls() {
+fn the_policy_allows_the_operations_that_the_code_calls() {
     let known: BTreeSet<String> = NEEDED
         .iter()
         .map(|(operation, _)| (*operation).to_owned())

@@ -1,4 +1,4 @@
-//! Models to make policies of: single ones, and arbitrary ones with all kinds of keys, contexts, modes and prefixes.
+//! Models for policies: single ones, and arbitrary ones with all kinds of keys, contexts, modes and prefixes.
 
 use std::collections::BTreeMap;
 
