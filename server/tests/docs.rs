@@ -2,6 +2,8 @@
 
 #[path = "docs/contributing.rs"]
 mod contributing;
+#[path = "docs/figures.rs"]
+mod figures;
 #[path = "docs/pages.rs"]
 mod pages;
 #[path = "docs/words.rs"]
@@ -17,6 +19,7 @@ use prost::Message as _;
 use regex::Regex;
 use serde_json::Value;
 use tollgate::config::{Config, Flags};
+use tollgate::figure::FIGURES;
 use tollgate::model::Models;
 use tollgate_proto::{FILE_DESCRIPTOR_SET, Reason};
 
@@ -161,24 +164,22 @@ fn every_trailer_is_explained() {
         .map(|found| found[1].to_owned())
         .collect::<Vec<_>>();
     assert!(names.len() > 20, "{names:?}");
-    let page = read("docs/api.md");
+    let pages = read("docs/api.md") + &read("docs/figures.md");
     for name in names {
-        assert!(page.contains(&format!("`{name}")), "{name}");
+        assert!(pages.contains(&format!("`{name}")), "{name}");
     }
     let files = descriptors();
     let mut messages = files.file.iter().flat_map(|file| &file.message_type);
     let metrics = messages
         .find(|message| message.name() == "OperationMetrics")
         .unwrap();
-    let figure = Regex::new("`([a-z0-9_]+)`").unwrap();
-    for row in table(&page, "trailer") {
-        for name in figure.captures_iter(&row[3]).map(|found| found[1].to_owned()) {
-            assert!(
-                metrics.field.iter().any(|field| field.name() == name),
-                "{name} is no figure"
-            );
-        }
-    }
+    let fields: BTreeSet<&str> = metrics.field.iter().map(|field| field.name()).collect();
+    let figures: BTreeSet<&str> = FIGURES
+        .iter()
+        .filter_map(|figure| figure.metric)
+        .map(|name| name.split_once('.').map_or(name, |(message, _)| message))
+        .collect();
+    assert_eq!(figures, fields, "figures and fields of the contract");
 }
 
 #[test]

@@ -10,9 +10,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use parking_lot::Mutex;
 
-use crate::call::{Attempt, Call};
+use crate::call::{Attempt, Call, NO_RESPONSE, RequestSpan};
 use crate::figure::{AwsOperation, Service};
-use crate::telemetry::{RequestSpan, names};
 
 use super::cause;
 use super::error::Doubt;
@@ -192,7 +191,7 @@ impl Meter {
                 Cause::Sdk(Box::new(error))
             }
             Err(_elapsed) => {
-                state.span.failed(names::TIMEOUT);
+                state.span.timed_out();
                 Cause::Deadline
             }
         };
@@ -212,9 +211,7 @@ impl Meter {
         let waited = since.elapsed();
         self.call.add_backoff(waited);
         let (attempt, last_error) = (state.attempts + 1, state.last_error.take());
-        state
-            .span
-            .retried(attempt, last_error.as_deref().unwrap_or(names::OTHER), waited);
+        state.span.retried(attempt, last_error.as_deref(), waited);
     }
 
     /// Attempts sent, including those sent before this meter was created.
@@ -240,7 +237,7 @@ impl Meter {
     /// Records in the span how an attempt ended: its AWS request id, and its type of error.
     pub(super) fn record_response(&self, aws_request_id: Option<&str>, error: Option<String>) {
         let mut state = self.state.lock();
-        state.span.answered(aws_request_id);
+        state.span.responded(aws_request_id);
         state.last_error = error;
     }
 
@@ -332,7 +329,7 @@ pub(super) fn error_type(code: Option<&str>, response: Option<&HttpResponse>) ->
     match (code, response) {
         (Some(code), _) => code.to_owned(),
         (None, Some(response)) => response.status().as_u16().to_string(),
-        (None, None) => names::CONNECTION.to_owned(),
+        (None, None) => NO_RESPONSE.to_owned(),
     }
 }
 
@@ -341,7 +338,7 @@ impl Drop for Meter {
         self.abandon();
         let mut state = self.state.lock();
         if !state.outcome_recorded {
-            state.span.failed(names::ABANDONED);
+            state.span.abandoned();
         }
     }
 }

@@ -6,8 +6,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use crate::call::RequestFacts;
 use crate::figure::AwsOperation;
-use crate::telemetry::RequestFacts;
 
 use super::error::Doubt;
 

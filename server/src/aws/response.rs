@@ -8,7 +8,7 @@ use aws_sdk_s3::operation::{
     head_object, put_object, upload_part,
 };
 
-use crate::telemetry::ResponseFacts;
+use crate::call::ResponseFacts;
 
 /// A response of the SDK.
 pub(super) trait Response {

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use bytes::BufMut as _;
 use prost::encoding::{WireType, encode_key, encode_varint};
 
-use crate::figure::Bill;
-use crate::figure::unit::thousandths;
+use crate::figure::unit::{dollars, thousandths};
+use crate::figure::{Bill, FIGURES, Unit};
 
 /// Fields of `xds.data.orca.v3.OrcaLoadReport`
 /// (<https://github.com/cncf/xds/blob/main/xds/data/orca/v3/orca_load_report.proto>).
@@ -22,24 +22,23 @@ const REPORT_BYTES: usize = 384;
 
 /// The report of one call as the value of a `-bin` header. `utilization` is calls in flight over the limit.
 pub(super) fn load_report(bill: &Bill, utilization: f64) -> String {
-    let costs = [
-        ("dynamodb.rcu", thousandths(bill.read_milliunits)),
-        ("dynamodb.wcu", thousandths(bill.all_write_milliunits())),
-        ("dynamodb.calls", bill.dynamodb_calls as f64),
-        ("dynamodb.duration_ms", thousandths(bill.dynamodb_us)),
-        ("kms.calls", bill.kms_calls as f64),
-        ("kms.duration_ms", thousandths(bill.kms_us)),
-        ("s3.calls", bill.s3_calls as f64),
-        ("s3.duration_ms", thousandths(bill.s3_us)),
-        ("s3.bytes_uploaded", bill.uploaded_bytes as f64),
-        ("s3.bytes_downloaded", bill.downloaded_bytes as f64),
-    ];
     let mut report = Vec::with_capacity(REPORT_BYTES);
-    for (key, value) in costs {
-        write_cost(&mut report, key, value);
+    for figure in FIGURES {
+        if let Some(key) = figure.orca {
+            write_cost(&mut report, key, cost(figure.unit, (figure.value)(bill)));
+        }
     }
     write_double(&mut report, APPLICATION_UTILIZATION, utilization);
     STANDARD_NO_PAD.encode(report)
+}
+
+/// A figure as a double: milliseconds, units or dollars.
+fn cost(unit: Unit, figure: u64) -> f64 {
+    match unit {
+        Unit::Count | Unit::Bytes => figure as f64,
+        Unit::Microseconds | Unit::Milliunits => thousandths(figure),
+        Unit::Picodollars => dollars(figure),
+    }
 }
 
 /// Writes an entry of `map<string, double> request_cost`. Encoded by hand, since prost's encoding of a map, which sizes each

@@ -4,7 +4,7 @@
 //! Layout: one bit per figure in the order of [`Bill`]'s fields, then the figures whose bit is set; all as LEB128. Kept in
 //! memory only.
 
-use crate::figure::{Bill, FIGURES};
+use crate::figure::{Bill, COUNTED};
 
 /// Bytes of one number in LEB128.
 const MAX_NUMBER_BYTES: usize = 10;
@@ -34,18 +34,18 @@ impl PackedBill {
     pub(super) fn bill(&self) -> Bill {
         let mut rest = &self.0[..];
         let present = number(&mut rest);
-        let mut figures = [0; FIGURES];
+        let mut figures = [0; COUNTED];
         for (index, figure) in figures.iter_mut().enumerate() {
             if present >> index & 1 == 1 {
                 *figure = number(&mut rest);
             }
         }
-        Bill::from_figures(figures)
+        Bill::from_counted(figures)
     }
 
     fn set(&mut self, bill: &Bill) {
-        let figures = bill.figures();
-        let mut bytes = [0; MAX_NUMBER_BYTES * (FIGURES + 1)];
+        let figures = bill.counted();
+        let mut bytes = [0; MAX_NUMBER_BYTES * (COUNTED + 1)];
         let mut present = 0;
         for (index, figure) in figures.iter().enumerate() {
             present |= u64::from(*figure != 0) << index;

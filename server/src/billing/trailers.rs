@@ -1,24 +1,21 @@
-//! The bill as trailing metadata: one number each, in exact decimals, under the names of `tollgate_proto::metadata`.
-//! Knows headers, nothing of bodies.
+//! The bill as trailing metadata: one number per figure, in exact decimals. Writes headers, never bodies.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use bytes::{BufMut as _, BytesMut};
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tollgate_proto::metadata;
 
-use super::orca;
-use crate::figure::Bill;
+use super::{decimal, orca};
+use crate::figure::{Bill, FIGURES, Figure, Unit};
 
-/// All that is added stays under this, counted as HTTP/2 counts header fields.
+/// The bound on everything that is added, counted as HTTP/2 counts header fields.
 const MAX_BYTES: usize = 4096;
-/// What HTTP/2 counts for a field beside its name and value (RFC 9113, section 6.5.2).
+/// What HTTP/2 counts for a field in addition to its name and value (RFC 9113, section 6.5.2).
 const FIELD_BYTES: usize = 32;
-/// Room for the numbers of a call and of its session.
+/// Capacity for the numbers of a call and of its session.
 const NUMBERS_BYTES: usize = 512;
-/// Of the greatest count.
-const MOST_DIGITS: usize = 20;
 
 /// Which trailers are sent. The request id always is.
 #[derive(Clone, Copy, Debug)]
@@ -44,122 +41,102 @@ impl Default for TrailerChoice {
     }
 }
 
-/// What the trailers of a call tell.
+/// What the trailers of a call report.
 #[derive(Clone, Copy, Debug)]
-pub struct Answer<'a> {
+pub struct TrailerContent<'a> {
     /// The id of the call.
     pub request_id: &'a str,
     /// The bill of the call.
     pub bill: &'a Bill,
     /// The totals of its session after it.
     pub session: Option<&'a Bill>,
-    /// Calls in flight over the limit.
+    /// Calls in flight divided by their limit.
     pub utilization: f64,
 }
 
-/// Adds the trailers of a call. Where they would be too large, Server-Timing goes first, then the load report, the
-/// session and the call; `tollgate-trailers-truncated` says so.
-pub fn write_trailers(headers: &mut HeaderMap, choice: TrailerChoice, answer: &Answer<'_>) {
-    write_within(headers, choice, answer, MAX_BYTES);
+/// Adds the trailers of a call. If they are too large, Server-Timing is left out first, then the load report, the session
+/// and the call; `tollgate-trailers-truncated` reports it.
+pub fn write_trailers(headers: &mut HeaderMap, choice: TrailerChoice, content: &TrailerContent<'_>) {
+    write_within(headers, choice, content, MAX_BYTES);
 }
 
 /// Adds the id of a call that has no bill.
 pub fn write_request_id(headers: &mut HeaderMap, request_id: &str) {
     if let Ok(value) = HeaderValue::from_str(request_id) {
-        headers.insert(NAMES.request_id.clone(), once(value));
+        headers.insert(TRAILERS.request_id.clone(), once(value));
     }
 }
 
-/// A figure of the bill in the unit of its trailer.
-#[derive(Clone, Copy)]
-enum Figure {
-    Count(u64),
-    Milliseconds(u64),
-    Units(u64),
-    Dollars(u64),
-}
-
-type Line = (&'static str, fn(&Bill) -> Figure);
-
-const LINES: [Line; 15] = [
-    (metadata::DYNAMODB_CALLS, |bill| {
-        Figure::Count(bill.dynamodb_calls)
-    }),
-    (metadata::DYNAMODB_DURATION_MS, |bill| {
-        Figure::Milliseconds(bill.dynamodb_us)
-    }),
-    (metadata::RCU, |bill| Figure::Units(bill.read_milliunits)),
-    (metadata::WCU, |bill| Figure::Units(bill.all_write_milliunits())),
-    (metadata::ITEMS, |bill| Figure::Count(bill.items)),
-    (metadata::KMS_CALLS, |bill| Figure::Count(bill.kms_calls)),
-    (metadata::KMS_DURATION_MS, |bill| {
-        Figure::Milliseconds(bill.kms_us)
-    }),
-    (metadata::KMS_CACHE_HITS, |bill| {
-        Figure::Count(bill.kms_cache_hits)
-    }),
-    (metadata::S3_CALLS, |bill| Figure::Count(bill.s3_calls)),
-    (metadata::S3_DURATION_MS, |bill| Figure::Milliseconds(bill.s3_us)),
-    (metadata::S3_BYTES_UPLOADED, |bill| {
-        Figure::Count(bill.uploaded_bytes)
-    }),
-    (metadata::S3_BYTES_DOWNLOADED, |bill| {
-        Figure::Count(bill.downloaded_bytes)
-    }),
-    (metadata::RETRIES, |bill| Figure::Count(bill.retries)),
-    (metadata::DURATION_MS, |bill| Figure::Milliseconds(bill.wall_us)),
-    (metadata::COST_USD, |bill| Figure::Dollars(bill.picodollars())),
-];
-
-/// A value that hardly ever comes twice. HTTP/2 would keep it in the connection's table of fields, and for it drop some
-/// that come with every call: most figures of most calls are zero, and take a byte while they are in there. "Sensitive" is
-/// what `http` calls a value that is kept out (RFC 7541, section 7.1.3).
+/// Marks a value that rarely occurs twice. HTTP/2 would keep it in the connection's table of fields, and evict fields that
+/// occur in every call: most figures of most calls are zero, and take one byte while they are in the table. "Sensitive" is
+/// what `http` calls a value that is kept out of it (RFC 7541, section 7.1.3).
 fn once(mut value: HeaderValue) -> HeaderValue {
     value.set_sensitive(true);
     value
 }
 
-/// Whether this call puts its figures into the table all the same, one call in 64, here and there: their names, which are
-/// longer than they are, stay in it for the calls after.
+/// Whether this call puts its figures into the table anyway, as one call in 64 does: the names, which are longer than the
+/// values, then stay in the table for later calls.
 fn leaves_names() -> bool {
     static CALLS: AtomicU32 = AtomicU32::new(0);
-    // the golden ratio's multiples are spread evenly, in step with nothing
+    // multiples of the golden ratio are spread evenly
     let place = CALLS.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9);
     place < u32::MAX / 64
 }
 
-/// Header names, made once.
-struct Names {
-    request_id: HeaderName,
-    call: [HeaderName; LINES.len()],
-    session: [HeaderName; LINES.len()],
+/// A figure with a trailer.
+struct Trailer {
+    figure: &'static Figure,
+    call: HeaderName,
+    session: HeaderName,
 }
 
-static NAMES: LazyLock<Names> = LazyLock::new(|| Names {
+/// All trailers, with their header names parsed once.
+struct Trailers {
+    request_id: HeaderName,
+    figures: Vec<Trailer>,
+}
+
+static TRAILERS: LazyLock<Trailers> = LazyLock::new(|| Trailers {
     request_id: HeaderName::from_static(metadata::REQUEST_ID),
-    call: LINES.map(|(name, _)| HeaderName::from_static(name)),
-    session: LINES.map(|(name, _)| session_name(name)),
+    figures: FIGURES
+        .iter()
+        .filter_map(|figure| {
+            let name = figure.trailer?;
+            Some(Trailer {
+                figure,
+                call: HeaderName::from_static(name),
+                session: session_name(name),
+            })
+        })
+        .collect(),
 });
 
 type Fields = Vec<(HeaderName, HeaderValue)>;
 
-/// What is to be sent, the most wanted first: each adds its fields, where they are chosen.
-const GROUPS: [fn(TrailerChoice, &Answer<'_>, &mut BytesMut, &mut Fields); 4] =
+/// Groups of trailers in descending priority. Each adds its fields if they are chosen.
+const GROUPS: [fn(TrailerChoice, &TrailerContent<'_>, &mut BytesMut, &mut Fields); 4] =
     [call_figures, session_figures, orca_report, server_timing];
 
-fn write_within(headers: &mut HeaderMap, choice: TrailerChoice, answer: &Answer<'_>, max_bytes: usize) {
-    headers.reserve(2 * LINES.len() + 5);
-    write_request_id(headers, answer.request_id);
+fn write_within(
+    headers: &mut HeaderMap,
+    choice: TrailerChoice,
+    content: &TrailerContent<'_>,
+    max_bytes: usize,
+) {
+    let figures = TRAILERS.figures.len();
+    headers.reserve(2 * figures + 5);
+    write_request_id(headers, content.request_id);
     let truncated = (
         HeaderName::from_static(metadata::TRUNCATED),
         HeaderValue::from_static("1"),
     );
-    let request_id_bytes = metadata::REQUEST_ID.len() + answer.request_id.len() + FIELD_BYTES;
+    let request_id_bytes = metadata::REQUEST_ID.len() + content.request_id.len() + FIELD_BYTES;
     let mut left = max_bytes.saturating_sub(request_id_bytes + bytes_of(std::slice::from_ref(&truncated)));
     let mut numbers = BytesMut::with_capacity(NUMBERS_BYTES);
-    let mut fields = Fields::with_capacity(LINES.len() + 1);
+    let mut fields = Fields::with_capacity(figures + 1);
     for add_group in GROUPS {
-        add_group(choice, answer, &mut numbers, &mut fields);
+        add_group(choice, content, &mut numbers, &mut fields);
         let Some(rest) = left.checked_sub(bytes_of(&fields)) else {
             headers.insert(truncated.0, truncated.1);
             return;
@@ -171,58 +148,74 @@ fn write_within(headers: &mut HeaderMap, choice: TrailerChoice, answer: &Answer<
     }
 }
 
-fn call_figures(choice: TrailerChoice, answer: &Answer<'_>, numbers: &mut BytesMut, fields: &mut Fields) {
-    if choice.call {
-        let leaves_names = leaves_names();
-        let comes_once = |figure: Figure| figure.is_time() && !leaves_names;
-        add_figures(&NAMES.call, answer.bill, comes_once, numbers, fields);
-    }
-}
-
-fn session_figures(choice: TrailerChoice, answer: &Answer<'_>, numbers: &mut BytesMut, fields: &mut Fields) {
-    let Some(session) = answer.session.filter(|_| choice.session) else {
-        return;
-    };
-    let session = session.clone().clamped();
-    // all of its totals grow from call to call
-    let leaves_names = leaves_names();
-    add_figures(&NAMES.session, &session, |_| !leaves_names, numbers, fields);
-    let calls = Figure::Count(session.calls).value(numbers);
-    fields.push((HeaderName::from_static(metadata::SESSION_CALLS), once(calls)));
-}
-
-fn add_figures(
-    names: &[HeaderName; LINES.len()],
-    bill: &Bill,
-    comes_once: impl Fn(Figure) -> bool,
+fn call_figures(
+    choice: TrailerChoice,
+    content: &TrailerContent<'_>,
     numbers: &mut BytesMut,
     fields: &mut Fields,
 ) {
-    for (name, (_, figure)) in names.iter().zip(&LINES) {
-        let figure = figure(bill);
-        let value = match figure.zero() {
-            Some(zero) => HeaderValue::from_static(zero),
-            None if comes_once(figure) => once(figure.value(numbers)),
-            None => figure.value(numbers),
-        };
-        fields.push((name.clone(), value));
+    if !choice.call {
+        return;
+    }
+    let leaves_names = leaves_names();
+    for trailer in &TRAILERS.figures {
+        // no two calls take the same number of microseconds
+        let occurs_once = trailer.figure.unit == Unit::Microseconds && !leaves_names;
+        let value = figure_value(trailer.figure, content.bill, occurs_once, numbers);
+        fields.push((trailer.call.clone(), value));
     }
 }
 
-fn orca_report(choice: TrailerChoice, answer: &Answer<'_>, _: &mut BytesMut, fields: &mut Fields) {
+fn session_figures(
+    choice: TrailerChoice,
+    content: &TrailerContent<'_>,
+    numbers: &mut BytesMut,
+    fields: &mut Fields,
+) {
+    let Some(session) = content.session.filter(|_| choice.session) else {
+        return;
+    };
+    let session = session.clone().clamped();
+    // all totals grow from call to call
+    let occurs_once = !leaves_names();
+    for trailer in &TRAILERS.figures {
+        let value = figure_value(trailer.figure, &session, occurs_once, numbers);
+        fields.push((trailer.session.clone(), value));
+    }
+    decimal::write(numbers, Unit::Count, session.calls);
+    let calls = HeaderName::from_static(metadata::SESSION_CALLS);
+    fields.push((calls, once(take_value(numbers))));
+}
+
+fn figure_value(figure: &Figure, bill: &Bill, occurs_once: bool, numbers: &mut BytesMut) -> HeaderValue {
+    let value = (figure.value)(bill);
+    if value == 0 {
+        return HeaderValue::from_static(decimal::zero(figure.unit));
+    }
+    decimal::write(numbers, figure.unit, value);
+    let value = take_value(numbers);
+    if occurs_once { once(value) } else { value }
+}
+
+fn orca_report(choice: TrailerChoice, content: &TrailerContent<'_>, _: &mut BytesMut, fields: &mut Fields) {
     if !choice.orca {
         return;
     }
-    if let Ok(report) = HeaderValue::try_from(orca::load_report(answer.bill, answer.utilization)) {
+    if let Ok(report) = HeaderValue::try_from(orca::load_report(content.bill, content.utilization)) {
         fields.push((HeaderName::from_static(metadata::ORCA), once(report)));
     }
 }
 
-fn server_timing(choice: TrailerChoice, answer: &Answer<'_>, numbers: &mut BytesMut, fields: &mut Fields) {
+fn server_timing(
+    choice: TrailerChoice,
+    content: &TrailerContent<'_>,
+    numbers: &mut BytesMut,
+    fields: &mut Fields,
+) {
     if !choice.server_timing {
         return;
     }
-    let bill = answer.bill;
+    let bill = content.bill;
     let durations = [
         ("dynamodb;dur=", bill.dynamodb_us),
         (", kms;dur=", bill.kms_us),
@@ -232,24 +225,22 @@ fn server_timing(choice: TrailerChoice, answer: &Answer<'_>, numbers: &mut Bytes
     ];
     for (name, micros) in durations {
         numbers.extend_from_slice(name.as_bytes());
-        Figure::Milliseconds(micros).write(numbers);
+        decimal::write(numbers, Unit::Microseconds, micros);
     }
-    fields.push((
-        HeaderName::from_static(metadata::SERVER_TIMING),
-        once(taken(numbers)),
-    ));
+    let name = HeaderName::from_static(metadata::SERVER_TIMING);
+    fields.push((name, once(take_value(numbers))));
 }
 
-/// What was written into the buffer that all values share.
-fn taken(numbers: &mut BytesMut) -> HeaderValue {
+/// Takes what was written into the buffer that all values share.
+fn take_value(numbers: &mut BytesMut) -> HeaderValue {
     HeaderValue::from_maybe_shared(numbers.split().freeze())
-        .expect("digits and plain text are a header's value")
+        .expect("digits and plain text are a valid header value")
 }
 
 fn session_name(name: &str) -> HeaderName {
     let name = name.strip_prefix("tollgate-").unwrap_or(name);
     let name = format!("{}{name}", metadata::SESSION_PREFIX);
-    HeaderName::try_from(name).expect("a header's name with a prefix is one")
+    HeaderName::try_from(name).expect("a header name with a prefix is a valid header name")
 }
 
 fn bytes_of(fields: &[(HeaderName, HeaderValue)]) -> usize {
@@ -259,74 +250,9 @@ fn bytes_of(fields: &[(HeaderName, HeaderValue)]) -> usize {
         .sum()
 }
 
-impl Figure {
-    /// Whether it is a duration: no two calls take the same microseconds.
-    fn is_time(self) -> bool {
-        matches!(self, Figure::Milliseconds(_))
-    }
-
-    /// What most figures of most calls are, without the buffer.
-    fn zero(self) -> Option<&'static str> {
-        match self {
-            Figure::Count(0) | Figure::Units(0) | Figure::Dollars(0) => Some("0"),
-            Figure::Milliseconds(0) => Some("0.000"),
-            _ => None,
-        }
-    }
-
-    /// As a header's value, by way of the buffer.
-    fn value(self, numbers: &mut BytesMut) -> HeaderValue {
-        self.write(numbers);
-        taken(numbers)
-    }
-
-    /// Milliseconds always have three decimals; the others as many as they need.
-    fn write(self, text: &mut BytesMut) {
-        match self {
-            Figure::Count(count) => write_digits(text, count, 1),
-            Figure::Milliseconds(micros) => {
-                write_digits(text, micros / 1000, 1);
-                text.put_u8(b'.');
-                write_digits(text, micros % 1000, 3);
-            }
-            Figure::Units(thousandths) => write_decimal(text, thousandths, 1000, 3),
-            Figure::Dollars(picodollars) => write_decimal(text, picodollars, 1_000_000_000_000, 12),
-        }
-    }
-}
-
-fn write_decimal(text: &mut BytesMut, value: u64, one: u64, decimals: usize) {
-    write_digits(text, value / one, 1);
-    if value.is_multiple_of(one) {
-        return;
-    }
-    text.put_u8(b'.');
-    write_digits(text, value % one, decimals);
-    let zeros = text.iter().rev().take_while(|byte| **byte == b'0').count();
-    text.truncate(text.len() - zeros);
-}
-
-/// At least so many digits. Formatting machinery would cost a call more than all of its figures do.
-fn write_digits(text: &mut BytesMut, mut value: u64, least: usize) {
-    let mut digits = [b'0'; MOST_DIGITS];
-    let mut first = MOST_DIGITS;
-    while value > 0 {
-        first -= 1;
-        digits[first] += (value % 10) as u8;
-        value /= 10;
-    }
-    text.extend_from_slice(&digits[first.min(MOST_DIGITS - least)..]);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn text(figure: Figure) -> String {
-        let mut text = BytesMut::new();
-        figure.write(&mut text);
-        String::from_utf8(text.to_vec()).unwrap()
-    }
 
     fn bill(figure: u64) -> Bill {
         Bill {
@@ -353,13 +279,13 @@ mod tests {
 
     fn written(bill: &Bill, session: Option<&Bill>, choice: TrailerChoice, max_bytes: usize) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        let answer = Answer {
+        let content = TrailerContent {
             request_id: "call-1",
             bill,
             session,
             utilization: 0.5,
         };
-        write_within(&mut headers, choice, &answer, max_bytes);
+        write_within(&mut headers, choice, &content, max_bytes);
         headers
     }
 
@@ -371,36 +297,11 @@ mod tests {
     }
 
     #[test]
-    fn figures_are_exact_decimals() {
-        assert_eq!(text(Figure::Count(u64::MAX)), "18446744073709551615");
-        assert_eq!(
-            [0, 7, 1_234, 60_000_000].map(Figure::Milliseconds).map(text),
-            ["0.000", "0.007", "1.234", "60000.000"]
-        );
-        assert_eq!(
-            [0, 500, 1_000, 10_500, 10_000].map(Figure::Units).map(text),
-            ["0", "0.5", "1", "10.5", "10"]
-        );
-        let dollars = [0, 1, 62_500, 3_062_500, 1_000_000_000_000, 100_000_000_000_010].map(Figure::Dollars);
-        assert_eq!(
-            dollars.map(text),
-            [
-                "0",
-                "0.000000000001",
-                "0.0000000625",
-                "0.0000030625",
-                "1",
-                "100.00000000001"
-            ]
-        );
-    }
-
-    #[test]
-    fn every_name_of_the_contract_is_there() {
+    fn every_trailer_is_written() {
         let headers = written(&bill(1), Some(&bill(2)), TrailerChoice::default(), MAX_BYTES);
-        for (name, _) in LINES {
-            assert!(headers.contains_key(name), "{name}");
-            assert!(headers.contains_key(session_name(name)), "{name} of the session");
+        for trailer in &TRAILERS.figures {
+            assert!(headers.contains_key(&trailer.call), "{}", trailer.call);
+            assert!(headers.contains_key(&trailer.session), "{}", trailer.session);
         }
         assert_eq!(headers[metadata::REQUEST_ID], "call-1");
         assert_eq!(headers[metadata::SESSION_CALLS], "2");
@@ -411,11 +312,11 @@ mod tests {
         let timing = "dynamodb;dur=0.001, kms;dur=0.001, s3;dur=0.001, gateway;dur=0.001, total;dur=0.001";
         assert_eq!(headers[metadata::SERVER_TIMING], timing);
         assert!(headers.contains_key(metadata::ORCA) && !headers.contains_key(metadata::TRUNCATED));
-        assert_eq!(headers.len(), 2 * LINES.len() + 4);
+        assert_eq!(headers.len(), 2 * TRAILERS.figures.len() + 4);
     }
 
     #[test]
-    fn estimated_capacity_is_write_capacity() {
+    fn write_capacity_includes_the_estimated_part() {
         let bill = Bill {
             write_milliunits: 1_000,
             estimated_write_milliunits: 2_500,
@@ -428,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn the_settings_choose() {
+    fn only_chosen_trailers_are_written() {
         let nothing = TrailerChoice {
             call: false,
             session: false,
@@ -446,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_goes_in_order() {
+    fn groups_are_left_out_in_order_of_priority() {
         let largest = bill(i64::MAX.cast_unsigned());
         let whole = written(&largest, Some(&largest), TrailerChoice::default(), usize::MAX);
         let mut gone: Vec<&str> = Vec::new();
@@ -464,8 +365,8 @@ mod tests {
                 .filter(|mark| !headers.contains_key(*mark))
                 .collect();
             assert_eq!(headers.contains_key(metadata::TRUNCATED), !missing.is_empty());
-            assert!(missing.starts_with(&gone), "what went does not come back");
-            assert!(marks.starts_with(&missing), "the order is fixed");
+            assert!(missing.starts_with(&gone), "a group must not come back");
+            assert!(marks.starts_with(&missing), "groups must be left out in order");
             gone = missing;
         }
         assert_eq!(gone.len(), 4);

@@ -6,3 +6,7 @@ mod handle;
 
 pub use attempt::Attempt;
 pub use handle::Call;
+
+// what `aws` reports about its requests
+pub use crate::telemetry::names::CONNECTION as NO_RESPONSE;
+pub use crate::telemetry::{RequestFacts, RequestSpan, ResponseFacts};

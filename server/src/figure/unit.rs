@@ -17,6 +17,11 @@ pub fn thousandths(value: u64) -> f64 {
     value as f64 / 1000.0
 }
 
+/// Microseconds as a double, in seconds.
+pub fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}
+
 /// Picodollars as a double, in dollars.
 pub fn dollars(picodollars: u64) -> f64 {
     picodollars as f64 / 1e12

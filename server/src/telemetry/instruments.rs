@@ -1,5 +1,5 @@
-//! The instruments. Durations are recorded as calls and attempts end; every other figure is read off the books when
-//! somebody collects, so that it costs a call nothing and is what the trailers said. Labels are of closed sets only.
+//! The instruments. Durations are recorded as calls and attempts end; everything else is read when somebody collects. All
+//! labels have closed sets of values.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,19 +10,20 @@ use opentelemetry::metrics::{Meter, MeterProvider as _};
 use opentelemetry_sdk::metrics::{Instrument, MeterProviderBuilder, SdkMeterProvider, Stream};
 
 use super::InstrumentSources;
+use super::counters;
 use super::export::Dropped;
 use super::histograms::Histograms;
-use super::names::{self, attribute, instrument, label};
+use super::names::{self, instrument, label};
 use crate::build::{COMMIT, VERSION};
-use crate::figure::{Bill, ModelBill};
+use crate::figure::{AwsOperation, Rpc};
 
-/// What is recorded as it happens, and the meter of what is read.
+/// The histograms, and the meter of everything else.
 pub(super) struct Instruments {
     provider: SdkMeterProvider,
     meter: Meter,
-    /// How many models are served: with it the number of all labels is known.
+    /// The number of served models, which bounds the number of series.
     models: Arc<OnceLock<usize>>,
-    /// From when on there is something to tell.
+    /// Missing until there is something to observe.
     histograms: OnceLock<Histograms>,
 }
 
@@ -31,7 +32,7 @@ impl Instruments {
         let models = Arc::new(OnceLock::new());
         let read = Arc::clone(&models);
         let provider = builder
-            .with_view(move |instrument: &Instrument| room(instrument.name(), *read.get()?))
+            .with_view(move |instrument: &Instrument| with_series_limit(instrument.name(), *read.get()?))
             .build();
         Instruments {
             meter: provider.meter(names::SERVICE),
@@ -41,30 +42,29 @@ impl Instruments {
         }
     }
 
-    /// No figure is collected from now on.
+    /// Stops collecting.
     pub(super) fn shut_down(&self) {
-        // what shutting down twice says is of no interest
+        // shutting down twice is not an error
         let _ = self.provider.shutdown();
     }
 
-    /// What is recorded as it happens; nothing before there is something to tell.
+    /// The histograms; `None` until there is something to observe.
     pub(super) fn histograms(&self) -> Option<&Histograms> {
         self.histograms.get()
     }
 
-    /// Makes the instruments; those that are no histograms are read when somebody collects.
+    /// Creates the instruments. All but the histograms are read when somebody collects.
     pub(super) fn observe(
         &self,
-        figures: InstrumentSources,
+        sources: InstrumentSources,
         dropped: Arc<Dropped>,
         log_drops: Arc<AtomicU64>,
     ) {
-        self.models.get_or_init(|| figures.models);
+        self.models.get_or_init(|| sources.models);
         self.histograms.get_or_init(|| Histograms::new(&self.meter));
-        let figures = Arc::new(figures);
-        self.observe_counts(&figures);
-        self.observe_sums(&figures);
-        self.observe_gauges(&figures);
+        let sources = Arc::new(sources);
+        counters::observe(&self.meter, &sources);
+        self.observe_gauges(&sources);
         self.meter
             .u64_observable_counter(instrument::DROPPED)
             .with_unit("{record}")
@@ -78,124 +78,14 @@ impl Instruments {
         self.meter
             .u64_observable_counter(instrument::LOG_DROPPED)
             .with_unit("{line}")
-            .with_description("Lines of the log that were dropped because nobody took them")
+            .with_description("Log lines that were dropped because nobody read them")
             .with_callback(move |observer| observer.observe(log_drops.load(Ordering::Relaxed), &[]))
             .build();
     }
 
-    fn observe_counts(&self, figures: &Arc<InstrumentSources>) {
-        let counter = |name, unit, description, rows: fn(&Bill) -> Vec<Row<u64>>| {
-            let figures = Arc::clone(figures);
-            self.meter
-                .u64_observable_counter(name)
-                .with_unit(unit)
-                .with_description(description)
-                .with_callback(move |observer| {
-                    each((figures.bills)(), rows, |value, labels| {
-                        observer.observe(value, labels);
-                    });
-                })
-                .build();
-        };
-        counter(
-            instrument::FAILED_ITEMS,
-            "{item}",
-            "Items of pages that were answered with an error in their place",
-            |bill| {
-                let (lost, other) = (names::DATA_LOSS, names::OTHER_STATUS);
-                vec![
-                    (bill.items_lost, Some((label::STATUS, lost))),
-                    (bill.items_unopened, Some((label::STATUS, other))),
-                ]
-            },
-        );
-        counter(
-            instrument::KMS_CALLS,
-            "{call}",
-            "Requests to KMS, retries included",
-            |bill| vec![(bill.kms_calls, None)],
-        );
-        counter(
-            instrument::KMS_CACHE_HITS,
-            "{call}",
-            "Requests to KMS that a cache saved",
-            |bill| vec![(bill.kms_cache_hits, None)],
-        );
-        counter(
-            instrument::S3_CALLS,
-            "{call}",
-            "Requests to S3, retries included",
-            |bill| vec![(bill.s3_calls, None)],
-        );
-        counter(instrument::S3_IO, "By", "Bytes of object content", |bill| {
-            let upload = Some((label::DIRECTION, "upload"));
-            let download = Some((label::DIRECTION, "download"));
-            vec![(bill.uploaded_bytes, upload), (bill.downloaded_bytes, download)]
-        });
-        counter(
-            instrument::RETRIES,
-            "{attempt}",
-            "Attempts after the first of one request to AWS",
-            |bill| vec![(bill.retries, None)],
-        );
-        counter(
-            instrument::THROTTLED,
-            "{attempt}",
-            "Attempts that AWS answered with throttling",
-            |bill| vec![(bill.throttled, None)],
-        );
-    }
-
-    fn observe_sums(&self, figures: &Arc<InstrumentSources>) {
-        let counter = |name, unit, description, rows: fn(&Bill) -> Vec<Row<f64>>| {
-            let figures = Arc::clone(figures);
-            self.meter
-                .f64_observable_counter(name)
-                .with_unit(unit)
-                .with_description(description)
-                .with_callback(move |observer| {
-                    each((figures.bills)(), rows, |value, labels| {
-                        observer.observe(value, labels);
-                    });
-                })
-                .build();
-        };
-        counter(
-            instrument::CAPACITY,
-            "{unit}",
-            "Capacity units, computed ones of refused writes included",
-            |bill| {
-                let read = Some((label::CAPACITY, "read"));
-                let write = Some((label::CAPACITY, "write"));
-                let (read_units, write_units) = (bill.read_milliunits, bill.all_write_milliunits());
-                vec![(read_units as f64 / 1e3, read), (write_units as f64 / 1e3, write)]
-            },
-        );
-        counter(
-            instrument::COST,
-            "USD",
-            "Cost by the price book in the settings",
-            |bill| {
-                let of =
-                    |picodollars: u64, service| (picodollars as f64 / 1e12, Some((label::SERVICE, service)));
-                vec![
-                    of(bill.dynamodb_picodollars, "dynamodb"),
-                    of(bill.kms_picodollars, "kms"),
-                    of(bill.s3_picodollars, "s3"),
-                ]
-            },
-        );
-        counter(
-            instrument::GATEWAY_TIME,
-            "s",
-            "Wall time of calls in which no request to AWS was under way",
-            |bill| vec![(bill.gateway_us as f64 / 1e6, None)],
-        );
-    }
-
-    fn observe_gauges(&self, figures: &Arc<InstrumentSources>) {
-        let limit = i64::try_from(figures.limit).unwrap_or(i64::MAX);
-        let read = Arc::clone(figures);
+    fn observe_gauges(&self, sources: &Arc<InstrumentSources>) {
+        let limit = i64::try_from(sources.limit).unwrap_or(i64::MAX);
+        let read = Arc::clone(sources);
         self.meter
             .i64_observable_up_down_counter(instrument::IN_FLIGHT)
             .with_unit("{call}")
@@ -210,13 +100,13 @@ impl Instruments {
             .with_description("Calls that may be in flight (limits.in_flight)")
             .with_callback(move |observer| observer.observe(limit, &[]))
             .build();
-        self.observe_memory(figures);
+        self.observe_memory(sources);
         self.observe_build();
     }
 
-    fn observe_memory(&self, figures: &Arc<InstrumentSources>) {
-        let limit = i64::try_from(figures.memory_limit).unwrap_or(i64::MAX);
-        let read = Arc::clone(figures);
+    fn observe_memory(&self, sources: &Arc<InstrumentSources>) {
+        let limit = i64::try_from(sources.memory_limit).unwrap_or(i64::MAX);
+        let read = Arc::clone(sources);
         self.meter
             .i64_observable_up_down_counter(instrument::MEMORY_RESERVED)
             .with_unit("By")
@@ -240,7 +130,7 @@ impl Instruments {
         ];
         self.meter
             .u64_observable_gauge(instrument::BUILD_INFO)
-            .with_description("1, with the version and the commit of this program")
+            .with_description("1, labelled with the version and the commit of this program")
             .with_callback(move |observer| observer.observe(1, &labels))
             .build();
     }
@@ -252,27 +142,21 @@ impl fmt::Debug for Instruments {
     }
 }
 
-/// A figure, and the label that tells it from the others of its instrument.
-type Row<T> = (T, Option<(&'static str, &'static str)>);
-
-fn each<T>(lines: Vec<ModelBill>, rows: fn(&Bill) -> Vec<Row<T>>, mut observe: impl FnMut(T, &[KeyValue])) {
-    for line in lines {
-        let mut labels = vec![
-            KeyValue::new(label::MODEL, line.model),
-            KeyValue::new(attribute::RPC_METHOD, names::method(line.rpc)),
-        ];
-        for (value, own) in rows(&line.bill) {
-            labels.truncate(2);
-            labels.extend(own.map(|(name, value)| KeyValue::new(name, value)));
-            observe(value, &labels);
-        }
-    }
+/// Raises the limit on the series of an instrument to what its labels can take. By default the SDK adds up everything past
+/// the 2,000th series, so that models which are called late would not be reported.
+fn with_series_limit(name: &str, models: usize) -> Option<Stream> {
+    // calls that named no served model have a label too
+    let limit = (models + 1) * series_per_model(name);
+    Stream::builder().with_cardinality_limit(limit).build().ok()
 }
 
-/// Room for all labels of an instrument. Without it the SDK adds up what is past the 2,000th as one, and a model whose
-/// calls come late is told of nowhere.
-fn room(name: &str, models: usize) -> Option<Stream> {
-    // calls that named no served model have a label too
-    let limit = (models + 1) * names::labels_per_model(name);
-    Stream::builder().with_cardinality_limit(limit).build().ok()
+/// The most combinations of labels of an instrument for one model.
+fn series_per_model(name: &str) -> usize {
+    // and unknown ones
+    let (methods, operations) = (Rpc::ALL.len() + 1, AwsOperation::ALL.len() + 1);
+    match name {
+        instrument::CALL_DURATION => methods * names::STATUSES,
+        instrument::DATABASE_DURATION | instrument::KMS_DURATION | instrument::S3_DURATION => operations,
+        _ => methods * counters::figures_of(name).count().max(1), // counters of figures
+    }
 }

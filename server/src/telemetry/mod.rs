@@ -19,6 +19,8 @@
 pub mod names;
 
 #[cfg(feature = "telemetry")]
+mod counters;
+#[cfg(feature = "telemetry")]
 mod export;
 #[cfg(feature = "telemetry")]
 mod histograms;
@@ -31,11 +33,17 @@ mod on;
 #[cfg(feature = "telemetry")]
 mod parent;
 #[cfg(feature = "telemetry")]
+mod parts;
+#[cfg(feature = "telemetry")]
+mod request_span;
+#[cfg(feature = "telemetry")]
 mod scrape;
 #[cfg(feature = "telemetry")]
 mod side_port;
 #[cfg(feature = "telemetry")]
 mod trace;
+#[cfg(feature = "telemetry")]
+mod tracer;
 #[cfg(feature = "telemetry")]
 mod variables;
 
@@ -48,8 +56,9 @@ pub use off::{CallTrace, Entered, RequestSpan, SidePort, Telemetry, TraceIds, cu
 pub use {
     log::{TraceIds, current_trace_ids},
     on::Telemetry,
+    request_span::RequestSpan,
     side_port::SidePort,
-    trace::{CallTrace, Entered, RequestSpan},
+    trace::{CallTrace, Entered},
 };
 
 use tollgate_proto::Reason;

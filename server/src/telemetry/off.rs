@@ -98,13 +98,17 @@ impl RequestSpan {
 
     pub fn sent(&mut self, _: Option<&str>) {}
 
-    pub fn answered(&mut self, _: Option<&str>) {}
+    pub fn responded(&mut self, _: Option<&str>) {}
 
-    pub fn retried(&mut self, _: u32, _: &str, _: Duration) {}
+    pub fn retried(&mut self, _: u32, _: Option<&str>, _: Duration) {}
 
     pub fn succeeded(&mut self, _: ResponseFacts) {}
 
     pub fn failed(&mut self, _: &str) {}
+
+    pub fn timed_out(&mut self) {}
+
+    pub fn abandoned(&mut self) {}
 
     pub fn end(&mut self) {}
 }

@@ -1,65 +1,53 @@
-//! Everything of this room, opened from the settings: what is not asked for is not there, and costs nothing. No task
-//! runs where no collector is named.
+//! Telemetry as the settings enable it. Disabled parts are absent and cost nothing; no task runs unless a collector is
+//! configured.
 
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::HeaderMap;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use parking_lot::Mutex;
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::export::{self, Dropped, LogQueue, PushReader, SpanQueue, Tasks};
 use super::instruments::Instruments;
+use super::parts::Parts;
 use super::scrape::Scrape;
-use super::trace::{CallTrace, Tracing};
-use super::variables::{Export, Propagators, Variables};
+use super::trace::CallTrace;
+use super::tracer::CallTracer;
+use super::variables::{Export, Variables};
 use super::{InstrumentSources, log};
 use crate::config::Config;
 use crate::figure::Rpc;
 
-/// How long the last batches may take at shutdown.
+/// The time limit for the last batches at shutdown.
 const FLUSH_TIME: Duration = Duration::from_secs(5);
 
-/// What is told, and to whom. Cheap to clone.
+/// Spans, instruments and log export. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Telemetry(Arc<Inner>);
-
-/// The parts that there are.
-#[derive(Debug, Default)]
-pub(super) struct Inner {
-    pub(super) tracing: Option<Tracing>,
-    pub(super) instruments: Option<Instruments>,
-    pub(super) propagators: Propagators,
-    pub(super) object_keys: bool,
-    log: Option<LogQueue>,
-    scrape: Option<Scrape>,
-    dropped: Arc<Dropped>,
-    /// Lines that the log dropped, counted by whoever writes it.
-    log_drops: OnceLock<Arc<AtomicU64>>,
-    tasks: Mutex<Option<Tasks>>,
-}
+pub struct Telemetry(Arc<Parts>);
 
 impl Telemetry {
-    /// Nothing is told.
+    /// Telemetry with every part disabled.
     pub fn off() -> Telemetry {
         Telemetry(Arc::default())
     }
 
-    /// What the settings ask for, and what cannot be had of it, for the log, which may be part of it. Has to be called
-    /// where tasks can be spawned; calls nobody yet.
+    /// Opens the parts that the settings enable. Also returns messages about parts that cannot be opened, for the log, which
+    /// may be one of them. Must be called in a Tokio runtime; connects to nothing yet.
     pub fn open(config: &Config) -> (Telemetry, Vec<String>) {
         let mut variables = Variables::read(&config.telemetry.variables);
         let mut opening = Opening::default();
-        let tracing = opening.tracing(&variables);
+        let tracer = opening.tracer(&variables);
         let (instruments, scrape) = opening.instruments(&variables, config.metrics.listen.is_some());
         let log = opening.log(&variables);
         variables.faults.append(&mut opening.faults);
-        let inner = Inner {
-            tracing,
+        let parts = Parts {
+            tracer,
             instruments,
             propagators: variables.propagators,
             object_keys: config.telemetry.object_keys,
@@ -69,32 +57,32 @@ impl Telemetry {
             log_drops: OnceLock::new(),
             tasks: Mutex::new(Some(opening.tasks)),
         };
-        (Telemetry(Arc::new(inner)), variables.faults)
+        (Telemetry(Arc::new(parts)), variables.faults)
     }
 
-    /// Where the lines are counted that the log dropped; before figures are observed.
+    /// Sets the counter of the lines that the log dropped. Must be called before `observe`.
     pub fn count_log_drops(&self, drops: Arc<AtomicU64>) {
         self.0.log_drops.get_or_init(|| drops);
     }
 
-    /// From now on, figures are read here when somebody collects.
-    pub fn observe(&self, figures: InstrumentSources) {
+    /// Creates the instruments, which read these sources when somebody collects.
+    pub fn observe(&self, sources: InstrumentSources) {
         if let Some(instruments) = &self.0.instruments {
             let log_drops = self.0.log_drops.get().cloned();
             instruments.observe(
-                figures,
+                sources,
                 Arc::clone(&self.0.dropped),
                 log_drops.unwrap_or_default(),
             );
         }
     }
 
-    /// Begins the trace of a call that came in now.
+    /// Begins the trace of a call that arrives now.
     pub fn begin(&self, rpc: Rpc, headers: &HeaderMap) -> CallTrace {
         CallTrace::begin(&self.0, rpc, headers)
     }
 
-    /// The way of log events to the collector, where there is one.
+    /// The layer that exports log events, if enabled.
     pub fn log_layer<S>(&self) -> Option<impl Layer<S> + use<S>>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
@@ -107,13 +95,13 @@ impl Telemetry {
         self.0.scrape.as_ref().map(Scrape::text).unwrap_or_default()
     }
 
-    /// Sends what is there, within 5 s, and ends all tasks. Nothing is told from now on.
+    /// Exports what is queued, within 5 s, and ends all tasks. Nothing is recorded afterwards.
     pub async fn shutdown(&self) {
-        let tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let tasks = self.0.tasks.lock().take();
         let Some(tasks) = tasks else { return };
         tasks.finish(FLUSH_TIME).await;
-        if let Some(tracing) = &self.0.tracing {
-            tracing.shut_down();
+        if let Some(tracer) = &self.0.tracer {
+            tracer.shut_down();
         }
         if let Some(instruments) = &self.0.instruments {
             instruments.shut_down();
@@ -121,7 +109,7 @@ impl Telemetry {
     }
 }
 
-/// What is being opened.
+/// Telemetry that is being opened.
 #[derive(Default)]
 struct Opening {
     tasks: Tasks,
@@ -130,7 +118,7 @@ struct Opening {
 }
 
 impl Opening {
-    fn tracing(&mut self, variables: &Variables) -> Option<Tracing> {
+    fn tracer(&mut self, variables: &Variables) -> Option<CallTracer> {
         let export = variables.traces.as_ref()?;
         let exporter = export::span_exporter(export, &variables.resource);
         let exporter = self.built(export, exporter)?;
@@ -141,7 +129,7 @@ impl Opening {
             .with_sampler(variables.sampler.clone())
             .with_span_processor(queue)
             .build();
-        Some(Tracing::new(provider))
+        Some(CallTracer::new(provider))
     }
 
     fn instruments(&mut self, variables: &Variables, scraped: bool) -> (Option<Instruments>, Option<Scrape>) {
@@ -210,26 +198,26 @@ mod tests {
         telemetry
     }
 
-    /// Traces, figures, logs, and how many tasks run.
+    /// Whether traces, instruments and logs are enabled, and the number of tasks.
     fn parts(telemetry: &Telemetry) -> (bool, bool, bool, usize) {
-        let inner = &telemetry.0;
-        let tasks = inner.tasks.lock().unwrap();
+        let parts = &telemetry.0;
+        let tasks = parts.tasks.lock();
         (
-            inner.tracing.is_some(),
-            inner.instruments.is_some(),
-            inner.log.is_some(),
+            parts.tracer.is_some(),
+            parts.instruments.is_some(),
+            parts.log.is_some(),
             tasks.as_ref().map_or(0, Tasks::running),
         )
     }
 
     #[tokio::test]
-    async fn what_is_not_asked_for_is_not_there() {
+    async fn disabled_parts_are_absent() {
         let off = [("TOLLGATE_METRICS__LISTEN", "off")];
         assert_eq!(parts(&open(&off)), (false, false, false, 0));
         assert_eq!(
             parts(&open(&[])),
             (false, true, false, 0),
-            "to be scraped, by nobody's task"
+            "scraped without a task"
         );
         let traces = [off[0], ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://x:4317")];
         assert_eq!(parts(&open(&traces)), (true, false, false, 1));
@@ -242,7 +230,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_model_has_labels_of_its_own_however_many_there_are() {
+    async fn every_model_has_its_own_series_however_many_there_are() {
         let telemetry = open(&[]);
         let models: Vec<Arc<str>> = (0..1500).map(|number| format!("M{number}").into()).collect();
         let lines: Vec<ModelBill> = models.iter().map(line).collect();
@@ -292,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_had_is_told_and_left_out() {
+    async fn parts_that_cannot_be_opened_are_reported_and_left_out() {
         let variables = [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://x:4317"),
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem"),

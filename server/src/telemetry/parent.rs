@@ -1,5 +1,5 @@
-//! A caller's trace, read off its headers by W3C Trace Context, level 1. Strict: what is malformed begins a new trace,
-//! as the standard asks, and is never mended. OpenTelemetry's own propagator takes ids of other lengths for others.
+//! Reads a caller's trace from its headers (W3C Trace Context, level 1). Strict: malformed headers begin a new trace, as the
+//! standard requires, and are never repaired. OpenTelemetry's own propagator accepts ids of wrong lengths.
 //! <https://www.w3.org/TR/trace-context-1/>
 
 use std::str::FromStr as _;
@@ -9,13 +9,13 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState}
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
-/// `00-`, 32 digits, `-`, 16 digits, `-`, 2 digits; later versions may add to it, after another `-`.
+/// `00-`, 32 digits, `-`, 16 digits, `-`, 2 digits; later versions may append to it after another `-`.
 const LENGTH: usize = 55;
-/// The version that is none.
-const NO_VERSION: u8 = 0xff;
+/// The reserved, invalid version.
+const INVALID_VERSION: u8 = 0xff;
 
-/// The span that a call was made in; none where there is no header, or a malformed one.
-pub(super) fn of(headers: &HeaderMap) -> Option<SpanContext> {
+/// The span in which a call was made; `None` if the header is missing or malformed.
+pub(super) fn read(headers: &HeaderMap) -> Option<SpanContext> {
     let mut parents = headers.get_all(TRACEPARENT).iter();
     let (Some(parent), None) = (parents.next(), parents.next()) else {
         return None;
@@ -30,19 +30,19 @@ fn ids(parent: &[u8]) -> Option<(TraceId, SpanId, TraceFlags)> {
     let (span_id, flags) = (number(&known[36..52])?, number(&known[53..])?);
     let version = u8::try_from(version)
         .ok()
-        .filter(|version| *version != NO_VERSION)?;
+        .filter(|version| *version != INVALID_VERSION)?;
     let is_parted = [2, 35, 52].iter().all(|place| known[*place] == b'-');
     let is_whole = rest.is_empty() || version > 0 && rest[0] == b'-';
     if !is_parted || !is_whole || trace_id == 0 || span_id == 0 {
         return None;
     }
-    // what other flags mean is not known here, and none of them is passed on
+    // other flags are unknown and not propagated
     let flags = TraceFlags::new(u8::try_from(flags).ok()?) & TraceFlags::SAMPLED;
     let span_id = SpanId::from(u64::try_from(span_id).ok()?);
     Some((TraceId::from(trace_id), span_id, flags))
 }
 
-/// The number that these digits are; only `0-9a-f` are digits, and 32 of them fit.
+/// Parses at most 32 hexadecimal digits; only `0-9a-f` are allowed.
 fn number(digits: &[u8]) -> Option<u128> {
     digits.iter().try_fold(0, |number, digit| {
         let value = match digit {
@@ -54,7 +54,7 @@ fn number(digits: &[u8]) -> Option<u128> {
     })
 }
 
-/// What others added to the trace; several headers are one list. A wrong one is none, and does not touch the trace.
+/// The vendors' part of the trace; several headers are one list. A malformed list is ignored, and the trace is kept.
 fn state(headers: &HeaderMap) -> TraceState {
     let values: Result<Vec<&str>, _> = headers
         .get_all(TRACESTATE)
@@ -77,22 +77,22 @@ mod tests {
     const TRACE_ID: u128 = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
     const SPAN_ID: u64 = 0x00f0_67aa_0ba9_02b7;
 
-    fn read(pairs: &[(HeaderName, &[u8])]) -> Option<SpanContext> {
+    fn read_all(pairs: &[(HeaderName, &[u8])]) -> Option<SpanContext> {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(name, HeaderValue::from_bytes(value).unwrap());
         }
-        of(&headers)
+        read(&headers)
     }
 
     fn parent(text: &str) -> Option<SpanContext> {
-        read(&[(TRACEPARENT, text.as_bytes())])
+        read_all(&[(TRACEPARENT, text.as_bytes())])
     }
 
     fn trace_state(values: &[&str]) -> String {
         let mut pairs = vec![(TRACEPARENT, GOOD.as_bytes())];
         pairs.extend(values.iter().map(|value| (TRACESTATE, value.as_bytes())));
-        read(&pairs).unwrap().trace_state().header()
+        read_all(&pairs).unwrap().trace_state().header()
     }
 
     #[test]
@@ -105,12 +105,16 @@ mod tests {
         assert!(good.is_sampled() && good.is_remote());
         let flags = |digits: &str| parent(&format!("{}{digits}", &GOOD[..53])).map(|span| span.trace_flags());
         assert_eq!(flags("00"), Some(TraceFlags::default()));
-        assert_eq!(flags("03"), Some(TraceFlags::SAMPLED), "other flags are let be");
+        assert_eq!(
+            flags("03"),
+            Some(TraceFlags::SAMPLED),
+            "other flags must be dropped"
+        );
         assert_eq!(flags("fe"), Some(TraceFlags::default()));
     }
 
     #[test]
-    fn later_versions_may_say_more() {
+    fn later_versions_may_append_fields() {
         for version in ["01", "42", "fe"] {
             let known = format!("{version}{}", &GOOD[2..]);
             for more in ["", "-", "-more", "-more-of it"] {
@@ -123,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_not_continued() {
+    fn malformed_headers_are_not_continued() {
         let wrong = [
             "",
             "00",
@@ -151,8 +155,8 @@ mod tests {
             assert_eq!(parent(text), None, "{text}");
         }
         let twice = [(TRACEPARENT, GOOD.as_bytes()), (TRACEPARENT, GOOD.as_bytes())];
-        assert_eq!(read(&twice), None, "nobody knows which of two it is");
-        assert_eq!(read(&[(TRACESTATE, b"a=1")]), None);
+        assert_eq!(read_all(&twice), None, "ambiguous");
+        assert_eq!(read_all(&[(TRACESTATE, b"a=1")]), None);
     }
 
     #[test]
@@ -164,11 +168,11 @@ mod tests {
         assert_eq!(
             trace_state(&["a=1", "nonsense"]),
             "",
-            "the trace goes on without it"
+            "a malformed state must not end the trace"
         );
     }
 
-    /// The standard's own words, as an expression.
+    /// The standard's grammar as an expression.
     fn is_well_formed(text: &[u8]) -> bool {
         let form =
             regex::bytes::Regex::new("(?-u)^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$");
@@ -180,7 +184,7 @@ mod tests {
         is_version && !is_zero(2) && !is_zero(3)
     }
 
-    /// A good header, and what becomes of one in transit: bytes changed, added, lost.
+    /// A valid header with bytes changed, inserted or removed.
     fn damaged() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop_oneof![
             prop::sample::select(b"0123456789abcdefABCDEFg+-_ f0".as_slice()),
@@ -205,18 +209,18 @@ mod tests {
 
         #[test]
         fn only_well_formed_headers_are_continued(text in damaged()) {
-            let span = read(&[(TRACEPARENT, &text)]);
+            let span = read_all(&[(TRACEPARENT, &text)]);
             prop_assert_eq!(span.is_some(), is_well_formed(&text));
             if let Some(span) = span {
-                let told = format!("{}-{}", span.trace_id(), span.span_id());
-                prop_assert_eq!(told.as_bytes(), &text[3..52], "with the very ids that it has");
+                let ids = format!("{}-{}", span.trace_id(), span.span_id());
+                prop_assert_eq!(ids.as_bytes(), &text[3..52], "the ids must be those of the header");
             }
         }
 
         #[test]
-        fn whatever_comes_is_read(text in prop::collection::vec(0x20_u8..=0xff, 0..80)) {
+        fn arbitrary_bytes_are_read(text in prop::collection::vec(0x20_u8..=0xff, 0..80)) {
             let text: Vec<u8> = text.into_iter().filter(|byte| *byte != 0x7f).collect();
-            prop_assert_eq!(read(&[(TRACEPARENT, &text)]).is_some(), is_well_formed(&text));
+            prop_assert_eq!(read_all(&[(TRACEPARENT, &text)]).is_some(), is_well_formed(&text));
         }
     }
 }

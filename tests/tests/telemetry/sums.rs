@@ -313,8 +313,11 @@ async fn instruments_have_their_kind_unit_bounds_and_labels() {
 
 /// The documentation names everything that is exported.
 fn assert_documented(received: &Received) {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/telemetry.md");
-    let page = std::fs::read_to_string(path).expect("the page is there");
+    let read = |name| {
+        let path = format!("{}/../docs/{name}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_to_string(path).expect("the page exists")
+    };
+    let page = read("telemetry.md") + &read("figures.md");
     let metrics = received.metrics.iter();
     let rows = metrics.map(|metric| (&metric.name, &metric.unit));
     for (name, unit) in rows {

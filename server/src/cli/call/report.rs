@@ -5,49 +5,16 @@ use tollgate_client::{Attribute, Item, Model, OperationMetrics, Totals, Value, t
 use super::json::printable;
 use super::table::table;
 use super::typed;
+use crate::figure::{self, MetricValue};
 
 /// Every figure of a bill by its name in the contract.
 fn figures(metrics: &OperationMetrics) -> Vec<(&'static str, Value)> {
-    let float = |float: f64| to_value(&float).unwrap_or(Value::Null);
-    let cost = metrics.cost.unwrap_or_default();
-    vec![
-        ("call_count", metrics.call_count.into()),
-        ("failed_call_count", metrics.failed_call_count.into()),
-        ("cancelled_call_count", metrics.cancelled_call_count.into()),
-        ("gateway_duration_ms", float(metrics.gateway_duration_ms)),
-        ("operation_count", metrics.operation_count.into()),
-        ("total_duration_ms", float(metrics.total_duration_ms)),
-        ("total_rcu", float(metrics.total_rcu)),
-        ("total_wcu", float(metrics.total_wcu)),
-        ("estimated_wcu", float(metrics.estimated_wcu)),
-        ("get_count", metrics.get_count.into()),
-        ("put_count", metrics.put_count.into()),
-        ("update_count", metrics.update_count.into()),
-        ("delete_count", metrics.delete_count.into()),
-        ("query_count", metrics.query_count.into()),
-        ("scan_count", metrics.scan_count.into()),
-        ("batch_get_count", metrics.batch_get_count.into()),
-        ("batch_write_count", metrics.batch_write_count.into()),
-        ("transact_get_count", metrics.transact_get_count.into()),
-        ("transact_write_count", metrics.transact_write_count.into()),
-        ("items_count", metrics.items_count.into()),
-        ("scanned_count", metrics.scanned_count.into()),
-        ("failed_items_count", metrics.failed_items_count.into()),
-        ("kms_calls", metrics.kms_calls.into()),
-        ("kms_duration_ms", float(metrics.kms_duration_ms)),
-        ("kms_cache_hits", metrics.kms_cache_hits.into()),
-        ("s3_calls", metrics.s3_calls.into()),
-        ("s3_duration_ms", float(metrics.s3_duration_ms)),
-        ("s3_bytes_uploaded", metrics.s3_bytes_uploaded.into()),
-        ("s3_bytes_downloaded", metrics.s3_bytes_downloaded.into()),
-        ("retries", metrics.retries.into()),
-        ("throttled_count", metrics.throttled_count.into()),
-        ("backoff_ms", float(metrics.backoff_ms)),
-        ("cost.dynamodb", float(cost.dynamodb)),
-        ("cost.kms", float(cost.kms)),
-        ("cost.s3", float(cost.s3)),
-        ("cost.total", float(cost.total)),
-    ]
+    let value = |value| match value {
+        MetricValue::Count(count) => count.into(),
+        MetricValue::Amount(amount) => to_value(&amount).unwrap_or(Value::Null),
+    };
+    let figures = figure::metric_values(metrics).into_iter();
+    figures.map(|(name, figure)| (name, value(figure))).collect()
 }
 
 /// The figures as JSON fields; the cost is a separate object.

@@ -16,7 +16,7 @@ use super::request::Head;
 use super::rewrite::Rewritten;
 use super::settings::Settings;
 use super::shared::Shared;
-use crate::billing::{Answer, Closed, Ledger, Opening, write_trailers};
+use crate::billing::{Closed, Ledger, Opening, TrailerContent, write_trailers};
 use crate::call::Call;
 use crate::capacity::Hold;
 use crate::figure::{Bill, Rpc};
@@ -99,13 +99,13 @@ impl OpenCall {
             return;
         };
         let Some(trailers) = trailers else { return };
-        let answer = Answer {
+        let content = TrailerContent {
             request_id: self.call.request_id(),
             bill: &closed.bill,
             session: closed.session.as_ref(),
             utilization: self.shared.utilization(),
         };
-        write_trailers(trailers, self.shared.settings.trailers, &answer);
+        write_trailers(trailers, self.shared.settings.trailers, &content);
     }
 }
 
