@@ -40,7 +40,6 @@ fn circular_uses(modules: &Modules) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "until the rooms are free of circles"]
 fn no_files_of_a_room_import_each_other() {
     let circular = circular_uses(server());
     assert!(circular.is_empty(), "{circular:#?}");

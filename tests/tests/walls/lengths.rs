@@ -39,14 +39,12 @@ fn all_files() -> BTreeMap<String, String> {
 }
 
 #[test]
-#[ignore = "until the long files are split"]
 fn no_file_is_longer_than_450_lines() {
     let long = long_files(&all_files());
     assert!(long.is_empty(), "{long:#?}");
 }
 
 #[test]
-#[ignore = "until the long functions are split"]
 fn no_function_is_longer_than_70_lines() {
     let long = long_functions(&all_files());
     assert!(long.is_empty(), "{long:#?}");

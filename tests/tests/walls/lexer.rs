@@ -116,7 +116,7 @@ fn literal(text: &str) -> Option<usize> {
     None
 }
 
-/// Tells the character `'a'` from the lifetime `'a`.
+/// Distinguishes the character `'a'` from the lifetime `'a`.
 fn is_character(text: &str) -> bool {
     let mut letters = text.chars();
     letters.next() == Some('\'') && (letters.next() == Some('\\') || letters.next() == Some('\''))

@@ -194,7 +194,7 @@ async fn the_same_folder_of_another_table_is_another_items() {
     put.body(b"secret".to_vec().into())
         .send()
         .await
-        .expect("the engine answers");
+        .expect("the engine responds");
     let planted = HashMap::from([
         ("bucket".to_owned(), text(BUCKET)),
         ("key".to_owned(), text(foreign_key)),
