@@ -15,6 +15,7 @@ pub use reason::Reason;
 #[allow(
     clippy::all,
     clippy::pedantic,
+    clippy::allow_attributes_without_reason,
     unreachable_pub,
     missing_docs,
     reason = "generated code"
