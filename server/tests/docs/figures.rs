@@ -11,7 +11,6 @@ const PAGE: &str = "docs/figures.md";
 const BEGIN: &str = "<!-- generated from server/src/figure/table.rs -->\n";
 const END: &str = "<!-- end of the generated part -->\n";
 
-// add-a-figure: `UPDATE_DOCS=1 cargo test --workspace --test docs figures` writes its rows
 #[test]
 fn the_figures_page_matches_the_table() {
     let page = read(PAGE);
