@@ -364,7 +364,8 @@ pub(super) fn step_refusal(attribute: &Attribute, step: Option<&Step<'_>>) -> Op
     }
 }
 
-fn stored_type(kind: AttributeType) -> Type {
+/// DynamoDB's type of a stored attribute; none for objects.
+pub(super) fn stored_type(kind: AttributeType) -> Type {
     match kind {
         AttributeType::String => Some("S"),
         AttributeType::Number => Some("N"),

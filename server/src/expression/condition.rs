@@ -74,11 +74,11 @@ pub(super) fn parsed<'a>(
     match parser::condition(&tokens) {
         Ok(condition) => Ok((
             condition,
-            Checker::new(model, definitions, definitions.check(&tokens)),
+            Checker::new(model, definitions, definitions.check_comparable(&tokens)),
         )),
         Err(error) => {
             let mut faults = Faults::from(definitions.fault_at(error.column, error.description));
-            faults.extend(definitions.check(&tokens));
+            faults.extend(definitions.check_comparable(&tokens));
             Err(faults)
         }
     }

@@ -70,6 +70,17 @@ impl<'a> Definitions<'a> {
 
     /// Checks the definitions, and that each is used by the tokens and none is missing.
     pub(super) fn check(&self, tokens: &[Token<'a>]) -> Faults {
+        self.check_each(tokens, |_| None)
+    }
+
+    /// Like [`Definitions::check`], and objects are errors: no condition can compare them.
+    pub(super) fn check_comparable(&self, tokens: &[Token<'a>]) -> Faults {
+        self.check_each(tokens, |value| {
+            matches!(value, Value::Object(_)).then_some("is an object, which expressions cannot compare")
+        })
+    }
+
+    fn check_each(&self, tokens: &[Token<'a>], refusal: fn(&Value) -> Option<&'static str>) -> Faults {
         let Expression { names, values, .. } = self.expression;
         let mut faults = Faults::new();
         for (members, count) in [("names", names.len()), ("values", values.len())] {
@@ -94,9 +105,8 @@ impl<'a> Definitions<'a> {
         }
         for (placeholder, value) in by_name(values) {
             self.check_placeholder("values", placeholder, ':', &mut faults);
-            if matches!(value, Value::Object(_)) {
-                faults
-                    .extend(self.value_fault(placeholder, "is an object, which expressions cannot compare"));
+            if let Some(description) = refusal(value) {
+                faults.extend(self.value_fault(placeholder, description));
             }
         }
         faults

@@ -25,6 +25,10 @@ pub(super) enum TokenKind<'a> {
     CloseIndex,
     Dot,
     Comma,
+    /// Only in updates.
+    Plus,
+    /// Only in updates.
+    Minus,
     /// An unexpected character.
     Unknown,
     End,
@@ -78,6 +82,8 @@ fn first(text: &str) -> (TokenKind<'_>, usize) {
         b']' => (TokenKind::CloseIndex, 1),
         b'.' => (TokenKind::Dot, 1),
         b',' => (TokenKind::Comma, 1),
+        b'+' => (TokenKind::Plus, 1),
+        b'-' => (TokenKind::Minus, 1),
         b'=' | b'<' | b'>' => comparator(bytes),
         b'#' => placeholder(text, TokenKind::NameRef),
         b':' => placeholder(text, TokenKind::ValueRef),
@@ -178,8 +184,8 @@ mod tests {
             "a : = b",
             "a \"",
             "a \u{a0} b",
-            "a -1",
-            "a + 1",
+            "a *1",
+            "a / 1",
         ] {
             assert_eq!(kinds(text)[1..], [TokenKind::Unknown, TokenKind::End], "{text}");
         }

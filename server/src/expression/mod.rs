@@ -20,9 +20,11 @@ mod projection;
 mod render;
 #[cfg(test)]
 mod tests;
+mod update;
 
 pub use condition::{condition, filter, query_filter};
 pub use input::Expression;
 pub use key_condition::{KeyCondition, key_condition};
 pub use placeholders::Placeholders;
 pub use projection::{Projection, projection};
+pub use update::{Bound, Update, update};

@@ -31,24 +31,21 @@ pub(super) struct SyntaxError {
     pub(super) description: String,
 }
 
-type Parsed<T> = Result<T, SyntaxError>;
+/// A parsed part of the tree, or the first error.
+pub(super) type Parsed<T> = Result<T, SyntaxError>;
 
 /// Parses a condition.
 pub(super) fn condition<'a>(tokens: &[Token<'a>]) -> Parsed<Condition<'a>> {
-    let mut parser = Parser {
-        tokens,
-        position: 0,
-        operators: 0,
-    };
+    let mut parser = Parser::new(tokens);
     let condition = parser.joined()?;
     parser.expect(TokenKind::End, "AND, OR or the end")?;
     Ok(condition)
 }
 
 /// `tokens` ends with `End`, and the position never passes it.
-struct Parser<'t, 'a> {
+pub(super) struct Parser<'t, 'a> {
     tokens: &'t [Token<'a>],
-    position: usize,
+    pub(super) position: usize,
     operators: usize,
 }
 
@@ -60,7 +57,16 @@ struct Level<'a> {
     negations: usize,
 }
 
-impl<'a> Parser<'_, 'a> {
+impl<'t, 'a> Parser<'t, 'a> {
+    /// A parser at the first of these tokens.
+    pub(super) fn new(tokens: &'t [Token<'a>]) -> Parser<'t, 'a> {
+        Parser {
+            tokens,
+            position: 0,
+            operators: 0,
+        }
+    }
+
     /// Parses conditions that are joined by AND and OR, negated, or in parentheses. Parentheses use a level in a list, not
     /// the stack.
     fn joined(&mut self) -> Parsed<Condition<'a>> {
@@ -218,6 +224,11 @@ impl<'a> Parser<'_, 'a> {
         if matches!(self.peek(0), TokenKind::Word(name) if is_keyword(name)) && !self.ends_operand(1) {
             return self.expected(expected);
         }
+        self.document_path(expected)
+    }
+
+    /// Parses a path in a place where no keyword is allowed.
+    pub(super) fn document_path(&mut self, expected: &str) -> Parsed<Path<'a>> {
         let attribute = self.name(expected)?;
         let mut steps = Vec::new();
         loop {
@@ -282,27 +293,32 @@ impl<'a> Parser<'_, 'a> {
         }
     }
 
-    fn peek(&self, distance: usize) -> TokenKind<'a> {
+    pub(super) fn peek(&self, distance: usize) -> TokenKind<'a> {
         self.tokens
             .get(self.position + distance)
             .map_or(TokenKind::End, |token| token.kind)
     }
 
-    fn column(&self) -> usize {
+    pub(super) fn column(&self) -> usize {
         self.tokens
             .get(self.position)
             .or(self.tokens.last())
             .map_or(1, |token| token.column)
     }
 
-    fn take(&mut self, kind: TokenKind<'_>) -> bool {
+    pub(super) fn take(&mut self, kind: TokenKind<'_>) -> bool {
         let is_next = self.peek(0) == kind;
         self.position += usize::from(is_next);
         is_next
     }
 
+    /// Whether the next token is this keyword.
+    pub(super) fn is_at_word(&self, word: &str) -> bool {
+        matches!(self.peek(0), TokenKind::Word(text) if text.eq_ignore_ascii_case(word))
+    }
+
     fn take_word(&mut self, word: &str) -> bool {
-        let is_next = matches!(self.peek(0), TokenKind::Word(text) if text.eq_ignore_ascii_case(word));
+        let is_next = self.is_at_word(word);
         self.position += usize::from(is_next);
         is_next
     }
@@ -315,7 +331,7 @@ impl<'a> Parser<'_, 'a> {
         Ok(is_next)
     }
 
-    fn count_operator(&mut self) -> Parsed<()> {
+    pub(super) fn count_operator(&mut self) -> Parsed<()> {
         self.operators += 1;
         if self.operators > MAX_OPERATORS {
             return self.refuse(format!("more than {MAX_OPERATORS} operators and functions"));
@@ -323,7 +339,7 @@ impl<'a> Parser<'_, 'a> {
         Ok(())
     }
 
-    fn expect(&mut self, kind: TokenKind<'_>, expected: &str) -> Parsed<()> {
+    pub(super) fn expect(&mut self, kind: TokenKind<'_>, expected: &str) -> Parsed<()> {
         if self.take(kind) {
             Ok(())
         } else {
@@ -331,11 +347,11 @@ impl<'a> Parser<'_, 'a> {
         }
     }
 
-    fn expected<T>(&self, expected: &str) -> Parsed<T> {
+    pub(super) fn expected<T>(&self, expected: &str) -> Parsed<T> {
         self.refuse(format!("expected {expected}, found {}", found(self.peek(0))))
     }
 
-    fn refuse<T>(&self, description: String) -> Parsed<T> {
+    pub(super) fn refuse<T>(&self, description: String) -> Parsed<T> {
         Err(SyntaxError {
             column: self.column(),
             description,
@@ -390,6 +406,8 @@ fn found(token: TokenKind<'_>) -> String {
         TokenKind::OpenIndex => "`[`".to_owned(),
         TokenKind::CloseIndex => "`]`".to_owned(),
         TokenKind::Dot => "`.`".to_owned(),
+        TokenKind::Plus => "`+`: values are written as :name, other names as #name".to_owned(),
+        TokenKind::Minus => "`-`: values are written as :name, other names as #name".to_owned(),
         TokenKind::Comma => "`,`".to_owned(),
         TokenKind::Unknown => {
             "an unexpected character: write values as :name, and other names as #name".to_owned()

@@ -48,6 +48,17 @@ impl Number {
         &self.text
     }
 
+    /// The number with the other sign; zero has none.
+    #[must_use]
+    pub fn negated(&self) -> Number {
+        let text = match self.text.strip_prefix('-') {
+            Some(positive) => positive.to_owned(),
+            None if self.text == "0" => self.text.clone(),
+            None => format!("-{}", self.text),
+        };
+        Number { text }
+    }
+
     fn decimal(&self) -> Decimal<'_> {
         Decimal::parse(&self.text).expect("the canonical text is a decimal")
     }
@@ -68,6 +79,14 @@ impl PartialOrd for Number {
 impl fmt::Debug for Number {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("N")
+    }
+}
+
+impl From<u64> for Number {
+    fn from(number: u64) -> Number {
+        Number {
+            text: number.to_string(),
+        }
     }
 }
 

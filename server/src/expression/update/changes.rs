@@ -1,0 +1,155 @@
+//! The changes of a checked update, with their values. Attributes have the model's names until they are rendered.
+
+use std::collections::BTreeSet;
+
+use super::bounds::Bound;
+use crate::model::Value;
+
+/// The changes to one item; no two of their paths overlap.
+#[derive(Clone, Debug, Default)]
+pub struct Update {
+    pub(super) actions: Vec<Action>,
+    pub(super) bounds: Vec<Bound>,
+}
+
+/// A document path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) attribute: String,
+    pub(super) steps: Vec<Step>,
+}
+
+/// One step down from an attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Index(u32),
+    Name(String),
+}
+
+/// One change.
+#[derive(Clone, Debug)]
+pub(super) enum Action {
+    Set(Target, Assigned),
+    Remove(Target),
+    Add(Target, Value),
+    Delete(Target, Value),
+}
+
+/// What SET assigns.
+#[derive(Clone, Debug)]
+pub(super) enum Assigned {
+    Operand(Operand),
+    Sum(Operand, Operand),
+    Difference(Operand, Operand),
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Operand {
+    Path(Target),
+    Value(Value),
+    IfNotExists(Target, Box<Operand>),
+    ListAppend(Box<Operand>, Box<Operand>),
+}
+
+impl Update {
+    /// Names of the attributes that are changed, wholly or in part.
+    pub fn touched(&self) -> BTreeSet<&str> {
+        self.actions
+            .iter()
+            .map(|action| action.target().attribute.as_str())
+            .collect()
+    }
+
+    /// Whether there is nothing to change.
+    pub fn is_empty(&self) -> bool {
+        self.actions.is_empty()
+    }
+
+    /// The attributes that are set as a whole to a given value, `SET attribute = :value`.
+    pub fn whole_values(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.actions.iter().filter_map(|action| match action {
+            Action::Set(target, Assigned::Operand(Operand::Value(value))) if target.steps.is_empty() => {
+                Some((target.attribute.as_str(), value))
+            }
+            Action::Set(..) | Action::Remove(_) | Action::Add(..) | Action::Delete(..) => None,
+        })
+    }
+
+    /// Names of the attributes that are removed as a whole.
+    pub fn removed(&self) -> impl Iterator<Item = &str> {
+        self.actions.iter().filter_map(|action| match action {
+            Action::Remove(target) if target.steps.is_empty() => Some(target.attribute.as_str()),
+            Action::Set(..) | Action::Remove(_) | Action::Add(..) | Action::Delete(..) => None,
+        })
+    }
+
+    /// Conditions under which the results of arithmetic stay within the model's bounds.
+    pub fn bounds(&self) -> &[Bound] {
+        &self.bounds
+    }
+
+    /// Sets an attribute as a whole, in place of every other change to it.
+    pub fn set(&mut self, attribute: &str, value: Value) {
+        self.forget(attribute);
+        self.assign(attribute, Operand::Value(value));
+    }
+
+    /// Sets an attribute as a whole if the item does not have it, in place of every other change to it.
+    pub fn set_if_not_exists(&mut self, attribute: &str, value: Value) {
+        self.forget(attribute);
+        let target = Target::whole(attribute);
+        self.assign(
+            attribute,
+            Operand::IfNotExists(target, Box::new(Operand::Value(value))),
+        );
+    }
+
+    /// Removes an attribute, in place of every other change to it.
+    pub fn remove(&mut self, attribute: &str) {
+        self.forget(attribute);
+        self.actions.push(Action::Remove(Target::whole(attribute)));
+    }
+
+    /// Leaves an attribute as it is.
+    pub fn forget(&mut self, attribute: &str) {
+        self.actions
+            .retain(|action| action.target().attribute != attribute);
+        self.bounds.retain(|bound| bound.attribute() != attribute);
+    }
+
+    fn assign(&mut self, attribute: &str, operand: Operand) {
+        self.actions
+            .push(Action::Set(Target::whole(attribute), Assigned::Operand(operand)));
+    }
+}
+
+impl Action {
+    pub(super) fn target(&self) -> &Target {
+        match self {
+            Action::Set(target, _)
+            | Action::Remove(target)
+            | Action::Add(target, _)
+            | Action::Delete(target, _) => target,
+        }
+    }
+}
+
+impl Target {
+    /// A whole attribute.
+    pub(super) fn whole(attribute: &str) -> Target {
+        Target {
+            attribute: attribute.to_owned(),
+            steps: Vec::new(),
+        }
+    }
+
+    /// Whether one path is the other or leads to it.
+    pub(super) fn overlaps(&self, other: &Target) -> bool {
+        self.attribute == other.attribute
+            && self
+                .steps
+                .iter()
+                .zip(&other.steps)
+                .all(|(one, other)| one == other)
+    }
+}

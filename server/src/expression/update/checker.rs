@@ -1,0 +1,126 @@
+//! What all checks of an update share: names, attributes and errors.
+
+use super::super::ast::{Path, Step as PathStep};
+use super::super::check::step_refusal;
+use super::super::definitions::Definitions;
+use super::super::names::{no_attribute, quoted};
+use super::bounds::{Bound, BoundError};
+use super::changes::{Step, Target};
+use crate::fault::{Fault, Faults};
+use crate::model::{Attribute, AttributeType, Model, UnknownAttributes};
+
+/// Collects the errors of one update expression.
+pub(super) struct Checker<'a> {
+    pub(super) model: &'a Model,
+    pub(super) definitions: Definitions<'a>,
+    pub(super) faults: Faults,
+    pub(super) bounds: Vec<Bound>,
+}
+
+impl<'a> Checker<'a> {
+    /// The declared attribute that a path changes, if it may be changed.
+    pub(super) fn changed_attribute(&mut self, path: &Path<'a>, target: &Target) -> Option<&'a Attribute> {
+        let attribute = self.attribute(path, &target.attribute)?;
+        let name = quoted(&attribute.name);
+        let refusal = if self.model.is_key(&attribute.name) {
+            Some(format!(
+                "{name} is a key attribute: the key of an item cannot be updated"
+            ))
+        } else if path.steps.is_empty() {
+            None
+        } else {
+            within_refusal(attribute).or_else(|| step_refusal(attribute, path.steps.first()))
+        };
+        if let Some(refusal) = refusal {
+            self.fault_at(path.attribute.column, refusal);
+            return None;
+        }
+        Some(attribute)
+    }
+
+    /// The attribute of the model, or an error if the model does not allow the name.
+    pub(super) fn attribute(&mut self, path: &Path<'a>, name: &str) -> Option<&'a Attribute> {
+        let declared = self.model.attribute(name);
+        if declared.is_none() {
+            if self.model.sealed_by_others.iter().any(|sealed| sealed == name) {
+                let description = format!("{} is encrypted by another model of the table", quoted(name));
+                self.fault_at(path.attribute.column, description);
+            } else if self.model.unknown_attributes == UnknownAttributes::Reject {
+                let fault = self
+                    .definitions
+                    .name_fault(&path.attribute, no_attribute(self.model, name));
+                self.push(fault);
+            }
+        }
+        declared
+    }
+
+    pub(super) fn keep_bound(
+        &mut self,
+        attribute: &Attribute,
+        column: usize,
+        bound: Result<Option<Bound>, BoundError>,
+    ) {
+        let name = quoted(&attribute.name);
+        match bound {
+            Ok(bound) => self.bounds.extend(bound),
+            Err(BoundError::Unreachable) => {
+                self.fault_at(column, format!("{name} would be longer than its max_length"));
+            }
+            Err(BoundError::Precision) => {
+                self.fault_at(
+                    column,
+                    format!("{name} has bounds that need more than 38 digits to be checked"),
+                );
+            }
+        }
+    }
+
+    pub(super) fn target(&self, path: &Path<'a>) -> Option<Target> {
+        let steps = path.steps.iter().map(|step| {
+            Some(match step {
+                PathStep::Index(index) => Step::Index(*index),
+                PathStep::Name(name) => Step::Name(self.definitions.name(name)?.to_owned()),
+            })
+        });
+        Some(Target {
+            attribute: self.definitions.name(&path.attribute)?.to_owned(),
+            steps: steps.collect::<Option<_>>()?,
+        })
+    }
+
+    pub(super) fn is_same_attribute(&self, one: &Path<'a>, other: &Path<'a>) -> bool {
+        other.steps.is_empty()
+            && self.definitions.name(&one.attribute) == self.definitions.name(&other.attribute)
+    }
+
+    pub(super) fn label(&self, path: &Path<'a>) -> String {
+        quoted(
+            self.definitions
+                .name(&path.attribute)
+                .unwrap_or(path.attribute.text),
+        )
+    }
+
+    pub(super) fn fault_at(&mut self, column: usize, description: impl AsRef<str>) {
+        self.push(self.definitions.fault_at(column, description));
+    }
+
+    pub(super) fn push(&mut self, fault: Fault) {
+        if !self.faults.contains(&fault) {
+            self.faults.extend(fault);
+        }
+    }
+}
+
+/// Why nothing within an attribute can be read or changed by the store.
+pub(super) fn within_refusal(attribute: &Attribute) -> Option<String> {
+    let name = quoted(&attribute.name);
+    if attribute.encrypted.is_some() {
+        return Some(format!(
+            "{name} is encrypted: it can only be set to a :value, as a whole"
+        ));
+    }
+    (attribute.kind == AttributeType::Object)
+        .then(|| format!("{name} is an object: it can only be set to a :value, as a whole"))
+}

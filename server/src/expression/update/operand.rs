@@ -1,0 +1,132 @@
+//! The operands of SET: their types, and whether an attribute may have their value.
+
+use super::super::ast::{Path, ValueRef};
+use super::super::check::{step_refusal, stored_type};
+use super::super::names::quoted;
+use super::ast;
+use super::changes::Operand;
+use super::checker::{Checker, within_refusal};
+use crate::model::{Attribute, AttributeType, Value};
+
+/// DynamoDB's name of a type; none if it is not known before the item is read.
+type Type = Option<&'static str>;
+
+impl<'a> Checker<'a> {
+    /// Checks that an operand may be assigned to an attribute as a whole.
+    pub(super) fn fits(&mut self, attribute: &Attribute, operand: &ast::Operand<'a>, kind: Type) {
+        let name = quoted(&attribute.name);
+        let expected = stored_type(attribute.kind);
+        if let Some(value) = literal(operand) {
+            let Some(given) = self.definitions.value(value) else {
+                return;
+            };
+            if *given == Value::Null {
+                if attribute.required {
+                    let description = format!("is NULL, but {name} is required");
+                    self.push(self.definitions.value_fault(value.name, description));
+                }
+                return;
+            }
+            let is_object = matches!(given, Value::Object(_));
+            if is_object != (attribute.kind == AttributeType::Object) {
+                let description = format!("must be {}: {name} is one", an(attribute.kind.as_str()));
+                return self.push(self.definitions.value_fault(value.name, description));
+            }
+            let violations = attribute.checks.violations(given);
+            let is_of_type = expected.is_none_or(|expected| expected == given.type_name());
+            for violation in violations.iter().filter(|_| is_of_type) {
+                self.push(
+                    self.definitions
+                        .value_fault(value.name, format!("{violation}, for {name}")),
+                );
+            }
+        }
+        if let (Some(kind), Some(expected)) = (kind, expected)
+            && kind != expected
+            && kind != "NULL"
+        {
+            self.operand_fault(operand, format!("is {kind}, but {name} is {expected}"));
+        }
+    }
+
+    /// The type of an operand, and what is wrong within it.
+    pub(super) fn operand_type(&mut self, operand: &ast::Operand<'a>) -> Type {
+        match operand {
+            ast::Operand::Path(path) => self.read_type(path),
+            ast::Operand::Value(value) => {
+                let value = self.definitions.value(value)?;
+                (!matches!(value, Value::Object(_))).then(|| value.type_name())
+            }
+            ast::Operand::IfNotExists(path, value) => {
+                let stored = self.read_type(path);
+                stored.or(self.operand_type(value))
+            }
+            ast::Operand::ListAppend(first, second) => {
+                for operand in [&**first, &**second] {
+                    if let Some(kind) = self.operand_type(operand).filter(|kind| *kind != "L") {
+                        self.operand_fault(operand, format!("is {kind}, but list_append takes lists only"));
+                    }
+                }
+                Some("L")
+            }
+        }
+    }
+
+    /// The type of a path that is read, which may be neither encrypted nor an object.
+    pub(super) fn read_type(&mut self, path: &Path<'a>) -> Type {
+        let name = self.definitions.name(&path.attribute)?;
+        let attribute = self.attribute(path, name)?;
+        if let Some(refusal) =
+            within_refusal(attribute).or_else(|| step_refusal(attribute, path.steps.first()))
+        {
+            self.fault_at(path.attribute.column, refusal);
+            return None;
+        }
+        stored_type(attribute.kind).filter(|_| path.steps.is_empty())
+    }
+
+    pub(super) fn operand(&self, operand: ast::Operand<'a>) -> Option<Operand> {
+        Some(match operand {
+            ast::Operand::Path(path) => Operand::Path(self.target(&path)?),
+            ast::Operand::Value(value) => Operand::Value(self.definitions.value(&value)?.clone()),
+            ast::Operand::IfNotExists(path, value) => {
+                Operand::IfNotExists(self.target(&path)?, Box::new(self.operand(*value)?))
+            }
+            ast::Operand::ListAppend(first, second) => {
+                Operand::ListAppend(Box::new(self.operand(*first)?), Box::new(self.operand(*second)?))
+            }
+        })
+    }
+
+    pub(super) fn operand_fault(&mut self, operand: &ast::Operand<'a>, description: String) {
+        match operand {
+            ast::Operand::Value(value) => self.push(self.definitions.value_fault(value.name, description)),
+            ast::Operand::Path(path) | ast::Operand::IfNotExists(path, _) => {
+                let label = self.label(path);
+                self.fault_at(operand.column(), format!("{label} {description}"));
+            }
+            ast::Operand::ListAppend(..) => {
+                self.fault_at(
+                    operand.column(),
+                    format!("the result of list_append {description}"),
+                );
+            }
+        }
+    }
+}
+
+/// The `:value` that is assigned, as such or if nothing is stored.
+fn literal<'o, 'a>(operand: &'o ast::Operand<'a>) -> Option<&'o ValueRef<'a>> {
+    match operand {
+        ast::Operand::Value(value) => Some(value),
+        ast::Operand::IfNotExists(_, value) => literal(value),
+        ast::Operand::Path(_) | ast::Operand::ListAppend(..) => None,
+    }
+}
+
+fn an(kind: &str) -> String {
+    match kind.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        true => format!("an {kind}"),
+        false => format!("a {kind}"),
+    }
+}
