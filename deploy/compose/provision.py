@@ -1,5 +1,5 @@
-"""Makes what the models of a folder need in the stores that the AWS_ENDPOINT_URL_* variables name: tables, buckets,
-keys. What is there already stays as it is. For local stores; in AWS such things belong to your own tools.
+"""Creates the tables, buckets and keys that the models of a folder need, in the stores at AWS_ENDPOINT_URL_*. Existing
+resources stay unchanged. For local stores; on AWS, use your own provisioning tools.
 
 Usage: provision.py FOLDER
 """
@@ -18,12 +18,12 @@ KEY_TYPES = {"string": "S", "number": "N", "binary": "B"}
 
 
 def client(service):
-    """AWS_REGION as the server reads it; by itself boto3 knows only AWS_DEFAULT_REGION."""
+    """A client for AWS_REGION, which the server reads; boto3 reads only AWS_DEFAULT_REGION."""
     return boto3.client(service, region_name=os.environ["AWS_REGION"])
 
 
-def patiently(call, *arguments, **named):
-    """A call, again until the store answers at all."""
+def retried(call, *arguments, **named):
+    """Makes a call, and retries it until the store responds."""
     end = time.monotonic() + WAIT_S
     while True:
         try:
@@ -35,7 +35,7 @@ def patiently(call, *arguments, **named):
 
 
 def make_table(dynamodb, model):
-    if model["table"] in patiently(dynamodb.list_tables)["TableNames"]:
+    if model["table"] in retried(dynamodb.list_tables)["TableNames"]:
         return False
     keys = [model["partition_key"], *filter(None, [model.get("sort_key")])]
     dynamodb.create_table(
@@ -50,17 +50,17 @@ def make_table(dynamodb, model):
 
 
 def make_bucket(s3, name):
-    if name in [bucket["Name"] for bucket in patiently(s3.list_buckets)["Buckets"]]:
+    if name in [bucket["Name"] for bucket in retried(s3.list_buckets)["Buckets"]]:
         return False
     s3.create_bucket(Bucket=name)
     return True
 
 
 def make_key(kms, key_id):
-    """A new key under the alias. An id or ARN cannot be chosen, so a model that has one needs a store that has it."""
+    """Creates a key with this alias. Ids and ARNs cannot be chosen, so keys that models reference by them must exist."""
     if not key_id.startswith("alias/"):
-        sys.exit(f"{key_id}: only keys named by an alias can be made here")
-    if key_id in [alias["AliasName"] for alias in patiently(kms.list_aliases)["Aliases"]]:
+        sys.exit(f"{key_id}: cannot create a key with a given id or ARN; use an alias")
+    if key_id in [alias["AliasName"] for alias in retried(kms.list_aliases)["Aliases"]]:
         return False
     made = kms.create_key(Description="tollgate")["KeyMetadata"]["KeyId"]
     kms.create_alias(AliasName=key_id, TargetKeyId=made)
@@ -84,7 +84,7 @@ def main(folder):
         for key_id in sorted({attribute["encrypted"]["key_id"] for attribute in attributes if "encrypted" in attribute}):
             if make_key(client("kms"), key_id):
                 made.append(f"key {key_id}")
-    print("made", ", ".join(made) or "nothing: all is there")
+    print("created", ", ".join(made) or "nothing: all resources exist")
 
 
 if __name__ == "__main__":

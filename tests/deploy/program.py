@@ -1,4 +1,4 @@
-"""What the program really is: its settings, variables and flags, its image, a running one; and running other tools."""
+"""The built program: its settings, variables and flags, its image, and running instances; and how to run other tools."""
 
 import contextlib
 import os
@@ -22,20 +22,20 @@ def clean_environment(**extra):
 
 
 def run(*command, **options):
-    """A command's outcome; its outputs are text."""
+    """Runs a command and captures its output as text."""
     command = [str(word) for word in command]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
 
 
 def checked(*command, **options):
-    """A command's stdout; it has to succeed."""
+    """Runs a command that must succeed, and returns its stdout."""
     ended = run(*command, **options)
     assert ended.returncode == 0, f"{' '.join(map(str, command))}\n{ended.stdout}{ended.stderr}"
     return ended.stdout
 
 
 def serve_settings(*arguments, environment=None, cwd=None):
-    """The settings in effect under these arguments and variables. Fails where the program refuses any of them."""
+    """The settings in effect under these arguments and variables. Fails if the program refuses any of them."""
     printed = checked(
         BINARY, "serve", *arguments, "--print-config", env=clean_environment(**(environment or {})), cwd=cwd
     )
@@ -56,7 +56,7 @@ def variable(path):
 
 
 def image():
-    """What the Dockerfile makes: `env`, `settings` (the folder of its settings file), `entrypoint`, `volume`, `user`."""
+    """The built image: `env`, `settings` (the folder of its settings file), `entrypoint`, `volume`, `user`."""
     text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
     lines = text[text.rindex("FROM ") :].splitlines()
     of = lambda word: [line.split(None, 1)[1] for line in lines if line.startswith(word + " ")]
@@ -81,7 +81,7 @@ def free_port():
 
 
 class Gateway:
-    """A running `tollgate serve`: the addresses of its calls and of its metrics."""
+    """A running `tollgate serve`: its addresses for calls and for metrics."""
 
     def __init__(self, *arguments, environment=None):
         self.metrics = f"127.0.0.1:{free_port()}"

@@ -1,5 +1,5 @@
-"""The PromQL of the dashboard and of the rules, and which metrics and labels it names. As a program: prints all of it as
-JSON, `[{"where", "expr"}]`, with the dashboard's variables filled in."""
+"""The PromQL expressions of the dashboard and the rules, and the metrics and labels that they use. As a program, it prints
+all expressions as JSON, `[{"where", "expr"}]`, with the variables of the dashboard filled in."""
 
 import json
 import pathlib
@@ -51,7 +51,7 @@ def family(metric):
 
 
 def selected(expr):
-    """The metrics that an expression selects, each with the labels that it is selected by."""
+    """The metrics that an expression selects, each with the labels in its selector."""
     plain = re.sub(GROUPING, " ", re.sub(r'"(?:[^"\\]|\\.)*"', '""', expr))
     names = re.finditer(r"(?<![\w:.])([a-zA-Z_:][\w:]*+)(?!\s*\()(?:\s*(\{[^}]*\}))?", re.sub(r"\[[^]]*\]", " ", plain))
     for match in names:

@@ -1,4 +1,4 @@
-"""deploy/compose.yaml: read by Compose's own loader, each name in it one of the program's or of a file beside it."""
+"""deploy/compose.yaml: loaded by Compose's own loader, with every name checked against the program and other files."""
 
 import os
 import re
@@ -18,7 +18,7 @@ ALWAYS = {"collector", "jaeger", "prometheus", "grafana"}
 
 @pytest.fixture(scope="module")
 def compose():
-    """The file as Docker Compose has it, all paths absolute."""
+    """The file as Docker Compose resolves it, with absolute paths."""
     return yaml.safe_load(checked(os.environ["COMPOSE"], "compose.yaml", cwd=DEPLOY, env=clean_environment()))
 
 
@@ -55,7 +55,7 @@ def test_what_a_service_needs_runs_with_it(compose):
 
 
 @pytest.mark.parametrize("name", GATEWAYS)
-def test_the_program_takes_its_arguments_and_variables(compose, name):
+def test_the_program_accepts_its_arguments_and_variables(compose, name):
     service = compose["services"][name]
     environment = {**image()["env"], **{key: str(value) for key, value in service["environment"].items()}}
     command = service.get("command") or image()["command"]
@@ -81,13 +81,13 @@ def test_the_healthcheck_is_a_command_of_the_program(compose):
         assert "User" in running.call(*words[1:])
 
 
-def test_the_readmes_call_is_a_command_of_the_program(compose):
+def test_the_call_in_the_readme_is_a_command_of_the_program(compose):
     words = re.search(r"compose\.yaml exec (.*)", (DEPLOY / "README.md").read_text()).group(1)
     service, program, *words = shlex.split(words)
     assert service in compose["services"] and program == image()["entrypoint"] and words[0] == "call"
     with gateway("--memory") as running:
         ended = run(BINARY, "call", "--address", f"http://{running.address}", *words[1:], env=clean_environment())
-        # the item is on stdout, the bill on stderr
+        # the item is printed to stdout, the bill to stderr
         assert ended.returncode == 0 and "ssn" in ended.stdout and "KMS calls" in ended.stderr
 
 
@@ -96,14 +96,14 @@ def test_only_the_loopback_address_is_published(compose):
     assert published and all(port["host_ip"] == "127.0.0.1" for port in published)
 
 
-def test_every_mounted_file_is_there(compose):
+def test_every_mounted_file_exists(compose):
     for service in compose["services"].values():
         for volume in service.get("volumes", []):
             if volume["type"] == "bind":
                 assert os.path.exists(volume["source"]), volume["source"]
 
 
-def test_services_find_each_other(compose):
+def test_services_use_the_addresses_of_each_other(compose):
     services = compose["services"]
     collector = yaml.safe_load((DEPLOY / "collector/config.yaml").read_text())
     otlp_port = collector["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"].rsplit(":", 1)[1]
@@ -127,7 +127,7 @@ def test_services_find_each_other(compose):
     assert services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] == dashboard
 
 
-def test_the_images_are_of_the_releases_that_the_tests_run(compose):
+def test_the_images_have_the_versions_that_the_tests_run(compose):
     services = compose["services"]
     requirements = (ROOT / "tests/interop/requirements.txt").read_text()
     moto = re.search(r"moto\[server\]==(\S+)", requirements).group(1)
@@ -143,14 +143,14 @@ def test_the_images_are_of_the_releases_that_the_tests_run(compose):
     assert services["jaeger"]["image"] == f"jaegertracing/jaeger:{jaeger}"
 
 
-def test_the_pages_run_the_same_jaeger(compose):
+def test_the_pages_use_the_same_jaeger_image(compose):
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *DEPLOY.rglob("*.md")]
     named = [(page, image) for page in pages for image in re.findall(r"\S+/jaeger:\S+", page.read_text())]
     assert {ROOT / "README.md", ROOT / "docs/telemetry.md"} <= {page for page, _ in named}
     assert {image for _, image in named} == {compose["services"]["jaeger"]["image"]}, named
 
 
-def test_local_stores_are_found_where_they_listen(compose):
+def test_the_endpoints_match_the_ports_of_the_local_stores(compose):
     services = compose["services"]
     environment, minio = services["tollgate-aws"]["environment"], services["minio"]["environment"]
     assert environment["AWS_ACCESS_KEY_ID"] == minio["MINIO_ROOT_USER"]
@@ -177,11 +177,11 @@ def moto():
         process.wait()
 
 
-def test_what_provision_makes_is_all_that_the_models_need(compose, moto):
+def test_provision_creates_everything_that_the_models_need(compose, moto):
     endpoints = {name: moto for name in compose["services"]["provision"]["environment"] if name.startswith("AWS_ENDPOINT")}
     environment = {**LOCAL_STORES, **endpoints}
     command = [sys.executable, DEPLOY / "compose/provision.py", ROOT / "models"]
-    # the store is still starting: it waits
+    # provision waits while the store is still starting
     made = checked(*command, env=clean_environment(**environment))
     for thing in ("table users", "table secure_users", "table documents", "bucket my-bucket", "key alias/my-app-key"):
         assert thing in made

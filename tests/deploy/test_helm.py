@@ -1,4 +1,4 @@
-"""deploy/helm: linted, rendered, held against Kubernetes' own schemas, and read by the program as a pod would."""
+"""deploy/helm: linted, rendered, validated against the Kubernetes schemas, and loaded by the program as in a pod."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ CHART = DEPLOY / "helm/tollgate"
 CASES = ["default", *sorted(path.name.removesuffix("-values.yaml") for path in CHART.glob("ci/*-values.yaml"))]
 KUBERNETES = ["1.30", "1.34"]
 NONROOT = 65532
-# settings that the chart sets by values of its own, and one that has a single value
+# settings that the chart sets through other values, and one that has a single value
 OWNED = {
     "listen", "insecure", "models", "backend", "embedded.data", "embedded.memory", "metrics.listen", "token_key", "prices",
     "shutdown_grace", "kms.cache",
@@ -74,7 +74,7 @@ def test_lint(case):
 
 @pytest.mark.parametrize("version", KUBERNETES)
 @pytest.mark.parametrize("case", CASES)
-def test_kubernetes_takes_all_of_it(case, version):
+def test_kubernetes_accepts_all_manifests(case, version):
     kinds = set()
     for document in render(*values_of(case), version=version):
         kinds.add(document["kind"])
@@ -83,12 +83,12 @@ def test_kubernetes_takes_all_of_it(case, version):
     assert {"ConfigMap", "Service"} < kinds and kinds & {"Deployment", "StatefulSet"}
 
 
-def test_an_old_kubernetes_is_refused():
+def test_rejects_an_old_kubernetes_version():
     ended = run(os.environ["HELM"], "template", "gate", CHART, "--kube-version", "1.29")
     assert ended.returncode != 0 and "kubeVersion" in ended.stderr
 
 
-def test_versions_are_the_programs():
+def test_versions_match_the_program():
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     version = re.search(r'\[workspace\.package\]\nversion = "([^"]+)"', (ROOT / "Cargo.toml").read_text()).group(1)
     assert chart["appVersion"] == version
@@ -96,7 +96,7 @@ def test_versions_are_the_programs():
 
 
 def write_map(folder, data):
-    """A ConfigMap's files as the kubelet lays them: links into a hidden folder that is swapped as a whole."""
+    """A ConfigMap's files as the kubelet mounts them: links into a hidden folder that is replaced atomically."""
     hidden = folder / "..2026_01_01"
     hidden.mkdir(parents=True)
     (folder / "..data").symlink_to(hidden.name)
@@ -106,7 +106,7 @@ def write_map(folder, data):
 
 
 def mounted(documents, folder):
-    """The pod's ConfigMaps as folders; gives what replaces which path of the container."""
+    """Writes the pod's ConfigMaps to folders; returns the folder for each mount path of the container."""
     maps = {entry["metadata"]["name"]: entry["data"] for entry in documents if entry["kind"] == "ConfigMap"}
     volumes = {volume["name"]: volume for volume in pod_of(documents)["volumes"]}
     replaced = {}
@@ -118,7 +118,7 @@ def mounted(documents, folder):
     return replaced
 
 
-def test_the_program_takes_the_pods_arguments_settings_and_models(rendered, tmp_path):
+def test_the_program_accepts_the_arguments_settings_and_models_of_the_pod(rendered, tmp_path):
     container = container_of(rendered)
     replaced = mounted(rendered, tmp_path)
     settings_file = pathlib.Path(flag_of(container, "--config"))
@@ -133,7 +133,7 @@ def test_the_program_takes_the_pods_arguments_settings_and_models(rendered, tmp_
     settings = serve_settings(*arguments[1:], environment=environment)
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert settings["listen"].endswith(f":{ports['grpc']}")
-    # YAML's `off` is a boolean
+    # `off` is a boolean in YAML
     side = settings["metrics.listen"]
     assert side.endswith(f":{ports['metrics']}") if "metrics" in ports else side in (False, "off")
     assert settings["models"] == "/etc/tollgate/models" == image()["models"]
@@ -145,7 +145,7 @@ def test_the_program_takes_the_pods_arguments_settings_and_models(rendered, tmp_
         assert (pathlib.Path(replaced[str(settings_file.parent)]) / pathlib.Path(settings["prices"]).name).exists()
 
 
-def test_every_value_of_config_arrives(tmp_path):
+def test_every_value_of_config_takes_effect(tmp_path):
     given = yaml.safe_load((CHART / "ci/production-values.yaml").read_text())["config"]
     documents = render(*values_of("production"))
     written = one(documents, "ConfigMap", "-settings")["data"]["tollgate.yaml"]
@@ -162,7 +162,7 @@ def schema():
 
 
 def schema_settings():
-    """The settings of the schema by their paths."""
+    """The settings in the schema by their paths."""
     definitions = schema()["definitions"]
 
     def walk(node, prefix):
@@ -175,7 +175,7 @@ def schema_settings():
     return dict(walk(definitions["settings"], ""))
 
 
-def test_the_schema_knows_every_setting_of_the_program():
+def test_the_schema_has_every_setting_of_the_program():
     assert set(schema_settings()) | OWNED == set(serve_settings())
     assert not set(schema_settings()) & OWNED
 
@@ -186,7 +186,7 @@ def accepts(path, value):
 
 
 @pytest.mark.parametrize("path, of", schema_settings().items())
-def test_bounds_and_words_are_the_programs(path, of):
+def test_bounds_and_choices_match_the_program(path, of):
     if of.get("type") == "integer":
         least, most = of["minimum"], of["maximum"]
         assert [accepts(path, value) for value in (least - 1, least, most, most + 1)] == [False, True, True, False]
@@ -194,7 +194,7 @@ def test_bounds_and_words_are_the_programs(path, of):
     assert all(accepts(path, word) for word in words) and not (words and accepts(path, "other"))
 
 
-def test_every_value_is_explained_and_typed():
+def test_every_value_is_documented_and_typed():
     values, known = yaml.safe_load((CHART / "values.yaml").read_text()), schema()["properties"]
     assert set(values) | {"global"} == set(known)
     for name, value in values.items():
@@ -227,27 +227,27 @@ def test_every_value_is_explained_and_typed():
         r"models.user\.json=x",
     ],
 )
-def test_the_schema_refuses(wrong):
+def test_the_schema_rejects_invalid_values(wrong):
     assert "values don't meet the specifications of the schema" in refused("--set", wrong)
 
 
 @pytest.mark.parametrize(
-    "wrong, told",
+    "wrong, expected",
     [
         ("backend=embedded", "set replicaCount to 1"),
         ("backend=embedded,replicaCount=1,autoscaling.enabled=true", "autoscaling.enabled to false"),
         (r"models.a\.yaml=x,existingModels=y", "models and existingModels"),
         (f"tokenKey.existingSecret=x,tokenKey.value={base64.b64encode(bytes(32)).decode()}", "tokenKey.value and"),
-        ("autoscaling.enabled=true,autoscaling.minReplicas=11", "minReplicas is more"),
+        ("autoscaling.enabled=true,autoscaling.minReplicas=11", "minReplicas is greater"),
         ("autoscaling.enabled=true,autoscaling.cpuPercent=0", "both 0"),
         ("autoscaling.enabled=true,autoscaling.inFlightPercent=70,metrics.enabled=false", "needs metrics.enabled"),
     ],
 )
-def test_the_templates_refuse_what_does_not_fit_together(wrong, told):
-    assert told in refused("--set", wrong)
+def test_the_templates_reject_inconsistent_values(wrong, expected):
+    assert expected in refused("--set", wrong)
 
 
-def test_pods_may_do_little(rendered):
+def test_pods_are_unprivileged(rendered):
     pod = pod_of(rendered)
     assert "nonroot" in image()["from"]
     context = pod["securityContext"]
@@ -255,11 +255,11 @@ def test_pods_may_do_little(rendered):
     container = container_of(rendered)["securityContext"]
     assert container["readOnlyRootFilesystem"] and not container["allowPrivilegeEscalation"]
     assert container["capabilities"] == {"drop": ["ALL"]}
-    # else the service of another release would give variables that are no settings
+    # otherwise the service of another release would set variables that are not settings
     assert pod["enableServiceLinks"] is False and pod["automountServiceAccountToken"] is False
 
 
-def test_probes_ask_the_gateways_own_port(rendered):
+def test_probes_use_the_port_of_the_gateway(rendered):
     container = container_of(rendered)
     grpc = next(port["containerPort"] for port in container["ports"] if port["name"] == "grpc")
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
@@ -267,7 +267,7 @@ def test_probes_ask_the_gateways_own_port(rendered):
 
 
 @pytest.mark.parametrize("case, pause_s, grace_s", [("default", 5, 30), ("production", 15, 60), ("bare", 0, 0)])
-def test_the_pod_gets_the_pause_and_the_grace(case, pause_s, grace_s):
+def test_the_termination_grace_period_covers_pause_and_drain(case, pause_s, grace_s):
     documents = render(*values_of(case))
     assert pod_of(documents)["terminationGracePeriodSeconds"] == pause_s + grace_s + 5
     lifecycle = container_of(documents).get("lifecycle")
@@ -276,14 +276,14 @@ def test_the_pod_gets_the_pause_and_the_grace(case, pause_s, grace_s):
     assert settings["shutdown_grace"] == f"{grace_s}s"
 
 
-def test_the_embedded_backend_is_one_pod_with_a_volume():
+def test_the_embedded_backend_has_one_pod_with_a_volume():
     documents = render(*values_of("embedded"))
     found = one(documents, "StatefulSet")["spec"]
     assert found["replicas"] == 1
     claim = found["volumeClaimTemplates"][0]
     mount = {mount["name"]: mount["mountPath"] for mount in container_of(documents)["volumeMounts"]}
     data = flag_of(container_of(documents), "--data")
-    # below the volume's root, whose mode the kubelet changes; nothing below it is changed again
+    # below the root of the volume, whose mode the kubelet changes; modes below it stay as they are
     assert data.startswith(mount[claim["metadata"]["name"]] + "/")
     assert pod_of(documents)["securityContext"]["fsGroup"] == NONROOT
     assert pod_of(documents)["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
@@ -291,7 +291,7 @@ def test_the_embedded_backend_is_one_pod_with_a_volume():
     assert not [entry for entry in documents if entry["kind"] in ("PodDisruptionBudget", "HorizontalPodAutoscaler")]
 
 
-def test_a_token_key_is_made_given_or_named():
+def test_the_token_key_is_generated_set_or_referenced():
     made = one(render(), "Secret")
     assert len(base64.b64decode(base64.b64decode(made["data"]["token-key"]))) == 32
     assert made["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
@@ -304,7 +304,7 @@ def test_a_token_key_is_made_given_or_named():
     assert source["valueFrom"]["secretKeyRef"]["name"] == "tollgate-token-key"
 
 
-def test_new_settings_and_models_give_new_pods():
+def test_changed_settings_and_models_roll_the_pods():
     stamps = lambda *arguments: workload(render(*arguments))["spec"]["template"]["metadata"]["annotations"]
     base = stamps("--set-string", r"models.a\.yaml=x")
     other_model = stamps("--set-string", r"models.a\.yaml=y")
@@ -313,7 +313,7 @@ def test_new_settings_and_models_give_new_pods():
     assert (changed(other_model), changed(other_setting)) == ({"checksum/models"}, {"checksum/settings"})
 
 
-def test_scaling_goes_by_calls_in_flight_and_by_cpu():
+def test_scales_by_calls_in_flight_and_by_cpu():
     spec = one(render(*values_of("production")), "HorizontalPodAutoscaler")["spec"]
     by_calls, by_cpu = spec["metrics"]
     assert by_calls["pods"]["target"] == {"type": "AverageValue", "averageValue": "700m"}
@@ -327,7 +327,7 @@ def test_scaling_goes_by_calls_in_flight_and_by_cpu():
     assert "replicas" not in workload(render(*values_of("production")))["spec"]
 
 
-def test_the_network_policy_lets_in_who_may_and_out_what_must():
+def test_the_network_policy_allows_clients_scrapes_and_required_egress():
     default = one(render(), "NetworkPolicy")["spec"]
     calls, scrapes = default["ingress"]
     assert calls == {"from": [{"podSelector": {}}], "ports": [{"protocol": "TCP", "port": "grpc"}]}
@@ -341,13 +341,13 @@ def test_the_network_policy_lets_in_who_may_and_out_what_must():
     assert out(render("--set", "telemetry.endpoint=http://collector/otlp")) == {53, 443, 80}
 
 
-def test_roles_reach_the_service_account():
+def test_the_role_is_set_on_the_service_account():
     account = one(render(*values_of("production")), "ServiceAccount")
     assert account["metadata"]["annotations"]["eks.amazonaws.com/role-arn"].endswith(":role/tollgate")
     assert pod_of(render(*values_of("production")))["serviceAccountName"] == account["metadata"]["name"]
 
 
-def test_the_test_pod_calls_as_the_program_has_it():
+def test_the_command_of_the_test_pod_is_valid():
     words = one(render(), "Pod")["spec"]["containers"][0]["args"]
     assert run(BINARY, *words[:1], "--help").returncode == 0
     assert words[-1] in checked(BINARY, "call", "--help") and "--address" in checked(BINARY, "call", "--help")

@@ -1,5 +1,5 @@
-"""Prometheus, alerts, dashboard and collector: each by its own tool, and every metric and label one of the program's, as
-a real Prometheus scrapes them."""
+"""Prometheus, alerts, dashboard and collector: each checked by its own tool, and every metric and label compared with
+those that a real Prometheus scrapes."""
 
 import json
 import os
@@ -20,19 +20,19 @@ import queries
 from program import DEPLOY, ROOT, checked, free_port, gateway, run
 
 WINDOW_S = 12
-# what Prometheus adds, and `le` of histograms
+# the labels that Prometheus adds
 TARGET_LABELS = {"job", "instance"}
 
 
-def test_prometheus_takes_its_files():
+def test_prometheus_accepts_its_files():
     checked(os.environ["PROMTOOL"], "check", "config", DEPLOY / "prometheus/prometheus.yaml")
 
 
-def test_the_alerts_fire_on_their_faults_and_not_beside_them():
+def test_each_alert_fires_only_for_its_fault():
     checked(os.environ["PROMTOOL"], "test", "rules", ROOT / "tests/deploy/alerts.yaml")
 
 
-def test_every_alert_is_tested_and_has_its_section():
+def test_every_alert_is_tested_and_documented():
     alerts = {rule["alert"]: rule for rule in queries.rules() if "alert" in rule}
     tested = yaml.safe_load((ROOT / "tests/deploy/alerts.yaml").read_text())["tests"]
     fired = {case["alertname"] for test in tested for case in test["alert_rule_test"] if case.get("exp_alerts")}
@@ -44,14 +44,14 @@ def test_every_alert_is_tested_and_has_its_section():
         assert alert["annotations"]["summary"] and alert["labels"]["severity"] in ("page", "ticket")
 
 
-def test_the_documents_name_panels_that_are_there():
+def test_the_panels_in_the_documentation_exist():
     titles = {panel["title"] for panel in queries.dashboard()["panels"]}
     text = " ".join((ROOT / "docs/alerts.md").read_text().split())
     named = set(re.findall(r"(?<!\*)\*([A-Z][^*]+)\*(?!\*)", text))
     assert named and named <= titles, named - titles
 
 
-def test_the_collector_takes_its_file(tmp_path):
+def test_the_collector_accepts_its_file(tmp_path):
     file = DEPLOY / "collector/config.yaml"
     checked(os.environ["OTELCOL"], "validate", "--config", file)
     wrong = tmp_path / "config.yaml"
@@ -60,7 +60,7 @@ def test_the_collector_takes_its_file(tmp_path):
 
 
 def lost(given, kept, path="dashboard"):
-    """What of a document is not in another one."""
+    """The paths of a document that another one lacks."""
     if isinstance(given, dict) and isinstance(kept, dict):
         for name, value in given.items():
             yield from lost(value, kept.get(name), f"{path}.{name}")
@@ -71,7 +71,7 @@ def lost(given, kept, path="dashboard"):
         yield path
 
 
-def test_grafana_knows_every_key_of_the_dashboard():
+def test_grafana_supports_every_key_of_the_dashboard():
     register_default_plugins()
     as_grafana_has_it = lambda document: json.loads(JSONEncoder().encode(Dashboard.from_json(document)))
     dashboard = queries.dashboard()
@@ -80,7 +80,7 @@ def test_grafana_knows_every_key_of_the_dashboard():
     assert list(lost(dashboard, as_grafana_has_it(dashboard))) == ["dashboard.panels[1].fieldConfig.defaults.unheard"]
 
 
-def test_the_panels_stand_side_by_side():
+def test_the_panels_do_not_overlap():
     cells = set()
     panels = queries.dashboard()["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
@@ -122,7 +122,7 @@ class Prometheus:
             except urllib.error.HTTPError as error:
                 raise AssertionError(error.read().decode()) from error
             except OSError:
-                assert self.process.poll() is None and time.monotonic() < end, "Prometheus is away"
+                assert self.process.poll() is None and time.monotonic() < end, "Prometheus is not running"
                 time.sleep(0.2)
 
     def stop(self):
@@ -131,7 +131,7 @@ class Prometheus:
 
 
 def traffic(running, seconds):
-    """Calls of every kind that a panel shows: encrypted fields, objects, refusals, an error of the server."""
+    """Makes calls of every kind that a panel shows: encrypted fields, objects, refusals, a server error."""
     channel = grpc.insecure_channel(running.address)
     unknown = channel.unary_unary("/tollgate.v1.DataService/Unheard")
     end, turn = time.monotonic() + seconds, 0
@@ -147,7 +147,7 @@ def traffic(running, seconds):
 
 @pytest.fixture(scope="module")
 def scraped(tmp_path_factory):
-    """A Prometheus that watched a gateway at work for a while, and the gateway's own page."""
+    """A Prometheus that has scraped a busy gateway for a while, and the gateway's metrics page."""
     with gateway("--memory", "--models", ROOT / "models") as running:
         prometheus = Prometheus(tmp_path_factory.mktemp("prometheus"), running.metrics)
         try:
@@ -160,7 +160,7 @@ def scraped(tmp_path_factory):
 
 
 def labels_on(page):
-    """The metrics of a page with all labels that each has."""
+    """The metrics of a page, each with all its labels."""
     found = {}
     for name, labels in re.findall(r"^([a-zA-Z_:][\w:]*)(\{.*\})? ", page, re.MULTILINE):
         found.setdefault(queries.family(name), set()).update(re.findall(r'(\w+)="', labels))
@@ -168,18 +168,18 @@ def labels_on(page):
 
 
 def recorded():
-    """The recorded metrics with the labels that they keep."""
+    """The recorded metrics, each with the labels that it keeps."""
     return {rule["record"]: queries.grouped(rule["expr"]) | TARGET_LABELS for rule in queries.rules() if "record" in rule}
 
 
-def test_the_list_of_metrics_is_what_the_program_shows(scraped):
+def test_the_list_of_metrics_matches_the_program(scraped):
     listed = (DEPLOY / "metrics.txt").read_text().split()
     assert listed == sorted(set(listed))
     shown = set(re.findall(r"^# TYPE (\S+) ", scraped[1], re.MULTILINE)) - {"target_info"}
     assert shown == set(listed)
 
 
-def test_every_metric_and_label_of_a_query_is_the_programs(scraped):
+def test_every_metric_and_label_of_a_query_exists(scraped):
     known = {**labels_on(scraped[1]), **recorded(), "up": set()}
     for where, expr in [*queries.of_dashboard(), *queries.of_rules()]:
         of_all = set(TARGET_LABELS)
@@ -197,7 +197,7 @@ def test_every_metric_is_on_the_dashboard():
     assert shown - {"up"} == set((DEPLOY / "metrics.txt").read_text().split())
 
 
-def test_the_dashboards_variables_find_something(scraped):
+def test_the_variables_of_the_dashboard_have_values(scraped):
     for variable in queries.dashboard()["templating"]["list"]:
         if variable["type"] == "query":
             inner = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"])
@@ -206,9 +206,9 @@ def test_the_dashboards_variables_find_something(scraped):
 
 
 @pytest.mark.parametrize("where, expr", list(queries.of_dashboard(f"{WINDOW_S}s")), ids=lambda text: text[:40])
-def test_prometheus_answers_every_panel_with_a_figure(scraped, where, expr):
-    answered = scraped[0].ask("query", query=expr, time=scraped[0].worked_until)["result"]
-    figures = [float(series["value"][1]) for series in answered]
+def test_every_panel_has_data(scraped, where, expr):
+    result = scraped[0].ask("query", query=expr, time=scraped[0].worked_until)["result"]
+    figures = [float(series["value"][1]) for series in result]
     assert any(figure == figure for figure in figures), f"{where}: {figures}"
 
 
@@ -217,5 +217,5 @@ def test_prometheus_evaluates_every_rule(scraped):
     rules = [rule for group in groups for rule in group["rules"]]
     assert len(rules) == len(queries.rules())
     assert {rule["health"] for rule in rules} == {"ok"}, [rule.get("lastError") for rule in rules]
-    # it is well: a minute of traffic on one machine is nobody's alarm
+    # a minute of normal traffic fires no alert
     assert not [rule["name"] for rule in rules if rule.get("state") == "firing"]

@@ -1,4 +1,4 @@
-"""deploy/systemd/tollgate.service: read by systemd, hardened by its own measure, and what it runs is the program."""
+"""deploy/systemd/tollgate.service: accepted by systemd, hardened by systemd's own rating, and valid for the program."""
 
 import pathlib
 import re
@@ -10,7 +10,7 @@ import pytest
 from program import BINARY, DEPLOY, checked, clean_environment, image, run, serve_settings
 
 UNIT = DEPLOY / "systemd/tollgate.service"
-# tenths, as `systemd-analyze security` gives them; below 20 it says OK
+# in tenths, as reported by `systemd-analyze security`; below 20 is rated OK
 MOST_EXPOSED = 15
 
 
@@ -26,14 +26,14 @@ def service():
 
 @pytest.fixture
 def installed(tmp_path):
-    """The unit with the program where it is."""
+    """The unit with the path of the built program."""
     assert shutil.which("systemd-analyze"), "systemd-analyze is missing: install systemd"
     path = tmp_path / UNIT.name
     path.write_text(UNIT.read_text().replace("/usr/local/bin/tollgate", BINARY))
     return path
 
 
-def test_systemd_takes_it(installed):
+def test_systemd_accepts_the_unit(installed):
     ended = run("systemd-analyze", "verify", installed)
     assert (ended.returncode, ended.stderr) == (0, "")
     installed.write_text(installed.read_text().replace("ProtectHome=yes", "ProtectHome=perhaps"))
@@ -44,7 +44,7 @@ def test_it_is_hardened(installed):
     checked("systemd-analyze", "security", "--offline=yes", f"--threshold={MOST_EXPOSED}", installed)
 
 
-def test_the_program_takes_its_command_and_variables(service, tmp_path):
+def test_the_program_accepts_its_command_and_variables(service, tmp_path):
     (command,) = service["ExecStart"]
     path, verb, *arguments = shlex.split(command)
     assert path == image()["entrypoint"] and verb == "serve"
@@ -56,13 +56,13 @@ def test_the_program_takes_its_command_and_variables(service, tmp_path):
     assert int(service["TimeoutStopSec"][0]) > grace_s
 
 
-def test_settings_are_found_in_the_working_folder(service, tmp_path):
+def test_settings_are_read_from_the_working_folder(service, tmp_path):
     assert service["WorkingDirectory"] == [f"/etc/{service['ConfigurationDirectory'][0]}"]
     (tmp_path / "tollgate.yaml").write_text("shutdown_grace: 7s\n")
     assert serve_settings(cwd=tmp_path)["shutdown_grace"] == "7s"
 
 
-def test_nothing_wins_over_the_settings_file_unseen(service, tmp_path):
+def test_nothing_in_the_unit_overrides_the_settings_file(service, tmp_path):
     set_by_unit = [entry for entry in service.get("Environment", []) if entry.startswith("TOLLGATE_")]
     arguments = shlex.split(service["ExecStart"][0])[2:]
     (tmp_path / "tollgate.yaml").write_text("models: /srv/models\nembedded: { data: /srv/data }\n")
@@ -70,6 +70,6 @@ def test_nothing_wins_over_the_settings_file_unseen(service, tmp_path):
     assert (settings["models"], settings["embedded.data"]) == ("/srv/models", "/srv/data")
 
 
-def test_wrong_settings_are_not_tried_again(service):
+def test_invalid_settings_do_not_cause_restarts(service):
     assert service["RestartPreventExitStatus"] == ["2"] and service["Restart"] == ["on-failure"]
-    assert run(BINARY, "serve", env=clean_environment(TOLLGATE_UNHEARD="1")).returncode == 2
+    assert run(BINARY, "serve", env=clean_environment(TOLLGATE_UNKNOWN="1")).returncode == 2

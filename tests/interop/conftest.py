@@ -1,4 +1,4 @@
-"""A real tollgate for each need: embedded in memory, or over moto through a proxy that counts."""
+"""Fixtures for real tollgate processes: embedded in memory, or on moto through a counting proxy."""
 
 import contextlib
 import os
@@ -38,7 +38,7 @@ def free_port():
 
 @contextlib.contextmanager
 def listening(command, port, environment, folder):
-    """A server process that leaves its files and its log in a folder, from its port's first connection on; gives its URL."""
+    """Runs a server process with its files and its log in a folder, waits for its port, and yields its URL."""
     path = folder / f"{pathlib.Path(command[0]).name}.log"
     with path.open("wb") as log:
         process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
@@ -56,11 +56,11 @@ def wait_for(port, process, log):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.1)
-    raise AssertionError(f"{process.args[0]} does not listen (exit {process.poll()}): {log.read_text()[-2000:]}")
+    raise AssertionError(f"{process.args[0]} is not listening (exit {process.poll()}): {log.read_text()[-2000:]}")
 
 
 def wait_until(found, otherwise):
-    """What `found` returns once it is something."""
+    """Waits until `found` returns a value, and returns it."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while not (value := found()):
         assert time.monotonic() < deadline, otherwise
@@ -104,7 +104,7 @@ def embedded():
 
 
 def free_line(process, pattern, stream):
-    """The first match of a pattern in a process's output; the rest is read and dropped."""
+    """The first match of a pattern in the output of a process; the remaining output is read and discarded."""
     for line in stream:
         match = re.search(pattern, line)
         if match:
@@ -115,7 +115,7 @@ def free_line(process, pattern, stream):
 
 @contextlib.contextmanager
 def moto_server():
-    """A moto server for all three services; gives its URL."""
+    """Runs a moto server for all three services and yields its URL."""
     process = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
         stderr=subprocess.PIPE,
@@ -132,14 +132,14 @@ def moto_server():
 
 @pytest.fixture(scope="session")
 def moto():
-    """A moto server for the whole run."""
+    """A moto server for the whole test run."""
     with moto_server() as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def store(moto):
-    """moto with the tables, bucket and key of the example models and of the pydynox ones; gives its URL."""
+    """The URL of a moto server with the tables, bucket and key of the example models and the pydynox models."""
     session = boto3.Session("testing", "testing", region_name="us-east-1")
     kms = session.client("kms", endpoint_url=moto)
     key_id = kms.create_key()["KeyMetadata"]["KeyId"]
@@ -157,5 +157,5 @@ def store(moto):
 
 
 def over(endpoint):
-    """The environment of a gateway whose store is at an endpoint."""
+    """The environment of a gateway that uses the store at an endpoint."""
     return clean_environment(**CREDENTIALS, AWS_ENDPOINT_URL=endpoint)

@@ -1,4 +1,4 @@
-"""A reverse proxy that counts the requests it passes on, by what they ask for."""
+"""A reverse proxy that counts the requests that it forwards, by operation."""
 
 import collections
 import http.client
@@ -16,18 +16,18 @@ class CountingProxy:
     def __init__(self, target):
         self.target = urllib.parse.urlsplit(target).netloc
         self.counts = collections.Counter()
-        # what becomes of the next bodies of S3.GET: `cut`, or seconds to pause in the middle
-        self.fates = collections.deque()
+        # how to disturb the next bodies of S3.GET: `cut`, or seconds to pause in the middle
+        self.faults = collections.deque()
         self.lock = threading.Lock()
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def pass_on(self):
-                outer.pass_on(self)
+            def forward(self):
+                outer.forward(self)
 
-            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = pass_on
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = forward
 
             def log_message(self, *_):
                 pass
@@ -36,32 +36,32 @@ class CountingProxy:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def pass_on(self, request):
+    def forward(self, request):
         with self.lock:
             self.counts[operation(request)] += 1
         connection = http.client.HTTPConnection(self.target, timeout=60)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
         body = request.rfile.read(int(request.headers.get("content-length", 0)))
         connection.request(request.command, request.path, body, headers)
-        answer = connection.getresponse()
-        content = answer.read()
-        request.send_response(answer.status)
-        for name, value in answer.getheaders():
+        response = connection.getresponse()
+        content = response.read()
+        request.send_response(response.status)
+        for name, value in response.getheaders():
             if name.lower() not in HOP_BY_HOP | {"content-length", "date", "server"}:
                 request.send_header(name, value)
-        length = answer.getheader("content-length") if request.command == "HEAD" else len(content)
+        length = response.getheader("content-length") if request.command == "HEAD" else len(content)
         request.send_header("content-length", length or 0)
         request.end_headers()
-        fate = self.fates.popleft() if operation(request) == "S3.GET" and self.fates else None
-        if fate is None:
+        fault = self.faults.popleft() if operation(request) == "S3.GET" and self.faults else None
+        if fault is None:
             request.wfile.write(content)
         else:
             request.wfile.write(content[: len(content) // 2])
             request.wfile.flush()
-            if fate == "cut":
+            if fault == "cut":
                 request.close_connection = True
             else:
-                time.sleep(fate)
+                time.sleep(fault)
                 request.wfile.write(content[len(content) // 2 :])
         connection.close()
 
@@ -70,6 +70,6 @@ class CountingProxy:
 
 
 def operation(request):
-    """`PutItem`, `Decrypt`, ... by their header, S3's by method."""
+    """`PutItem`, `Decrypt`, ... from their header; for S3, the method."""
     target = request.headers.get("x-amz-target")
     return target.rsplit(".", 1)[-1] if target else f"S3.{request.command}"

@@ -1,4 +1,4 @@
-"""The clients that callers use read the bill: grpcurl (Go), buf curl and grpcio."""
+"""Common clients read the bill: grpcurl (Go), buf curl and grpcio."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ MIB = 1024 * 1024
 
 
 def grpcurl(address, method, request, *arguments):
-    """Runs `grpcurl -v` and gives its output and exit code."""
+    """Runs `grpcurl -v` and returns its output and exit code."""
     command = [os.environ["GRPCURL"], "-plaintext", "-v", "-max-msg-sz", str(64 * MIB), *arguments]
     command += ["-d", "@", address, f"tollgate.v1.DataService/{method}"]
     run = subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, timeout=120)
@@ -23,7 +23,7 @@ def grpcurl(address, method, request, *arguments):
 
 
 def trailers(output):
-    """What `grpcurl -v` prints under its trailers."""
+    """The trailers in the output of `grpcurl -v`."""
     tail = output.split("Response trailers received:")[-1]
     return dict(re.findall(r"^(\S+): (.*)$", tail, re.MULTILINE))
 
@@ -46,7 +46,7 @@ def document(partition, size):
     return {**key(partition, "V1"), "name": text("report"), "content": content}
 
 
-def test_lists_what_is_served(embedded):
+def test_lists_the_services(embedded):
     command = [os.environ["GRPCURL"], "-plaintext", embedded.address, "list"]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert {"tollgate.v1.DataService", "tollgate.v1.MetricsService", "tollgate.v1.SchemaService"} <= set(listed)
@@ -64,7 +64,7 @@ def test_save_with_an_encrypted_attribute_costs_one_kms_call(embedded):
     assert "endpoint-load-metrics-bin" in bill and "server-timing" in bill
 
 
-def test_three_encrypted_fields_cost_one_call_each_way_and_pages_one_an_item(embedded):
+def test_three_encrypted_fields_cost_one_kms_call_per_save_and_per_item_read(embedded):
     for number in range(10):
         request = {"model": "SecureUser", "item": secure("ORG#1", f"U#{number}")}
         output, code = grpcurl(embedded.address, "Save", request)
@@ -82,7 +82,7 @@ def test_three_encrypted_fields_cost_one_call_each_way_and_pages_one_an_item(emb
 @pytest.mark.parametrize(
     ("size", "calls"), [(1_000_000, "1"), (5 * MIB, "1"), (6 * MIB, "4"), (15_000_000, "5"), (15 * MIB, "5")]
 )
-def test_an_object_costs_what_its_parts_cost(embedded, size, calls):
+def test_an_upload_is_billed_per_part(embedded, size, calls):
     partition = f"DOC#{size}"
     output, code = grpcurl(embedded.address, "Save", {"model": "Document", "item": document(partition, size)})
     assert code == 0, output[-2000:]
@@ -95,7 +95,7 @@ def test_an_object_costs_what_its_parts_cost(embedded, size, calls):
     assert code == 0 and trailers(output)["tollgate-s3-calls"] == "1"
 
 
-def test_a_refused_save_is_billed_and_leaves_the_live_object(embedded):
+def test_a_refused_save_is_billed_and_keeps_the_live_object(embedded):
     item = document("DOC#live", 1000)
     assert grpcurl(embedded.address, "Save", {"model": "Document", "item": item})[1] == 0
     refused = {"model": "Document", "item": document("DOC#live", 2000), "condition": {"text": "attribute_not_exists(pk)"}}
@@ -108,7 +108,7 @@ def test_a_refused_save_is_billed_and_leaves_the_live_object(embedded):
     assert trailers(output)["tollgate-s3-bytes-downloaded"] == "1000"
 
 
-def test_errors_name_every_field(embedded):
+def test_errors_list_every_invalid_field(embedded):
     item = {"pk": text("A"), "age": {"n": "1e200"}, "email": {"n": "1"}}
     output, code = grpcurl(embedded.address, "Save", {"model": "User", "item": item})
     assert code != 0 and "InvalidArgument" in output
@@ -125,7 +125,7 @@ def test_buf_curl_reads_the_trailers(embedded):
     assert re.search(r"(?i)tollgate-kms-calls: 1\b", run.stderr)
 
 
-def test_grpcio_reads_trailers_of_successes_errors_and_streams(embedded):
+def test_grpcio_reads_the_trailers_of_successes_errors_and_streams(embedded):
     client = Client(embedded.address)
     save = client.type("SaveRequest")(model="User", item=client.item(pk="USER#py", sk="PROFILE", ssn="1"))
     _, bill = client.unary("Save", save, session="py")
@@ -139,7 +139,7 @@ def test_grpcio_reads_trailers_of_successes_errors_and_streams(embedded):
     assert int(bill["tollgate-dynamodb-calls"]) >= len(pages) - 1
 
 
-def test_a_load_of_5000_calls_has_no_error(embedded):
+def test_5000_calls_succeed_under_load(embedded):
     item = {**key("USER#load"), "name": text("Ada")}
     save = {"model": "User", "item": item}
     assert grpcurl(embedded.address, "Save", save)[1] == 0

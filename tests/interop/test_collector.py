@@ -1,4 +1,4 @@
-"""Over a real OpenTelemetry Collector: what it received of spans, metrics and logs says what the trailers say."""
+"""With a real OpenTelemetry Collector: the spans, metrics and logs that it receives match the trailers."""
 
 import http.server
 import json
@@ -19,7 +19,7 @@ SECRET = "078-05-1120"
 
 
 class Sink:
-    """Takes OTLP in JSON over HTTP and keeps what came, by signal."""
+    """Accepts OTLP in JSON over HTTP and stores it by signal."""
 
     def __init__(self):
         self.received = {"traces": [], "metrics": [], "logs": []}
@@ -46,7 +46,7 @@ class Sink:
         return [span for scope in scopes for span in scope["spans"]]
 
     def metrics(self):
-        """The last state of every cumulative metric."""
+        """The latest value of every cumulative metric."""
         scopes = [scope for body in self.received["metrics"] for part in body["resourceMetrics"] for scope in part["scopeMetrics"]]
         return {metric["name"]: metric for scope in scopes for metric in scope["metrics"]}
 
@@ -64,7 +64,7 @@ WAYS = [("grpc", "none"), ("grpc", "gzip"), ("http/protobuf", "none"), ("http/pr
 
 @pytest.fixture(scope="module", params=WAYS, ids="-".join)
 def collector(request, tmp_path_factory):
-    """How to reach a collector by one of OTLP's protocols, compressed or not, and the sink behind it."""
+    """The variables for a collector with one of the OTLP protocols, compressed or not, and the sink that it exports to."""
     sink, port = Sink(), free_port()
     protocol, compression = request.param
     receiver = protocol.split("/")[0]
@@ -85,7 +85,7 @@ def collector(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def received(collector):
-    """What the collector received of a gateway's whole life, and the bills of its calls."""
+    """Everything that the collector received from a gateway, and the bills of the calls."""
     endpoint, sink = collector
     environment = clean_environment(**endpoint, OTEL_RESOURCE_ATTRIBUTES="team=billing")
     with gateway("--memory", environment=environment) as running:
@@ -102,7 +102,7 @@ def server_spans(sink):
 
 
 def calls(client):
-    """Calls of every kind; the second one continues the caller's trace."""
+    """Makes calls of every kind; the second one continues the caller's trace."""
     bills = []
     for number in range(5):
         address = {"city": "London"}
@@ -134,7 +134,7 @@ def test_every_call_has_one_server_span_with_its_bill(received):
         }.items():
             assert str(said.get(attribute, 0)) == bill[trailer], attribute
     missing = spans[bills[-1]["tollgate-request-id"]]
-    assert missing.get("status", {}).get("code", 0) != ERROR, "NOT_FOUND is no error of the server"
+    assert missing.get("status", {}).get("code", 0) != ERROR, "NOT_FOUND is not a server error"
 
 
 def test_aws_calls_are_client_spans_under_their_call(received):
@@ -181,16 +181,16 @@ def test_the_metrics_sum_up_to_the_trailers(received):
     assert metrics["tollgate.s3.io"]["unit"] == "By" and metrics["tollgate.cost"]["unit"] == "USD"
 
 
-def test_log_records_carry_the_trace_and_no_secret_leaves(received):
+def test_log_records_have_the_trace_and_no_secrets(received):
     sink, bills = received
     spans = {span["traceId"] for span in server_spans(sink)}
     of_calls = [record for record in sink.records() if record.get("traceId")]
     assert len(of_calls) >= len(bills) and {record["traceId"] for record in of_calls} <= spans
-    assert all(int(record["timeUnixNano"]) > 0 for record in of_calls), "a record without a time is of 1970"
+    assert all(int(record["timeUnixNano"]) > 0 for record in of_calls), "every record has a time"
     assert SECRET not in json.dumps(sink.received)
 
 
-def test_the_resource_is_named(received):
+def test_the_resource_has_its_attributes(received):
     sink, _ = received
     resource = attributes(sink.received["traces"][0]["resourceSpans"][0]["resource"])
     assert resource["service.name"] == "tollgate" and resource["team"] == "billing"

@@ -1,4 +1,4 @@
-"""Over a real Jaeger: what docs/telemetry.md promises of a Save is there to be looked up, with the figures of its bill."""
+"""With a real Jaeger: the trace of a Save is as docs/telemetry.md describes it, with the figures of the bill."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from wire import Client
 
 OTLP_PORT, QUERY_PORT = "4317", "16686"
 SAVE = "tollgate.v1.DataService/Save"
-# attributes of the server span, and the figures of `tollgate call --json` that they are
+# attributes of the server span, and the matching figures of `tollgate call --json`
 FIGURES = {
     "tollgate.kms.calls": "kms_calls",
     "tollgate.kms.cache.hits": "kms_cache_hits",
@@ -34,11 +34,11 @@ TIMES = {"tollgate.kms.duration": "kms_duration_ms", "tollgate.dynamodb.duration
 
 
 class Jaeger:
-    """Where a Jaeger takes spans, and what its query API, which its pages are made of, knows of them."""
+    """A Jaeger: its OTLP endpoint, and its query API, which its web pages use."""
 
     def __init__(self, otlp, query):
         self.query = query
-        # at a port that is not OTLP's own the protocol has to be said
+        # on a port other than the default ones, the protocol must be set
         self.otlp = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": otlp, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"}
 
     def ask(self, path, **parameters):
@@ -46,14 +46,14 @@ class Jaeger:
             return json.load(answer)["data"]
 
     def found(self, spans, **wanted):
-        """The traces of a search that have so many spans, once there is one."""
+        """The traces of a search with this number of spans, once there is at least one."""
         search = lambda: [trace for trace in self.ask("traces", **wanted) if len(trace["spans"]) == spans]
         return wait_until(search, f"Jaeger has no trace of {spans} spans for {wanted}")
 
 
 @pytest.fixture(scope="module")
 def jaeger(tmp_path_factory):
-    """The parts of Jaeger's own default configuration that the documentation uses, at free ports."""
+    """Jaeger with the parts of its default configuration that the documentation uses, on free ports."""
     otlp, query, query_grpc = (f"127.0.0.1:{free_port()}" for _ in range(3))
     config = {
         "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": otlp}}}},
@@ -62,7 +62,7 @@ def jaeger(tmp_path_factory):
             "jaeger_storage": {"backends": {"memory": {"memory": {"max_traces": 1000}}}},
             "jaeger_query": {
                 "storage": {"traces": "memory"},
-                # of its own work
+                # Jaeger does not trace itself
                 "enable_tracing": False,
                 "http": {"endpoint": query},
                 "grpc": {"endpoint": query_grpc},
@@ -77,13 +77,13 @@ def jaeger(tmp_path_factory):
     folder = tmp_path_factory.mktemp("jaeger")
     (folder / "config.yaml").write_text(json.dumps(config))
     command = [os.environ["JAEGER"], "--config", "config.yaml"]
-    # it answers queries before it takes spans
+    # its query API starts before its OTLP receiver
     with listening(command, int(otlp.rsplit(":", 1)[1]), clean_environment(), folder) as endpoint:
         yield Jaeger(endpoint, f"http://{query}")
 
 
 def documented():
-    """The three commands of docs/telemetry.md, in words."""
+    """The three commands of docs/telemetry.md, split into words."""
     page = (HERE.parents[1] / "docs/telemetry.md").read_text()
     block = re.search(r"^## A trace of a Save in Jaeger\n+```sh\n(.*?)```", page, re.MULTILINE | re.DOTALL).group(1)
     return [shlex.split(line) for line in block.splitlines()]
@@ -91,7 +91,7 @@ def documented():
 
 @pytest.fixture(scope="module")
 def saved(jaeger):
-    """What the documented commands leave in Jaeger, and what the call printed."""
+    """The traces that the documented commands produce in Jaeger, and the metrics that the call printed."""
     _, (_, _, serve, *flags, _), (_, *call) = documented()
     assert serve == "serve"
     with gateway(*flags, environment=clean_environment(**jaeger.otlp)) as running:
@@ -99,7 +99,7 @@ def saved(jaeger):
         ended = subprocess.run(command, capture_output=True, text=True, timeout=60, env=clean_environment())
         assert ended.returncode == 0, ended.stderr
         jaeger.found(3, service="tollgate")
-    # all that it had is sent, and nothing else
+    # everything has been exported now, and nothing else will be
     return jaeger.ask("traces", service="tollgate"), json.loads(ended.stdout)["metrics"]
 
 
@@ -108,19 +108,19 @@ def tags(span):
 
 
 def named(trace, name):
-    """The one span of that name."""
+    """The only span with this name."""
     (span,) = (span for span in trace["spans"] if span["operationName"] == name)
     return span
 
 
-def test_the_documented_commands_meet_at_the_ports():
+def test_the_documented_commands_use_the_same_ports():
     docker, (variable, *_), _ = documented()
     published = [docker[at + 1] for at, word in enumerate(docker) if word == "-p"]
     assert sorted(published) == sorted(f"{port}:{port}" for port in (OTLP_PORT, QUERY_PORT))
     assert variable == f"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://localhost:{OTLP_PORT}"
 
 
-def test_a_save_is_one_trace_of_the_call_and_its_two_requests(saved):
+def test_a_save_is_one_trace_with_the_call_and_its_two_requests(saved):
     traces, _ = saved
     (trace,) = traces
     assert {process["serviceName"] for process in trace["processes"].values()} == {"tollgate"}
@@ -133,11 +133,11 @@ def test_a_save_is_one_trace_of_the_call_and_its_two_requests(saved):
         assert (parent["refType"], parent["spanID"]) == ("CHILD_OF", call["spanID"])
         assert tags(request)["span.kind"] == "client"
         assert call["startTime"] <= request["startTime"] and request["duration"] <= call["duration"]
-        # what Jaeger has to complain about, such as clocks that do not agree
+        # warnings of Jaeger, such as clock skew
         assert not request["warnings"]
 
 
-def test_the_attributes_are_the_bill_that_the_call_printed(saved):
+def test_the_attributes_match_the_bill_that_the_call_printed(saved):
     (trace,), bill = saved
     said = tags(named(trace, SAVE))
     assert {attribute: said[attribute] for attribute in FIGURES} == {
@@ -156,7 +156,7 @@ def test_no_value_of_the_item_is_in_the_trace(saved):
         assert value not in json.dumps(trace)
 
 
-def test_an_error_is_found_by_its_status_and_shown_as_one(jaeger, store):
+def test_an_error_can_be_searched_by_status_and_is_shown_as_an_error(jaeger, store):
     environment = {**over(store), **jaeger.otlp, "OTEL_SERVICE_NAME": "tampered"}
     key = {"pk": "JAEGER", "sk": "A"}
     with gateway("--backend", "aws", environment=environment) as running:

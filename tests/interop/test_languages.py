@@ -1,4 +1,4 @@
-"""The programs of docs/clients, built and run by the commands of their pages, through a proxy that fails the first read."""
+"""The programs of docs/clients, built and run with the commands of their pages, through a proxy that fails the first read."""
 
 import concurrent.futures
 import contextlib
@@ -16,19 +16,19 @@ from conftest import HERE, clean_environment, gateway
 
 ROOT = HERE.parent.parent
 PAGES = ROOT / "docs/clients"
-# what the commands install and build stays here from run to run
+# installed and built files are kept here between runs
 WORK = ROOT / "target/interop/clients"
 DOCUMENTED_ADDRESS = "127.0.0.1:50051"
 COMMAND_TIMEOUT_S = 900
 CALL_TIMEOUT_S = 60
 
-# Maven resets the terminal's colours
+# Maven resets the terminal colours
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 STEP = re.compile(r"<!-- (run|output): (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)
 
 
 class FlakyProxy(grpc.GenericRpcHandler):
-    """Passes every call on, but for the first one of each method in `failing`, which is UNAVAILABLE."""
+    """Forwards every call except the first one of each method in `failing`, which fails with UNAVAILABLE."""
 
     def __init__(self, upstream, failing):
         self.channel = grpc.insecure_channel(upstream, options=UNLIMITED)
@@ -64,7 +64,7 @@ def passed_on(name):
 
 @contextlib.contextmanager
 def flaky(upstream, failing):
-    """The proxy on a free port; gives it and its address."""
+    """Runs the proxy on a free port and yields it with its address."""
     proxy = FlakyProxy(upstream, failing)
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=16), [proxy], options=UNLIMITED)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -77,7 +77,7 @@ def flaky(upstream, failing):
 
 
 def project(name):
-    """A copy of a program's folder, beside a checkout as its page says."""
+    """A copy of a program's folder beside a checkout, as its page describes."""
     WORK.mkdir(parents=True, exist_ok=True)
     checkout = WORK / "tollgate"
     if not checkout.is_symlink():
@@ -103,9 +103,9 @@ def shell(commands, folder):
 
 
 @pytest.mark.parametrize("page", sorted(path.stem for path in PAGES.glob("*.md")))
-def test_the_program_of_the_page_prints_what_the_page_says(page):
+def test_the_program_prints_the_output_on_its_page(page):
     steps = STEP.findall((PAGES / f"{page}.md").read_text())
-    assert {kind for kind, _, _ in steps} == {"run", "output"}, "commands and their output"
+    assert {kind for kind, _, _ in steps} == {"run", "output"}, "the page has commands and their output"
     folders = {name: project(name) for _, name, _ in steps}
     for name, folder in folders.items():
         printed = ""
@@ -114,6 +114,6 @@ def test_the_program_of_the_page_prints_what_the_page_says(page):
                 if kind == "run":
                     printed = COLOURS.sub("", shell(block.replace(DOCUMENTED_ADDRESS, address), folder))
                 else:
-                    # builds may print before the program does
+                    # the build may print before the program does
                     assert printed.endswith(block), printed
-        assert not proxy.failing, "the first read was sent again"
+        assert not proxy.failing, "the first read was retried"

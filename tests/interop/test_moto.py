@@ -1,4 +1,4 @@
-"""Over moto: the bill equals what a proxy in front of the store counted."""
+"""On moto: the bill equals the requests that a proxy in front of the store counted."""
 
 import concurrent.futures
 
@@ -14,7 +14,7 @@ SUMMED = ("dynamodb-calls", "kms-calls", "s3-calls", "s3-bytes-uploaded", "s3-by
 
 
 def one_round(client, caller, number):
-    """Saves, reads and removes of every kind, failures among them; gives their bills."""
+    """Makes saves, reads and deletes of every kind, including failures, and yields their bills."""
     partition = f"P#{caller}#{number}"
     item = client.item(pk=partition, sk="A", ssn="1", phone="2", address={"city": "London"})
     document = {**client.item(pk=partition, sk="V1", name="n"), "content": client.object(b"y" * 50_000, name="f")}
@@ -36,7 +36,7 @@ def one_round(client, caller, number):
     yield client.failing("Get", get, session)[1]
 
 
-def test_the_bill_equals_what_a_proxy_counted(store):
+def test_the_bill_equals_the_count_of_the_proxy(store):
     proxy = CountingProxy(store)
     with gateway("--backend", "aws", environment=over(proxy.url)) as running:
         client = Client(running.address)
@@ -55,7 +55,7 @@ def test_the_bill_equals_what_a_proxy_counted(store):
     assert sum(proxy.counts.values()) == dynamodb + kms + s3, proxy.counts
 
 
-def test_bodies_that_break_or_pause(store):
+def test_reads_bodies_that_are_cut_off_or_stall(store):
     proxy = CountingProxy(store)
     with gateway("--backend", "aws", environment=over(proxy.url)) as running:
         client = Client(running.address)
@@ -63,15 +63,15 @@ def test_bodies_that_break_or_pause(store):
         client.unary("Save", client.type("SaveRequest")(model="Document", item=document))
         key = client.item(pk="B", sk="V1")
         get = client.type("GetRequest")(model="Document", key=key, include_objects=["content"])
-        for fates, attempts in [(["cut"], 2), (["cut", "cut"], 3), ([8], 1)]:
-            proxy.fates.extend(fates)
+        for faults, attempts in [(["cut"], 2), (["cut", "cut"], 3), ([8], 1)]:
+            proxy.faults.extend(faults)
             response, bill = client.unary("Get", get)
             assert response.item["content"].object.data == b"y" * 50_000
             assert (int(bill["tollgate-s3-calls"]), int(bill["tollgate-retries"])) == (attempts, attempts - 1)
             assert int(bill["tollgate-s3-bytes-downloaded"]) == 50_000 + 25_000 * (attempts - 1)
 
 
-def test_what_is_missing_is_told_by_name(moto, tmp_path):
+def test_the_error_names_the_missing_table(moto, tmp_path):
     model = "name: Ghost\ntable: ghosts\npartition_key: pk\nattributes:\n  pk: { type: string }\n"
     (tmp_path / "ghost.yaml").write_text(model)
     with gateway("--backend", "aws", "--models", str(tmp_path), environment=over(moto)) as running:

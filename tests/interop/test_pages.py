@@ -1,4 +1,4 @@
-"""The commands of the README, the tour and the AWS page, typed as they stand there."""
+"""Runs the commands of the README, the tour and the AWS page unchanged."""
 
 import json
 import os
@@ -17,7 +17,7 @@ COMMAND_TIMEOUT_S = 300
 
 
 def commands(page):
-    """The shell blocks of a page, each with the block that follows it, which may be its output."""
+    """The shell blocks of a page, each with the next block, which may be its output."""
     blocks = BLOCK.findall((ROOT / page).read_text())
     after = [*blocks[1:], ("", "")]
     return [(text, output) for (language, text), (kind, output) in zip(blocks, after) if language == "sh"]
@@ -32,7 +32,7 @@ def shell(text, folder, environment):
 
 @pytest.fixture
 def terminal(tmp_path):
-    """A checkout's files with `tollgate` and `grpcurl` on the path, which call a running gateway."""
+    """A folder with files of the checkout, with `tollgate` and `grpcurl` on the path and a running gateway."""
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "grpcurl").symlink_to(os.environ["GRPCURL"])
@@ -46,7 +46,7 @@ def terminal(tmp_path):
 
 
 @pytest.mark.parametrize(("page", "at_least"), [("README.md", 3), ("docs/tour.md", 12)])
-def test_the_calls_of_a_page_do_what_it_says(terminal, page, at_least):
+def test_the_calls_on_a_page_have_the_documented_results(terminal, page, at_least):
     typed = 0
     for text, output in commands(page):
         if not re.search(r"^(tollgate call|grpcurl) ", text, re.MULTILINE):
@@ -60,8 +60,8 @@ def test_the_calls_of_a_page_do_what_it_says(terminal, page, at_least):
     assert typed >= at_least
 
 
-def test_the_commands_of_the_aws_page_make_what_the_models_need(tmp_path):
-    """With the `aws` command of the day, and no region but the one that the page exports."""
+def test_the_commands_of_the_aws_page_create_what_the_models_need(tmp_path):
+    """With the current `aws` command, and only the region that the page exports."""
     (making,) = [text for text, _ in commands("docs/aws.md") if "create-table" in text]
     path = f"{pathlib.Path(os.environ['AWS_CLI']).parent}{os.pathsep}{os.environ['PATH']}"
     log = tmp_path / "log"

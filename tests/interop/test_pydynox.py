@@ -1,4 +1,4 @@
-"""pydynox and tollgate over one store: each reads what the other wrote."""
+"""pydynox and tollgate on the same store: each reads the items of the other."""
 
 import os
 import pathlib
@@ -15,7 +15,7 @@ LARGE_PHOTO = os.urandom(15 * 1024 * 1024)
 
 @pytest.fixture(scope="module")
 def people(store):
-    """The table, a gateway over it with the `Person` model, and pydynox's `Person`."""
+    """The table, a gateway with the `Person` model, and the `Person` class of pydynox."""
     session = boto3.Session("testing", "testing", region_name="us-east-1")
     session.client("dynamodb", endpoint_url=store).create_table(
         TableName="people",
@@ -47,7 +47,7 @@ def person_class():
         phone = EncryptedAttribute(key_id="alias/my-app-key")
         photo = S3Attribute(bucket="my-bucket", prefix="photos/")
 
-    # without this a fresh process cannot read the attribute
+    # without this a new process cannot read the attribute
     Person.photo._get_s3_ops(client)
     return Person
 
@@ -65,11 +65,11 @@ def get(client, partition):
 
 
 @pytest.mark.parametrize("photo", [PHOTO, LARGE_PHOTO], ids=["one part", "multipart"])
-def test_pydynox_reads_what_tollgate_wrote(people, photo):
+def test_pydynox_reads_items_of_tollgate(people, photo):
     client, person = people
     partition = f"T#{len(photo)}"
     bill = save(client, partition, photo)
-    # two contexts, two data keys; pydynox makes one call a field
+    # two contexts, two data keys; pydynox makes one call per field
     assert bill["tollgate-kms-calls"] == "2"
     found = person.sync_get(pk=partition, sk="A")
     assert (found.name, found.age, found.ssn, found.phone) == ("Ada", 36, "078-05-1120", "+44 1")
@@ -78,7 +78,7 @@ def test_pydynox_reads_what_tollgate_wrote(people, photo):
 
 
 @pytest.mark.parametrize("photo", [PHOTO, LARGE_PHOTO], ids=["one part", "multipart"])
-def test_tollgate_reads_what_pydynox_wrote(people, photo):
+def test_tollgate_reads_items_of_pydynox(people, photo):
     from pydynox.attributes import S3File
 
     client, person = people
@@ -94,8 +94,8 @@ def test_tollgate_reads_what_pydynox_wrote(people, photo):
     assert bill["tollgate-s3-bytes-downloaded"] == str(len(photo))
 
 
-def test_tollgate_leaves_the_object_that_pydynox_wrote(people):
-    """Nothing but its place says whose it is, and pydynox lets two items share a place."""
+def test_tollgate_keeps_objects_of_pydynox(people):
+    """Only the object key shows the owner, and in pydynox two items can share a key."""
     from pydynox.attributes import S3File
 
     client, person = people

@@ -1,4 +1,4 @@
-"""The stores that people run at home: DynamoDB Local for the items, MinIO for the objects, moto for the keys."""
+"""Local stores: DynamoDB Local for items, MinIO for objects, moto for keys."""
 
 import contextlib
 import os
@@ -10,14 +10,14 @@ import pytest
 from conftest import CREDENTIALS, clean_environment, free_port, gateway, listening
 from wire import Client
 
-# MinIO takes no shorter secrets
+# MinIO requires secrets of at least this length
 SECRETS = {**CREDENTIALS, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing-testing"}
 MIB = 1024 * 1024
 
 
 @pytest.fixture(scope="module")
 def client(moto, tmp_path_factory):
-    """A client of a gateway over the three."""
+    """A client of a gateway that uses all three."""
     jars = os.environ["DYNAMODB_LOCAL"]
     dynamodb_port, minio_port = free_port(), free_port()
     java = ["java", "-cp", f"{jars}/*", f"-Djava.library.path={jars}"]
@@ -52,7 +52,7 @@ def provision(dynamodb, s3, kms):
         )
 
 
-def test_items_keys_and_objects_go_round(client):
+def test_saves_and_reads_encrypted_values(client):
     secret = client.item(pk="P", sk="A", ssn="1", phone="2", address={"city": "London"})
     _, bill = client.unary("Save", client.type("SaveRequest")(model="SecureUser", item=secret))
     assert (bill["tollgate-kms-calls"], bill["tollgate-wcu"]) == ("1", "1")
@@ -62,7 +62,7 @@ def test_items_keys_and_objects_go_round(client):
 
 
 @pytest.mark.parametrize(("size", "calls"), [(1000, "1"), (5 * MIB, "1"), (6 * MIB, "4"), (15 * MIB, "5")])
-def test_objects_cost_what_their_parts_cost(client, size, calls):
+def test_uploads_are_billed_per_part(client, size, calls):
     key = client.item(pk=f"D#{size}", sk="V1")
     content = os.urandom(size)
     save = client.type("SaveRequest")(model="Document", item={**key, "content": client.object(content, name="ä b.pdf")})
@@ -81,7 +81,7 @@ def test_objects_cost_what_their_parts_cost(client, size, calls):
     assert bill["tollgate-s3-calls"] == "1"
 
 
-def test_pages_turn(client):
+def test_reads_page_after_page(client):
     for number in range(25):
         item = client.item(pk="PAGES", sk=f"{number:03}", name="x" * 100)
         client.unary("Save", client.type("SaveRequest")(model="User", item=item))

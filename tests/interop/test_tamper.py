@@ -1,4 +1,4 @@
-"""Over moto: ciphertexts that were moved, damaged or replaced do not open, and spoil their own item alone."""
+"""On moto: ciphertexts that were moved, damaged or replaced cannot be decrypted, and only their own item fails."""
 
 import base64
 
@@ -14,7 +14,7 @@ DATA_LOSS = 15
 
 @pytest.fixture(scope="module")
 def secure(store):
-    """A client of a gateway over moto, and moto's own table of its items."""
+    """A client of a gateway on moto, and the table in moto."""
     session = boto3.Session("testing", "testing", region_name="us-east-1")
     table = session.resource("dynamodb", endpoint_url=store).Table("secure_users")
     with gateway("--backend", "aws", environment=over(store)) as running:

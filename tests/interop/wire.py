@@ -1,4 +1,4 @@
-"""The contract over plain grpcio: messages by reflection, bills from the trailers."""
+"""A plain grpcio client: messages from reflection, bills from the trailers."""
 
 import threading
 
@@ -10,13 +10,13 @@ MESSAGE_BYTES = 64 * 1024 * 1024
 
 
 class Client:
-    """Calls any RPC of the contract by name; requests are dicts of keyword arguments."""
+    """Calls any RPC by name; requests are dicts of keyword arguments."""
 
     def __init__(self, address):
         options = [("grpc.max_receive_message_length", MESSAGE_BYTES), ("grpc.max_send_message_length", MESSAGE_BYTES)]
         self.channel = grpc.insecure_channel(address, options=options)
         self.pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
-        # reflection fills the pool as types are asked for, and not two at a time
+        # reflection fills the pool on demand, and not concurrently
         self.lock = threading.Lock()
 
     def type(self, name):
@@ -76,12 +76,12 @@ class Client:
 
 
 def bill(call):
-    """The trailers as a dict; numbers stay text."""
+    """The trailers as a dict of strings."""
     return {name: value for name, value in call.trailing_metadata()}
 
 
 def plain(value):
-    """A value as Python has it."""
+    """An attribute value as a Python value."""
     kind = value.WhichOneof("kind")
     if kind == "m":
         return {name: plain(inner) for name, inner in value.m.fields.items()}

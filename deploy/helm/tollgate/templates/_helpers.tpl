@@ -1,10 +1,10 @@
-{{/* Names, labels, the settings file and the pod; and what no schema can refuse. */}}
+{{/* Names, labels, the settings file, the pod, and checks that the schema cannot express. */}}
 
 {{- define "tollgate.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* Room is left for -headless and a number. */}}
+{{/* Short enough to append -headless and a number. */}}
 {{- define "tollgate.fullname" -}}
 {{- $name := include "tollgate.name" . -}}
 {{- if .Values.fullnameOverride -}}
@@ -52,13 +52,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{/* HOST:PORT, an IPv6 host in brackets; takes the host and the port. */}}
+{{/* HOST:PORT, with IPv6 hosts in brackets. Arguments: host and port. */}}
 {{- define "tollgate.address" -}}
 {{- $host := index . 0 -}}
 {{- printf "%s:%d" (ternary (printf "[%s]" $host) $host (contains ":" $host)) (int (index . 1)) -}}
 {{- end -}}
 
-{{/* A setting's value. Helm reads numbers as floats, and would write a million as 1e+06. */}}
+{{/* The value of a setting. Helm reads numbers as floats and would print a million as 1e+06. */}}
 {{- define "tollgate.value" -}}
 {{- if kindIs "float64" . -}}{{ int64 . }}{{- else -}}{{ toJson . }}{{- end -}}
 {{- end -}}
@@ -81,29 +81,29 @@ prices: /etc/tollgate/settings/prices.yaml
 {{- end }}
 {{- end -}}
 
-{{/* What values.schema.json cannot say, in words. */}}
+{{/* Checks that values.schema.json cannot express. */}}
 {{- define "tollgate.refuse" -}}
 {{- if eq .Values.backend "embedded" -}}
 {{- if ne (int .Values.replicaCount) 1 -}}
-{{- fail "backend embedded: one process at a time holds the data folder; set replicaCount to 1" -}}
+{{- fail "backend embedded: only one process at a time can use the data folder; set replicaCount to 1" -}}
 {{- end -}}
 {{- if .Values.autoscaling.enabled -}}
-{{- fail "backend embedded: one process at a time holds the data folder; set autoscaling.enabled to false" -}}
+{{- fail "backend embedded: only one process at a time can use the data folder; set autoscaling.enabled to false" -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.models .Values.existingModels -}}
-{{- fail "models and existingModels: give one of them" -}}
+{{- fail "models and existingModels: set only one of them" -}}
 {{- end -}}
 {{- if and .Values.tokenKey.value .Values.tokenKey.existingSecret -}}
-{{- fail "tokenKey.value and tokenKey.existingSecret: give one of them" -}}
+{{- fail "tokenKey.value and tokenKey.existingSecret: set only one of them" -}}
 {{- end -}}
 {{- with .Values.autoscaling -}}
 {{- if .enabled -}}
 {{- if gt (int .minReplicas) (int .maxReplicas) -}}
-{{- fail "autoscaling: minReplicas is more than maxReplicas" -}}
+{{- fail "autoscaling: minReplicas is greater than maxReplicas" -}}
 {{- end -}}
 {{- if not (or .cpuPercent .inFlightPercent) -}}
-{{- fail "autoscaling: cpuPercent and inFlightPercent are both 0, so there is nothing to go by" -}}
+{{- fail "autoscaling: cpuPercent and inFlightPercent are both 0; set one of them" -}}
 {{- end -}}
 {{- if and .inFlightPercent (not $.Values.metrics.enabled) -}}
 {{- fail "autoscaling.inFlightPercent needs metrics.enabled" -}}
@@ -165,7 +165,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   annotations:
-    # new settings, models or keys need new pods: they are read once
+    # changed settings, models or keys need new pods, since they are read only at startup
     checksum/settings: {{ include (print $.Template.BasePath "/settings.yaml") . | sha256sum }}
     {{- if .Values.models }}
     checksum/models: {{ include (print $.Template.BasePath "/models.yaml") . | sha256sum }}
@@ -183,9 +183,9 @@ metadata:
     {{- end }}
 spec:
   serviceAccountName: {{ include "tollgate.serviceAccount" . }}
-  # it never asks Kubernetes for anything; the token for AWS is another one
+  # tollgate never calls the Kubernetes API; the token for AWS is a separate one
   automountServiceAccountToken: false
-  # a service called tollgate-x would give variables that look like settings
+  # a service called tollgate-x would set variables that look like settings
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ add (int .Values.preStopSeconds) (int .Values.shutdownGraceSeconds) 5 }}
   securityContext:
@@ -193,7 +193,7 @@ spec:
     runAsUser: 65532
     runAsGroup: 65532
     {{- if $embedded }}
-    # makes the volume's root writable, once: below it the key files keep their mode 0600, or they are refused
+    # makes the root of the volume writable; the key files below it must keep mode 0600
     fsGroup: 65532
     fsGroupChangePolicy: OnRootMismatch
     {{- end }}
@@ -218,7 +218,7 @@ spec:
         - /etc/tollgate/models
         - --listen
         - {{ include "tollgate.address" (list .Values.listenHost 50051) | quote }}
-        # there is neither TLS nor authentication: the network policy says who may call
+        # there is no TLS or authentication: the network policy controls access
         - --insecure
         - --metrics-listen
         - {{ if .Values.metrics.enabled }}{{ include "tollgate.address" (list .Values.listenHost .Values.metrics.port) | quote }}{{ else }}"off"{{ end }}
@@ -233,7 +233,7 @@ spec:
         {{- if .Values.metrics.enabled }}
         - { name: metrics, containerPort: {{ .Values.metrics.port }} }
         {{- end }}
-      # gRPC health: SERVING once the backend is open, NOT_SERVING from SIGTERM on
+      # gRPC health: SERVING once the backend is open, NOT_SERVING after SIGTERM
       startupProbe:
         grpc: { port: 50051 }
         periodSeconds: 2
@@ -276,7 +276,7 @@ spec:
       configMap: { name: {{ . }} }
     {{- end }}
     {{- if $embedded }}
-    # SQLite puts what does not fit into memory there
+    # for temporary files of SQLite
     - name: scratch
       emptyDir: {}
     {{- end }}
