@@ -19,10 +19,10 @@ import (
 )
 
 const (
-	// the server's limits.message_bytes; gRPC alone accepts 4 MiB
+	// the server's limits.message_bytes; the default of gRPC is 4 MiB
 	messageBytes = 32 << 20
 
-	// reads are sent again when the server is unavailable, writes are not
+	// retries reads when the server is unavailable, but not writes
 	serviceConfig = `{"methodConfig": [
 	  {"name": [{"service": "tollgate.v1.DataService"}], "timeout": "10s"},
 	  {"name": [{"service": "tollgate.v1.DataService", "method": "Get"},
@@ -62,7 +62,7 @@ func figure(trailer metadata.MD, name string) string {
 	return "unknown"
 }
 
-// the reason of an error, and the fields that are wrong
+// the reason of an error, and the invalid fields
 func reason(err error) (string, []string) {
 	reason, fields := "", []string{}
 	for _, detail := range status.Convert(err).Details() {
@@ -89,7 +89,7 @@ func saveAndGet(ctx context.Context, data tollgate.DataServiceClient) error {
 	fmt.Printf("save: %s KMS call, %s write unit, $%s\n", figure(bill, "tollgate-kms-calls"),
 		figure(bill, "tollgate-wcu"), figure(bill, "tollgate-cost-usd"))
 
-	// a deadline for this call alone; the server passes it on to every AWS call
+	// a deadline for this call only; the server applies it to every AWS request
 	short, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	found, err := data.Get(short, &tollgate.GetRequest{Model: "User", Key: key("USER#1", "PROFILE")},
@@ -124,13 +124,13 @@ func query(ctx context.Context, data tollgate.DataServiceClient) error {
 			return err
 		}
 		for _, result := range page.Results {
-			if result.Error != nil { // this item could not be read; the page goes on
+			if result.Error != nil { // this item could not be read; the others can
 				continue
 			}
 			items++
 		}
 	}
-	// the trailers of a stream are there after its end
+	// the trailers of a stream are available after its end
 	bill := stream.Trailer()
 	fmt.Printf("query: %d item, %s KMS calls, %s read units\n", items,
 		figure(bill, "tollgate-kms-calls"), figure(bill, "tollgate-rcu"))

@@ -16,7 +16,7 @@ from tollgate.v1.metrics_service_pb2_grpc import MetricsServiceStub
 from tollgate.v1.value_pb2 import AttributeValue, Expression, Object
 
 DATA = "tollgate.v1.DataService"
-# reads are sent again when the server is unavailable, writes are not
+# retries reads when the server is unavailable, but not writes
 SERVICE_CONFIG = {
     "methodConfig": [
         {"name": [{"service": DATA}], "timeout": "10s"},
@@ -33,7 +33,7 @@ SERVICE_CONFIG = {
         },
     ]
 }
-# the server's limits.message_bytes; gRPC alone accepts 4 MiB
+# the server's limits.message_bytes; the default of gRPC is 4 MiB
 MESSAGE_BYTES = 32 * 1024 * 1024
 OPTIONS = [
     ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
@@ -52,7 +52,7 @@ def key(pk: str, sk: str) -> dict[str, AttributeValue]:
     return {"pk": text(pk), "sk": text(sk)}
 
 
-# pairs of name and value, for which grpc has a type in each of its APIs
+# pairs of name and value; grpc has a separate type for them in each API
 Trailers = Iterable[Any] | None
 
 
@@ -63,7 +63,7 @@ def bill(trailers: Trailers) -> dict[str, str]:
 
 
 def reason(trailers: Trailers) -> tuple[str, list[str]]:
-    """The reason of an error, and the fields that are wrong."""
+    """The reason of an error, and the invalid fields."""
     status, info, wrong = status_pb2.Status(), error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     for name, value in trailers or ():
         if name == "grpc-status-details-bin" and isinstance(value, bytes):
@@ -85,7 +85,7 @@ def save_and_get(data: DataServiceStub) -> None:
     figures = bill(call.trailing_metadata())
     print(f"save: {figures['kms-calls']} KMS call, {figures['wcu']} write unit, ${figures['cost-usd']}")
 
-    # a deadline for this call alone; the server passes it on to every AWS call
+    # a deadline for this call only; the server applies it to every AWS request
     request = data_pb.GetRequest(model="User", key=key("USER#1", "PROFILE"))
     found, call = data.Get.with_call(request, metadata=SESSION, timeout=5)
     figures = bill(call.trailing_metadata())
@@ -96,9 +96,9 @@ def query(data: DataServiceStub) -> None:
     condition = Expression(text="pk = :pk", values={":pk": text("USER#1")})
     request = data_pb.QueryRequest(model="User", key_condition=condition, fields=["name", "age"])
     pages = data.Query(request, metadata=SESSION)
-    # a result with `error` set could not be read; the page goes on
+    # a result with `error` set could not be read; the others can
     items = [result.item for page in pages for result in page.results if not result.HasField("error")]
-    # the trailers of a stream are there after its end
+    # the trailers of a stream are available after its end
     figures = bill(pages.trailing_metadata())
     print(f"query: {len(items)} item, {figures['kms-calls']} KMS calls, {figures['rcu']} read units")
 

@@ -1,4 +1,4 @@
-"""The same with asyncio, in short: python tour_async.py ADDRESS"""
+"""A short tour with asyncio: python tour_async.py ADDRESS"""
 
 import asyncio
 import sys

@@ -8,7 +8,7 @@ import { DataService } from "./gen/tollgate/v1/data_service_pb.js";
 import { MetricsService } from "./gen/tollgate/v1/metrics_service_pb.js";
 import type { AttributeValueSchema } from "./gen/tollgate/v1/value_pb.js";
 
-// Connect reads no service config. Unary reads are sent again when the server is unavailable, writes are not.
+// Connect does not support service configs. Retries unary reads when the server is unavailable, but not writes.
 const retry: Interceptor = (next) => async (request) => {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -31,7 +31,7 @@ const transport = createGrpcTransport({
   baseUrl: `http://${process.argv[2]}`,
   interceptors: [session, retry],
   defaultTimeoutMs: 10_000,
-  // the server's limits.message_bytes; Connect alone accepts more
+  // the server's limits.message_bytes; the default of Connect is larger
   readMaxBytes: 32 * 1024 * 1024,
   writeMaxBytes: 32 * 1024 * 1024,
 });
@@ -44,13 +44,13 @@ const text = (value: string): Value => ({ kind: { case: "s", value } });
 const number = (value: string): Value => ({ kind: { case: "n", value } });
 const key = (pk: string, sk: string): Item => ({ pk: text(pk), sk: text(sk) });
 
-/** Call options that keep the trailers, in which the bill is. */
+/** Call options that keep the trailers, which contain the bill. */
 function billed(options: CallOptions = {}) {
   const bill = { trailers: new Headers(), figure: (name: string) => bill.trailers.get(`tollgate-${name}`) };
   return { bill, options: { ...options, onTrailer: (trailers: Headers) => void (bill.trailers = trailers) } };
 }
 
-/** The code and reason of an error, and the fields that are wrong. */
+/** The code and reason of an error, and the invalid fields. */
 function reason(error: unknown): string {
   const failure = ConnectError.from(error);
   const [info] = failure.findDetails(ErrorInfoSchema);
@@ -65,7 +65,7 @@ async function saveAndGet() {
   const { figure } = saved.bill;
   console.log(`save: ${figure("kms-calls")} KMS call, ${figure("wcu")} write unit, $${figure("cost-usd")}`);
 
-  // a deadline for this call alone; the server passes it on to every AWS call
+  // a deadline for this call only; the server applies it to every AWS request
   const read = billed({ timeoutMs: 5_000 });
   const found = await data.get({ model: "User", key: key("USER#1", "PROFILE") }, read.options);
   const name = found.item["name"].kind.value;
@@ -77,10 +77,10 @@ async function query() {
   const keyCondition = { text: "pk = :pk", values: { ":pk": text("USER#1") } };
   let items = 0;
   for await (const page of data.query({ model: "User", keyCondition, fields: ["name", "age"] }, options)) {
-    // a result with an error could not be read; the page goes on
+    // a result with an error could not be read; the others can
     items += page.results.filter((result) => !result.error).length;
   }
-  // the trailers of a stream are there after its end
+  // the trailers of a stream are available after its end
   console.log(`query: ${items} item, ${bill.figure("kms-calls")} KMS calls, ${bill.figure("rcu")} read units`);
 }
 

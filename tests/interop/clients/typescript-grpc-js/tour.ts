@@ -23,7 +23,7 @@ const definitions = loadSync([...files, "google/rpc/error_details.proto"], { ...
 const { tollgate } = grpc.loadPackageDefinition(definitions) as unknown as DataProtos & MetricsProtos;
 
 const DATA = "tollgate.v1.DataService";
-// reads are sent again when the server is unavailable, writes are not
+// retries reads when the server is unavailable, but not writes
 const serviceConfig = {
   methodConfig: [
     { name: [{ service: DATA }], timeout: "10s" },
@@ -40,7 +40,7 @@ const serviceConfig = {
     },
   ],
 };
-// the server's limits.message_bytes; gRPC alone accepts 4 MiB
+// the server's limits.message_bytes; the default of gRPC is 4 MiB
 const messageBytes = 32 * 1024 * 1024;
 const options = {
   "grpc.service_config": JSON.stringify(serviceConfig),
@@ -59,7 +59,7 @@ function session(more: { [name: string]: string } = {}): grpc.Metadata {
 const text = (value: string): AttributeValue => ({ s: value });
 const key = (pk: string, sk: string) => ({ pk: text(pk), sk: text(sk) });
 
-/** A unary call as a promise of the response and a function that gives the figures of its bill. */
+/** A unary call as a promise of the response and a function that returns the figures of its bill. */
 function unary<Response>(start: (callback: grpc.requestCallback<Response>) => grpc.ClientUnaryCall) {
   return new Promise<{ response: Response; figure: (name: string) => string }>((resolve, reject) => {
     let received: Response;
@@ -77,7 +77,7 @@ function decode<Message>(type: string, bytes: Buffer): Message {
   return (definitions[type] as MessageTypeDefinition<object, object>).deserialize(bytes) as Message;
 }
 
-/** The code and reason of an error, and the fields that are wrong. */
+/** The code and reason of an error, and the invalid fields. */
 function reason(error: grpc.ServiceError): string {
   const words = [grpc.status[error.code]];
   const [bytes] = error.metadata.get("grpc-status-details-bin");
@@ -97,7 +97,7 @@ async function saveAndGet() {
   const { figure } = await unary<Saved>((done) => data.Save({ model: "User", item: ada }, session(), done));
   console.log(`save: ${figure("kms-calls")} KMS call, ${figure("wcu")} write unit, $${figure("cost-usd")}`);
 
-  // a deadline for this call alone; the server passes it on to every AWS call
+  // a deadline for this call only; the server applies it to every AWS request
   const request = { model: "User", key: key("USER#1", "PROFILE") };
   const deadline = Date.now() + 5_000;
   const read = await unary<Found>((done) => data.Get(request, session(), { deadline }, done));
@@ -112,7 +112,7 @@ async function query() {
   const ended = new Promise<grpc.StatusObject>((resolve) => stream.on("status", resolve));
   let items = 0;
   for await (const page of stream as AsyncIterable<Page>) {
-    // a result with an error could not be read; the page goes on
+    // a result with an error could not be read; the others can
     items += page.results.filter((result) => !result.error).length;
   }
   const figure = figures((await ended).metadata);

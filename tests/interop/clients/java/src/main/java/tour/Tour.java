@@ -37,7 +37,7 @@ import java.util.stream.Stream;
 
 public final class Tour {
   private static final String DATA = "tollgate.v1.DataService";
-  // the server's limits.message_bytes; gRPC alone accepts 4 MiB
+  // the server's limits.message_bytes; the default of gRPC is 4 MiB
   private static final int MESSAGE_BYTES = 32 * 1024 * 1024;
 
   private final DataServiceBlockingStub data;
@@ -64,10 +64,10 @@ public final class Tour {
     }
   }
 
-  /** Reads are sent again when the server is unavailable, writes are not. */
+  /** Retries reads when the server is unavailable, but not writes. */
   private static Map<String, ?> serviceConfig() {
     var reads = Stream.of("Get", "Query", "Scan").map(name -> Map.of("service", DATA, "method", name)).toList();
-    // numbers of a service config are doubles
+    // numbers in a service config are doubles
     var retry =
         Map.of(
             "maxAttempts", 4.0,
@@ -103,7 +103,7 @@ public final class Tour {
         "save: %s KMS call, %s write unit, $%s%n",
         bill.figure("kms-calls"), bill.figure("wcu"), bill.figure("cost-usd"));
 
-    // a deadline for this call alone; the server passes it on to every AWS call
+    // a deadline for this call only; the server applies it to every AWS request
     var request = GetRequest.newBuilder().setModel("User").putAllKey(key("USER#1", "PROFILE")).build();
     var found = data.withDeadlineAfter(5, TimeUnit.SECONDS).withInterceptors(bill.interceptor()).get(request);
     System.out.printf(
@@ -123,10 +123,10 @@ public final class Tour {
     var pages = data.withInterceptors(bill.interceptor()).query(request);
     var items = 0;
     while (pages.hasNext()) {
-      // a result with an error could not be read; the page goes on
+      // a result with an error could not be read; the others can
       items += pages.next().getResultsList().stream().filter(result -> !result.hasError()).count();
     }
-    // the trailers of a stream are there after its end
+    // the trailers of a stream are available after its end
     System.out.printf(
         "query: %d item, %s KMS calls, %s read units%n", items, bill.figure("kms-calls"), bill.figure("rcu"));
   }
@@ -177,7 +177,7 @@ public final class Tour {
     System.out.println("object: " + found.getItemOrThrow("content").getObject().getData().size() + " bytes");
   }
 
-  /** The code and reason of an error, and the fields that are wrong. */
+  /** The code and reason of an error, and the invalid fields. */
   private static String reason(StatusRuntimeException error) throws InvalidProtocolBufferException {
     var words = new StringBuilder(error.getStatus().getCode().name());
     for (Any detail : StatusProto.fromThrowable(error).getDetailsList()) {
@@ -208,7 +208,7 @@ public final class Tour {
     return metadata;
   }
 
-  /** The trailers of the last call of a stub, in which the bill is. */
+  /** The trailers of the last call of a stub, which contain the bill. */
   private static final class Bill {
     private final AtomicReference<Metadata> headers = new AtomicReference<>();
     private final AtomicReference<Metadata> trailers = new AtomicReference<>();
