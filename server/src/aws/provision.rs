@@ -327,14 +327,19 @@ async fn create_key(stores: &Stores, need: &Need<'_>, alias: &str) -> Result<(),
 /// The type of a key attribute; the model parser allows only strings, numbers and binaries.
 fn scalar_type(model: &Model, name: &str) -> ScalarAttributeType {
     match model.attribute(name).map(|attribute| attribute.kind) {
-        Some(AttributeType::Number) => ScalarAttributeType::N,
+        Some(AttributeType::Number | AttributeType::Ttl | AttributeType::Version) => ScalarAttributeType::N,
         Some(AttributeType::Binary) => ScalarAttributeType::B,
         Some(
             AttributeType::String
             | AttributeType::Boolean
             | AttributeType::List
             | AttributeType::Map
-            | AttributeType::Object,
+            | AttributeType::Object
+            | AttributeType::StringSet
+            | AttributeType::NumberSet
+            | AttributeType::BinarySet
+            | AttributeType::Json
+            | AttributeType::Datetime,
         )
         | None => ScalarAttributeType::S,
     }

@@ -367,12 +367,16 @@ pub(super) fn step_refusal(attribute: &Attribute, step: Option<&Step<'_>>) -> Op
 /// DynamoDB's type of a stored attribute; none for objects.
 pub(super) fn stored_type(kind: AttributeType) -> Type {
     match kind {
-        AttributeType::String => Some("S"),
-        AttributeType::Number => Some("N"),
+        AttributeType::String | AttributeType::Json => Some("S"),
+        AttributeType::Number | AttributeType::Ttl | AttributeType::Version => Some("N"),
         AttributeType::Binary => Some("B"),
         AttributeType::Boolean => Some("BOOL"),
         AttributeType::List => Some("L"),
         AttributeType::Map => Some("M"),
-        AttributeType::Object => None,
+        AttributeType::StringSet => Some("SS"),
+        AttributeType::NumberSet => Some("NS"),
+        AttributeType::BinarySet => Some("BS"),
+        // depends on the option `store`
+        AttributeType::Datetime | AttributeType::Object => None,
     }
 }

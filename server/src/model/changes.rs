@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::attribute::Attribute;
+use super::attribute_type::AttributeType;
 use super::checks::Checks;
 use super::models::Models;
 use super::number::Number;
@@ -95,7 +96,11 @@ impl<'a> Comparison<'a> {
             partition_key,
             sort_key,
             attributes,
+            indexes,
+            discriminator,
             unknown_attributes,
+            compat,
+            idempotency,
             // derived from the other models of the table
             sealed_by_others: _,
         } = old;
@@ -118,28 +123,71 @@ impl<'a> Comparison<'a> {
             let (before, after) = (unknown_attributes.as_str(), new.unknown_attributes.as_str());
             self.accept(format!("`unknown_attributes` changed from {before} to {after}"));
         }
-        for attribute in attributes {
-            match new.attribute(&attribute.name) {
-                Some(other) => self.attribute(attribute, other, old.is_key(&attribute.name)),
+        for (option, is_changed) in [
+            ("indexes", *indexes != new.indexes),
+            ("discriminator", *discriminator != new.discriminator),
+            ("compat", *compat != new.compat),
+            ("idempotency", *idempotency != new.idempotency),
+        ] {
+            if is_changed {
+                self.refuse(format!(
+                    "`{option}` changed: tables and stored items depend on it; restart to apply"
+                ));
+            }
+        }
+        let is_key = |name: &str| {
+            old.is_key(name)
+                || old
+                    .indexes
+                    .iter()
+                    .any(|index| index.key_names().any(|key| key == name))
+        };
+        self.attributes("", attributes, &new.attributes, &is_key);
+    }
+
+    /// Compares the attributes of the model, or those inside the attribute whose name, with a dot, is `prefix`.
+    fn attributes(
+        &mut self,
+        prefix: &str,
+        old: &[Attribute],
+        new: &[Attribute],
+        is_key: &dyn Fn(&str) -> bool,
+    ) {
+        for attribute in old {
+            let name = format!("{prefix}{}", attribute.name);
+            match named(new, &attribute.name) {
+                Some(other) => self.attribute(&name, attribute, other, is_key(&name)),
                 None => self.refuse(format!(
-                    "attribute `{}` was removed: stored items may have it; restart to apply",
-                    attribute.name
+                    "attribute `{name}` was removed: stored items may have it; restart to apply"
                 )),
             }
         }
-        for attribute in &new.attributes {
-            if old.attribute(&attribute.name).is_none() {
-                self.added(attribute);
-            }
+        for attribute in new
+            .iter()
+            .filter(|attribute| named(old, &attribute.name).is_none())
+        {
+            self.added(&format!("{prefix}{}", attribute.name), attribute);
         }
     }
 
-    fn added(&mut self, attribute: &Attribute) {
-        let name = &attribute.name;
-        let needs = match (&attribute.encrypted, &attribute.s3) {
-            (Some(_), _) => "it is encrypted",
-            (None, Some(_)) => "it is kept in S3",
-            (None, None) => return self.accept(format!("attribute `{name}` was added")),
+    fn added(&mut self, name: &str, attribute: &Attribute) {
+        let needs = match attribute {
+            Attribute {
+                encrypted: Some(_), ..
+            } => "it is encrypted",
+            Attribute { s3: Some(_), .. } => "it is kept in S3",
+            Attribute {
+                compressed: Some(_), ..
+            } => "it is compressed",
+            Attribute {
+                kind: AttributeType::Ttl,
+                ..
+            } => "items expire by it",
+            Attribute {
+                kind: AttributeType::Version,
+                ..
+            } => "items are locked by it",
+            _ => return self.accept(format!("attribute `{name}` was added")),
         };
         self.refuse(format!(
             "attribute `{name}` was added, but {needs}: stored items may have another value for it; \
@@ -147,46 +195,116 @@ impl<'a> Comparison<'a> {
         ));
     }
 
-    fn attribute(&mut self, old: &Attribute, new: &Attribute, is_key: bool) {
-        // add-a-model-option: decide whether a reload may change it
-        let Attribute {
-            name,
-            kind,
-            required,
-            default,
-            checks,
-            encrypted,
-            s3,
-        } = old;
-        if *kind != new.kind {
-            let (before, after) = (kind.as_str(), new.kind.as_str());
+    fn attribute(&mut self, name: &str, old: &Attribute, new: &Attribute, is_key: bool) {
+        if old.kind != new.kind {
+            let (before, after) = (old.kind.as_str(), new.kind.as_str());
             self.refuse(format!(
                 "attribute `{name}`: `type` changed from {before} to {after}: items are stored with it; \
                  restart to apply"
             ));
             return;
         }
-        if *encrypted != new.encrypted {
-            self.refuse(format!(
-                "attribute `{name}`: `encrypted` changed: stored values depend on it; restart to apply"
-            ));
+        self.stored_options(name, old, new);
+        self.value_options(name, old, new, is_key);
+        self.checks(name, &old.checks, &new.checks);
+        self.attributes(&format!("{name}."), &old.attributes, &new.attributes, &|_| false);
+        let member = format!("{name}[]");
+        match (&old.items, &new.items) {
+            (Some(old), Some(new)) => self.attribute(&member, old, new, false),
+            (None, None) => {}
+            (None, Some(_)) | (Some(_), None) => self.option(name, "items", "was added or removed"),
         }
-        if *s3 != new.s3 {
-            self.refuse(format!(
-                "attribute `{name}`: `s3` changed: stored objects depend on it; restart to apply"
-            ));
+    }
+
+    /// The options that stored items depend on, which require a restart.
+    fn stored_options(&mut self, name: &str, old: &Attribute, new: &Attribute) {
+        for (option, is_changed, depends) in [
+            ("alias", old.stored_name != new.stored_name, "stored items depend"),
+            ("template", old.template != new.template, "stored keys depend"),
+            (
+                "encrypted",
+                old.encrypted != new.encrypted,
+                "stored values depend",
+            ),
+            (
+                "compressed",
+                old.compressed.is_some() != new.compressed.is_some(),
+                "stored values depend",
+            ),
+            ("s3", old.s3 != new.s3, "stored objects depend"),
+            (
+                "set_encoding",
+                old.set_encoding != new.set_encoding,
+                "stored values depend",
+            ),
+            (
+                "store",
+                old.datetime_store != new.datetime_store,
+                "stored values depend",
+            ),
+        ] {
+            if is_changed {
+                self.refuse(format!(
+                    "attribute `{name}`: `{option}` changed: {depends} on it; restart to apply"
+                ));
+            }
         }
-        match *default != new.default {
-            true if is_key => self.refuse(format!(
-                "attribute `{name}`: `default` of a key changed: items are found by it; restart to apply"
-            )),
-            true => self.option(name, "default", "changed"),
-            false => {}
+    }
+
+    /// The options that concern only further calls. Lists every field, so that adding one requires deciding whether a
+    /// reload may change it.
+    fn value_options(&mut self, name: &str, old: &Attribute, new: &Attribute, is_key: bool) {
+        // add-a-model-option: decide whether a reload may change it
+        let Attribute {
+            name: _,
+            stored_name: _,
+            kind: _,
+            required,
+            default,
+            generate,
+            template: _,
+            hidden,
+            checks: _,
+            encrypted: _,
+            compressed,
+            s3: _,
+            attributes: _,
+            items: _,
+            nested_unknown,
+            set_encoding: _,
+            null_sets_repair,
+            hide_expired,
+            datetime_store: _,
+            // refused for the whole model
+            compat: _,
+        } = old;
+        for (option, is_changed) in [
+            ("default", *default != new.default),
+            ("generate", *generate != new.generate),
+        ] {
+            match is_changed {
+                true if is_key => self.refuse(format!(
+                    "attribute `{name}`: `{option}` of a key changed: items are found by it; restart to apply"
+                )),
+                true => self.option(name, option, "changed"),
+                false => {}
+            }
         }
         if *required != new.required {
             self.option(name, "required", &from_to(required, new.required));
         }
-        self.checks(name, checks, &new.checks);
+        let is_compressed = compressed.is_some() && new.compressed.is_some();
+        for (option, is_changed) in [
+            ("hidden", *hidden != new.hidden),
+            ("compressed", is_compressed && *compressed != new.compressed),
+            ("unknown_attributes", *nested_unknown != new.nested_unknown),
+            ("null_sets", *null_sets_repair != new.null_sets_repair),
+            ("hide_expired", *hide_expired != new.hide_expired),
+        ] {
+            if is_changed {
+                self.option(name, option, "changed");
+            }
+        }
     }
 
     fn checks(&mut self, name: &str, old: &Checks, new: &Checks) {
@@ -225,6 +343,10 @@ impl<'a> Comparison<'a> {
     }
 }
 
+fn named<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a Attribute> {
+    attributes.iter().find(|attribute| attribute.name == name)
+}
+
 fn from_to(before: impl fmt::Display, after: impl fmt::Display) -> String {
     format!("changed from {before} to {after}")
 }
@@ -236,137 +358,4 @@ fn shown(value: Option<impl fmt::Display>) -> String {
 /// Compares two enums regardless of order.
 fn same_members(left: &[Value], right: &[Value]) -> bool {
     left.len() == right.len() && left.iter().all(|value| right.contains(value))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BASE: &str = "
-name: User
-table: users
-partition_key: pk
-sort_key: sk
-attributes:
-  pk: { type: string }
-  sk: { type: string, default: PROFILE }
-  age: { type: number, min: 0, max: 150 }
-  state: { type: string, enum: [open, paid] }
-  ssn: { type: string, encrypted: { key_id: alias/k } }
-  photo: { type: object, s3: { bucket: my-bucket, prefix: a/ } }
-";
-
-    fn models(source: &str) -> Models {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("a.yaml"), source).unwrap();
-        Models::read(folder.path()).unwrap()
-    }
-
-    fn changes(edits: &[(&str, &str)]) -> Changes {
-        let mut source = BASE.to_owned();
-        for (from, to) in edits {
-            assert!(source.contains(from), "{from}");
-            source = source.replace(from, to);
-        }
-        Changes::between(&models(BASE), &models(&source))
-    }
-
-    fn texts(changes: &[Change]) -> Vec<&str> {
-        changes.iter().map(|change| change.text.as_str()).collect()
-    }
-
-    #[test]
-    fn a_different_order_is_not_a_change() {
-        let moved = changes(&[
-            ("  age: { type: number, min: 0, max: 150 }\n", ""),
-            ("  pk:", "  age: { max: 150, min: 0, type: number }\n  pk:"),
-            ("[open, paid]", "[paid, open]"),
-        ]);
-        assert!(moved.safe.is_empty() && moved.refused.is_empty(), "{moved:?}");
-    }
-
-    #[test]
-    fn new_attributes_and_checks_are_safe() {
-        let changed = changes(&[
-            ("max: 150", "max: 200, required: true"),
-            (
-                "[open, paid]",
-                "[open, paid, closed], default: open, max_length: 9, pattern: '[a-z]+'",
-            ),
-            ("  ssn:", "  nick: { type: string }\n  ssn:"),
-        ]);
-        assert!(changed.refused.is_empty(), "{changed:?}");
-        assert_eq!(
-            texts(&changed.safe),
-            [
-                "attribute `age`: `required` changed from false to true",
-                "attribute `age`: `max` changed from 150 to 200",
-                "attribute `state`: `default` changed",
-                "attribute `state`: `max_length` changed from none to 9",
-                "attribute `state`: `pattern` changed",
-                "attribute `state`: `enum` changed",
-                "attribute `nick` was added",
-            ]
-        );
-        let loosened = changes(&[("partition_key: pk", "unknown_attributes: keep\npartition_key: pk")]);
-        assert_eq!(
-            texts(&loosened.safe),
-            ["`unknown_attributes` changed from reject to keep"]
-        );
-    }
-
-    #[test]
-    fn changes_that_affect_stored_items_require_a_restart() {
-        for (from, to, what) in [
-            ("table: users", "table: people", "`table`"),
-            ("partition_key: pk", "partition_key: state", "`partition_key`"),
-            ("sort_key: sk\n", "", "`sort_key`"),
-            (
-                "age: { type: number, min: 0, max: 150 }",
-                "age: { type: string }",
-                "`type`",
-            ),
-            ("alias/k", "alias/other", "`encrypted`"),
-            ("alias/k", "alias/k, mode: write_only", "`encrypted`"),
-            (", encrypted: { key_id: alias/k }", "", "`encrypted`"),
-            ("prefix: a/", "prefix: b/", "`s3`"),
-            ("my-bucket", "other-bucket", "`s3`"),
-            ("default: PROFILE", "default: OTHER", "`default`"),
-            (
-                "  state: { type: string, enum: [open, paid] }\n",
-                "",
-                "`state` was removed",
-            ),
-            ("name: User", "name: Person", "the model was removed"),
-            (
-                "  pk:",
-                "  tax: { type: string, encrypted: { key_id: alias/k } }\n  pk:",
-                "`tax` was added",
-            ),
-            (
-                "  pk:",
-                "  scan: { type: object, s3: { bucket: my-bucket } }\n  pk:",
-                "`scan` was added",
-            ),
-        ] {
-            let changed = changes(&[(from, to)]);
-            assert!(
-                texts(&changed.refused)
-                    .iter()
-                    .any(|text| text.contains(what) && text.contains("restart")),
-                "{to}: {changed:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn lists_added_models() {
-        let two = format!("{BASE}---\n{}", BASE.replace("User", "Person"));
-        let changed = Changes::between(&models(BASE), &models(&two));
-        assert_eq!(changed.added.len(), 1);
-        assert_eq!(
-            changed.safe[0].to_string(),
-            "Person: the model was added, on the table users"
-        );
-    }
 }

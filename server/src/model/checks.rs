@@ -22,13 +22,13 @@ pub struct Checks {
     pub min: Option<Number>,
     /// Maximum value of a number.
     pub max: Option<Number>,
-    /// Minimum length: characters of a string, bytes of a binary, members of a list or map.
+    /// Minimum length: characters of a string, bytes of a binary, members of a list, map or set.
     pub min_length: Option<u64>,
     /// Maximum length.
     pub max_length: Option<u64>,
     /// A pattern that the whole string must match. It is anchored at both ends; see [`Checks::pattern_text`].
     pub pattern: Option<Regex>,
-    /// The allowed values. Empty: any.
+    /// The allowed values, of a set the allowed members. Empty: any.
     pub one_of: Vec<Value>,
 }
 
@@ -50,10 +50,27 @@ impl Checks {
                 self.pattern_text().unwrap_or_default()
             ));
         }
-        if !self.one_of.is_empty() && !self.one_of.contains(value) {
+        if !self.one_of.is_empty() && !self.allows(value) {
             texts.push(format!("must be one of {}", self.one_of_text()));
         }
         texts
+    }
+
+    /// Whether the value is in the enum; of a set, whether each member is.
+    fn allows(&self, value: &Value) -> bool {
+        match value {
+            Value::SS(texts) => texts.iter().all(|text| {
+                self.one_of
+                    .iter()
+                    .any(|one| matches!(one, Value::S(allowed) if allowed == text))
+            }),
+            Value::NS(numbers) => numbers.iter().all(|number| {
+                self.one_of
+                    .iter()
+                    .any(|one| matches!(one, Value::N(allowed) if allowed == number))
+            }),
+            other => self.one_of.contains(other),
+        }
     }
 
     /// The pattern as it is written in the model file, without the anchors.
@@ -102,21 +119,19 @@ fn length(value: &Value) -> Option<(u64, &'static str)> {
         Value::B(bytes) => (bytes.len(), "bytes"),
         Value::L(values) => (values.len(), "members"),
         Value::M(fields) => (fields.len(), "members"),
-        Value::N(_)
-        | Value::Bool(_)
-        | Value::Null
-        | Value::SS(_)
-        | Value::NS(_)
-        | Value::BS(_)
-        | Value::Object(_) => return None,
+        Value::SS(texts) => (texts.len(), "members"),
+        Value::NS(numbers) => (numbers.len(), "members"),
+        Value::BS(all) => (all.len(), "members"),
+        Value::N(_) | Value::Bool(_) | Value::Null | Value::Object(_) => return None,
     };
     Some((length as u64, unit))
 }
 
 /// Reads the checks of an attribute. Reports those that do not apply to its type.
 pub(super) fn read(fields: &Fields<'_>, kind: AttributeType, report: &mut Report) -> Checks {
-    use AttributeType::{Binary, List, Map, Number, String};
-    const MEASURED: &[AttributeType] = &[String, Binary, List, Map];
+    use AttributeType::{Binary, BinarySet, List, Map, Number, NumberSet, String, StringSet};
+    const MEASURED: &[AttributeType] = &[String, Binary, List, Map, StringSet, NumberSet, BinarySet];
+    const LISTED: &[AttributeType] = &[String, Number, StringSet, NumberSet];
     let checks = Checks {
         min: applicable(fields, "min", kind, &[Number], report)
             .and_then(|at| literal::number(at.number(report)?, at, report)),
@@ -128,7 +143,7 @@ pub(super) fn read(fields: &Fields<'_>, kind: AttributeType, report: &mut Report
         one_of: Vec::new(),
     };
     compare_bounds(fields, &checks, report);
-    let one_of = applicable(fields, "enum", kind, &[String, Number], report)
+    let one_of = applicable(fields, "enum", kind, LISTED, report)
         .map(|at| one_of(at, kind, &checks, report))
         .unwrap_or_default();
     Checks { one_of, ..checks }
@@ -200,11 +215,13 @@ fn one_of(at: &Cursor<'_>, kind: AttributeType, checks: &Checks, report: &mut Re
     }
     let mut values = Vec::with_capacity(items.len());
     for item in &items {
-        let Some(value) = literal::value(item, kind, report) else {
+        let Some(value) = literal::value(item, kind.member(), report) else {
             continue;
         };
-        for text in checks.violations(&value) {
-            report.add(item, text);
+        if !kind.is_set() {
+            for text in checks.violations(&value) {
+                report.add(item, text);
+            }
         }
         if values.contains(&value) {
             report.add(item, "is a duplicate");

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::later;
 use super::models::Models;
 use super::parse::{self, Parsed};
 use super::tables;
@@ -27,8 +28,9 @@ const EXAMPLES: [(&str, &str); 3] = [
 ];
 
 /// The models read so far.
-#[derive(Default)]
 struct Collected {
+    /// Whether what this version does not support yet is refused.
+    refuses_later: bool,
     reports: Vec<Report>,
     /// The models, each with the index of the report of its file.
     parsed: Vec<(usize, Parsed)>,
@@ -41,8 +43,17 @@ impl Models {
     ///
     /// All faults of all files, in the order of files and lines, or that the folder is missing or has no model.
     pub fn read(folder: &Path) -> Result<Models, Vec<ModelFault>> {
+        Models::read_into(Collected::new(true), folder)
+    }
+
+    /// Reads a folder, with the options that this version does not support yet.
+    #[cfg(test)]
+    pub(super) fn read_with_later(folder: &Path) -> Result<Models, Vec<ModelFault>> {
+        Models::read_into(Collected::new(false), folder)
+    }
+
+    fn read_into(mut collected: Collected, folder: &Path) -> Result<Models, Vec<ModelFault>> {
         let files = model_files(folder).map_err(|text| vec![folder_fault(folder, text)])?;
-        let mut collected = Collected::default();
         for file in files {
             let report = Report::new(file.display().to_string());
             match read_bounded(&file) {
@@ -55,7 +66,7 @@ impl Models {
 
     /// The three built-in example models. They are served if no folder is named and the default one does not exist.
     pub fn examples() -> Models {
-        let mut collected = Collected::default();
+        let mut collected = Collected::new(true);
         for (file, source) in EXAMPLES {
             collected.add(Report::new(file), source.as_bytes());
         }
@@ -66,6 +77,14 @@ impl Models {
 }
 
 impl Collected {
+    fn new(refuses_later: bool) -> Collected {
+        Collected {
+            refuses_later,
+            reports: Vec::new(),
+            parsed: Vec::new(),
+        }
+    }
+
     fn add(&mut self, mut report: Report, source: &[u8]) {
         let nodes = yaml::documents(source, &mut report);
         let cursors = nodes.iter().map(Cursor::document);
@@ -74,10 +93,13 @@ impl Collected {
             report.add_at(0, "", "has no model");
         }
         let index = self.reports.len();
-        let parsed = filled
-            .iter()
-            .filter_map(|cursor| parse::read(cursor, &mut report));
-        self.parsed.extend(parsed.map(|parsed| (index, parsed)));
+        for cursor in &filled {
+            let parsed = parse::read(cursor, &mut report);
+            self.parsed.extend(parsed.map(|parsed| (index, parsed)));
+            if self.refuses_later {
+                later::refuse(cursor, &mut report);
+            }
+        }
         self.reports.push(report);
     }
 

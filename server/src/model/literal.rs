@@ -1,6 +1,6 @@
 //! Reads the values in a model file (defaults and enums) as values of the attribute's type.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,6 +24,17 @@ pub(super) fn value(at: &Cursor<'_>, kind: AttributeType, report: &mut Report) -
             report.add(at, "an object cannot have a default");
             None
         }
+        AttributeType::StringSet | AttributeType::NumberSet | AttributeType::BinarySet => {
+            set(at, kind, report)
+        }
+        AttributeType::Json => json(at, report),
+        AttributeType::Datetime => Some(Value::S(at.text(report)?.to_owned())),
+        AttributeType::Ttl => match at.view(report)? {
+            View::Text(text) => Some(Value::S(text.to_owned())),
+            View::Number(text) => number(text, at, report).map(Value::N),
+            other => at.expected("a number or text", &other, report),
+        },
+        AttributeType::Version => None,
     }
 }
 
@@ -40,6 +51,53 @@ fn binary(at: &Cursor<'_>, report: &mut Report) -> Option<Value> {
         report.add(at, "expected bytes as standard base64");
     }
     decoded.map(|bytes| Value::B(bytes.into()))
+}
+
+fn json(at: &Cursor<'_>, report: &mut Report) -> Option<Value> {
+    let text = at.text(report)?;
+    if serde_json::from_str::<serde::de::IgnoredAny>(text).is_err() {
+        report.add(at, "expected JSON as text");
+        return None;
+    }
+    Some(Value::S(text.to_owned()))
+}
+
+/// Reads a set, written as a list.
+fn set(at: &Cursor<'_>, kind: AttributeType, report: &mut Report) -> Option<Value> {
+    let items = at.items(report)?;
+    if items.is_empty() {
+        report.add(at, "a set must have at least one member");
+        return None;
+    }
+    let mut members = Vec::with_capacity(items.len());
+    for item in &items {
+        let Some(member) = value(item, kind.member(), report) else {
+            continue;
+        };
+        if members.contains(&member) {
+            report.add(item, "is a duplicate");
+        }
+        members.push(member);
+    }
+    (members.len() == items.len()).then(|| set_of(kind, members))
+}
+
+/// A set of members that have its type.
+fn set_of(kind: AttributeType, members: Vec<Value>) -> Value {
+    let (mut texts, mut numbers, mut binaries) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for member in members {
+        match member {
+            Value::S(text) => drop(texts.insert(text)),
+            Value::N(number) => drop(numbers.insert(number)),
+            Value::B(bytes) => drop(binaries.insert(bytes)),
+            _ => {}
+        }
+    }
+    match kind {
+        AttributeType::NumberSet => Value::NS(numbers),
+        AttributeType::BinarySet => Value::BS(binaries),
+        _ => Value::SS(texts),
+    }
 }
 
 /// Reads a value inside a list or map, with the type that YAML gives it.

@@ -2,26 +2,37 @@
 //! model files. Imports no room but `yaml` and `fault`.
 
 mod attribute;
+mod attribute_reader;
+mod attribute_rules;
 mod attribute_type;
 mod changes;
 mod checks;
+mod compression;
 mod encryption;
 mod files;
+mod generate;
+mod index;
+mod later;
 pub mod limits;
 mod literal;
+mod model_options;
 mod models;
 mod names;
 mod number;
 mod offload;
 mod parse;
+mod place;
 mod schema;
 mod served;
 pub mod size;
+mod stored_form;
 mod tables;
+mod template;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod unknown_attributes;
 mod value;
 
 pub use crate::yaml::Fault as ModelFault;
@@ -29,12 +40,19 @@ pub use attribute::Attribute;
 pub use attribute_type::AttributeType;
 pub use changes::{Change, Changes};
 pub use checks::Checks;
+pub use compression::{Compression, CompressionAlgorithm};
 pub use encryption::{Encryption, EncryptionFormat, EncryptionMode};
 pub use files::model_files;
+pub use generate::Generate;
+pub use index::{Index, Projection};
+pub use model_options::{Discriminator, Idempotency};
 pub use models::Models;
 pub use names::is_bucket_name;
 pub use number::{InvalidNumber, Number};
 pub use offload::{ForeignPointers, Offload};
-pub use schema::{Model, UnknownAttributes};
+pub use schema::Model;
 pub use served::Served;
+pub use stored_form::{Compat, DatetimeStore, SetEncoding};
+pub use template::Template;
+pub use unknown_attributes::UnknownAttributes;
 pub use value::{Item, Object, Value};

@@ -1,10 +1,15 @@
 //! Reads one document of a model file: a model with its keys and attributes. Checks that concern several models are in
 //! `files` and `tables`.
 
-use super::attribute::{self, Attribute, KeyRole};
+use super::attribute::Attribute;
+use super::attribute_reader::Reader;
+use super::attribute_rules;
 use super::attribute_type::AttributeType;
 use super::names::{self, valid};
-use super::schema::{Model, UnknownAttributes};
+use super::place::{KeyRole, Place};
+use super::schema::Model;
+use super::stored_form::Compat;
+use super::unknown_attributes::UnknownAttributes;
 use crate::yaml::{Cursor, Fields, Keys, Report, did_you_mean};
 
 /// The keys of a model.
@@ -16,21 +21,17 @@ pub(super) const MODEL: Keys = Keys {
         "sort_key",
         "attributes",
         "unknown_attributes",
+        "compat",
     ],
     later: &[
         "indexes",
         "discriminator",
-        "compat",
-        "hide_expired",
-        "set_encoding",
+        "idempotency",
+        "tenant",
+        "protect",
+        "kms_cache",
     ],
 };
-
-const UNKNOWN_ATTRIBUTES: &[(&str, UnknownAttributes)] = &[
-    (UnknownAttributes::Reject.as_str(), UnknownAttributes::Reject),
-    (UnknownAttributes::Keep.as_str(), UnknownAttributes::Keep),
-    (UnknownAttributes::Drop.as_str(), UnknownAttributes::Drop),
-];
 
 /// The content of a document, as far as it is valid.
 pub(super) struct Parsed {
@@ -42,7 +43,7 @@ pub(super) struct Parsed {
     pub(super) table: Option<Table>,
 }
 
-/// What models of the same table must agree on: the names and types of the keys, and what is encrypted or in S3.
+/// What models of the same table must agree on: the stored names and types of the keys, and what is encrypted or in S3.
 pub(super) struct Table {
     pub(super) name: String,
     pub(super) keys: Vec<(String, AttributeType)>,
@@ -63,6 +64,15 @@ pub(super) struct Declared {
     pub(super) attribute: Option<Attribute>,
 }
 
+impl Declared {
+    /// The name in DynamoDB, if the attribute has no faults; otherwise the name in the model file.
+    pub(super) fn stored_name(&self) -> &str {
+        self.attribute
+            .as_ref()
+            .map_or(&self.name, |attribute| &attribute.stored_name)
+    }
+}
+
 /// Reads one document. Returns `None` if it is not a map.
 pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed> {
     let faults_before = report.count();
@@ -77,10 +87,14 @@ pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed>
         .require("partition_key", report)
         .and_then(|at| at.text(report));
     let sort_key = fields.get("sort_key").and_then(|at| at.text(report));
-    let declared = attributes(&fields, partition_key, sort_key, report);
+    let compat = fields
+        .get("compat")
+        .and_then(|at| at.choice(Compat::CHOICES, report))
+        .unwrap_or_default();
+    let declared = attributes(&fields, partition_key, sort_key, Reader { compat }, report);
     let unknown_attributes = fields
         .get("unknown_attributes")
-        .and_then(|at| at.choice(UNKNOWN_ATTRIBUTES, report))
+        .and_then(|at| at.choice(UnknownAttributes::CHOICES, report))
         .unwrap_or_default();
     let line = |key: &str| fields.get(key).map_or(document.line(), Cursor::line);
     let keys = [partition_key, sort_key]
@@ -110,7 +124,11 @@ pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed>
             partition_key: partition_key.to_owned(),
             sort_key: sort_key.map(str::to_owned),
             attributes,
+            indexes: Vec::new(),
+            discriminator: None,
             unknown_attributes,
+            compat,
+            idempotency: None,
             sealed_by_others: Vec::new(),
         });
     Some(Parsed {
@@ -124,6 +142,7 @@ fn attributes(
     fields: &Fields<'_>,
     partition_key: Option<&str>,
     sort_key: Option<&str>,
+    reader: Reader,
     report: &mut Report,
 ) -> Vec<Declared> {
     let Some(entries) = fields
@@ -147,15 +166,15 @@ fn attributes(
     ) {
         report.add(at, "must differ from the partition key");
     }
-    let role = |name: &str| match name {
-        _ if Some(name) == partition_key => Some(KeyRole::Partition),
-        _ if Some(name) == sort_key => Some(KeyRole::Sort),
-        _ => None,
+    let place = |name: &str| match name {
+        _ if Some(name) == partition_key => Place::Key(KeyRole::Partition),
+        _ if Some(name) == sort_key => Place::Key(KeyRole::Sort),
+        _ => Place::Model,
     };
     let mut all = Vec::with_capacity(entries.len());
     for (name, at) in &entries {
         let faults_before = report.count();
-        let attribute = attribute::read(name, at, role(name), report);
+        let attribute = reader.read(name, at, place(name), report);
         all.push(Declared {
             name: (*name).to_owned(),
             line: at.line(),
@@ -163,10 +182,18 @@ fn attributes(
             attribute: attribute.filter(|_| report.count() == faults_before),
         });
     }
+    let valid: Vec<Attribute> = all
+        .iter()
+        .filter_map(|declared| declared.attribute.clone())
+        .collect();
+    attribute_rules::check_stored_names(&entries, &valid, report);
     all
 }
 
 fn kind_of(declared: &[Declared], name: &str) -> Option<(String, AttributeType)> {
     let declared = declared.iter().find(|declared| declared.name == name)?;
-    Some((declared.name.clone(), declared.attribute.as_ref()?.kind))
+    Some((
+        declared.stored_name().to_owned(),
+        declared.attribute.as_ref()?.kind,
+    ))
 }

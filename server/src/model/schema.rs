@@ -1,6 +1,11 @@
 //! A model, as a model file declares it.
 
 use super::attribute::Attribute;
+use super::attribute_type::AttributeType;
+use super::index::Index;
+use super::model_options::{Discriminator, Idempotency};
+use super::stored_form::Compat;
+use super::unknown_attributes::UnknownAttributes;
 
 /// A model: the keys and attributes of a DynamoDB table. Valid by construction.
 #[derive(Clone, Debug)]
@@ -9,35 +14,63 @@ pub struct Model {
     pub name: String,
     /// The DynamoDB table.
     pub table: String,
-    /// Name of the partition key attribute, which is one of `attributes`.
+    /// Name of the partition key attribute, as in requests, which is one of `attributes`.
     pub partition_key: String,
     /// Name of the sort key attribute.
     pub sort_key: Option<String>,
     /// The attributes, in the order of the model file.
     pub attributes: Vec<Attribute>,
+    /// The secondary indexes, in the order of the model file.
+    pub indexes: Vec<Index>,
+    /// Set if the model shares its table with others.
+    pub discriminator: Option<Discriminator>,
     /// What a write does with undeclared attributes.
     pub unknown_attributes: UnknownAttributes,
-    /// Names of the attributes that this model does not declare but another model of the same table encrypts. Set by
+    /// The program whose stored forms the model follows.
+    pub compat: Compat,
+    /// Where a write's `request_id` is remembered, if it is.
+    pub idempotency: Option<Idempotency>,
+    /// Stored names of the attributes that this model does not declare but another model of the same table encrypts. Set by
     /// [`Models::new`](super::Models::new). Reads withhold them, and conditions cannot use them.
     pub sealed_by_others: Vec<String>,
-}
-
-/// What a write does with undeclared attributes. Reads always return them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum UnknownAttributes {
-    /// Fail with INVALID_ARGUMENT.
-    #[default]
-    Reject,
-    /// Store them unchanged.
-    Keep,
-    /// Leave them out.
-    Drop,
 }
 
 impl Model {
     /// The attribute of this name.
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.iter().find(|attribute| attribute.name == name)
+    }
+
+    /// The attribute of this stored name.
+    pub fn stored_attribute(&self, stored_name: &str) -> Option<&Attribute> {
+        self.attributes
+            .iter()
+            .find(|attribute| attribute.stored_name == stored_name)
+    }
+
+    /// The stored name of an attribute: its alias, or the name itself.
+    pub fn stored_name<'a>(&'a self, name: &'a str) -> &'a str {
+        self.attribute(name)
+            .map_or(name, |attribute| attribute.stored_name.as_str())
+    }
+
+    /// The secondary index of this name.
+    pub fn index(&self, name: &str) -> Option<&Index> {
+        self.indexes.iter().find(|index| index.name == name)
+    }
+
+    /// The attribute with the item's version, if the model has one.
+    pub fn version(&self) -> Option<&Attribute> {
+        self.first_of(AttributeType::Version)
+    }
+
+    /// The attribute by which DynamoDB removes items, if the model has one.
+    pub fn ttl(&self) -> Option<&Attribute> {
+        self.first_of(AttributeType::Ttl)
+    }
+
+    fn first_of(&self, kind: AttributeType) -> Option<&Attribute> {
+        self.attributes.iter().find(|attribute| attribute.kind == kind)
     }
 
     /// Names of the key attributes, partition key first.
@@ -48,16 +81,5 @@ impl Model {
     /// Whether this is a key attribute.
     pub fn is_key(&self, name: &str) -> bool {
         self.key_names().any(|key| key == name)
-    }
-}
-
-impl UnknownAttributes {
-    /// The name in model files.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            UnknownAttributes::Reject => "reject",
-            UnknownAttributes::Keep => "keep",
-            UnknownAttributes::Drop => "drop",
-        }
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn check(parsed: &[(usize, Parsed)], reports: &mut [Report]) {
         let of_table = protected.entry(&table.name).or_default();
         for declared in &table.declared {
             if let Some(found) = Protected::new(declared, model, reports[*index].file()) {
-                of_table.entry(&declared.name).or_insert(found);
+                of_table.entry(declared.stored_name()).or_insert(found);
             }
         }
     }
@@ -51,14 +51,14 @@ pub(super) fn set_sealed_by_others(models: &mut [Model]) {
             .attributes
             .iter()
             .filter(|attribute| attribute.encrypted.is_some())
-            .map(|attribute| attribute.name.clone());
+            .map(|attribute| attribute.stored_name.clone());
         sealed.entry(model.table.clone()).or_default().extend(encrypted);
     }
     for model in models {
         let declared: BTreeSet<&str> = model
             .attributes
             .iter()
-            .map(|attribute| attribute.name.as_str())
+            .map(|attribute| attribute.stored_name.as_str())
             .collect();
         let of_table = sealed.get(&model.table).into_iter().flatten();
         model.sealed_by_others = of_table
@@ -100,8 +100,8 @@ impl<'a> Protected<'a> {
 fn check_protected(table: &Table, of_table: &BTreeMap<&str, Protected<'_>>, report: &mut Report) {
     let mut declared_names = BTreeSet::new();
     for declared in &table.declared {
-        declared_names.insert(declared.name.as_str());
-        let (Some(attribute), Some(protected)) = (&declared.attribute, of_table.get(declared.name.as_str()))
+        declared_names.insert(declared.stored_name());
+        let (Some(attribute), Some(protected)) = (&declared.attribute, of_table.get(declared.stored_name()))
         else {
             continue;
         };

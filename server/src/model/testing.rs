@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Attribute, AttributeType, Checks, Encryption, EncryptionFormat, EncryptionMode, ForeignPointers, Model,
+    Attribute, AttributeType, Compat, Encryption, EncryptionFormat, EncryptionMode, ForeignPointers, Model,
     Offload, UnknownAttributes,
 };
 
@@ -19,22 +19,18 @@ pub(crate) fn model(attributes: Vec<Attribute>) -> Model {
         partition_key: "pk".to_owned(),
         sort_key: Some("sk".to_owned()),
         attributes: keys.into_iter().chain(attributes).collect(),
+        indexes: Vec::new(),
+        discriminator: None,
         unknown_attributes: UnknownAttributes::Keep,
+        compat: Compat::default(),
+        idempotency: None,
         sealed_by_others: Vec::new(),
     }
 }
 
 /// An attribute without options.
 pub(crate) fn attribute(name: &str, kind: AttributeType) -> Attribute {
-    Attribute {
-        name: name.to_owned(),
-        kind,
-        required: false,
-        default: None,
-        checks: Checks::default(),
-        encrypted: None,
-        s3: None,
-    }
+    Attribute::plain(name, kind)
 }
 
 /// An attribute encrypted under [`KEY_ID`], in the context `app: test`.

@@ -11,22 +11,7 @@ const TYPES: &[Case] = &[
     (
         "{ type: strnig }",
         &[
-            ".type: must be one of string, number, binary, boolean, list, map, object (did you mean `string`?)",
-        ],
-    ),
-    (
-        "{ type: ttl }",
-        &[".type: type `ttl` is not supported by this version"],
-    ),
-    (
-        "{ type: string, alias: b }",
-        &[".alias: is not supported by this version"],
-    ),
-    (
-        "{ type: string, template: b, generate: ulid }",
-        &[
-            ".template: is not supported by this version",
-            ".generate: is not supported by this version",
+            ".type: must be one of string, number, binary, boolean, list, map, object, string_set, number_set, binary_set, json, datetime, ttl, version (did you mean `string`?)",
         ],
     ),
     (
@@ -43,13 +28,13 @@ const CHECKS: &[Case] = &[
     (
         "{ type: number, pattern: a, max_length: 1, enum: [1] }",
         &[
-            ".max_length: applies only to string, binary, list, map, not to number",
+            ".max_length: applies only to string, binary, list, map, string_set, number_set, binary_set, not to number",
             ".pattern: applies only to string, not to number",
         ],
     ),
     (
         "{ type: boolean, enum: [true] }",
-        &[".enum: applies only to string, number, not to boolean"],
+        &[".enum: applies only to string, number, string_set, number_set, not to boolean"],
     ),
     (
         "{ type: number, min: 2, max: 1 }",
@@ -116,6 +101,151 @@ const DEFAULTS: &[Case] = &[
     (
         "{ type: map, default: { x: { '': 1 } } }",
         &[".default.x.: a name must not be empty"],
+    ),
+];
+
+const SOURCES: &[Case] = &[
+    (
+        "{ type: string, default: a, generate: ulid, template: 'A#{b}' }",
+        &[
+            ".generate: conflicts with `default`",
+            ".template: conflicts with `default`",
+            ".template: conflicts with `generate`",
+        ],
+    ),
+    (
+        "{ type: number, generate: ulid }",
+        &[".generate: ulid applies only to string, not to number"],
+    ),
+    (
+        "{ type: datetime, generate: epoch }",
+        &[".generate: epoch applies only to number, ttl, not to datetime"],
+    ),
+    (
+        "{ type: string, generate: utcnow }",
+        &[
+            ".generate: must be one of uuid4, ulid, ksuid, epoch, epoch_ms, iso8601, utc_now, utc_now_on_write",
+        ],
+    ),
+    (
+        "{ type: string, delimiter: '|' }",
+        &[".delimiter: applies only to an attribute with a `template`"],
+    ),
+    (
+        "{ type: number, template: 'A#{b}' }",
+        &[".template: applies only to string, not to number"],
+    ),
+    (
+        "{ type: version, default: 1, required: true }",
+        &[
+            ".required: does not apply to version: without one, a Save creates the item",
+            ".default: does not apply to version: without one, a Save creates the item",
+        ],
+    ),
+    (
+        "{ type: string, alias: pk }",
+        &[": `alias` must differ from the name and alias of the attribute `pk`"],
+    ),
+    (
+        "{ type: string, alias: '' }",
+        &[".alias: an attribute's name must not be empty"],
+    ),
+];
+
+const STORED_FORMS: &[Case] = &[
+    (
+        "{ type: string, set_encoding: list, null_sets: repair, hide_expired: true, store: epoch }",
+        &[
+            ".set_encoding: applies only to string_set, number_set, binary_set, not to string",
+            ".null_sets: applies only to string_set, number_set, binary_set, not to string",
+            ".hide_expired: applies only to ttl, not to string",
+            ".store: applies only to datetime, not to string",
+        ],
+    ),
+    (
+        "{ type: string_set, set_encoding: lists, null_sets: keep }",
+        &[
+            ".set_encoding: must be one of native, list",
+            ".null_sets: must be one of repair",
+        ],
+    ),
+    (
+        "{ type: map, compressed: {} }",
+        &[".compressed: applies only to string, json, not to map"],
+    ),
+    (
+        "{ type: string, compressed: { algorithm: lz4, level: 3, threshold: 1.5, min_size: -1 } }",
+        &[
+            ".compressed.level: lz4 has no levels",
+            ".compressed.min_size: expected a non-negative whole number",
+            ".compressed.threshold: must be greater than 0 and at most 1",
+        ],
+    ),
+    (
+        "{ type: json, compressed: { algorithm: zstd, level: 23 } }",
+        &[".compressed.level: must be a whole number from 1 to 22"],
+    ),
+    (
+        "{ type: ttl, encrypted: { key_id: k } }",
+        &[".encrypted: does not apply to ttl: DynamoDB reads it"],
+    ),
+    (
+        "{ type: version, encrypted: { key_id: k } }",
+        &[".encrypted: does not apply to version: DynamoDB compares it"],
+    ),
+];
+
+const NESTED: &[Case] = &[
+    (
+        "{ type: map, attributes: { city: { type: strng }, zip: { type: string, min_length: x } } }",
+        &[
+            ".attributes.city.type: must be one of string, number, binary, boolean, list, map, object, string_set, number_set, binary_set, json, datetime, ttl, version (did you mean `string`?)",
+            ".attributes.zip.min_length: expected a number, found text",
+        ],
+    ),
+    (
+        "{ type: list, items: { type: map, attributes: { n: { type: number, max: 1, min: 2 } } } }",
+        &[".items.attributes.n.max: must not be less than min"],
+    ),
+    (
+        "{ type: string, attributes: {}, items: { type: string }, unknown_attributes: keep }",
+        &[
+            ".attributes: applies only to map, not to string",
+            ".unknown_attributes: applies only to map, not to string",
+            ".items: applies only to list, not to string",
+        ],
+    ),
+    (
+        "{ type: map, unknown_attributes: drop }",
+        &[".unknown_attributes: applies only to a map with `attributes`"],
+    ),
+    (
+        "{ type: map, attributes: { v: { type: version }, x: { type: ttl }, o: { type: object, s3: { bucket: abc } } } }",
+        &[
+            ".attributes.v.type: version applies only to attributes of the model, not inside a map or list",
+            ".attributes.x.type: ttl applies only to attributes of the model, not inside a map or list",
+            ".attributes.o.type: object applies only to attributes of the model, not inside a map or list",
+            ".attributes.o.s3: applies only to attributes of the model, not inside a map or list",
+        ],
+    ),
+    (
+        "{ type: map, attributes: { s: { type: string, encrypted: { key_id: k }, compressed: {}, hidden: true } } }",
+        &[
+            ".attributes.s.encrypted: applies only to attributes of the model, not inside a map or list",
+            ".attributes.s.compressed: applies only to attributes of the model, not inside a map or list",
+            ".attributes.s.hidden: applies only to attributes of the model, not inside a map or list",
+        ],
+    ),
+    (
+        "{ type: list, items: { type: string, alias: b, required: true } }",
+        &[
+            ".items.alias: does not apply to the members of a list",
+            ".items.required: does not apply to the members of a list",
+        ],
+    ),
+    (
+        "{ type: map, attributes: { b: { type: string, alias: c }, c: { type: string } } }",
+        &[".attributes.b: `alias` must differ from the name and alias of the attribute `c`"],
     ),
 ];
 
@@ -225,6 +355,21 @@ fn reports_faults_of_checks() {
 #[test]
 fn reports_faults_of_defaults() {
     check(DEFAULTS);
+}
+
+#[test]
+fn reports_faults_of_sources() {
+    check(SOURCES);
+}
+
+#[test]
+fn reports_faults_of_stored_forms() {
+    check(STORED_FORMS);
+}
+
+#[test]
+fn reports_faults_of_nested_attributes() {
+    check(NESTED);
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! The schema language: the example models, the options of attributes, their checks, and the JSON schema.
 
 mod attributes;
+mod changes;
 mod files;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::attribute::ATTRIBUTE;
+use super::attribute_reader::ATTRIBUTE;
+use super::compression::COMPRESSED;
 use super::encryption::ENCRYPTED;
 use super::offload::S3;
 use super::parse::MODEL;
@@ -27,7 +29,7 @@ fn read(files: &[(&str, &str)]) -> Result<Models, Vec<String>> {
             .map(|fault| fault.to_string().replace(&prefix, ""))
             .collect()
     };
-    Models::read(folder.path()).map_err(texts)
+    Models::read_with_later(folder.path()).map_err(texts)
 }
 
 /// A model with `pk` and these attributes.
@@ -141,6 +143,90 @@ unknown_attributes: keep"#);
 }
 
 #[test]
+fn reads_every_stored_form() {
+    let model = one(r#"
+  u: { type: string, alias: uu, generate: uuid4, hidden: true }
+  t: { type: string, template: "USER:{u}", delimiter: ":" }
+  z: { type: json, default: '{"a":1}', compressed: { algorithm: gzip, level: 9, min_size: 5, threshold: 0.5 } }
+  c: { type: string, compressed: {} }
+  ss: { type: string_set, default: [a, b], enum: [a, b], max_length: 2, null_sets: repair }
+  ns: { type: number_set, default: [1, 2.0], set_encoding: list }
+  d: { type: datetime, generate: utc_now_on_write, store: zulu_ms }
+  x: { type: ttl, default: +3600s, hide_expired: true }
+  v: { type: version }"#);
+    let attribute = |name: &str| model.attribute(name).unwrap();
+    let u = attribute("u");
+    assert_eq!(
+        (u.stored_name.as_str(), u.generate, u.hidden),
+        ("uu", Some(Generate::Uuid4), true)
+    );
+    assert_eq!(model.stored_attribute("uu").unwrap().name, "u");
+    assert_eq!(
+        (model.stored_name("u"), model.stored_name("other")),
+        ("uu", "other")
+    );
+    let template = attribute("t").template.as_ref().unwrap();
+    assert_eq!((template.as_str(), template.delimiter()), ("USER:{u}", ":"));
+    let compressed = attribute("z").compressed.unwrap();
+    let by_default = attribute("c").compressed.unwrap();
+    assert_eq!(
+        (
+            compressed.algorithm,
+            compressed.level,
+            compressed.min_size,
+            compressed.threshold
+        ),
+        (CompressionAlgorithm::Gzip, Some(9), 5, 0.5)
+    );
+    assert_eq!(
+        (
+            by_default.algorithm,
+            by_default.level,
+            by_default.min_size,
+            by_default.threshold
+        ),
+        (CompressionAlgorithm::Zstd, None, 100, 0.9)
+    );
+    assert!(matches!(&attribute("ss").default, Some(Value::SS(texts)) if texts.len() == 2));
+    assert!(attribute("ss").null_sets_repair);
+    assert!(matches!(&attribute("ns").default, Some(Value::NS(numbers)) if numbers.len() == 2));
+    assert_eq!(attribute("ns").set_encoding, SetEncoding::List);
+    assert_eq!(attribute("d").datetime_store, DatetimeStore::ZuluMs);
+    assert_eq!(attribute("x").default, Some(Value::S("+3600s".to_owned())));
+    assert!(attribute("x").hide_expired);
+    assert_eq!(model.version().unwrap().name, "v");
+    assert_eq!(model.ttl().unwrap().name, "x");
+}
+
+#[test]
+fn reads_nested_attributes() {
+    let model = one(r#"
+  m:
+    type: map
+    unknown_attributes: drop
+    attributes:
+      city: { type: string, alias: c, required: true }
+      lines: { type: list, items: { type: map, attributes: { n: { type: number, min: 1 } } } }"#);
+    let map = model.attribute("m").unwrap();
+    assert_eq!(map.nested_unknown, Some(UnknownAttributes::Drop));
+    assert!(map.attribute("city").unwrap().required);
+    assert_eq!(map.stored_attribute("c").unwrap().name, "city");
+    let line = map.attribute("lines").unwrap().items.as_ref().unwrap();
+    assert_eq!((line.name.as_str(), line.kind), ("", AttributeType::Map));
+    assert!(line.attribute("n").unwrap().checks.min.is_some());
+}
+
+#[test]
+fn what_is_not_supported_yet_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = model_with("  a: { type: string, tenant: b }") + "tenant: {}\n";
+    fs::write(folder.path().join("m.yaml"), source).unwrap();
+    let faults = Models::read(folder.path()).unwrap_err();
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert_eq!(faults[1].text, "is not supported by this version");
+}
+
+#[test]
 fn patterns_match_whole_strings() {
     let model = one("  s: { type: string, pattern: \"a|ab\" }");
     let checks = &model.attribute("s").unwrap().checks;
@@ -200,5 +286,6 @@ fn the_json_schema_has_the_same_keys() {
     same("", &MODEL);
     same("/$defs/attribute", &ATTRIBUTE);
     same("/$defs/encrypted", &ENCRYPTED);
+    same("/$defs/compressed", &COMPRESSED);
     same("/$defs/s3", &S3);
 }

@@ -1,0 +1,69 @@
+//! The types and options that this version reads and checks but does not support yet. A model that uses one is refused.
+
+use crate::yaml::{Cursor, Report, View};
+
+/// Values of `type` that are not supported yet.
+const TYPES: &[&str] = &[
+    "string_set",
+    "number_set",
+    "binary_set",
+    "json",
+    "datetime",
+    "ttl",
+    "version",
+];
+
+/// Options of an attribute that are not supported yet.
+const ATTRIBUTE_OPTIONS: &[&str] = &[
+    "alias",
+    "generate",
+    "template",
+    "hidden",
+    "compressed",
+    "attributes",
+    "items",
+    "set_encoding",
+    "null_sets",
+    "hide_expired",
+    "store",
+];
+
+/// Options of a model that are not supported yet.
+const MODEL_OPTIONS: &[&str] = &["compat"];
+
+/// Reports each use of them in a document.
+pub(super) fn refuse(document: &Cursor<'_>, report: &mut Report) {
+    let mut quiet = Report::new("");
+    let Some(View::Map(entries)) = document.view(&mut quiet) else {
+        return;
+    };
+    for (key, at) in entries {
+        if MODEL_OPTIONS.contains(&key) {
+            report.add(&at, "is not supported by this version");
+        }
+        if key == "attributes"
+            && let Some(View::Map(attributes)) = at.view(&mut quiet)
+        {
+            for (_, attribute) in attributes {
+                refuse_in_attribute(&attribute, report);
+            }
+        }
+    }
+}
+
+fn refuse_in_attribute(at: &Cursor<'_>, report: &mut Report) {
+    let mut quiet = Report::new("");
+    let Some(View::Map(options)) = at.view(&mut quiet) else {
+        return;
+    };
+    for (option, at) in options {
+        if ATTRIBUTE_OPTIONS.contains(&option) {
+            report.add(&at, "is not supported by this version");
+        }
+        if let (true, Some(View::Text(kind))) = (option == "type", at.view(&mut quiet))
+            && TYPES.contains(&kind)
+        {
+            report.add(&at, format!("type `{kind}` is not supported by this version"));
+        }
+    }
+}
