@@ -18,6 +18,8 @@ use crate::{Error, Expression};
 pub struct Query {
     /// Name of a served model.
     pub model: String,
+    /// Names of further models of the same table whose items are returned too.
+    pub models: Vec<String>,
     /// Name of one of the model's indexes; empty: the table itself.
     pub index: String,
     /// The partition key's value, and optionally a range of the sort key.
@@ -59,6 +61,8 @@ impl Query {
 pub struct Scan {
     /// Name of a served model.
     pub model: String,
+    /// Names of further models of the same table whose items are returned too.
+    pub models: Vec<String>,
     /// Name of one of the model's indexes; empty: the table itself.
     pub index: String,
     /// Return only items that meet this condition. All evaluated items are billed.
@@ -106,6 +110,7 @@ impl Listing {
     pub(crate) fn query(query: Query, select: v1::Select) -> Result<Listing, Error> {
         Ok(Listing::Query(v1::QueryRequest {
             model: query.model,
+            models: query.models,
             index: query.index,
             key_condition: query.key_condition.into_wire("key_condition")?,
             filter: query.filter.into_wire("filter")?,
@@ -124,6 +129,7 @@ impl Listing {
     pub(crate) fn scan(scan: Scan, select: v1::Select) -> Result<Listing, Error> {
         Ok(Listing::Scan(v1::ScanRequest {
             model: scan.model,
+            models: scan.models,
             index: scan.index,
             filter: scan.filter.into_wire("filter")?,
             fields: scan.fields,

@@ -53,8 +53,8 @@ fn result(number: u32) -> v1::ItemResult {
     });
     v1::ItemResult {
         item,
-        withheld: Vec::new(),
         error,
+        ..v1::ItemResult::default()
     }
 }
 
@@ -70,6 +70,7 @@ fn page(number: u32) -> v1::QueryResponse {
         next_page_token,
         count: 2,
         scanned_count: 3,
+        ..v1::QueryResponse::default()
     }
 }
 

@@ -53,12 +53,12 @@ pub async fn get(gateway: &Gateway, call: &Call, request: Get) -> Result<Option<
     let projection = validation.field(check_fields(&model, &fields, included, &mut placeholders));
     let valid = validation.finish()?;
     let key = valid.take(key)?;
-    let view = View {
+    let view = View::new(
         model,
         fields,
-        include_objects: valid.take(include_objects)?,
-        projection: valid.take(projection)?,
-    };
+        valid.take(include_objects)?,
+        valid.take(projection)?,
+    );
     if validate_only {
         return Ok(None);
     }

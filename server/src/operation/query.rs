@@ -24,7 +24,7 @@ pub struct Query {
 }
 
 /// The request's fields in the contract's order.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "model",
     "index",
     "key_condition",
@@ -37,6 +37,7 @@ const FIELDS: [&str; 12] = [
     "consistent_read",
     "include_objects",
     "select",
+    "models",
 ];
 
 /// Streams the items of one partition; nothing if the request was only checked.

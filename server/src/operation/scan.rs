@@ -30,7 +30,7 @@ pub struct Scan {
 }
 
 /// The request's fields in the contract's order.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "model",
     "index",
     "filter",
@@ -44,6 +44,7 @@ const FIELDS: [&str; 13] = [
     "segment",
     "total_segments",
     "parallelism",
+    "models",
 ];
 
 /// Streams all items; nothing if the request was only checked.

@@ -10,7 +10,7 @@ use super::gateway::Gateway;
 use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::{Expression, Placeholders, Projection};
-use crate::fault::{Faults, Path};
+use crate::fault::{Fault, Faults, Path};
 use crate::item::check;
 use crate::model::Model;
 use crate::read::{Page, PageRequest, RequestHasher, Source, View};
@@ -19,6 +19,8 @@ use crate::read::{Page, PageRequest, RequestHasher, Source, View};
 pub struct Selection {
     /// The model.
     pub model: Arc<Model>,
+    /// Further models of a single-table collection.
+    pub models: Vec<String>,
     /// The index; empty: the table.
     pub index: String,
     /// Returns only items that match.
@@ -52,8 +54,12 @@ pub(super) struct Checked {
 }
 
 impl Selection {
-    /// Rejects an index: models do not have any yet.
+    /// Rejects an index: models do not have any yet. Also rejects collections.
     pub(super) fn check_index(&self) -> Result<(), Error> {
+        if !self.models.is_empty() {
+            let fault = Fault::new("models", "is not supported by this version");
+            return Err(Error::Invalid(fault.into()));
+        }
         match self.index.is_empty() {
             true => Ok(()),
             false => Err(Error::UnknownIndex {
@@ -109,12 +115,12 @@ impl Selection {
         let (names, values) = placeholders.into_parts();
         let request = PageRequest {
             source,
-            view: View {
-                model: self.model,
-                fields: self.fields,
-                include_objects: checked.include_objects,
-                projection: checked.projection,
-            },
+            view: View::new(
+                self.model,
+                self.fields,
+                checked.include_objects,
+                checked.projection,
+            ),
             filter: checked.filter,
             names,
             values,

@@ -53,10 +53,19 @@ pub struct PageEnd {
     pub count: u32,
     /// Items that were evaluated.
     pub scanned_count: u32,
+    /// Items that belong to none of the request's models.
+    pub unmatched_count: u32,
 }
 
-/// One item of a page: opened, or its key and the reason why it cannot be opened.
-pub type PageItem = Result<Opened, (Item, Error)>;
+/// One item of a page.
+pub struct PageItem {
+    /// The name of its model, if the request names several.
+    pub model: Option<String>,
+    /// Whether attributes are left out.
+    pub partial: bool,
+    /// The opened item, or its key and the reason why it cannot be opened.
+    pub outcome: Result<Opened, (Item, Error)>,
+}
 
 struct Pages {
     opener: Opener,
@@ -312,6 +321,7 @@ impl Pages {
             next_page_token,
             count: current.count,
             scanned_count: current.scanned_count,
+            unmatched_count: 0,
         })
     }
 }
@@ -360,7 +370,11 @@ async fn open(opener: &Opener, items: Vec<SizedItem>) -> Result<Vec<PageItem>, E
     while let Some(found) = opening.next().await {
         match found {
             Err((_, error)) if error.ends_the_call() => return Err(error),
-            found => results.push(found),
+            outcome => results.push(PageItem {
+                model: None,
+                partial: opener.view.is_partial(),
+                outcome,
+            }),
         }
     }
     Ok(results)

@@ -21,6 +21,26 @@ pub struct View {
 }
 
 impl View {
+    /// The parts of items of one model.
+    pub fn new(
+        model: Arc<Model>,
+        fields: Vec<String>,
+        include_objects: Vec<String>,
+        projection: Option<Projection>,
+    ) -> View {
+        View {
+            model,
+            fields,
+            include_objects,
+            projection,
+        }
+    }
+
+    /// Whether items lack attributes that the request does not name.
+    pub(super) fn is_partial(&self) -> bool {
+        !self.fields.is_empty()
+    }
+
     /// The text of the projection.
     pub(super) fn projection_text(&self) -> Option<String> {
         self.projection.as_ref().map(|projection| projection.text.clone())

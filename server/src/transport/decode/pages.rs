@@ -17,6 +17,7 @@ pub(crate) fn query(request: v1::QueryRequest, model: Arc<Model>) -> Query {
         descending: request.descending,
         selection: Selection {
             model,
+            models: request.models,
             index: request.index,
             filter: decoder.expression(request.filter, "filter"),
             fields: request.fields,
@@ -42,6 +43,7 @@ pub(crate) fn scan(request: v1::ScanRequest, model: Arc<Model>) -> Scan {
         parallelism: request.parallelism,
         selection: Selection {
             model,
+            models: request.models,
             index: request.index,
             filter: decoder.expression(request.filter, "filter"),
             fields: request.fields,

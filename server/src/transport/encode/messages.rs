@@ -27,7 +27,7 @@ pub(super) fn split(
         message_bytes += bytes;
         messages.last_mut().expect("at least one message").push(result);
     }
-    let end_bytes = token_bytes.map_or(0, |token_bytes| token_bytes + 3 * FIELD_BYTES);
+    let end_bytes = token_bytes.map_or(0, |token_bytes| token_bytes + 4 * FIELD_BYTES);
     if message_bytes > 0 && message_bytes + end_bytes > PAGE_MESSAGE_BYTES && token_bytes.is_some() {
         messages.push(Vec::new());
     }

@@ -16,6 +16,7 @@ pub(crate) fn query_page(call: &Call, page: Result<Page, Error>) -> Messages<v1:
         next_page_token: end.next_page_token,
         count: end.count,
         scanned_count: end.scanned_count,
+        unmatched_count: end.unmatched_count,
     })
 }
 
@@ -26,6 +27,7 @@ pub(crate) fn scan_page(call: &Call, page: Result<Page, Error>) -> Messages<v1::
         next_page_token: end.next_page_token,
         count: end.count,
         scanned_count: end.scanned_count,
+        unmatched_count: end.unmatched_count,
     })
 }
 
@@ -55,16 +57,26 @@ fn encode_page<T>(
 }
 
 fn item_result(call: &Call, result: PageItem) -> v1::ItemResult {
-    match result {
+    let PageItem {
+        model,
+        partial,
+        outcome,
+    } = result;
+    let model = model.unwrap_or_default();
+    match outcome {
         Ok(opened) => v1::ItemResult {
             item: item(opened.item),
             withheld: opened.withheld,
             error: None,
+            model,
+            partial,
         },
         Err((key, error)) => v1::ItemResult {
             item: item(key),
             withheld: Vec::new(),
             error: Some(failure::item_status(call, error)),
+            model,
+            partial: true,
         },
     }
 }
