@@ -18,7 +18,10 @@ pub fn s(text: impl Into<String>) -> AttributeValue {
 }
 
 /// A number.
-#[allow(clippy::needless_pass_by_value)] // literals and texts alike are given without a `&`
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "callers pass literals and strings without a `&`"
+)]
 pub fn n(number: impl ToString) -> AttributeValue {
     AttributeValue {
         kind: Some(Kind::N(number.to_string())),

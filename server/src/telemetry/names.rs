@@ -8,23 +8,37 @@ pub const SERVICE: &str = "tollgate";
 
 /// Attributes of the resource.
 pub mod resource {
+    /// This program's name.
     pub const SERVICE_NAME: &str = "service.name";
+    /// This program's version.
     pub const SERVICE_VERSION: &str = "service.version";
+    /// A random id of the process.
     pub const SERVICE_INSTANCE_ID: &str = "service.instance.id";
 }
 
 /// Instruments; durations in seconds.
 pub mod instrument {
+    /// Histogram: the wall time of calls.
     pub const CALL_DURATION: &str = "rpc.server.call.duration";
+    /// Histogram: the time of requests to DynamoDB.
     pub const DATABASE_DURATION: &str = "db.client.operation.duration";
+    /// Histogram: the time of requests to KMS.
     pub const KMS_DURATION: &str = "tollgate.kms.duration";
+    /// Histogram: the time of requests to S3.
     pub const S3_DURATION: &str = "tollgate.s3.duration";
+    /// Calls in flight.
     pub const IN_FLIGHT: &str = "tollgate.calls.in_flight";
+    /// The maximum number of calls in flight.
     pub const LIMIT: &str = "tollgate.calls.limit";
+    /// Bytes of requests, pages and responses that are held.
     pub const MEMORY_RESERVED: &str = "tollgate.memory.reserved";
+    /// The maximum number of such bytes.
     pub const MEMORY_LIMIT: &str = "tollgate.memory.limit";
+    /// Always 1, with version and commit as labels.
     pub const BUILD_INFO: &str = "tollgate.build_info";
+    /// Spans, data points and log records that were not exported.
     pub const DROPPED: &str = "tollgate.telemetry.dropped";
+    /// Log lines that were dropped since nothing read them.
     pub const LOG_DROPPED: &str = "tollgate.log.dropped";
 
     /// The instrument whose unit the Prometheus exporter does not know: its name there, and the right one.
@@ -47,30 +61,53 @@ pub mod label {
 
 /// Attributes of spans, and labels that the conventions share with them.
 pub mod attribute {
+    /// Always `grpc`.
     pub const RPC_SYSTEM: &str = "rpc.system.name";
+    /// The full name of the method.
     pub const RPC_METHOD: &str = "rpc.method";
+    /// The gRPC status by name.
     pub const RPC_STATUS: &str = "rpc.response.status_code";
+    /// Why a call or a request failed.
     pub const ERROR_TYPE: &str = "error.type";
+    /// The AWS region of a request.
     pub const CLOUD_REGION: &str = "cloud.region";
 
+    /// Always `aws.dynamodb`.
     pub const DB_SYSTEM: &str = "db.system.name";
+    /// The operation of DynamoDB.
     pub const DB_OPERATION: &str = "db.operation.name";
+    /// The table of a request.
     pub const DYNAMODB_TABLES: &str = "aws.dynamodb.table_names";
+    /// The capacity that a request consumed.
     pub const DYNAMODB_CAPACITY: &str = "aws.dynamodb.consumed_capacity";
+    /// Items that a request returned.
     pub const DYNAMODB_COUNT: &str = "aws.dynamodb.count";
+    /// Items that a request evaluated.
     pub const DYNAMODB_SCANNED_COUNT: &str = "aws.dynamodb.scanned_count";
+    /// The id that AWS gave a request.
     pub const AWS_REQUEST_ID: &str = "aws.request_id";
+    /// The bucket of a request.
     pub const S3_BUCKET: &str = "aws.s3.bucket";
+    /// The key of an object, if the settings allow it.
     pub const S3_KEY: &str = "aws.s3.key";
+    /// The id of a multipart upload.
     pub const S3_UPLOAD_ID: &str = "aws.s3.upload_id";
+    /// The number of an uploaded part.
     pub const S3_PART_NUMBER: &str = "aws.s3.part_number";
+    /// The KMS key of a request.
     pub const KMS_KEY: &str = "tollgate.kms.key";
 
+    /// The served model of a call.
     pub const MODEL: &str = super::label::MODEL;
+    /// The session that a call is billed to.
     pub const SESSION: &str = "tollgate.session";
+    /// The id of a call.
     pub const REQUEST_ID: &str = "tollgate.request_id";
+    /// Why a call failed: `ErrorInfo.reason`.
     pub const REASON: &str = "tollgate.reason";
+    /// The number of an attempt of one request.
     pub const ATTEMPT: &str = "tollgate.attempt";
+    /// How long an attempt waited before it was sent.
     pub const BACKOFF: &str = "tollgate.backoff";
 }
 

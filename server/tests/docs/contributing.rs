@@ -72,7 +72,6 @@ fn difference(title: &str, listed: &[(String, Note)], marked: &BTreeSet<String>)
 }
 
 #[test]
-#[ignore = "until CONTRIBUTING.md has the four lists"]
 fn the_lists_of_contributing_are_the_marked_files() {
     let page = read("CONTRIBUTING.md");
     let files = repository();

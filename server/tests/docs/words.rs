@@ -53,7 +53,6 @@ fn uses(path: &str, text: &str, patterns: &[(Regex, &'static str)]) -> Vec<Strin
 }
 
 #[test]
-#[ignore = "until the texts of all rooms are revised"]
 fn texts_are_plain_english() {
     let patterns = patterns();
     let mut found = Vec::new();
