@@ -1,5 +1,5 @@
-//! The proof that sums are equal, not nearly: thousands of calls side by side, closed, dropped, fed after they were
-//! closed, while scopes are reset. What was counted is what was cleared and what is there.
+//! Tests that sums are exact: thousands of concurrent calls are closed, dropped and fed after they were closed, while scopes
+//! are reset. The counts must equal what was cleared plus what remains.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -146,7 +146,8 @@ fn run(accounting: &Arc<Accounting>, dice: &mut Dice, truth: &Truth) {
     assert!(finished.is_none_or(|finished| finished.bill == call.bill() && finished.code == code));
 }
 
-/// Resets random scopes until told to stop; how many resets there were, and what they answered, by session.
+/// Resets random scopes until `stop` is set. Returns the number of resets that found something, and what they cleared by
+/// session.
 fn reset_until(
     accounting: &Accounting,
     stop: &AtomicBool,
@@ -174,7 +175,8 @@ fn sum<'a>(bills: impl Iterator<Item = &'a Bill>) -> Bill {
     })
 }
 
-/// Runs all calls with resets between them; how many resets found something, and what they answered, by session.
+/// Runs all calls with resets in between. Returns the number of resets that found something, and what they cleared by
+/// session.
 fn run_all(accounting: &Arc<Accounting>, truth: &Truth) -> (u64, HashMap<Option<String>, Bill>) {
     let stop = AtomicBool::new(false);
     thread::scope(|threads| {
@@ -359,7 +361,11 @@ fn the_gateways_time_is_the_time_without_an_attempt() {
     thread::sleep(pause);
     drop(second);
     let bill = call.close(Code::Ok).unwrap().bill;
-    assert!(bill.kms_us >= 60_000, "side by side adds up: {}", bill.kms_us);
+    assert!(
+        bill.kms_us >= 60_000,
+        "concurrent requests must add up: {}",
+        bill.kms_us
+    );
     assert!(
         bill.gateway_us >= 20_000 && bill.gateway_us <= bill.wall_us - 40_000,
         "{}",

@@ -1,20 +1,21 @@
-//! What leaves the process beside the answers: spans, instruments, log records, and the side port that is scraped. All
-//! figures come from the ledger in `billing`; nothing is counted here. Never holds a call up: what cannot be sent is
-//! dropped, and counted as such.
+//! Telemetry: spans, instruments, log records, and the side port that is scraped. All figures are counted by the ledgers in
+//! `billing`, never here. Never delays a call: what cannot be exported is dropped, and the drops are counted.
 //!
 //! | file | what |
 //! |---|---|
-//! | `names` | every name that leaves the process |
+//! | `names` | names of spans, attributes and instruments, except those of figures |
 //! | `variables` | OpenTelemetry's variables, as the settings pass them on |
 //! | `parent` | a caller's trace, by its headers |
-//! | `trace` | the server span of a call, and the client spans of its requests |
+//! | `trace`, `tracer`, `request_span` | the server span of a call, and the client spans of its requests |
 //! | `histograms` | durations, recorded as calls and attempts end |
-//! | `instruments` | all instruments; those that are no histograms are read off the books when asked |
+//! | `counters` | the counters of figures, read from the totals when somebody collects |
+//! | `instruments` | all instruments together |
+//! | `parts` | the parts that the settings enable |
 //! | `scrape`, `side_port` | the Prometheus exposition, and the HTTP port that serves it |
 //! | `export` | bounded queues, and the tasks that send them to a collector |
 //! | `log` | log lines with the ids of their trace, and the same lines to the collector |
 //!
-//! Without the feature `telemetry` the same face does nothing, and costs nothing.
+//! Without the feature `telemetry` the same functions do nothing and cost nothing.
 
 pub mod names;
 
@@ -104,12 +105,12 @@ pub struct EndedCall<'a> {
     pub bill: &'a Bill,
 }
 
-/// One request to AWS, as its span tells it.
+/// One request to AWS, as its span records it.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestFacts<'a> {
     /// The operation.
     pub operation: AwsOperation,
-    /// The table, the KMS key, or the bucket; none where it is not known.
+    /// The table, the KMS key, or the bucket; `None` if unknown.
     pub name: Option<&'a str>,
     /// The object's key.
     pub key: Option<&'a str>,
@@ -119,12 +120,12 @@ pub struct RequestFacts<'a> {
     pub part_number: Option<i32>,
 }
 
-/// What DynamoDB answered beside the items.
+/// What DynamoDB returned in addition to the items.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ResponseFacts {
     /// Capacity units.
     pub capacity: Option<f64>,
-    /// Items that were answered.
+    /// Items that were returned.
     pub count: Option<u32>,
     /// Items that were evaluated.
     pub scanned_count: Option<u32>,

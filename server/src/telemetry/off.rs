@@ -1,4 +1,4 @@
-//! The face of this room in a build without telemetry: the same calls, which do nothing.
+//! The public functions of this room in a build without telemetry. They do nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -11,7 +11,7 @@ use super::{EndedCall, InstrumentSources, RequestFacts, ResponseFacts};
 use crate::config::Config;
 use crate::figure::{AwsOperation, Rpc};
 
-/// Nothing is told.
+/// Telemetry that records nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Telemetry;
 

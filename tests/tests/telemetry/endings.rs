@@ -74,7 +74,11 @@ async fn calls_cut_off_by_the_end_of_the_grace_period_are_reported() {
     let received = collector.received();
     assert_reported(&received, &lines, "Get", ("UNAVAILABLE", 14), "SHUTTING_DOWN");
     assert!(is_error(received.only("tollgate.v1.DataService/Get")));
-    let in_order = ["before the calls did", "\"op\":\"Get\"", "\"stopped\""];
+    let in_order = [
+        "the grace period ended while calls were in progress",
+        "\"op\":\"Get\"",
+        "\"stopped\"",
+    ];
     let places = in_order.map(|part| lines.text().find(part).unwrap_or_else(|| panic!("no {part}")));
     assert!(places.is_sorted(), "{}", lines.text());
     getting.abort();
