@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn all_faults_are_told_at_once() {
+    fn reports_all_faults_at_once() {
         let text = SHIPPED
             .replace("dated", "date")
             .replace("0.125", "free")

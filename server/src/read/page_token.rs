@@ -8,7 +8,7 @@
 //!
 //! The whole token is base64url without padding. The associated data is the SHA-256 of everything in the request except
 //! `limit`, `page_size` and the token itself. Format `0x01` hashed the members of sets without their number; tokens are
-//! short-lived, so it is no longer accepted. Golden file: `golden/page_token_2.txt`.
+//! short-lived, so it is rejected. Golden file: `golden/page_token_2.txt`.
 
 use aes_gcm::aead::{Aead as _, Nonce, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit as _};
