@@ -17,7 +17,7 @@ pub struct Figures(BTreeMap<&'static str, i64>);
 
 impl Figures {
     /// Every field of the message.
-    pub fn of(metrics: &OperationMetrics) -> Figures {
+    pub fn from_metrics(metrics: &OperationMetrics) -> Figures {
         let m = metrics;
         let cost = m.cost.unwrap_or_default();
         let whole = [

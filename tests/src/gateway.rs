@@ -48,7 +48,7 @@ pub struct Gateway {
 }
 
 /// A response, or an error, and its bill.
-pub struct Answer<T> {
+pub struct CallResult<T> {
     /// The response or the error.
     pub outcome: Result<T, Status>,
     /// Its trailers.
@@ -172,37 +172,40 @@ impl Gateway {
     }
 
     /// Saves; a plain message or one with metadata.
-    pub async fn save(&self, request: impl tonic::IntoRequest<v1::SaveRequest>) -> Answer<v1::SaveResponse> {
-        Answer::of(self.data().save(request).await)
+    pub async fn save(
+        &self,
+        request: impl tonic::IntoRequest<v1::SaveRequest>,
+    ) -> CallResult<v1::SaveResponse> {
+        CallResult::from_response(self.data().save(request).await)
     }
 
     /// Gets.
-    pub async fn get(&self, request: impl tonic::IntoRequest<v1::GetRequest>) -> Answer<v1::GetResponse> {
-        Answer::of(self.data().get(request).await)
+    pub async fn get(&self, request: impl tonic::IntoRequest<v1::GetRequest>) -> CallResult<v1::GetResponse> {
+        CallResult::from_response(self.data().get(request).await)
     }
 
     /// Deletes.
     pub async fn delete(
         &self,
         request: impl tonic::IntoRequest<v1::DeleteRequest>,
-    ) -> Answer<v1::DeleteResponse> {
-        Answer::of(self.data().delete(request).await)
+    ) -> CallResult<v1::DeleteResponse> {
+        CallResult::from_response(self.data().delete(request).await)
     }
 
     /// Queries, to the end of the stream.
     pub async fn query(
         &self,
         request: impl tonic::IntoRequest<v1::QueryRequest>,
-    ) -> Answer<Vec<v1::QueryResponse>> {
-        Answer::of_stream(self.data().query(request).await).await
+    ) -> CallResult<Vec<v1::QueryResponse>> {
+        CallResult::read_stream(self.data().query(request).await).await
     }
 
     /// Scans, to the end of the stream.
     pub async fn scan(
         &self,
         request: impl tonic::IntoRequest<v1::ScanRequest>,
-    ) -> Answer<Vec<v1::ScanResponse>> {
-        Answer::of_stream(self.data().scan(request).await).await
+    ) -> CallResult<Vec<v1::ScanResponse>> {
+        CallResult::read_stream(self.data().scan(request).await).await
     }
 
     /// The totals of a session, or of the server if the name is empty.
@@ -219,20 +222,20 @@ impl Gateway {
     }
 }
 
-impl<T> Answer<T> {
+impl<T> CallResult<T> {
     /// The result of a unary call.
-    pub fn of(outcome: Result<Response<T>, Status>) -> Answer<T> {
+    pub fn from_response(outcome: Result<Response<T>, Status>) -> CallResult<T> {
         match outcome {
             Ok(response) => {
-                let bill = Bill::of(response.metadata());
-                Answer {
+                let bill = Bill::from_metadata(response.metadata());
+                CallResult {
                     outcome: Ok(response.into_inner()),
                     bill,
                 }
             }
             Err(status) => {
-                let bill = Bill::of(status.metadata());
-                Answer {
+                let bill = Bill::from_metadata(status.metadata());
+                CallResult {
                     outcome: Err(status),
                     bill,
                 }
@@ -251,14 +254,14 @@ impl<T> Answer<T> {
     }
 }
 
-impl<T> Answer<Vec<T>> {
+impl<T> CallResult<Vec<T>> {
     /// The result of a stream, read to its end.
-    pub async fn of_stream(outcome: Result<Response<Streaming<T>>, Status>) -> Answer<Vec<T>> {
+    pub async fn read_stream(outcome: Result<Response<Streaming<T>>, Status>) -> CallResult<Vec<T>> {
         let mut stream = match outcome {
             Ok(response) => response.into_inner(),
             Err(status) => {
-                return Answer {
-                    bill: Bill::of(status.metadata()),
+                return CallResult {
+                    bill: Bill::from_metadata(status.metadata()),
                     outcome: Err(status),
                 };
             }
@@ -269,24 +272,24 @@ impl<T> Answer<Vec<T>> {
                 Ok(Some(page)) => pages.push(page),
                 Ok(None) => break,
                 Err(status) => {
-                    return Answer {
-                        bill: Bill::of(status.metadata()),
+                    return CallResult {
+                        bill: Bill::from_metadata(status.metadata()),
                         outcome: Err(status),
                     };
                 }
             }
         }
         let trailers = stream.trailers().await.expect("trailers").unwrap_or_default();
-        Answer {
+        CallResult {
             outcome: Ok(pages),
-            bill: Bill::of(&trailers),
+            bill: Bill::from_metadata(&trailers),
         }
     }
 }
 
 impl Bill {
     /// The ASCII metadata of the contract.
-    pub fn of(metadata: &MetadataMap) -> Bill {
+    pub fn from_metadata(metadata: &MetadataMap) -> Bill {
         let ascii = metadata.iter().filter_map(|entry| match entry {
             tonic::metadata::KeyAndValueRef::Ascii(key, value) => {
                 Some((key.to_string(), value.to_str().ok()?.to_owned()))

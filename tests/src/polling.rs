@@ -12,7 +12,7 @@ pub async fn eventually<T>(mut ask: impl AsyncFnMut() -> Result<T, String>) -> T
     let mut complaint = String::new();
     for _ in 0..TRIES {
         match ask().await {
-            Ok(answer) => return answer,
+            Ok(response) => return response,
             Err(why_not) => complaint = why_not,
         }
         tokio::task::yield_now().await;

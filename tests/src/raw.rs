@@ -8,7 +8,7 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
-use crate::gateway::{Answer, Gateway};
+use crate::gateway::{CallResult, Gateway};
 use crate::polling::until;
 
 /// Passes messages as raw bytes.
@@ -50,11 +50,11 @@ impl Decoder for RawCodec {
 }
 
 /// Calls a unary method by its path, such as `/tollgate.v1.DataService/Save`, with these bytes.
-pub async fn call(gateway: &Gateway, path: &'static str, message: impl Into<Bytes>) -> Answer<Bytes> {
+pub async fn call(gateway: &Gateway, path: &'static str, message: impl Into<Bytes>) -> CallResult<Bytes> {
     let mut client = tonic::client::Grpc::<Channel>::new(gateway.channel());
     client.ready().await.expect("the gateway is there");
     let path = http::uri::PathAndQuery::from_static(path);
-    Answer::of(client.unary(Request::new(message.into()), path, RawCodec).await)
+    CallResult::from_response(client.unary(Request::new(message.into()), path, RawCodec).await)
 }
 
 /// Calls a method that streams both ways with these messages, and reads all that it sends, or the error it ends with.

@@ -4,7 +4,7 @@ use tollgate_proto::Reason;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::gateway::{Answer, Bill};
+use crate::gateway::{Bill, CallResult};
 
 /// A refused call.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Refusal {
             reason: info.reason.clone(),
             fields,
             message: status.message().to_owned(),
-            bill: Bill::of(status.metadata()),
+            bill: Bill::from_metadata(status.metadata()),
             details,
         }
     }
@@ -74,8 +74,8 @@ impl Refusal {
     /// # Panics
     ///
     /// Like [`Refusal::of_status`], and if the bill is missing.
-    pub fn of<T>(answer: Answer<T>) -> Refusal {
-        let refusal = Refusal::of_status(&answer.status());
+    pub fn of<T>(response: CallResult<T>) -> Refusal {
+        let refusal = Refusal::of_status(&response.status());
         for figure in [
             "tollgate-request-id",
             "tollgate-dynamodb-calls",

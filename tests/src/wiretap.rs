@@ -314,8 +314,8 @@ impl Drop for Passage {
 
 fn failure(speaks_json: bool) -> HttpResponse {
     match speaks_json {
-        true => answer(500, r#"{"__type":"InternalServerError","message":"injected"}"#),
-        false => answer(
+        true => response(500, r#"{"__type":"InternalServerError","message":"injected"}"#),
+        false => response(
             500,
             "<Error><Code>InternalError</Code><Message>injected</Message></Error>",
         ),
@@ -324,8 +324,8 @@ fn failure(speaks_json: bool) -> HttpResponse {
 
 fn throttling(speaks_json: bool) -> HttpResponse {
     match speaks_json {
-        true => answer(400, r#"{"__type":"ThrottlingException","message":"injected"}"#),
-        false => answer(
+        true => response(400, r#"{"__type":"ThrottlingException","message":"injected"}"#),
+        false => response(
             503,
             "<Error><Code>SlowDown</Code><Message>injected</Message></Error>",
         ),
@@ -333,12 +333,12 @@ fn throttling(speaks_json: bool) -> HttpResponse {
 }
 
 fn made_up(status: u16, body: &'static str) -> HttpResponse {
-    let mut response = answer(status, body);
+    let mut response = response(status, body);
     response.headers_mut().insert("x-amz-request-id", RESPONSE_ID);
     response
 }
 
-fn answer(status: u16, body: &'static str) -> HttpResponse {
+fn response(status: u16, body: &'static str) -> HttpResponse {
     let status = StatusCode::try_from(status).expect("a status code");
     HttpResponse::new(status, SdkBody::from(body))
 }

@@ -406,8 +406,8 @@ fn found(token: TokenKind<'_>) -> String {
         TokenKind::OpenIndex => "`[`".to_owned(),
         TokenKind::CloseIndex => "`]`".to_owned(),
         TokenKind::Dot => "`.`".to_owned(),
-        TokenKind::Plus => "`+`: values are written as :name, other names as #name".to_owned(),
-        TokenKind::Minus => "`-`: values are written as :name, other names as #name".to_owned(),
+        TokenKind::Plus => "`+`: write values as :name, and other names as #name".to_owned(),
+        TokenKind::Minus => "`-`: write values as :name, and other names as #name".to_owned(),
         TokenKind::Comma => "`,`".to_owned(),
         TokenKind::Unknown => {
             "an unexpected character: write values as :name, and other names as #name".to_owned()

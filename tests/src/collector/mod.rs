@@ -93,8 +93,8 @@ impl Collector {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let collector = accepting.clone();
-                let answer = service_fn(move |request| answer_http(collector.clone(), request));
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
+                let service = service_fn(move |request| handle_http(collector.clone(), request));
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
         collector
@@ -266,7 +266,7 @@ impl LogsService for Collector {
     }
 }
 
-async fn answer_http(
+async fn handle_http(
     collector: Collector,
     request: http::Request<Incoming>,
 ) -> Result<http::Response<Full<Bytes>>, Infallible> {
@@ -276,24 +276,24 @@ async fn answer_http(
         "/v1/traces" => {
             let request = ExportTraceServiceRequest::decode(body).expect("spans");
             let taken = collector.take_traces(head.headers, request).await;
-            taken.map(|answer| answer.encode_to_vec())
+            taken.map(|response| response.encode_to_vec())
         }
         "/v1/metrics" => {
             let request = ExportMetricsServiceRequest::decode(body).expect("metrics");
             let taken = collector.take_metrics(head.headers, request).await;
-            taken.map(|answer| answer.encode_to_vec())
+            taken.map(|response| response.encode_to_vec())
         }
         "/v1/logs" => {
             let request = ExportLogsServiceRequest::decode(body).expect("log records");
             let taken = collector.take_logs(head.headers, request).await;
-            taken.map(|answer| answer.encode_to_vec())
+            taken.map(|response| response.encode_to_vec())
         }
         other => panic!("{other}"),
     };
     let mut response = http::Response::new(Full::default());
     match taken {
         Ok(_) if collector.state().behavior == Behavior::RejectsOne => *response.body_mut() = one_rejected(),
-        Ok(answer) => *response.body_mut() = Full::from(answer),
+        Ok(body) => *response.body_mut() = Full::from(body),
         Err(status) if status.code() == tonic::Code::Unavailable => {
             *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
         }
@@ -308,8 +308,8 @@ fn one_rejected() -> Full<Bytes> {
         rejected_spans: 1,
         error_message: "one is wrong".to_owned(),
     };
-    let answer = ExportTraceServiceResponse {
+    let response = ExportTraceServiceResponse {
         partial_success: Some(partial_success),
     };
-    Full::from(answer.encode_to_vec())
+    Full::from(response.encode_to_vec())
 }

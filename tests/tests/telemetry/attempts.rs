@@ -33,8 +33,8 @@ async fn retries_are_events_of_one_span() {
         ..exporting_to(&collector, &[])
     };
     let gateway = Gateway::with(setup).await;
-    let answer = gateway.save(save("User", user("u1", "078-05-1120"))).await;
-    assert_eq!(answer.bill.count("tollgate-retries"), 2);
+    let response = gateway.save(save("User", user("u1", "078-05-1120"))).await;
+    assert_eq!(response.bill.count("tollgate-retries"), 2);
     let received = collector
         .until("the call", |received| {
             !received.named("tollgate.v1.DataService/Save").is_empty()
@@ -62,7 +62,7 @@ async fn retries_are_events_of_one_span() {
         );
         assert!(attributes_of_event["tollgate.backoff"].as_f64().unwrap() >= 0.0);
     }
-    assert_figures(received.only("tollgate.v1.DataService/Save"), &answer.bill);
+    assert_figures(received.only("tollgate.v1.DataService/Save"), &response.bill);
     gateway.stop().await;
 }
 

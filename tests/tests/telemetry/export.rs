@@ -89,10 +89,10 @@ async fn failed_exports_are_logged_once_and_counted() {
     let side_port = gateway.side_port().unwrap();
     let get_some = async |from: usize| {
         for index in from..from + 20 {
-            let answer = gateway
+            let response = gateway
                 .get(get("User", key(&format!("u{index}"), "PROFILE")))
                 .await;
-            assert!(answer.outcome.is_ok() || answer.status().code() == tonic::Code::NotFound);
+            assert!(response.outcome.is_ok() || response.status().code() == tonic::Code::NotFound);
         }
     };
     get_some(0).await;

@@ -29,7 +29,7 @@ async fn send(sender: &mut Sender, method: &str, path: &str) -> http::Response<S
         .uri(path)
         .header("host", "x");
     let request = request.body(Empty::new()).expect("a request");
-    let response = sender.send_request(request).await.expect("an answer");
+    let response = sender.send_request(request).await.expect("an response");
     let (head, body) = response.into_parts();
     let body = body.collect().await.expect("a body").to_bytes();
     let text = String::from_utf8(body.to_vec()).expect("text");

@@ -82,7 +82,7 @@ async fn a_save_is_one_trace_with_the_figures_of_its_trailers() {
     request
         .metadata_mut()
         .insert("tollgate-session", "job-7".parse().unwrap());
-    let answer = gateway.save(request).await;
+    let response = gateway.save(request).await;
     let received = collector
         .until("three spans", |received| received.spans.len() >= 3)
         .await;
@@ -108,7 +108,7 @@ async fn a_save_is_one_trace_with_the_figures_of_its_trailers() {
         assert_eq!(recorded[name], value);
     }
     assert!(!is_error(save));
-    assert_figures(save, &answer.bill);
+    assert_figures(save, &response.bill);
     assert_requests_of_a_save(&received, save);
     assert_eq!(
         received.spans.len(),
@@ -188,7 +188,7 @@ async fn upload_parts_are_spans_and_object_keys_are_opt_in() {
             if opted_in { "true" } else { "false" },
         )];
         let gateway = Gateway::with(exporting_to(&collector, &opt)).await;
-        let answer = gateway
+        let response = gateway
             .save(save("Document", document("acme-tenant", vec![7; BYTES])))
             .await;
         let received = collector
@@ -197,7 +197,7 @@ async fn upload_parts_are_spans_and_object_keys_are_opt_in() {
             })
             .await;
         let save = received.only("tollgate.v1.DataService/Save");
-        assert_figures(save, &answer.bill);
+        assert_figures(save, &response.bill);
         let children = received.children(save);
         assert_eq!(children.len(), 6, "{:?}", received.span_names());
         let begun = attributes(&received.only("S3.CreateMultipartUpload").attributes);
@@ -235,14 +235,14 @@ async fn decrypts_are_children_of_their_query() {
             .await
             .ok();
     }
-    let answer = gateway.query(in_session(query("SecureUser", "p"), "s")).await;
+    let response = gateway.query(in_session(query("SecureUser", "p"), "s")).await;
     let received = collector
         .until("the query", |received| {
             !received.named("tollgate.v1.DataService/Query").is_empty()
         })
         .await;
     let span = received.only("tollgate.v1.DataService/Query");
-    assert_figures(span, &answer.bill);
+    assert_figures(span, &response.bill);
     let mut children: Vec<&str> = received
         .children(span)
         .iter()
@@ -281,8 +281,8 @@ async fn only_failures_of_the_server_are_errors() {
         gateway.save(refused).await.status().code(),
         Code::FailedPrecondition
     );
-    let answer = gateway.get(get("User", key("u1", "PROFILE"))).await;
-    assert_eq!(answer.status().code(), Code::DeadlineExceeded);
+    let response = gateway.get(get("User", key("u1", "PROFILE"))).await;
+    assert_eq!(response.status().code(), Code::DeadlineExceeded);
     let received = collector
         .until("both calls", |received| {
             let ended = |name| !received.named(name).is_empty();

@@ -10,7 +10,7 @@ use futures::future::join_all;
 use h2::Reason;
 use tollgate_proto::v1;
 use tollgate_proto::v1::data_service_client::DataServiceClient;
-use tollgate_tests::gateway::{Answer, Gateway, Setup, connect};
+use tollgate_tests::gateway::{CallResult, Gateway, Setup, connect};
 use tollgate_tests::polling::until;
 use tollgate_tests::refusal::Refusal;
 use tollgate_tests::streams::{End, Http2, prefix};
@@ -166,7 +166,7 @@ async fn a_connection_has_a_share_of_the_permits_and_probes_have_their_own() {
         connections.push(connection);
     }
     let channel = connect(gateway.address()).await;
-    let ninth = Answer::of(DataServiceClient::new(channel.clone()).get(message).await);
+    let ninth = CallResult::from_response(DataServiceClient::new(channel.clone()).get(message).await);
     assert_eq!(quota(&Refusal::of_status(&ninth.status())), "limits.in_flight");
     let mut health = HealthClient::new(channel);
     let check = health.check(HealthCheckRequest::default()).await;
@@ -227,8 +227,8 @@ async fn unfinished_messages_stay_within_the_limit_while_others_are_served() {
     let ends = loop {
         tokio::select! {
             ends = &mut hostile => break ends,
-            answer = gateway.save(save("User", user("A", "123-45-6789"))) => {
-                answer.ok();
+            response = gateway.save(save("User", user("A", "123-45-6789"))) => {
+                response.ok();
                 served += 1;
             }
         }
@@ -358,8 +358,8 @@ async fn unread_responses_are_bounded_and_reset_once_their_calls_are_over() {
     assert!((8 * MIB..=64 * MIB).contains(&most), "{} MiB", most / MIB);
     // the connection is open, and nothing of all that is left
     until("all is free", async || gateway.capacity().reserved_bytes() == 0).await;
-    let answer = connection.call(GET, &[], &get("User", key("A", "1"))).await;
-    assert_eq!(refusal(answer.unread().await).reason, "ITEM_NOT_FOUND");
+    let response = connection.call(GET, &[], &get("User", key("A", "1"))).await;
+    assert_eq!(refusal(response.unread().await).reason, "ITEM_NOT_FOUND");
     gateway.stop().await;
 }
 

@@ -51,11 +51,11 @@ async fn bills<'a>(gateway: &Gateway, seen: &'a [Seen]) -> Bills<'a> {
 }
 
 fn figures(bill: &v1::GetCallMetricsResponse) -> Figures {
-    Figures::of(bill.metrics.as_ref().expect("a finished call has a bill"))
+    Figures::from_metrics(bill.metrics.as_ref().expect("a finished call has a bill"))
 }
 
 fn total(totals: &v1::GetTotalMetricsResponse) -> Figures {
-    Figures::of(totals.total.as_ref().expect("a scope has a total"))
+    Figures::from_metrics(totals.total.as_ref().expect("a scope has a total"))
 }
 
 fn sum_by(
@@ -72,7 +72,7 @@ fn sum_by(
 fn map_of(totals: std::collections::HashMap<String, v1::OperationMetrics>) -> BTreeMap<String, Figures> {
     totals
         .into_iter()
-        .map(|(name, metrics)| (name, Figures::of(&metrics)))
+        .map(|(name, metrics)| (name, Figures::from_metrics(&metrics)))
         .collect()
 }
 
@@ -258,7 +258,7 @@ async fn reset_until(gateway: Arc<Gateway>, stop: Arc<AtomicBool>) -> (u64, BTre
             let Ok(response) = gateway.metrics().reset_metrics(request).await else {
                 continue;
             };
-            let figures = Figures::of(&response.into_inner().cleared.expect("what was cleared"));
+            let figures = Figures::from_metrics(&response.into_inner().cleared.expect("what was cleared"));
             resets += u64::from(figures.get("call_count") > 0);
             *cleared.entry(session).or_default() += &figures;
         }

@@ -121,9 +121,9 @@ async fn accepted_keys_are_tried_in_order_and_billed() {
         stores
             .put(TABLE, stored(sealing::sealed_4(data_key, HOME, SSN)))
             .await;
-        let answer = gateway.get(get("SecureUser", key("ORG", "U#2"))).await;
-        assert_eq!(answer.bill.count("tollgate-kms-calls"), calls);
-        assert_eq!(answer.ok().item["ssn"], s(SSN));
+        let response = gateway.get(get("SecureUser", key("ORG", "U#2"))).await;
+        assert_eq!(response.bill.count("tollgate-kms-calls"), calls);
+        assert_eq!(response.ok().item["ssn"], s(SSN));
     }
     stores
         .put(TABLE, stored(sealing::sealed_4(&foreign, HOME, SSN)))
@@ -134,8 +134,8 @@ async fn accepted_keys_are_tried_in_order_and_billed() {
     // what is saved again is sealed under `key_id`
     let written = item([("pk", s("ORG")), ("sk", s("U#2")), ("ssn", s(SSN))]);
     gateway.save(save("SecureUser", written)).await.ok();
-    let answer = gateway.get(get("SecureUser", key("ORG", "U#2"))).await;
-    assert_eq!(answer.bill.count("tollgate-kms-calls"), 1);
+    let response = gateway.get(get("SecureUser", key("ORG", "U#2"))).await;
+    assert_eq!(response.bill.count("tollgate-kms-calls"), 1);
 }
 
 #[tokio::test]
@@ -173,12 +173,12 @@ async fn an_unknown_kms_key_does_not_prevent_other_keys() {
         let old = stores.data_key("alias/old", &CONTEXT).await;
         let sealed = sealing::sealed_4(&old, HOME, SSN);
         stores.put(TABLE, stored(sealed)).await;
-        let answer = gateway.get(get("SecureUser", key("ORG", "U#2"))).await;
-        assert_eq!(answer.bill.count("tollgate-kms-calls"), 2);
+        let response = gateway.get(get("SecureUser", key("ORG", "U#2"))).await;
+        assert_eq!(response.bill.count("tollgate-kms-calls"), 2);
         if refused < 2 {
-            assert_eq!(answer.ok().item["ssn"], s(SSN), "after {refused}");
+            assert_eq!(response.ok().item["ssn"], s(SSN), "after {refused}");
         } else {
-            Refusal::of(answer).is("CIPHERTEXT_INVALID", &[]);
+            Refusal::of(response).is("CIPHERTEXT_INVALID", &[]);
         }
     }
 }

@@ -240,12 +240,12 @@ async fn one(gateway: &Gateway, random: &mut Random, head: Head<'_>) -> Trailers
     }
 }
 
-fn trailers<T>(answer: tollgate_tests::gateway::Answer<T>) -> Trailers {
-    let code = answer.outcome.err().map_or(Code::Ok, |status| status.code());
-    answer
+fn trailers<T>(response: tollgate_tests::gateway::CallResult<T>) -> Trailers {
+    let code = response.outcome.err().map_or(Code::Ok, |status| status.code());
+    response
         .bill
         .has("tollgate-duration-ms")
-        .then_some((code, answer.bill))
+        .then_some((code, response.bill))
 }
 
 /// Takes one page and leaves.
@@ -258,7 +258,7 @@ async fn leave_a_stream<T>(outcome: Result<tonic::Response<tonic::Streaming<T>>,
             None
         }
         Err(status) => {
-            let bill = Bill::of(status.metadata());
+            let bill = Bill::from_metadata(status.metadata());
             bill.has("tollgate-duration-ms").then(|| (status.code(), bill))
         }
     }

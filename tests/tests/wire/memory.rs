@@ -4,7 +4,7 @@ use futures::future::join_all;
 use h2::Reason;
 use tollgate_proto::v1;
 use tollgate_proto::v1::data_service_client::DataServiceClient;
-use tollgate_tests::gateway::{Answer, Gateway, Setup, connect};
+use tollgate_tests::gateway::{CallResult, Gateway, Setup, connect};
 use tollgate_tests::polling::until;
 use tollgate_tests::refusal::Refusal;
 use tollgate_tests::streams::{Call, End, Http2};
@@ -153,7 +153,7 @@ async fn parallel_scans_proceed_with_little_memory() {
             page_size: 2,
             ..scan("User")
         };
-        Answer::of_stream(data.scan(message).await).await.ok()
+        CallResult::read_stream(data.scan(message).await).await.ok()
     });
     let (scans, most) = watched(&gateway, join_all(scans)).await;
     for pages in scans {
@@ -196,7 +196,9 @@ async fn pages_with_content_do_not_wait_for_each_other() {
     let queries = (0..6).map(async |_| {
         let data = DataServiceClient::new(connect(gateway.address()).await);
         let mut data = data.max_decoding_message_size(32 * MIB);
-        Answer::of_stream(data.query(query_content()).await).await.ok()
+        CallResult::read_stream(data.query(query_content()).await)
+            .await
+            .ok()
     });
     let (queries, most) = watched(&gateway, join_all(queries)).await;
     for pages in queries {

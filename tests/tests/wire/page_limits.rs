@@ -36,14 +36,14 @@ async fn both_counts_of_a_page_agree_without_a_filter() {
             page_size,
             ..query("User", "A")
         };
-        let answer = gateway.query(request).await;
+        let response = gateway.query(request).await;
         let expected = if limit == 0 { ITEMS as u32 } else { limit };
         if page_size != 4 && limit == 0 {
-            assert_eq!(answer.bill.count("tollgate-dynamodb-calls"), 3);
+            assert_eq!(response.bill.count("tollgate-dynamodb-calls"), 3);
             // four items of 307,213 bytes are 301 units of 4 KiB, half a read unit each
-            assert_eq!(answer.bill.decimal("tollgate-rcu"), 451.5);
+            assert_eq!(response.bill.decimal("tollgate-rcu"), 451.5);
         }
-        let pages = answer.ok();
+        let pages = response.ok();
         assert_eq!(
             pages.iter().map(|page| page.results.len()).sum::<usize>(),
             expected as usize
@@ -71,9 +71,9 @@ async fn a_filter_leaves_the_scanned_count_of_a_page_as_it_is() {
         filter: expression("attribute_exists(email)", []),
         ..query("User", "A")
     };
-    let answer = gateway.query(request).await;
-    assert_eq!(answer.bill.decimal("tollgate-rcu"), 451.5);
-    let pages = answer.ok();
+    let response = gateway.query(request).await;
+    assert_eq!(response.bill.decimal("tollgate-rcu"), 451.5);
+    let pages = response.ok();
     assert_eq!(pages.iter().map(|page| page.count).sum::<u32>(), 0);
     assert_eq!(
         pages.iter().map(|page| page.scanned_count).sum::<u32>(),

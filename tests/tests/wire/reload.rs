@@ -80,8 +80,8 @@ impl Rig {
             item: item(fields),
             ..v1::SaveRequest::default()
         };
-        let answer = self.gateway.save(request).await;
-        match answer.outcome {
+        let response = self.gateway.save(request).await;
+        match response.outcome {
             Ok(_) => Ok(()),
             Err(status) => Err(Refusal::of_status(&status)),
         }

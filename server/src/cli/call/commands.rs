@@ -54,13 +54,13 @@ impl Get {
             include_objects: self.include_object.clone(),
             validate_only: self.validate_only,
         };
-        let answer = client.get_with::<Item>(&self.model, key, options).await?;
+        let result = client.get_with::<Item>(&self.model, key, options).await?;
         if self.validate_only {
             output.remark("valid: nothing was read")?;
-            output.nothing(&answer.metrics)?;
+            output.nothing(&result.metrics)?;
             return Ok(Outcome::Done);
         }
-        let Found { mut item, withheld } = answer.value;
+        let Found { mut item, withheld } = result.value;
         if let Some(path) = &self.object_file {
             write_content(&mut item, &self.include_object[0], path).await?;
         }
@@ -70,7 +70,7 @@ impl Get {
             ("item".to_owned(), typed::write_item(&model, item.clone())),
             ("withheld".to_owned(), withheld.into()),
         ]);
-        output.item(&model, item, response, &answer.metrics)?;
+        output.item(&model, item, response, &result.metrics)?;
         Ok(Outcome::Done)
     }
 }
@@ -84,11 +84,11 @@ impl Delete {
             validate_only: self.validate_only,
             ..DeleteOptions::default()
         };
-        let answer = client.delete_with(&self.model, key, options).await?;
+        let result = client.delete_with(&self.model, key, options).await?;
         if self.validate_only {
             output.remark("valid: nothing was deleted")?;
         }
-        output.nothing(&answer.metrics)?;
+        output.nothing(&result.metrics)?;
         Ok(Outcome::Done)
     }
 }
@@ -178,7 +178,7 @@ impl Metrics {
                 (report::total_table(&totals), report::total_fields(&totals))
             }
         };
-        output.answer(&text, response, None)?;
+        output.message(&text, response, None)?;
         Ok(Outcome::Done)
     }
 }
@@ -203,7 +203,7 @@ impl Models {
                 )
             }
         };
-        output.answer(&text, response, None)?;
+        output.message(&text, response, None)?;
         Ok(Outcome::Done)
     }
 }
@@ -224,7 +224,7 @@ impl Health {
         let status = checked.into_inner().status();
         let name = status.as_str_name();
         let response = Item::from([("status".to_owned(), name.into())]);
-        output.answer(&format!("{name}\n"), response, None)?;
+        output.message(&format!("{name}\n"), response, None)?;
         match status {
             ServingStatus::Serving => Ok(Outcome::Done),
             ServingStatus::Unknown | ServingStatus::NotServing | ServingStatus::ServiceUnknown => {

@@ -71,7 +71,7 @@ pub(super) fn expression(
     let Some(text) = text else {
         return Ok(Expression::default());
     };
-    let kinds = Kinds::of(model, &[text]);
+    let kinds = Kinds::new(model, &[text]);
     let mut expression = expr(text);
     for argument in values {
         let assignment = Assignment::split(argument)?;

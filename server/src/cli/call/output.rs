@@ -70,7 +70,7 @@ impl<'a> Output<'a> {
     }
 
     /// Prints a response without items: `text` for people, or `response` as JSON.
-    pub(super) fn answer(
+    pub(super) fn message(
         &mut self,
         text: &str,
         response: Item,

@@ -14,7 +14,7 @@ pub(super) struct Kinds<'a> {
 
 impl<'a> Kinds<'a> {
     /// The types of all placeholders that the texts compare with attributes of this model.
-    pub(super) fn of(model: &'a Model, texts: &[&'a str]) -> Kinds<'a> {
+    pub(super) fn new(model: &'a Model, texts: &[&'a str]) -> Kinds<'a> {
         let mut kinds = Kinds {
             by_placeholder: HashMap::new(),
         };
@@ -294,9 +294,9 @@ mod tests {
             ("attribute_exists(s) AND n = :v", Some("number")),
             (":v = s", Some("string")),
         ] {
-            assert_eq!(Kinds::of(&model, &[text]).get(":v"), kinds, "{text}");
+            assert_eq!(Kinds::new(&model, &[text]).get(":v"), kinds, "{text}");
         }
-        let kinds = Kinds::of(&model, &["s = :a", "n = :b"]);
+        let kinds = Kinds::new(&model, &["s = :a", "n = :b"]);
         assert_eq!(
             (kinds.get(":a"), kinds.get(":b")),
             (Some("string"), Some("number"))
@@ -306,7 +306,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_can_be_read(text in "\\PC{0,40}", more in "[a-z:#()<>=., \\[\\]0-9]{0,40}") {
-            Kinds::of(&model(), &[&text, &more]);
+            Kinds::new(&model(), &[&text, &more]);
         }
     }
 }

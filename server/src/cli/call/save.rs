@@ -60,24 +60,24 @@ impl Saver<'_> {
         place: Option<String>,
         output: &mut Output<'_>,
     ) -> Result<Outcome, Failure> {
-        let answer = self.save(item).await.map_err(|error| match place {
+        let result = self.save(item).await.map_err(|error| match place {
             Some(place) => Failure::Placed(error, place),
             None => error.into(),
         })?;
         if self.options.validate_only {
             output.remark("valid: nothing was written")?;
-            output.nothing(&answer.metrics)?;
+            output.nothing(&result.metrics)?;
             return Ok(Outcome::Done);
         }
-        let written = answer.value.item.unwrap_or_default();
+        let written = result.value.item.unwrap_or_default();
         let response = Item::from([
             (
                 "generated".to_owned(),
-                typed::write_item(self.model, answer.value.generated),
+                typed::write_item(self.model, result.value.generated),
             ),
             ("item".to_owned(), typed::write_item(self.model, written.clone())),
         ]);
-        output.item(self.model, written, response, &answer.metrics)?;
+        output.item(self.model, written, response, &result.metrics)?;
         Ok(Outcome::Done)
     }
 
@@ -107,9 +107,9 @@ impl Saver<'_> {
                 Err(failure) => return self.broken_off(listed, &metrics, failure, output),
             };
             match self.save(item).await {
-                Ok(answer) => {
-                    metrics.add(answer.metrics);
-                    let written = answer.value.item.filter(|_| !self.options.validate_only);
+                Ok(result) => {
+                    metrics.add(result.metrics);
+                    let written = result.value.item.filter(|_| !self.options.validate_only);
                     if let Some(written) = written {
                         output.listed(self.model, written, &mut listed)?;
                     }

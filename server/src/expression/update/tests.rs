@@ -126,11 +126,11 @@ fn refuses_bad_syntax_with_its_column() {
         ("SET age", "column 8: expected `=`, found the end"),
         (
             "SET age = ",
-            "column 10: expected an attribute, a :value, if_not_exists or list_append, found the end",
+            "column 11: expected an attribute, a :value, if_not_exists or list_append, found the end",
         ),
         (
             "SET age = age + age + age",
-            "column 21: expected `,`, SET, REMOVE, ADD, DELETE or the end, found `+`: values are written as :name, other names as #name",
+            "column 21: expected `,`, SET, REMOVE, ADD, DELETE or the end, found `+`: write values as :name, and other names as #name",
         ),
         (
             "SET age = age SET raw = raw",
@@ -189,7 +189,7 @@ fn refuses_attributes_that_cannot_be_changed() {
         ),
         (
             "SET name.first = :s",
-            r#"text: column 5: "name" is a string: there is nothing within it"#,
+            r#"text: column 5: "name" is a string: it has no members"#,
         ),
         (
             "SET address.a = :s, address = address",

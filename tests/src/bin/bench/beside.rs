@@ -18,7 +18,7 @@ const WARM_UP: Duration = Duration::from_millis(500);
 /// The three sides over engines of one kind.
 struct Sides {
     load: Load,
-    lean: Direct,
+    minimal: Direct,
     default: Direct,
     _gateway: Gateway,
 }
@@ -27,7 +27,7 @@ struct Sides {
 #[derive(Default)]
 struct Turns {
     gateway: Vec<Turn>,
-    lean: Vec<Turn>,
+    minimal: Vec<Turn>,
     default: Vec<Turn>,
 }
 
@@ -61,7 +61,7 @@ pub(crate) async fn measure(plan: &Plan) {
 impl Sides {
     async fn start(plan: &Plan, folder: Option<&Path>) -> Sides {
         let places: Option<Vec<_>> = folder.map(|folder| {
-            ["gateway", "lean", "default"]
+            ["gateway", "minimal", "default"]
                 .map(|name| folder.join(name))
                 .into()
         });
@@ -74,7 +74,7 @@ impl Sides {
         let gateway = Gateway::start(&plan.program, Cores::First, store(0), &normal).await;
         Sides {
             load: Load::on(&gateway, plan.callers, None).await,
-            lean: Direct::start(store(1), Setting::Lean, plan.callers).await,
+            minimal: Direct::start(store(1), Setting::Minimal, plan.callers).await,
             default: Direct::start(store(2), Setting::Default, plan.callers).await,
             _gateway: gateway,
         }
@@ -82,12 +82,12 @@ impl Sides {
 
     async fn turns(&mut self, plan: &Plan, work: Work) -> Turns {
         self.load.turn(work, WARM_UP).await;
-        self.lean.turn(work, WARM_UP).await;
+        self.minimal.turn(work, WARM_UP).await;
         self.default.turn(work, WARM_UP).await;
         let mut turns = Turns::default();
         for _ in 0..plan.rounds {
             turns.gateway.push(self.load.turn(work, plan.turn).await);
-            turns.lean.push(self.lean.turn(work, plan.turn).await);
+            turns.minimal.push(self.minimal.turn(work, plan.turn).await);
             turns.default.push(self.default.turn(work, plan.turn).await);
         }
         turns
@@ -98,10 +98,10 @@ impl Turns {
     fn row(&self, work: Work, engine: &str) -> Vec<String> {
         let cpu = |turns: &[Turn]| format!("{:.1}", median(turns.iter().map(|turn| turn.cpu_us)));
         let rate = |turns: &[Turn]| format!("{:.0}", median(turns.iter().map(|turn| turn.rate)));
-        let (per_core, per_core_signed) = (self.per_core(&self.lean), self.per_core(&self.default));
+        let (per_core, per_core_signed) = (self.per_core(&self.minimal), self.per_core(&self.default));
         let mut row = vec![work.name().to_owned(), engine.to_owned()];
-        row.extend([&self.gateway, &self.lean, &self.default].map(|turns| cpu(turns)));
-        row.extend([&self.gateway, &self.lean, &self.default].map(|turns| rate(turns)));
+        row.extend([&self.gateway, &self.minimal, &self.default].map(|turns| cpu(turns)));
+        row.extend([&self.gateway, &self.minimal, &self.default].map(|turns| rate(turns)));
         row.extend([
             format!("{per_core:.2}"),
             format!("{per_core_signed:.2}"),

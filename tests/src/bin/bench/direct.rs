@@ -34,7 +34,7 @@ const TABLE: &str = "users";
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Setting {
     /// As the gateway sets its own over the embedded engines: unsigned, no stalled-stream protection.
-    Lean,
+    Minimal,
     /// As the SDK comes: every request signed.
     Default,
 }
@@ -54,8 +54,8 @@ impl Direct {
             Store::Memory => MEMORY.as_ref(),
             Store::Folder(folder) => folder.as_os_str(),
         };
-        let setting = if setting == Setting::Lean {
-            "lean"
+        let setting = if setting == Setting::Minimal {
+            "minimal"
         } else {
             "default"
         };
@@ -74,7 +74,7 @@ impl Direct {
             responses: stdout.lines(),
             callers,
         };
-        assert_eq!(direct.answer().await, "ready");
+        assert_eq!(direct.response().await, "ready");
         direct
     }
 
@@ -87,12 +87,12 @@ impl Direct {
                 .write_all(order.as_bytes())
                 .await
                 .expect("the process listens");
-            self.answer().await.parse().expect("a number of calls")
+            self.response().await.parse().expect("a number of calls")
         })
         .await
     }
 
-    async fn answer(&mut self) -> String {
+    async fn response(&mut self) -> String {
         self.responses
             .next_line()
             .await
@@ -104,13 +104,13 @@ impl Direct {
 /// The process's own side: opens the engine, then runs commands until stdin closes.
 pub(crate) async fn run(arguments: &[String]) {
     let [place, setting] = arguments else {
-        panic!("{ROLE} FOLDER|{MEMORY} lean|default")
+        panic!("{ROLE} FOLDER|{MEMORY} minimal|default")
     };
     let place = match place.as_str() {
         MEMORY => Place::Memory,
         folder => Place::Folder(Path::new(folder).to_owned()),
     };
-    let client = open(&place, setting == "lean").await;
+    let client = open(&place, setting == "minimal").await;
     for number in 0..ITEMS {
         put(&client, number).await;
     }
@@ -132,7 +132,7 @@ pub(crate) async fn run(arguments: &[String]) {
     }
 }
 
-async fn open(place: &Place, lean: bool) -> Client {
+async fn open(place: &Place, minimal: bool) -> Client {
     let Engines {
         dynamodb, kms, s3, ..
     } = Engines::open(place, Synchronous::Normal)
@@ -147,16 +147,16 @@ async fn open(place: &Place, lean: bool) -> Client {
     provision(&stores, &Models::examples())
         .await
         .expect("the tables are made");
-    client(dynamodb, lean)
+    client(dynamodb, minimal)
 }
 
-fn client(engine: SharedHttpClient, lean: bool) -> Client {
+fn client(engine: SharedHttpClient, minimal: bool) -> Client {
     let mut config = Builder::new()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))
         .endpoint_url("http://embedded.localhost")
         .http_client(engine);
-    config = match lean {
+    config = match minimal {
         true => config
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .allow_no_auth()

@@ -32,10 +32,10 @@ pub(crate) async fn measure(plan: &Plan) {
     let mut times_ms = Vec::new();
     for _ in 0..=plan.rounds {
         let begun = Instant::now();
-        let answer = gateway.query(query("SecureUser", "USER#1")).await;
+        let response = gateway.query(query("SecureUser", "USER#1")).await;
         times_ms.push(begun.elapsed().as_secs_f64() * 1000.0);
-        assert_eq!(answer.bill.count("tollgate-kms-calls"), ITEMS);
-        let items: usize = answer.ok().iter().map(|page| page.results.len()).sum();
+        assert_eq!(response.bill.count("tollgate-kms-calls"), ITEMS);
+        let items: usize = response.ok().iter().map(|page| page.results.len()).sum();
         assert_eq!(items as u64, ITEMS);
     }
     // the first one warms up

@@ -76,9 +76,9 @@ async fn an_unknown_method_is_unimplemented_and_billed() {
         "/",
         "/x",
     ] {
-        let answer = raw::call(&gateway, path, vec![]).await;
-        assert!(answer.bill.has("tollgate-request-id"), "{path}");
-        Refusal::of_status(&answer.status()).is("UNIMPLEMENTED", &[]);
+        let response = raw::call(&gateway, path, vec![]).await;
+        assert!(response.bill.has("tollgate-request-id"), "{path}");
+        Refusal::of_status(&response.status()).is("UNIMPLEMENTED", &[]);
     }
     goes_on(&gateway).await;
 }
