@@ -91,7 +91,6 @@ fn the_examples_match_the_documentation() {
     );
 }
 
-// add-a-model-option: add it to this model
 #[test]
 fn reads_every_option() {
     let model = one(r#"
