@@ -217,8 +217,7 @@ fn refuses_conflicting_models_of_one_table_with_both_locations() {
         let ended = ended(folder.path(), command, &[]);
         assert_eq!(ended.code, 2, "{ended:?}");
         for text in [
-            "b.yaml:7: attributes.ssn: must be encrypted as in the model A",
-            "a.yaml:6 encrypts it",
+            "b.yaml:7: attributes.ssn: must be encrypted as in the model A at models/a.yaml:6",
             "b.yaml:4: unknown_attributes: `keep` requires the attribute \"file\"",
             "a.yaml:7 keeps it in S3",
         ] {
