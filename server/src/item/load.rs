@@ -12,7 +12,6 @@
 use futures::future::join_all;
 
 use super::Key;
-use super::attribute_type::matches_type;
 use super::pointer::Pointer;
 use crate::aws;
 use crate::crypto::envelope::{self, Envelope, OpenError, Place};
@@ -238,7 +237,7 @@ async fn open_one(
     let has_type = match attribute.kind {
         // objects are stored as pointers
         AttributeType::Object => matches!(value, Value::M(_)),
-        kind => matches_type(kind, &value),
+        kind => kind.accepts(&value),
     };
     if has_type || value == Value::Null {
         Ok(value)

@@ -187,7 +187,29 @@ fn attributes(
         .filter_map(|declared| declared.attribute.clone())
         .collect();
     attribute_rules::check_stored_names(&entries, &valid, report);
+    resolve_templates(&entries, &valid, &mut all, report);
     all
+}
+
+/// Gives the parts of all templates the types of their attributes.
+fn resolve_templates(
+    entries: &[(&str, Cursor<'_>)],
+    attributes: &[Attribute],
+    all: &mut [Declared],
+    report: &mut Report,
+) {
+    for ((_, at), declared) in entries.iter().zip(all) {
+        let template = declared
+            .attribute
+            .as_mut()
+            .and_then(|attribute| attribute.template.as_mut());
+        for fault in template
+            .map(|template| template.resolve(attributes))
+            .unwrap_or_default()
+        {
+            report.add(at, format!("`template`: {fault}"));
+        }
+    }
 }
 
 fn kind_of(declared: &[Declared], name: &str) -> Option<(String, AttributeType)> {

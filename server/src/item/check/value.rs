@@ -2,17 +2,17 @@
 
 use super::object;
 use crate::fault::{Faults, Path, by_name};
-use crate::item::attribute_type::{matches_type, type_name, value_name};
+use crate::item::attribute_type::value_name;
 use crate::model::limits::MAX_NAME_BYTES;
 use crate::model::{Attribute, Value};
 
 /// Checks that a value matches the attribute's type, and returns whether it does.
 pub(super) fn check_type(attribute: &Attribute, value: &Value, path: Path<'_>, faults: &mut Faults) -> bool {
-    let has_type = matches_type(attribute.kind, value);
+    let has_type = attribute.kind.accepts(value);
     if !has_type {
         faults.push(
             path,
-            format_args!("must be {}, got {}", type_name(attribute.kind), value_name(value)),
+            format_args!("must be {}, got {}", attribute.kind.sent_as(), value_name(value)),
         );
     }
     has_type
