@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConsumedCapacity, ReturnConsumedCapacity, ReturnValue,
-    ReturnValuesOnConditionCheckFailure, Select,
+    ReturnValuesOnConditionCheckFailure,
 };
 
 use crate::call::Call;
@@ -21,6 +21,7 @@ use super::error::{Error, Kind};
 use super::meter;
 use super::request::{Cause, Failure, Request, SdkFailure};
 use super::response::Response;
+use super::selected::Selected;
 
 /// DynamoDB; every request is billed to its call.
 #[derive(Clone, Debug)]
@@ -104,8 +105,8 @@ pub struct Query {
     pub descending: bool,
     /// Whether to use a strongly consistent read.
     pub consistent_read: bool,
-    /// Whether to return only the count.
-    pub count_only: bool,
+    /// What to return of the items.
+    pub select: Selected,
 }
 
 /// Reads one page of a table or index.
@@ -129,8 +130,8 @@ pub struct Scan {
     pub start_key: Option<Item>,
     /// Whether to use a strongly consistent read.
     pub consistent_read: bool,
-    /// Whether to return only the count.
-    pub count_only: bool,
+    /// What to return of the items.
+    pub select: Selected,
     /// The segment of a parallel scan: its number, from 0, and the total number of segments.
     pub segment: Option<(u32, u32)>,
 }
@@ -265,7 +266,7 @@ impl DynamoDb {
                 .set_exclusive_start_key(start_key(&request, query.start_key)?)
                 .scan_index_forward(!query.descending)
                 .consistent_read(query.consistent_read)
-                .set_select(query.count_only.then_some(Select::Count))
+                .set_select(query.select.to_sdk())
                 .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
                 .send(),
         );
@@ -299,7 +300,7 @@ impl DynamoDb {
                 .set_limit(scan.limit.map(to_i32))
                 .set_exclusive_start_key(start_key(&request, scan.start_key)?)
                 .consistent_read(scan.consistent_read)
-                .set_select(scan.count_only.then_some(Select::Count))
+                .set_select(scan.select.to_sdk())
                 .set_segment(scan.segment.map(|(segment, _total)| to_i32(segment)))
                 .set_total_segments(scan.segment.map(|(_segment, total)| to_i32(total)))
                 .return_consumed_capacity(ReturnConsumedCapacity::Indexes)

@@ -18,6 +18,8 @@ mod request;
 mod response;
 mod s3;
 mod sdk_interceptors;
+mod selected;
+mod table;
 
 pub use clients::{Connectors, Settings, SetupError, Stores};
 pub use dynamodb::{DeleteItem, DynamoDb, GetItem, Page, PutItem, Query, Scan};
@@ -25,6 +27,7 @@ pub use error::{Doubt, Endpoint, Error, Kind, Resource};
 pub use kms::{GeneratedKey, Kms};
 pub use provision::{ProvisionError, Warning, missing, provision};
 pub use s3::{DownloadError, Downloaded, Location, MultipartUpload, ObjectHead, Part, S3, StoredObject};
+pub use selected::Selected;
 
 /// Prefix of the SDK's log targets whose lines may hold items: if an attempt fails twice, the SDK logs the first error in
 /// full, with the item that failed the condition of a write.

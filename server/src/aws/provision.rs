@@ -6,9 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableDescription,
-};
+use aws_sdk_dynamodb::types::{KeyType, TableDescription};
 use aws_sdk_kms::operation::describe_key::DescribeKeyError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -16,13 +14,14 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
 use crate::figure::AwsOperation;
-use crate::model::{AttributeType, Model, Models};
+use crate::model::Models;
 
 use super::cause;
 use super::clients::Stores;
 use super::error::Error;
 use super::meter;
 use super::request::{Request, SdkFailure};
+use super::table::Table;
 
 /// Time limit for all checks and creations together.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -36,9 +35,8 @@ pub struct ProvisionError {
 }
 
 /// A resource that models need.
-#[derive(Clone, Debug)]
 enum Need<'a> {
-    Table(&'a Model),
+    Table(Table<'a>),
     Bucket {
         name: &'a str,
         region: Option<&'a str>,
@@ -52,6 +50,8 @@ enum Need<'a> {
 enum Found {
     Present,
     Missing,
+    /// The table exists, but lacks these indexes.
+    MissingIndexes(Vec<String>),
     /// It exists, but is not as the models need it.
     Mismatch(String),
     /// The check failed.
@@ -112,7 +112,9 @@ fn needs(models: &Models) -> Vec<Need<'_>> {
     let mut needs = Vec::new();
     for model in models.iter() {
         if seen.insert(("table", model.table.as_str())) {
-            needs.push(Need::Table(model));
+            let sharing = models.iter().map(|other| &**other);
+            let sharing = sharing.filter(|other| other.table == model.table);
+            needs.push(Need::Table(Table::new(model, sharing)));
         }
         for attribute in &model.attributes {
             if let Some(encryption) = &attribute.encrypted
@@ -147,10 +149,11 @@ async fn ensure(stores: &Stores, need: &Need<'_>) -> Result<Option<Warning>, Pro
         Found::Present => return Ok(None),
         Found::Mismatch(warning) => return Ok(Some(Warning::new(warning))),
         Found::Unknown(error) => return Ok(Some(need.unknown(error))),
+        Found::MissingIndexes(names) => return add_indexes(stores, need, &names).await,
         Found::Missing => {}
     }
     let created = match need {
-        Need::Table(model) => create_table(stores, need, model).await,
+        Need::Table(table) => create_table(stores, need, table).await,
         Need::Bucket { name, region } => {
             let client = stores.s3.client(*region);
             client
@@ -188,6 +191,11 @@ async fn report(stores: &Stores, need: &Need<'_>) -> Option<Warning> {
     match check(stores, need).await {
         Found::Present => None,
         Found::Missing => Some(Warning::new(format!("{} is missing", need.name()))),
+        Found::MissingIndexes(names) => Some(Warning::new(format!(
+            "{} lacks the index {}",
+            need.name(),
+            names.join(", ")
+        ))),
         Found::Mismatch(warning) => Some(Warning::new(warning)),
         Found::Unknown(error) => Some(need.unknown(error)),
     }
@@ -195,10 +203,10 @@ async fn report(stores: &Stores, need: &Need<'_>) -> Option<Warning> {
 
 async fn check(stores: &Stores, need: &Need<'_>) -> Found {
     match need {
-        Need::Table(model) => {
-            let describe = stores.dynamodb.client.describe_table().table_name(&model.table);
+        Need::Table(table) => {
+            let describe = stores.dynamodb.client.describe_table().table_name(table.name);
             match meter::with_endpoint(describe.send()).await {
-                (Ok(output), _) => compare_keys(model, output.table.as_ref()),
+                (Ok(output), _) => compare(table, output.table.as_ref()),
                 (Err(error), endpoint) => match error.as_service_error() {
                     Some(DescribeTableError::ResourceNotFoundException(_)) => Found::Missing,
                     // any other error, and the SDK's enum is non-exhaustive: the state is unknown
@@ -243,60 +251,78 @@ async fn check(stores: &Stores, need: &Need<'_>) -> Found {
     }
 }
 
-/// A table with other keys than the model's would reject every request.
-fn compare_keys(model: &Model, table: Option<&TableDescription>) -> Found {
-    let schema = table.map(TableDescription::key_schema).unwrap_or_default();
-    let name_of = |kind: KeyType| {
-        schema
-            .iter()
-            .find(|element| element.key_type == kind)
-            .map(|element| element.attribute_name.as_str())
-    };
-    let actual = (name_of(KeyType::Hash), name_of(KeyType::Range));
-    let wanted = (Some(model.partition_key.as_str()), model.sort_key.as_deref());
-    if actual == wanted {
-        return Found::Present;
+/// A table with other keys than the models' would reject every request, and one without an index those that read it.
+fn compare(table: &Table<'_>, actual: Option<&TableDescription>) -> Found {
+    let schema = actual.map(TableDescription::key_schema).unwrap_or_default();
+    let of_kind = |kind: KeyType| schema.iter().filter(move |element| element.key_type == kind);
+    let keys: Vec<_> = of_kind(KeyType::Hash)
+        .chain(of_kind(KeyType::Range))
+        .map(|element| element.attribute_name.as_str())
+        .collect();
+    if keys != table.keys() {
+        return Found::Mismatch(format!(
+            "the table {} has the keys {}, but its models require {}",
+            table.name,
+            keys.join(" and "),
+            table.keys().join(" and ")
+        ));
     }
-    let keys = |(partition, sort): (Option<&str>, Option<&str>)| {
-        partition
-            .into_iter()
-            .chain(sort)
-            .collect::<Vec<_>>()
-            .join(" and ")
-    };
-    Found::Mismatch(format!(
-        "the table {} has the keys {}, but the model {} requires {}",
-        model.table,
-        keys(actual),
-        model.name,
-        keys(wanted)
-    ))
+    let missing = actual
+        .map(|actual| table.missing_indexes(actual))
+        .unwrap_or_default();
+    match missing.is_empty() {
+        true => Found::Present,
+        false => Found::MissingIndexes(missing.into_iter().map(str::to_owned).collect()),
+    }
 }
 
-async fn create_table(stores: &Stores, need: &Need<'_>, model: &Model) -> Result<(), String> {
-    let mut create = stores
-        .dynamodb
-        .client
-        .create_table()
-        .table_name(&model.table)
-        .billing_mode(BillingMode::PayPerRequest);
-    for (name, kind) in model.key_names().zip([KeyType::Hash, KeyType::Range]) {
-        let definition = AttributeDefinition::builder()
-            .attribute_name(name)
-            .attribute_type(scalar_type(model, name))
-            .build();
-        let element = KeySchemaElement::builder()
-            .attribute_name(name)
-            .key_type(kind)
-            .build();
-        create = create
-            .attribute_definitions(definition.map_err(|error| error.to_string())?)
-            .key_schema(element.map_err(|error| error.to_string())?);
-    }
+async fn create_table(stores: &Stores, need: &Need<'_>, table: &Table<'_>) -> Result<(), String> {
+    let create = stores.dynamodb.client.create_table();
+    let create = table.create(create).map_err(|error| error.to_string())?;
     let created = create.send().await;
     created
         .map(|_| ())
         .map_err(|error| need.cause(AwsOperation::CreateTable, &error))
+}
+
+/// Adds the global indexes that a table lacks, one after the other. Local ones can only be created with their table.
+async fn add_indexes(
+    stores: &Stores,
+    need: &Need<'_>,
+    names: &[String],
+) -> Result<Option<Warning>, ProvisionError> {
+    let Need::Table(table) = need else { return Ok(None) };
+    let failed = |cause: String| ProvisionError {
+        what: format!("an index of {}", need.name()),
+        cause,
+    };
+    let mut impossible = Vec::new();
+    for name in names {
+        let Some(index) = table.indexes.get(name.as_str()).filter(|index| !index.local) else {
+            impossible.push(name.as_str());
+            continue;
+        };
+        let (update, definitions) = table
+            .add_index(name, index)
+            .map_err(|error| failed(error.to_string()))?;
+        let sent = stores
+            .dynamodb
+            .client
+            .update_table()
+            .table_name(table.name)
+            .set_attribute_definitions(Some(definitions))
+            .global_secondary_index_updates(update)
+            .send()
+            .await;
+        sent.map_err(|error| failed(need.cause(AwsOperation::UpdateTable, &error)))?;
+    }
+    Ok((!impossible.is_empty()).then(|| {
+        Warning::new(format!(
+            "{} lacks the local index {}, which requires a new table",
+            need.name(),
+            impossible.join(", ")
+        ))
+    }))
 }
 
 async fn create_key(stores: &Stores, need: &Need<'_>, alias: &str) -> Result<(), String> {
@@ -324,31 +350,10 @@ async fn create_key(stores: &Stores, need: &Need<'_>, alias: &str) -> Result<(),
     Ok(())
 }
 
-/// The type of a key attribute; the model parser allows only strings, numbers and binaries.
-fn scalar_type(model: &Model, name: &str) -> ScalarAttributeType {
-    match model.attribute(name).map(|attribute| attribute.kind) {
-        Some(AttributeType::Number | AttributeType::Ttl | AttributeType::Version) => ScalarAttributeType::N,
-        Some(AttributeType::Binary) => ScalarAttributeType::B,
-        Some(
-            AttributeType::String
-            | AttributeType::Boolean
-            | AttributeType::List
-            | AttributeType::Map
-            | AttributeType::Object
-            | AttributeType::StringSet
-            | AttributeType::NumberSet
-            | AttributeType::BinarySet
-            | AttributeType::Json
-            | AttributeType::Datetime,
-        )
-        | None => ScalarAttributeType::S,
-    }
-}
-
 impl Need<'_> {
     fn name(&self) -> String {
         match self {
-            Need::Table(model) => format!("the table {}", model.table),
+            Need::Table(table) => format!("the table {}", table.name),
             Need::Bucket { name, .. } => format!("the bucket {name}"),
             Need::Key(id) => format!("the KMS key {id}"),
             Need::AcceptedKey(id) => format!("the accepted KMS key {id}"),
@@ -357,7 +362,7 @@ impl Need<'_> {
 
     fn request(&self, operation: AwsOperation) -> Request<'_> {
         let name = match self {
-            Need::Table(model) => model.table.as_str(),
+            Need::Table(table) => table.name,
             Need::Bucket { name, .. } => *name,
             Need::Key(id) | Need::AcceptedKey(id) => *id,
         };

@@ -25,7 +25,7 @@ enum Use {
 pub(super) struct Checker<'a> {
     model: &'a Model,
     definitions: Definitions<'a>,
-    are_keys_refused: bool,
+    refused_keys: Vec<&'a str>,
     faults: Faults,
 }
 
@@ -35,14 +35,14 @@ impl<'a> Checker<'a> {
         Checker {
             model,
             definitions,
-            are_keys_refused: false,
+            refused_keys: Vec::new(),
             faults,
         }
     }
 
-    /// From now on, key attributes are faults.
-    pub(super) fn refuse_keys(&mut self) {
-        self.are_keys_refused = true;
+    /// From now on, these key attributes are faults.
+    pub(super) fn refuse_keys(&mut self, names: Vec<&'a str>) {
+        self.refused_keys = names;
     }
 
     pub(super) fn definitions(&self) -> Definitions<'a> {
@@ -308,7 +308,7 @@ impl<'a> Checker<'a> {
                 "{name} is an object: only {functions} can use it, as a whole"
             ));
         }
-        if self.are_keys_refused && self.model.is_key(&attribute.name) {
+        if self.refused_keys.contains(&attribute.name.as_str()) {
             return Some(format!(
                 "{name} is a key attribute: use it in the key condition, not in a filter"
             ));

@@ -4,11 +4,12 @@ use super::ast::Condition;
 use super::check::Checker;
 use super::definitions::Definitions;
 use super::input::Expression;
+use super::key_names::key_names;
 use super::placeholders::Placeholders;
 use super::{lexer, parser, render};
 use crate::fault::Faults;
-use crate::model::Model;
 use crate::model::limits::MAX_EXPRESSION_BYTES;
+use crate::model::{Index, Model};
 
 /// Renders a condition on a write. `root` is the field of the request; faults are at `{root}.text`, `{root}.values.:x` and
 /// `{root}.names.#x`. If there are faults, the content of `out` must not be used.
@@ -41,19 +42,21 @@ pub fn filter(
     condition(model, expression, root, out)
 }
 
-/// Renders the filter of a Query, like [`condition`]. It cannot use key attributes.
+/// Renders the filter of a Query of the table or of an index, like [`condition`]. It cannot use the keys of the two.
 ///
 /// # Errors
 ///
 /// All faults.
 pub fn query_filter(
     model: &Model,
+    index: Option<&Index>,
     expression: &Expression,
     root: &str,
     out: &mut Placeholders,
 ) -> Result<String, Faults> {
     let (condition, mut checker) = parsed(model, expression, root)?;
-    checker.refuse_keys();
+    let (partition, sort) = key_names(model, index);
+    checker.refuse_keys([partition, sort].concat());
     checker.condition(&condition);
     render::condition(model, &condition, checker.finish()?, out)
 }

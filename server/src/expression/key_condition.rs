@@ -1,148 +1,266 @@
-//! Key conditions: one value of the partition key and at most one comparison of the sort key. Other attributes are refused.
+//! Key conditions: each partition key equals one value, and the sort keys are compared in order, all but the last with =.
+//! Other attributes are refused.
 
 use super::ast::{Comparator, Condition, Operand, Path, ValueRef};
 use super::check::Checker;
 use super::condition::parsed;
 use super::input::Expression;
+use super::key_names::key_names;
+use super::key_range::KeyRange;
 use super::names::quoted;
 use super::placeholders::Placeholders;
-use super::render;
 use crate::fault::Faults;
-use crate::model::limits::{MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES};
-use crate::model::{Model, Value};
+use crate::model::limits::{MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, MAX_SUBSTITUTED_BYTES};
+use crate::model::{Index, Model, Value};
 
-/// A valid key condition.
-#[derive(Clone, Debug, PartialEq)]
-pub struct KeyCondition {
-    /// The rendered text.
-    pub text: String,
-    /// The value of the partition key.
-    pub partition: Value,
+/// How a key condition compares an attribute.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Test {
+    Equal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Between,
+    BeginsWith,
 }
 
-/// A comparison of a key attribute with values.
+/// A comparison of an attribute with values.
 struct Term<'t, 'a> {
-    path: &'t Path<'a>,
+    name: &'a str,
+    column: usize,
+    test: Test,
     values: Vec<&'t ValueRef<'a>>,
-    is_equality: bool,
+    /// Whether it has no faults so far.
+    is_valid: bool,
+    is_used: bool,
 }
 
-/// The keys that the terms compared so far.
-#[derive(Default)]
-struct Found {
-    partition: Option<Value>,
-    has_partition: bool,
-    has_sort: bool,
+/// The keys of the table or index, and the terms that compare them.
+struct Keys<'t, 'a> {
+    model: &'a Model,
+    terms: Vec<Term<'t, 'a>>,
+    /// What each key must be, by its stored name.
+    ranges: Vec<(&'a str, KeyRange)>,
 }
 
-/// Renders the key condition of a Query. Faults are at the same places as for a condition.
+/// Renders the key condition of a Query of the table, or of an index. Faults are at the same places as for a condition.
 ///
 /// # Errors
 ///
 /// All faults.
 pub fn key_condition(
     model: &Model,
+    index: Option<&Index>,
     expression: &Expression,
     root: &str,
     out: &mut Placeholders,
-) -> Result<KeyCondition, Faults> {
+) -> Result<String, Faults> {
     let (condition, mut checker) = parsed(model, expression, root)?;
-    let mut found = Found::default();
-    let terms = match &condition {
+    let parts = match &condition {
         Condition::And(parts) => parts.as_slice(),
         single => std::slice::from_ref(single),
     };
-    for part in terms {
+    let mut keys = Keys {
+        model,
+        terms: Vec::new(),
+        ranges: Vec::new(),
+    };
+    for part in parts {
         if let Some(term) = term(part, &mut checker) {
-            let is_valid = checker.condition(part);
-            found.add(model, &term, is_valid, &mut checker);
+            keys.add(term, &mut checker);
         }
     }
-    if !found.has_partition {
-        let description = format!(
-            "needs `{} = :value`: the partition key must equal one value",
-            model.partition_key
-        );
-        checker.push(checker.definitions().text_fault(description));
+    let (partition, sort) = key_names(model, index);
+    for name in &partition {
+        keys.partition(name, &mut checker);
     }
+    keys.sort(&sort, &mut checker);
+    keys.refuse_others(&partition, &sort, &mut checker);
+    let ranges = keys.ranges;
     let definitions = checker.finish()?;
-    let text = render::condition(model, &condition, definitions, out)?;
-    Ok(KeyCondition {
-        text,
-        partition: found.partition.expect("a missing partition value is a fault"),
-    })
+    let texts: Vec<_> = ranges
+        .into_iter()
+        .map(|(stored_name, range)| range.render(stored_name, out))
+        .collect();
+    if out.substituted_bytes() > MAX_SUBSTITUTED_BYTES {
+        let description = format!("names and values have more than {MAX_SUBSTITUTED_BYTES} bytes in total");
+        return Err(definitions.values_fault(description).into());
+    }
+    Ok(texts.join(" AND "))
 }
 
-/// Interprets one part as a comparison of a path with values. Anything else is a fault.
+/// Interprets one part as a comparison of an attribute with values. Anything else is a fault.
 fn term<'t, 'a>(part: &'t Condition<'a>, checker: &mut Checker<'a>) -> Option<Term<'t, 'a>> {
-    let (path, values) = match part {
-        Condition::Compare(Operand::Path(path), comparator, Operand::Value(value))
-        | Condition::Compare(Operand::Value(value), comparator, Operand::Path(path))
-            if *comparator != Comparator::NotEqual =>
-        {
-            (path, vec![value])
+    let comparison = match part {
+        Condition::Compare(Operand::Path(path), comparator, Operand::Value(value)) => {
+            test(*comparator).map(|test| (path, test, vec![value]))
+        }
+        Condition::Compare(Operand::Value(value), comparator, Operand::Path(path)) => {
+            test(swapped(*comparator)).map(|test| (path, test, vec![value]))
         }
         Condition::Between(Operand::Path(path), Operand::Value(low), Operand::Value(high)) => {
-            (path, vec![low, high])
+            Some((path, Test::Between, vec![low, high]))
         }
-        Condition::BeginsWith(Operand::Path(path), Operand::Value(prefix)) => (path, vec![prefix]),
-        other => {
-            let description = "a key condition compares key attributes with :values using =, <, <=, >, >=, BETWEEN or \
-                               begins_with, joined by AND";
-            checker.fault_at(other.column(), description);
-            return None;
+        Condition::BeginsWith(Operand::Path(path), Operand::Value(prefix)) => {
+            Some((path, Test::BeginsWith, vec![prefix]))
         }
+        Condition::Compare(..)
+        | Condition::Between(..)
+        | Condition::In(..)
+        | Condition::Exists(_)
+        | Condition::NotExists(_)
+        | Condition::HasType(..)
+        | Condition::BeginsWith(..)
+        | Condition::Contains(..)
+        | Condition::Not(_)
+        | Condition::And(_)
+        | Condition::Or(_) => None,
     };
-    let is_equality = matches!(part, Condition::Compare(_, Comparator::Equal, _));
-    Some(Term {
-        path,
+    let Some((path, test, values)) = comparison else {
+        let description = "a key condition compares key attributes with :values using =, <, <=, >, >=, BETWEEN or \
+                           begins_with, joined by AND";
+        checker.fault_at(part.column(), description);
+        return None;
+    };
+    let is_valid = checker.condition(part);
+    named(path, checker).map(|(name, column)| Term {
+        name,
+        column,
+        test,
         values,
-        is_equality,
+        is_valid,
+        is_used: false,
     })
 }
 
-impl Found {
-    /// Adds a term. `is_valid`: it has no faults so far.
-    fn add<'a>(&mut self, model: &Model, term: &Term<'_, 'a>, is_valid: bool, checker: &mut Checker<'a>) {
-        let column = term.path.attribute.column;
-        let Some(name) = checker.definitions().name(&term.path.attribute) else {
-            return;
-        };
-        let (is_duplicate, max_bytes) = if name == model.partition_key {
-            if !term.is_equality {
-                checker.fault_at(
-                    column,
-                    format!("the partition key {} can only be compared with =", quoted(name)),
-                );
-            }
-            self.partition = checker.definitions().value(term.values[0]).cloned();
-            (
-                std::mem::replace(&mut self.has_partition, true),
-                MAX_PARTITION_KEY_BYTES,
-            )
-        } else if Some(name) == model.sort_key.as_deref() {
-            (std::mem::replace(&mut self.has_sort, true), MAX_SORT_KEY_BYTES)
+fn named<'a>(path: &Path<'a>, checker: &Checker<'a>) -> Option<(&'a str, usize)> {
+    let name = checker.definitions().name(&path.attribute)?;
+    Some((name, path.attribute.column))
+}
+
+fn test(comparator: Comparator) -> Option<Test> {
+    Some(match comparator {
+        Comparator::Equal => Test::Equal,
+        Comparator::Less => Test::Less,
+        Comparator::LessOrEqual => Test::LessOrEqual,
+        Comparator::Greater => Test::Greater,
+        Comparator::GreaterOrEqual => Test::GreaterOrEqual,
+        Comparator::NotEqual => return None,
+    })
+}
+
+/// The comparator with its operands swapped.
+fn swapped(comparator: Comparator) -> Comparator {
+    match comparator {
+        Comparator::Less => Comparator::Greater,
+        Comparator::LessOrEqual => Comparator::GreaterOrEqual,
+        Comparator::Greater => Comparator::Less,
+        Comparator::GreaterOrEqual => Comparator::LessOrEqual,
+        same @ (Comparator::Equal | Comparator::NotEqual) => same,
+    }
+}
+
+impl<'t, 'a> Keys<'t, 'a> {
+    /// Adds a term, unless its attribute is compared already.
+    fn add(&mut self, term: Term<'t, 'a>, checker: &mut Checker<'a>) {
+        if self.terms.iter().any(|known| known.name == term.name) {
+            checker.fault_at(term.column, format!("{} is compared twice", quoted(term.name)));
         } else {
-            if is_valid {
-                let keys: Vec<_> = model.key_names().map(quoted).collect();
-                checker.fault_at(
-                    column,
-                    format!(
-                        "{} is not a key attribute; use {}",
-                        quoted(name),
-                        keys.join(" or ")
-                    ),
-                );
-            }
-            return;
-        };
-        if is_duplicate {
-            checker.fault_at(column, format!("{} is compared twice", quoted(name)));
-        }
-        for value in term.values.iter().filter(|_| is_valid) {
-            check_value(value, max_bytes, checker);
+            self.terms.push(term);
         }
     }
+
+    /// The term of an attribute, which is then used.
+    fn take(&mut self, name: &str) -> Option<&Term<'t, 'a>> {
+        let term = self.terms.iter_mut().find(|term| term.name == name)?;
+        term.is_used = true;
+        Some(term)
+    }
+
+    /// A partition key must equal one value.
+    fn partition(&mut self, name: &'a str, checker: &mut Checker<'a>) {
+        let stored_name = self.model.stored_name(name);
+        let Some(term) = self.take(name) else {
+            let description = format!("needs `{name} = :value`: the partition key must equal one value");
+            checker.push(checker.definitions().text_fault(description));
+            return;
+        };
+        if term.test != Test::Equal {
+            let description = format!("the partition key {} can only be compared with =", quoted(name));
+            checker.fault_at(term.column, description);
+            return;
+        }
+        if let Some(range) = range(term, MAX_PARTITION_KEY_BYTES, checker) {
+            self.ranges.push((stored_name, range));
+        }
+    }
+
+    /// The sort keys, in order: each but the last that is compared must equal one value.
+    fn sort(&mut self, names: &[&'a str], checker: &mut Checker<'a>) {
+        let mut unequal: Option<&str> = None;
+        for name in names {
+            let stored_name = self.model.stored_name(name);
+            let Some(term) = self.take(name) else {
+                unequal = unequal.or(Some(name));
+                continue;
+            };
+            if let Some(earlier) = unequal {
+                let description = format!(
+                    "{} can only be compared if {} equals one value",
+                    quoted(name),
+                    quoted(earlier)
+                );
+                checker.fault_at(term.column, description);
+                continue;
+            }
+            unequal = (term.test != Test::Equal).then_some(name);
+            if let Some(range) = range(term, MAX_SORT_KEY_BYTES, checker) {
+                self.ranges.push((stored_name, range));
+            }
+        }
+    }
+
+    /// Reports the terms of attributes that are no keys.
+    fn refuse_others(&self, partition: &[&str], sort: &[&str], checker: &mut Checker<'a>) {
+        let keys: Vec<_> = partition.iter().chain(sort).map(|name| quoted(name)).collect();
+        for term in self.terms.iter().filter(|term| term.is_valid && !term.is_used) {
+            let description = format!(
+                "{} is not a key attribute; use {}",
+                quoted(term.name),
+                keys.join(" or ")
+            );
+            checker.fault_at(term.column, description);
+        }
+    }
+}
+
+/// The range of a term, if its values have no faults.
+fn range<'a>(term: &Term<'_, 'a>, max_bytes: usize, checker: &mut Checker<'a>) -> Option<KeyRange> {
+    if !term.is_valid {
+        return None;
+    }
+    let mut values = Vec::new();
+    for value in &term.values {
+        check_value(value, max_bytes, checker);
+        values.push(checker.definitions().value(value)?.clone());
+    }
+    key_range(term.test, values)
+}
+
+/// The range of a test; none if it has not as many values as the test needs.
+fn key_range(test: Test, values: Vec<Value>) -> Option<KeyRange> {
+    let mut values = values.into_iter();
+    let first = values.next()?;
+    Some(match test {
+        Test::Equal => KeyRange::Equal(first),
+        Test::Less => KeyRange::Less(first),
+        Test::LessOrEqual => KeyRange::LessOrEqual(first),
+        Test::Greater => KeyRange::Greater(first),
+        Test::GreaterOrEqual => KeyRange::GreaterOrEqual(first),
+        Test::Between => KeyRange::Between(first, values.next()?),
+        Test::BeginsWith => KeyRange::BeginsWith(first),
+    })
 }
 
 /// Checks what remains of a valid comparison: that the value is not NULL, and its size.
@@ -158,214 +276,4 @@ fn check_value<'a>(value: &ValueRef<'a>, max_bytes: usize, checker: &mut Checker
 
 fn size_description(max_bytes: usize) -> String {
     format!("must have 1 to {max_bytes} bytes, like every value of this key attribute")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::tests::{binary, expression, model, number, texts};
-    use super::*;
-    use crate::model::AttributeType;
-
-    fn text(value: &str) -> Value {
-        Value::S(value.to_owned())
-    }
-
-    fn check(
-        model: &Model,
-        condition_text: &str,
-        values: &[(&str, Value)],
-    ) -> Result<KeyCondition, Vec<String>> {
-        let expression = expression(condition_text, values, &[]);
-        key_condition(model, &expression, "key_condition", &mut Placeholders::new()).map_err(texts)
-    }
-
-    fn faults(condition_text: &str, values: &[(&str, Value)]) -> Vec<String> {
-        check(&model(), condition_text, values).unwrap_err()
-    }
-
-    #[test]
-    fn accepts_the_partition_key_and_one_comparison_of_the_sort_key_in_any_order() {
-        let values = [(":p", text("p")), (":s", text("s")), (":t", text("t"))];
-        let cases = [
-            ("pk = :p", "#n0=:v0"),
-            (":p = pk", ":v0=#n0"),
-            ("pk = :p AND sk = :s", "#n0=:v0 AND #n1=:v1"),
-            ("sk < :s AND pk = :p", "#n0<:v0 AND #n1=:v1"),
-            ("(pk = :p) AND (:s >= sk)", "#n0=:v0 AND :v1>=#n1"),
-            (
-                "pk = :p AND sk BETWEEN :s AND :t",
-                "#n0=:v0 AND #n1 BETWEEN :v1 AND :v2",
-            ),
-            (
-                "begins_with(sk, :s) AND pk = :p",
-                "begins_with(#n0,:v0) AND #n1=:v1",
-            ),
-        ];
-        for (condition_text, rendered) in cases {
-            let used: Vec<_> = values
-                .iter()
-                .filter(|(name, _)| condition_text.contains(name))
-                .cloned()
-                .collect();
-            let condition = check(&model(), condition_text, &used).unwrap();
-            assert_eq!(condition.text, rendered);
-            assert!(condition.partition == text("p"));
-        }
-    }
-
-    #[test]
-    fn reports_invalid_comparisons() {
-        let values = [(":p", text("p")), (":s", text("s"))];
-        let cases = [
-            (
-                "sk = :s AND name = :p",
-                r#"text: column 13: "name" is not a key attribute; use "pk" or "sk""#,
-            ),
-            (
-                "sk = :s AND sk = :p",
-                "text: needs `pk = :value`: the partition key must equal one value",
-            ),
-            (
-                "pk = :p AND sk > :s AND sk < :p",
-                r#"text: column 25: "sk" is compared twice"#,
-            ),
-            (
-                "pk = :p AND pk = :s",
-                r#"text: column 13: "pk" is compared twice"#,
-            ),
-            (
-                "pk > :p AND sk = :s",
-                r#"text: column 1: the partition key "pk" can only be compared with ="#,
-            ),
-            (
-                "begins_with(pk, :p) AND sk = :s",
-                r#"text: column 13: the partition key "pk" can only be compared with ="#,
-            ),
-            (
-                "pk = :p AND ssn = :s",
-                r#"text: column 13: "ssn" is encrypted: conditions, filters and key conditions cannot use it"#,
-            ),
-            (
-                "pk = :p AND nope = :s",
-                r#"text: column 13: User has no attribute "nope" (did you mean `name`?)"#,
-            ),
-            (
-                "pk = :p AND sk.a = :s",
-                r#"text: column 13: "sk" is a string: it has no members"#,
-            ),
-        ];
-        for (condition_text, expected) in cases {
-            let faults = faults(condition_text, &values);
-            assert!(
-                faults.contains(&format!("key_condition.{expected}")),
-                "{condition_text}: {faults:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn refuses_other_operators() {
-        let values = [(":p", text("p")), (":s", text("s"))];
-        for condition_text in [
-            "pk = :p OR sk = :s",
-            "NOT pk = :p AND sk = :s",
-            "pk = :p AND (sk = :s OR sk = :p)",
-            "pk = :p AND sk <> :s",
-            "pk = :p AND sk IN (:s)",
-            "pk = :p AND contains(sk, :s)",
-            "pk = :p AND sk = pk AND sk = :s",
-            "pk = :p AND size(sk) = :s",
-            "pk = :p AND attribute_exists(sk) AND sk = :s",
-            "pk = :p AND attribute_type(sk, :s)",
-            "pk = :p AND sk BETWEEN :s AND pk",
-            "pk = :p AND begins_with(:s, sk)",
-        ] {
-            let faults = faults(condition_text, &values);
-            let expected = "a key condition compares key attributes with :values using =, <, <=, >, >=, BETWEEN or begins_with, joined by AND";
-            assert!(
-                faults.iter().any(|fault| fault.ends_with(expected)),
-                "{condition_text}: {faults:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn checks_the_types_and_sizes_of_key_values() {
-        let refuse =
-            |partition, sort| faults("pk = :p AND sk >= :s", &[(":p", partition), (":s", sort)]).concat();
-        assert_eq!(
-            refuse(number("1"), text("s")),
-            r#"key_condition.values.:p: is N, but "pk" is S"#
-        );
-        assert_eq!(
-            refuse(text("p"), binary(b"s")),
-            r#"key_condition.values.:s: is B, but "sk" is S"#
-        );
-        assert_eq!(
-            refuse(text("p"), Value::Null),
-            r#"key_condition.values.:s: is NULL, but >= supports only S, N and B"#
-        );
-        assert_eq!(
-            refuse(Value::Null, text("s")),
-            r#"key_condition.values.:p: is NULL, but a key cannot be NULL"#
-        );
-        let sizes = |bytes| format!("must have 1 to {bytes} bytes, like every value of this key attribute");
-        assert_eq!(
-            refuse(text(""), text("s")),
-            format!(r#"key_condition.values.:p: {}"#, sizes(2048))
-        );
-        assert_eq!(
-            refuse(text("p"), text("")),
-            format!(r#"key_condition.values.:s: {}"#, sizes(1024))
-        );
-        let values = |partition, sort| {
-            [
-                (":p", text(&"é".repeat(partition))),
-                (":s", text(&"s".repeat(sort))),
-            ]
-        };
-        assert!(check(&model(), "pk = :p AND sk >= :s", &values(1024, 1024)).is_ok());
-        assert_eq!(faults("pk = :p AND sk >= :s", &values(1025, 1025)).len(), 2);
-    }
-
-    #[test]
-    fn begins_with_supports_only_strings_and_binaries() {
-        let mut numbered = model();
-        numbered
-            .attributes
-            .iter_mut()
-            .filter(|attribute| attribute.name == "sk")
-            .for_each(|sort| sort.kind = AttributeType::Number);
-        let values = |sort| [(":p", text("p")), (":s", sort)];
-        assert!(check(&numbered, "pk = :p AND sk > :s", &values(number("1"))).is_ok());
-        let faults = check(&numbered, "pk = :p AND begins_with(sk, :s)", &values(number("1"))).unwrap_err();
-        assert!(
-            faults[0].contains("is N, but begins_with supports only S and B"),
-            "{faults:?}"
-        );
-    }
-
-    #[test]
-    fn refuses_bounds_in_the_wrong_order() {
-        let values = [(":p", text("p")), (":l", text("b")), (":h", text("a"))];
-        let faults = faults("pk = :p AND sk BETWEEN :l AND :h", &values);
-        assert_eq!(
-            faults,
-            [r#"key_condition.values.:h: is less than ":l", the lower bound of BETWEEN"#]
-        );
-    }
-
-    #[test]
-    fn a_model_without_a_sort_key_accepts_only_the_partition_key() {
-        let simple = Model {
-            sort_key: None,
-            ..model()
-        };
-        assert!(check(&simple, "pk = :p", &[(":p", text("p"))]).is_ok());
-        let faults = check(&simple, "pk = :p AND sk = :p", &[(":p", text("p"))]).unwrap_err();
-        assert_eq!(
-            faults,
-            [r#"key_condition.text: column 13: "sk" is not a key attribute; use "pk""#]
-        );
-    }
 }

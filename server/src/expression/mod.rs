@@ -6,12 +6,15 @@
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html>
 
 mod ast;
+mod attributes;
 mod check;
 mod condition;
 mod definitions;
 mod field_path;
 mod input;
 mod key_condition;
+mod key_names;
+mod key_range;
 mod lexer;
 mod names;
 mod parser;
@@ -22,9 +25,10 @@ mod render;
 mod tests;
 mod update;
 
+pub use attributes::attributes;
 pub use condition::{condition, filter, query_filter};
 pub use input::Expression;
-pub use key_condition::{KeyCondition, key_condition};
+pub use key_condition::key_condition;
 pub use placeholders::Placeholders;
-pub use projection::{Projection, projection};
+pub use projection::{Projection, ReadScope, projection};
 pub use update::{Bound, Update, update};

@@ -6,15 +6,36 @@ use std::fmt::Write as _;
 use super::ast::{Name, Step};
 use super::check::step_refusal;
 use super::field_path::{FieldPath, Part};
-use super::names::{no_attribute, quoted, stored_name};
+use super::names::{no_attribute, quoted};
 use super::placeholders::Placeholders;
 use crate::fault;
 use crate::fault::{Fault, Faults};
 use crate::model::limits::MAX_EXPRESSION_BYTES;
-use crate::model::{AttributeType, Model, UnknownAttributes};
+use crate::model::{Attribute, AttributeType, Index, Model, UnknownAttributes};
 
 /// Maximum number of fields: as many as the text can contain, with three bytes each and a comma.
 const MAX_FIELDS: usize = MAX_EXPRESSION_BYTES / 4;
+
+/// What a read reads from.
+pub struct ReadScope<'a> {
+    /// The model, or the attributes of several models together.
+    pub model: &'a Model,
+    /// The index; `None`: the table.
+    pub index: Option<&'a Index>,
+    /// Stored names of attributes that the read needs beside the keys of the table.
+    pub needed: Vec<String>,
+}
+
+impl<'a> ReadScope<'a> {
+    /// Reads from the table of one model.
+    pub fn table(model: &'a Model) -> ReadScope<'a> {
+        ReadScope {
+            model,
+            index: None,
+            needed: model.deciding_names().map(str::to_owned).collect(),
+        }
+    }
+}
 
 /// The attributes that a read requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +47,11 @@ pub struct Projection {
 }
 
 impl Projection {
+    /// The keys alone, and what else the read needs: for counting.
+    pub fn keys_only(scope: &ReadScope<'_>, out: &mut Placeholders) -> Projection {
+        rendered(scope, &[], out)
+    }
+
     /// The requested top-level names, without duplicates, in the order of the fields.
     pub fn attributes(&self) -> &[String] {
         &self.attributes
@@ -33,14 +59,14 @@ impl Projection {
 }
 
 /// Renders a projection to `fields`, which are document paths, and to whole `attributes` of the model. Undeclared
-/// attributes are faults if the model rejects them on writes. It is a fault if there are no fields. Faults are at
-/// `{root}[2]`.
+/// attributes are faults if the model rejects them on writes, and so are those that a global index does not contain. It
+/// is a fault if there are no fields. Faults are at `{root}[2]`.
 ///
 /// # Errors
 ///
 /// All faults.
 pub fn projection(
-    model: &Model,
+    scope: &ReadScope<'_>,
     fields: &[String],
     attributes: &[String],
     root: &str,
@@ -53,7 +79,7 @@ pub fn projection(
     let mut faults = Faults::new();
     let mut paths = Vec::new();
     for (index, field) in fields.iter().enumerate() {
-        match field_path(model, field) {
+        match field_path(scope, field) {
             Ok(path) => paths.push((index, path)),
             Err(description) => faults.push(fault::Path::Index(&root_path, index), description),
         }
@@ -66,7 +92,7 @@ pub fn projection(
             paths.push(FieldPath::whole(attribute));
         }
     }
-    let projection = rendered(model, &paths, out);
+    let projection = rendered(scope, &paths, out);
     if projection.text.len() > MAX_EXPRESSION_BYTES {
         return Err(Fault::new(
             root_path,
@@ -78,20 +104,41 @@ pub fn projection(
 }
 
 /// Parses one field. The name of a declared attribute need not be quoted if it is unambiguous.
-fn field_path<'a>(model: &Model, field: &'a str) -> Result<FieldPath<'a>, String> {
+fn field_path<'a>(scope: &ReadScope<'_>, field: &'a str) -> Result<FieldPath<'a>, String> {
     if field.len() > MAX_EXPRESSION_BYTES {
         return Err(format!("is longer than {MAX_EXPRESSION_BYTES} bytes"));
     }
+    let model = scope.model;
     let read = FieldPath::read(field);
     let is_known = |path: &FieldPath<'_>| model.attribute(&path.attribute).is_some();
     if !read.as_ref().is_ok_and(is_known) && model.attribute(field).is_some() {
-        return Ok(FieldPath::whole(field));
+        let whole = FieldPath::whole(field);
+        return index_refusal(scope, &whole).map_or(Ok(whole), Err);
     }
     let path = read?;
-    match refusal(model, &path) {
+    match refusal(model, &path).or_else(|| index_refusal(scope, &path)) {
         Some(refusal) => Err(refusal),
         None => Ok(path),
     }
+}
+
+/// Why the index does not allow to read a path, if it does not. Of a local index, DynamoDB reads whole items from the
+/// table for attributes that the index does not contain.
+fn index_refusal(scope: &ReadScope<'_>, path: &FieldPath<'_>) -> Option<String> {
+    let index = scope.index?;
+    if scope.model.index_contains(index, &path.attribute) {
+        return None;
+    }
+    let (name, index_name) = (quoted(&path.attribute), quoted(&index.name));
+    if !index.local {
+        return Some(format!(
+            "{name} is not in the projection of the index {index_name}; read it from the table"
+        ));
+    }
+    let is_nested = !path.steps.is_empty();
+    is_nested.then(|| {
+        format!("{name} is not in the projection of the index {index_name}: it can only be read as a whole")
+    })
 }
 
 /// Why a path cannot be read, if it cannot.
@@ -118,32 +165,47 @@ fn refusal(model: &Model, path: &FieldPath<'_>) -> Option<String> {
     step_refusal(attribute, Some(&step))
 }
 
-fn rendered(model: &Model, paths: &[FieldPath<'_>], out: &mut Placeholders) -> Projection {
+fn rendered(scope: &ReadScope<'_>, paths: &[FieldPath<'_>], out: &mut Placeholders) -> Projection {
+    let model = scope.model;
     let mut texts: Vec<_> = paths.iter().map(|path| path_text(model, path, out)).collect();
     let mut attributes: Vec<String> = Vec::new();
+    let mut stored_names: Vec<&str> = Vec::new();
     for path in paths {
         if !attributes.iter().any(|name| *name == path.attribute) {
             attributes.push(path.attribute.clone().into_owned());
         }
+        stored_names.push(model.stored_name(&path.attribute));
     }
-    let missing_keys = model
-        .key_names()
-        .filter(|key| !attributes.iter().any(|name| name == key));
-    texts.extend(missing_keys.map(|key| out.name(stored_name(model, key))));
+    let keys = model.key_names().map(|name| model.stored_name(name));
+    let index_keys = scope.index.into_iter().flat_map(Index::key_names);
+    let index_keys = index_keys.map(|name| model.stored_name(name));
+    let needed = scope.needed.iter().map(String::as_str);
+    for name in keys.chain(index_keys).chain(needed) {
+        if !stored_names.contains(&name) {
+            stored_names.push(name);
+            texts.push(out.name(name));
+        }
+    }
     Projection {
         text: texts.join(","),
         attributes,
     }
 }
 
+/// The path by stored names, nested ones too.
 fn path_text(model: &Model, path: &FieldPath<'_>, out: &mut Placeholders) -> String {
-    let mut text = out.name(stored_name(model, &path.attribute));
+    let mut attribute: Option<&Attribute> = model.attribute(&path.attribute);
+    let mut text = out.name(model.stored_name(&path.attribute));
     for step in &path.steps {
         match step {
-            Part::Index(index) => write!(text, "[{index}]").expect("writing to a string never fails"),
+            Part::Index(index) => {
+                write!(text, "[{index}]").expect("writing to a string never fails");
+                attribute = attribute.and_then(|list| list.items.as_deref());
+            }
             Part::Name(name) => {
+                attribute = attribute.and_then(|map| map.attribute(name));
                 text.push('.');
-                text.push_str(&out.name(name));
+                text.push_str(&out.name(attribute.map_or(name.as_ref(), |field| &field.stored_name)));
             }
         }
     }
@@ -188,14 +250,21 @@ mod tests {
 
     fn project(fields: &[&str]) -> Result<Projection, Vec<String>> {
         let fields: Vec<_> = fields.iter().map(|field| (*field).to_owned()).collect();
-        projection(&open_model(), &fields, &[], "fields", &mut Placeholders::new()).map_err(texts)
+        projection(
+            &ReadScope::table(&open_model()),
+            &fields,
+            &[],
+            "fields",
+            &mut Placeholders::new(),
+        )
+        .map_err(texts)
     }
 
     #[test]
     fn includes_the_keys() {
         let mut out = Placeholders::new();
         let fields = ["ssn", "address.city", "address.lines[0]", "active"].map(str::to_owned);
-        let projection = projection(&model(), &fields, &[], "fields", &mut out).unwrap();
+        let projection = projection(&ReadScope::table(&model()), &fields, &[], "fields", &mut out).unwrap();
         assert_eq!(projection.text, "#n0,#n1.#n2,#n1.#n3[0],#n4,#n5,#n6");
         assert_eq!(projection.attributes(), ["ssn", "address", "active"]);
         let (names, _) = out.into_parts();
@@ -214,7 +283,14 @@ mod tests {
         let fields = ["unknown.a[1]", "first-name", "and", "not.in", "photo"];
         assert_eq!(project(&fields).unwrap().attributes().len(), 5);
         let fields = fields.map(str::to_owned);
-        let refused = projection(&model(), &fields, &[], "fields", &mut Placeholders::new()).map_err(texts);
+        let refused = projection(
+            &ReadScope::table(&model()),
+            &fields,
+            &[],
+            "fields",
+            &mut Placeholders::new(),
+        )
+        .map_err(texts);
         assert_eq!(
             refused.unwrap_err(),
             [
@@ -224,7 +300,14 @@ mod tests {
             ]
         );
         let near = ["nmae".to_owned(), "adress.city".to_owned()];
-        let refused = projection(&model(), &near, &[], "fields", &mut Placeholders::new()).map_err(texts);
+        let refused = projection(
+            &ReadScope::table(&model()),
+            &near,
+            &[],
+            "fields",
+            &mut Placeholders::new(),
+        )
+        .map_err(texts);
         assert_eq!(
             refused.unwrap_err(),
             [
@@ -238,7 +321,7 @@ mod tests {
     fn accepts_any_map_key() {
         let mut out = Placeholders::new();
         let fields = ["address.2024-05-01", r#"address."a.b"[0]"#, r#"address."a\"b""#].map(str::to_owned);
-        let projection = projection(&model(), &fields, &[], "fields", &mut out).unwrap();
+        let projection = projection(&ReadScope::table(&model()), &fields, &[], "fields", &mut out).unwrap();
         assert_eq!(projection.text, "#n0.#n1,#n0.#n2[0],#n0.#n3,#n4,#n5");
         let (names, _) = out.into_parts();
         let keys = ["#n1", "#n2", "#n3"].map(|placeholder| names[placeholder].as_str());
@@ -254,7 +337,7 @@ mod tests {
             .push(attribute("address.city", AttributeType::Map));
         let fields = ["a.b", "address.city", r#""address.city".zip"#].map(str::to_owned);
         let mut out = Placeholders::new();
-        let projection = projection(&dotted, &fields, &[], "fields", &mut out).unwrap();
+        let projection = projection(&ReadScope::table(&dotted), &fields, &[], "fields", &mut out).unwrap();
         assert_eq!(projection.attributes(), ["a.b", "address", "address.city"]);
     }
 
@@ -263,7 +346,14 @@ mod tests {
         let mut out = Placeholders::new();
         let fields = ["photo", "name"].map(str::to_owned);
         let attributes = ["photo", "tags"].map(str::to_owned);
-        let projection = projection(&model(), &fields, &attributes, "fields", &mut out).unwrap();
+        let projection = projection(
+            &ReadScope::table(&model()),
+            &fields,
+            &attributes,
+            "fields",
+            &mut out,
+        )
+        .unwrap();
         assert_eq!(projection.attributes(), ["photo", "name", "tags"]);
     }
 

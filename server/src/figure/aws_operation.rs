@@ -64,7 +64,7 @@ operations! {
     DynamoDb:
         BatchGetItem, BatchWriteItem, DeleteItem, GetItem, PutItem, Query, Scan, TransactGetItems,
         TransactWriteItems, UpdateItem,
-        CreateTable, DescribeTable;
+        CreateTable, DescribeTable, UpdateTable;
     Kms:
         Decrypt, GenerateDataKey,
         CreateAlias, CreateKey, DescribeKey;

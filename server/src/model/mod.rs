@@ -22,6 +22,7 @@ mod models;
 mod names;
 mod number;
 mod offload;
+mod ownership;
 mod parse;
 mod place;
 mod schema;

@@ -1,5 +1,7 @@
 //! Why an operation failed. `transport::failure` turns each variant into a status.
 
+use std::fmt;
+
 use crate::fault::Faults;
 use crate::model::limits::MAX_ITEM_BYTES;
 use crate::{read, write};
@@ -16,10 +18,14 @@ pub enum Error {
         near: String,
     },
     /// The model has no such index.
-    #[error("there is no index {index:?}")]
+    #[error("{model} has no index {index:?}{}", Known(known))]
     UnknownIndex {
         /// The name, shortened.
         index: String,
+        /// The model.
+        model: String,
+        /// The indexes that the model has.
+        known: Vec<String>,
     },
     /// Fields of the request are invalid.
     #[error("{0}")]
@@ -45,6 +51,18 @@ pub enum Error {
     /// A bug in this program.
     #[error("{0}")]
     Internal(&'static str),
+}
+
+/// The indexes of a model, as the error of an unknown one lists them.
+struct Known<'a>(&'a [String]);
+
+impl fmt::Display for Known<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => formatter.write_str("; it has none"),
+            names => write!(formatter, "; it has {}", names.join(", ")),
+        }
+    }
 }
 
 /// Characters of a caller's name that an error shows.

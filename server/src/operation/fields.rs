@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::error::shorten;
-use crate::expression::{self, Placeholders, Projection};
+use crate::expression::{self, Placeholders, Projection, ReadScope};
 use crate::fault::{Faults, Path, did_you_mean};
 use crate::model::{Attribute, AttributeType, Model};
 
@@ -17,7 +17,14 @@ pub(super) fn check_fields(
     if fields.is_empty() {
         return Ok(None);
     }
-    expression::projection(model, fields, include_objects, "fields", placeholders).map(Some)
+    expression::projection(
+        &ReadScope::table(model),
+        fields,
+        include_objects,
+        "fields",
+        placeholders,
+    )
+    .map(Some)
 }
 
 /// Checks `include_objects` against the model. Returns each name once, however often the request has it.

@@ -1,6 +1,7 @@
 //! What each RPC does, one file per RPC: check the request as a whole, then read or write, then return the result. Knows
 //! nothing of gRPC, and reaches the stores only through `read` and `write`.
 
+mod added_filter;
 mod condition;
 mod delete;
 mod error;
@@ -8,6 +9,7 @@ mod fields;
 mod gateway;
 mod get;
 mod query;
+mod read_from;
 mod return_values;
 mod save;
 mod scan;

@@ -52,8 +52,8 @@ pub fn query(
         selection,
         faults,
     } = request;
-    selection.check_index()?;
     let mut validation = Validation::new(&FIELDS, faults);
+    let from = selection.read_from(gateway, &mut validation)?;
     let max_depth = gateway.attribute_depth;
     check_values(
         key_condition.as_ref(),
@@ -63,21 +63,20 @@ pub fn query(
     );
     let mut placeholders = Placeholders::new();
     let condition = validation.expression(match &key_condition {
-        Some(condition) => {
-            expression::key_condition(&selection.model, condition, "key_condition", &mut placeholders)
-        }
+        Some(condition) => expression::key_condition(
+            from.model(),
+            from.index.as_ref(),
+            condition,
+            "key_condition",
+            &mut placeholders,
+        ),
         None => Err(Fault::new(
             "key_condition.text",
             "is required: an equality on the partition key",
         )
         .into()),
     });
-    let checked = selection.check(
-        expression::query_filter,
-        max_depth,
-        &mut placeholders,
-        &mut validation,
-    );
+    let checked = selection.check(&from, true, max_depth, &mut placeholders, &mut validation);
     let valid = validation.finish()?;
     let (condition, checked) = (valid.take(condition)?, valid.take(checked)?);
     let mut hasher = RequestHasher::new("Query");
@@ -85,8 +84,8 @@ pub fn query(
     hasher.expression(key_condition.as_ref());
     hasher.number(u64::from(descending));
     let source = Source::Query {
-        key_condition: condition.text,
+        key_condition: condition,
         descending,
     };
-    selection.pages(gateway, call, source, checked, placeholders, hasher)
+    selection.pages(gateway, call, source, (from, checked, placeholders), hasher)
 }

@@ -7,7 +7,7 @@ use super::gateway::Gateway;
 use super::selection::Selection;
 use super::validation::Validation;
 use crate::call::Call;
-use crate::expression::{self, Placeholders};
+use crate::expression::Placeholders;
 use crate::fault::Faults;
 use crate::model::limits::MAX_SEGMENTS;
 use crate::read::{Page, RequestHasher, Segments, Source};
@@ -61,12 +61,13 @@ pub fn scan(
         parallelism,
         faults,
     } = request;
-    selection.check_index()?;
     let mut validation = Validation::new(&FIELDS, faults);
+    let from = selection.read_from(gateway, &mut validation)?;
     validation.add_fields(segment_faults);
     let mut placeholders = Placeholders::new();
     let checked = selection.check(
-        expression::filter,
+        &from,
+        false,
         gateway.attribute_depth,
         &mut placeholders,
         &mut validation,
@@ -82,7 +83,7 @@ pub fn scan(
     hasher.number(u64::from(segments.first));
     hasher.number(u64::from(segments.total));
     let source = Source::Scan(segments);
-    selection.pages(gateway, call, source, checked, placeholders, hasher)
+    selection.pages(gateway, call, source, (from, checked, placeholders), hasher)
 }
 
 fn check_segments(request: &Scan) -> Faults {

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use futures::stream::{self, Stream, StreamExt as _};
 
-use super::error::{Error, shorten};
-use super::fields::{check_fields, check_include_objects};
+use super::added_filter::AddedFilter;
+use super::error::Error;
+use super::fields::check_include_objects;
 use super::gateway::Gateway;
+use super::read_from::ReadFrom;
 use super::validation::Validation;
 use crate::call::Call;
-use crate::expression::{Expression, Placeholders, Projection};
+use crate::expression::{self, Expression, Placeholders, Projection, query_filter};
 use crate::fault::{Fault, Faults, Path};
 use crate::item::check;
-use crate::model::Model;
-use crate::read::{Page, PageRequest, RequestHasher, Source, View};
+use crate::model::{Model, Number};
+use crate::read::{self, Page, PageRequest, RequestHasher, Source, View};
 
 /// What a Query or Scan selects.
 pub struct Selection {
@@ -43,53 +45,121 @@ pub struct Selection {
     pub validate_only: bool,
 }
 
-/// How a filter is checked: that of a Query must not use key attributes.
-pub(super) type FilterCheck = fn(&Model, &Expression, &str, &mut Placeholders) -> Result<String, Faults>;
-
 /// The parts of a selection that passed their checks.
 pub(super) struct Checked {
     filter: Option<String>,
     projection: Option<Projection>,
     include_objects: Vec<String>,
+    /// Whether a local index must read whole items from the table.
+    all_attributes: bool,
+    /// Whether the store cannot count the items by itself.
+    counts_here: bool,
+    now: Number,
 }
 
 impl Selection {
-    /// Rejects an index: models do not have any yet. Also rejects collections.
-    pub(super) fn check_index(&self) -> Result<(), Error> {
-        if !self.models.is_empty() {
-            let fault = Fault::new("models", "is not supported by this version");
-            return Err(Error::Invalid(fault.into()));
+    /// Resolves the models and the index, and reports the faults of these fields.
+    pub(super) fn read_from(
+        &self,
+        gateway: &Gateway,
+        validation: &mut Validation,
+    ) -> Result<ReadFrom, Error> {
+        let (from, faults) = ReadFrom::resolve(gateway, &self.model, &self.models, &self.index)?;
+        validation.add_fields(faults);
+        let is_global = from.index.as_ref().is_some_and(|index| !index.local);
+        if self.consistent_read && is_global {
+            let description = "is not supported by global indexes; read the table or a local index";
+            validation.add_fields(Fault::new("consistent_read", description).into());
         }
-        match self.index.is_empty() {
-            true => Ok(()),
-            false => Err(Error::UnknownIndex {
-                index: shorten(&self.index),
-            }),
-        }
+        Ok(from)
     }
 
-    /// Checks the filter, the fields and the objects, and renders them for the store.
+    /// Checks the filter, the fields and the objects, and renders them for the store. The filter of a Query cannot use the
+    /// keys that it compares.
     pub(super) fn check(
         &self,
-        filter_check: FilterCheck,
+        from: &ReadFrom,
+        is_query: bool,
         max_depth: usize,
         placeholders: &mut Placeholders,
         validation: &mut Validation,
     ) -> Option<Checked> {
-        let include_objects = validation.field(check_include_objects(&self.model, &self.include_objects));
+        let include_objects = validation.field(check_include_objects(from.model(), &self.include_objects));
+        let include_objects = include_objects.and_then(|names| validation.field(in_index(from, names)));
         check_values(self.filter.as_ref(), "filter", max_depth, validation);
-        let filter = self
-            .filter
-            .as_ref()
-            .map(|filter| filter_check(&self.model, filter, "filter", placeholders));
+        let filter = self.filter.as_ref().map(|filter| match is_query {
+            true => query_filter(from.model(), from.index.as_ref(), filter, "filter", placeholders),
+            false => expression::filter(from.model(), filter, "filter", placeholders),
+        });
         let filter = validation.expression(filter.transpose());
+        let filter_faults = self.filter.as_ref().map(|filter| from.check_filter(filter));
+        validation.add_expressions(filter_faults.unwrap_or_default());
         let included = include_objects.as_deref().unwrap_or_default();
-        let projection = validation.field(check_fields(&self.model, &self.fields, included, placeholders));
+        let projection = self.projection(from, included, placeholders, validation);
+        let now = read::now();
+        let added = AddedFilter::new(from, is_query, &now, placeholders);
+        let filter = validation.expression(added.joined(filter?));
+        let projection = projection?;
+        let all_attributes = self.needs_all_attributes(from, included, projection.as_ref());
         Some(Checked {
             filter: filter?,
-            projection: projection?,
+            projection,
+            all_attributes,
+            counts_here: !added.is_complete || (all_attributes && self.count_only),
             include_objects: include_objects?,
+            now,
         })
+    }
+
+    /// The projection; to count, only the keys are needed.
+    fn projection(
+        &self,
+        from: &ReadFrom,
+        included: &[String],
+        placeholders: &mut Placeholders,
+        validation: &mut Validation,
+    ) -> Option<Option<Projection>> {
+        let scope = from.scope();
+        // the names of a projection that is not sent must not be sent either
+        let mut unused = Placeholders::new();
+        let out = match self.count_only {
+            true => &mut unused,
+            false => placeholders,
+        };
+        let projection = match self.fields.is_empty() {
+            true => None,
+            false => {
+                let checked = expression::projection(&scope, &self.fields, included, "fields", out);
+                Some(validation.field(checked)?)
+            }
+        };
+        let attributes = projection.as_ref().map(Projection::attributes);
+        validation.add_fields(from.check_fields(attributes.unwrap_or_default()));
+        Some(projection)
+    }
+
+    /// Whether a local index must read whole items from the table: for attributes that it does not contain.
+    fn needs_all_attributes(
+        &self,
+        from: &ReadFrom,
+        included: &[String],
+        projection: Option<&Projection>,
+    ) -> bool {
+        if from.index.as_ref().is_none_or(|index| !index.local) {
+            return false;
+        }
+        let in_filter = self
+            .filter
+            .as_ref()
+            .map(expression::attributes)
+            .unwrap_or_default();
+        let returned = projection
+            .map(Projection::attributes)
+            .unwrap_or_default()
+            .iter()
+            .chain(included)
+            .filter(|_| !self.count_only);
+        returned.chain(&in_filter).any(|name| !from.contains(name))
     }
 
     /// Streams the pages of a checked request; none if it was only to be checked. `hasher` has the fields that belong to
@@ -99,8 +169,7 @@ impl Selection {
         gateway: &Gateway,
         call: &Call,
         source: Source,
-        checked: Checked,
-        placeholders: Placeholders,
+        (from, checked, mut placeholders): (ReadFrom, Checked, Placeholders),
         mut hasher: RequestHasher,
     ) -> Result<impl Stream<Item = Result<Page, Error>> + Send + use<>, Error> {
         self.hash(&mut hasher);
@@ -112,15 +181,22 @@ impl Selection {
         if self.validate_only {
             return Ok(stream::empty().left_stream());
         }
+        let counts_in_store = self.count_only && self.limit.is_none() && !checked.counts_here;
+        let projection = match self.count_only {
+            true if counts_in_store || checked.all_attributes => None,
+            true => Some(Projection::keys_only(&from.scope(), &mut placeholders)),
+            false => checked.projection,
+        };
         let (names, values) = placeholders.into_parts();
+        let view = View {
+            others: from.others().to_vec(),
+            index: from.index,
+            now: checked.now,
+            ..View::new(self.model, self.fields, checked.include_objects, projection)
+        };
         let request = PageRequest {
             source,
-            view: View::new(
-                self.model,
-                self.fields,
-                checked.include_objects,
-                checked.projection,
-            ),
+            view,
             filter: checked.filter,
             names,
             values,
@@ -130,6 +206,8 @@ impl Selection {
             limit: self.limit,
             page_size: self.page_size,
             count_only: self.count_only,
+            counts_here: checked.counts_here,
+            all_attributes: checked.all_attributes,
         };
         let pages = reader.pages(call, request);
         Ok(pages.map(|page| page.map_err(Error::from)).right_stream())
@@ -137,12 +215,27 @@ impl Selection {
 
     /// Adds everything except what may change from page to page.
     fn hash(&self, hasher: &mut RequestHasher) {
+        hasher.text(&self.index);
+        hasher.texts(&self.models);
         hasher.expression(self.filter.as_ref());
         hasher.texts(&self.fields);
         hasher.texts(&self.include_objects);
         hasher.number(u64::from(self.consistent_read));
         hasher.number(u64::from(self.count_only));
     }
+}
+
+/// Rejects objects that a global index does not contain.
+fn in_index(from: &ReadFrom, include_objects: Vec<String>) -> Result<Vec<String>, Faults> {
+    let Some(index) = from.index.as_ref().filter(|index| !index.local) else {
+        return Ok(include_objects);
+    };
+    let mut faults = Faults::new();
+    for name in include_objects.iter().filter(|name| !from.contains(name)) {
+        let description = format!("{name:?} is not in the projection of the index {:?}", index.name);
+        faults.push("include_objects", description);
+    }
+    faults.into_result().map(|()| include_objects)
 }
 
 /// Checks the values of an expression as those of an item; `root` is its field of the request.

@@ -1,11 +1,12 @@
 //! Reads one item by its key.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::error::Error;
 use super::opener::Opener;
 use super::reader::Reader;
-use super::view::View;
+use super::view::{Match, View};
 use crate::aws::GetItem;
 use crate::call::Call;
 use crate::item::Key;
@@ -45,9 +46,12 @@ impl Reader {
             uncounted: false,
         };
         let stored = self.stores.dynamodb.get_item(call, request).await?;
+        let model = Arc::clone(&view.model);
+        // neither an item of another model nor one that has expired is there
+        let stored = stored.filter(|stored| matches!(view.match_of(stored), Match::Of(_)));
         let stored = stored.ok_or_else(|| Error::ItemNotFound {
-            model: view.model.name.clone(),
+            model: model.name.clone(),
         })?;
-        Opener::new(self, call, view).open(stored, 0).await
+        Opener::new(self, call, view).open(&model, stored, 0).await
     }
 }

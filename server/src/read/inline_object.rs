@@ -6,7 +6,7 @@ use super::error::Error;
 use crate::aws::{Kind, S3};
 use crate::call::Call;
 use crate::item::pointer::Pointer;
-use crate::model::{Item, Offload};
+use crate::model::{Item, Model, Offload};
 use crate::object::owner::Owner;
 use crate::object::read::{self as object_read, ReadError, Reading};
 
@@ -27,12 +27,12 @@ pub(super) struct Unreadable<'a> {
 
 impl InlineObject<'_> {
     /// The inline objects that a stored item points to. Malformed pointers are left out: `load` reports them.
-    pub(super) fn all_of<'a>(view: &'a View, stored: &Item) -> Vec<InlineObject<'a>> {
+    pub(super) fn all_of<'a>(view: &'a View, model: &'a Model, stored: &Item) -> Vec<InlineObject<'a>> {
         let mut objects: Vec<InlineObject<'_>> = Vec::new();
         for name in &view.include_objects {
-            let attribute = view.model.attribute(name);
+            let attribute = model.attribute(name);
             let offload = attribute.and_then(|attribute| attribute.s3.as_ref());
-            let pointer = stored.get(name).and_then(Pointer::from_value);
+            let pointer = stored.get(model.stored_name(name)).and_then(Pointer::from_value);
             if let (Some(offload), Some(pointer)) = (offload, pointer)
                 && !objects.iter().any(|other| other.attribute == name)
             {

@@ -27,6 +27,6 @@ pub use reader::{Limits, Reader};
 pub use request_hash::{RequestHash, RequestHasher};
 pub use segment_position::SegmentPosition;
 pub use source::{Segments, Source};
-pub use view::View;
+pub use view::{View, now};
 
 pub use crate::item::load::Opened;

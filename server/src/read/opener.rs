@@ -16,7 +16,7 @@ use crate::call::Call;
 use crate::crypto::CallKeys;
 use crate::item::Key;
 use crate::item::load::{self, LoadError, Opened};
-use crate::model::{Item, Value};
+use crate::model::{Item, Model, Value};
 use crate::object::owner::Owner;
 
 /// How often an item that keeps changing is opened before the read gives up.
@@ -40,21 +40,26 @@ impl Opener {
         }
     }
 
-    /// Opens one stored item, reading it again if its objects change meanwhile. `reserved_bytes` of content have their
+    /// Opens one stored item of a model, reading it again if its objects change meanwhile. `reserved_bytes` of content have their
     /// memory already; this waits for more.
     ///
     /// # Errors
     ///
     /// They concern this item alone, unless [`Error::ends_the_call`].
-    pub(super) async fn open(&self, mut stored: Item, mut reserved_bytes: u64) -> Result<Opened, Error> {
+    pub(super) async fn open(
+        &self,
+        model: &Model,
+        mut stored: Item,
+        mut reserved_bytes: u64,
+    ) -> Result<Opened, Error> {
         let mut changed = String::new();
         for _ in 0..MAX_ATTEMPTS {
-            let objects = InlineObject::all_of(&self.view, &stored);
+            let objects = InlineObject::all_of(&self.view, model, &stored);
             let key = match objects.as_slice() {
                 [] => None,
-                _ => Key::from_item(&self.view.model, &stored),
+                _ => Key::from_item(model, &stored),
             };
-            let opened = self.open_once(key.as_ref(), &objects, stored, &mut reserved_bytes);
+            let opened = self.open_once(model, key.as_ref(), &objects, stored, &mut reserved_bytes);
             let unreadable = match opened.await? {
                 Ok(opened) => return Ok(opened),
                 Err(unreadable) => unreadable,
@@ -62,13 +67,13 @@ impl Opener {
             let Some(key) = key else {
                 return Err(unreadable.error);
             };
-            let Some(current) = self.read_again(&key).await? else {
+            let Some(current) = self.read_again(model, &key).await? else {
                 return Err(Error::ItemNotFound {
-                    model: self.view.model.name.clone(),
+                    model: model.name.clone(),
                 });
             };
             let is_unchanged = |object: &InlineObject<'_>| object.is_same(unreadable.object);
-            if InlineObject::all_of(&self.view, &current)
+            if InlineObject::all_of(&self.view, model, &current)
                 .iter()
                 .any(is_unchanged)
             {
@@ -83,20 +88,21 @@ impl Opener {
     /// Like [`Opener::open`], but returns the key of an item that cannot be opened along with the error.
     pub(super) async fn open_of_page(
         &self,
+        model: &Model,
         stored: Item,
         reserved_bytes: u64,
     ) -> Result<Opened, (Item, Error)> {
-        let key = self.view.key_of(&stored);
-        self.open(stored, reserved_bytes)
+        let key = self.view.key_of(model, &stored);
+        self.open(model, stored, reserved_bytes)
             .await
             .map_err(|error| (key, error))
     }
 
     /// The bytes of content that an item brings inline. Objects that exceed a message count as none, since they are
     /// not read.
-    pub(super) fn inline_bytes(&self, stored: &Item) -> u64 {
+    pub(super) fn inline_bytes(&self, model: &Model, stored: &Item) -> u64 {
         let max_bytes = self.reader.limits.message_bytes as u64;
-        let objects = InlineObject::all_of(&self.view, stored);
+        let objects = InlineObject::all_of(&self.view, model, stored);
         let sizes = objects.iter().map(InlineObject::size_bytes);
         sizes.filter(|bytes| *bytes <= max_bytes).sum()
     }
@@ -104,12 +110,12 @@ impl Opener {
     /// Opens an item as stored, or returns the first of its objects that could not be read.
     async fn open_once<'a>(
         &self,
+        model: &Model,
         key: Option<&Key>,
         objects: &'a [InlineObject<'a>],
         stored: Item,
         reserved_bytes: &mut u64,
     ) -> Result<Result<Opened, Unreadable<'a>>, Error> {
-        let model = &self.view.model;
         let mut opened = load::open(model, stored, &self.keys, self.view.attributes()).await?;
         if objects.is_empty() {
             return Ok(Ok(opened));
@@ -128,10 +134,10 @@ impl Opener {
     }
 
     /// The current item, with the parts that this call reads.
-    async fn read_again(&self, key: &Key) -> Result<Option<Item>, Error> {
-        let (projection, names) = self.view.separate_projection()?;
+    async fn read_again(&self, model: &Model, key: &Key) -> Result<Option<Item>, Error> {
+        let (projection, names) = self.view.separate_projection(model)?;
         let read = aws::GetItem {
-            table: self.view.model.table.clone(),
+            table: model.table.clone(),
             key: key.item(),
             projection,
             names,

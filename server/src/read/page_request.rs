@@ -6,6 +6,7 @@ use super::request_hash::RequestHash;
 use super::segment_position::SegmentPosition;
 use super::source::Source;
 use super::view::View;
+use crate::aws::Selected;
 use crate::model::Item;
 
 /// A checked Query or Scan.
@@ -32,11 +33,37 @@ pub struct PageRequest {
     pub page_size: Option<u32>,
     /// Whether to return only the number of items.
     pub count_only: bool,
+    /// Whether only the server can say which items count: the store returns them, or their keys.
+    pub counts_here: bool,
+    /// Whether a local index must read whole items from the table.
+    pub all_attributes: bool,
 }
 
 impl PageRequest {
     /// Whether the store needs to return only a number: without a limit no key is needed to resume from.
     pub(super) fn counts_in_store(&self) -> bool {
-        self.count_only && self.limit.is_none()
+        self.count_only && self.limit.is_none() && !self.counts_here
+    }
+
+    /// What the store returns of the items.
+    pub(super) fn selected(&self) -> Selected {
+        match (self.counts_in_store(), self.all_attributes) {
+            (true, _) => Selected::Count,
+            (false, true) => Selected::AllAttributes,
+            (false, false) => Selected::Attributes,
+        }
+    }
+
+    /// The projection for the store; DynamoDB allows none if it counts, or if it returns all attributes.
+    pub(super) fn projection(&self) -> Option<String> {
+        match self.selected() {
+            Selected::Attributes => self.view.projection_text(),
+            Selected::AllAttributes | Selected::Count => None,
+        }
+    }
+
+    /// The name of the index that is read, in the store.
+    pub(super) fn index(&self) -> Option<String> {
+        self.view.index.as_ref().map(|index| index.stored_name.clone())
     }
 }

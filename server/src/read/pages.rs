@@ -9,6 +9,7 @@
 //! The exception is an object larger than a message: its stream waits while it holds the page.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::stream::{self, FuturesUnordered, Stream, StreamExt as _};
@@ -21,13 +22,14 @@ use super::reader::Reader;
 use super::request_hash::RequestHash;
 use super::segment_position::SegmentPosition;
 use super::store_request::StoreRequest;
+use super::view::Match;
 use crate::aws;
 use crate::call::Call;
 use crate::capacity::Reservation;
 use crate::item::load::Opened;
-use crate::model::Item;
 use crate::model::limits::{MAX_ITEM_BYTES, MAX_PAGE_BYTES};
 use crate::model::size::stored_bytes;
+use crate::model::{Item, Model};
 
 /// Items opened in parallel; their KMS requests have a separate limit.
 const ITEMS_IN_FLIGHT: usize = 64;
@@ -102,11 +104,23 @@ struct CurrentPage {
     items: std::vec::IntoIter<SizedItem>,
     count: u32,
     scanned_count: u32,
+    unmatched_count: u32,
     memory: PageMemory,
+}
+
+/// What is taken of a page of the store.
+#[derive(Default)]
+struct Taken {
+    items: Vec<SizedItem>,
+    count: u32,
+    unmatched_count: u32,
+    /// Where the segment continues, if the limit was reached before the end of the page.
+    position: Option<SegmentPosition>,
 }
 
 /// A stored item with its size.
 struct SizedItem {
+    model: Arc<Model>,
     item: Item,
     stored_bytes: usize,
     /// Content that comes with it.
@@ -137,16 +151,16 @@ impl Pages {
         Pages {
             template: StoreRequest::template(&request),
             counts_in_store: request.counts_in_store(),
-            opener: Opener::new(reader, call, request.view),
             request_hash: request.request_hash,
             positions: request.positions,
             page_size: request.page_size,
-            filtered: request.filter.is_some(),
+            filtered: request.filter.is_some() || request.view.may_leave_out(),
             count_only: request.count_only,
             waiting,
             fetching: FuturesUnordered::new(),
             current: None,
             remaining: request.limit,
+            opener: Opener::new(reader, call, request.view),
             finished: false,
         }
     }
@@ -246,37 +260,63 @@ impl Pages {
             memory,
         } = fetched;
         let page = page?;
-        let mut items = page.items;
-        let mut count = match self.count_only {
-            true => page.count,
-            false => items.len() as u32,
-        };
         let mut position = match page.last_key {
             Some(key) => SegmentPosition::After(key),
             None => SegmentPosition::AtEnd,
         };
-        if let Some(remaining) = self.remaining.filter(|remaining| *remaining < count) {
-            items.truncate(remaining as usize);
-            count = remaining;
-            position = match items.last() {
-                Some(item) => SegmentPosition::After(self.opener.view.key_of(item)),
-                None => self.positions[segment].clone(),
-            };
+        let mut taken = match self.counts_in_store {
+            true => Taken {
+                count: page.count,
+                ..Taken::default()
+            },
+            false => self.take(page.items, segment),
+        };
+        if let Some(last) = taken.position.take() {
+            position = last;
         }
-        self.remaining = self.remaining.map(|remaining| remaining - count);
+        self.remaining = self
+            .remaining
+            .map(|remaining| remaining.saturating_sub(taken.count));
         self.positions[segment] = position;
-        let items: Vec<_> = items
-            .into_iter()
-            .map(|item| SizedItem::new(&self.opener, item))
-            .collect();
+        let items = taken.items;
         let stored_bytes = items.iter().map(|item| item.stored_bytes).sum();
         Ok(CurrentPage {
             segment,
             memory: PageMemory::for_page(memory, stored_bytes, inline_bytes(&items)),
             items: items.into_iter(),
-            count,
+            count: taken.count,
             scanned_count: page.scanned_count,
+            unmatched_count: taken.unmatched_count,
         })
+    }
+
+    /// Takes the items that are returned, as many as the limit leaves.
+    fn take(&self, stored_items: Vec<Item>, segment: usize) -> Taken {
+        let view = &self.opener.view;
+        let mut taken = Taken::default();
+        let mut last = None;
+        let mut items = stored_items.into_iter();
+        while let Some(stored) = items.as_slice().first() {
+            if self.remaining == Some(taken.count) {
+                let before = || self.positions[segment].clone();
+                taken.position = Some(last.map_or_else(before, SegmentPosition::After));
+                break;
+            }
+            match view.match_of(stored) {
+                Match::Of(model) => {
+                    taken.count += 1;
+                    last = self.remaining.map(|_| view.position_of(stored));
+                    let returned = items.next().filter(|_| !self.count_only);
+                    let sized = returned.map(|item| SizedItem::new(&self.opener, model, item));
+                    taken.items.extend(sized);
+                    continue;
+                }
+                Match::Expired => {}
+                Match::Unmatched => taken.unmatched_count += 1,
+            }
+            items.next();
+        }
+        taken
     }
 
     /// The next message of the current page. Its last message lets the segment's next page be fetched.
@@ -321,7 +361,7 @@ impl Pages {
             next_page_token,
             count: current.count,
             scanned_count: current.scanned_count,
-            unmatched_count: 0,
+            unmatched_count: current.unmatched_count,
         })
     }
 }
@@ -344,10 +384,11 @@ impl CurrentPage {
 }
 
 impl SizedItem {
-    fn new(opener: &Opener, item: Item) -> SizedItem {
+    fn new(opener: &Opener, model: Arc<Model>, item: Item) -> SizedItem {
         SizedItem {
             stored_bytes: stored_bytes(&item),
-            inline_bytes: opener.inline_bytes(&item),
+            inline_bytes: opener.inline_bytes(&model, &item),
+            model,
             item,
         }
     }
@@ -363,15 +404,19 @@ fn inline_bytes(items: &[SizedItem]) -> u64 {
 async fn open(opener: &Opener, items: Vec<SizedItem>) -> Result<Vec<PageItem>, Error> {
     let opening: Vec<_> = items
         .into_iter()
-        .map(|stored| opener.open_of_page(stored.item, stored.inline_bytes))
+        .map(|sized| async move {
+            let opened = opener.open_of_page(&sized.model, sized.item, sized.inline_bytes);
+            let outcome = opened.await;
+            (sized.model, outcome)
+        })
         .collect();
     let mut opening = stream::iter(opening).buffered(ITEMS_IN_FLIGHT);
     let mut results = Vec::new();
-    while let Some(found) = opening.next().await {
-        match found {
+    while let Some((model, outcome)) = opening.next().await {
+        match outcome {
             Err((_, error)) if error.ends_the_call() => return Err(error),
             outcome => results.push(PageItem {
-                model: None,
+                model: (!opener.view.others.is_empty()).then(|| model.name.clone()),
                 partial: opener.view.is_partial(),
                 outcome,
             }),

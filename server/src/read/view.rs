@@ -1,27 +1,44 @@
-//! Which parts of an item a call reads.
+//! Which items and which parts of them a call reads.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::error::Error;
-use crate::expression::{self, Placeholders, Projection};
-use crate::model::{Item, Model};
+use crate::expression::{self, Placeholders, Projection, ReadScope};
+use crate::model::{self, Index, Item, Model, Number};
 
-/// The parts of an item that a call reads, as far as the request has been checked.
+/// The parts of items that a call reads, as far as the request has been checked.
 #[derive(Clone)]
 pub struct View {
     /// The items' model.
     pub model: Arc<Model>,
+    /// Further models whose items are read.
+    pub others: Vec<Arc<Model>>,
+    /// The index that is read; `None`: the table.
+    pub index: Option<Index>,
     /// Paths to return; empty: all.
     pub fields: Vec<String>,
     /// Object attributes whose content is returned inline, each once.
     pub include_objects: Vec<String>,
-    /// `fields` as the store's projection; `None`: whole items.
+    /// What the store is asked for; `None`: whole items.
     pub projection: Option<Projection>,
+    /// The time at which the call began, in epoch seconds: items that have expired by then are left out.
+    pub now: Number,
+}
+
+/// Whether a stored item is returned.
+pub(super) enum Match {
+    /// It is an item of this model.
+    Of(Arc<Model>),
+    /// It has expired.
+    Expired,
+    /// It is an item of none of the models.
+    Unmatched,
 }
 
 impl View {
-    /// The parts of items of one model.
+    /// The parts of items of one model, in its table.
     pub fn new(
         model: Arc<Model>,
         fields: Vec<String>,
@@ -30,15 +47,35 @@ impl View {
     ) -> View {
         View {
             model,
+            others: Vec::new(),
+            index: None,
             fields,
             include_objects,
             projection,
+            now: now(),
         }
     }
 
-    /// Whether items lack attributes that the request does not name.
+    /// Whether a stored item is returned, and of which model it is.
+    pub(super) fn match_of(&self, stored: &Item) -> Match {
+        let mut models = std::iter::once(&self.model).chain(&self.others);
+        match models.find(|model| model.owns(stored)) {
+            None => Match::Unmatched,
+            Some(model) if model.hides(stored, &self.now) => Match::Expired,
+            Some(model) => Match::Of(Arc::clone(model)),
+        }
+    }
+
+    /// Whether items that the store returns may be left out.
+    pub(super) fn may_leave_out(&self) -> bool {
+        let mut models = std::iter::once(&self.model).chain(&self.others);
+        models.any(|model| model.distinguishes_items() || model.hiding_ttl().is_some())
+    }
+
+    /// Whether items lack attributes that the request does not name or that the index does not contain.
     pub(super) fn is_partial(&self) -> bool {
-        !self.fields.is_empty()
+        let is_narrow = |index: &Index| index.projection != model::Projection::All;
+        !self.fields.is_empty() || self.index.as_ref().is_some_and(is_narrow)
     }
 
     /// The text of the projection.
@@ -48,32 +85,57 @@ impl View {
 
     /// The attributes to open; `None`: all.
     pub(super) fn attributes(&self) -> Option<&[String]> {
-        self.projection.as_ref().map(Projection::attributes)
+        match (self.fields.is_empty(), &self.projection) {
+            (false, Some(projection)) => Some(projection.attributes()),
+            (true, _) | (_, None) => None,
+        }
     }
 
-    /// The projection for a request that has no other expressions, with its placeholder names.
-    pub(super) fn separate_projection(&self) -> Result<(Option<String>, HashMap<String, String>), Error> {
-        if self.fields.is_empty() {
+    /// The projection for a request that has no other expressions, with its placeholder names. It reads an item of `model`
+    /// from the table.
+    pub(super) fn separate_projection(
+        &self,
+        model: &Model,
+    ) -> Result<(Option<String>, HashMap<String, String>), Error> {
+        // in a collection, the fields may be those of other models: the whole item has them too
+        if self.fields.is_empty() || !self.others.is_empty() {
             return Ok((None, HashMap::new()));
         }
         let mut placeholders = Placeholders::new();
         let projection = expression::projection(
-            &self.model,
+            &ReadScope::table(model),
             &self.fields,
             &self.include_objects,
             "fields",
             &mut placeholders,
-        )
-        .map_err(|_faults| Error::Internal("a checked projection was rejected"))?;
+        );
+        let projection =
+            projection.map_err(|_faults| Error::Internal("a checked projection was rejected"))?;
         let (names, _) = placeholders.into_parts();
         Ok((Some(projection.text), names))
     }
 
-    /// The key attributes of a stored item.
-    pub(super) fn key_of(&self, stored: &Item) -> Item {
-        let names = self.model.key_names();
+    /// The key attributes of a stored item, by the names of its model.
+    pub(super) fn key_of(&self, model: &Model, stored: &Item) -> Item {
+        let names = model.key_names();
         names
+            .filter_map(|name| Some((name.to_owned(), stored.get(model.stored_name(name))?.clone())))
+            .collect()
+    }
+
+    /// Where to continue after a stored item: the keys of the table and of the index, as stored.
+    pub(super) fn position_of(&self, stored: &Item) -> Item {
+        let index_keys = self.index.iter().flat_map(Index::key_names);
+        let names = self.model.key_names().chain(index_keys);
+        names
+            .map(|name| self.model.stored_name(name))
             .filter_map(|name| Some((name.to_owned(), stored.get(name)?.clone())))
             .collect()
     }
+}
+
+/// The time in epoch seconds.
+pub fn now() -> Number {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    Number::from(since_1970.map_or(0, |elapsed| elapsed.as_secs()))
 }

@@ -33,7 +33,7 @@ fn from_operation(call: &Call, failure: Error) -> Status {
     let text = failure.to_string();
     match failure {
         Error::UnknownModel { model, near } => status::unknown_model(&model, &near),
-        Error::UnknownIndex { index } => status::unknown_resource(Reason::UnknownIndex, "index", &index),
+        Error::UnknownIndex { index, .. } => status::unknown_index(&index, &text),
         Error::Invalid(faults) => status::invalid(Reason::InvalidField, faults),
         Error::InvalidExpression(faults) => status::invalid(Reason::InvalidExpression, faults),
         Error::Mode(faults) => {

@@ -51,6 +51,14 @@ pub fn unknown_resource(reason: Reason, kind: &str, name: &str) -> Status {
     with_details(reason, format!("there is no {kind} {name:?}"), details)
 }
 
+/// A status that names an index that the model does not have.
+pub fn unknown_index(name: &str, text: &str) -> Status {
+    let name = bounded(name, MAX_TEXT_BYTES);
+    let mut details = info(Reason::UnknownIndex);
+    details.set_resource_info("tollgate.index", &name, "", "no such index");
+    with_details(Reason::UnknownIndex, bounded(text, MAX_TEXT_BYTES), details)
+}
+
 /// A status that names a model that is not served; `near` suggests another one, or is empty.
 pub fn unknown_model(name: &str, near: &str) -> Status {
     let name = bounded(name, MAX_TEXT_BYTES);

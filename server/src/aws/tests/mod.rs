@@ -10,7 +10,8 @@ use bytes::Bytes;
 
 use super::testing::{Fault, FaultyStores};
 use super::{
-    DeleteItem, Doubt, DownloadError, Error, GetItem, Kind, Location, PutItem, Query, Resource, Scan, missing,
+    DeleteItem, Doubt, DownloadError, Error, GetItem, Kind, Location, PutItem, Query, Resource, Scan,
+    Selected, missing,
 };
 use crate::call::Call;
 use crate::figure::AwsOperation;
@@ -155,7 +156,7 @@ async fn pages_have_counts_and_a_last_key() {
     );
     let scan = Scan {
         table: "users".into(),
-        count_only: true,
+        select: Selected::Count,
         ..Scan::default()
     };
     let page = faulty.stores.dynamodb.scan(&call, scan).await.unwrap();
@@ -405,7 +406,7 @@ async fn creates_and_reports_what_the_models_need() {
         [
             "the KMS key alias/other is missing",
             "the table thirds is missing",
-            "the table users has the keys pk and sk, but the model User requires pk",
+            "the table users has the keys pk and sk, but its models require pk",
         ]
     );
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::super::{Expression, Placeholders, condition, key_condition, projection, query_filter};
+use super::super::{Expression, Placeholders, ReadScope, condition, key_condition, projection, query_filter};
 use super::{expression, model, number, open_model, text, texts};
 use crate::fault::Faults;
 use crate::model::Value;
@@ -181,9 +181,15 @@ fn rendered_text_is_bounded() {
 #[test]
 fn fields_are_bounded() {
     let refused = |fields: Vec<String>| {
-        projection(&open_model(), &fields, &[], "fields", &mut Placeholders::new())
-            .map_err(texts)
-            .unwrap_err()
+        projection(
+            &ReadScope::table(&open_model()),
+            &fields,
+            &[],
+            "fields",
+            &mut Placeholders::new(),
+        )
+        .map_err(texts)
+        .unwrap_err()
     };
     assert_eq!(
         refused(vec!["a".to_owned(); 100_000]),
@@ -277,10 +283,10 @@ fn run_all(expression: &Expression) {
         let mut out = Placeholders::new();
         let outcomes = [
             condition(&model, expression, "condition", &mut out).map(|_| ()),
-            query_filter(&model, expression, "filter", &mut out).map(|_| ()),
-            key_condition(&model, expression, "key_condition", &mut out).map(|_| ()),
+            query_filter(&model, None, expression, "filter", &mut out).map(|_| ()),
+            key_condition(&model, None, expression, "key_condition", &mut out).map(|_| ()),
             projection(
-                &model,
+                &ReadScope::table(&model),
                 &[expression.text.clone(), "name".to_owned()],
                 &[],
                 "fields",

@@ -6,7 +6,7 @@ use dynoxide::Database;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::super::{Placeholders, condition, key_condition, projection};
+use super::super::{Placeholders, ReadScope, condition, key_condition, projection};
 use super::round_trip::{defined, whole};
 use super::{expression, open_model, text};
 use crate::model::Value;
@@ -140,11 +140,10 @@ fn key_conditions_and_projections_work() {
             .collect();
         let mut out = Placeholders::new();
         let sent = expression(condition_text, &used, &[]);
-        let condition = key_condition(&model, &sent, "key_condition", &mut out).unwrap();
+        let condition = key_condition(&model, None, &sent, "key_condition", &mut out).unwrap();
         let fields = ["age", "unknown[0].x", "name"].map(str::to_owned);
-        let projection = projection(&model, &fields, &[], "fields", &mut out).unwrap();
-        let members =
-            json!({"KeyConditionExpression": condition.text, "ProjectionExpression": projection.text});
+        let projection = projection(&ReadScope::table(&model), &fields, &[], "fields", &mut out).unwrap();
+        let members = json!({"KeyConditionExpression": condition, "ProjectionExpression": projection.text});
         let response = engine
             .query(serde_json::from_value(request(members, out)).unwrap())
             .unwrap();

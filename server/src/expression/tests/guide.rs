@@ -1,7 +1,7 @@
 //! Expressions from the DynamoDB developer guide, and invalid ones.
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.html>
 
-use super::super::{Placeholders, condition, key_condition, projection};
+use super::super::{Placeholders, ReadScope, condition, key_condition, projection};
 use super::{expression, number, open_model, text};
 use crate::model::{Model, Value};
 
@@ -181,9 +181,10 @@ fn accepts_the_guides_key_conditions() {
         "(ForumName = :name) and (Subject >= :sub)",
     ] {
         let expression = expression(condition_text, &values(condition_text), &[]);
-        let condition =
-            key_condition(&model, &expression, "key_condition", &mut Placeholders::new()).unwrap();
-        assert!(condition.partition == text("Amazon DynamoDB"));
+        let mut out = Placeholders::new();
+        let condition = key_condition(&model, None, &expression, "key_condition", &mut out).unwrap();
+        assert!(condition.starts_with("#n0=:v0"), "{condition}");
+        assert!(out.into_parts().1[":v0"] == text("Amazon DynamoDB"));
     }
 }
 
@@ -197,7 +198,14 @@ fn accepts_the_guides_projections() {
         "Title",
     ];
     let fields = fields.map(str::to_owned);
-    let projection = projection(&open_model(), &fields, &[], "fields", &mut Placeholders::new()).unwrap();
+    let projection = projection(
+        &ReadScope::table(&open_model()),
+        &fields,
+        &[],
+        "fields",
+        &mut Placeholders::new(),
+    )
+    .unwrap();
     assert_eq!(
         projection.attributes(),
         [

@@ -4,6 +4,7 @@ mod bounds;
 #[cfg(feature = "embedded")]
 mod engine;
 mod guide;
+mod key_condition;
 mod round_trip;
 mod syntax;
 mod types;
@@ -232,7 +233,7 @@ fn the_filter_of_a_query_refuses_keys() {
         &[(":x", text("x"))],
         &[],
     );
-    let faults = query_filter(&model(), &filter, "filter", &mut Placeholders::new())
+    let faults = query_filter(&model(), None, &filter, "filter", &mut Placeholders::new())
         .map_err(texts)
         .unwrap_err();
     assert_eq!(faults.len(), 2);

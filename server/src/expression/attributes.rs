@@ -1,0 +1,81 @@
+//! The attributes that a condition or filter uses, whatever it compares them with.
+
+use super::ast::{Condition, Operand, Path};
+use super::definitions::Definitions;
+use super::input::Expression;
+use super::{lexer, parser};
+use crate::model::limits::MAX_EXPRESSION_BYTES;
+
+/// The names of the attributes at which the paths of a condition start, each once. Empty if the condition is not valid.
+pub fn attributes(expression: &Expression) -> Vec<String> {
+    if expression.text.len() > MAX_EXPRESSION_BYTES {
+        return Vec::new();
+    }
+    let tokens = lexer::tokens(&expression.text);
+    let Ok(condition) = parser::condition(&tokens) else {
+        return Vec::new();
+    };
+    let definitions = Definitions::new(expression, "");
+    let mut names: Vec<String> = Vec::new();
+    for path in paths(&condition) {
+        if let Some(name) = definitions.name(&path.attribute)
+            && !names.iter().any(|known| known == name)
+        {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+/// All paths of a condition. The tree is bounded, but not shallow: it is walked without recursion.
+fn paths<'c, 'a>(condition: &'c Condition<'a>) -> Vec<&'c Path<'a>> {
+    let mut paths = Vec::new();
+    let mut open = vec![condition];
+    while let Some(condition) = open.pop() {
+        match condition {
+            Condition::Compare(left, _, right) => add(&mut paths, [left, right]),
+            Condition::Between(subject, low, high) => add(&mut paths, [subject, low, high]),
+            Condition::In(subject, operands) => add(&mut paths, std::iter::once(subject).chain(operands)),
+            Condition::Exists(path) | Condition::NotExists(path) | Condition::HasType(path, _) => {
+                paths.push(path);
+            }
+            Condition::BeginsWith(first, second) | Condition::Contains(first, second) => {
+                add(&mut paths, [first, second]);
+            }
+            Condition::Not(inner) => open.push(inner),
+            Condition::And(parts) | Condition::Or(parts) => open.extend(parts.iter().rev()),
+        }
+    }
+    paths
+}
+
+fn add<'c, 'a: 'c>(paths: &mut Vec<&'c Path<'a>>, operands: impl IntoIterator<Item = &'c Operand<'a>>) {
+    for operand in operands {
+        match operand {
+            Operand::Path(path) | Operand::Size(path) => paths.push(path),
+            Operand::Value(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::expression;
+    use super::*;
+
+    #[test]
+    fn lists_the_attributes_of_all_functions_and_operators_once() {
+        let names = |text: &str| attributes(&expression(text, &[], &[("#a", "and"), ("#b", "x.y")]));
+        assert_eq!(
+            names("a = :v AND (NOT b.c IN (:v, d) OR size(e[0]) > a) AND contains(f, g)"),
+            ["a", "b", "d", "e", "f", "g"]
+        );
+        assert_eq!(
+            names(
+                "attribute_exists(#a) AND attribute_type(#b, :t) AND h BETWEEN i AND :v AND begins_with(j, :v)"
+            ),
+            ["and", "x.y", "h", "i", "j"]
+        );
+        assert!(names("a = ").is_empty());
+    }
+}
