@@ -198,6 +198,7 @@ impl Client {
             return_values: options.return_values.into(),
             request_id: String::new(),
             validate_only: options.validate_only,
+            version: 0,
         };
         let send = |request| {
             let mut service = self.data();

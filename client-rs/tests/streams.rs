@@ -99,6 +99,10 @@ impl DataService for Canned {
         Ok(Response::new(v1::DeleteResponse::default()))
     }
 
+    async fn update(&self, _: Request<v1::UpdateRequest>) -> Result<Response<v1::UpdateResponse>, Status> {
+        Ok(Response::new(v1::UpdateResponse::default()))
+    }
+
     type QueryStream = Pages<v1::QueryResponse>;
 
     async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<Self::QueryStream>, Status> {

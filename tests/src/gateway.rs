@@ -184,6 +184,14 @@ impl Gateway {
         CallResult::from_response(self.data().get(request).await)
     }
 
+    /// Updates.
+    pub async fn update(
+        &self,
+        request: impl tonic::IntoRequest<v1::UpdateRequest>,
+    ) -> CallResult<v1::UpdateResponse> {
+        CallResult::from_response(self.data().update(request).await)
+    }
+
     /// Deletes.
     pub async fn delete(
         &self,

@@ -115,3 +115,17 @@ impl Refusal {
         self.fields.iter().map(String::as_str).collect()
     }
 }
+
+/// The item in the details of a status whose condition was not met.
+///
+/// # Panics
+///
+/// If the details cannot be decoded.
+pub fn current_item(status: &Status) -> Option<crate::values::Item> {
+    let details = <tonic_types::Status as prost::Message>::decode(status.details()).expect("a status");
+    let mut details = details.details.iter();
+    let found = details.find(|detail| detail.type_url.ends_with("tollgate.v1.SaveResponse"))?;
+    let response: tollgate_proto::v1::SaveResponse =
+        prost::Message::decode(found.value.as_slice()).expect("an item");
+    Some(response.old_item)
+}

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use tollgate_proto::v1;
 use tollgate_proto::v1::attribute_value::Kind;
-use v1::AttributeValue;
+pub use v1::AttributeValue;
 
 /// An item of the contract.
 pub type Item = HashMap<String, AttributeValue>;
@@ -134,6 +134,21 @@ pub fn get_content(partition: &str) -> v1::GetRequest {
     v1::GetRequest {
         include_objects: vec!["content".to_owned()],
         ..get("Document", key(partition, "V1"))
+    }
+}
+
+/// An Update of the values of an expression.
+pub fn update<const N: usize>(
+    model: &str,
+    key: Item,
+    text: &str,
+    values: [(&str, AttributeValue); N],
+) -> v1::UpdateRequest {
+    v1::UpdateRequest {
+        model: model.to_owned(),
+        key,
+        update: expression(text, values),
+        ..v1::UpdateRequest::default()
     }
 }
 

@@ -1,6 +1,8 @@
 //! DynamoDB: typed requests over this program's values. Every request returns its consumed capacity, which is billed, and
 //! every write the item that failed its condition. Knows nothing of models: items are as stored.
 
+mod update;
+
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::error::SdkError;
@@ -22,6 +24,8 @@ use super::meter;
 use super::request::{Cause, Failure, Request, SdkFailure};
 use super::response::Response;
 use super::selected::Selected;
+
+pub use update::{Misfit, Returned, UpdateError, UpdateItem};
 
 /// DynamoDB; every request is billed to its call.
 #[derive(Clone, Debug)]

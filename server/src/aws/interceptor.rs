@@ -6,7 +6,7 @@ use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
+    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef, InterceptorContext,
 };
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::retries::classifiers::{RetryAction, RetryReason};
@@ -77,7 +77,7 @@ impl Intercept for Counting {
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         meter::with_current(|meter| {
-            meter.end(ending(context));
+            meter.end(ending(context.inner()));
             if meter.is_traced() {
                 meter.record_response(request_id(context), error_type(meter, context));
             }
@@ -98,7 +98,12 @@ fn origin(uri: &str) -> &str {
     &uri[..end]
 }
 
-fn ending(context: &FinalizerInterceptorContextRef<'_>) -> Ending {
+/// Whether a failed attempt may have been applied.
+pub(super) fn may_be_applied(context: &InterceptorContext) -> bool {
+    matches!(ending(context), Ending::Doubtful(_))
+}
+
+fn ending(context: &InterceptorContext) -> Ending {
     let error = match context.output_or_error() {
         Some(Ok(_output)) => return Ending::Succeeded,
         Some(Err(error)) => Some(error),

@@ -22,7 +22,9 @@ mod selected;
 mod table;
 
 pub use clients::{Connectors, Settings, SetupError, Stores};
-pub use dynamodb::{DeleteItem, DynamoDb, GetItem, Page, PutItem, Query, Scan};
+pub use dynamodb::{
+    DeleteItem, DynamoDb, GetItem, Misfit, Page, PutItem, Query, Returned, Scan, UpdateError, UpdateItem,
+};
 pub use error::{Doubt, Endpoint, Error, Kind, Resource};
 pub use kms::{GeneratedKey, Kms};
 pub use provision::{ProvisionError, Warning, missing, provision};

@@ -1,6 +1,6 @@
 //! The span attributes of the SDK's responses. Reads counts and capacity; never items, keys or contents.
 
-use aws_sdk_dynamodb::operation::{delete_item, get_item, put_item, query, scan};
+use aws_sdk_dynamodb::operation::{delete_item, get_item, put_item, query, scan, update_item};
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 use aws_sdk_kms::operation::{decrypt, describe_key, generate_data_key};
 use aws_sdk_s3::operation::{
@@ -31,6 +31,12 @@ impl Response for put_item::PutItemOutput {
 }
 
 impl Response for delete_item::DeleteItemOutput {
+    fn facts(&self) -> ResponseFacts {
+        response_facts(self.consumed_capacity(), None)
+    }
+}
+
+impl Response for update_item::UpdateItemOutput {
     fn facts(&self) -> ResponseFacts {
         response_facts(self.consumed_capacity(), None)
     }

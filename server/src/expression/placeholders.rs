@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::model::{Item, Value};
 
 /// Collects the names and values of all expressions of a request, as `#n0`, `#n1` … and `:v0`, `:v1` ….
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Placeholders {
     names: HashMap<String, String>,
     by_name: HashMap<String, String>,

@@ -70,6 +70,8 @@ rpcs! {
     Save: Unary,
     /// Reads items of a whole table or index.
     Scan: ServerStreaming,
+    /// Changes attributes of an item.
+    Update: Unary,
     // add-an-rpc: its name and kind, in alphabetical order
 }
 

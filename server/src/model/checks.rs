@@ -73,6 +73,16 @@ impl Checks {
         }
     }
 
+    /// The bounds on values and lengths, as a text: `at least 0 and at most 150`.
+    pub fn limits(&self) -> String {
+        let least = self.min.as_ref().map(|min| format!("at least {}", min.as_str()));
+        let greatest = self.max.as_ref().map(|max| format!("at most {}", max.as_str()));
+        let shortest = self.min_length.map(|min| format!("at least {min} members"));
+        let longest = self.max_length.map(|max| format!("at most {max} members"));
+        let texts = [least, greatest, shortest, longest];
+        texts.into_iter().flatten().collect::<Vec<_>>().join(" and ")
+    }
+
     /// The pattern as it is written in the model file, without the anchors.
     pub fn pattern_text(&self) -> Option<&str> {
         let whole = self.pattern.as_ref()?.as_str();

@@ -14,6 +14,7 @@ mod return_values;
 mod save;
 mod scan;
 mod selection;
+mod update;
 mod validation;
 // add-an-rpc: the module
 
@@ -26,6 +27,7 @@ pub use return_values::ReturnValues;
 pub use save::{Save, Saved, save};
 pub use scan::{Scan, scan};
 pub use selection::Selection;
+pub use update::{Update, Updated, update};
 // add-an-rpc: its request and function
 
 pub use crate::read::{Error as ReadError, Opened, Page, PageEnd, PageItem, PageMemory};

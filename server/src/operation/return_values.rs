@@ -10,4 +10,8 @@ pub enum ReturnValues {
     AllOld,
     /// The item after the write.
     AllNew,
+    /// The updated attributes before the write.
+    UpdatedOld,
+    /// The updated attributes after the write.
+    UpdatedNew,
 }

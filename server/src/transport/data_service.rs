@@ -57,6 +57,17 @@ impl DataService for Data {
         Ok(Response::new(encode::get(found)))
     }
 
+    async fn update(
+        &self,
+        request: Request<v1::UpdateRequest>,
+    ) -> Result<Response<v1::UpdateResponse>, Status> {
+        let (call, request) = open(request, |request| &request.request_id)?;
+        let model = self.model(&call, &request.model)?;
+        let outcome = operation::update(&self.gateway, &call, decode::update(request, model)).await;
+        let updated = outcome.map_err(|error| failure::status(&call, error))?;
+        Ok(Response::new(encode::update(updated)))
+    }
+
     async fn delete(
         &self,
         request: Request<v1::DeleteRequest>,

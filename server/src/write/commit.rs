@@ -1,23 +1,19 @@
 //! The commit of a save: one PutItem, and reads to find out whether it was applied if its response does not say. The table
 //! at the top of the room lists what follows from each outcome.
 
-use std::time::Duration;
-
 use crate::aws::{self, Doubt, Kind, Stores};
 use crate::call::Call;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
-use crate::model::{Item, Model};
+use crate::model::{Attribute, Item, Model, Value};
 use crate::object::owner::{Owner, owns_objects};
 use crate::object::upload::NewObject;
 
-use super::cleanup::{remove_new, remove_owned};
+use super::cleanup::remove_owned;
 use super::error::Error;
 use super::kept::{self, KeptObject};
 use super::request::Condition;
-
-/// How long a write without a response gets to be applied before the second read.
-const SECOND_READ_DELAY: Duration = Duration::from_millis(500);
+use super::settle::Settlement;
 
 /// The PutItem of a save, and what follows from its outcome.
 pub(super) struct Commit<'a> {
@@ -25,6 +21,7 @@ pub(super) struct Commit<'a> {
     /// The call, with the extended deadline.
     pub(super) call: Call,
     pub(super) model: &'a Model,
+    pub(super) key: Key,
     pub(super) new: &'a [(String, NewObject)],
     pub(super) kept: Vec<KeptObject>,
     /// The item to store.
@@ -51,7 +48,8 @@ impl Commit<'_> {
                 Ok(_) => None,
                 Err(not_kept) => Some(not_kept),
             };
-            let resolved = self.resolve(error).await;
+            let is_conditional = !condition.text.is_empty() || !self.kept.is_empty();
+            let resolved = self.resolve(error, is_conditional).await;
             return match (resolved, not_kept) {
                 (Ok(()), _) => Ok(None),
                 (Err(_), Some(not_kept)) => Err(not_kept),
@@ -89,13 +87,11 @@ impl Commit<'_> {
     async fn clean_up(&self, old: Option<Item>) -> Option<Item> {
         // a retried attempt may have replaced the item that the first attempt wrote
         let old = old.filter(|old| self.new.is_empty() || !self.is_written(old))?;
-        if let Some(key) = Key::from_item(self.model, &self.item) {
-            let owner = Owner {
-                model: self.model,
-                key: &key,
-            };
-            remove_owned(self.stores, &self.call, owner, &old, &self.item).await;
-        }
+        let owner = Owner {
+            model: self.model,
+            key: &self.key,
+        };
+        remove_owned(self.stores, &self.call, owner, &old, &self.item).await;
         Some(old)
     }
 
@@ -111,7 +107,7 @@ impl Commit<'_> {
         match item {
             Some(item) => kept::adopt(&mut self.kept, Some(item)),
             // some stores do not return the item with a failed condition
-            None => match self.read().await {
+            None => match self.settlement().read().await {
                 Ok(item) => kept::adopt(&mut self.kept, item.as_ref()),
                 Err(_) => Ok(false),
             },
@@ -119,75 +115,40 @@ impl Commit<'_> {
     }
 
     /// Resolves the outcome of a failed commit; `Ok` if it was applied after all.
-    async fn resolve(&self, error: aws::Error) -> Result<(), aws::Error> {
-        match (&error.kind, error.doubt) {
-            (Kind::ConditionFailed { item: Some(item) }, Doubt::Finished | Doubt::Lost)
-                if self.is_written(item) =>
-            {
-                Ok(())
-            }
-            // the attempt without a response may still be applied
-            (Kind::ConditionFailed { .. }, Doubt::Lost) => Err(error),
-            (Kind::OutcomeUnknown | Kind::Deadline { sent: true }, doubt) => {
-                self.check_applied(error, doubt).await
-            }
-            (
-                Kind::ConditionFailed { .. }
-                | Kind::Missing { .. }
-                | Kind::Throttled
-                | Kind::Denied
-                | Kind::KeyUnusable
-                | Kind::InvalidCiphertext
-                | Kind::IncorrectKey
-                | Kind::UnknownKey
-                | Kind::TooLarge
-                | Kind::Refused
-                | Kind::Unavailable
-                | Kind::Deadline { sent: false },
-                _,
-            ) => {
-                remove_new(self.stores, &self.call, self.new).await;
-                Err(error)
-            }
+    async fn resolve(&self, error: aws::Error, is_conditional: bool) -> Result<(), aws::Error> {
+        let evidence = |found: &Item| self.evidence(found, is_conditional);
+        self.settlement().resolve(error, &evidence).await.map(drop)
+    }
+
+    fn settlement(&self) -> Settlement<'_> {
+        Settlement {
+            stores: self.stores,
+            call: &self.call,
+            model: self.model,
+            key: &self.key,
+            new: self.new,
         }
     }
 
-    /// Reads the item to find out whether a commit with an unknown outcome was applied.
-    async fn check_applied(&self, error: aws::Error, doubt: Doubt) -> Result<(), aws::Error> {
-        match (self.is_applied().await, doubt) {
-            (Some(true), _) => return Ok(()),
-            (Some(false), Doubt::None | Doubt::Finished) => {
-                remove_new(self.stores, &self.call, self.new).await;
-                return Err(aws::Error {
-                    kind: Kind::Unavailable,
-                    ..error
-                });
-            }
-            (Some(false), Doubt::Lost) => tokio::time::sleep(SECOND_READ_DELAY).await,
-            (None, _) => return Err(error),
-        }
-        match self.is_applied().await {
-            Some(true) => Ok(()),
-            Some(false) | None => Err(error),
+    /// What an item shows about this commit. Another caller may have written an equal item, which then met a condition
+    /// that this commit did not.
+    fn evidence(&self, found: &Item, is_conditional: bool) -> Option<bool> {
+        match self.is_written(found) {
+            true if is_conditional && !self.is_unique() => None,
+            is_written => Some(is_written),
         }
     }
 
-    /// Whether the commit was applied; `None` if the item cannot be read.
-    async fn is_applied(&self) -> Option<bool> {
-        let found = self.read().await.ok()?;
-        Some(found.is_some_and(|item| self.is_written(&item)))
-    }
-
-    /// Reads the stored item.
-    async fn read(&self) -> Result<Option<Item>, aws::Error> {
-        let get = aws::GetItem {
-            table: self.model.table.clone(),
-            key: Key::from_item(self.model, &self.item).map_or_else(Item::new, |key| key.item()),
-            consistent_read: true,
-            uncounted: true,
-            ..aws::GetItem::default()
+    /// Whether the item holds something that no other commit writes: an object's key, or a ciphertext.
+    fn is_unique(&self) -> bool {
+        let is_sealed = |attribute: &Attribute| {
+            attribute.encrypted.is_some()
+                && self
+                    .item
+                    .get(&attribute.name)
+                    .is_some_and(|value| *value != Value::Null)
         };
-        self.stores.dynamodb.get_item(&self.call, get).await
+        !self.new.is_empty() || self.model.attributes.iter().any(is_sealed)
     }
 
     /// Whether the commit wrote this item. The keys of new objects are unique; without new objects, the whole items are

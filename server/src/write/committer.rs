@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinError;
 use tokio_util::task::TaskTracker;
 
-use crate::aws::{self, Kind, Stores};
+use crate::aws::{self, Kind, Returned, Stores};
 use crate::call::Call;
 use crate::crypto::Keyring;
 use crate::figure::AwsOperation;
@@ -17,9 +17,10 @@ use crate::object::owner::owns_objects;
 use super::caller::Caller;
 use super::delete::delete;
 use super::error::Error;
-use super::old_item::open_old;
-use super::request::{Committed, DeleteRequest, SaveRequest};
+use super::old_item::{UpdateView, open_old};
+use super::request::{Committed, CommittedUpdate, DeleteRequest, SaveRequest, UpdateRequest};
 use super::save::{Saved, save};
+use super::update::{Updated, update};
 
 /// How long the commit and the cleanup may take beyond the caller's deadline.
 pub const GRACE: Duration = Duration::from_secs(30);
@@ -59,6 +60,28 @@ impl Committer {
         }
     }
 
+    /// Changes attributes of an item, and uploads and deletes objects.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn update(&self, request: UpdateRequest) -> Result<CommittedUpdate, Error> {
+        let (call, model, returned) = (request.call.clone(), request.model.clone(), request.returned);
+        let view = UpdateView::new(&request);
+        match self.run_update(request).await {
+            Ok(Updated { item, objects }) => Ok(CommittedUpdate {
+                item: match item {
+                    Some(item) => view.open(&self.keyring, &call, &model, item).await,
+                    None => None,
+                },
+                objects,
+            }),
+            Err(error) => Err(self
+                .explain(&call, &model, returned == Returned::AllOld, error)
+                .await),
+        }
+    }
+
     /// Deletes an item and the objects that it owns. Returns the deleted item if it was requested and existed.
     ///
     /// # Errors
@@ -85,6 +108,27 @@ impl Committer {
             let trace = request.call.trace().clone();
             trace
                 .scope(save(&stores, request, &keys, &in_task, deadline + GRACE))
+                .await
+        });
+        match tokio::time::timeout_at(deadline.into(), task).await {
+            Ok(joined) => finished(joined, &caller),
+            Err(_elapsed) => Err(caller.gave_up().into()),
+        }
+    }
+
+    async fn run_update(&self, request: UpdateRequest) -> Result<Updated, Error> {
+        let deadline = request.call.deadline();
+        let keys = self.keyring.for_call(&request.call);
+        let caller = Caller::new(AwsOperation::UpdateItem);
+        if !owns_objects(&request.model) {
+            return update(&self.stores, request, &keys, &caller, deadline).await;
+        }
+        let _disconnected_when_dropped = caller.disconnect_on_drop();
+        let (stores, in_task) = (self.stores.clone(), caller.clone());
+        let task = self.tasks.spawn(async move {
+            let trace = request.call.trace().clone();
+            trace
+                .scope(update(&stores, request, &keys, &in_task, deadline + GRACE))
                 .await
         });
         match tokio::time::timeout_at(deadline.into(), task).await {
@@ -125,6 +169,9 @@ impl Committer {
             | Error::Invalid(_)
             | Error::ObjectChanged { .. }
             | Error::ConditionFailed { .. }
+            | Error::ItemNotFound { .. }
+            | Error::OutOfBounds { .. }
+            | Error::Misfit(_)
             | Error::Internal(_) => error,
         }
     }

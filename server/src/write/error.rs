@@ -1,6 +1,6 @@
 //! Why a write failed.
 
-use crate::aws;
+use crate::aws::{self, Misfit};
 use crate::fault::Faults;
 use crate::item::load::Opened;
 use crate::item::store::StoreError;
@@ -30,6 +30,23 @@ pub enum Error {
         /// The stored item, if it was requested and DynamoDB returned it.
         current: Option<Opened>,
     },
+    /// No item has this key, and the update must not create one.
+    #[error("there is no {model} with this key")]
+    ItemNotFound {
+        /// The model.
+        model: String,
+    },
+    /// The result of the update would not be within the bounds of an attribute.
+    #[error("the update would leave {attribute} out of its bounds ({limits}), or the item does not have it")]
+    OutOfBounds {
+        /// The attribute.
+        attribute: String,
+        /// Its bounds.
+        limits: String,
+    },
+    /// The update cannot be applied to the stored item.
+    #[error("the update cannot be applied to the stored item: {0}")]
+    Misfit(Misfit),
     /// DynamoDB, KMS or S3 returned an error. The outcome is unknown if its kind is `OutcomeUnknown` or
     /// `Deadline { sent: true }`.
     #[error(transparent)]

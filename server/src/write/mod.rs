@@ -17,6 +17,7 @@
 //! | fails its condition, or DynamoDB rejects it | deleted | live | that error |
 //! | fails because the stored pointer of a kept object has fields that the caller did not send | not touched | live | PutItem is retried with the stored pointer |
 //! | fails its condition, and the stored item is the one that an earlier attempt wrote | live | left behind | success |
+//! | fails its condition after a doubtful attempt, and the stored item is equal but has neither objects nor ciphertexts | - | - | unknown outcome: another caller may have written it |
 //! | fails its condition after an attempt without a response, which may still be applied | left behind | live | that error |
 //! | every attempt gets a 5xx response | live if a consistent read finds the new item, else deleted | left behind if the new item was found, else live | success if it was found, else unavailable |
 //! | an attempt gets no response | live if one of two consistent reads, 500 ms apart, finds the new item, else left behind: the write may still be applied | left behind if the new item was found, else live | success if it was found, else unknown outcome |
@@ -29,6 +30,18 @@
 //!
 //! If DeleteItem fails, nothing else is deleted. If its outcome is unknown, or the process is killed after it, the objects
 //! are left behind.
+//!
+//! # Update
+//!
+//! 1. Encrypt the values of encrypted attributes that are set.
+//! 2. Upload the objects that are set, each under a new key.
+//! 3. Commit: one UpdateItem, which returns the pointers that it replaced or removed. If the caller wants the new item
+//!    instead, the pointers are read first and the commit is conditional on them; at most 3 commits.
+//! 4. Delete the objects of these pointers.
+//!
+//! An attempt that may have been applied is repeated only if the update is idempotent and returns no old values. What
+//! follows from each outcome is as for a save, except that only a new object or a ciphertext shows that an update was
+//! applied: without one, the outcome of an attempt that got no response is unknown.
 //!
 //! # Time
 //!
@@ -47,11 +60,17 @@ mod kept;
 mod old_item;
 mod request;
 mod save;
+mod settle;
+mod update;
+mod update_commit;
+mod uploads;
+
+pub use crate::aws::{Misfit, Returned};
 
 pub use self::committer::{Committer, GRACE};
 pub use self::error::Error;
 pub use self::kept::{condition_bytes, count_kept, foreign_kept, keep_unchanged};
-pub use self::request::{Committed, Condition, DeleteRequest, SaveRequest};
+pub use self::request::{Committed, CommittedUpdate, Condition, DeleteRequest, SaveRequest, UpdateRequest};
 
 #[cfg(test)]
 #[cfg(feature = "embedded")]

@@ -1,21 +1,66 @@
-//! The item that a write replaced, deleted or was refused by, opened for the caller.
+//! The item that a write replaced, updated, deleted or was refused by, opened for the caller.
 
 use tracing::warn;
 
+use crate::aws::Returned;
 use crate::call::Call;
 use crate::crypto::Keyring;
 use crate::item::load::{self, Opened};
 use crate::model::{Item, Model};
 
+use super::request::UpdateRequest;
+
 /// Opens the previous item. The write has its outcome already: an item that cannot be decrypted is logged and left out.
 pub(super) async fn open_old(keyring: &Keyring, call: &Call, model: &Model, old: Item) -> Option<Opened> {
+    open(keyring, call, model, old, None).await
+}
+
+/// What an update returns of an item.
+pub(super) struct UpdateView {
+    key: Item,
+    /// The attributes; `None`: all.
+    attributes: Option<Vec<String>>,
+}
+
+impl UpdateView {
+    pub(super) fn new(request: &UpdateRequest) -> UpdateView {
+        let touched = || request.update.touched().into_iter().map(str::to_owned).collect();
+        UpdateView {
+            key: request.key.item(),
+            attributes: match request.returned {
+                Returned::UpdatedOld | Returned::UpdatedNew => Some(touched()),
+                Returned::Nothing | Returned::AllOld | Returned::AllNew => None,
+            },
+        }
+    }
+
+    /// Opens what the store returned, which may lack the key that ciphertexts are bound to.
+    pub(super) async fn open(
+        self,
+        keyring: &Keyring,
+        call: &Call,
+        model: &Model,
+        mut item: Item,
+    ) -> Option<Opened> {
+        item.extend(self.key);
+        open(keyring, call, model, item, self.attributes.as_deref()).await
+    }
+}
+
+async fn open(
+    keyring: &Keyring,
+    call: &Call,
+    model: &Model,
+    item: Item,
+    wanted: Option<&[String]>,
+) -> Option<Opened> {
     let keys = keyring.for_call(call);
-    match load::open(model, old, &keys, None).await {
+    match load::open(model, item, &keys, wanted).await {
         Ok(opened) => Some(opened),
         Err(error) => {
             warn!(
                 request_id = call.request_id(),
-                "cannot decrypt the replaced item: {error}"
+                "cannot decrypt the item that a write returned: {error}"
             );
             None
         }

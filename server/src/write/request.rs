@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::aws::Returned;
 use crate::call::Call;
+use crate::expression::{Placeholders, Update};
 use crate::item::Key;
 use crate::item::load::Opened;
 use crate::item::pointer::Pointer;
@@ -38,6 +40,28 @@ pub struct DeleteRequest {
     pub return_old: bool,
 }
 
+/// A request to change attributes of an item.
+pub struct UpdateRequest {
+    /// The call that is billed.
+    pub call: Call,
+    /// The item's model.
+    pub model: Arc<Model>,
+    /// The item's key.
+    pub key: Key,
+    /// The checked changes; objects with data.
+    pub update: Update,
+    /// Values of attributes that the update does not change, set if the item does not have them.
+    pub defaults: Item,
+    /// The whole condition on the stored item; may be empty.
+    pub condition: String,
+    /// The names and values of the condition.
+    pub placeholders: Placeholders,
+    /// Whether the condition holds only for an item that exists.
+    pub must_exist: bool,
+    /// What to return of the item.
+    pub returned: Returned,
+}
+
 /// A condition expression with its placeholders.
 #[derive(Clone, Debug, Default)]
 pub struct Condition {
@@ -47,6 +71,16 @@ pub struct Condition {
     pub names: HashMap<String, String>,
     /// Its values.
     pub values: Item,
+}
+
+/// The result of an update.
+#[derive(Debug, Default)]
+pub struct CommittedUpdate {
+    /// What was requested of the item, if there is anything and it is known: not old values if the response to the write
+    /// was lost.
+    pub item: Option<Opened>,
+    /// The pointers to new objects, by attribute.
+    pub objects: Vec<(String, Pointer)>,
 }
 
 /// The result of a save.

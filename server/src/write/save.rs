@@ -2,11 +2,7 @@
 
 use std::time::Instant;
 
-use futures::future::try_join_all;
-use tokio::sync::Semaphore;
-
-use crate::aws::{self, Stores};
-use crate::call::Call;
+use crate::aws::Stores;
 use crate::crypto::CallKeys;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
@@ -21,6 +17,7 @@ use super::commit::Commit;
 use super::error::Error;
 use super::kept::KeptObject;
 use super::request::SaveRequest;
+use super::uploads::upload_all;
 
 /// A save that was committed; the old item is as stored.
 pub(super) struct Saved {
@@ -65,11 +62,13 @@ pub(super) async fn save(
             .iter()
             .map(|(name, pointer)| (name.clone(), pointer.to_value())),
     );
+    let key = Key::from_item(&model, &item).ok_or(Error::Internal("a checked item has no key"))?;
     caller.begin_commit();
     let mut commit = Commit {
         stores,
         call: extended,
         model: &model,
+        key,
         new: &new,
         kept,
         item,
@@ -99,17 +98,4 @@ fn take_objects(model: &Model, item: &mut Item) -> (Vec<(String, NewObject)>, Ve
         }
     }
     (new, kept)
-}
-
-async fn upload_all(
-    stores: &Stores,
-    call: &Call,
-    new: &[(String, NewObject)],
-) -> Result<Vec<(String, Pointer)>, aws::Error> {
-    let slots = Semaphore::new(stores.s3.in_flight());
-    let uploads = new.iter().map(|(name, object)| {
-        let slots = &slots;
-        async move { Ok((name.clone(), object.upload(&stores.s3, call, slots).await?)) }
-    });
-    try_join_all(uploads).await
 }

@@ -121,6 +121,7 @@ fn compare_with_stores(wiretap: &Wiretap, totals: &Figures) -> Result<(), String
         ("get_count", take("GetItem")),
         ("put_count", take("PutItem")),
         ("delete_count", take("DeleteItem")),
+        ("update_count", take("UpdateItem")),
         ("query_count", take("Query")),
         ("scan_count", take("Scan")),
     ];

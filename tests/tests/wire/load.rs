@@ -10,7 +10,8 @@ use tollgate_proto::v1;
 use tollgate_tests::gateway::{Bill, Gateway, Setup};
 use tollgate_tests::random::Random;
 use tollgate_tests::values::{
-    Item, delete, expression, get, item, key, n, object, query, s, save, scan, secure_user,
+    AttributeValue, Item, delete, expression, get, item, key, n, object, query, s, save, scan, secure_user,
+    update,
 };
 use tollgate_tests::wiretap::{Fate, Wiretap};
 use tonic::{Code, Request};
@@ -198,7 +199,8 @@ async fn one(gateway: &Gateway, random: &mut Random, head: Head<'_>) -> Trailers
             };
             trailers(gateway.get(head.on(request)).await)
         }
-        12..15 => {
+        12..14 => trailers(gateway.update(head.on(random_update(random, model))).await),
+        14..16 => {
             let condition = random_condition(random);
             trailers(
                 gateway
@@ -209,20 +211,7 @@ async fn one(gateway: &Gateway, random: &mut Random, head: Head<'_>) -> Trailers
                     .await,
             )
         }
-        15..18 => {
-            let include_objects = included(random, model);
-            let base = query(model, &format!("P#{}", random.below(PARTITIONS)));
-            let request = v1::QueryRequest {
-                include_objects,
-                page_size: 3,
-                fields: random_fields(random),
-                ..base
-            };
-            match random.once_in(4) {
-                true => leave_a_stream(gateway.data().query(head.on(request)).await).await,
-                false => trailers(gateway.query(head.on(request)).await),
-            }
-        }
+        16..18 => one_query(gateway, random, head, model).await,
         _ => {
             let (page_size, parallelism) = (5, random.below(4) as u32);
             let request = v1::ScanRequest {
@@ -237,6 +226,21 @@ async fn one(gateway: &Gateway, random: &mut Random, head: Head<'_>) -> Trailers
                 false => trailers(gateway.scan(head.on(request)).await),
             }
         }
+    }
+}
+
+async fn one_query(gateway: &Gateway, random: &mut Random, head: Head<'_>, model: &str) -> Trailers {
+    let include_objects = included(random, model);
+    let base = query(model, &format!("P#{}", random.below(PARTITIONS)));
+    let request = v1::QueryRequest {
+        include_objects,
+        page_size: 3,
+        fields: random_fields(random),
+        ..base
+    };
+    match random.once_in(4) {
+        true => leave_a_stream(gateway.data().query(head.on(request)).await).await,
+        false => trailers(gateway.query(head.on(request)).await),
     }
 }
 
@@ -301,6 +305,27 @@ fn random_item(random: &mut Random, model: &str) -> Item {
         written.insert("surplus".to_owned(), s("no such attribute"));
     }
     written
+}
+
+fn random_update(random: &mut Random, model: &str) -> v1::UpdateRequest {
+    let (text, value) = random_change(random, model);
+    let condition = random_condition(random);
+    v1::UpdateRequest {
+        condition,
+        return_values: random.below(6) as i32,
+        ..update(model, random_key(random), text, [(":v", value)])
+    }
+}
+
+fn random_change(random: &mut Random, model: &str) -> (&'static str, AttributeValue) {
+    match (model, random.below(3)) {
+        ("Document", 0) => ("SET content = :v", object(vec![7; 3000])),
+        ("Document", _) => ("SET name = :v REMOVE content", s("renamed")),
+        (_, 0) => ("SET ssn = :v", s("987-65-4320")),
+        ("User", 1) => ("ADD age :v", n(1)),
+        ("User", _) => ("SET name = :v REMOVE email", s("Eve")),
+        (_, _) => ("SET phone = :v REMOVE address", s("+44 21")),
+    }
 }
 
 fn random_condition(random: &mut Random) -> Option<v1::Expression> {

@@ -21,3 +21,4 @@ mod reload;
 mod sealing;
 mod sessions;
 mod tamper;
+mod update;

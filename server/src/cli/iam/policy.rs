@@ -26,7 +26,7 @@ const VERSION: &str = "2012-10-17";
 const CONTEXT_KEY: &str = "kms:EncryptionContext:";
 
 const READ_ITEMS: Actions = &["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"];
-const WRITE_ITEMS: Actions = &["dynamodb:DeleteItem", "dynamodb:PutItem"];
+const WRITE_ITEMS: Actions = &["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
 const CHECK_TABLES: Actions = &["dynamodb:DescribeTable"];
 const MAKE_DATA_KEYS: Actions = &["kms:GenerateDataKey"];
 const OPEN_DATA_KEYS: Actions = &["kms:Decrypt"];

@@ -60,6 +60,54 @@ impl Update {
             .collect()
     }
 
+    /// Names of the attributes that an item certainly has after the update, even if it was created.
+    pub fn provided(&self) -> BTreeSet<&str> {
+        let provides = |action: &&Action| match action {
+            Action::Set(target, _) | Action::Add(target, _) => target.steps.is_empty(),
+            Action::Remove(_) | Action::Delete(..) => false,
+        };
+        let provided = self.actions.iter().filter(provides);
+        provided
+            .map(|action| action.target().attribute.as_str())
+            .collect()
+    }
+
+    /// Whether applying the update twice leaves the same item as applying it once.
+    pub fn is_idempotent(&self) -> bool {
+        self.actions.iter().all(|action| match action {
+            Action::Set(target, assigned) => {
+                !matches!(target.steps.last(), Some(Step::Index(_))) && self.is_stable(target, assigned)
+            }
+            // the members after a removed one move up
+            Action::Remove(target) => !matches!(target.steps.last(), Some(Step::Index(_))),
+            Action::Add(_, value) => !matches!(value, Value::N(_)),
+            Action::Delete(..) => true,
+        })
+    }
+
+    /// Whether what SET assigns is the same after the update as before.
+    fn is_stable(&self, target: &Target, assigned: &Assigned) -> bool {
+        match assigned {
+            // once assigned, it exists
+            Assigned::Operand(Operand::IfNotExists(own, value)) if own == target => self.is_unchanged(value),
+            Assigned::Operand(operand) => self.is_unchanged(operand),
+            Assigned::Sum(left, right) | Assigned::Difference(left, right) => {
+                self.is_unchanged(left) && self.is_unchanged(right)
+            }
+        }
+    }
+
+    /// Whether the update changes nothing that an operand reads.
+    fn is_unchanged(&self, operand: &Operand) -> bool {
+        let is_changed = |path: &Target| self.actions.iter().any(|action| action.target().overlaps(path));
+        match operand {
+            Operand::Value(_) => true,
+            Operand::Path(path) => !is_changed(path),
+            Operand::IfNotExists(path, value) => !is_changed(path) && self.is_unchanged(value),
+            Operand::ListAppend(first, second) => self.is_unchanged(first) && self.is_unchanged(second),
+        }
+    }
+
     /// Whether there is nothing to change.
     pub fn is_empty(&self) -> bool {
         self.actions.is_empty()

@@ -69,7 +69,8 @@ impl<'a> Checker<'a> {
                 false
             }
             None => {
-                let description = format!("{name} is an object: {action} does not apply to it");
+                let kind = attribute.kind.as_str();
+                let description = format!("{name} is of type {kind}: {action} does not apply to it");
                 self.fault_at(path.attribute.column, description);
                 false
             }

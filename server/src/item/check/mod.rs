@@ -124,6 +124,26 @@ pub fn check_values(values: &Item, root: Path<'_>, max_depth: usize) -> Faults {
     faults
 }
 
+/// Checks the objects among the values of an update: each must be a new one, with data. `root` is the field that holds
+/// the values.
+pub fn check_new_objects(values: &Item, root: Path<'_>) -> Faults {
+    let mut faults = Faults::new();
+    for (placeholder, value) in by_name(values) {
+        if let Value::Object(object) = value {
+            object::check_new(object, Path::Name(&root, placeholder), &mut faults);
+        }
+    }
+    faults
+}
+
+/// Whether this server may not set the attribute.
+pub fn is_read_only(attribute: &Attribute) -> bool {
+    attribute
+        .encrypted
+        .as_ref()
+        .is_some_and(|encryption| encryption.mode == EncryptionMode::ReadOnly)
+}
+
 /// The faults of an item: invalid fields, and valid ones that may not be set.
 #[derive(Default)]
 struct Found {
@@ -166,13 +186,6 @@ fn check_attributes(model: &Model, item: &Item, root: Path<'_>, max_depth: usize
         }
     }
     generated
-}
-
-fn is_read_only(attribute: &Attribute) -> bool {
-    attribute
-        .encrypted
-        .as_ref()
-        .is_some_and(|encryption| encryption.mode == EncryptionMode::ReadOnly)
 }
 
 /// Checks a declared attribute that the caller set.

@@ -25,6 +25,21 @@ pub(super) fn check(object: &Object, path: Path<'_>, faults: &mut Faults) {
     if object.data.is_none() {
         faults.push(Path::Name(&path, "data"), REQUIRED_OR_KEPT);
     }
+    check_fields(object, path, faults);
+}
+
+/// Checks an object that an update sets.
+pub(super) fn check_new(object: &Object, path: Path<'_>, faults: &mut Faults) {
+    if object.data.is_none() {
+        faults.push(
+            Path::Name(&path, "data"),
+            "is required; to keep the stored object, leave it out of the update",
+        );
+    }
+    check_fields(object, path, faults);
+}
+
+fn check_fields(object: &Object, path: Path<'_>, faults: &mut Faults) {
     check_server_fields(object, path, faults);
     if object.name.len() > MAX_NAME_BYTES {
         faults.push(

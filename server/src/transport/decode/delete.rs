@@ -13,11 +13,17 @@ use crate::operation::{Delete, ReturnValues};
 pub(crate) fn delete(request: v1::DeleteRequest, model: Arc<Model>) -> Delete {
     let mut decoder = Decoder::default();
     let return_values = return_values(&mut decoder, request.return_values);
-    if return_values == ReturnValues::AllNew {
-        decoder.fault(
-            "return_values",
-            "must be NONE or ALL_OLD; a deleted item has no new values",
-        );
+    match return_values {
+        ReturnValues::None | ReturnValues::AllOld => {}
+        ReturnValues::AllNew | ReturnValues::UpdatedOld | ReturnValues::UpdatedNew => {
+            decoder.fault(
+                "return_values",
+                "must be NONE or ALL_OLD; a deleted item has no new values",
+            );
+        }
+    }
+    if request.version != 0 {
+        decoder.fault("version", &format!("{} has no version attribute", model.name));
     }
     Delete {
         model,

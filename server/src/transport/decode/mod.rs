@@ -6,6 +6,7 @@ mod get;
 mod pages;
 mod return_values;
 mod save;
+mod update;
 mod values;
 // add-an-rpc: the module that decodes its request
 
@@ -13,4 +14,5 @@ pub(super) use delete::delete;
 pub(super) use get::get;
 pub(super) use pages::{query, scan};
 pub(super) use save::save;
+pub(super) use update::update;
 // add-an-rpc: its decoder

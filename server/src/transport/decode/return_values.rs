@@ -11,8 +11,13 @@ pub(super) fn return_values(decoder: &mut Decoder, values: i32) -> ReturnValues 
         Ok(v1::ReturnValues::Unspecified | v1::ReturnValues::None) => ReturnValues::None,
         Ok(v1::ReturnValues::AllOld) => ReturnValues::AllOld,
         Ok(v1::ReturnValues::AllNew) => ReturnValues::AllNew,
+        Ok(v1::ReturnValues::UpdatedOld) => ReturnValues::UpdatedOld,
+        Ok(v1::ReturnValues::UpdatedNew) => ReturnValues::UpdatedNew,
         Err(_) => {
-            decoder.fault("return_values", "must be NONE, ALL_OLD or ALL_NEW");
+            decoder.fault(
+                "return_values",
+                "must be NONE, ALL_OLD, ALL_NEW, UPDATED_OLD or UPDATED_NEW",
+            );
             ReturnValues::None
         }
     }

@@ -11,6 +11,6 @@ mod values;
 pub(super) use bill::{finished_call, totals};
 pub(super) use model::model;
 pub(super) use pages::{query_page, scan_page};
-pub(super) use responses::{delete, get, save};
+pub(super) use responses::{delete, get, save, update};
 pub(super) use values::item;
 // add-an-rpc: the encoder of its response

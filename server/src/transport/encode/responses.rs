@@ -3,7 +3,7 @@
 use tollgate_proto::v1;
 
 use super::values::item;
-use crate::operation::{Opened, Saved};
+use crate::operation::{Opened, Saved, Updated};
 
 /// The response of Save.
 pub(crate) fn save(saved: Saved) -> v1::SaveResponse {
@@ -22,6 +22,19 @@ pub(crate) fn get(read: Option<Opened>) -> v1::GetResponse {
     v1::GetResponse {
         item: item(read.item),
         withheld: read.withheld,
+    }
+}
+
+/// The response of Update.
+pub(crate) fn update(updated: Updated) -> v1::UpdateResponse {
+    let old = updated.old_item.unwrap_or_default();
+    let new = updated.item.unwrap_or_default();
+    v1::UpdateResponse {
+        generated: item(updated.generated),
+        old_item: item(old.item),
+        item: item(new.item),
+        // one of the two is empty
+        withheld: old.withheld.into_iter().chain(new.withheld).collect(),
     }
 }
 

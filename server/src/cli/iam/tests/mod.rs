@@ -51,6 +51,7 @@ const NEEDED: &[(&str, Option<&str>)] = &[
     ("PutObject", Some("s3:PutObject")),
     ("Query", Some("dynamodb:Query")),
     ("Scan", Some("dynamodb:Scan")),
+    ("UpdateItem", Some("dynamodb:UpdateItem")),
     ("UploadPart", Some("s3:PutObject")),
 ];
 

@@ -23,6 +23,7 @@ pub(super) fn requests(model: &Model) -> Vec<Request> {
         "Query",
         "Scan",
         "PutItem",
+        "UpdateItem",
         "DeleteItem",
         "DescribeTable",
     ]
@@ -120,7 +121,7 @@ pub(super) fn foreign_requests() -> Vec<Request> {
             format!("arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/users"),
         ),
         request("dynamodb:DeleteTable", table("users")),
-        request("dynamodb:UpdateItem", table("users")),
+        request("dynamodb:UpdateTable", table("users")),
         request("s3:GetObject", "arn:aws:s3:::foreign/docs/x"),
         request("s3:GetObject", "arn:aws:s3:::prefixed-bucket/foreign/x"),
         request("s3:GetObject", "arn:aws:s3:::prefixed-bucket/axxxb/x"),

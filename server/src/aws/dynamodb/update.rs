@@ -1,0 +1,210 @@
+//! UpdateItem. An attempt that may have been applied is repeated only if the caller allows it: an update may not be
+//! idempotent.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
+
+use super::{
+    ConditionFailure, DynamoDb, some_names, some_values, storable, units, write_error, write_request,
+};
+use crate::aws::convert::from_sdk;
+use crate::aws::error::{Doubt, Error};
+use crate::aws::interceptor::may_be_applied;
+use crate::aws::meter;
+use crate::aws::request::{Cause, Failure};
+use crate::call::Call;
+use crate::figure::AwsOperation;
+use crate::model::Item;
+
+/// Changes attributes of an item.
+#[derive(Clone, Debug, Default)]
+pub struct UpdateItem {
+    /// The table.
+    pub table: String,
+    /// Exactly the key attributes.
+    pub key: Item,
+    /// An update expression; `None` to change nothing but create an item that does not exist.
+    pub update: Option<String>,
+    /// A condition expression.
+    pub condition: Option<String>,
+    /// Attribute names of both expressions.
+    pub names: HashMap<String, String>,
+    /// Values of both expressions.
+    pub values: Item,
+    /// What to return of the item.
+    pub returned: Returned,
+    /// Whether an attempt that may have been applied is repeated.
+    pub is_repeatable: bool,
+}
+
+/// What an update returns of the item.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Returned {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The item before the update.
+    AllOld,
+    /// The item after the update.
+    AllNew,
+    /// The updated attributes before the update.
+    UpdatedOld,
+    /// The updated attributes after the update.
+    UpdatedNew,
+}
+
+/// Why an update failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum UpdateError {
+    /// The update cannot be applied to the stored item, which is unchanged.
+    #[error("the update cannot be applied to the stored item: {0}")]
+    Misfit(Misfit),
+    /// Any other failure.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+/// Why an update cannot be applied to the stored item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    /// It reads an attribute that the item does not have.
+    #[error("it reads an attribute that the item does not have; use if_not_exists(attribute, :value)")]
+    MissingAttribute,
+    /// A stored value has a type that an operator or function does not take.
+    #[error(
+        "a stored value has another type than the update expects: it may be NULL or written by another program; SET \
+         it to a :value first"
+    )]
+    WrongType,
+    /// It changes something within an attribute that the item does not have, or that is not a map or list.
+    #[error("it changes a value inside an attribute that the item does not have, or that is no map or list")]
+    MissingPath,
+}
+
+impl Returned {
+    /// Whether it is about the item before the update.
+    pub const fn is_old(self) -> bool {
+        match self {
+            Returned::AllOld | Returned::UpdatedOld => true,
+            Returned::Nothing | Returned::AllNew | Returned::UpdatedNew => false,
+        }
+    }
+
+    /// Whether it is about the item after the update.
+    pub const fn is_new(self) -> bool {
+        match self {
+            Returned::AllNew | Returned::UpdatedNew => true,
+            Returned::Nothing | Returned::AllOld | Returned::UpdatedOld => false,
+        }
+    }
+}
+
+impl DynamoDb {
+    /// Changes attributes of an item, and creates the item if it does not exist. Returns what was requested of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`DynamoDb::put_item`], and [`Misfit`].
+    pub async fn update_item(&self, call: &Call, update: UpdateItem) -> Result<Option<Item>, UpdateError> {
+        let request = write_request(AwsOperation::UpdateItem, &update.table);
+        let sending = self
+            .client
+            .update_item()
+            .table_name(&update.table)
+            .set_key(Some(storable(&request, update.key)?))
+            .set_update_expression(update.update)
+            .set_condition_expression(update.condition)
+            .set_expression_attribute_names(some_names(update.names))
+            .set_expression_attribute_values(some_values(&request, update.values)?)
+            .return_values(return_values(update.returned))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
+        let sent = match update.is_repeatable {
+            true => meter::send(call, &request, Box::pin(sending.send())).await,
+            false => {
+                let once = aws_sdk_dynamodb::config::Builder::new().retry_classifier(NotAppliedTwice);
+                let sending = sending.customize().config_override(once);
+                meter::send(call, &request, Box::pin(sending.send())).await
+            }
+        };
+        match sent {
+            Ok(output) => {
+                call.add_capacity(0.0, units(output.consumed_capacity.as_ref()));
+                Ok(output.attributes.map(from_sdk))
+            }
+            Err(failure) => {
+                if failure.doubt == Doubt::None
+                    && let Some(misfit) = misfit(&failure)
+                {
+                    return Err(UpdateError::Misfit(misfit));
+                }
+                let condition_failure = condition_failure(&failure);
+                Err(write_error(call, &request, &failure, condition_failure).into())
+            }
+        }
+    }
+}
+
+/// Ends the retries after an attempt that may have been applied.
+#[derive(Debug)]
+struct NotAppliedTwice;
+
+impl ClassifyRetry for NotAppliedTwice {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        match may_be_applied(context) {
+            true => RetryAction::RetryForbidden,
+            false => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "tollgate::aws::NotAppliedTwice"
+    }
+}
+
+fn return_values(returned: Returned) -> ReturnValue {
+    match returned {
+        Returned::Nothing => ReturnValue::None,
+        Returned::AllOld => ReturnValue::AllOld,
+        Returned::AllNew => ReturnValue::AllNew,
+        Returned::UpdatedOld => ReturnValue::UpdatedOld,
+        Returned::UpdatedNew => ReturnValue::UpdatedNew,
+    }
+}
+
+/// DynamoDB has no codes for these, only texts.
+fn misfit(failure: &Failure<UpdateItemError>) -> Option<Misfit> {
+    let Cause::Sdk(error) = &failure.cause else {
+        return None;
+    };
+    let metadata = error.as_service_error()?.meta();
+    if metadata.code() != Some("ValidationException") {
+        return None;
+    }
+    let text = metadata.message()?;
+    let known = [
+        (
+            "refers to an attribute that does not exist",
+            Misfit::MissingAttribute,
+        ),
+        ("incorrect data type", Misfit::WrongType),
+        ("invalid for update", Misfit::MissingPath),
+    ];
+    let mut misfits = known.into_iter();
+    misfits.find_map(|(part, misfit)| text.contains(part).then_some(misfit))
+}
+
+fn condition_failure(failure: &Failure<UpdateItemError>) -> ConditionFailure {
+    let Cause::Sdk(error) = &failure.cause else {
+        return None;
+    };
+    match error.as_service_error()? {
+        UpdateItemError::ConditionalCheckFailedException(failed) => Some(failed.item.clone()),
+        // the SDK's enum is non-exhaustive; all other errors are classified by their code
+        _ => None,
+    }
+}

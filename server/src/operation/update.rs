@@ -1,0 +1,297 @@
+//! Update: changes attributes of an item in place. Checks everything first; then `write` runs the commit to completion.
+
+use std::sync::Arc;
+
+use super::error::Error;
+use super::gateway::Gateway;
+use super::return_values::ReturnValues;
+use super::selection::check_values;
+use super::validation::Validation;
+use crate::call::Call;
+use crate::expression::{self, Expression, Placeholders};
+use crate::fault::{Fault, Faults, Path};
+use crate::item::load::Opened;
+use crate::item::pointer::Pointer;
+use crate::item::{Key, check};
+use crate::model::limits::{MAX_EXPRESSION_BYTES, MAX_ITEM_BYTES};
+use crate::model::size::stored_bytes;
+use crate::model::{AttributeType, Item, Model, Value};
+use crate::write::{Returned, UpdateRequest};
+
+/// What to change of which item.
+pub struct Update {
+    /// The model.
+    pub model: Arc<Model>,
+    /// The key attributes.
+    pub key: Item,
+    /// The version that the item must have; 0: any.
+    pub version: u64,
+    /// The changes.
+    pub update: Option<Expression>,
+    /// Updates only if this is met.
+    pub condition: Option<Expression>,
+    /// What to return.
+    pub return_values: ReturnValues,
+    /// Whether the item must exist.
+    pub must_exist: bool,
+    /// Whether only to check the request.
+    pub validate_only: bool,
+    /// Errors found while decoding.
+    pub faults: Faults,
+}
+
+/// The request's fields in the contract's order.
+const FIELDS: [&str; 6] = ["model", "key", "version", "update", "condition", "return_values"];
+/// Bytes that one object attribute adds to the text of the condition.
+const PIN_BYTES: usize = 40;
+
+/// What was changed; empty if the request was only checked.
+#[derive(Default)]
+pub struct Updated {
+    /// The attributes that the server set.
+    pub generated: Item,
+    /// The item or its updated attributes before the update, if requested.
+    pub old_item: Option<Opened>,
+    /// The item or its updated attributes after the update, if requested.
+    pub item: Option<Opened>,
+}
+
+/// Changes attributes of one item.
+///
+/// # Errors
+///
+/// See [`Error`]; the faults of the request are returned together.
+pub async fn update(gateway: &Gateway, call: &Call, request: Update) -> Result<Updated, Error> {
+    let Update {
+        model,
+        key,
+        version,
+        update,
+        condition,
+        return_values,
+        must_exist,
+        validate_only,
+        faults,
+    } = request;
+    let mut validation = Validation::new(&FIELDS, faults);
+    validation.add_fields(check_version(&model, version));
+    let key = validation.field(check::check_key(&model, key, "key"));
+    let depth = gateway.attribute_depth;
+    let update = check_update(&model, update.as_ref(), depth, &mut validation);
+    let mut placeholders = Placeholders::new();
+    check_values(condition.as_ref(), "condition", depth, &mut validation);
+    let condition = condition
+        .map(|condition| expression::condition(&model, &condition, "condition", &mut placeholders))
+        .transpose();
+    let condition = validation.expression(condition);
+    let valid = validation.finish()?;
+    let (key, condition, mut update) = (valid.take(key)?, valid.take(condition)?, valid.take(update)?);
+    check_modes(&model, &update)?;
+    remove_nulls(&model, &mut update);
+    let must_exist = must_exist || lacks_required(&model, &update);
+    let defaults = if must_exist {
+        Item::new()
+    } else {
+        defaults(&model, &update)
+    };
+    let condition = whole_condition(&model, condition, &update, must_exist, &mut placeholders);
+    check_size(&key, &update, &defaults)?;
+    check_length(&model, &update, &defaults, &condition, &placeholders)?;
+    if validate_only {
+        return Ok(Updated::default());
+    }
+    let request = UpdateRequest {
+        call: call.clone(),
+        model,
+        key,
+        update,
+        defaults,
+        condition,
+        placeholders,
+        must_exist,
+        returned: returned(return_values),
+    };
+    let committed = gateway.committer.update(request).await?;
+    let generated = references(committed.objects);
+    Ok(match returned(return_values).is_old() {
+        true => Updated {
+            generated,
+            old_item: committed.item,
+            item: None,
+        },
+        false => Updated {
+            generated,
+            old_item: None,
+            item: committed.item,
+        },
+    })
+}
+
+fn returned(values: ReturnValues) -> Returned {
+    match values {
+        ReturnValues::None => Returned::Nothing,
+        ReturnValues::AllOld => Returned::AllOld,
+        ReturnValues::AllNew => Returned::AllNew,
+        ReturnValues::UpdatedOld => Returned::UpdatedOld,
+        ReturnValues::UpdatedNew => Returned::UpdatedNew,
+    }
+}
+
+/// Rejects a version: models do not have the type yet.
+fn check_version(model: &Model, version: u64) -> Faults {
+    match version {
+        0 => Faults::new(),
+        _ => Fault::new("version", format!("{} has no version attribute", model.name)).into(),
+    }
+}
+
+/// Checks the changes. Returns `None` if `validation` has their faults.
+fn check_update(
+    model: &Model,
+    update: Option<&Expression>,
+    max_depth: usize,
+    validation: &mut Validation,
+) -> Option<expression::Update> {
+    let Some(update) = update else {
+        validation.add_fields(Fault::new("update", "is required").into());
+        return None;
+    };
+    check_values(Some(update), "update", max_depth, validation);
+    let root = Path::Root("update");
+    let values = Path::Name(&root, "values");
+    validation.add_expressions(check::check_new_objects(&update.values, values));
+    validation.expression(expression::update(model, update, "update"))
+}
+
+/// Rejects changes of attributes that this server may not set.
+fn check_modes(model: &Model, update: &expression::Update) -> Result<(), Error> {
+    let touched = update.touched();
+    let mut forbidden = Faults::new();
+    let read_only = model
+        .attributes
+        .iter()
+        .filter(|attribute| check::is_read_only(attribute));
+    for attribute in read_only.filter(|attribute| touched.contains(attribute.name.as_str())) {
+        let description = format!(
+            "changes {}, which is read_only: this server may not set it",
+            attribute.name
+        );
+        forbidden.push("update.text", description);
+    }
+    match forbidden.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Mode(forbidden)),
+    }
+}
+
+/// Null stores nothing in an object attribute: `SET photo = :null` removes it.
+fn remove_nulls(model: &Model, update: &mut expression::Update) {
+    let nulls: Vec<String> = update
+        .whole_values()
+        .filter(|(_, value)| **value == Value::Null)
+        .filter_map(|(name, _)| model.attribute(name))
+        .filter(|attribute| attribute.kind == AttributeType::Object)
+        .map(|attribute| attribute.name.clone())
+        .collect();
+    for name in nulls {
+        update.remove(&name);
+    }
+}
+
+/// Whether an item that the update creates would lack a required attribute.
+fn lacks_required(model: &Model, update: &expression::Update) -> bool {
+    let provided = update.provided();
+    model.attributes.iter().any(|attribute| {
+        attribute.required
+            && attribute.default.is_none()
+            && !model.is_key(&attribute.name)
+            && !provided.contains(attribute.name.as_str())
+    })
+}
+
+/// The defaults of attributes that the update leaves alone.
+fn defaults(model: &Model, update: &expression::Update) -> Item {
+    let touched = update.touched();
+    let others = model.attributes.iter().filter(|attribute| {
+        !model.is_key(&attribute.name)
+            && !touched.contains(attribute.name.as_str())
+            && !check::is_read_only(attribute)
+    });
+    others
+        .filter_map(|attribute| Some((attribute.name.clone(), attribute.default.clone()?)))
+        .collect()
+}
+
+/// The caller's condition, and those of the model.
+fn whole_condition(
+    model: &Model,
+    condition: Option<String>,
+    update: &expression::Update,
+    must_exist: bool,
+    placeholders: &mut Placeholders,
+) -> String {
+    let mut parts = Vec::new();
+    if must_exist {
+        parts.push(format!(
+            "attribute_exists({})",
+            placeholders.name(&model.partition_key)
+        ));
+    }
+    let bounds = update.bounds().iter();
+    parts.extend(bounds.map(|bound| bound.render(model, placeholders)));
+    match condition {
+        Some(condition) if parts.is_empty() => return condition,
+        Some(condition) => parts.push(format!("({condition})")),
+        None => {}
+    }
+    parts.join(" AND ")
+}
+
+/// Rejects values that no item can hold, before they cost anything.
+fn check_size(key: &Key, update: &expression::Update, defaults: &Item) -> Result<(), Error> {
+    let mut values = key.item();
+    let whole_values = update.whole_values();
+    values.extend(whole_values.map(|(name, value)| (name.to_owned(), value.clone())));
+    let bytes = stored_bytes(&values) + stored_bytes(defaults);
+    match bytes > MAX_ITEM_BYTES {
+        true => Err(Error::ItemTooLarge { bytes }),
+        false => Ok(()),
+    }
+}
+
+/// Rejects expressions that are too long for DynamoDB with what this server adds to them.
+fn check_length(
+    model: &Model,
+    update: &expression::Update,
+    defaults: &Item,
+    condition: &str,
+    placeholders: &Placeholders,
+) -> Result<(), Error> {
+    let mut complete = update.clone();
+    for (name, value) in defaults {
+        complete.set_if_not_exists(name, value.clone());
+    }
+    complete
+        .render(model, "update", &mut placeholders.clone())
+        .map_err(Error::InvalidExpression)?;
+    let objects = model
+        .attributes
+        .iter()
+        .filter(|attribute| attribute.s3.is_some())
+        .count();
+    let max_bytes = MAX_EXPRESSION_BYTES.saturating_sub(objects * PIN_BYTES);
+    if condition.len() > max_bytes {
+        let description = format!("has more than {max_bytes} bytes with the conditions that the model adds");
+        return Err(Error::InvalidExpression(
+            Fault::new("condition.text", description).into(),
+        ));
+    }
+    Ok(())
+}
+
+fn references(objects: Vec<(String, Pointer)>) -> Item {
+    objects
+        .into_iter()
+        .map(|(name, pointer)| (name, Value::Object(Box::new(pointer.to_object()))))
+        .collect()
+}

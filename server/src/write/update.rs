@@ -1,0 +1,148 @@
+//! The steps of an update: encrypt, upload, UpdateItem, then the objects that the item no longer points to.
+
+use std::time::Instant;
+
+use crate::aws::{Returned, Stores};
+use crate::crypto::CallKeys;
+use crate::expression::Update;
+use crate::item::Key;
+use crate::item::pointer::Pointer;
+use crate::item::store::seal;
+use crate::model::{Item, Model, Value};
+use crate::object::owner::offloads;
+use crate::object::upload::NewObject;
+
+use super::caller::Caller;
+use super::cleanup::remove_new;
+use super::error::Error;
+use super::request::UpdateRequest;
+use super::update_commit::UpdateCommit;
+use super::uploads::upload_all;
+
+/// An update that was committed.
+pub(super) struct Updated {
+    /// What was requested of the item, as stored; `None` if there is nothing to return or it is not known.
+    pub(super) item: Option<Item>,
+    /// The pointers to new objects, by attribute.
+    pub(super) objects: Vec<(String, Pointer)>,
+}
+
+/// Updates an item; the commit and the cleanup must be done by `deadline`.
+pub(super) async fn update(
+    stores: &Stores,
+    request: UpdateRequest,
+    keys: &CallKeys,
+    caller: &Caller,
+    deadline: Instant,
+) -> Result<Updated, Error> {
+    let UpdateRequest {
+        call,
+        model,
+        key,
+        mut update,
+        defaults,
+        condition,
+        placeholders,
+        must_exist,
+        returned,
+    } = request;
+    let extended = call.with_deadline(deadline);
+    let sealed = caller
+        .step(seal_values(&model, &key, &mut update, defaults, keys))
+        .await?;
+    let new = take_objects(&model, &key, &mut update);
+    let uploaded = caller.step(upload_all(stores, &call, &new)).await;
+    let may_commit = !caller.is_disconnected() && Instant::now() < call.deadline();
+    let objects = match uploaded {
+        Ok(objects) if may_commit => objects,
+        Ok(_) => {
+            remove_new(stores, &extended, &new).await;
+            return Err(caller.gave_up().into());
+        }
+        Err(error) => {
+            remove_new(stores, &extended, &new).await;
+            return Err(error);
+        }
+    };
+    for (name, pointer) in &objects {
+        update.set(name, pointer.to_value());
+    }
+    caller.begin_commit();
+    let commit = UpdateCommit {
+        stores,
+        call: extended,
+        model: &model,
+        key: &key,
+        is_repeatable: update.is_idempotent() && !returned.is_old(),
+        update: &update,
+        condition,
+        placeholders,
+        must_exist,
+        new: &new,
+        sealed,
+    };
+    let item = commit.run(returned).await?;
+    Ok(Updated {
+        item: item.filter(|_| returned != Returned::Nothing),
+        objects,
+    })
+}
+
+/// Encrypts the values of encrypted attributes, and adds the defaults of attributes that the item may lack. Returns the
+/// ciphertexts of attributes that are set.
+async fn seal_values(
+    model: &Model,
+    key: &Key,
+    update: &mut Update,
+    defaults: Item,
+    keys: &CallKeys,
+) -> Result<Item, Error> {
+    let default_names: Vec<_> = defaults.keys().cloned().collect();
+    let mut values = key.item();
+    values.extend(
+        update
+            .whole_values()
+            .map(|(name, value)| (name.to_owned(), value.clone())),
+    );
+    values.extend(defaults);
+    let mut values = seal(model, values, keys).await?;
+    for name in default_names {
+        if let Some(value) = values.remove(&name) {
+            update.set_if_not_exists(&name, value);
+        }
+    }
+    let encrypted = model
+        .attributes
+        .iter()
+        .filter(|attribute| attribute.encrypted.is_some());
+    let sealed: Item = encrypted
+        .filter_map(|attribute| values.remove_entry(&attribute.name))
+        .collect();
+    for (name, value) in &sealed {
+        update.set(name, value.clone());
+    }
+    Ok(sealed
+        .into_iter()
+        .filter(|(_, value)| *value != Value::Null)
+        .collect())
+}
+
+/// The objects to upload.
+fn take_objects(model: &Model, key: &Key, update: &mut Update) -> Vec<(String, NewObject)> {
+    let mut new = Vec::new();
+    for (name, offload) in offloads(model) {
+        let values: Vec<_> = update
+            .whole_values()
+            .filter(|(attribute, _)| *attribute == name)
+            .map(|(_, value)| value.clone())
+            .collect();
+        for value in values {
+            if let Value::Object(object) = value
+                && let Some(object) = NewObject::new(model, key, offload, *object)
+            {
+                new.push((name.to_owned(), object));
+            }
+        }
+    }
+    new
+}

@@ -1,0 +1,270 @@
+//! The commit of an update: one UpdateItem, and what follows from its outcome. The table at the top of the room lists it.
+
+use std::collections::HashMap;
+
+use crate::aws::{self, Doubt, Kind, Returned, Stores, UpdateError};
+use crate::call::Call;
+use crate::expression::{Bound, Placeholders, Update};
+use crate::figure::AwsOperation;
+use crate::item::Key;
+use crate::item::pointer::Pointer;
+use crate::model::{Item, Model, Value};
+use crate::object::owner::{Owner, offloads};
+use crate::object::upload::NewObject;
+
+use super::cleanup::{remove_new, remove_owned};
+use super::error::Error;
+use super::settle::{Settlement, unknown};
+
+/// UpdateItem requests of one update. Each after the first expects the stored pointers that the previous one returned.
+const MAX_COMMITS: usize = 3;
+
+/// The UpdateItem of an update, and what follows from its outcome.
+pub(super) struct UpdateCommit<'a> {
+    pub(super) stores: &'a Stores,
+    /// The call, with the extended deadline.
+    pub(super) call: Call,
+    pub(super) model: &'a Model,
+    pub(super) key: &'a Key,
+    /// Complete: encrypted, with pointers.
+    pub(super) update: &'a Update,
+    /// Whether an attempt that may have been applied can be repeated.
+    pub(super) is_repeatable: bool,
+    /// The whole condition; may be empty.
+    pub(super) condition: String,
+    /// The names and values of the condition.
+    pub(super) placeholders: Placeholders,
+    pub(super) must_exist: bool,
+    pub(super) new: &'a [(String, NewObject)],
+    /// The ciphertexts that the update sets.
+    pub(super) sealed: Item,
+}
+
+/// The stored values of the object attributes that the update changes.
+type Pinned = HashMap<String, Option<Value>>;
+
+impl UpdateCommit<'_> {
+    /// Updates the item and deletes the objects that it no longer points to. Returns what was requested of it.
+    pub(super) async fn run(&self, returned: Returned) -> Result<Option<Item>, Error> {
+        let changed: Vec<&str> = self.changed_objects();
+        // DynamoDB returns either the old or the new values
+        let mut pinned = match returned.is_new() && !changed.is_empty() {
+            true => Some(self.read_pointers(&changed).await?),
+            false => None,
+        };
+        let requested = match returned {
+            Returned::Nothing if !changed.is_empty() => Returned::UpdatedOld,
+            returned => returned,
+        };
+        for commits in 1.. {
+            let error = match self.send(requested, pinned.as_ref()).await {
+                Ok(item) => return Ok(self.clean_up(item, pinned.as_ref()).await),
+                Err(UpdateError::Misfit(misfit)) => {
+                    remove_new(self.stores, &self.call, self.new).await;
+                    return Err(Error::Misfit(misfit));
+                }
+                Err(UpdateError::Store(error)) => error,
+            };
+            if let Some(pinned) = &mut pinned
+                && error.doubt == Doubt::None
+                && let Kind::ConditionFailed { item } = &error.kind
+            {
+                let current = pointers(&changed, item.as_ref());
+                if current != *pinned {
+                    *pinned = current;
+                    if commits < MAX_COMMITS {
+                        continue;
+                    }
+                    remove_new(self.stores, &self.call, self.new).await;
+                    let attribute = changed.first().copied().unwrap_or_default().to_owned();
+                    return Err(Error::ObjectChanged { attribute });
+                }
+            }
+            return self.resolve(error, returned).await;
+        }
+        Ok(None)
+    }
+
+    async fn send(&self, requested: Returned, pinned: Option<&Pinned>) -> Result<Option<Item>, UpdateError> {
+        let mut placeholders = self.placeholders.clone();
+        let text = self.update.render(self.model, "update", &mut placeholders);
+        let Ok(text) = text else {
+            return Err(UpdateError::Store(self.too_long()));
+        };
+        let mut condition = self.condition.clone();
+        for (name, value) in pinned.into_iter().flatten() {
+            let name = placeholders.name(name);
+            let comparison = match value {
+                Some(value) => format!("{name}={}", placeholders.value(value.clone())),
+                None => format!("attribute_not_exists({name})"),
+            };
+            condition = and(&condition, &comparison);
+        }
+        let (names, values) = placeholders.into_parts();
+        let update = aws::UpdateItem {
+            table: self.model.table.clone(),
+            key: self.key.item(),
+            update: Some(text).filter(|text| !text.is_empty()),
+            condition: Some(condition).filter(|text| !text.is_empty()),
+            names,
+            values,
+            returned: requested,
+            is_repeatable: self.is_repeatable,
+        };
+        self.stores.dynamodb.update_item(&self.call, update).await
+    }
+
+    /// Deletes the objects that the item owned and no longer points to. Returns the item that the store returned, unless a
+    /// repeated attempt returned what the first one wrote as the old item.
+    async fn clean_up(&self, returned: Option<Item>, pinned: Option<&Pinned>) -> Option<Item> {
+        let old: Item = match pinned {
+            Some(pinned) => pinned
+                .iter()
+                .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
+                .collect(),
+            None => {
+                let changed = self.changed_objects();
+                let item = returned.as_ref().into_iter().flatten();
+                item.filter(|(name, _)| changed.contains(&name.as_str()))
+                    .map(|(name, value)| (name.clone(), value.clone()))
+                    .collect()
+            }
+        };
+        let owner = Owner {
+            model: self.model,
+            key: self.key,
+        };
+        remove_owned(self.stores, &self.call, owner, &old, &self.written_pointers()).await;
+        returned
+    }
+
+    /// The outcome of a failed commit, and the error that explains it.
+    async fn resolve(&self, error: aws::Error, returned: Returned) -> Result<Option<Item>, Error> {
+        if self.new.is_empty() && self.sealed.is_empty() {
+            // nothing of the item could show whether this update was applied
+            return Err(self.explain(error));
+        }
+        let settlement = Settlement {
+            stores: self.stores,
+            call: &self.call,
+            model: self.model,
+            key: self.key,
+            new: self.new,
+        };
+        let evidence = |found: &Item| self.evidence(found);
+        match settlement.resolve(error, &evidence).await {
+            Ok(_) if returned.is_old() => Ok(None),
+            Ok(found) => Ok(Some(found)),
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    /// What an item shows about this commit: only object keys and ciphertexts are of this commit alone.
+    fn evidence(&self, found: &Item) -> Option<bool> {
+        if let Some((name, object)) = self.new.first() {
+            let pointer = found.get(name).and_then(Pointer::from_value);
+            return Some(pointer.is_some_and(|pointer| object.is_at(&pointer)));
+        }
+        let (name, value) = self.sealed.iter().next()?;
+        Some(found.get(name) == Some(value))
+    }
+
+    /// Which part of the condition was not met.
+    fn explain(&self, error: aws::Error) -> Error {
+        let Kind::ConditionFailed { item } = &error.kind else {
+            return Error::Store(error);
+        };
+        if error.doubt != Doubt::None {
+            return Error::Store(unknown(error));
+        }
+        match item {
+            None if self.must_exist => Error::ItemNotFound {
+                model: self.model.name.clone(),
+            },
+            item => {
+                let none = Item::new();
+                let current = item.as_ref().unwrap_or(&none);
+                let unmet = self
+                    .update
+                    .bounds()
+                    .iter()
+                    .find(|bound| !bound.is_met_by(current));
+                match unmet {
+                    Some(bound) => self.out_of_bounds(bound),
+                    None => Error::Store(error),
+                }
+            }
+        }
+    }
+
+    fn out_of_bounds(&self, bound: &Bound) -> Error {
+        let attribute = bound.attribute();
+        let limits = self
+            .model
+            .attribute(attribute)
+            .map(|attribute| attribute.checks.limits());
+        Error::OutOfBounds {
+            attribute: attribute.to_owned(),
+            limits: limits.unwrap_or_default(),
+        }
+    }
+
+    /// The object attributes that the update changes.
+    fn changed_objects(&self) -> Vec<&str> {
+        let touched = self.update.touched();
+        let names = offloads(self.model).map(|(name, _)| name);
+        names.filter(|name| touched.contains(name)).collect()
+    }
+
+    /// The pointers that the update sets.
+    fn written_pointers(&self) -> Item {
+        let is_new = |name: &str| self.new.iter().any(|(other, _)| other == name);
+        let values = self.update.whole_values().filter(|(name, _)| is_new(name));
+        values
+            .map(|(name, value)| (name.to_owned(), value.clone()))
+            .collect()
+    }
+
+    async fn read_pointers(&self, changed: &[&str]) -> Result<Pinned, Error> {
+        let get = aws::GetItem {
+            table: self.model.table.clone(),
+            key: self.key.item(),
+            consistent_read: true,
+            uncounted: true,
+            ..aws::GetItem::default()
+        };
+        match self.stores.dynamodb.get_item(&self.call, get).await {
+            Ok(item) => Ok(pointers(changed, item.as_ref())),
+            Err(error) => {
+                remove_new(self.stores, &self.call, self.new).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    fn too_long(&self) -> aws::Error {
+        aws::Error {
+            kind: Kind::Refused,
+            operation: AwsOperation::UpdateItem,
+            request_id: None,
+            doubt: Doubt::None,
+            endpoint: None,
+            cause: "the completed update is longer than the checked one".into(),
+        }
+    }
+}
+
+fn pointers(changed: &[&str], item: Option<&Item>) -> Pinned {
+    let value = |name: &str| item.and_then(|item| item.get(name)).cloned();
+    changed
+        .iter()
+        .map(|name| ((*name).to_owned(), value(name)))
+        .collect()
+}
+
+fn and(condition: &str, comparison: &str) -> String {
+    match condition {
+        "" => comparison.to_owned(),
+        condition => format!("{condition} AND {comparison}"),
+    }
+}
