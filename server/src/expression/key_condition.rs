@@ -1,45 +1,42 @@
 //! Key conditions: each partition key equals one value, and the sort keys are compared in order, all but the last with =.
-//! Other attributes are refused.
+//! Other attributes are refused. A key that has a template is compared as it is stored, or by the parts of the template:
+//! the first ones with =, then at most one with another operator.
 
-use super::ast::{Comparator, Condition, Operand, Path, ValueRef};
+use std::time::SystemTime;
+
+use super::ast::Condition;
 use super::check::Checker;
 use super::condition::parsed;
 use super::input::Expression;
 use super::key_names::key_names;
 use super::key_range::KeyRange;
+use super::key_template;
+use super::key_terms::{Term, TermValue, Test, term};
 use super::names::quoted;
 use super::placeholders::Placeholders;
 use crate::fault::Faults;
 use crate::model::limits::{MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES, MAX_SUBSTITUTED_BYTES};
-use crate::model::{Index, Model, Value};
+use crate::model::{Index, Model, Piece, Template, Value};
 
-/// How a key condition compares an attribute.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Test {
-    Equal,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-    Between,
-    BeginsWith,
-}
-
-/// A comparison of an attribute with values.
-struct Term<'t, 'a> {
-    name: &'a str,
-    column: usize,
-    test: Test,
-    values: Vec<&'t ValueRef<'a>>,
-    /// Whether it has no faults so far.
-    is_valid: bool,
-    is_used: bool,
+/// Which keys a key condition compares.
+#[derive(Clone, Copy)]
+pub struct KeyScope<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// The index; `None`: the table.
+    pub index: Option<&'a Index>,
+    /// Whether items of other models in the same partition are left out, as far as the template of the sort key shows.
+    pub narrows: bool,
+    /// When the request arrived.
+    pub now: SystemTime,
 }
 
 /// The keys of the table or index, and the terms that compare them.
-struct Keys<'t, 'a> {
+struct Keys<'a> {
     model: &'a Model,
-    terms: Vec<Term<'t, 'a>>,
+    /// Whether items of other models in the same partition are left out.
+    narrows: bool,
+    terms: Vec<Term<'a>>,
     /// What each key must be, by its stored name.
     ranges: Vec<(&'a str, KeyRange)>,
 }
@@ -50,12 +47,17 @@ struct Keys<'t, 'a> {
 ///
 /// All faults.
 pub fn key_condition(
-    model: &Model,
-    index: Option<&Index>,
+    scope: &KeyScope<'_>,
     expression: &Expression,
     root: &str,
     out: &mut Placeholders,
 ) -> Result<String, Faults> {
+    let KeyScope {
+        model,
+        index,
+        narrows,
+        now,
+    } = *scope;
     let (condition, mut checker) = parsed(model, expression, root)?;
     let parts = match &condition {
         Condition::And(parts) => parts.as_slice(),
@@ -63,11 +65,12 @@ pub fn key_condition(
     };
     let mut keys = Keys {
         model,
+        narrows,
         terms: Vec::new(),
         ranges: Vec::new(),
     };
     for part in parts {
-        if let Some(term) = term(part, &mut checker) {
+        if let Some(term) = term(model, now, part, &mut checker) {
             keys.add(term, &mut checker);
         }
     }
@@ -90,80 +93,9 @@ pub fn key_condition(
     Ok(texts.join(" AND "))
 }
 
-/// Interprets one part as a comparison of an attribute with values. Anything else is a fault.
-fn term<'t, 'a>(part: &'t Condition<'a>, checker: &mut Checker<'a>) -> Option<Term<'t, 'a>> {
-    let comparison = match part {
-        Condition::Compare(Operand::Path(path), comparator, Operand::Value(value)) => {
-            test(*comparator).map(|test| (path, test, vec![value]))
-        }
-        Condition::Compare(Operand::Value(value), comparator, Operand::Path(path)) => {
-            test(swapped(*comparator)).map(|test| (path, test, vec![value]))
-        }
-        Condition::Between(Operand::Path(path), Operand::Value(low), Operand::Value(high)) => {
-            Some((path, Test::Between, vec![low, high]))
-        }
-        Condition::BeginsWith(Operand::Path(path), Operand::Value(prefix)) => {
-            Some((path, Test::BeginsWith, vec![prefix]))
-        }
-        Condition::Compare(..)
-        | Condition::Between(..)
-        | Condition::In(..)
-        | Condition::Exists(_)
-        | Condition::NotExists(_)
-        | Condition::HasType(..)
-        | Condition::BeginsWith(..)
-        | Condition::Contains(..)
-        | Condition::Not(_)
-        | Condition::And(_)
-        | Condition::Or(_) => None,
-    };
-    let Some((path, test, values)) = comparison else {
-        let description = "a key condition compares key attributes with :values using =, <, <=, >, >=, BETWEEN or \
-                           begins_with, joined by AND";
-        checker.fault_at(part.column(), description);
-        return None;
-    };
-    let is_valid = checker.condition(part);
-    named(path, checker).map(|(name, column)| Term {
-        name,
-        column,
-        test,
-        values,
-        is_valid,
-        is_used: false,
-    })
-}
-
-fn named<'a>(path: &Path<'a>, checker: &Checker<'a>) -> Option<(&'a str, usize)> {
-    let name = checker.definitions().name(&path.attribute)?;
-    Some((name, path.attribute.column))
-}
-
-fn test(comparator: Comparator) -> Option<Test> {
-    Some(match comparator {
-        Comparator::Equal => Test::Equal,
-        Comparator::Less => Test::Less,
-        Comparator::LessOrEqual => Test::LessOrEqual,
-        Comparator::Greater => Test::Greater,
-        Comparator::GreaterOrEqual => Test::GreaterOrEqual,
-        Comparator::NotEqual => return None,
-    })
-}
-
-/// The comparator with its operands swapped.
-fn swapped(comparator: Comparator) -> Comparator {
-    match comparator {
-        Comparator::Less => Comparator::Greater,
-        Comparator::LessOrEqual => Comparator::GreaterOrEqual,
-        Comparator::Greater => Comparator::Less,
-        Comparator::GreaterOrEqual => Comparator::LessOrEqual,
-        same @ (Comparator::Equal | Comparator::NotEqual) => same,
-    }
-}
-
-impl<'t, 'a> Keys<'t, 'a> {
+impl<'a> Keys<'a> {
     /// Adds a term, unless its attribute is compared already.
-    fn add(&mut self, term: Term<'t, 'a>, checker: &mut Checker<'a>) {
+    fn add(&mut self, term: Term<'a>, checker: &mut Checker<'a>) {
         if self.terms.iter().any(|known| known.name == term.name) {
             checker.fault_at(term.column, format!("{} is compared twice", quoted(term.name)));
         } else {
@@ -172,15 +104,114 @@ impl<'t, 'a> Keys<'t, 'a> {
     }
 
     /// The term of an attribute, which is then used.
-    fn take(&mut self, name: &str) -> Option<&Term<'t, 'a>> {
+    fn take(&mut self, name: &str) -> Option<&Term<'a>> {
         let term = self.terms.iter_mut().find(|term| term.name == name)?;
         term.is_used = true;
         Some(term)
     }
 
+    /// The template of a key that is not compared itself.
+    fn unless_compared(&self, name: &str) -> Option<&'a Template> {
+        let is_compared = self.terms.iter().any(|term| term.name == name);
+        let attribute = self.model.attribute(name).filter(|_| !is_compared)?;
+        attribute.template.as_ref()
+    }
+
+    /// A partition key that is built from parts; each must equal one value.
+    fn built(&mut self, name: &str, template: &Template, checker: &mut Checker<'a>) -> Option<Value> {
+        let leading = key_template::leading(template, &self.terms, checker);
+        for part in template.parts() {
+            let Some(term) = self.take(part.attribute()) else {
+                continue;
+            };
+            if term.test != Test::Equal {
+                let description = format!(
+                    "{} is a part of the partition key and can only be compared with =",
+                    quoted(term.name)
+                );
+                checker.fault_at(term.column, description);
+                return None;
+            }
+        }
+        let leading = leading?;
+        match leading.rest.first() {
+            None => Some(Value::S(leading.text)),
+            Some(Piece::Literal(_)) => None,
+            Some(Piece::Part(part)) => {
+                let part = part.attribute();
+                let description = format!(
+                    "needs `{part} = :value`, or `{name} = :value`: the partition key must equal one value"
+                );
+                checker.push(checker.definitions().text_fault(description));
+                None
+            }
+        }
+    }
+
+    /// The range of a sort key that is built from parts.
+    fn of_parts(&mut self, template: &Template, checker: &mut Checker<'a>) -> Option<KeyRange> {
+        let Some(leading) = key_template::leading(template, &self.terms, checker) else {
+            template
+                .parts()
+                .for_each(|part| self.use_equality(part.attribute()));
+            return None;
+        };
+        let (text, rest) = (leading.text, leading.rest);
+        let Some(Piece::Part(next)) = rest.first() else {
+            template
+                .parts()
+                .for_each(|part| self.use_equality(part.attribute()));
+            return Some(KeyRange::Equal(Value::S(text)));
+        };
+        let is_before = |name: &str| {
+            !rest
+                .iter()
+                .any(|piece| matches!(piece, Piece::Part(part) if part.attribute() == name))
+        };
+        for part in template.parts().filter(|part| is_before(part.attribute())) {
+            self.use_equality(part.attribute());
+        }
+        self.refuse_skipping(next.attribute(), rest, checker);
+        if let Some(term) = self.take(next.attribute()) {
+            return key_template::range(&text, term, rest, checker);
+        }
+        (!text.is_empty()).then_some(KeyRange::BeginsWith(Value::S(text)))
+    }
+
+    /// Reports the terms of parts that come after one that does not equal a value.
+    fn refuse_skipping(&mut self, next: &str, rest: &[Piece], checker: &mut Checker<'a>) {
+        for piece in rest.iter().skip(1) {
+            let Piece::Part(part) = piece else { continue };
+            if part.attribute() == next {
+                continue;
+            }
+            if let Some(term) = self.take(part.attribute()) {
+                let description = format!(
+                    "{} can only be compared if {} equals one value",
+                    quoted(term.name),
+                    quoted(next)
+                );
+                checker.fault_at(term.column, description);
+            }
+        }
+    }
+
+    fn use_equality(&mut self, name: &str) {
+        let terms = self.terms.iter_mut();
+        terms
+            .filter(|term| term.name == name && term.test == Test::Equal)
+            .for_each(|term| term.is_used = true);
+    }
+
     /// A partition key must equal one value.
     fn partition(&mut self, name: &'a str, checker: &mut Checker<'a>) {
         let stored_name = self.model.stored_name(name);
+        if let Some(template) = self.unless_compared(name) {
+            if let Some(key) = self.built(name, template, checker) {
+                self.ranges.push((stored_name, KeyRange::Equal(key)));
+            }
+            return;
+        }
         let Some(term) = self.take(name) else {
             let description = format!("needs `{name} = :value`: the partition key must equal one value");
             checker.push(checker.definitions().text_fault(description));
@@ -201,6 +232,16 @@ impl<'t, 'a> Keys<'t, 'a> {
         let mut unequal: Option<&str> = None;
         for name in names {
             let stored_name = self.model.stored_name(name);
+            if let Some(template) = self
+                .unless_compared(name)
+                .filter(|_| self.narrows && unequal.is_none())
+            {
+                let range = self.of_parts(template, checker);
+                let is_equality = matches!(range, Some(KeyRange::Equal(_)));
+                unequal = (!is_equality).then_some(name);
+                self.ranges.extend(range.map(|range| (stored_name, range)));
+                continue;
+            }
             let Some(term) = self.take(name) else {
                 unequal = unequal.or(Some(name));
                 continue;
@@ -236,16 +277,15 @@ impl<'t, 'a> Keys<'t, 'a> {
 }
 
 /// The range of a term, if its values have no faults.
-fn range<'a>(term: &Term<'_, 'a>, max_bytes: usize, checker: &mut Checker<'a>) -> Option<KeyRange> {
+fn range<'a>(term: &Term<'a>, max_bytes: usize, checker: &mut Checker<'a>) -> Option<KeyRange> {
     if !term.is_valid {
         return None;
     }
-    let mut values = Vec::new();
     for value in &term.values {
         check_value(value, max_bytes, checker);
-        values.push(checker.definitions().value(value)?.clone());
     }
-    key_range(term.test, values)
+    let values = term.values.iter().map(|value| value.value.clone());
+    key_range(term.test, values.collect())
 }
 
 /// The range of a test; none if it has not as many values as the test needs.
@@ -264,14 +304,14 @@ fn key_range(test: Test, values: Vec<Value>) -> Option<KeyRange> {
 }
 
 /// Checks what remains of a valid comparison: that the value is not NULL, and its size.
-fn check_value<'a>(value: &ValueRef<'a>, max_bytes: usize, checker: &mut Checker<'a>) {
-    let description = match checker.definitions().value(value) {
-        Some(Value::Null) => "is NULL, but a key cannot be NULL".to_owned(),
-        Some(Value::S(text)) if text.is_empty() || text.len() > max_bytes => size_description(max_bytes),
-        Some(Value::B(bytes)) if bytes.is_empty() || bytes.len() > max_bytes => size_description(max_bytes),
+fn check_value<'a>(value: &TermValue<'a>, max_bytes: usize, checker: &mut Checker<'a>) {
+    let description = match &value.value {
+        Value::Null => "is NULL, but a key cannot be NULL".to_owned(),
+        Value::S(text) if text.is_empty() || text.len() > max_bytes => size_description(max_bytes),
+        Value::B(bytes) if bytes.is_empty() || bytes.len() > max_bytes => size_description(max_bytes),
         _ => return,
     };
-    checker.push(checker.definitions().value_fault(value.name, description));
+    checker.push(checker.definitions().value_fault(value.placeholder, description));
 }
 
 fn size_description(max_bytes: usize) -> String {

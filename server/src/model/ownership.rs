@@ -11,18 +11,40 @@ use super::value::{Item, Value};
 impl Model {
     /// Whether the model distinguishes its items from those of other models in the table.
     pub fn distinguishes_items(&self) -> bool {
-        self.discriminator.is_some()
+        self.discriminator.is_some() || self.has_key_templates()
     }
 
-    /// Whether a stored item, or an index's copy of one, is this model's, by the discriminator. Every item is, if the
-    /// model has none.
+    /// Whether a key of the table is built from a template.
+    pub fn has_key_templates(&self) -> bool {
+        self.key_names()
+            .filter_map(|name| self.attribute(name))
+            .any(|attribute| attribute.template.is_some())
+    }
+
+    /// Whether a stored item, or an index's copy of one, is this model's: by the discriminator, and where it is absent by
+    /// the templates of the keys. Every item is, if the model has neither.
     pub fn owns(&self, stored: &Item) -> bool {
         if let Some(discriminator) = &self.discriminator
             && let Some(value) = stored.get(self.stored_name(&discriminator.attribute))
         {
             return matches!(value, Value::S(text) if *text == discriminator.value);
         }
-        self.discriminator.is_none()
+        match self.has_key_templates() {
+            true => self.matches_templates(stored),
+            false => self.discriminator.is_none(),
+        }
+    }
+
+    /// Whether each key of the table that has a template could be built from it.
+    fn matches_templates(&self, stored: &Item) -> bool {
+        let mut keys = self.key_names().filter_map(|name| self.attribute(name));
+        keys.all(|attribute| match &attribute.template {
+            Some(template) => match stored.get(&attribute.stored_name) {
+                Some(Value::S(key)) => template.take_apart(key).is_some(),
+                Some(_) | None => false,
+            },
+            None => true,
+        })
     }
 
     /// The stored names of the attributes that decide whether reads return an item: the discriminator, and the time at

@@ -29,14 +29,17 @@ impl AddedFilter {
                 is_complete: false,
             };
         }
+        // whether a template can have built a key, only the server can say
+        let has_templates = model.has_key_templates();
         let mut added = AddedFilter {
             conditions: Vec::new(),
-            is_complete: true,
+            is_complete: !has_templates,
         };
         // the filter of a Query cannot use the keys that it compares
         let is_filterable = |name: &str| !(is_query && from.is_key(name));
         if let Some(discriminator) = &model.discriminator
             && from.contains(&discriminator.attribute)
+            && !has_templates
         {
             let name = &discriminator.attribute;
             let value = Value::S(discriminator.value.clone());

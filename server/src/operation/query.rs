@@ -1,5 +1,7 @@
 //! Query: the items of one partition, page by page.
 
+use std::time::SystemTime;
+
 use futures::stream::Stream;
 
 use super::error::Error;
@@ -7,7 +9,7 @@ use super::gateway::Gateway;
 use super::selection::{Selection, check_values};
 use super::validation::Validation;
 use crate::call::Call;
-use crate::expression::{self, Expression, Placeholders};
+use crate::expression::{self, Expression, KeyScope, Placeholders};
 use crate::fault::{Fault, Faults};
 use crate::read::{Page, RequestHasher, Source};
 
@@ -63,13 +65,15 @@ pub fn query(
     );
     let mut placeholders = Placeholders::new();
     let condition = validation.expression(match &key_condition {
-        Some(condition) => expression::key_condition(
-            from.model(),
-            from.index.as_ref(),
-            condition,
-            "key_condition",
-            &mut placeholders,
-        ),
+        Some(condition) => {
+            let scope = KeyScope {
+                model: from.model(),
+                index: from.index.as_ref(),
+                narrows: !from.is_collection(),
+                now: SystemTime::now(),
+            };
+            expression::key_condition(&scope, condition, "key_condition", &mut placeholders)
+        }
         None => Err(Fault::new(
             "key_condition.text",
             "is required: an equality on the partition key",

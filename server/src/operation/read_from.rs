@@ -6,7 +6,7 @@ use super::error::{Error, shorten};
 use super::gateway::Gateway;
 use crate::expression::{Expression, ReadScope, attributes};
 use crate::fault::{Faults, Path};
-use crate::model::{Attribute, Index, Model, UnknownAttributes};
+use crate::model::{Attribute, Index, Model, Template, UnknownAttributes};
 
 /// Models that one request names.
 const MAX_MODELS: usize = 100;
@@ -175,17 +175,35 @@ fn refusal(first: &Model, other: &Model, index: Option<&Index>) -> Option<String
     if other.table != first.table {
         return Some(format!("{} is not in the table of {}", other.name, first.name));
     }
-    let index = index?;
-    let has_index = other
-        .indexes
-        .iter()
-        .any(|candidate| candidate.stored_name == index.stored_name);
-    (!has_index).then(|| {
-        format!(
+    let Some(index) = index else {
+        let is_same = literal(first, &first.partition_key) == literal(other, &other.partition_key);
+        return (!is_same).then(|| other_partition(first, other));
+    };
+    let mut indexes = other.indexes.iter();
+    let Some(same) = indexes.find(|candidate| candidate.stored_name == index.stored_name) else {
+        return Some(format!(
             "{} has no index that is stored as {:?}",
             other.name, index.stored_name
-        )
-    })
+        ));
+    };
+    let first_literals = index.partition.iter().map(|name| literal(first, name));
+    let is_same = first_literals.eq(same.partition.iter().map(|name| literal(other, name)));
+    (!is_same).then(|| other_partition(first, other))
+}
+
+fn other_partition(first: &Model, other: &Model) -> String {
+    format!(
+        "the partition keys of {} do not begin with the same text as those of {}",
+        other.name, first.name
+    )
+}
+
+/// The text with which the values of a key begin, as far as its template says.
+fn literal<'m>(model: &'m Model, key: &str) -> &'m str {
+    let template = model
+        .attribute(key)
+        .and_then(|attribute| attribute.template.as_ref());
+    template.map_or("", Template::literal_prefix)
 }
 
 /// Whether a stored name is that of an attribute that the index contains.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::super::{Expression, Placeholders, ReadScope, condition, key_condition, projection, query_filter};
-use super::{expression, model, number, open_model, text, texts};
+use super::{expression, model, number, open_model, table_keys, text, texts};
 use crate::fault::Faults;
 use crate::model::Value;
 
@@ -284,7 +284,7 @@ fn run_all(expression: &Expression) {
         let outcomes = [
             condition(&model, expression, "condition", &mut out).map(|_| ()),
             query_filter(&model, None, expression, "filter", &mut out).map(|_| ()),
-            key_condition(&model, None, expression, "key_condition", &mut out).map(|_| ()),
+            key_condition(&table_keys(&model), expression, "key_condition", &mut out).map(|_| ()),
             projection(
                 &ReadScope::table(&model),
                 &[expression.text.clone(), "name".to_owned()],

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::{Placeholders, ReadScope, condition, key_condition, projection};
 use super::round_trip::{defined, whole};
-use super::{expression, open_model, text};
+use super::{expression, open_model, table_keys, text};
 use crate::model::Value;
 
 /// Half the stack of the engine's threads. The engine recurses.
@@ -140,7 +140,7 @@ fn key_conditions_and_projections_work() {
             .collect();
         let mut out = Placeholders::new();
         let sent = expression(condition_text, &used, &[]);
-        let condition = key_condition(&model, None, &sent, "key_condition", &mut out).unwrap();
+        let condition = key_condition(&table_keys(&model), &sent, "key_condition", &mut out).unwrap();
         let fields = ["age", "unknown[0].x", "name"].map(str::to_owned);
         let projection = projection(&ReadScope::table(&model), &fields, &[], "fields", &mut out).unwrap();
         let members = json!({"KeyConditionExpression": condition, "ProjectionExpression": projection.text});

@@ -2,7 +2,7 @@
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.html>
 
 use super::super::{Placeholders, ReadScope, condition, key_condition, projection};
-use super::{expression, number, open_model, text};
+use super::{expression, number, open_model, table_keys, text};
 use crate::model::{Model, Value};
 
 /// The guide's values by their names.
@@ -182,7 +182,7 @@ fn accepts_the_guides_key_conditions() {
     ] {
         let expression = expression(condition_text, &values(condition_text), &[]);
         let mut out = Placeholders::new();
-        let condition = key_condition(&model, None, &expression, "key_condition", &mut out).unwrap();
+        let condition = key_condition(&table_keys(&model), &expression, "key_condition", &mut out).unwrap();
         assert!(condition.starts_with("#n0=:v0"), "{condition}");
         assert!(out.into_parts().1[":v0"] == text("Amazon DynamoDB"));
     }

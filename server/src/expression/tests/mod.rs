@@ -11,7 +11,7 @@ mod types;
 
 use bytes::Bytes;
 
-use super::{Expression, Placeholders, condition, query_filter};
+use super::{Expression, KeyScope, Placeholders, condition, query_filter};
 use crate::fault::{Fault, Faults};
 use crate::model::testing::{self, attribute, encryption, object};
 use crate::model::{AttributeType, Model, Object, UnknownAttributes, Value};
@@ -50,6 +50,16 @@ pub(super) fn model() -> Model {
         attributes: plain.chain([ssn, photo]).collect(),
         unknown_attributes: UnknownAttributes::Reject,
         ..testing::model(Vec::new())
+    }
+}
+
+/// The keys of a model's table.
+pub(super) fn table_keys(model: &Model) -> KeyScope<'_> {
+    KeyScope {
+        model,
+        index: None,
+        narrows: true,
+        now: std::time::SystemTime::UNIX_EPOCH,
     }
 }
 
