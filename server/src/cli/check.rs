@@ -39,10 +39,12 @@ pub(super) fn models(folder: Option<&Path>) -> Result<Models, ExitCode> {
     read.map_err(|faults| exit::faults("models", &faults))
 }
 
-/// One line about valid models.
+/// One line per warning, and one about valid models.
 fn summary(models: &Models) -> String {
+    let warnings = models.warnings();
+    let warnings: String = warnings.iter().map(|text| format!("warning: {text}\n")).collect();
     let noun = if models.len() == 1 { "model" } else { "models" };
-    format!("{} {noun}, no faults\n", models.len())
+    format!("{warnings}{} {noun}, no faults\n", models.len())
 }
 
 #[cfg(test)]

@@ -84,6 +84,25 @@ impl Attribute {
         }
     }
 
+    /// DynamoDB's name of the type of its stored value, if the attribute is a key of a table or index: `S`, `N` or `B`.
+    pub fn key_type(&self) -> &'static str {
+        match self.kind {
+            AttributeType::Number | AttributeType::Ttl | AttributeType::Version => "N",
+            AttributeType::Datetime if self.datetime_store.is_number() => "N",
+            AttributeType::Binary => "B",
+            AttributeType::String
+            | AttributeType::Boolean
+            | AttributeType::List
+            | AttributeType::Map
+            | AttributeType::Object
+            | AttributeType::StringSet
+            | AttributeType::NumberSet
+            | AttributeType::BinarySet
+            | AttributeType::Json
+            | AttributeType::Datetime => "S",
+        }
+    }
+
     /// The field of this name that a map declares.
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
         self.attributes.iter().find(|attribute| attribute.name == name)

@@ -5,9 +5,11 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::declared::Parsed;
 use super::later;
 use super::models::Models;
-use super::parse::{self, Parsed};
+use super::parse;
+use super::shared_tables;
 use super::tables;
 use crate::yaml::{self, Cursor, Fault as ModelFault, Report};
 
@@ -111,6 +113,7 @@ impl Collected {
     fn finish(mut self) -> Result<Models, Vec<ModelFault>> {
         self.check_names();
         tables::check(&self.parsed, &mut self.reports);
+        shared_tables::check(&self.parsed, &mut self.reports);
         let faults: Vec<ModelFault> = self.reports.into_iter().flat_map(Report::into_faults).collect();
         if faults.is_empty() {
             Ok(Models::new(

@@ -32,6 +32,31 @@ pub const MAX_NAME_BYTES: usize = 65_535;
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-attributes>
 pub const MAX_KEY_NAME_BYTES: usize = 255;
 
+/// Global secondary indexes of a table.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-secondary-indexes>
+pub const MAX_GLOBAL_INDEXES: usize = 20;
+
+/// Local secondary indexes of a table.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-secondary-indexes>
+pub const MAX_LOCAL_INDEXES: usize = 5;
+
+/// Attributes that the projection lists of all indexes of a table name.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-secondary-indexes>
+pub const MAX_PROJECTED_ATTRIBUTES: usize = 100;
+
+/// Attributes that the projection list of one index names.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Projection.html>
+pub const MAX_PROJECTED_NAMES: usize = 20;
+
+/// Attributes of the partition key of a global index, and of its sort key.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.DesignPattern.MultiAttributeKeys.html>
+pub const MAX_INDEX_KEY_ATTRIBUTES: usize = 4;
+
 /// Bytes of a table's name.
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::schema::Model;
 use super::tables;
+use super::template::Template;
 use crate::fault::did_you_mean;
 
 /// A set of models, by name.
@@ -47,8 +48,32 @@ impl Models {
         self.by_name.is_empty()
     }
 
+    /// What may surprise in valid models, one line each.
+    pub fn warnings(&self) -> Vec<String> {
+        self.iter().flat_map(|model| warnings(model)).collect()
+    }
+
     /// All models, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Model>> {
         self.by_name.values()
     }
+}
+
+/// What may surprise in the sort keys of a model and its indexes.
+fn warnings(model: &Model) -> Vec<String> {
+    let of_indexes = model.indexes.iter().flat_map(|index| &index.sort);
+    let mut names: Vec<&String> = model.sort_key.iter().chain(of_indexes).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut texts = Vec::new();
+    for name in names {
+        let template = model.attribute(name).and_then(|key| key.template.as_ref());
+        let found = template.map(Template::warnings).unwrap_or_default();
+        texts.extend(
+            found
+                .into_iter()
+                .map(|text| format!("{}: attributes.{name}.template: {text}", model.name)),
+        );
+    }
+    texts
 }

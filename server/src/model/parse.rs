@@ -5,10 +5,14 @@ use super::attribute::Attribute;
 use super::attribute_reader::Reader;
 use super::attribute_rules;
 use super::attribute_type::AttributeType;
+use super::declared::{Declared, Lines, Parsed, Table};
+use super::index_reader::IndexReader;
+use super::model_options::{self, Discriminator, Idempotency};
 use super::names::{self, valid};
 use super::place::{KeyRole, Place};
 use super::schema::Model;
 use super::stored_form::Compat;
+use super::template::Template;
 use super::unknown_attributes::UnknownAttributes;
 use crate::yaml::{Cursor, Fields, Keys, Report, did_you_mean};
 
@@ -22,56 +26,12 @@ pub(super) const MODEL: Keys = Keys {
         "attributes",
         "unknown_attributes",
         "compat",
-    ],
-    later: &[
         "indexes",
         "discriminator",
         "idempotency",
-        "tenant",
-        "protect",
-        "kms_cache",
     ],
+    later: &["tenant", "protect", "kms_cache"],
 };
-
-/// The content of a document, as far as it is valid.
-pub(super) struct Parsed {
-    /// The model, if it has no faults.
-    pub(super) model: Option<Model>,
-    /// Its name, with the line of the name.
-    pub(super) name: Option<(String, usize)>,
-    /// The table, if all its keys are valid.
-    pub(super) table: Option<Table>,
-}
-
-/// What models of the same table must agree on: the stored names and types of the keys, and what is encrypted or in S3.
-pub(super) struct Table {
-    pub(super) name: String,
-    pub(super) keys: Vec<(String, AttributeType)>,
-    /// The line of the keys.
-    pub(super) line: usize,
-    pub(super) declared: Vec<Declared>,
-    /// The line of `unknown_attributes: keep`, if present.
-    pub(super) keep_line: Option<usize>,
-}
-
-/// An attribute with its place.
-pub(super) struct Declared {
-    pub(super) name: String,
-    pub(super) line: usize,
-    /// The path in the document.
-    pub(super) path: String,
-    /// None if the attribute has faults.
-    pub(super) attribute: Option<Attribute>,
-}
-
-impl Declared {
-    /// The name in DynamoDB, if the attribute has no faults; otherwise the name in the model file.
-    pub(super) fn stored_name(&self) -> &str {
-        self.attribute
-            .as_ref()
-            .map_or(&self.name, |attribute| &attribute.stored_name)
-    }
-}
 
 /// Reads one document. Returns `None` if it is not a map.
 pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed> {
@@ -87,26 +47,37 @@ pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed>
         .require("partition_key", report)
         .and_then(|at| at.text(report));
     let sort_key = fields.get("sort_key").and_then(|at| at.text(report));
-    let compat = fields
-        .get("compat")
-        .and_then(|at| at.choice(Compat::CHOICES, report))
-        .unwrap_or_default();
-    let declared = attributes(&fields, partition_key, sort_key, Reader { compat }, report);
-    let unknown_attributes = fields
-        .get("unknown_attributes")
-        .and_then(|at| at.choice(UnknownAttributes::CHOICES, report))
-        .unwrap_or_default();
+    let options = Options::read(&fields, report);
+    let reader = Reader {
+        compat: options.compat,
+    };
+    let mut declared = attributes(&fields, partition_key, sort_key, reader, report);
+    check_single(&declared, report);
+    let is_key = |name: &str| Some(name) == partition_key || Some(name) == sort_key;
+    let implied = bind_discriminator(&fields, &options, &mut declared, &is_key, report);
+    let indexes = IndexReader {
+        declared: &declared,
+        partition_key,
+        sort_key,
+    };
+    let indexes = indexes.read(&fields, report);
     let line = |key: &str| fields.get(key).map_or(document.line(), Cursor::line);
+    let lines = Lines {
+        keys: line("partition_key"),
+        indexes: indexes.iter().map(|(_, line)| *line).collect(),
+        discriminator: line("discriminator"),
+    };
+    let attributes = declared
+        .iter()
+        .filter_map(|declared| declared.attribute.clone())
+        .chain(implied)
+        .collect();
     let keys = [partition_key, sort_key]
         .into_iter()
         .flatten()
         .map(|key| kind_of(&declared, key));
     let keys: Option<Vec<(String, AttributeType)>> = keys.collect();
-    let attributes = declared
-        .iter()
-        .filter_map(|declared| declared.attribute.clone())
-        .collect();
-    let keeps = unknown_attributes == UnknownAttributes::Keep;
+    let keeps = options.unknown_attributes == UnknownAttributes::Keep;
     let known_table = table.clone().zip(keys).map(|(name, keys)| Table {
         name,
         keys,
@@ -114,28 +85,119 @@ pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed>
         declared,
         keep_line: keeps.then(|| line("unknown_attributes")),
     });
-    let model = name
-        .clone()
-        .zip(table)
-        .zip(partition_key)
-        .map(|((name, table), partition_key)| Model {
-            name,
-            table,
-            partition_key: partition_key.to_owned(),
-            sort_key: sort_key.map(str::to_owned),
-            attributes,
-            indexes: Vec::new(),
-            discriminator: None,
-            unknown_attributes,
-            compat,
-            idempotency: None,
-            sealed_by_others: Vec::new(),
-        });
+    let identity = name.clone().zip(table).zip(partition_key);
+    let model = identity.map(|((name, table), partition_key)| Model {
+        name,
+        table,
+        partition_key: partition_key.to_owned(),
+        sort_key: sort_key.map(str::to_owned),
+        attributes,
+        indexes: indexes.into_iter().map(|(index, _)| index).collect(),
+        discriminator: options.discriminator,
+        unknown_attributes: options.unknown_attributes,
+        compat: options.compat,
+        idempotency: options.idempotency,
+        sealed_by_others: Vec::new(),
+    });
+    check_idempotency(&fields, model.as_ref(), report);
     Some(Parsed {
         model: model.filter(|_| report.count() == faults_before),
         name: name.map(|name| (name, line("name"))),
         table: known_table,
+        lines,
     })
+}
+
+/// The options that need no attributes.
+struct Options {
+    unknown_attributes: UnknownAttributes,
+    compat: Compat,
+    discriminator: Option<Discriminator>,
+    idempotency: Option<Idempotency>,
+}
+
+impl Options {
+    fn read(fields: &Fields<'_>, report: &mut Report) -> Options {
+        Options {
+            unknown_attributes: fields
+                .get("unknown_attributes")
+                .and_then(|at| at.choice(UnknownAttributes::CHOICES, report))
+                .unwrap_or_default(),
+            compat: fields
+                .get("compat")
+                .and_then(|at| at.choice(Compat::CHOICES, report))
+                .unwrap_or_default(),
+            discriminator: fields
+                .get("discriminator")
+                .and_then(|at| model_options::discriminator(at, report)),
+            idempotency: fields
+                .get("idempotency")
+                .and_then(|at| model_options::idempotency(at, report)),
+        }
+    }
+}
+
+/// Reports a second attribute of the types of which a model has one.
+fn check_single(declared: &[Declared], report: &mut Report) {
+    for kind in [AttributeType::Ttl, AttributeType::Version] {
+        let mut of_kind = declared.iter().filter(|declared| {
+            let attribute = declared.attribute.as_ref();
+            attribute.is_some_and(|attribute| attribute.kind == kind)
+        });
+        let Some(first) = of_kind.next() else { continue };
+        for other in of_kind {
+            let (kind, first) = (kind.as_str(), &first.name);
+            let text = format!("a model has one {kind} attribute, which is `{first}`");
+            report.add_at(other.line, &other.path, text);
+        }
+    }
+}
+
+/// Gives the discriminator's attribute its value. Returns the attribute if the model does not declare it.
+fn bind_discriminator(
+    fields: &Fields<'_>,
+    options: &Options,
+    declared: &mut [Declared],
+    is_key: &dyn Fn(&str) -> bool,
+    report: &mut Report,
+) -> Option<Attribute> {
+    let (at, discriminator) = (fields.get("discriminator")?, options.discriminator.as_ref()?);
+    let name = &discriminator.attribute;
+    if declared
+        .iter()
+        .any(|declared| declared.name != *name && declared.stored_name() == name)
+    {
+        report.add(at, format!("`{name}` is the alias of another attribute"));
+    }
+    let Some(found) = declared.iter_mut().find(|declared| declared.name == *name) else {
+        return Some(discriminator.implied());
+    };
+    let attribute = found.attribute.as_mut()?;
+    match model_options::discriminator_fault(attribute, is_key(name)) {
+        Some(fault) => report.add(at, format!("the attribute `{name}` {fault}")),
+        None => discriminator.bind(attribute),
+    }
+    None
+}
+
+/// Reports `idempotency: item` of a model whose key the server generates: a repeat would create another item.
+fn check_idempotency(fields: &Fields<'_>, model: Option<&Model>, report: &mut Report) {
+    let (Some(at), Some(model)) = (fields.get("idempotency"), model) else {
+        return;
+    };
+    if model.idempotency != Some(Idempotency::Item) {
+        return;
+    }
+    let is_generated = |name: &str| model.attribute(name).is_some_and(|part| part.generate.is_some());
+    let generated = model.key_names().find(|key| {
+        let template = model.attribute(key).and_then(|key| key.template.as_ref());
+        let parts = template.into_iter().flat_map(Template::parts);
+        is_generated(key) || parts.into_iter().any(|part| is_generated(part.attribute()))
+    });
+    if let Some(key) = generated {
+        let text = format!("`item` requires keys that the caller gives: `{key}` has a generated part");
+        report.add(at, text);
+    }
 }
 
 fn attributes(

@@ -8,9 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::attribute::Attribute;
+use super::declared::{Declared, Parsed, Table};
 use super::encryption::Encryption;
 use super::offload::Offload;
-use super::parse::{Declared, Parsed, Table};
 use super::schema::Model;
 use crate::yaml::Report;
 
@@ -81,11 +81,7 @@ impl<'a> Protected<'a> {
         if attribute.encrypted.is_none() && attribute.s3.is_none() {
             return None;
         }
-        let place = format!("{file}:{}", declared.line);
-        let by = match &model.name {
-            Some((name, _)) => format!("the model {name} at {place}"),
-            None => format!("the model at {place}"),
-        };
+        let by = model.place(file, declared.line);
         Some(Protected { attribute, by })
     }
 

@@ -385,14 +385,14 @@ fn reports_faults_of_objects() {
 #[test]
 fn reports_faults_of_keys() {
     let source = "name: K\ntable: keys\npartition_key: pk\nsort_key: sk\nattributes:\n  \
-        pk: { type: boolean }\n  sk: { type: string, default: '', encrypted: { key_id: k } }\nindexes: {}\n";
+        pk: { type: boolean }\n  sk: { type: string, default: '', encrypted: { key_id: k } }\ntenant: {}\n";
     assert_eq!(
         read(&[("k.yaml", source)]).unwrap_err(),
         [
             "k.yaml:6: attributes.pk.type: the partition key must be string, number or binary, not boolean",
             "k.yaml:7: attributes.sk.encrypted: the sort key cannot be encrypted",
             "k.yaml:7: attributes.sk.default: the sort key must have 1 to 1024 bytes",
-            "k.yaml:8: indexes: is not supported by this version",
+            "k.yaml:8: tenant: is not supported by this version",
         ]
     );
     let twice =

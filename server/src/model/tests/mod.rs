@@ -3,6 +3,8 @@
 mod attributes;
 mod changes;
 mod files;
+mod indexes;
+mod shared_tables;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,6 +13,8 @@ use std::path::Path;
 use super::attribute_reader::ATTRIBUTE;
 use super::compression::COMPRESSED;
 use super::encryption::ENCRYPTED;
+use super::index_reader::INDEX;
+use super::model_options::DISCRIMINATOR;
 use super::offload::S3;
 use super::parse::MODEL;
 
@@ -286,5 +290,7 @@ fn the_json_schema_has_the_same_keys() {
     same("/$defs/attribute", &ATTRIBUTE);
     same("/$defs/encrypted", &ENCRYPTED);
     same("/$defs/compressed", &COMPRESSED);
+    same("/$defs/index", &INDEX);
+    same("/properties/discriminator", &DISCRIMINATOR);
     same("/$defs/s3", &S3);
 }

@@ -3,7 +3,10 @@
 use tollgate_proto::v1;
 
 use super::values::value;
-use crate::model::{Attribute, Encryption, Model, Number, Offload, UnknownAttributes};
+use crate::model::{
+    Attribute, AttributeType, Compression, Discriminator, Encryption, Generate, Idempotency, Index, Model,
+    Number, Offload, Projection, Template, UnknownAttributes,
+};
 
 /// A model.
 pub(crate) fn model(model: &Model) -> v1::Model {
@@ -13,12 +16,51 @@ pub(crate) fn model(model: &Model) -> v1::Model {
         partition_key: model.partition_key.clone(),
         sort_key: model.sort_key.clone().unwrap_or_default(),
         attributes: model.attributes.iter().map(encode_attribute).collect(),
-        unknown_attributes: match model.unknown_attributes {
-            UnknownAttributes::Reject => "reject",
-            UnknownAttributes::Keep => "keep",
-            UnknownAttributes::Drop => "drop",
-        }
-        .to_owned(),
+        unknown_attributes: model.unknown_attributes.as_str().to_owned(),
+        indexes: model.indexes.iter().map(encode_index).collect(),
+        discriminator: model.discriminator.as_ref().map(encode_discriminator),
+        compat: model.compat.as_str().to_owned(),
+        idempotency: model.idempotency.as_ref().map(encode_idempotency),
+    }
+}
+
+fn encode_index(index: &Index) -> v1::Index {
+    let (projection, included) = match &index.projection {
+        Projection::All => ("all", Vec::new()),
+        Projection::KeysOnly => ("keys_only", Vec::new()),
+        Projection::Include(names) => ("include", names.clone()),
+    };
+    let when = index.when.iter().map(|(attribute, values)| v1::IndexCondition {
+        attribute: attribute.clone(),
+        values: values.iter().cloned().map(value).collect(),
+    });
+    v1::Index {
+        name: index.name.clone(),
+        stored_name: index.stored_name.clone(),
+        local: index.local,
+        partition_key: index.partition.clone(),
+        sort_key: index.sort.clone(),
+        projection: projection.to_owned(),
+        included,
+        when: when.collect(),
+    }
+}
+
+fn encode_discriminator(discriminator: &Discriminator) -> v1::Discriminator {
+    v1::Discriminator {
+        attribute: discriminator.attribute.clone(),
+        value: discriminator.value.clone(),
+    }
+}
+
+fn encode_idempotency(idempotency: &Idempotency) -> v1::Idempotency {
+    let (kind, table) = match idempotency {
+        Idempotency::Item => ("item", String::new()),
+        Idempotency::Table(table) => ("table", table.clone()),
+    };
+    v1::Idempotency {
+        kind: kind.to_owned(),
+        table,
     }
 }
 
@@ -28,6 +70,9 @@ fn encode_attribute(attribute: &Attribute) -> v1::Attribute {
         Some(number) => number.as_str().to_owned(),
         None => String::new(),
     };
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    let (kind, template) = (attribute.kind, attribute.template.as_ref());
+    let alias = (attribute.stored_name != attribute.name).then(|| attribute.stored_name.clone());
     v1::Attribute {
         name: attribute.name.clone(),
         r#type: attribute.kind.as_str().to_owned(),
@@ -41,6 +86,28 @@ fn encode_attribute(attribute: &Attribute) -> v1::Attribute {
         r#enum: checks.one_of.iter().cloned().map(value).collect(),
         encrypted: attribute.encrypted.as_ref().map(encode_encryption),
         s3: attribute.s3.as_ref().map(encode_offload),
+        alias: alias.unwrap_or_default(),
+        generate: text(attribute.generate.map(Generate::as_str)),
+        template: text(template.map(Template::as_str)),
+        delimiter: text(template.map(Template::delimiter)),
+        hidden: attribute.hidden,
+        compressed: attribute.compressed.as_ref().map(encode_compression),
+        attributes: attribute.attributes.iter().map(encode_attribute).collect(),
+        items: attribute.items.as_deref().map(encode_attribute).map(Box::new),
+        unknown_attributes: text(attribute.nested_unknown.map(UnknownAttributes::as_str)),
+        set_encoding: text(kind.is_set().then_some(attribute.set_encoding.as_str())),
+        null_sets: text(attribute.null_sets_repair.then_some("repair")),
+        hide_expired: attribute.hide_expired,
+        store: text((kind == AttributeType::Datetime).then_some(attribute.datetime_store.as_str())),
+    }
+}
+
+fn encode_compression(compression: &Compression) -> v1::Compression {
+    v1::Compression {
+        algorithm: compression.algorithm.as_str().to_owned(),
+        level: compression.level,
+        min_size: compression.min_size,
+        threshold: compression.threshold,
     }
 }
 
