@@ -128,6 +128,7 @@ pub const GRPC: &str = "grpc";
 pub const DYNAMODB: &str = "aws.dynamodb";
 
 /// The number of gRPC's status codes.
+#[cfg(any(test, feature = "telemetry"))]
 pub(super) const STATUSES: usize = 17;
 
 /// The value of `rpc.method`.
