@@ -29,7 +29,7 @@ const ATTRIBUTE_OPTIONS: &[&str] = &[
 ];
 
 /// Options of a model that are not supported yet.
-const MODEL_OPTIONS: &[&str] = &["compat", "indexes", "discriminator", "idempotency"];
+const MODEL_OPTIONS: &[&str] = &["compat", "idempotency"];
 
 /// Reports each use of them in a document.
 pub(super) fn refuse(document: &Cursor<'_>, report: &mut Report) {

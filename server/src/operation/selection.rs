@@ -95,7 +95,7 @@ impl Selection {
         let filter_faults = self.filter.as_ref().map(|filter| from.check_filter(filter));
         validation.add_expressions(filter_faults.unwrap_or_default());
         let included = include_objects.as_deref().unwrap_or_default();
-        let projection = self.projection(from, included, placeholders, validation);
+        let projection = self.checked_fields(from, included, validation);
         let now = read::now();
         let added = AddedFilter::new(from, is_query, &now, placeholders);
         let filter = validation.expression(added.joined(filter?));
@@ -111,31 +111,46 @@ impl Selection {
         })
     }
 
-    /// The projection; to count, only the keys are needed.
-    fn projection(
+    /// Checks the fields. The placeholders of the result are not used: what is sent depends on more than the fields.
+    fn checked_fields(
         &self,
         from: &ReadFrom,
         included: &[String],
-        placeholders: &mut Placeholders,
         validation: &mut Validation,
     ) -> Option<Option<Projection>> {
+        if self.fields.is_empty() {
+            return Some(None);
+        }
+        let unused = &mut Placeholders::new();
+        let checked = expression::projection(&from.scope(), &self.fields, included, "fields", unused);
+        let projection = validation.field(checked)?;
+        validation.add_fields(from.check_fields(projection.attributes()));
+        Some(Some(projection))
+    }
+
+    /// The projection that is sent: none where DynamoDB allows none, and to count only the keys.
+    fn sent_projection(
+        &self,
+        from: &ReadFrom,
+        checked: &Checked,
+        placeholders: &mut Placeholders,
+    ) -> Result<Option<Projection>, Error> {
+        let counts_in_store = self.count_only && self.limit.is_none() && !checked.counts_here;
+        if counts_in_store || checked.all_attributes {
+            return Ok(checked.projection.clone());
+        }
         let scope = from.scope();
-        // the names of a projection that is not sent must not be sent either
-        let mut unused = Placeholders::new();
-        let out = match self.count_only {
-            true => &mut unused,
-            false => placeholders,
-        };
-        let projection = match self.fields.is_empty() {
-            true => None,
-            false => {
-                let checked = expression::projection(&scope, &self.fields, included, "fields", out);
-                Some(validation.field(checked)?)
-            }
-        };
-        let attributes = projection.as_ref().map(Projection::attributes);
-        validation.add_fields(from.check_fields(attributes.unwrap_or_default()));
-        Some(projection)
+        if self.count_only {
+            return Ok(Some(Projection::keys_only(&scope, placeholders)));
+        }
+        if self.fields.is_empty() {
+            return Ok(None);
+        }
+        let objects = &checked.include_objects;
+        let projection = expression::projection(&scope, &self.fields, objects, "fields", placeholders);
+        projection
+            .map(Some)
+            .map_err(|_faults| Error::Internal("a checked projection was rejected"))
     }
 
     /// Whether a local index must read whole items from the table: for attributes that it does not contain.
@@ -181,12 +196,7 @@ impl Selection {
         if self.validate_only {
             return Ok(stream::empty().left_stream());
         }
-        let counts_in_store = self.count_only && self.limit.is_none() && !checked.counts_here;
-        let projection = match self.count_only {
-            true if counts_in_store || checked.all_attributes => None,
-            true => Some(Projection::keys_only(&from.scope(), &mut placeholders)),
-            false => checked.projection,
-        };
+        let projection = self.sent_projection(&from, &checked, &mut placeholders)?;
         let (names, values) = placeholders.into_parts();
         let view = View {
             others: from.others().to_vec(),

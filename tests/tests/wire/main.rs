@@ -3,9 +3,11 @@
 mod bill;
 mod bodies;
 mod capacity;
+mod collections;
 mod connections;
 mod errors;
 mod exact;
+mod indexes;
 mod kept;
 mod keys;
 mod leaving;

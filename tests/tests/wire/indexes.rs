@@ -1,0 +1,532 @@
+//! Query and Scan on global and local indexes: every projection, order, resumption, and what they cost.
+
+use tollgate_proto::v1;
+use tollgate_proto::v1::attribute_value::Kind;
+use tollgate_tests::gateway::{Gateway, Setup};
+use tollgate_tests::refusal::Refusal;
+use tollgate_tests::values::{Item, expression, get, item, n, object, query, s, save, scan};
+
+const MODELS: &str = r#"
+name: Order
+table: orders
+partition_key: customer
+sort_key: id
+attributes:
+  customer: { type: string }
+  id: { type: string }
+  status: { type: string }
+  total: { type: number }
+  note: { type: string }
+  place: { type: map }
+  secret: { type: string, encrypted: { key_id: alias/orders } }
+  invoice: { type: object, s3: { bucket: orders-invoices } }
+indexes:
+  by_status: { partition_key: status, sort_key: total }
+  by_total: { local: true, sort_key: total, projection: [note] }
+  by_note: { name: gsi-1, partition_key: status, sort_key: note, projection: keys_only }
+  by_both: { partition_key: [status, customer], sort_key: [total, id], projection: [secret, invoice] }
+"#;
+
+async fn orders() -> Gateway {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("order.yaml"), MODELS).expect("the models are written");
+    Gateway::with(Setup {
+        models: Some(folder.path().to_owned()),
+        ..Setup::default()
+    })
+    .await
+}
+
+fn order(customer: &str, id: &str, status: &str, total: &str) -> Item {
+    item([
+        ("customer", s(customer)),
+        ("id", s(id)),
+        ("status", s(status)),
+        ("total", n(total)),
+        ("note", s(format!("note {id}"))),
+        ("secret", s(format!("secret {id}"))),
+    ])
+}
+
+/// A Query of one status in an index.
+fn of_status(index: &str, status: &str) -> v1::QueryRequest {
+    v1::QueryRequest {
+        index: index.to_owned(),
+        key_condition: expression("status = :s", [(":s", s(status))]),
+        ..query("Order", "")
+    }
+}
+
+/// A Query of one customer in the local index.
+fn by_total(customer: &str) -> v1::QueryRequest {
+    v1::QueryRequest {
+        index: "by_total".to_owned(),
+        key_condition: expression("customer = :c", [(":c", s(customer))]),
+        ..query("Order", "")
+    }
+}
+
+fn results(pages: &[v1::QueryResponse]) -> Vec<v1::ItemResult> {
+    pages.iter().flat_map(|page| page.results.clone()).collect()
+}
+
+fn text(result: &v1::ItemResult, name: &str) -> String {
+    assert_eq!(result.error, None);
+    match result.item.get(name).and_then(|value| value.kind.as_ref()) {
+        Some(Kind::S(text) | Kind::N(text)) => text.clone(),
+        other => panic!("{name} is {other:?}"),
+    }
+}
+
+fn texts(pages: &[v1::QueryResponse], name: &str) -> Vec<String> {
+    results(pages).iter().map(|result| text(result, name)).collect()
+}
+
+fn names(result: &v1::ItemResult) -> Vec<&str> {
+    let mut names: Vec<_> = result.item.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names
+}
+
+#[tokio::test]
+async fn each_projection_returns_what_it_contains() {
+    let gateway = orders().await;
+    let mut written = order("A", "1", "open", "5");
+    written.insert("invoice".to_owned(), object(vec![7; 300]));
+    gateway.save(save("Order", written.clone())).await.ok();
+    let all = results(&gateway.query(of_status("by_status", "open")).await.ok());
+    assert_eq!(
+        names(&all[0]),
+        ["customer", "id", "invoice", "note", "secret", "status", "total"]
+    );
+    assert!(!all[0].partial);
+    assert_eq!(text(&all[0], "secret"), "secret 1");
+    let keys = results(&gateway.query(of_status("by_note", "open")).await.ok());
+    assert_eq!(names(&keys[0]), ["customer", "id", "note", "status"]);
+    assert!(keys[0].partial);
+    let request = v1::QueryRequest {
+        key_condition: expression(
+            "status = :s AND customer = :c",
+            [(":s", s("open")), (":c", s("A"))],
+        ),
+        include_objects: vec!["invoice".to_owned()],
+        ..of_status("by_both", "open")
+    };
+    let both = results(&gateway.query(request).await.ok());
+    assert_eq!(
+        names(&both[0]),
+        ["customer", "id", "invoice", "secret", "status", "total"]
+    );
+    assert_eq!(text(&both[0], "secret"), "secret 1");
+    match &both[0].item["invoice"].kind {
+        Some(Kind::Object(object)) => assert_eq!(object.data.as_deref(), Some([7; 300].as_slice())),
+        other => panic!("{other:?}"),
+    }
+    let local = results(&gateway.query(by_total("A")).await.ok());
+    assert_eq!(names(&local[0]), ["customer", "id", "note", "total"]);
+    assert!(local[0].partial);
+    let whole = gateway.query(query_of_table("A")).await.ok();
+    assert!(!results(&whole)[0].partial);
+}
+
+fn query_of_table(customer: &str) -> v1::QueryRequest {
+    v1::QueryRequest {
+        index: String::new(),
+        ..by_total(customer)
+    }
+}
+
+#[tokio::test]
+async fn a_numeric_sort_key_sorts_and_compares_as_numbers() {
+    let gateway = orders().await;
+    for (id, total) in ["10", "9", "-5", "2.5", "1E+2", "-0.5"].into_iter().enumerate() {
+        gateway
+            .save(save("Order", order("A", &id.to_string(), "open", total)))
+            .await
+            .ok();
+    }
+    let sorted = ["-5", "-0.5", "2.5", "9", "10", "100"];
+    assert_eq!(
+        texts(&gateway.query(of_status("by_status", "open")).await.ok(), "total"),
+        sorted
+    );
+    let descending = v1::QueryRequest {
+        descending: true,
+        ..by_total("A")
+    };
+    let mut reversed = texts(&gateway.query(descending).await.ok(), "total");
+    reversed.reverse();
+    assert_eq!(reversed, sorted);
+    for (condition, expected) in [
+        (":low < total AND status = :s", &sorted[3..]),
+        ("status = :s AND total >= :low", &sorted[2..]),
+        (":s = status AND total <= :low", &sorted[..3]),
+    ] {
+        let request = v1::QueryRequest {
+            key_condition: expression(condition, [(":s", s("open")), (":low", n("2.50"))]),
+            ..of_status("by_status", "open")
+        };
+        assert_eq!(
+            texts(&gateway.query(request).await.ok(), "total"),
+            expected,
+            "{condition}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_token_resumes_within_equal_keys_of_an_index() {
+    let gateway = orders().await;
+    for number in 0..11 {
+        let customer = if number % 2 == 0 { "A" } else { "B" };
+        let written = order(customer, &format!("{number:02}"), "open", "5");
+        gateway.save(save("Order", written)).await.ok();
+    }
+    for limit in [1, 2, 3, 10, 11] {
+        for page_size in [0, 1, 4] {
+            for descending in [false, true] {
+                let mut seen = Vec::new();
+                let mut page_token = String::new();
+                loop {
+                    let request = v1::QueryRequest {
+                        limit,
+                        page_size,
+                        descending,
+                        page_token: page_token.clone(),
+                        ..of_status("by_status", "open")
+                    };
+                    let pages = gateway.query(request).await.ok();
+                    seen.extend(texts(&pages, "id"));
+                    page_token.clone_from(&pages.last().expect("a page").next_page_token);
+                    if page_token.is_empty() {
+                        break;
+                    }
+                    assert!(seen.len() <= 11, "it never ends: {seen:?}");
+                }
+                seen.sort();
+                let expected: Vec<_> = (0..11).map(|number| format!("{number:02}")).collect();
+                assert_eq!(
+                    seen, expected,
+                    "limit {limit}, page_size {page_size}, {descending}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_filtered_scan_of_an_index_loses_nothing_when_resumed() {
+    let gateway = orders().await;
+    for number in 0..12 {
+        let written = order("A", &format!("{number:02}"), "open", &number.to_string());
+        gateway.save(save("Order", written)).await.ok();
+    }
+    // items without the key of an index are not in it
+    gateway
+        .save(save("Order", item([("customer", s("A")), ("id", s("sparse"))])))
+        .await
+        .ok();
+    let mut seen = Vec::new();
+    let mut page_token = String::new();
+    loop {
+        let request = v1::ScanRequest {
+            index: "by_note".to_owned(),
+            filter: expression("id <> :a AND customer = :c", [(":a", s("03")), (":c", s("A"))]),
+            limit: 2,
+            page_size: 3,
+            page_token: page_token.clone(),
+            ..scan("Order")
+        };
+        let pages = gateway.scan(request).await.ok();
+        seen.extend(
+            pages
+                .iter()
+                .flat_map(|page| &page.results)
+                .map(|result| text(result, "id")),
+        );
+        page_token.clone_from(&pages.last().expect("a page").next_page_token);
+        if page_token.is_empty() {
+            break;
+        }
+        assert!(seen.len() <= 12, "it never ends: {seen:?}");
+    }
+    seen.sort();
+    let expected: Vec<_> = (0..12)
+        .filter(|number| *number != 3)
+        .map(|number| format!("{number:02}"))
+        .collect();
+    assert_eq!(seen, expected);
+    let parallel = v1::ScanRequest {
+        index: "by_status".to_owned(),
+        parallelism: 3,
+        ..scan("Order")
+    };
+    let pages = gateway.scan(parallel).await.ok();
+    assert_eq!(pages.iter().map(|page| page.count).sum::<u32>(), 12);
+}
+
+#[tokio::test]
+async fn several_key_attributes_are_compared_in_order() {
+    let gateway = orders().await;
+    for (customer, id, total) in [("A", "1", "5"), ("A", "2", "5"), ("A", "3", "7"), ("B", "4", "5")] {
+        gateway
+            .save(save("Order", order(customer, id, "open", total)))
+            .await
+            .ok();
+    }
+    let values = [(":s", s("open")), (":c", s("A")), (":t", n(5)), (":i", s("2"))];
+    let request = |text: &str, values: &[(&str, v1::AttributeValue)]| {
+        let mut condition = expression(text, []).expect("an expression");
+        condition.values = values
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
+        v1::QueryRequest {
+            key_condition: Some(condition),
+            ..of_status("by_both", "open")
+        }
+    };
+    let both = gateway
+        .query(request("customer = :c AND :s = status", &values[..2]))
+        .await
+        .ok();
+    assert_eq!(texts(&both, "id"), ["1", "2", "3"]);
+    let range = "status = :s AND customer = :c AND total = :t AND id >= :i";
+    assert_eq!(
+        texts(&gateway.query(request(range, &values)).await.ok(), "id"),
+        ["2"]
+    );
+    let refused = Refusal::of(gateway.query(request("status = :s", &values[..1])).await);
+    refused.is("INVALID_EXPRESSION", &["key_condition.text"]);
+    let skipped = [values[0].clone(), values[1].clone(), values[3].clone()];
+    let refused = Refusal::of(
+        gateway
+            .query(request("status = :s AND customer = :c AND id = :i", &skipped))
+            .await,
+    );
+    refused.is("INVALID_EXPRESSION", &["key_condition.text"]);
+    assert!(
+        refused
+            .message
+            .contains(r#""id" can only be compared if "total" equals one value"#)
+    );
+}
+
+#[tokio::test]
+async fn what_a_global_index_cannot_do_is_refused_by_field() {
+    let gateway = orders().await;
+    let refuse = async |change: &dyn Fn(&mut v1::QueryRequest), reason: &str, field: &str| {
+        let mut request = of_status("by_note", "open");
+        change(&mut request);
+        let refused = Refusal::of(gateway.query(request).await);
+        refused.is(reason, &[field]);
+        refused.cost_nothing();
+    };
+    let fields = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    refuse(
+        &|request| request.consistent_read = true,
+        "INVALID_FIELD",
+        "consistent_read",
+    )
+    .await;
+    refuse(
+        &|request| request.fields = fields(&["id", "secret"]),
+        "INVALID_FIELD",
+        "fields[1]",
+    )
+    .await;
+    refuse(
+        &|request| request.include_objects = fields(&["invoice"]),
+        "INVALID_FIELD",
+        "include_objects",
+    )
+    .await;
+    refuse(
+        &|request| request.filter = expression("total > :t", [(":t", n(1))]),
+        "INVALID_EXPRESSION",
+        "filter.text",
+    )
+    .await;
+    refuse(
+        &|request| request.filter = expression("note = :n", [(":n", s("x"))]),
+        "INVALID_EXPRESSION",
+        "filter.text",
+    )
+    .await;
+    let request = v1::ScanRequest {
+        index: "by_both".to_owned(),
+        consistent_read: true,
+        ..scan("Order")
+    };
+    Refusal::of(gateway.scan(request).await).is("INVALID_FIELD", &["consistent_read"]);
+    // the table's keys are no keys of the index: a filter can use them
+    let request = v1::QueryRequest {
+        filter: expression("id = :i AND customer = :i", [(":i", s("1"))]),
+        ..of_status("by_note", "open")
+    };
+    gateway.query(request).await.ok();
+}
+
+#[tokio::test]
+async fn an_unknown_index_is_refused_with_the_known_ones() {
+    let gateway = orders().await;
+    for validate_only in [false, true] {
+        let request = v1::QueryRequest {
+            validate_only,
+            ..of_status("by_stauts", "open")
+        };
+        let refused = Refusal::of(gateway.query(request).await);
+        refused.is("UNKNOWN_INDEX", &[]);
+        assert_eq!(
+            refused.message,
+            r#"Order has no index "by_stauts"; it has by_status, by_total, by_note, by_both"#
+        );
+        let resource = refused.details.resource_info().expect("the index");
+        assert_eq!(
+            (resource.resource_type.as_str(), resource.resource_name.as_str()),
+            ("tollgate.index", "by_stauts")
+        );
+    }
+    // the stored name is not the name
+    let request = v1::ScanRequest {
+        index: "gsi-1".to_owned(),
+        ..scan("Order")
+    };
+    Refusal::of(gateway.scan(request).await).is("UNKNOWN_INDEX", &[]);
+}
+
+#[tokio::test]
+async fn a_token_of_one_index_is_refused_by_another() {
+    let gateway = orders().await;
+    for id in ["1", "2"] {
+        gateway
+            .save(save("Order", order("A", id, "open", "5")))
+            .await
+            .ok();
+    }
+    let limited = v1::QueryRequest {
+        limit: 1,
+        ..of_status("by_status", "open")
+    };
+    let pages = gateway.query(limited).await.ok();
+    let page_token = pages[0].next_page_token.clone();
+    let other = v1::QueryRequest {
+        page_token,
+        ..of_status("by_note", "open")
+    };
+    Refusal::of(gateway.query(other).await).is("INVALID_PAGE_TOKEN", &["page_token"]);
+}
+
+#[tokio::test]
+async fn a_local_index_reads_other_fields_from_the_table_and_bills_them() {
+    let gateway = orders().await;
+    for id in ["1", "2", "3"] {
+        let mut written = order("A", id, "open", id);
+        written.insert("place".to_owned(), s_map("city", id));
+        gateway.save(save("Order", written)).await.ok();
+    }
+    let projected = gateway.query(by_total("A")).await;
+    // three small entries together, read eventually
+    assert_eq!(projected.bill.decimal("tollgate-rcu"), 0.5);
+    let consistent = v1::QueryRequest {
+        consistent_read: true,
+        ..by_total("A")
+    };
+    let consistent = gateway.query(consistent).await;
+    assert_eq!(consistent.bill.decimal("tollgate-rcu"), 1.0);
+    let fields = v1::QueryRequest {
+        fields: vec!["secret".to_owned(), "total".to_owned()],
+        ..by_total("A")
+    };
+    let fetched = gateway.query(fields).await;
+    assert!(
+        fetched.bill.decimal("tollgate-rcu") > 0.5,
+        "the reads of the table are billed: {:?}",
+        fetched.bill
+    );
+    let fetched = results(&fetched.ok());
+    assert_eq!(fetched.len(), 3);
+    assert_eq!(names(&fetched[2]), ["secret", "total"]);
+    assert_eq!(text(&fetched[2], "secret"), "secret 3");
+    let filtered = v1::QueryRequest {
+        filter: expression(
+            "status = :s AND place.city = :c",
+            [(":s", s("open")), (":c", s("2"))],
+        ),
+        select: v1::Select::Count as i32,
+        ..by_total("A")
+    };
+    let counted = gateway.query(filtered).await.ok();
+    assert_eq!(counted.iter().map(|page| page.count).sum::<u32>(), 1);
+    let nested = v1::QueryRequest {
+        fields: vec!["place.city".to_owned()],
+        ..by_total("A")
+    };
+    Refusal::of(gateway.query(nested).await).is("INVALID_FIELD", &["fields[0]"]);
+}
+
+fn s_map(name: &str, value: &str) -> v1::AttributeValue {
+    tollgate_tests::values::m([(name, s(value))])
+}
+
+#[tokio::test]
+async fn an_index_is_counted_page_by_page_and_billed_exactly() {
+    let gateway = orders().await;
+    for number in 0..7 {
+        let written = order("A", &number.to_string(), "open", &number.to_string());
+        gateway.save(save("Order", written)).await.ok();
+    }
+    let request = v1::QueryRequest {
+        select: v1::Select::Count as i32,
+        page_size: 3,
+        fields: vec!["id".to_owned()],
+        ..of_status("by_status", "open")
+    };
+    let counted = gateway.query(request.clone()).await;
+    assert_eq!(counted.bill.count("tollgate-kms-calls"), 0);
+    assert_eq!(counted.bill.count("tollgate-dynamodb-calls"), 3);
+    assert_eq!(counted.bill.decimal("tollgate-rcu"), 1.5);
+    let pages = counted.ok();
+    let counts: Vec<_> = pages
+        .iter()
+        .map(|page| (page.count, page.scanned_count))
+        .collect();
+    assert_eq!(counts, [(3, 3), (3, 3), (1, 1)]);
+    let limited = v1::QueryRequest {
+        limit: 4,
+        page_size: 0,
+        ..request
+    };
+    let limited = gateway.query(limited).await;
+    assert_eq!(limited.bill.count("tollgate-kms-calls"), 0);
+    let pages = limited.ok();
+    assert_eq!(pages.iter().map(|page| page.count).sum::<u32>(), 4);
+    assert!(pages.iter().all(|page| page.results.is_empty()));
+    assert!(!pages.last().expect("a page").next_page_token.is_empty());
+}
+
+#[tokio::test]
+async fn a_damaged_ciphertext_of_an_index_spoils_its_item_alone() {
+    let gateway = orders().await;
+    for id in ["1", "2"] {
+        gateway
+            .save(save("Order", order("A", id, "open", "5")))
+            .await
+            .ok();
+    }
+    let read = gateway
+        .get(get("Order", item([("customer", s("A")), ("id", s("1"))])))
+        .await
+        .ok();
+    assert_eq!(read.item["secret"], s("secret 1"));
+    let request = v1::QueryRequest {
+        fields: vec!["secret".to_owned()],
+        ..of_status("by_status", "open")
+    };
+    let read = results(&gateway.query(request).await.ok());
+    assert_eq!(read.len(), 2);
+    assert!(
+        read.iter()
+            .all(|result| result.partial && names(result) == ["secret"])
+    );
+}
