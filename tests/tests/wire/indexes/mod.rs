@@ -1,10 +1,13 @@
-//! Query and Scan on global and local indexes: every projection, order, resumption, and what they cost.
+//! Query and Scan on global and local indexes: every projection, order, and what they cost.
+
+mod pages;
+mod refusals;
 
 use tollgate_proto::v1;
 use tollgate_proto::v1::attribute_value::Kind;
 use tollgate_tests::gateway::{Gateway, Setup};
 use tollgate_tests::refusal::Refusal;
-use tollgate_tests::values::{Item, expression, get, item, n, object, query, s, save, scan};
+use tollgate_tests::values::{Item, expression, get, item, n, object, query, s, save};
 
 const MODELS: &str = r#"
 name: Order
@@ -175,97 +178,6 @@ async fn a_numeric_sort_key_sorts_and_compares_as_numbers() {
 }
 
 #[tokio::test]
-async fn a_token_resumes_within_equal_keys_of_an_index() {
-    let gateway = orders().await;
-    for number in 0..11 {
-        let customer = if number % 2 == 0 { "A" } else { "B" };
-        let written = order(customer, &format!("{number:02}"), "open", "5");
-        gateway.save(save("Order", written)).await.ok();
-    }
-    for limit in [1, 2, 3, 10, 11] {
-        for page_size in [0, 1, 4] {
-            for descending in [false, true] {
-                let mut seen = Vec::new();
-                let mut page_token = String::new();
-                loop {
-                    let request = v1::QueryRequest {
-                        limit,
-                        page_size,
-                        descending,
-                        page_token: page_token.clone(),
-                        ..of_status("by_status", "open")
-                    };
-                    let pages = gateway.query(request).await.ok();
-                    seen.extend(texts(&pages, "id"));
-                    page_token.clone_from(&pages.last().expect("a page").next_page_token);
-                    if page_token.is_empty() {
-                        break;
-                    }
-                    assert!(seen.len() <= 11, "it never ends: {seen:?}");
-                }
-                seen.sort();
-                let expected: Vec<_> = (0..11).map(|number| format!("{number:02}")).collect();
-                assert_eq!(
-                    seen, expected,
-                    "limit {limit}, page_size {page_size}, {descending}"
-                );
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_filtered_scan_of_an_index_loses_nothing_when_resumed() {
-    let gateway = orders().await;
-    for number in 0..12 {
-        let written = order("A", &format!("{number:02}"), "open", &number.to_string());
-        gateway.save(save("Order", written)).await.ok();
-    }
-    // items without the key of an index are not in it
-    gateway
-        .save(save("Order", item([("customer", s("A")), ("id", s("sparse"))])))
-        .await
-        .ok();
-    let mut seen = Vec::new();
-    let mut page_token = String::new();
-    loop {
-        let request = v1::ScanRequest {
-            index: "by_note".to_owned(),
-            filter: expression("id <> :a AND customer = :c", [(":a", s("03")), (":c", s("A"))]),
-            limit: 2,
-            page_size: 3,
-            page_token: page_token.clone(),
-            ..scan("Order")
-        };
-        let pages = gateway.scan(request).await.ok();
-        seen.extend(
-            pages
-                .iter()
-                .flat_map(|page| &page.results)
-                .map(|result| text(result, "id")),
-        );
-        page_token.clone_from(&pages.last().expect("a page").next_page_token);
-        if page_token.is_empty() {
-            break;
-        }
-        assert!(seen.len() <= 12, "it never ends: {seen:?}");
-    }
-    seen.sort();
-    let expected: Vec<_> = (0..12)
-        .filter(|number| *number != 3)
-        .map(|number| format!("{number:02}"))
-        .collect();
-    assert_eq!(seen, expected);
-    let parallel = v1::ScanRequest {
-        index: "by_status".to_owned(),
-        parallelism: 3,
-        ..scan("Order")
-    };
-    let pages = gateway.scan(parallel).await.ok();
-    assert_eq!(pages.iter().map(|page| page.count).sum::<u32>(), 12);
-}
-
-#[tokio::test]
 async fn several_key_attributes_are_compared_in_order() {
     let gateway = orders().await;
     for (customer, id, total) in [("A", "1", "5"), ("A", "2", "5"), ("A", "3", "7"), ("B", "4", "5")] {
@@ -310,111 +222,6 @@ async fn several_key_attributes_are_compared_in_order() {
             .message
             .contains(r#""id" can only be compared if "total" equals one value"#)
     );
-}
-
-#[tokio::test]
-async fn what_a_global_index_cannot_do_is_refused_by_field() {
-    let gateway = orders().await;
-    let refuse = async |change: &dyn Fn(&mut v1::QueryRequest), reason: &str, field: &str| {
-        let mut request = of_status("by_note", "open");
-        change(&mut request);
-        let refused = Refusal::of(gateway.query(request).await);
-        refused.is(reason, &[field]);
-        refused.cost_nothing();
-    };
-    let fields = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    refuse(
-        &|request| request.consistent_read = true,
-        "INVALID_FIELD",
-        "consistent_read",
-    )
-    .await;
-    refuse(
-        &|request| request.fields = fields(&["id", "secret"]),
-        "INVALID_FIELD",
-        "fields[1]",
-    )
-    .await;
-    refuse(
-        &|request| request.include_objects = fields(&["invoice"]),
-        "INVALID_FIELD",
-        "include_objects",
-    )
-    .await;
-    refuse(
-        &|request| request.filter = expression("total > :t", [(":t", n(1))]),
-        "INVALID_EXPRESSION",
-        "filter.text",
-    )
-    .await;
-    refuse(
-        &|request| request.filter = expression("note = :n", [(":n", s("x"))]),
-        "INVALID_EXPRESSION",
-        "filter.text",
-    )
-    .await;
-    let request = v1::ScanRequest {
-        index: "by_both".to_owned(),
-        consistent_read: true,
-        ..scan("Order")
-    };
-    Refusal::of(gateway.scan(request).await).is("INVALID_FIELD", &["consistent_read"]);
-    // the table's keys are no keys of the index: a filter can use them
-    let request = v1::QueryRequest {
-        filter: expression("id = :i AND customer = :i", [(":i", s("1"))]),
-        ..of_status("by_note", "open")
-    };
-    gateway.query(request).await.ok();
-}
-
-#[tokio::test]
-async fn an_unknown_index_is_refused_with_the_known_ones() {
-    let gateway = orders().await;
-    for validate_only in [false, true] {
-        let request = v1::QueryRequest {
-            validate_only,
-            ..of_status("by_stauts", "open")
-        };
-        let refused = Refusal::of(gateway.query(request).await);
-        refused.is("UNKNOWN_INDEX", &[]);
-        assert_eq!(
-            refused.message,
-            r#"Order has no index "by_stauts"; it has by_status, by_total, by_note, by_both"#
-        );
-        let resource = refused.details.resource_info().expect("the index");
-        assert_eq!(
-            (resource.resource_type.as_str(), resource.resource_name.as_str()),
-            ("tollgate.index", "by_stauts")
-        );
-    }
-    // the stored name is not the name
-    let request = v1::ScanRequest {
-        index: "gsi-1".to_owned(),
-        ..scan("Order")
-    };
-    Refusal::of(gateway.scan(request).await).is("UNKNOWN_INDEX", &[]);
-}
-
-#[tokio::test]
-async fn a_token_of_one_index_is_refused_by_another() {
-    let gateway = orders().await;
-    for id in ["1", "2"] {
-        gateway
-            .save(save("Order", order("A", id, "open", "5")))
-            .await
-            .ok();
-    }
-    let limited = v1::QueryRequest {
-        limit: 1,
-        ..of_status("by_status", "open")
-    };
-    let pages = gateway.query(limited).await.ok();
-    let page_token = pages[0].next_page_token.clone();
-    let other = v1::QueryRequest {
-        page_token,
-        ..of_status("by_note", "open")
-    };
-    Refusal::of(gateway.query(other).await).is("INVALID_PAGE_TOKEN", &["page_token"]);
 }
 
 #[tokio::test]
@@ -470,42 +277,6 @@ fn s_map(name: &str, value: &str) -> v1::AttributeValue {
 }
 
 #[tokio::test]
-async fn an_index_is_counted_page_by_page_and_billed_exactly() {
-    let gateway = orders().await;
-    for number in 0..7 {
-        let written = order("A", &number.to_string(), "open", &number.to_string());
-        gateway.save(save("Order", written)).await.ok();
-    }
-    let request = v1::QueryRequest {
-        select: v1::Select::Count as i32,
-        page_size: 3,
-        fields: vec!["id".to_owned()],
-        ..of_status("by_status", "open")
-    };
-    let counted = gateway.query(request.clone()).await;
-    assert_eq!(counted.bill.count("tollgate-kms-calls"), 0);
-    assert_eq!(counted.bill.count("tollgate-dynamodb-calls"), 3);
-    assert_eq!(counted.bill.decimal("tollgate-rcu"), 1.5);
-    let pages = counted.ok();
-    let counts: Vec<_> = pages
-        .iter()
-        .map(|page| (page.count, page.scanned_count))
-        .collect();
-    assert_eq!(counts, [(3, 3), (3, 3), (1, 1)]);
-    let limited = v1::QueryRequest {
-        limit: 4,
-        page_size: 0,
-        ..request
-    };
-    let limited = gateway.query(limited).await;
-    assert_eq!(limited.bill.count("tollgate-kms-calls"), 0);
-    let pages = limited.ok();
-    assert_eq!(pages.iter().map(|page| page.count).sum::<u32>(), 4);
-    assert!(pages.iter().all(|page| page.results.is_empty()));
-    assert!(!pages.last().expect("a page").next_page_token.is_empty());
-}
-
-#[tokio::test]
 async fn a_damaged_ciphertext_of_an_index_spoils_its_item_alone() {
     let gateway = orders().await;
     for id in ["1", "2"] {
@@ -529,4 +300,33 @@ async fn a_damaged_ciphertext_of_an_index_spoils_its_item_alone() {
         read.iter()
             .all(|result| result.partial && names(result) == ["secret"])
     );
+}
+
+#[tokio::test]
+async fn a_table_gets_the_global_indexes_that_its_models_add() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (models, data) = (folder.path().join("models"), folder.path().join("data"));
+    std::fs::create_dir(&models).expect("a folder of models");
+    let without = MODELS.split("indexes:").next().expect("the attributes");
+    std::fs::write(models.join("order.yaml"), without).expect("the models are written");
+    let start = || {
+        Gateway::with(Setup {
+            data: Some(data.clone()),
+            models: Some(models.clone()),
+            ..Setup::default()
+        })
+    };
+    let gateway = start().await;
+    gateway
+        .save(save("Order", order("A", "1", "open", "5")))
+        .await
+        .ok();
+    gateway.stop().await;
+    std::fs::write(models.join("order.yaml"), MODELS).expect("the models are written");
+    let gateway = start().await;
+    for index in ["by_status", "by_note"] {
+        let pages = gateway.query(of_status(index, "open")).await.ok();
+        assert_eq!(texts(&pages, "id"), ["1"], "{index}");
+    }
+    gateway.stop().await;
 }
