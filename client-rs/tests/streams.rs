@@ -90,6 +90,7 @@ impl DataService for Canned {
             _ => Ok(Response::new(v1::GetResponse {
                 item: result(7).item,
                 withheld: vec!["ssn".to_owned()],
+                ..v1::GetResponse::default()
             })),
         }
     }

@@ -1,4 +1,5 @@
-//! The key of an item, valid by construction: exactly the key attributes of its model, each S, N or B.
+//! The key of an item as DynamoDB stores it, valid by construction: exactly the key attributes of its model under their
+//! stored names, each S, N or B.
 
 use crate::model::{Item, Model, Value};
 
@@ -10,27 +11,27 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of a caller's item or a stored one. `None` if a key attribute is missing or is not S, N or B.
-    pub fn from_item(model: &Model, item: &Item) -> Option<Key> {
-        let part = |name: &str| {
-            item.get_key_value(name)
-                .map(|(name, value)| (name.clone(), value.clone()))
-        };
-        Key::from_parts(model, part)
+    /// The key of a stored item. `None` if a key attribute is missing or is not S, N or B.
+    pub fn from_item(model: &Model, stored: &Item) -> Option<Key> {
+        Key::from_parts(model, |name| stored.get(model.stored_name(name)))
     }
 
-    /// Like [`Key::from_item`], but consumes the item.
-    pub(super) fn from_owned_item(model: &Model, mut item: Item) -> Option<Key> {
-        Key::from_parts(model, |name| item.remove_entry(name))
+    /// The key of an item that passed the checks of a request: its names are the model's, and its values are in their
+    /// stored form. `None` if a key attribute is missing or is not S, N or B.
+    pub fn from_request(model: &Model, item: &Item) -> Option<Key> {
+        Key::from_parts(model, |name| item.get(name))
     }
 
-    fn from_parts(model: &Model, mut part: impl FnMut(&str) -> Option<(String, Value)>) -> Option<Key> {
-        let mut key_part = |name: &str| {
-            part(name).filter(|(_, value)| matches!(value, Value::S(_) | Value::N(_) | Value::B(_)))
+    fn from_parts<'v>(model: &Model, value: impl Fn(&str) -> Option<&'v Value>) -> Option<Key> {
+        let part = |name: &str| match value(name)? {
+            value @ (Value::S(_) | Value::N(_) | Value::B(_)) => {
+                Some((model.stored_name(name).to_owned(), value.clone()))
+            }
+            _ => None,
         };
-        let partition = key_part(&model.partition_key)?;
+        let partition = part(&model.partition_key)?;
         let sort = match &model.sort_key {
-            Some(name) => Some(key_part(name)?),
+            Some(name) => Some(part(name)?),
             None => None,
         };
         Some(Key { partition, sort })

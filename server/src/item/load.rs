@@ -1,5 +1,6 @@
 //! Builds a caller's item from a stored one: the inverse of [`store`](super::store). Lenient with plaintext: NULL means
-//! absent, unknown attributes are kept, types are not checked. Strict with ciphertexts: a ciphertext that fails
+//! absent, unknown attributes are kept, a value of another type is returned as it is stored, and one that does not
+//! decompress is left out. Strict with ciphertexts: a ciphertext that fails
 //! authentication for its item and attribute is an error, and so is plaintext in an encrypted attribute. Never returns a
 //! value that failed authentication.
 //!
@@ -12,6 +13,7 @@
 use futures::future::join_all;
 
 use super::Key;
+use super::compress::{DecompressError, MAX_BYTES, decompress};
 use super::pointer::Pointer;
 use crate::aws;
 use crate::crypto::envelope::{self, Envelope, OpenError, Place};
@@ -25,6 +27,17 @@ pub struct Opened {
     pub item: Item,
     /// Stored attributes that the caller may not see: those of this model in its order, then those of other models.
     pub withheld: Vec<String>,
+    /// Attributes that could not be read; they are not in the item.
+    pub unreadable: Vec<UnreadableAttribute>,
+}
+
+/// An attribute that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadableAttribute {
+    /// The attribute.
+    pub attribute: String,
+    /// The cause.
+    pub problem: DecompressError,
 }
 
 /// Why a stored item cannot be returned. Other items are not affected.
@@ -95,15 +108,97 @@ pub async fn open(
 ) -> Result<Opened, LoadError> {
     // add-a-model-option: decode its values
     let place = place(model, &stored);
-    let mut item = wanted_values(stored, wanted);
-    item.retain(|name, value| *value != Value::Null || model.attribute(name).is_none());
+    let parts = parts_of_keys(model, &stored);
+    let is_wanted = |name: &str| wanted.is_none_or(|wanted| wanted.iter().any(|wanted| wanted == name));
+    let mut item = named_values(model, stored);
+    item.retain(|name, value| is_wanted(name) && (*value != Value::Null || model.attribute(name).is_none()));
     let withheld = withhold(model, &mut item);
     let sealed = read_envelopes(model, &item)?;
     if !sealed.is_empty() {
         open_all(model, &sealed, &place?, keys, &mut item).await?;
     }
+    let unreadable = decompress_all(model, &mut item);
+    for (name, value) in parts {
+        if is_wanted(&name) {
+            item.entry(name).or_insert(value);
+        }
+    }
+    let mut item = readable(model, item);
     resolve_pointers(model, &mut item)?;
-    Ok(Opened { item, withheld })
+    Ok(Opened {
+        item,
+        withheld,
+        unreadable,
+    })
+}
+
+/// The item as callers read it, from one by the model's names whose values are in their stored form, decrypted and
+/// decompressed. Leaves out hidden attributes.
+pub fn readable(model: &Model, item: Item) -> Item {
+    let read = item.into_iter().filter_map(|(name, value)| {
+        let Some(attribute) = model.attribute(&name) else {
+            return Some((name, value));
+        };
+        if attribute.hidden {
+            return None;
+        }
+        let value = attribute.from_stored(value);
+        (value != Value::Null).then_some((name, value))
+    });
+    read.collect()
+}
+
+/// The stored values by the model's names. Leaves out attributes under the name of one that has an alias.
+fn named_values(model: &Model, stored: Item) -> Item {
+    let named = stored.into_iter().filter_map(|(name, value)| {
+        match (model.stored_attribute(&name), model.attribute(&name)) {
+            (Some(attribute), _) if attribute.name == name => Some((name, value)),
+            (Some(attribute), _) => Some((attribute.name.clone(), value)),
+            (None, Some(_)) => None,
+            (None, None) => Some((name, value)),
+        }
+    });
+    named.collect()
+}
+
+/// The parts of the item's templated keys, in their stored form.
+fn parts_of_keys(model: &Model, stored: &Item) -> Vec<(String, Value)> {
+    let keys = model.key_names().filter_map(|name| model.attribute(name));
+    let parts = keys.filter_map(|attribute| {
+        let template = attribute.template.as_ref()?;
+        match stored.get(&attribute.stored_name)? {
+            Value::S(key) => template.take_apart(key),
+            _ => None,
+        }
+    });
+    parts.flatten().collect()
+}
+
+/// Decompresses the values of compressed attributes. Takes out those that cannot be read.
+fn decompress_all(model: &Model, item: &mut Item) -> Vec<UnreadableAttribute> {
+    let mut budget = MAX_BYTES;
+    let mut unreadable = Vec::new();
+    let compressed = model
+        .attributes
+        .iter()
+        .filter(|attribute| attribute.compressed.is_some());
+    for Attribute { name, .. } in compressed {
+        let Some(Value::S(stored)) = item.get_mut(name) else {
+            continue;
+        };
+        match decompress(stored, &mut budget) {
+            Ok(Some(text)) => *stored = text,
+            Ok(None) => {}
+            Err(problem) => {
+                item.remove(name);
+                unreadable.push(UnreadableAttribute {
+                    attribute: name.clone(),
+                    problem,
+                });
+            }
+        }
+    }
+    unreadable
 }
 
 /// A parsed ciphertext of the item.
@@ -125,13 +220,6 @@ fn place(model: &Model, stored: &Item) -> Result<Place, LoadError> {
     place.ok_or_else(|| LoadError::Key {
         model: model.name.clone(),
     })
-}
-
-fn wanted_values(mut stored: Item, wanted: Option<&[String]>) -> Item {
-    if let Some(wanted) = wanted {
-        stored.retain(|name, _| wanted.contains(name));
-    }
-    stored
 }
 
 /// Removes the attributes that may not be decrypted and returns their names.
@@ -232,12 +320,12 @@ async fn open_one(
         .await
         .map_err(|error| decrypt_error(sealed, error))?;
     let value = envelope
-        .open(&key, place, &attribute.name)
+        .open(&key, place, &attribute.stored_name)
         .map_err(|problem| sealed.invalid(problem))?;
     let has_type = match attribute.kind {
         // objects are stored as pointers
         AttributeType::Object => matches!(value, Value::M(_)),
-        kind => kind.accepts(&value),
+        _ => attribute.holds(&value),
     };
     if has_type || value == Value::Null {
         Ok(value)

@@ -1,8 +1,10 @@
-//! Converts between a caller's item and a stored one. An item that [`check`] accepts is stored as follows:
+//! Converts between a caller's item and a stored one. An item that [`check`] accepts is stored as follows, each attribute
+//! under its alias if it has one:
 //!
 //! | attribute | stored as |
 //! |---|---|
-//! | of any plain type | its DynamoDB type, unchanged; an explicit null as NULL |
+//! | of any type but object | the stored form of [`Attribute::to_stored`](crate::model::Attribute::to_stored); an explicit null as NULL |
+//! | compressed | S, in the format of [`mod@compress`] |
 //! | encrypted | a ciphertext of [`crypto::envelope`](crate::crypto::envelope): B (`sealed`) or S (`pydynox`); null as NULL |
 //! | object | M, the [`mod@pointer`] to the object in S3 |
 //!
@@ -11,9 +13,11 @@
 
 mod attribute_type;
 pub mod check;
+mod compress;
 mod key;
 pub mod load;
 pub mod pointer;
 pub mod store;
 
+pub use compress::DecompressError;
 pub use key::Key;

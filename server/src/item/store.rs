@@ -1,11 +1,12 @@
-//! Builds the stored item from a caller's: encrypts the encrypted attributes. [`load`](super::load) is the inverse. Never
-//! leaves the value of an encrypted attribute in plaintext, whatever its mode.
+//! Builds the stored item from a checked one: compresses and encrypts values, and gives attributes their stored names.
+//! [`load`](super::load) is the inverse. Never leaves the value of an encrypted attribute in plaintext, whatever its mode.
 
 use std::sync::Arc;
 
 use futures::future::join_all;
 
 use super::Key;
+use super::compress::compress;
 use crate::aws;
 use crate::crypto::envelope::{self, Place, SealError};
 use crate::crypto::{CallKeys, SealingKey};
@@ -38,24 +39,70 @@ pub enum StoreError {
     Kms(#[from] aws::Error),
 }
 
-/// Encrypts the encrypted attributes of a checked item; null stays NULL. Generates one data key per distinct key id and
-/// context, in parallel, and none if the item is too large. Objects stay as they are: the caller replaces them by
-/// pointers.
+/// Values with more bytes are compressed on a thread of their own.
+const MAX_INLINE_BYTES: usize = 64 * 1024;
+
+/// Compresses and encrypts the attributes of a checked item, and gives all attributes their stored names; null stays NULL.
+/// Generates one data key per distinct key id and context, in parallel, and none if the item is too large. Objects stay as
+/// they are: the caller replaces them by pointers.
 ///
 /// # Errors
 ///
 /// See [`StoreError`].
-pub async fn seal(model: &Model, mut item: Item, keys: &CallKeys) -> Result<Item, StoreError> {
-    // add-a-model-option: encode its values
-    check_size(&item)?;
-    let sealed = sealed_values(model, &item, keys).await?;
-    item.extend(sealed);
+pub async fn seal(model: &Model, item: Item, keys: &CallKeys) -> Result<Item, StoreError> {
+    let key = Key::from_request(model, &item).ok_or(StoreError::NoKey)?;
+    let item = seal_values(model, &key, item, keys).await?;
+    let item = item
+        .into_iter()
+        .map(|(name, value)| (model.stored_name(&name).to_owned(), value))
+        .collect();
     check_size(&item)?;
     Ok(item)
 }
 
+/// Like [`seal`], for some of the values of the item with this key. Attributes keep the model's names.
+///
+/// # Errors
+///
+/// See [`StoreError`].
+pub async fn seal_values(
+    model: &Model,
+    key: &Key,
+    mut values: Item,
+    keys: &CallKeys,
+) -> Result<Item, StoreError> {
+    // add-a-model-option: encode its values
+    for attribute in &model.attributes {
+        if let Some(value) = values.get_mut(&attribute.name) {
+            compress_value(attribute, value).await;
+        }
+    }
+    check_size(&values)?;
+    let sealed = sealed_values(model, key, &values, keys).await?;
+    values.extend(sealed);
+    Ok(values)
+}
+
+/// Compresses a value, if its attribute says so and it becomes smaller.
+async fn compress_value(attribute: &Attribute, value: &mut Value) {
+    let (Some(options), Value::S(text)) = (attribute.compressed, &*value) else {
+        return;
+    };
+    let compressed = if text.len() <= MAX_INLINE_BYTES {
+        compress(text, &options)
+    } else {
+        let text = text.clone();
+        let task = tokio::task::spawn_blocking(move || compress(&text, &options));
+        task.await.unwrap_or_default()
+    };
+    if let Some(compressed) = compressed {
+        *value = Value::S(compressed);
+    }
+}
+
 async fn sealed_values(
     model: &Model,
+    key: &Key,
     item: &Item,
     keys: &CallKeys,
 ) -> Result<Vec<(String, Value)>, StoreError> {
@@ -67,7 +114,6 @@ async fn sealed_values(
     if to_seal.is_empty() {
         return Ok(Vec::new());
     }
-    let key = Key::from_item(model, item).ok_or(StoreError::NoKey)?;
     let place = Place::new(&model.table, key.partition(), key.sort()).ok_or(StoreError::NoKey)?;
     let generating = to_seal
         .iter()
@@ -76,11 +122,18 @@ async fn sealed_values(
     let mut sealed = Vec::with_capacity(to_seal.len());
     for ((attribute, encryption, value), sealing_key) in to_seal.into_iter().zip(sealing_keys) {
         let SealingKey { key, wrapped } = &*sealing_key?;
-        let ciphertext = envelope::seal(encryption.format, value, key, wrapped, &place, &attribute.name)
-            .map_err(|problem| StoreError::Unsealable {
-                attribute: attribute.name.clone(),
-                problem,
-            })?;
+        let ciphertext = envelope::seal(
+            encryption.format,
+            value,
+            key,
+            wrapped,
+            &place,
+            &attribute.stored_name,
+        )
+        .map_err(|problem| StoreError::Unsealable {
+            attribute: attribute.name.clone(),
+            problem,
+        })?;
         sealed.push((attribute.name.clone(), ciphertext));
     }
     Ok(sealed)

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
 use crate::model::limits::{MAX_METADATA_BYTES, MAX_OBJECT_KEY_BYTES};
-use crate::model::{Model, Offload, is_bucket_name};
+use crate::model::{Attribute, Model, Offload, is_bucket_name};
 
 use super::key;
 
@@ -97,11 +97,11 @@ pub fn owns_objects(model: &Model) -> bool {
 }
 
 /// The object attributes of a model with their S3 options.
-pub fn offloads(model: &Model) -> impl Iterator<Item = (&str, &Offload)> {
+pub fn offloads(model: &Model) -> impl Iterator<Item = (&Attribute, &Offload)> {
     model
         .attributes
         .iter()
-        .filter_map(|attribute| Some((attribute.name.as_str(), attribute.s3.as_ref()?)))
+        .filter_map(|attribute| Some((attribute, attribute.s3.as_ref()?)))
 }
 
 /// Whether a foreign pointer may be followed. Rejects locations that no writer of pointers creates: a bucket that is an ARN

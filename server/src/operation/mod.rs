@@ -30,5 +30,5 @@ pub use selection::Selection;
 pub use update::{Update, Updated, update};
 // add-an-rpc: its request and function
 
-pub use crate::read::{Error as ReadError, Opened, Page, PageEnd, PageItem, PageMemory};
+pub use crate::read::{Error as ReadError, Opened, Page, PageEnd, PageItem, PageMemory, UnreadableAttribute};
 pub use crate::write::Error as WriteError;

@@ -1,6 +1,7 @@
 //! Save: writes a whole item. Checks everything first; then `write` runs the commit to completion.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::condition::{check_condition, check_length};
 use super::error::Error;
@@ -11,7 +12,7 @@ use crate::call::Call;
 use crate::expression::Expression;
 use crate::fault::Faults;
 use crate::item::check::{self, CheckError};
-use crate::item::load::Opened;
+use crate::item::load::{Opened, readable};
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Model, Value};
 use crate::write::{SaveRequest, foreign_kept, keep_unchanged};
@@ -64,7 +65,7 @@ pub async fn save(gateway: &Gateway, call: &Call, request: Save) -> Result<Saved
     let max_depth = gateway.attribute_depth;
     let item = keep_unchanged(item).await;
     let condition = check_condition(&model, condition.as_ref(), max_depth, &mut validation);
-    let checked = match check::check_item(&model, item, "item", max_depth) {
+    let checked = match check::check_item(&model, item, "item", max_depth, SystemTime::now()) {
         Ok(checked) => {
             validation.add_fields(check_kept(&model, &checked.item));
             Some(checked)
@@ -86,7 +87,7 @@ pub async fn save(gateway: &Gateway, call: &Call, request: Save) -> Result<Saved
     if validate_only {
         return Ok(Saved::default());
     }
-    let written = (return_values == ReturnValues::AllNew).then(|| checked.item.clone());
+    let written = (return_values == ReturnValues::AllNew).then(|| readable(&model, checked.item.clone()));
     let request = SaveRequest {
         call: call.clone(),
         model,

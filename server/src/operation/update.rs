@@ -234,7 +234,7 @@ fn whole_condition(
     if must_exist {
         parts.push(format!(
             "attribute_exists({})",
-            placeholders.name(&model.partition_key)
+            placeholders.name(model.stored_name(&model.partition_key))
         ));
     }
     let bounds = update.bounds().iter();

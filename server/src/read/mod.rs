@@ -29,4 +29,4 @@ pub use segment_position::SegmentPosition;
 pub use source::{Segments, Source};
 pub use view::{View, now};
 
-pub use crate::item::load::Opened;
+pub use crate::item::load::{Opened, UnreadableAttribute};

@@ -54,7 +54,7 @@ impl DataService for Data {
         let model = self.model(&call, &request.model)?;
         let outcome = operation::get(&self.gateway, &call, decode::get(request, model)).await;
         let found = outcome.map_err(|error| failure::status(&call, error))?;
-        Ok(Response::new(encode::get(found)))
+        Ok(Response::new(encode::get(&call, found)))
     }
 
     async fn update(

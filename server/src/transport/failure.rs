@@ -11,7 +11,7 @@ use super::status::{self, item_not_found, item_too_large, precondition, retry_la
 use crate::aws;
 use crate::call::Call;
 use crate::fault::Fault;
-use crate::operation::{Error, Opened, ReadError, WriteError};
+use crate::operation::{Error, Opened, ReadError, UnreadableAttribute, WriteError};
 
 /// The status of a failed operation, whose reason is recorded in the call. Logs the cause unless it is the caller's.
 pub(super) fn status(call: &Call, failure: Error) -> Status {
@@ -27,6 +27,19 @@ pub(super) fn item_status(call: &Call, failure: ReadError) -> pb::Status {
     let status = from_read(call, failure);
     call.add_failed_item(status.code());
     status::to_message(&status)
+}
+
+/// The status of an attribute that could not be read, as a message. The rest of the item is returned.
+pub(super) fn unreadable(call: &Call, unreadable: &UnreadableAttribute) -> pb::Status {
+    let reason = Reason::ItemInvalid;
+    warn!(
+        request_id = call.request_id(),
+        reason = reason.as_str(),
+        attribute = unreadable.attribute,
+        "an attribute was left out: {}",
+        unreadable.problem
+    );
+    status::to_message(&status::status(reason, unreadable.problem.to_string()))
 }
 
 fn from_operation(call: &Call, failure: Error) -> Status {
@@ -253,7 +266,7 @@ mod tests {
     fn returns_the_current_item_if_it_is_small() {
         let with_key = |key: String| Opened {
             item: [("pk".to_owned(), crate::model::Value::S(key))].into(),
-            withheld: Vec::new(),
+            ..Opened::default()
         };
         let small = condition_failed("refused".to_owned(), Some(with_key("A".to_owned())));
         let message = pb::Status::decode(small.details()).expect("a status");

@@ -55,7 +55,9 @@ pub(super) async fn remove_owned(stores: &Stores, call: &Call, owner: Owner<'_>,
 fn superseded<'a>(owner: Owner<'a>, old: &Item, new: &Item) -> Vec<(Pointer, &'a Offload)> {
     let pointers = |item: &Item| -> Vec<(Pointer, &'a Offload)> {
         offloads(owner.model)
-            .filter_map(|(name, offload)| Some((Pointer::from_value(item.get(name)?)?, offload)))
+            .filter_map(|(attribute, offload)| {
+                Some((Pointer::from_value(item.get(&attribute.stored_name)?)?, offload))
+            })
             .collect()
     };
     let is_same = |one: &Pointer, other: &Pointer| (&one.bucket, &one.key) == (&other.bucket, &other.key);

@@ -70,7 +70,7 @@ impl Commit<'_> {
     async fn put(&mut self, condition: &Condition, return_old: bool) -> Result<Option<Item>, aws::Error> {
         let kept = self.kept.iter();
         self.item
-            .extend(kept.map(|kept| (kept.attribute.clone(), kept.pointer.clone())));
+            .extend(kept.map(|kept| (kept.stored_name.clone(), kept.pointer.clone())));
         let condition = kept::condition(condition, &self.kept);
         let put = aws::PutItem {
             table: self.model.table.clone(),
@@ -156,7 +156,8 @@ impl Commit<'_> {
     fn is_written(&self, found: &Item) -> bool {
         match self.new.first() {
             Some((name, object)) => {
-                let pointer = found.get(name).and_then(Pointer::from_value);
+                let stored_name = self.model.stored_name(name);
+                let pointer = found.get(stored_name).and_then(Pointer::from_value);
                 pointer.is_some_and(|pointer| object.is_at(&pointer))
             }
             None => *found == self.item,

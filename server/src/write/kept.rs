@@ -7,7 +7,7 @@ use crate::fault::{Fault, Path};
 use crate::item::Key;
 use crate::item::check::names_stored_object;
 use crate::item::pointer::Pointer;
-use crate::model::{ForeignPointers, Item, Model, Object, Value};
+use crate::model::{Attribute, ForeignPointers, Item, Model, Object, Value};
 use crate::object::owner::{Owner, offloads};
 use crate::object::upload::sha256_hex;
 
@@ -40,12 +40,12 @@ pub async fn keep_unchanged(mut item: Item) -> Item {
 /// attribute does not have `foreign_pointers: read`.
 pub fn foreign_kept<'a>(model: &'a Model, item: &'a Item) -> Vec<(&'a str, &'a Object)> {
     let mut foreign = Vec::new();
-    let Some(key) = Key::from_item(model, item) else {
+    let Some(key) = Key::from_request(model, item) else {
         return foreign;
     };
     let owner = Owner { model, key: &key };
-    for (name, offload) in offloads(model) {
-        let Some(Value::Object(object)) = item.get(name) else {
+    for (attribute, offload) in offloads(model) {
+        let Some(Value::Object(object)) = item.get(&attribute.name) else {
             continue;
         };
         let location = Pointer {
@@ -55,7 +55,7 @@ pub fn foreign_kept<'a>(model: &'a Model, item: &'a Item) -> Vec<(&'a str, &'a O
         };
         let may_be_kept = offload.foreign_pointers == ForeignPointers::Read || owner.owns(offload, &location);
         if object.data.is_none() && !may_be_kept {
-            foreign.push((name, &**object));
+            foreign.push((attribute.name.as_str(), &**object));
         }
     }
     foreign
@@ -75,6 +75,8 @@ pub fn condition_bytes(objects: usize) -> usize {
 /// An object that the item keeps.
 pub(super) struct KeptObject {
     pub(super) attribute: String,
+    /// The attribute's name in DynamoDB.
+    pub(super) stored_name: String,
     /// The caller's object.
     object: Object,
     /// The stored pointer, as far as it is known.
@@ -82,7 +84,7 @@ pub(super) struct KeptObject {
 }
 
 impl KeptObject {
-    pub(super) fn new(attribute: &str, object: Object, table: &str) -> KeptObject {
+    pub(super) fn new(attribute: &Attribute, object: Object, table: &str) -> KeptObject {
         let expected = Pointer {
             bucket: object.bucket.clone(),
             key: object.key.clone(),
@@ -96,7 +98,8 @@ impl KeptObject {
             name: object.name.clone(),
         };
         KeptObject {
-            attribute: attribute.to_owned(),
+            attribute: attribute.name.clone(),
+            stored_name: attribute.stored_name.clone(),
             object,
             pointer: expected.to_value(),
         }
@@ -159,7 +162,7 @@ pub(super) fn condition(condition: &Condition, kept: &[KeptObject]) -> Condition
             (text, 0) => format!("({text}) AND {comparison}"),
             (text, _) => format!("{text} AND {comparison}"),
         };
-        whole.names.insert(name, object.attribute.clone());
+        whole.names.insert(name, object.stored_name.clone());
         whole.values.insert(value, object.pointer.clone());
     }
     whole
@@ -170,7 +173,7 @@ pub(super) fn condition(condition: &Condition, kept: &[KeptObject]) -> Condition
 pub(super) fn adopt(kept: &mut [KeptObject], stored: Option<&Item>) -> Result<bool, Error> {
     let mut is_new = false;
     for object in kept {
-        let value = stored.and_then(|item| item.get(&object.attribute));
+        let value = stored.and_then(|item| item.get(&object.stored_name));
         is_new |= object.adopt(value)?;
     }
     Ok(is_new)

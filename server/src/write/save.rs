@@ -60,7 +60,7 @@ pub(super) async fn save(
     item.extend(
         objects
             .iter()
-            .map(|(name, pointer)| (name.clone(), pointer.to_value())),
+            .map(|(name, pointer)| (model.stored_name(name).to_owned(), pointer.to_value())),
     );
     let key = Key::from_item(&model, &item).ok_or(Error::Internal("a checked item has no key"))?;
     caller.begin_commit();
@@ -84,7 +84,8 @@ fn take_objects(model: &Model, item: &mut Item) -> (Vec<(String, NewObject)>, Ve
     let Some(key) = Key::from_item(model, item) else {
         return (new, kept);
     };
-    for (name, offload) in offloads(model) {
+    for (attribute, offload) in offloads(model) {
+        let name = &attribute.stored_name;
         if !matches!(item.get(name), Some(Value::Object(_))) {
             continue;
         }
@@ -92,9 +93,9 @@ fn take_objects(model: &Model, item: &mut Item) -> (Vec<(String, NewObject)>, Ve
             continue;
         };
         if object.data.is_none() {
-            kept.push(KeptObject::new(name, *object, &model.table));
+            kept.push(KeptObject::new(attribute, *object, &model.table));
         } else if let Some(object) = NewObject::new(model, &key, offload, *object) {
-            new.push((name.to_owned(), object));
+            new.push((attribute.name.clone(), object));
         }
     }
     (new, kept)

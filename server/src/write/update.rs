@@ -7,7 +7,7 @@ use crate::crypto::CallKeys;
 use crate::expression::Update;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
-use crate::item::store::seal;
+use crate::item::store;
 use crate::model::{Item, Model, Value};
 use crate::object::owner::offloads;
 use crate::object::upload::NewObject;
@@ -48,7 +48,7 @@ pub(super) async fn update(
     } = request;
     let extended = call.with_deadline(deadline);
     let sealed = caller
-        .step(seal_values(&model, &key, &mut update, defaults, keys))
+        .step(seal(&model, &key, &mut update, defaults, keys))
         .await?;
     let new = take_objects(&model, &key, &mut update);
     let uploaded = caller.step(upload_all(stores, &call, &new)).await;
@@ -90,7 +90,7 @@ pub(super) async fn update(
 
 /// Encrypts the values of encrypted attributes, and adds the defaults of attributes that the item may lack. Returns the
 /// ciphertexts of attributes that are set.
-async fn seal_values(
+async fn seal(
     model: &Model,
     key: &Key,
     update: &mut Update,
@@ -98,42 +98,41 @@ async fn seal_values(
     keys: &CallKeys,
 ) -> Result<Item, Error> {
     let default_names: Vec<_> = defaults.keys().cloned().collect();
-    let mut values = key.item();
-    values.extend(
-        update
-            .whole_values()
-            .map(|(name, value)| (name.to_owned(), value.clone())),
-    );
+    let mut values: Item = update
+        .whole_values()
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .collect();
     values.extend(defaults);
-    let mut values = seal(model, values, keys).await?;
+    let mut values = store::seal_values(model, key, values, keys).await?;
     for name in default_names {
         if let Some(value) = values.remove(&name) {
             update.set_if_not_exists(&name, value);
         }
     }
-    let encrypted = model
-        .attributes
-        .iter()
-        .filter(|attribute| attribute.encrypted.is_some());
-    let sealed: Item = encrypted
-        .filter_map(|attribute| values.remove_entry(&attribute.name))
-        .collect();
-    for (name, value) in &sealed {
-        update.set(name, value.clone());
+    let mut sealed = Item::new();
+    for attribute in &model.attributes {
+        if attribute.encrypted.is_none() && attribute.compressed.is_none() {
+            continue;
+        }
+        let Some(value) = values.remove(&attribute.name) else {
+            continue;
+        };
+        update.set(&attribute.name, value.clone());
+        if attribute.encrypted.is_some() && value != Value::Null {
+            sealed.insert(attribute.stored_name.clone(), value);
+        }
     }
-    Ok(sealed
-        .into_iter()
-        .filter(|(_, value)| *value != Value::Null)
-        .collect())
+    Ok(sealed)
 }
 
 /// The objects to upload.
 fn take_objects(model: &Model, key: &Key, update: &mut Update) -> Vec<(String, NewObject)> {
     let mut new = Vec::new();
-    for (name, offload) in offloads(model) {
+    for (attribute, offload) in offloads(model) {
+        let name = attribute.name.as_str();
         let values: Vec<_> = update
             .whole_values()
-            .filter(|(attribute, _)| *attribute == name)
+            .filter(|(changed, _)| *changed == name)
             .map(|(_, value)| value.clone())
             .collect();
         for value in values {

@@ -212,7 +212,7 @@ impl UpdateCommit<'_> {
     /// The object attributes that the update changes.
     fn changed_objects(&self) -> Vec<&str> {
         let touched = self.update.touched();
-        let names = offloads(self.model).map(|(name, _)| name);
+        let names = offloads(self.model).map(|(attribute, _)| attribute.name.as_str());
         names.filter(|name| touched.contains(name)).collect()
     }
 

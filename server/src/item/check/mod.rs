@@ -1,29 +1,37 @@
-//! Checks a caller's items and keys against the model before any request to AWS, and fills in defaults. Reports all faults
-//! at once, each with its path. Never puts a value in a fault, and never changes a value that the caller set.
+//! Checks a caller's items and keys against the model before any request to AWS, fills in what the server sets, and
+//! returns values in their stored form. Reports all faults at once, each with its path. Never puts a value in a fault.
 
+mod item;
+mod key;
 mod object;
 mod value;
+mod version;
 
 use std::fmt;
+use std::time::SystemTime;
 
+use self::item::ItemCheck;
+pub use self::item::is_read_only;
 pub use self::object::{names_stored_object, reject_kept};
+use self::value::{REQUIRED, Rules};
+pub use self::version::VersionExpectation;
 
 use super::Key;
 use crate::fault::{Faults, Path, by_name, did_you_mean};
-use crate::model::limits::{MAX_ITEM_BYTES, MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES};
+use crate::model::limits::MAX_ITEM_BYTES;
 use crate::model::size::stored_bytes;
-use crate::model::{Attribute, EncryptionMode, Item, Model, UnknownAttributes, Value};
-
-/// The fault of a missing or null attribute.
-const REQUIRED: &str = "is required";
+use crate::model::{Attribute, Item, Model, Value};
 
 /// An item that passed the checks.
 #[derive(Clone, Debug)]
 pub struct Checked {
-    /// The whole item, with defaults. Object attributes are `Value::Object`, with data unless the stored object is kept.
+    /// The whole item by the model's names, with all that the server sets. Values are in their stored form, before
+    /// compression and encryption. Object attributes are `Value::Object`, with data unless the stored object is kept.
     pub item: Item,
-    /// The defaults that were added.
+    /// What the server set, as callers read it.
     pub generated: Item,
+    /// The version that the stored item must have.
+    pub version: VersionExpectation,
 }
 
 /// Why an item was rejected.
@@ -44,68 +52,138 @@ pub enum CheckError {
 }
 
 /// Checks a whole item. `root` is the request field, with which every path begins; `max_depth` is
-/// [`MAX_DEPTH`](crate::model::limits::MAX_DEPTH) or a stricter setting.
+/// [`MAX_DEPTH`](crate::model::limits::MAX_DEPTH) or a stricter setting; `now` is when the request arrived.
 ///
 /// # Errors
 ///
 /// See [`CheckError`]; reports all faults.
 pub fn check_item(
     model: &Model,
-    mut item: Item,
+    item: Item,
     root: &str,
     max_depth: usize,
+    now: SystemTime,
 ) -> Result<Checked, CheckError> {
-    let root = Path::Root(root);
-    let mut found = Found::default();
-    if model.unknown_attributes == UnknownAttributes::Drop {
-        item.retain(|name, _| model.attribute(name).is_some());
-    }
-    let generated = check_attributes(model, &item, root, max_depth, &mut found);
-    check_unknown(model, &item, root, max_depth, &mut found.faults);
+    let mut check = ItemCheck::new(model, Path::Root(root), max_depth, now);
+    check.check_given(item);
+    check.fill();
+    check.build_keys();
+    check.check_whole();
+    let found = Found {
+        faults: check.faults,
+        forbidden: check.forbidden,
+    };
     found.verdict()?;
-    item.extend(
-        generated
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone())),
-    );
-    match stored_bytes(&item) {
-        bytes if bytes > MAX_ITEM_BYTES => Err(CheckError::TooLarge { bytes }),
-        _ => Ok(Checked { item, generated }),
+    check_size(model, &check.item)?;
+    let shown = |name: String| {
+        let attribute = model.attribute(&name).filter(|attribute| !attribute.hidden)?;
+        let value = attribute.from_stored(check.item.get(&name)?.clone());
+        Some((name, value))
+    };
+    Ok(Checked {
+        generated: check.generated.into_iter().filter_map(shown).collect(),
+        version: check.version,
+        item: check.item,
+    })
+}
+
+/// Checks a value that a write sets for an attribute, with the checks of a whole item. Null stays null. Returns the stored
+/// form, or `None` if it has faults. `root` is the value's place in the request.
+pub fn check_value(
+    attribute: &Attribute,
+    model: &Model,
+    value: Value,
+    root: Path<'_>,
+    max_depth: usize,
+    now: SystemTime,
+    faults: &mut Faults,
+) -> Option<Value> {
+    let rules = Rules {
+        unknown: model.unknown_attributes,
+        max_depth,
+        now,
+    };
+    match value {
+        Value::Null => Some(Value::Null),
+        value => rules.check(attribute, value, root, 1, faults),
     }
 }
 
-/// Checks the key of a request: exactly the model's key attributes, each with a valid type and size. The model's checks on
-/// values apply only to writes. `root` is the request field.
+/// Checks the size of an item before encryption. If the model compresses attributes, the size is known only afterwards.
+fn check_size(model: &Model, item: &Item) -> Result<(), CheckError> {
+    if model
+        .attributes
+        .iter()
+        .any(|attribute| attribute.compressed.is_some())
+    {
+        return Ok(());
+    }
+    let names: usize = item.keys().map(String::len).sum();
+    let stored_names: usize = item.keys().map(|name| model.stored_name(name).len()).sum();
+    match stored_bytes(item) + stored_names - names {
+        bytes if bytes > MAX_ITEM_BYTES => Err(CheckError::TooLarge { bytes }),
+        _ => Ok(()),
+    }
+}
+
+/// Checks the key of a request: the model's key attributes, or the parts that their templates are built from, or both,
+/// each with a valid type and size. Defaults and constants fill in. The model's checks on values apply only to writes.
+/// `root` is the request field.
 ///
 /// # Errors
 ///
 /// All faults.
-pub fn check_key(model: &Model, key: Item, root: &str) -> Result<Key, Faults> {
+pub fn check_key(model: &Model, mut given: Item, root: &str) -> Result<Key, Faults> {
     let root = Path::Root(root);
     let mut faults = Faults::default();
-    for attribute in model
-        .attributes
-        .iter()
-        .filter(|attribute| model.is_key(&attribute.name))
-    {
+    let mut item = Item::new();
+    let mut invalid = Vec::new();
+    let known = |name: &str| model.is_key(name) || key::is_key_part(model, name);
+    let attributes = model.attributes.iter().filter(|attribute| known(&attribute.name));
+    for attribute in attributes.clone() {
         let path = Path::Name(&root, &attribute.name);
-        match key.get(&attribute.name) {
-            Some(Value::Null) | None => faults.push(path, REQUIRED),
-            Some(value) if value::check_type(attribute, value, path, &mut faults) => {
-                check_key_size(model, attribute, value, path, &mut faults);
+        match given.remove(&attribute.name) {
+            Some(Value::Null) | None => {}
+            Some(value) if value::check_type(attribute, &value, path, &mut faults) => {
+                match attribute.to_stored(value, SystemTime::UNIX_EPOCH) {
+                    Ok(value) => {
+                        item.insert(attribute.name.clone(), value);
+                    }
+                    Err(problem) => {
+                        invalid.push(attribute.name.clone());
+                        faults.push(path, problem);
+                    }
+                }
             }
-            Some(_) => {}
+            Some(_) => invalid.push(attribute.name.clone()),
         }
     }
-    let foreign = by_name(&key).into_iter().filter(|(name, _)| !model.is_key(name));
-    for (name, _) in foreign {
+    key::take_apart(model, &mut item, root, &mut invalid, &mut faults);
+    for attribute in attributes.clone() {
+        let is_given = item.contains_key(&attribute.name) || invalid.contains(&attribute.name);
+        if let (Some(default), false) = (&attribute.default, is_given)
+            && let Ok(value) = attribute.to_stored(default.clone(), SystemTime::UNIX_EPOCH)
+        {
+            item.insert(attribute.name.clone(), value);
+        }
+    }
+    key::build(model, &mut item, root, &mut invalid, &mut faults);
+    for attribute in attributes.filter(|attribute| model.is_key(&attribute.name)) {
+        let path = Path::Name(&root, &attribute.name);
+        match item.get(&attribute.name) {
+            Some(value) => key::check_key_size(model, attribute, value, path, &mut faults),
+            None if attribute.template.is_some() || invalid.contains(&attribute.name) => {}
+            None => faults.push(path, REQUIRED),
+        }
+    }
+    for (name, _) in by_name(&given) {
         let description = fmt::from_fn(|formatter| {
-            let near = did_you_mean(name, model.key_names().filter(|known| !key.contains_key(*known)));
+            let near = did_you_mean(name, model.key_names().filter(|known| !item.contains_key(*known)));
             write!(formatter, "is not a key attribute of {}{near}", model.name)
         });
         faults.push(Path::Name(&root, name), description);
     }
-    match Key::from_owned_item(model, key) {
+    match Key::from_request(model, &item) {
         Some(key) if faults.is_empty() => Ok(key),
         _ => Err(faults),
     }
@@ -136,14 +214,6 @@ pub fn check_new_objects(values: &Item, root: Path<'_>) -> Faults {
     faults
 }
 
-/// Whether this server may not set the attribute.
-pub fn is_read_only(attribute: &Attribute) -> bool {
-    attribute
-        .encrypted
-        .as_ref()
-        .is_some_and(|encryption| encryption.mode == EncryptionMode::ReadOnly)
-}
-
 /// The faults of an item: invalid fields, and valid ones that may not be set.
 #[derive(Default)]
 struct Found {
@@ -162,113 +232,6 @@ impl Found {
             }
         }
     }
-}
-
-/// Checks the declared attributes. Returns the defaults of those that the caller did not set.
-fn check_attributes(model: &Model, item: &Item, root: Path<'_>, max_depth: usize, found: &mut Found) -> Item {
-    let mut generated = Item::new();
-    for attribute in &model.attributes {
-        let path = Path::Name(&root, &attribute.name);
-        match (item.get(&attribute.name), &attribute.default) {
-            (Some(_), _) if is_read_only(attribute) => {
-                found
-                    .forbidden
-                    .push(path, "is read_only: this server may not set it");
-            }
-            (Some(value), _) => check_declared(model, attribute, value, path, max_depth, &mut found.faults),
-            (None, Some(default)) if !is_read_only(attribute) => {
-                generated.insert(attribute.name.clone(), default.clone());
-            }
-            (None, _) if attribute.required || model.is_key(&attribute.name) => {
-                found.faults.push(path, REQUIRED);
-            }
-            (None, _) => {}
-        }
-    }
-    generated
-}
-
-/// Checks a declared attribute that the caller set.
-fn check_declared(
-    model: &Model,
-    attribute: &Attribute,
-    value: &Value,
-    path: Path<'_>,
-    max_depth: usize,
-    faults: &mut Faults,
-) {
-    let is_key = model.is_key(&attribute.name);
-    if *value == Value::Null {
-        if attribute.required || is_key {
-            faults.push(path, REQUIRED);
-        }
-        return;
-    }
-    if value::check_type(attribute, value, path, faults) {
-        value::check(attribute, value, path, max_depth, faults);
-        if is_key {
-            check_key_size(model, attribute, value, path, faults);
-        }
-    }
-}
-
-fn check_key_size(model: &Model, attribute: &Attribute, value: &Value, path: Path<'_>, faults: &mut Faults) {
-    let is_partition = attribute.name == model.partition_key;
-    let max_bytes = if is_partition {
-        MAX_PARTITION_KEY_BYTES
-    } else {
-        MAX_SORT_KEY_BYTES
-    };
-    let bytes = match value {
-        Value::S(text) => text.len(),
-        Value::B(bytes) => bytes.len(),
-        // numbers have no length limit; other types are not keys
-        Value::N(_)
-        | Value::Bool(_)
-        | Value::Null
-        | Value::L(_)
-        | Value::M(_)
-        | Value::SS(_)
-        | Value::NS(_)
-        | Value::BS(_)
-        | Value::Object(_) => return,
-    };
-    if bytes == 0 {
-        faults.push(path, "must not be empty: it is a key");
-    } else if bytes > max_bytes {
-        faults.push(
-            path,
-            format_args!("must have at most {max_bytes} bytes: it is a key"),
-        );
-    }
-}
-
-fn check_unknown(model: &Model, item: &Item, root: Path<'_>, max_depth: usize, faults: &mut Faults) {
-    let mut unknown: Vec<_> = item
-        .iter()
-        .filter(|(name, _)| model.attribute(name).is_none())
-        .collect();
-    unknown.sort_unstable_by_key(|(name, _)| *name);
-    for (name, value) in unknown {
-        let path = Path::Name(&root, name);
-        match model.unknown_attributes {
-            UnknownAttributes::Reject => faults.push(path, unknown_attribute(model, item, name)),
-            UnknownAttributes::Keep => {
-                value::check_name(name, path, faults);
-                value::check_parts(value, path, 1, max_depth, faults);
-            }
-            UnknownAttributes::Drop => {}
-        }
-    }
-}
-
-/// The fault of an undeclared attribute.
-fn unknown_attribute(model: &Model, item: &Item, name: &str) -> impl fmt::Display {
-    fmt::from_fn(move |formatter| {
-        let known = model.attributes.iter().map(|attribute| attribute.name.as_str());
-        let near = did_you_mean(name, known.filter(|known| !item.contains_key(*known)));
-        write!(formatter, "is not an attribute of {}{near}", model.name)
-    })
 }
 
 #[cfg(test)]

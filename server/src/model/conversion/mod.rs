@@ -125,6 +125,18 @@ impl Attribute {
         }
     }
 
+    /// Whether a stored value has one of the forms in which the attribute's type is stored.
+    pub fn holds(&self, stored: &Value) -> bool {
+        match self.kind {
+            AttributeType::Datetime => matches!(stored, Value::S(_) | Value::N(_)),
+            AttributeType::Ttl => matches!(stored, Value::N(_)),
+            AttributeType::StringSet | AttributeType::NumberSet | AttributeType::BinarySet => {
+                matches!(stored, Value::L(_)) || self.kind.accepts(stored)
+            }
+            kind => kind.accepts(stored),
+        }
+    }
+
     fn stored_datetime(&self, text: &str) -> Result<Value, &'static str> {
         let moment = Moment::from_rfc3339(text)?;
         moment.check_precision(self.datetime_store, self.compat)?;

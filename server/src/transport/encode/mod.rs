@@ -6,6 +6,7 @@ mod messages;
 mod model;
 mod pages;
 mod responses;
+mod unreadable;
 mod values;
 
 pub(super) use bill::{finished_call, totals};

@@ -4,6 +4,7 @@ use tollgate_proto::v1;
 use tonic::Status;
 
 use super::messages::{Messages, split};
+use super::unreadable::unreadable;
 use super::values::item;
 use crate::call::Call;
 use crate::operation::{Error, Page, PageEnd, PageItem, PageMemory};
@@ -67,6 +68,7 @@ fn item_result(call: &Call, result: PageItem) -> v1::ItemResult {
         Ok(opened) => v1::ItemResult {
             item: item(opened.item),
             withheld: opened.withheld,
+            unreadable: unreadable(call, opened.unreadable),
             error: None,
             model,
             partial,
@@ -74,6 +76,7 @@ fn item_result(call: &Call, result: PageItem) -> v1::ItemResult {
         Err((key, error)) => v1::ItemResult {
             item: item(key),
             withheld: Vec::new(),
+            unreadable: Vec::new(),
             error: Some(failure::item_status(call, error)),
             model,
             partial: true,

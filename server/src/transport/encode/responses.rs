@@ -2,7 +2,9 @@
 
 use tollgate_proto::v1;
 
+use super::unreadable::unreadable;
 use super::values::item;
+use crate::call::Call;
 use crate::operation::{Opened, Saved, Updated};
 
 /// The response of Save.
@@ -17,11 +19,12 @@ pub(crate) fn save(saved: Saved) -> v1::SaveResponse {
 }
 
 /// The response of Get; empty if the request was only checked.
-pub(crate) fn get(read: Option<Opened>) -> v1::GetResponse {
+pub(crate) fn get(call: &Call, read: Option<Opened>) -> v1::GetResponse {
     let read = read.unwrap_or_default();
     v1::GetResponse {
         item: item(read.item),
         withheld: read.withheld,
+        unreadable: unreadable(call, read.unreadable),
     }
 }
 
