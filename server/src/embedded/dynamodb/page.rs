@@ -12,6 +12,9 @@ use dynoxide::{AttributeValue, DynoxideError, Item};
 /// The value of `ReturnConsumedCapacity` that returns the capacity of table and indexes separately.
 pub(super) const BY_INDEX: &str = "INDEXES";
 
+/// The value of `Select` for all attributes of the table's items.
+pub(super) const ALL_ATTRIBUTES: &str = "ALL_ATTRIBUTES";
+
 /// A primary key.
 pub(super) type Key = HashMap<String, AttributeValue>;
 
@@ -34,6 +37,9 @@ pub(super) trait PagedRequest: Sized {
 
     /// Like this request, but with another start and for at most `limit` items. Returns its capacity by index.
     fn step(&self, start: Option<&Key>, limit: usize) -> Self;
+
+    /// The first `limit` of the same items with all their attributes, whether they pass the filter or not.
+    fn whole_items(&self, limit: usize) -> Self;
 
     /// A request for the same items without filter and projection.
     fn unfiltered(&self) -> Self;
@@ -96,6 +102,14 @@ impl PagedRequest for QueryRequest {
             attributes_to_get: self.attributes_to_get.clone(),
             query_filter: self.query_filter.clone(),
             conditional_operator: self.conditional_operator.clone(),
+            ..self.unfiltered()
+        }
+    }
+
+    fn whole_items(&self, limit: usize) -> Self {
+        Self {
+            limit: Some(limit),
+            select: Some(ALL_ATTRIBUTES.to_owned()),
             ..self.unfiltered()
         }
     }
@@ -168,6 +182,14 @@ impl PagedRequest for ScanRequest {
             attributes_to_get: self.attributes_to_get.clone(),
             scan_filter: self.scan_filter.clone(),
             conditional_operator: self.conditional_operator.clone(),
+            ..self.unfiltered()
+        }
+    }
+
+    fn whole_items(&self, limit: usize) -> Self {
+        Self {
+            limit: Some(limit),
+            select: Some(ALL_ATTRIBUTES.to_owned()),
             ..self.unfiltered()
         }
     }

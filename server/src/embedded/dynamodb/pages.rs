@@ -11,7 +11,7 @@ use dynoxide::storage::Storage;
 use dynoxide::types::{self, ConsumedCapacity};
 use dynoxide::{DynoxideError, Item};
 
-use super::page::{BY_INDEX, Key, Page, PageOptions, PagedRequest};
+use super::page::{ALL_ATTRIBUTES, BY_INDEX, Key, Page, PageOptions, PagedRequest};
 
 /// DynamoDB's limit for the items that one page evaluates.
 const PAGE_BYTES: usize = 1024 * 1024;
@@ -19,10 +19,11 @@ const PAGE_BYTES: usize = 1024 * 1024;
 const MAX_ITEM_BYTES: usize = 400 * 1024;
 /// Rows that are read at once: a step uses at most 50 MiB.
 const STEP_ROWS: usize = 128;
+/// Rows that a page without a limit can have at most: one takes more than a byte.
+const MAX_ROWS: usize = PAGE_BYTES;
 /// Bytes of a read unit in a consistent read; other reads get twice as much.
 const UNIT_BYTES: f64 = 4096.0;
 const COUNT: &str = "COUNT";
-const ALL_ATTRIBUTES: &str = "ALL_ATTRIBUTES";
 
 /// Runs a request and returns the page that DynamoDB would return.
 pub(super) async fn execute<R: PagedRequest>(
@@ -30,10 +31,12 @@ pub(super) async fn execute<R: PagedRequest>(
     request: R,
 ) -> Result<R::Response, DynoxideError> {
     let options = request.options();
-    let fetches_from_table = options.index.is_some() && options.selects(ALL_ATTRIBUTES);
-    if options.limit == Some(0) || fetches_from_table {
-        // an invalid limit, or an index read that also reads the table, which this project never requests
+    if options.limit == Some(0) {
+        // invalid
         return request.run(storage).await.map(R::response);
+    }
+    if options.index.is_some() && options.selects(ALL_ATTRIBUTES) {
+        return fetch_from_table(storage, &request).await.map(R::response);
     }
     let rows = options.limit.unwrap_or(STEP_ROWS).min(STEP_ROWS);
     let mut first = request.step(None, rows).run(storage).await?;
@@ -46,6 +49,49 @@ pub(super) async fn execute<R: PagedRequest>(
         .capacity
         .and_then(|capacity| in_mode(capacity, options.mode.as_deref()));
     Ok(R::response(first))
+}
+
+/// Runs a request of a local index that also reads each item from the table. DynamoDB rounds up the capacity of each of
+/// these reads, dynoxide only their sum.
+async fn fetch_from_table<R: PagedRequest>(storage: &Storage, request: &R) -> Result<Page, DynoxideError> {
+    let options = request.options();
+    let limit = options.limit.unwrap_or(MAX_ROWS);
+    let mut page = request.step(None, limit).run(storage).await?;
+    let whole = match page.scanned_count {
+        0 => Vec::new(),
+        rows => request
+            .whole_items(rows)
+            .run(storage)
+            .await?
+            .items
+            .unwrap_or_default(),
+    };
+    let table_units = whole
+        .iter()
+        .map(|item| {
+            types::read_capacity_units_with_consistency(types::item_size(item), options.is_consistent)
+        })
+        .sum();
+    let of_index = page
+        .capacity
+        .take()
+        .and_then(|capacity| capacity.local_secondary_indexes);
+    let index_units = of_index
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, capacity)| (name, capacity.capacity_units))
+        .collect();
+    let mode = Some(BY_INDEX.to_owned());
+    let none = HashMap::new();
+    let capacity = types::consumed_capacity_with_secondary_indexes(
+        options.table,
+        table_units,
+        &none,
+        &index_units,
+        &mode,
+    );
+    page.capacity = capacity.and_then(|capacity| in_mode(capacity, options.mode.as_deref()));
+    Ok(page)
 }
 
 /// Whether one more item might have brought the page to its limit. The capacity gives the bytes only in units.

@@ -1,10 +1,11 @@
 //! Pages of indexes: resumption, counts and their bill.
 
 use tollgate_proto::v1;
+use tollgate_tests::gateway::in_session;
 use tollgate_tests::refusal::Refusal;
 use tollgate_tests::values::{expression, item, s, save, scan};
 
-use super::{of_status, order, orders, text, texts};
+use super::{by_total, of_status, order, orders, text, texts};
 
 #[tokio::test]
 async fn a_token_resumes_within_equal_keys_of_an_index() {
@@ -153,4 +154,38 @@ async fn an_index_is_counted_page_by_page_and_billed_exactly() {
     assert_eq!(pages.iter().map(|page| page.count).sum::<u32>(), 4);
     assert!(pages.iter().all(|page| page.results.is_empty()));
     assert!(!pages.last().expect("a page").next_page_token.is_empty());
+}
+
+#[tokio::test]
+async fn the_bills_of_index_reads_add_up_to_the_session() {
+    let gateway = orders().await;
+    for number in 0..9 {
+        let written = order("A", &number.to_string(), "open", &number.to_string());
+        gateway.save(save("Order", written)).await.ok();
+    }
+    let mut units = 0.0;
+    let mut calls = 0;
+    for (index, page_size) in [("by_status", 0), ("by_status", 2), ("by_note", 4), ("by_both", 3)] {
+        let request = v1::ScanRequest {
+            index: index.to_owned(),
+            page_size,
+            ..scan("Order")
+        };
+        let bill = gateway.scan(in_session(request, "indexes")).await.bill;
+        units += bill.decimal("tollgate-rcu");
+        calls += bill.count("tollgate-dynamodb-calls");
+    }
+    let local = v1::QueryRequest {
+        fields: vec!["status".to_owned()],
+        page_size: 4,
+        ..by_total("A")
+    };
+    let bill = gateway.query(in_session(local, "indexes")).await.bill;
+    // three pages of the index, and half a unit for each item of the table
+    assert_eq!(bill.decimal("tollgate-rcu"), 6.0);
+    units += bill.decimal("tollgate-rcu");
+    calls += bill.count("tollgate-dynamodb-calls");
+    let total = gateway.totals("indexes").await.total.expect("a total");
+    assert_eq!(total.total_rcu, units);
+    assert_eq!(total.operation_count, calls);
 }
