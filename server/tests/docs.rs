@@ -221,7 +221,7 @@ fn the_models_of_the_documentation_are_valid() {
     for page in ["docs/models.md", "README.md", "docs/settings.md", "docs/tour.md"] {
         for block in blocks(&read(page), "yaml")
             .iter()
-            .filter(|block| block.contains("partition_key:"))
+            .filter(|block| block.lines().any(|line| line.starts_with("partition_key:")))
         {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join("model.yaml"), block).unwrap();

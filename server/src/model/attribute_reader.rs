@@ -1,5 +1,7 @@
 //! Reads an attribute from a model file, with the attributes inside it.
 
+use std::time::SystemTime;
+
 use super::attribute::Attribute;
 use super::attribute_type::AttributeType;
 use super::compression::compression;
@@ -187,15 +189,63 @@ fn flag(fields: &Fields<'_>, option: &str, report: &mut Report) -> bool {
         .unwrap_or_default()
 }
 
-/// Reads a default, and reports which checks it fails.
+/// Reads a default, and reports which checks it fails, those of nested attributes too.
 fn default(at: &Cursor<'_>, attribute: &Attribute, report: &mut Report) -> Option<Value> {
+    if attribute.kind == AttributeType::Version {
+        // reported with the other options
+        return None;
+    }
     let value = literal::value(at, attribute.kind, report)?;
+    // a duration from now is valid at any time
+    if let Err(fault) = attribute.to_stored(value.clone(), SystemTime::UNIX_EPOCH) {
+        report.add(at, fault);
+        return None;
+    }
+    for fault in nested_violations(attribute, &value) {
+        report.add(at, fault);
+    }
     attribute
         .checks
         .violations(&value)
         .into_iter()
         .for_each(|text| report.add(at, text));
     Some(value)
+}
+
+/// What is wrong inside a map or list, each with the path in it.
+fn nested_violations(attribute: &Attribute, value: &Value) -> Vec<String> {
+    let mut texts = Vec::new();
+    match value {
+        Value::M(fields) => {
+            for field in &attribute.attributes {
+                match fields.get(&field.name) {
+                    Some(value) => texts.extend(violations(field, &format!("{}: ", field.name), value)),
+                    None if field.required && field.default.is_none() => {
+                        texts.push(format!("{}: is required", field.name));
+                    }
+                    None => {}
+                }
+            }
+        }
+        Value::L(members) => {
+            if let Some(item) = attribute.items.as_deref() {
+                for (number, member) in members.iter().enumerate() {
+                    texts.extend(violations(item, &format!("[{number}]: "), member));
+                }
+            }
+        }
+        _ => {}
+    }
+    texts
+}
+
+fn violations(attribute: &Attribute, path: &str, value: &Value) -> Vec<String> {
+    if *value == Value::Null {
+        return Vec::new();
+    }
+    let mut texts = attribute.checks.violations(value);
+    texts.extend(nested_violations(attribute, value));
+    texts.into_iter().map(|text| format!("{path}{text}")).collect()
 }
 
 fn kind(at: &Cursor<'_>, report: &mut Report) -> Option<AttributeType> {

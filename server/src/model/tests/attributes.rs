@@ -99,6 +99,40 @@ const DEFAULTS: &[Case] = &[
         &[".default: expected bytes as standard base64"],
     ),
     (
+        "{ type: datetime, default: yesterday }",
+        &[".default: must be a datetime such as 2026-01-31T12:00:00Z"],
+    ),
+    (
+        "{ type: ttl, default: +2w }",
+        &[
+            ".default: must be seconds since 1970, RFC 3339 such as 2026-01-31T12:00:00Z, or a time span such as +3600s, +90m, +12h or +30d",
+        ],
+    ),
+    (
+        "{ type: json, default: '{' }",
+        &[".default: expected JSON as text"],
+    ),
+    (
+        "{ type: string_set, default: [] }",
+        &[".default: a set must have at least one member"],
+    ),
+    (
+        "{ type: number_set, default: [1, 1.0] }",
+        &[".default[1]: is a duplicate"],
+    ),
+    (
+        "{ type: string_set, enum: [a], default: [a, b] }",
+        &[".default: must be one of a"],
+    ),
+    (
+        "{ type: map, attributes: { n: { type: number, min: 2 }, s: { type: string, required: true } }, default: { n: 1 } }",
+        &[".default: n: must be at least 2", ".default: s: is required"],
+    ),
+    (
+        "{ type: list, items: { type: string, max_length: 1 }, default: [a, bb] }",
+        &[".default: [1]: must have at most 1 characters"],
+    ),
+    (
         "{ type: map, default: { x: { '': 1 } } }",
         &[".default.x.: a name must not be empty"],
     ),

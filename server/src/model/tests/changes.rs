@@ -19,7 +19,7 @@ attributes:
 fn models(source: &str) -> Models {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.yaml"), source).unwrap();
-    Models::read(folder.path()).unwrap()
+    Models::read_with_later(folder.path()).unwrap()
 }
 
 fn changes(edits: &[(&str, &str)]) -> Changes {
@@ -108,6 +108,43 @@ fn changes_that_affect_stored_items_require_a_restart() {
             "  scan: { type: object, s3: { bucket: my-bucket } }\n  pk:",
             "`scan` was added",
         ),
+        (
+            "type: number, min",
+            "alias: years, type: number, min",
+            "`alias` changed",
+        ),
+        ("default: PROFILE", "template: PROFILE", "`template` changed"),
+        (
+            "enum: [open, paid]",
+            "enum: [open, paid], compressed: {}",
+            "`compressed` changed",
+        ),
+        (
+            "  pk:",
+            "  until: { type: ttl }\n  pk:",
+            "`until` was added, but items expire by it",
+        ),
+        (
+            "  pk:",
+            "  rev: { type: version }\n  pk:",
+            "`rev` was added, but items are locked by it",
+        ),
+        (
+            "name: User",
+            "name: User\nindexes: { by_state: { partition_key: state } }",
+            "`indexes` changed",
+        ),
+        (
+            "name: User",
+            "name: User\ndiscriminator: { attribute: kind, value: User }",
+            "`discriminator` changed",
+        ),
+        ("name: User", "name: User\ncompat: pydynox", "`compat` changed"),
+        (
+            "name: User",
+            "name: User\nidempotency: item",
+            "`idempotency` changed",
+        ),
     ] {
         let changed = changes(&[(from, to)]);
         assert!(
@@ -127,5 +164,41 @@ fn lists_added_models() {
     assert_eq!(
         changed.safe[0].to_string(),
         "Person: the model was added, on the table users"
+    );
+}
+
+#[test]
+fn options_of_later_calls_and_nested_attributes_are_safe() {
+    let nested = |attributes: &str| format!("  m: {{ type: map, attributes: {{ {attributes} }} }}\n  pk:");
+    let before = models(&BASE.replace(
+        "  pk:",
+        &nested("a: { type: string }, b: { type: list, items: { type: number } }"),
+    ));
+    let after = models(&BASE.replace("  pk:", &nested(
+        "a: { type: string, max_length: 5 }, b: { type: list, items: { type: number, min: 1 } }, c: { type: boolean }",
+    )));
+    let changed = Changes::between(&before, &after);
+    assert!(changed.refused.is_empty(), "{changed:?}");
+    assert_eq!(
+        texts(&changed.safe),
+        [
+            "attribute `m.a`: `max_length` changed from none to 5",
+            "attribute `m.b[]`: `min` changed from none to 1",
+            "attribute `m.c` was added",
+        ]
+    );
+    let changed = Changes::between(&after, &before);
+    assert_eq!(
+        texts(&changed.refused),
+        ["attribute `m.c` was removed: stored items may have it; restart to apply"]
+    );
+    let changed = changes(&[("min: 0", "hidden: true, generate: epoch, min: 0")]);
+    assert!(changed.refused.is_empty(), "{changed:?}");
+    assert_eq!(
+        texts(&changed.safe),
+        [
+            "attribute `age`: `generate` changed",
+            "attribute `age`: `hidden` changed"
+        ]
     );
 }

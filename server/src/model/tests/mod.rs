@@ -294,3 +294,47 @@ fn the_json_schema_has_the_same_keys() {
     same("/properties/discriminator", &DISCRIMINATOR);
     same("/$defs/s3", &S3);
 }
+
+#[test]
+fn the_examples_of_the_documentation_are_valid() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = fs::read_to_string(root.join("docs/models.md")).unwrap();
+    let blocks = page.split("```yaml\n").skip(1);
+    let mut pieces = 0;
+    for block in blocks.map(|rest| rest.split("```").next().unwrap_or_default()) {
+        let is_model = block.lines().any(|line| line.starts_with("partition_key:"));
+        let source = match is_model {
+            true => block.to_owned(),
+            false => format!("name: M\ntable: table\npartition_key: pk\n{block}"),
+        };
+        pieces += usize::from(!is_model);
+        let faults = read(&[("model.yaml", &source)]).err();
+        assert_eq!(faults, None, "{source}");
+    }
+    assert!(pieces >= 8, "{pieces} pieces");
+}
+
+#[test]
+fn the_tracker_has_six_entities_and_three_indexes_in_one_table() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/examples/tracker.yaml");
+    let models = read(&[("tracker.yaml", &fs::read_to_string(path).unwrap())]).unwrap();
+    let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["Comment", "Employee", "Office", "Project", "Task", "Team"]
+    );
+    let mut indexes: Vec<&str> = models
+        .iter()
+        .flat_map(|model| &model.indexes)
+        .map(|index| index.stored_name.as_str())
+        .collect();
+    indexes.sort_unstable();
+    indexes.dedup();
+    assert_eq!(indexes, ["gsi1", "gsi2", "gsi3"]);
+    assert!(
+        models
+            .iter()
+            .all(|model| model.table == "tracker" && model.discriminator.is_some())
+    );
+    assert_eq!(models.warnings(), [""; 0]);
+}

@@ -135,3 +135,94 @@ fn encode_offload(offload: &Offload) -> v1::Offload {
         foreign_pointers: offload.foreign_pointers.as_str().to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::testing::{attribute, model as with};
+    use crate::model::{CompressionAlgorithm, Value};
+
+    #[test]
+    fn every_option_is_in_the_message() {
+        let compressed = Attribute {
+            stored_name: "n".to_owned(),
+            hidden: true,
+            compressed: Some(Compression {
+                algorithm: CompressionAlgorithm::Zstd,
+                level: Some(3),
+                min_size: 100,
+                threshold: 0.9,
+            }),
+            ..attribute("note", AttributeType::String)
+        };
+        let key = Attribute {
+            template: Some(Template::parse("NOTE#{note}", "#").unwrap()),
+            ..attribute("key", AttributeType::String)
+        };
+        let lines = Attribute {
+            items: Some(Box::new(Attribute {
+                attributes: vec![attribute("count", AttributeType::Number)],
+                nested_unknown: Some(UnknownAttributes::Drop),
+                ..attribute("", AttributeType::Map)
+            })),
+            ..attribute("lines", AttributeType::List)
+        };
+        let mut declared = with(vec![
+            compressed,
+            key,
+            lines,
+            attribute("at", AttributeType::Datetime),
+        ]);
+        declared.indexes = vec![Index {
+            name: "by_key".to_owned(),
+            stored_name: "gsi1".to_owned(),
+            local: false,
+            partition: vec!["key".to_owned()],
+            sort: Vec::new(),
+            projection: Projection::Include(vec!["note".to_owned()]),
+            when: BTreeMap::from([("note".to_owned(), vec![Value::S("a".to_owned())])]),
+        }];
+        declared.discriminator = Some(Discriminator {
+            attribute: "kind".to_owned(),
+            value: "User".to_owned(),
+        });
+        declared.idempotency = Some(Idempotency::Table("requests".to_owned()));
+        let message = model(&declared);
+        let named = |name: &str| {
+            message
+                .attributes
+                .iter()
+                .find(|found| found.name == name)
+                .unwrap()
+        };
+        let note = named("note");
+        assert_eq!((note.alias.as_str(), note.hidden), ("n", true));
+        assert_eq!(note.compressed.as_ref().unwrap().level, Some(3));
+        assert_eq!(
+            (named("key").template.as_str(), named("key").delimiter.as_str()),
+            ("NOTE#{note}", "#")
+        );
+        let line = named("lines").items.as_ref().unwrap();
+        assert_eq!(
+            (line.attributes[0].name.as_str(), line.unknown_attributes.as_str()),
+            ("count", "drop")
+        );
+        assert_eq!(
+            (named("at").store.as_str(), named("at").set_encoding.as_str()),
+            ("iso8601", "")
+        );
+        let index = &message.indexes[0];
+        assert_eq!(
+            (index.stored_name.as_str(), index.projection.as_str()),
+            ("gsi1", "include")
+        );
+        assert_eq!(
+            (index.included.as_slice(), index.when.len()),
+            (["note".to_owned()].as_slice(), 1)
+        );
+        assert_eq!(message.discriminator.unwrap().value, "User");
+        assert_eq!(message.idempotency.unwrap().table, "requests");
+    }
+}
