@@ -100,7 +100,7 @@ const DEFAULTS: &[Case] = &[
     ),
     (
         "{ type: datetime, default: yesterday }",
-        &[".default: must be a datetime such as 2026-01-31T12:00:00Z"],
+        &[".default: must be RFC 3339 with an offset, such as 2026-01-31T12:00:00Z"],
     ),
     (
         "{ type: ttl, default: +2w }",
