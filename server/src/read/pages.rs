@@ -78,6 +78,10 @@ struct Pages {
     page_size: Option<u32>,
     /// Whether a filter may leave out items that were evaluated.
     filtered: bool,
+    /// Whether this server may leave out items that the store returns.
+    may_leave_out: bool,
+    /// Pages that were requested.
+    fetched_pages: u32,
     count_only: bool,
     /// Whether the store returns no items, only their number.
     counts_in_store: bool,
@@ -154,7 +158,9 @@ impl Pages {
             request_hash: request.request_hash,
             positions: request.positions,
             page_size: request.page_size,
-            filtered: request.filter.is_some() || request.view.may_leave_out(),
+            filtered: request.filter.is_some(),
+            may_leave_out: request.view.may_leave_out(),
+            fetched_pages: 0,
             count_only: request.count_only,
             waiting,
             fetching: FuturesUnordered::new(),
@@ -224,10 +230,15 @@ impl Pages {
     }
 
     /// Items that the next page may evaluate. Without a filter, every evaluated item is returned, so the limit keeps the
-    /// store from reading items that would be discarded.
+    /// store from reading items that would be discarded. Where items of other models are left out, that may not be enough:
+    /// each further page is twice as large.
     fn next_page_size(&self) -> Option<u32> {
-        match (self.remaining, self.page_size) {
-            (Some(remaining), size) if !self.filtered => Some(size.unwrap_or(u32::MAX).min(remaining)),
+        let wanted = match (self.remaining, self.may_leave_out) {
+            (Some(remaining), true) => Some(remaining.saturating_mul(1 << self.fetched_pages.min(16))),
+            (remaining, _) => remaining,
+        };
+        match (wanted, self.page_size) {
+            (Some(wanted), size) if !self.filtered => Some(size.unwrap_or(u32::MAX).min(wanted)),
             (_, size) => size,
         }
     }
@@ -239,6 +250,7 @@ impl Pages {
             SegmentPosition::After(key) => Some(key.clone()),
         };
         let request = self.template.for_page(segment, start_key, self.next_page_size());
+        self.fetched_pages += 1;
         let (dynamodb, call) = (
             self.opener.reader.stores.dynamodb.clone(),
             self.opener.call.clone(),
