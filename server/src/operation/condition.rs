@@ -6,7 +6,7 @@ use super::validation::Validation;
 use crate::expression::{self, Expression, Placeholders};
 use crate::fault::{Fault, Faults};
 use crate::model::limits::MAX_EXPRESSION_BYTES;
-use crate::model::{Item, Model};
+use crate::model::{Item, Model, Value};
 use crate::write::{Condition, condition_bytes, count_kept};
 
 /// Checks a condition and prepares it for the commit. Returns `None` if `validation` has its faults.
@@ -17,8 +17,36 @@ pub(super) fn check_condition(
     validation: &mut Validation,
 ) -> Option<Option<Condition>> {
     check_values(condition, "condition", max_depth, validation);
-    let prepared = condition.map(|condition| prepare(model, condition));
-    validation.expression(prepared.transpose())
+    let prepared = condition.map(|condition| prepare(model, condition)).transpose();
+    validation.expression(prepared.and_then(|condition| of_model(model, condition)))
+}
+
+/// The condition, and that the write replaces no item of another model. Keys that are built from templates cannot be those
+/// of another model.
+fn of_model(model: &Model, condition: Option<Condition>) -> Result<Option<Condition>, Faults> {
+    let Some(discriminator) = model
+        .discriminator
+        .as_ref()
+        .filter(|_| !model.has_key_templates())
+    else {
+        return Ok(condition);
+    };
+    let guard = "(attribute_not_exists(#modelkey) OR #model=:model)";
+    let (text, mut names, mut values) = match condition {
+        Some(Condition { text, names, values }) => (format!("({text}) AND {guard}"), names, values),
+        None => (guard.to_owned(), [].into(), [].into()),
+    };
+    if text.len() > MAX_EXPRESSION_BYTES {
+        let description = format!(
+            "is longer than {MAX_EXPRESSION_BYTES} bytes with the condition that the item is of this model"
+        );
+        return Err(Fault::new("condition.text", description).into());
+    }
+    let stored_name = |name: &str| model.stored_name(name).to_owned();
+    names.insert("#modelkey".to_owned(), stored_name(&model.partition_key));
+    names.insert("#model".to_owned(), stored_name(&discriminator.attribute));
+    values.insert(":model".to_owned(), Value::S(discriminator.value.clone()));
+    Ok(Some(Condition { text, names, values }))
 }
 
 fn prepare(model: &Model, condition: &Expression) -> Result<Condition, Faults> {

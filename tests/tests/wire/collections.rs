@@ -4,7 +4,7 @@ use tollgate_proto::v1;
 use tollgate_proto::v1::attribute_value::Kind;
 use tollgate_tests::gateway::{Gateway, Setup};
 use tollgate_tests::refusal::Refusal;
-use tollgate_tests::values::{Item, expression, get, item, key, n, query, s, save, scan};
+use tollgate_tests::values::{Item, delete, expression, get, item, key, n, query, s, save, scan};
 
 const MODELS: &str = r#"
 name: Dog
@@ -326,4 +326,27 @@ async fn a_collection_that_cannot_be_read_together_is_refused() {
         ..query("Dog", "P")
     };
     Refusal::of(gateway.query(unknown).await).is("INVALID_EXPRESSION", &["filter.text"]);
+}
+
+#[tokio::test]
+async fn no_write_replaces_or_deletes_an_item_of_another_model() {
+    let gateway = shelter().await;
+    animals(&gateway, 1).await;
+    Refusal::of(gateway.save(save("Cat", animal("00", "Tom"))).await).is("CONDITION_FAILED", &[]);
+    Refusal::of(gateway.delete(delete("Cat", key("P", "00"))).await).is("CONDITION_FAILED", &[]);
+    let conditional = v1::SaveRequest {
+        condition: expression("name = :n OR name = :m", [(":n", s("Rex")), (":m", s("Tom"))]),
+        ..save("Cat", animal("00", "Tom"))
+    };
+    Refusal::of(gateway.save(conditional.clone()).await).is("CONDITION_FAILED", &[]);
+    let dog = gateway.get(get("Dog", key("P", "00"))).await.ok();
+    assert_eq!(dog.item["name"], s("Rex"));
+    let own = v1::SaveRequest {
+        model: "Dog".to_owned(),
+        ..conditional
+    };
+    gateway.save(own).await.ok();
+    gateway.delete(delete("Dog", key("P", "00"))).await.ok();
+    gateway.delete(delete("Cat", key("P", "00"))).await.ok();
+    gateway.save(save("Cat", animal("00", "Tom"))).await.ok();
 }
