@@ -3,24 +3,12 @@
 use crate::yaml::{Cursor, Report, View};
 
 /// Values of `type` that are not supported yet.
-const TYPES: &[&str] = &[
-    "string_set",
-    "number_set",
-    "binary_set",
-    "json",
-    "datetime",
-    "ttl",
-    "version",
-];
+const TYPES: &[&str] = &["number_set", "binary_set", "json", "ttl", "version"];
 
 /// Options of an attribute that are not supported yet.
 const ATTRIBUTE_OPTIONS: &[&str] = &[
     "alias",
-    "generate",
-    "template",
-    "hidden",
     "compressed",
-    "attributes",
     "items",
     "set_encoding",
     "null_sets",

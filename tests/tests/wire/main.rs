@@ -23,4 +23,5 @@ mod reload;
 mod sealing;
 mod sessions;
 mod tamper;
+mod tracker;
 mod update;
