@@ -1,7 +1,10 @@
 //! Checks a condition against the model: which attributes it may use, and whether the types agree. Reports all faults at
 //! once. Uses only the model and the expression.
 
+use std::time::SystemTime;
+
 use super::ast::{Condition, Name, Operand, Path, Step, ValueRef};
+use super::conversion::{converted, declared, member_type, standard, stored_type};
 use super::definitions::Definitions;
 use super::names::{no_attribute, quoted};
 use crate::fault::{Fault, Faults};
@@ -10,6 +13,9 @@ use crate::model::{Attribute, AttributeType, Model, UnknownAttributes, Value};
 
 /// The types that `attribute_type` can test for.
 const TYPE_NAMES: [&str; 10] = ["S", "SS", "N", "NS", "B", "BS", "BOOL", "NULL", "L", "M"];
+
+/// What conditions can use of an attribute whose stored value is not the caller's.
+const ONLY_PRESENCE: &str = "only attribute_exists and attribute_not_exists can use it, as a whole";
 
 /// DynamoDB's name of a type. `None` if the type is unknown until the item is read.
 type Type = Option<&'static str>;
@@ -92,9 +98,10 @@ impl<'a> Checker<'a> {
 
     fn compare(&mut self, operator: &str, is_ordering: bool, operands: &[&Operand<'a>]) {
         self.distinct(operator, operands);
+        let standard = standard(self.model, self.definitions, operands);
         let mut types = Vec::with_capacity(operands.len());
         for operand in operands {
-            let mut kind = self.operand(operand);
+            let mut kind = self.operand_as(operand, standard);
             if is_ordering
                 && let Some(other) = kind
                 && !matches!(other, "S" | "N" | "B")
@@ -134,11 +141,11 @@ impl<'a> Checker<'a> {
         let (Operand::Value(low), Operand::Value(high)) = (low, high) else {
             return;
         };
-        let (Some(least), Some(greatest)) = (self.definitions.value(low), self.definitions.value(high))
-        else {
+        let standard = standard(self.model, self.definitions, &[subject]);
+        let (Some(least), Some(greatest)) = (self.stored(low, standard), self.stored(high, standard)) else {
             return;
         };
-        let is_ordered = match (least, greatest) {
+        let is_ordered = match (&least, &greatest) {
             (Value::S(least), Value::S(greatest)) => least <= greatest,
             (Value::N(least), Value::N(greatest)) => least <= greatest,
             (Value::B(least), Value::B(greatest)) => least <= greatest,
@@ -180,13 +187,16 @@ impl<'a> Checker<'a> {
 
     fn contains(&mut self, container: &Operand<'a>, item: &Operand<'a>) {
         self.distinct("contains", &[container, item]);
-        let (outer, inner) = (self.operand(container), self.operand(item));
-        let expected = match outer {
-            Some("S" | "SS") => "S",
-            Some("B" | "BS") => "B",
-            Some("NS") => "N",
-            Some("L") | None => return,
-            Some(other) => {
+        let list = standard(self.model, self.definitions, &[container]);
+        let members = list.and_then(|list| list.items.as_deref());
+        let (outer, inner) = (self.operand(container), self.operand_as(item, members));
+        let member = list.and_then(|list| member_type(list.kind));
+        let expected = match (member, outer) {
+            (Some(member), _) => member,
+            (None, Some("S")) => "S",
+            (None, Some("B")) => "B",
+            (None, Some("L") | None) => return,
+            (None, Some(other)) => {
                 return self.operand_fault(
                     container,
                     format!("is {other}, but contains supports only S, B, L and sets"),
@@ -253,12 +263,42 @@ impl<'a> Checker<'a> {
         name.is_some() && name == self.definitions.name(other)
     }
 
+    /// The value in the form that an attribute stores; none if it is not defined or has no such form.
+    fn stored(&self, value: &ValueRef<'a>, standard: Option<&Attribute>) -> Option<Value> {
+        let value = self.definitions.value(value)?;
+        match standard {
+            Some(attribute) => converted(attribute, value, SystemTime::UNIX_EPOCH).ok(),
+            None => Some(value.clone()),
+        }
+    }
+
     fn operand(&mut self, operand: &Operand<'a>) -> Type {
+        self.operand_as(operand, None)
+    }
+
+    /// The type of an operand, where values have the form that an attribute stores.
+    fn operand_as(&mut self, operand: &Operand<'a>, standard: Option<&Attribute>) -> Type {
         match operand {
             Operand::Path(path) => self.path(path, Use::Value),
-            Operand::Value(value) => {
-                let value = self.definitions.value(value)?;
-                (!matches!(value, Value::Object(_))).then(|| value.type_name())
+            Operand::Value(reference) => {
+                let value = self.definitions.value(reference)?;
+                if matches!(value, Value::Object(_)) {
+                    return None;
+                }
+                let Some(attribute) = standard.filter(|_| *value != Value::Null) else {
+                    return Some(value.type_name());
+                };
+                match converted(attribute, value, SystemTime::UNIX_EPOCH) {
+                    Ok(value) => Some(value.type_name()),
+                    Err(description) => {
+                        let name = quoted(&attribute.name);
+                        let fault = self
+                            .definitions
+                            .value_fault(reference.name, format!("{description}, for {name}"));
+                        self.push(fault);
+                        None
+                    }
+                }
             }
             Operand::Size(path) => {
                 if let Some(kind) = self.path(path, Use::Value)
@@ -290,23 +330,20 @@ impl<'a> Checker<'a> {
             self.fault_at(path.attribute.column, refusal);
             return None;
         }
-        if path.steps.is_empty() {
-            stored_type(attribute.kind)
-        } else {
-            None
-        }
+        declared(self.model, self.definitions, path).and_then(stored_type)
     }
 
     fn refusal(&self, attribute: &Attribute, path: &Path<'a>, used: Use) -> Option<String> {
         let name = quoted(&attribute.name);
-        if attribute.encrypted.is_some() {
+        let is_presence = used == Use::Presence && path.steps.is_empty();
+        if attribute.encrypted.is_some() && !is_presence {
             return Some(encrypted_refusal(&attribute.name));
         }
+        if attribute.compressed.is_some() && !is_presence {
+            return Some(format!("{name} is compressed: {ONLY_PRESENCE}"));
+        }
         if attribute.kind == AttributeType::Object && (used == Use::Value || !path.steps.is_empty()) {
-            let functions = "attribute_exists and attribute_not_exists";
-            return Some(format!(
-                "{name} is an object: only {functions} can use it, as a whole"
-            ));
+            return Some(format!("{name} is an object: {ONLY_PRESENCE}"));
         }
         if self.refused_keys.contains(&attribute.name.as_str()) {
             return Some(format!(
@@ -345,10 +382,7 @@ impl<'a> Checker<'a> {
 }
 
 fn encrypted_refusal(name: &str) -> String {
-    format!(
-        "{} is encrypted: conditions, filters and key conditions cannot use it",
-        quoted(name)
-    )
+    format!("{} is encrypted: {ONLY_PRESENCE}", quoted(name))
 }
 
 /// Why the first step into an attribute is invalid, if it is.
@@ -361,22 +395,5 @@ pub(super) fn step_refusal(attribute: &Attribute, step: Option<&Step<'_>>) -> Op
         }
         (Step::Index(_), AttributeType::Map) => Some(format!("{name} is a map: use .name for its fields")),
         (Step::Name(_) | Step::Index(_), _) => Some(format!("{name} is a {kind}: it has no members")),
-    }
-}
-
-/// DynamoDB's type of a stored attribute; none for objects.
-pub(super) fn stored_type(kind: AttributeType) -> Type {
-    match kind {
-        AttributeType::String | AttributeType::Json => Some("S"),
-        AttributeType::Number | AttributeType::Ttl | AttributeType::Version => Some("N"),
-        AttributeType::Binary => Some("B"),
-        AttributeType::Boolean => Some("BOOL"),
-        AttributeType::List => Some("L"),
-        AttributeType::Map => Some("M"),
-        AttributeType::StringSet => Some("SS"),
-        AttributeType::NumberSet => Some("NS"),
-        AttributeType::BinarySet => Some("BS"),
-        // depends on the option `store`
-        AttributeType::Datetime | AttributeType::Object => None,
     }
 }

@@ -9,6 +9,7 @@ mod ast;
 mod attributes;
 mod check;
 mod condition;
+mod conversion;
 mod definitions;
 mod field_path;
 mod input;

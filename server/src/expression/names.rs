@@ -8,9 +8,7 @@ const MAX_QUOTED_CHARS: usize = 64;
 
 /// The name under which an attribute is stored. Undeclared attributes are stored under the name in the request.
 pub(super) fn stored_name<'a>(model: &'a Model, attribute: &'a str) -> &'a str {
-    model
-        .attribute(attribute)
-        .map_or(attribute, |declared| declared.name.as_str())
+    model.stored_name(attribute)
 }
 
 /// The fault of an attribute that the model neither declares nor allows.

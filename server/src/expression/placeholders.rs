@@ -1,22 +1,41 @@
 //! Generated placeholders for the names and values of all expressions of a request.
 
 use std::collections::HashMap;
+use std::time::SystemTime;
 
 use crate::model::{Item, Value};
 
 /// Collects the names and values of all expressions of a request, as `#n0`, `#n1` … and `:v0`, `:v1` ….
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Placeholders {
     names: HashMap<String, String>,
     by_name: HashMap<String, String>,
     values: Item,
     substituted_bytes: usize,
+    now: SystemTime,
+}
+
+impl Default for Placeholders {
+    fn default() -> Placeholders {
+        Placeholders::new()
+    }
 }
 
 impl Placeholders {
-    /// No placeholders.
+    /// No placeholders, for a request that has just arrived.
     pub fn new() -> Placeholders {
-        Placeholders::default()
+        Placeholders {
+            names: HashMap::new(),
+            by_name: HashMap::new(),
+            values: Item::new(),
+            substituted_bytes: 0,
+            now: SystemTime::now(),
+        }
+    }
+
+    /// When the request arrived, from which durations count.
+    pub(super) fn now(&self) -> SystemTime {
+        self.now
     }
 
     /// The placeholder for a stored attribute name. Equal names have the same one.

@@ -3,7 +3,7 @@
 use crate::yaml::{Cursor, Report, View};
 
 /// Values of `type` that are not supported yet.
-const TYPES: &[&str] = &["number_set", "binary_set", "json", "ttl", "version"];
+const TYPES: &[&str] = &["number_set", "binary_set", "json", "ttl"];
 
 /// Options of an attribute that are not supported yet.
 const ATTRIBUTE_OPTIONS: &[&str] = &[

@@ -1,4 +1,4 @@
-//! The condition of a write, as Save and Delete check it.
+//! The condition and the version of a write, as Save, Update and Delete check them.
 
 use super::error::Error;
 use super::selection::check_values;
@@ -7,7 +7,7 @@ use crate::expression::{self, Expression, Placeholders};
 use crate::fault::{Fault, Faults};
 use crate::model::limits::MAX_EXPRESSION_BYTES;
 use crate::model::{Item, Model, Value};
-use crate::write::{Condition, condition_bytes, count_kept};
+use crate::write::{Condition, ExpectedVersion, VERSION_CONDITION_BYTES, condition_bytes, count_kept};
 
 /// Checks a condition and prepares it for the commit. Returns `None` if `validation` has its faults.
 pub(super) fn check_condition(
@@ -54,6 +54,38 @@ fn prepare(model: &Model, condition: &Expression) -> Result<Condition, Faults> {
     let text = expression::condition(model, condition, "condition", &mut placeholders)?;
     let (names, values) = placeholders.into_parts();
     Ok(Condition { text, names, values })
+}
+
+/// Checks the expected version of a request; 0: none.
+pub(super) fn check_version(model: &Model, version: u64) -> Result<Option<ExpectedVersion>, Faults> {
+    match (version, model.version()) {
+        (0, _) => Ok(None),
+        (number, Some(_)) => Ok(Some(ExpectedVersion::Exactly(number))),
+        (_, None) => {
+            let description = format!("must be 0: {} has no version attribute", model.name);
+            Err(Fault::new("version", description).into())
+        }
+    }
+}
+
+/// The condition, and that the stored item has the expected version.
+pub(super) fn versioned(
+    model: &Model,
+    condition: Option<Condition>,
+    version: Option<ExpectedVersion>,
+) -> Result<Option<Condition>, Error> {
+    if version.is_none() {
+        return Ok(condition);
+    }
+    let condition = condition.unwrap_or_default();
+    let max_bytes = MAX_EXPRESSION_BYTES - VERSION_CONDITION_BYTES;
+    if condition.text.len() > max_bytes {
+        let description = format!("must have at most {max_bytes} bytes with a version");
+        return Err(Error::InvalidExpression(
+            Fault::new("condition.text", description).into(),
+        ));
+    }
+    Ok(Some(condition.with_version(model, version)))
 }
 
 /// Rejects a condition that would be too long for DynamoDB with the comparisons that kept objects add to it.

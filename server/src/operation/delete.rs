@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::condition::check_condition;
+use super::condition::{check_condition, check_version, versioned};
 use super::error::Error;
 use super::gateway::Gateway;
 use super::validation::Validation;
@@ -20,6 +20,8 @@ pub struct Delete {
     pub model: Arc<Model>,
     /// The key attributes.
     pub key: Item,
+    /// The version that the item must have; 0: any.
+    pub version: u64,
     /// Deletes only if this is met.
     pub condition: Option<Expression>,
     /// Whether to return the deleted item.
@@ -31,7 +33,7 @@ pub struct Delete {
 }
 
 /// The request's fields in the contract's order.
-const FIELDS: [&str; 4] = ["model", "key", "condition", "return_values"];
+const FIELDS: [&str; 5] = ["model", "key", "version", "condition", "return_values"];
 
 /// Deletes one item, and returns it if requested.
 ///
@@ -42,6 +44,7 @@ pub async fn delete(gateway: &Gateway, call: &Call, request: Delete) -> Result<O
     let Delete {
         model,
         key,
+        version,
         condition,
         return_old,
         validate_only,
@@ -55,8 +58,11 @@ pub async fn delete(gateway: &Gateway, call: &Call, request: Delete) -> Result<O
         &mut validation,
     );
     let key = validation.field(check::check_key(&model, key, "key"));
+    let version = validation.field(check_version(&model, version));
     let valid = validation.finish()?;
     let (condition, key) = (valid.take(condition)?, valid.take(key)?);
+    let version = valid.take(version)?;
+    let condition = versioned(&model, condition, version)?;
     if validate_only {
         return Ok(None);
     }
@@ -65,6 +71,7 @@ pub async fn delete(gateway: &Gateway, call: &Call, request: Delete) -> Result<O
         model,
         key,
         condition,
+        version,
         return_old,
     };
     Ok(gateway.committer.delete(request).await?)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::condition::{check_condition, check_length};
+use super::condition::{check_condition, check_length, versioned};
 use super::error::Error;
 use super::gateway::Gateway;
 use super::return_values::ReturnValues;
@@ -11,11 +11,11 @@ use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::Expression;
 use crate::fault::Faults;
-use crate::item::check::{self, CheckError};
+use crate::item::check::{self, CheckError, VersionExpectation};
 use crate::item::load::{Opened, readable};
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Model, Value};
-use crate::write::{SaveRequest, foreign_kept, keep_unchanged};
+use crate::write::{ExpectedVersion, SaveRequest, foreign_kept, keep_unchanged};
 
 /// Which item to write.
 pub struct Save {
@@ -83,6 +83,12 @@ pub async fn save(gateway: &Gateway, call: &Call, request: Save) -> Result<Saved
     };
     let valid = validation.finish()?;
     let (condition, checked) = (valid.take(condition)?, valid.take(checked)?);
+    let version = match checked.version {
+        VersionExpectation::None => None,
+        VersionExpectation::Create => Some(ExpectedVersion::Create),
+        VersionExpectation::Exactly(number) => Some(ExpectedVersion::Exactly(number)),
+    };
+    let condition = versioned(&model, condition, version)?;
     check_length(condition.as_ref(), &checked.item)?;
     if validate_only {
         return Ok(Saved::default());
@@ -93,6 +99,7 @@ pub async fn save(gateway: &Gateway, call: &Call, request: Save) -> Result<Saved
         model,
         item: checked.item,
         condition,
+        version,
         return_old: return_values == ReturnValues::AllOld,
     };
     let committed = gateway.committer.save(request).await?;

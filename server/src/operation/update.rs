@@ -1,7 +1,9 @@
 //! Update: changes attributes of an item in place. Checks everything first; then `write` runs the commit to completion.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use super::condition::check_version;
 use super::error::Error;
 use super::gateway::Gateway;
 use super::return_values::ReturnValues;
@@ -15,8 +17,8 @@ use crate::item::pointer::Pointer;
 use crate::item::{Key, check};
 use crate::model::limits::{MAX_EXPRESSION_BYTES, MAX_ITEM_BYTES};
 use crate::model::size::stored_bytes;
-use crate::model::{AttributeType, Item, Model, Value};
-use crate::write::{Returned, UpdateRequest};
+use crate::model::{Attribute, AttributeType, Generate, Item, Model, Number, Value};
+use crate::write::{ExpectedVersion, Returned, UpdateRequest};
 
 /// What to change of which item.
 pub struct Update {
@@ -73,11 +75,12 @@ pub async fn update(gateway: &Gateway, call: &Call, request: Update) -> Result<U
         validate_only,
         faults,
     } = request;
+    let now = SystemTime::now();
     let mut validation = Validation::new(&FIELDS, faults);
-    validation.add_fields(check_version(&model, version));
+    let version = validation.field(check_version(&model, version));
     let key = validation.field(check::check_key(&model, key, "key"));
     let depth = gateway.attribute_depth;
-    let update = check_update(&model, update.as_ref(), depth, &mut validation);
+    let update = check_update(&model, update.as_ref(), depth, now, &mut validation);
     let mut placeholders = Placeholders::new();
     check_values(condition.as_ref(), "condition", depth, &mut validation);
     let condition = condition
@@ -86,15 +89,18 @@ pub async fn update(gateway: &Gateway, call: &Call, request: Update) -> Result<U
     let condition = validation.expression(condition);
     let valid = validation.finish()?;
     let (key, condition, mut update) = (valid.take(key)?, valid.take(condition)?, valid.take(update)?);
+    let version = valid.take(version)?;
     check_modes(&model, &update)?;
     remove_nulls(&model, &mut update);
     let must_exist = must_exist || lacks_required(&model, &update);
     let defaults = if must_exist {
         Item::new()
     } else {
-        defaults(&model, &update)
+        defaults(&model, &update, now)?
     };
-    let condition = whole_condition(&model, condition, &update, must_exist, &mut placeholders);
+    let mut generated = generate(&model, &mut update, now)?;
+    set_version(&model, &mut update, version);
+    let condition = whole_condition(&model, condition, &update, must_exist, version, &mut placeholders);
     check_size(&key, &update, &defaults)?;
     check_length(&model, &update, &defaults, &condition, &placeholders)?;
     if validate_only {
@@ -102,17 +108,21 @@ pub async fn update(gateway: &Gateway, call: &Call, request: Update) -> Result<U
     }
     let request = UpdateRequest {
         call: call.clone(),
-        model,
+        model: Arc::clone(&model),
         key,
         update,
         defaults,
         condition,
         placeholders,
+        version,
         must_exist,
         returned: returned(return_values),
     };
     let committed = gateway.committer.update(request).await?;
-    let generated = references(committed.objects);
+    generated.extend(references(committed.objects));
+    if let (Some(attribute), Some(number)) = (model.version(), committed.version) {
+        generated.insert(attribute.name.clone(), Value::N(Number::from(number)));
+    }
     Ok(match returned(return_values).is_old() {
         true => Updated {
             generated,
@@ -137,11 +147,33 @@ fn returned(values: ReturnValues) -> Returned {
     }
 }
 
-/// Rejects a version: models do not have the type yet.
-fn check_version(model: &Model, version: u64) -> Faults {
+/// Sets what the server sets on every write. Returns it as callers read it.
+fn generate(model: &Model, update: &mut expression::Update, now: SystemTime) -> Result<Item, Error> {
+    let mut generated = Item::new();
+    for attribute in &model.attributes {
+        if attribute.generate == Some(Generate::UtcNowOnWrite)
+            && let Some(value) = attribute.generated(now)
+        {
+            update.set(&attribute.name, stored(attribute, value.clone(), now)?);
+            generated.insert(attribute.name.clone(), value);
+        }
+    }
+    Ok(generated)
+}
+
+fn stored(attribute: &Attribute, value: Value, now: SystemTime) -> Result<Value, Error> {
+    let stored = attribute.to_stored(value, now);
+    stored.map_err(|_| Error::Internal("a value of the model cannot be stored"))
+}
+
+/// The next version, or one more than the stored one if the request expects none.
+fn set_version(model: &Model, update: &mut expression::Update, version: Option<ExpectedVersion>) {
+    let Some(attribute) = model.version() else { return };
     match version {
-        0 => Faults::new(),
-        _ => Fault::new("version", format!("{} has no version attribute", model.name)).into(),
+        Some(ExpectedVersion::Exactly(number)) => {
+            update.set(&attribute.name, Value::N(Number::from(number.saturating_add(1))));
+        }
+        Some(ExpectedVersion::Create) | None => update.increment(&attribute.name),
     }
 }
 
@@ -150,6 +182,7 @@ fn check_update(
     model: &Model,
     update: Option<&Expression>,
     max_depth: usize,
+    now: SystemTime,
     validation: &mut Validation,
 ) -> Option<expression::Update> {
     let Some(update) = update else {
@@ -160,7 +193,7 @@ fn check_update(
     let root = Path::Root("update");
     let values = Path::Name(&root, "values");
     validation.add_expressions(check::check_new_objects(&update.values, values));
-    validation.expression(expression::update(model, update, "update"))
+    validation.expression(expression::update(model, update, "update", now))
 }
 
 /// Rejects changes of attributes that this server may not set.
@@ -184,17 +217,36 @@ fn check_modes(model: &Model, update: &expression::Update) -> Result<(), Error> 
     }
 }
 
-/// Null stores nothing in an object attribute: `SET photo = :null` removes it.
+/// Null stores nothing in objects, sets and times to live: `SET photo = :null` removes the attribute.
 fn remove_nulls(model: &Model, update: &mut expression::Update) {
     let nulls: Vec<String> = update
         .whole_values()
         .filter(|(_, value)| **value == Value::Null)
         .filter_map(|(name, _)| model.attribute(name))
-        .filter(|attribute| attribute.kind == AttributeType::Object)
+        .filter(|attribute| stores_no_null(attribute.kind))
         .map(|attribute| attribute.name.clone())
         .collect();
     for name in nulls {
         update.remove(&name);
+    }
+}
+
+fn stores_no_null(kind: AttributeType) -> bool {
+    match kind {
+        AttributeType::Object
+        | AttributeType::StringSet
+        | AttributeType::NumberSet
+        | AttributeType::BinarySet
+        | AttributeType::Ttl
+        | AttributeType::Version => true,
+        AttributeType::String
+        | AttributeType::Number
+        | AttributeType::Binary
+        | AttributeType::Boolean
+        | AttributeType::List
+        | AttributeType::Map
+        | AttributeType::Json
+        | AttributeType::Datetime => false,
     }
 }
 
@@ -204,22 +256,31 @@ fn lacks_required(model: &Model, update: &expression::Update) -> bool {
     model.attributes.iter().any(|attribute| {
         attribute.required
             && attribute.default.is_none()
+            && attribute.generate.is_none()
             && !model.is_key(&attribute.name)
             && !provided.contains(attribute.name.as_str())
     })
 }
 
-/// The defaults of attributes that the update leaves alone.
-fn defaults(model: &Model, update: &expression::Update) -> Item {
+/// The values, in their stored form, that the server gives to attributes of a new item that the update leaves alone.
+fn defaults(model: &Model, update: &expression::Update, now: SystemTime) -> Result<Item, Error> {
     let touched = update.touched();
     let others = model.attributes.iter().filter(|attribute| {
         !model.is_key(&attribute.name)
             && !touched.contains(attribute.name.as_str())
             && !check::is_read_only(attribute)
     });
-    others
-        .filter_map(|attribute| Some((attribute.name.clone(), attribute.default.clone()?)))
-        .collect()
+    let mut defaults = Item::new();
+    for attribute in others.filter(|attribute| attribute.generate != Some(Generate::UtcNowOnWrite)) {
+        if let Some(value) = attribute.default.clone().or_else(|| attribute.generated(now)) {
+            defaults.insert(attribute.name.clone(), stored(attribute, value, now)?);
+        }
+    }
+    if let Some(discriminator) = &model.discriminator {
+        let value = Value::S(discriminator.value.clone());
+        defaults.insert(discriminator.attribute.clone(), value);
+    }
+    Ok(defaults)
 }
 
 /// The caller's condition, and those of the model.
@@ -228,14 +289,26 @@ fn whole_condition(
     condition: Option<String>,
     update: &expression::Update,
     must_exist: bool,
+    version: Option<ExpectedVersion>,
     placeholders: &mut Placeholders,
 ) -> String {
     let mut parts = Vec::new();
-    if must_exist {
+    if let (Some(ExpectedVersion::Exactly(number)), Some(attribute)) = (version, model.version()) {
+        let name = placeholders.name(&attribute.stored_name);
         parts.push(format!(
-            "attribute_exists({})",
-            placeholders.name(model.stored_name(&model.partition_key))
+            "{name}={}",
+            placeholders.value(Value::N(Number::from(number)))
         ));
+    }
+    if let Some(discriminator) = &model.discriminator {
+        let name = placeholders.name(model.stored_name(&discriminator.attribute));
+        let key = placeholders.name(model.stored_name(&model.partition_key));
+        let value = placeholders.value(Value::S(discriminator.value.clone()));
+        parts.push(format!("(attribute_not_exists({key}) OR {name}={value})"));
+    }
+    if must_exist {
+        let key = placeholders.name(model.stored_name(&model.partition_key));
+        parts.push(format!("attribute_exists({key})"));
     }
     let bounds = update.bounds().iter();
     parts.extend(bounds.map(|bound| bound.render(model, placeholders)));

@@ -109,6 +109,8 @@ fn from_write(call: &Call, failure: WriteError) -> Status {
         WriteError::Invalid(faults) => status::invalid(Reason::InvalidField, faults),
         WriteError::ObjectChanged { .. } => retry_later(Reason::ObjectChanged, text),
         WriteError::ItemNotFound { model } => item_not_found(&model, text),
+        WriteError::AlreadyExists { .. } => status::status(Reason::AlreadyExists, text),
+        WriteError::VersionMismatch { current } => status::version_mismatch(current, text),
         WriteError::OutOfBounds { attribute, limits } => precondition(
             Reason::ConditionFailed,
             "BOUNDS",

@@ -32,6 +32,14 @@ pub fn status(reason: Reason, message: impl Into<String>) -> Status {
     with_details(reason, message, info(reason))
 }
 
+/// A status of a lost race: `ErrorInfo` with the current version in its metadata.
+pub fn version_mismatch(current: u64, message: impl Into<String>) -> Status {
+    let reason = Reason::VersionMismatch;
+    let metadata = [("current_version".to_owned(), current.to_string())];
+    let details = ErrorDetails::with_error_info(reason.as_str(), DOMAIN, metadata);
+    with_details(reason, message, details)
+}
+
 /// A status that names fields: `BadRequest`.
 pub fn invalid(reason: Reason, faults: impl Into<Faults>) -> Status {
     let faults: Faults = faults.into();

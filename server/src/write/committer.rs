@@ -21,6 +21,7 @@ use super::old_item::{UpdateView, open_old};
 use super::request::{Committed, CommittedUpdate, DeleteRequest, SaveRequest, UpdateRequest};
 use super::save::{Saved, save};
 use super::update::{Updated, update};
+use super::versions::{ExpectedVersion, unmet};
 
 /// How long the commit and the cleanup may take beyond the caller's deadline.
 pub const GRACE: Duration = Duration::from_secs(30);
@@ -50,13 +51,14 @@ impl Committer {
     /// See [`Error`].
     pub async fn save(&self, request: SaveRequest) -> Result<Committed, Error> {
         let (call, model, return_old) = (request.call.clone(), request.model.clone(), request.return_old);
+        let version = request.version;
         match self.run_save(request).await {
             Ok(Saved { old, objects, kept }) => Ok(Committed {
                 old: self.open_old(&call, &model, old).await,
                 objects,
                 kept,
             }),
-            Err(error) => Err(self.explain(&call, &model, return_old, error).await),
+            Err(error) => Err(self.explain(&call, &model, version, return_old, error).await),
         }
     }
 
@@ -67,18 +69,24 @@ impl Committer {
     /// See [`Error`].
     pub async fn update(&self, request: UpdateRequest) -> Result<CommittedUpdate, Error> {
         let (call, model, returned) = (request.call.clone(), request.model.clone(), request.returned);
-        let view = UpdateView::new(&request);
+        let (view, version) = (UpdateView::new(&request), request.version);
         match self.run_update(request).await {
-            Ok(Updated { item, objects }) => Ok(CommittedUpdate {
+            Ok(Updated {
+                item,
+                objects,
+                version,
+            }) => Ok(CommittedUpdate {
+                version,
                 item: match item {
                     Some(item) => view.open(&self.keyring, &call, &model, item).await,
                     None => None,
                 },
                 objects,
             }),
-            Err(error) => Err(self
-                .explain(&call, &model, returned == Returned::AllOld, error)
-                .await),
+            Err(error) => {
+                let return_old = returned == Returned::AllOld;
+                Err(self.explain(&call, &model, version, return_old, error).await)
+            }
         }
     }
 
@@ -89,9 +97,12 @@ impl Committer {
     /// See [`Error`].
     pub async fn delete(&self, request: DeleteRequest) -> Result<Option<Opened>, Error> {
         let (call, model, return_old) = (request.call.clone(), request.model.clone(), request.return_old);
+        let version = request.version;
         match self.run_delete(request).await {
             Ok(old) => Ok(self.open_old(&call, &model, old).await),
-            Err(error) => Err(self.explain(&call, &model, return_old, error.into()).await),
+            Err(error) => Err(self
+                .explain(&call, &model, version, return_old, error.into())
+                .await),
         }
     }
 
@@ -156,13 +167,23 @@ impl Committer {
     }
 
     /// A failed condition gets the stored item, if the caller asked for it.
-    async fn explain(&self, call: &Call, model: &Model, return_old: bool, error: Error) -> Error {
+    async fn explain(
+        &self,
+        call: &Call,
+        model: &Model,
+        version: Option<ExpectedVersion>,
+        return_old: bool,
+        error: Error,
+    ) -> Error {
         match error {
             Error::Store(aws::Error {
                 kind: Kind::ConditionFailed { item },
                 ..
-            }) => Error::ConditionFailed {
-                current: self.open_old(call, model, item.filter(|_| return_old)).await,
+            }) => match unmet(model, version, item.as_ref()) {
+                Some(unmet) => unmet,
+                None => Error::ConditionFailed {
+                    current: self.open_old(call, model, item.filter(|_| return_old)).await,
+                },
             },
             Error::Store(_)
             | Error::ItemTooLarge { .. }
@@ -170,6 +191,8 @@ impl Committer {
             | Error::ObjectChanged { .. }
             | Error::ConditionFailed { .. }
             | Error::ItemNotFound { .. }
+            | Error::AlreadyExists { .. }
+            | Error::VersionMismatch { .. }
             | Error::OutOfBounds { .. }
             | Error::Misfit(_)
             | Error::Internal(_) => error,

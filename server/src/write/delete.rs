@@ -3,11 +3,13 @@
 use std::time::Instant;
 
 use crate::aws::{self, Doubt, Kind, Stores};
-use crate::model::Item;
+use crate::model::{Item, Model};
 use crate::object::owner::{Owner, owns_objects};
 
 use super::cleanup::remove_owned;
 use super::request::DeleteRequest;
+use super::settle::unknown;
+use super::versions::{ExpectedVersion, stored_version};
 
 /// Deletes an item and its objects by `deadline`. Returns the item as stored, if it was requested and existed.
 pub(super) async fn delete(
@@ -20,6 +22,7 @@ pub(super) async fn delete(
         model,
         key,
         condition,
+        version,
         return_old,
     } = request;
     let extended = call.with_deadline(deadline);
@@ -36,10 +39,11 @@ pub(super) async fn delete(
         Ok(old) => old,
         // the item is gone, perhaps deleted by an attempt of this call whose response was lost
         Err(error) if error.doubt != Doubt::None && error.kind == (Kind::ConditionFailed { item: None }) => {
-            return Err(aws::Error {
-                kind: Kind::OutcomeUnknown,
-                ..error
-            });
+            return Err(unknown(error));
+        }
+        // an item with this version or a lower one may have been created after an attempt of this call deleted it
+        Err(error) if error.doubt != Doubt::None && !is_newer(&model, version, &error.kind) => {
+            return Err(unknown(error));
         }
         Err(error) => return Err(error),
     };
@@ -51,4 +55,13 @@ pub(super) async fn delete(
         remove_owned(stores, &extended, owner, old, &Item::new()).await;
     }
     Ok(old.filter(|_| return_old))
+}
+
+/// Whether a failed condition is certain to be about another, newer version of the item. True for a delete without a
+/// version, which fails as it always did.
+fn is_newer(model: &Model, expected: Option<ExpectedVersion>, kind: &Kind) -> bool {
+    let Some(ExpectedVersion::Exactly(number)) = expected else {
+        return true;
+    };
+    matches!(kind, Kind::ConditionFailed { item: Some(item) } if stored_version(model, item) > number)
 }

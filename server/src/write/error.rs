@@ -36,6 +36,18 @@ pub enum Error {
         /// The model.
         model: String,
     },
+    /// The item to create exists.
+    #[error("there is a {model} with this key already")]
+    AlreadyExists {
+        /// The model.
+        model: String,
+    },
+    /// The stored item does not have the expected version.
+    #[error("the item has another version, {current}; read it again")]
+    VersionMismatch {
+        /// Its version; 0 if there is no item, or it has none.
+        current: u64,
+    },
     /// The result of the update would not be within the bounds of an attribute.
     #[error("the update would leave {attribute} out of its bounds ({limits}), or the item does not have it")]
     OutOfBounds {

@@ -64,12 +64,15 @@ mod settle;
 mod update;
 mod update_commit;
 mod uploads;
+mod versions;
 
 pub use crate::aws::{Misfit, Returned};
 
 pub use self::committer::{Committer, GRACE};
 pub use self::error::Error;
 pub use self::kept::{condition_bytes, count_kept, foreign_kept, keep_unchanged};
+pub use self::versions::{ExpectedVersion, VERSION_CONDITION_BYTES};
+
 pub use self::request::{Committed, CommittedUpdate, Condition, DeleteRequest, SaveRequest, UpdateRequest};
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use crate::item::load::Opened;
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Model};
 
+use super::versions::ExpectedVersion;
+
 /// A request to write a whole item.
 pub struct SaveRequest {
     /// The call that is billed.
@@ -20,8 +22,10 @@ pub struct SaveRequest {
     /// Checked and complete. Object attributes are [`Value::Object`](crate::model::Value::Object), without data if the
     /// item keeps the stored object.
     pub item: Item,
-    /// The condition on the stored item.
+    /// The condition on the stored item, that on its version included.
     pub condition: Option<Condition>,
+    /// The version that the condition demands.
+    pub version: Option<ExpectedVersion>,
     /// Whether to return the replaced item.
     pub return_old: bool,
 }
@@ -34,8 +38,10 @@ pub struct DeleteRequest {
     pub model: Arc<Model>,
     /// The item's key.
     pub key: Key,
-    /// The condition on the stored item.
+    /// The condition on the stored item, that on its version included.
     pub condition: Option<Condition>,
+    /// The version that the condition demands.
+    pub version: Option<ExpectedVersion>,
     /// Whether to return the deleted item.
     pub return_old: bool,
 }
@@ -56,6 +62,8 @@ pub struct UpdateRequest {
     pub condition: String,
     /// The names and values of the condition.
     pub placeholders: Placeholders,
+    /// The version that the condition demands. The update sets the next one, or increments the stored one.
+    pub version: Option<ExpectedVersion>,
     /// Whether the condition holds only for an item that exists.
     pub must_exist: bool,
     /// What to return of the item.
@@ -81,6 +89,8 @@ pub struct CommittedUpdate {
     pub item: Option<Opened>,
     /// The pointers to new objects, by attribute.
     pub objects: Vec<(String, Pointer)>,
+    /// The new version, if the model has one and it is known.
+    pub version: Option<u64>,
 }
 
 /// The result of a save.

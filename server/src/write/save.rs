@@ -39,6 +39,7 @@ pub(super) async fn save(
         model,
         item,
         condition,
+        version: _,
         return_old,
     } = request;
     let extended = call.with_deadline(deadline);

@@ -9,14 +9,13 @@ use crate::item::Key;
 use crate::item::pointer::Pointer;
 use crate::item::store;
 use crate::model::{Item, Model, Value};
-use crate::object::owner::offloads;
 use crate::object::upload::NewObject;
 
 use super::caller::Caller;
 use super::cleanup::remove_new;
 use super::error::Error;
 use super::request::UpdateRequest;
-use super::update_commit::UpdateCommit;
+use super::update_commit::{Outcome, UpdateCommit};
 use super::uploads::upload_all;
 
 /// An update that was committed.
@@ -25,6 +24,8 @@ pub(super) struct Updated {
     pub(super) item: Option<Item>,
     /// The pointers to new objects, by attribute.
     pub(super) objects: Vec<(String, Pointer)>,
+    /// The new version, if the model has one and it is known.
+    pub(super) version: Option<u64>,
 }
 
 /// Updates an item; the commit and the cleanup must be done by `deadline`.
@@ -43,6 +44,7 @@ pub(super) async fn update(
         defaults,
         condition,
         placeholders,
+        version,
         must_exist,
         returned,
     } = request;
@@ -50,7 +52,7 @@ pub(super) async fn update(
     let sealed = caller
         .step(seal(&model, &key, &mut update, defaults, keys))
         .await?;
-    let new = take_objects(&model, &key, &mut update);
+    let new = take_objects(&model, &key, &update);
     let uploaded = caller.step(upload_all(stores, &call, &new)).await;
     let may_commit = !caller.is_disconnected() && Instant::now() < call.deadline();
     let objects = match uploaded {
@@ -73,7 +75,9 @@ pub(super) async fn update(
         call: extended,
         model: &model,
         key: &key,
-        is_repeatable: update.is_idempotent() && !returned.is_old(),
+        // a version in the condition prevents that two attempts are applied
+        is_repeatable: version.is_some() || (update.is_idempotent() && !returned.is_old()),
+        version,
         update: &update,
         condition,
         placeholders,
@@ -81,10 +85,11 @@ pub(super) async fn update(
         new: &new,
         sealed,
     };
-    let item = commit.run(returned).await?;
+    let Outcome { item, version } = commit.run(returned).await?;
     Ok(Updated {
         item: item.filter(|_| returned != Returned::Nothing),
         objects,
+        version,
     })
 }
 
@@ -98,8 +103,8 @@ async fn seal(
     keys: &CallKeys,
 ) -> Result<Item, Error> {
     let default_names: Vec<_> = defaults.keys().cloned().collect();
-    let mut values: Item = update
-        .whole_values()
+    let whole_values = update.whole_values();
+    let mut values: Item = whole_values
         .map(|(name, value)| (name.to_owned(), value.clone()))
         .collect();
     values.extend(defaults);
@@ -126,21 +131,14 @@ async fn seal(
 }
 
 /// The objects to upload.
-fn take_objects(model: &Model, key: &Key, update: &mut Update) -> Vec<(String, NewObject)> {
+fn take_objects(model: &Model, key: &Key, update: &Update) -> Vec<(String, NewObject)> {
     let mut new = Vec::new();
-    for (attribute, offload) in offloads(model) {
-        let name = attribute.name.as_str();
-        let values: Vec<_> = update
-            .whole_values()
-            .filter(|(changed, _)| *changed == name)
-            .map(|(_, value)| value.clone())
-            .collect();
-        for value in values {
-            if let Value::Object(object) = value
-                && let Some(object) = NewObject::new(model, key, offload, *object)
-            {
-                new.push((name.to_owned(), object));
-            }
+    for attribute in &model.attributes {
+        let whole_value = update.whole_values().find(|(name, _)| *name == attribute.name);
+        if let (Some(offload), Some((_, Value::Object(object)))) = (&attribute.s3, whole_value)
+            && let Some(object) = NewObject::new(model, key, offload, (**object).clone())
+        {
+            new.push((attribute.name.clone(), object));
         }
     }
     new

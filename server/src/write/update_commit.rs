@@ -9,12 +9,13 @@ use crate::figure::AwsOperation;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Model, Value};
-use crate::object::owner::{Owner, offloads};
+use crate::object::owner::Owner;
 use crate::object::upload::NewObject;
 
 use super::cleanup::{remove_new, remove_owned};
 use super::error::Error;
 use super::settle::{Settlement, unknown};
+use super::versions::{ExpectedVersion, stored_version, unmet};
 
 /// UpdateItem requests of one update. Each after the first expects the stored pointers that the previous one returned.
 const MAX_COMMITS: usize = 3;
@@ -34,18 +35,29 @@ pub(super) struct UpdateCommit<'a> {
     pub(super) condition: String,
     /// The names and values of the condition.
     pub(super) placeholders: Placeholders,
+    /// The version that the condition demands.
+    pub(super) version: Option<ExpectedVersion>,
     pub(super) must_exist: bool,
     pub(super) new: &'a [(String, NewObject)],
     /// The ciphertexts that the update sets.
     pub(super) sealed: Item,
 }
 
+/// What a commit returns.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// What was requested of the item, as stored.
+    pub(super) item: Option<Item>,
+    /// The new version, if the model has one and it is known.
+    pub(super) version: Option<u64>,
+}
+
 /// The stored values of the object attributes that the update changes.
 type Pinned = HashMap<String, Option<Value>>;
 
 impl UpdateCommit<'_> {
-    /// Updates the item and deletes the objects that it no longer points to. Returns what was requested of it.
-    pub(super) async fn run(&self, returned: Returned) -> Result<Option<Item>, Error> {
+    /// Updates the item and deletes the objects that it no longer points to.
+    pub(super) async fn run(&self, returned: Returned) -> Result<Outcome, Error> {
         let changed: Vec<&str> = self.changed_objects();
         // DynamoDB returns either the old or the new values
         let mut pinned = match returned.is_new() && !changed.is_empty() {
@@ -54,11 +66,19 @@ impl UpdateCommit<'_> {
         };
         let requested = match returned {
             Returned::Nothing if !changed.is_empty() => Returned::UpdatedOld,
+            // the stored version is incremented, and returned to the caller
+            Returned::Nothing if self.version.is_none() && self.model.version().is_some() => {
+                Returned::UpdatedNew
+            }
             returned => returned,
         };
         for commits in 1.. {
             let error = match self.send(requested, pinned.as_ref()).await {
-                Ok(item) => return Ok(self.clean_up(item, pinned.as_ref()).await),
+                Ok(item) => {
+                    let version = self.new_version(requested, item.as_ref());
+                    let item = self.clean_up(item, pinned.as_ref()).await;
+                    return Ok(Outcome { item, version });
+                }
                 Err(UpdateError::Misfit(misfit)) => {
                     remove_new(self.stores, &self.call, self.new).await;
                     return Err(Error::Misfit(misfit));
@@ -82,7 +102,21 @@ impl UpdateCommit<'_> {
             }
             return self.resolve(error, returned).await;
         }
-        Ok(None)
+        Ok(Outcome::default())
+    }
+
+    /// The version that the update set.
+    fn new_version(&self, requested: Returned, item: Option<&Item>) -> Option<u64> {
+        self.model.version()?;
+        if let Some(ExpectedVersion::Exactly(number)) = self.version {
+            return number.checked_add(1);
+        }
+        let stored = item.map_or(0, |item| stored_version(self.model, item));
+        match requested {
+            Returned::AllNew | Returned::UpdatedNew => Some(stored),
+            Returned::AllOld | Returned::UpdatedOld => stored.checked_add(1),
+            Returned::Nothing => None,
+        }
     }
 
     async fn send(&self, requested: Returned, pinned: Option<&Pinned>) -> Result<Option<Item>, UpdateError> {
@@ -139,7 +173,7 @@ impl UpdateCommit<'_> {
     }
 
     /// The outcome of a failed commit, and the error that explains it.
-    async fn resolve(&self, error: aws::Error, returned: Returned) -> Result<Option<Item>, Error> {
+    async fn resolve(&self, error: aws::Error, returned: Returned) -> Result<Outcome, Error> {
         if self.new.is_empty() && self.sealed.is_empty() {
             // nothing of the item could show whether this update was applied
             return Err(self.explain(error));
@@ -153,8 +187,10 @@ impl UpdateCommit<'_> {
         };
         let evidence = |found: &Item| self.evidence(found);
         match settlement.resolve(error, &evidence).await {
-            Ok(_) if returned.is_old() => Ok(None),
-            Ok(found) => Ok(Some(found)),
+            Ok(found) => Ok(Outcome {
+                version: self.new_version(Returned::AllNew, Some(&found)),
+                item: Some(found).filter(|_| returned.is_new()),
+            }),
             Err(error) => Err(self.explain(error)),
         }
     }
@@ -162,7 +198,8 @@ impl UpdateCommit<'_> {
     /// What an item shows about this commit: only object keys and ciphertexts are of this commit alone.
     fn evidence(&self, found: &Item) -> Option<bool> {
         if let Some((name, object)) = self.new.first() {
-            let pointer = found.get(name).and_then(Pointer::from_value);
+            let stored_name = self.model.stored_name(name);
+            let pointer = found.get(stored_name).and_then(Pointer::from_value);
             return Some(pointer.is_some_and(|pointer| object.is_at(&pointer)));
         }
         let (name, value) = self.sealed.iter().next()?;
@@ -177,8 +214,14 @@ impl UpdateCommit<'_> {
         if error.doubt != Doubt::None {
             return Error::Store(unknown(error));
         }
+        if let Some(unmet) = unmet(self.model, self.version, item.as_ref()) {
+            return unmet;
+        }
         match item {
             None if self.must_exist => Error::ItemNotFound {
+                model: self.model.name.clone(),
+            },
+            Some(item) if self.is_of_another_model(item) => Error::ItemNotFound {
                 model: self.model.name.clone(),
             },
             item => {
@@ -197,6 +240,13 @@ impl UpdateCommit<'_> {
         }
     }
 
+    fn is_of_another_model(&self, item: &Item) -> bool {
+        self.model.discriminator.as_ref().is_some_and(|discriminator| {
+            let stored = item.get(self.model.stored_name(&discriminator.attribute));
+            !matches!(stored, Some(Value::S(value)) if *value == discriminator.value)
+        })
+    }
+
     fn out_of_bounds(&self, bound: &Bound) -> Error {
         let attribute = bound.attribute();
         let limits = self
@@ -209,19 +259,26 @@ impl UpdateCommit<'_> {
         }
     }
 
-    /// The object attributes that the update changes.
+    /// Stored names of the object attributes that the update changes.
     fn changed_objects(&self) -> Vec<&str> {
         let touched = self.update.touched();
-        let names = offloads(self.model).map(|(attribute, _)| attribute.name.as_str());
-        names.filter(|name| touched.contains(name)).collect()
+        let objects = self
+            .model
+            .attributes
+            .iter()
+            .filter(|attribute| attribute.s3.is_some());
+        objects
+            .filter(|attribute| touched.contains(attribute.name.as_str()))
+            .map(|attribute| attribute.stored_name.as_str())
+            .collect()
     }
 
-    /// The pointers that the update sets.
+    /// The pointers that the update sets, by stored name.
     fn written_pointers(&self) -> Item {
         let is_new = |name: &str| self.new.iter().any(|(other, _)| other == name);
         let values = self.update.whole_values().filter(|(name, _)| is_new(name));
         values
-            .map(|(name, value)| (name.to_owned(), value.clone()))
+            .map(|(name, value)| (self.model.stored_name(name).to_owned(), value.clone()))
             .collect()
     }
 

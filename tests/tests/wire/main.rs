@@ -25,3 +25,4 @@ mod sessions;
 mod tamper;
 mod tracker;
 mod update;
+mod versions;

@@ -85,7 +85,7 @@ fn reports_invalid_comparisons() {
         ),
         (
             "pk = :p AND ssn = :s",
-            r#"text: column 13: "ssn" is encrypted: conditions, filters and key conditions cannot use it"#,
+            r#"text: column 13: "ssn" is encrypted: only attribute_exists and attribute_not_exists can use it, as a whole"#,
         ),
         (
             "pk = :p AND nope = :s",

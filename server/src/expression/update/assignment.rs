@@ -5,7 +5,7 @@ use super::super::names::quoted;
 use super::ast;
 use super::bounds::Bound;
 use super::changes::Assigned;
-use super::checker::Checker;
+use super::checker::{Checker, within_refusal};
 use crate::model::{Attribute, AttributeType, Value};
 
 impl<'a> Checker<'a> {
@@ -14,6 +14,7 @@ impl<'a> Checker<'a> {
         &mut self,
         path: &Path<'a>,
         attribute: Option<&'a Attribute>,
+        standard: Option<&'a Attribute>,
         assigned: ast::Assigned<'a>,
     ) -> Option<Assigned> {
         let whole = attribute.filter(|_| path.steps.is_empty());
@@ -23,18 +24,24 @@ impl<'a> Checker<'a> {
         match assigned {
             ast::Assigned::Operand(operand) => {
                 let kind = self.operand_type(&operand);
-                if let Some(attribute) = whole {
+                if let Some(attribute) = whole.or(standard) {
                     self.fits(attribute, &operand, kind);
                 }
-                Some(Assigned::Operand(self.operand(operand)?))
+                Some(Assigned::Operand(self.operand(operand, standard)?))
             }
             ast::Assigned::Sum(left, right) => {
                 self.arithmetic(whole, path, &left, &right, "+");
-                Some(Assigned::Sum(self.operand(left)?, self.operand(right)?))
+                Some(Assigned::Sum(
+                    self.operand(left, None)?,
+                    self.operand(right, None)?,
+                ))
             }
             ast::Assigned::Difference(left, right) => {
                 self.arithmetic(whole, path, &left, &right, "-");
-                Some(Assigned::Difference(self.operand(left)?, self.operand(right)?))
+                Some(Assigned::Difference(
+                    self.operand(left, None)?,
+                    self.operand(right, None)?,
+                ))
             }
         }
     }
@@ -47,14 +54,8 @@ impl<'a> Checker<'a> {
         if let ast::Assigned::Operand(ast::Operand::Value(_)) = assigned {
             return;
         }
-        if attribute.encrypted.is_some() || attribute.kind == AttributeType::Object {
-            let what = if attribute.encrypted.is_some() {
-                "encrypted"
-            } else {
-                "an object"
-            };
-            let description = format!("{name} is {what}: it can only be set to a :value, as a whole");
-            return self.fault_at(column, description);
+        if let Some(refusal) = within_refusal(attribute) {
+            return self.fault_at(column, refusal);
         }
         let is_own = |other: &Path<'a>| self.is_same_attribute(path, other);
         let is_known = match assigned {

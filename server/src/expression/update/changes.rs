@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::bounds::Bound;
-use crate::model::Value;
+use crate::model::{Number, Value};
 
 /// The changes to one item; no two of their paths overlap.
 #[derive(Clone, Debug, Default)]
@@ -140,6 +140,15 @@ impl Update {
     pub fn set(&mut self, attribute: &str, value: Value) {
         self.forget(attribute);
         self.assign(attribute, Operand::Value(value));
+    }
+
+    /// Adds one to a number, which counts from zero if the item does not have it, in place of every other change to it.
+    pub fn increment(&mut self, attribute: &str) {
+        self.forget(attribute);
+        let number = |number: u64| Operand::Value(Value::N(Number::from(number)));
+        let stored = Operand::IfNotExists(Target::whole(attribute), Box::new(number(0)));
+        let sum = Assigned::Sum(stored, number(1));
+        self.actions.push(Action::Set(Target::whole(attribute), sum));
     }
 
     /// Sets an attribute as a whole if the item does not have it, in place of every other change to it.

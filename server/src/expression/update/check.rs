@@ -1,6 +1,9 @@
 //! Checks an update against the model: which attributes it may change, whether types agree, and the model's checks.
 //! Collects all errors; never looks beyond the model and the expression.
 
+use std::time::SystemTime;
+
+use super::super::conversion::declared;
 use super::super::definitions::Definitions;
 use super::super::names::quoted;
 use super::ast;
@@ -15,11 +18,13 @@ pub(super) fn check<'a>(
     definitions: Definitions<'a>,
     faults: Faults,
     actions: Vec<ast::Action<'a>>,
+    now: SystemTime,
 ) -> Result<Update, Faults> {
     let mut checker = Checker {
         model,
         definitions,
         faults,
+        now,
         bounds: Vec::new(),
     };
     let mut targets: Vec<(Target, String)> = Vec::new();
@@ -58,9 +63,10 @@ impl<'a> Checker<'a> {
     fn action(&mut self, action: ast::Action<'a>) -> Option<Action> {
         let target = self.target(action.target())?;
         let attribute = self.changed_attribute(action.target(), &target);
+        let standard = declared(self.model, self.definitions, action.target());
         Some(match action {
             ast::Action::Set(path, assigned) => {
-                let assigned = self.assigned(&path, attribute, assigned)?;
+                let assigned = self.assigned(&path, attribute, standard, assigned)?;
                 Action::Set(target, assigned)
             }
             ast::Action::Remove(path) => {

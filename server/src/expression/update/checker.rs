@@ -1,5 +1,7 @@
 //! What all checks of an update share: names, attributes and errors.
 
+use std::time::SystemTime;
+
 use super::super::ast::{Path, Step as PathStep};
 use super::super::check::step_refusal;
 use super::super::definitions::Definitions;
@@ -7,13 +9,15 @@ use super::super::names::{no_attribute, quoted};
 use super::bounds::{Bound, BoundError};
 use super::changes::{Step, Target};
 use crate::fault::{Fault, Faults};
-use crate::model::{Attribute, AttributeType, Model, UnknownAttributes};
+use crate::model::{Attribute, AttributeType, Discriminator, Model, UnknownAttributes};
 
 /// Collects the errors of one update expression.
 pub(super) struct Checker<'a> {
     pub(super) model: &'a Model,
     pub(super) definitions: Definitions<'a>,
     pub(super) faults: Faults,
+    /// When the request arrived.
+    pub(super) now: SystemTime,
     pub(super) bounds: Vec<Bound>,
 }
 
@@ -21,11 +25,8 @@ impl<'a> Checker<'a> {
     /// The declared attribute that a path changes, if it may be changed.
     pub(super) fn changed_attribute(&mut self, path: &Path<'a>, target: &Target) -> Option<&'a Attribute> {
         let attribute = self.attribute(path, &target.attribute)?;
-        let name = quoted(&attribute.name);
-        let refusal = if self.model.is_key(&attribute.name) {
-            Some(format!(
-                "{name} is a key attribute: the key of an item cannot be updated"
-            ))
+        let refusal = if let Some(refusal) = self.fixed_refusal(attribute) {
+            Some(refusal)
         } else if path.steps.is_empty() {
             None
         } else {
@@ -36,6 +37,37 @@ impl<'a> Checker<'a> {
             return None;
         }
         Some(attribute)
+    }
+
+    /// Why no update may change an attribute.
+    fn fixed_refusal(&self, attribute: &Attribute) -> Option<String> {
+        let name = quoted(&attribute.name);
+        if self.model.is_key(&attribute.name) {
+            return Some(format!(
+                "{name} is a key attribute: the key of an item cannot be updated"
+            ));
+        }
+        if attribute.kind == AttributeType::Version {
+            return Some(format!(
+                "{name} is the version: the server sets it, and the request names it in `version`"
+            ));
+        }
+        if attribute.template.is_some() {
+            return Some(format!("{name} is built from its template: the server sets it"));
+        }
+        let is_discriminator = |discriminator: &Discriminator| discriminator.attribute == attribute.name;
+        if self.model.discriminator.as_ref().is_some_and(is_discriminator) {
+            return Some(format!("{name} is the discriminator: it cannot be updated"));
+        }
+        let built = self.model.attributes.iter().find(|other| {
+            let template = other.template.as_ref();
+            template.is_some_and(|template| template.has_part(&attribute.name))
+        })?;
+        let other = quoted(&built.name);
+        Some(match self.model.is_key(&built.name) {
+            true => format!("{name} is a part of the key {other}: the key of an item cannot be updated"),
+            false => format!("{name} is a part of {other}: updating it is not supported by this version"),
+        })
     }
 
     /// The attribute of the model, or an error if the model does not allow the name.
@@ -119,6 +151,11 @@ pub(super) fn within_refusal(attribute: &Attribute) -> Option<String> {
     if attribute.encrypted.is_some() {
         return Some(format!(
             "{name} is encrypted: it can only be set to a :value, as a whole"
+        ));
+    }
+    if attribute.compressed.is_some() {
+        return Some(format!(
+            "{name} is compressed: it can only be set to a :value, as a whole"
         ));
     }
     (attribute.kind == AttributeType::Object)

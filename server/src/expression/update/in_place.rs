@@ -1,11 +1,11 @@
 //! ADD and DELETE: which attributes and values they accept.
 
 use super::super::ast::{Path, ValueRef};
-use super::super::check::stored_type;
+use super::super::conversion::stored_type;
 use super::super::names::quoted;
 use super::bounds::Bound;
 use super::checker::Checker;
-use crate::model::{Attribute, Value};
+use crate::model::{Attribute, SetEncoding, Value};
 
 impl<'a> Checker<'a> {
     pub(super) fn add(
@@ -61,7 +61,11 @@ impl<'a> Checker<'a> {
             self.fault_at(path.attribute.column, description);
             return false;
         }
-        match stored_type(attribute.kind) {
+        if let Some(refusal) = in_place_refusal(attribute, action) {
+            self.fault_at(path.attribute.column, refusal);
+            return false;
+        }
+        match stored_type(attribute) {
             Some(kind) if kind == given.type_name() => true,
             Some(kind) => {
                 let description = format!("is {}, but {action} to {name} takes {kind}", given.type_name());
@@ -76,4 +80,19 @@ impl<'a> Checker<'a> {
             }
         }
     }
+}
+
+/// Why the result of ADD or DELETE could not be checked.
+fn in_place_refusal(attribute: &Attribute, action: &str) -> Option<String> {
+    let name = quoted(&attribute.name);
+    if attribute.set_encoding == SetEncoding::List {
+        return Some(format!(
+            "{name} is stored as a list (`set_encoding: list`): {action} does not apply to it; SET it to a :value"
+        ));
+    }
+    let checks = &attribute.checks;
+    let is_checked = checks.min_length.is_some() || checks.max_length.is_some() || !checks.one_of.is_empty();
+    is_checked.then(|| {
+        format!("{name} has checks (length or enum): {action} does not apply to it; SET it to a :value")
+    })
 }

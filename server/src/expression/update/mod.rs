@@ -17,6 +17,8 @@ mod tests;
 pub use bounds::Bound;
 pub use changes::Update;
 
+use std::time::SystemTime;
+
 use super::definitions::Definitions;
 use super::input::Expression;
 use super::lexer;
@@ -25,12 +27,12 @@ use crate::model::Model;
 use crate::model::limits::MAX_EXPRESSION_BYTES;
 
 /// The changes of an update expression. `root` is the request's field; errors are at `{root}.text`,
-/// `{root}.values.:x` and `{root}.names.#x`.
+/// `{root}.values.:x` and `{root}.names.#x`. `now` is when the request arrived.
 ///
 /// # Errors
 ///
 /// All errors at once: of syntax, of attributes and types, of the model's checks, and changes of key attributes.
-pub fn update(model: &Model, expression: &Expression, root: &str) -> Result<Update, Faults> {
+pub fn update(model: &Model, expression: &Expression, root: &str, now: SystemTime) -> Result<Update, Faults> {
     let definitions = Definitions::new(expression, root);
     if expression.text.len() > MAX_EXPRESSION_BYTES {
         return Err(definitions
@@ -40,7 +42,7 @@ pub fn update(model: &Model, expression: &Expression, root: &str) -> Result<Upda
     let tokens = lexer::tokens(&expression.text);
     let faults = definitions.check(&tokens);
     match parser::actions(&tokens) {
-        Ok(actions) => check::check(model, definitions, faults, actions),
+        Ok(actions) => check::check(model, definitions, faults, actions, now),
         Err(error) => {
             let mut all = Faults::from(definitions.fault_at(error.column, error.description));
             all.extend(faults);

@@ -1,7 +1,8 @@
 //! The operands of SET: their types, and whether an attribute may have their value.
 
 use super::super::ast::{Path, ValueRef};
-use super::super::check::{step_refusal, stored_type};
+use super::super::check::step_refusal;
+use super::super::conversion::{converted, declared, stored_type};
 use super::super::names::quoted;
 use super::ast;
 use super::changes::Operand;
@@ -15,7 +16,8 @@ impl<'a> Checker<'a> {
     /// Checks that an operand may be assigned to an attribute as a whole.
     pub(super) fn fits(&mut self, attribute: &Attribute, operand: &ast::Operand<'a>, kind: Type) {
         let name = quoted(&attribute.name);
-        let expected = stored_type(attribute.kind);
+        let expected = stored_type(attribute);
+        let mut kind = kind;
         if let Some(value) = literal(operand) {
             let Some(given) = self.definitions.value(value) else {
                 return;
@@ -33,12 +35,20 @@ impl<'a> Checker<'a> {
                 return self.push(self.definitions.value_fault(value.name, description));
             }
             let violations = attribute.checks.violations(given);
-            let is_of_type = expected.is_none_or(|expected| expected == given.type_name());
+            let is_of_type = attribute.kind.accepts(given);
             for violation in violations.iter().filter(|_| is_of_type) {
                 self.push(
                     self.definitions
                         .value_fault(value.name, format!("{violation}, for {name}")),
                 );
+            }
+            match converted(attribute, given, self.now) {
+                Ok(_) if is_object => {}
+                Ok(stored) => kind = Some(stored.type_name()),
+                Err(description) => {
+                    let description = format!("{description}, for {name}");
+                    return self.push(self.definitions.value_fault(value.name, description));
+                }
             }
         }
         if let (Some(kind), Some(expected)) = (kind, expected)
@@ -82,19 +92,30 @@ impl<'a> Checker<'a> {
             self.fault_at(path.attribute.column, refusal);
             return None;
         }
-        stored_type(attribute.kind).filter(|_| path.steps.is_empty())
+        declared(self.model, self.definitions, path).and_then(stored_type)
     }
 
-    pub(super) fn operand(&self, operand: ast::Operand<'a>) -> Option<Operand> {
+    /// An operand, where values have the form that an attribute stores.
+    pub(super) fn operand(&self, operand: ast::Operand<'a>, standard: Option<&Attribute>) -> Option<Operand> {
         Some(match operand {
             ast::Operand::Path(path) => Operand::Path(self.target(&path)?),
-            ast::Operand::Value(value) => Operand::Value(self.definitions.value(&value)?.clone()),
+            ast::Operand::Value(value) => {
+                let given = self.definitions.value(&value)?;
+                Operand::Value(match standard {
+                    // what cannot be converted has a fault
+                    Some(attribute) => {
+                        converted(attribute, given, self.now).unwrap_or_else(|_| given.clone())
+                    }
+                    None => given.clone(),
+                })
+            }
             ast::Operand::IfNotExists(path, value) => {
-                Operand::IfNotExists(self.target(&path)?, Box::new(self.operand(*value)?))
+                Operand::IfNotExists(self.target(&path)?, Box::new(self.operand(*value, standard)?))
             }
-            ast::Operand::ListAppend(first, second) => {
-                Operand::ListAppend(Box::new(self.operand(*first)?), Box::new(self.operand(*second)?))
-            }
+            ast::Operand::ListAppend(first, second) => Operand::ListAppend(
+                Box::new(self.operand(*first, standard)?),
+                Box::new(self.operand(*second, standard)?),
+            ),
         })
     }
 

@@ -83,13 +83,19 @@ impl Renderer<'_> {
     }
 
     fn path(&mut self, target: &Target) -> String {
+        let mut attribute = self.model.attribute(&target.attribute);
         let mut text = self.out.name(stored_name(self.model, &target.attribute));
         for step in &target.steps {
             match step {
-                Step::Index(index) => write!(text, "[{index}]").expect("a string takes all text"),
+                Step::Index(index) => {
+                    attribute = attribute.and_then(|list| list.items.as_deref());
+                    write!(text, "[{index}]").expect("a string takes all text");
+                }
                 Step::Name(name) => {
+                    attribute = attribute.and_then(|map| map.attribute(name));
+                    let stored_name = attribute.map_or(name.as_str(), |field| field.stored_name.as_str());
                     text.push('.');
-                    text.push_str(&self.out.name(name));
+                    text.push_str(&self.out.name(stored_name));
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Update expressions against a model: what is accepted and how it is rendered, what is refused and where.
 
+use std::time::SystemTime;
+
 use super::super::Placeholders;
 use super::super::tests::{binary, expression, model, number, open_model, text};
 use super::{Update, update};
@@ -10,7 +12,13 @@ fn list(values: &[Value]) -> Value {
 }
 
 fn check(model: &Model, update_text: &str, values: &[(&str, Value)]) -> Result<Update, Vec<String>> {
-    update(model, &expression(update_text, values, &[]), "update").map_err(super::super::tests::texts)
+    update(
+        model,
+        &expression(update_text, values, &[]),
+        "update",
+        SystemTime::UNIX_EPOCH,
+    )
+    .map_err(super::super::tests::texts)
 }
 
 fn rendered(model: &Model, update_text: &str, values: &[(&str, Value)]) -> String {

@@ -22,12 +22,10 @@ pub(crate) fn delete(request: v1::DeleteRequest, model: Arc<Model>) -> Delete {
             );
         }
     }
-    if request.version != 0 {
-        decoder.fault("version", &format!("{} has no version attribute", model.name));
-    }
     Delete {
         model,
         key: decoder.item(request.key, "key"),
+        version: request.version,
         condition: decoder.expression(request.condition, "condition"),
         return_old: return_values == ReturnValues::AllOld,
         validate_only: request.validate_only,

@@ -20,6 +20,7 @@ async fn a_delete_deletes_the_objects() {
     assert_eq!(harness.keys().await, Vec::<String>::new());
     let again = DeleteRequest {
         return_old: true,
+        version: None,
         ..removal(&harness, &call)
     };
     assert!(harness.committer.delete(again).await.unwrap().is_none());
@@ -38,6 +39,7 @@ async fn a_failed_delete_deletes_no_object() {
     let refused = DeleteRequest {
         condition: condition("attribute_exists(nothing)"),
         return_old: true,
+        version: None,
         ..removal(&harness, &call)
     };
     let error = harness.committer.delete(refused).await.unwrap_err();

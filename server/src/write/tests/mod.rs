@@ -67,6 +67,7 @@ impl Harness {
             item,
             condition: None,
             return_old: false,
+            version: None,
         }
     }
 
@@ -201,5 +202,6 @@ fn removal(harness: &Harness, call: &Call) -> DeleteRequest {
         key: Key::from_item(&harness.model, &key_item()).unwrap(),
         condition: None,
         return_old: false,
+        version: None,
     }
 }

@@ -148,6 +148,7 @@ async fn a_model_without_objects_needs_one_request() {
         .committer
         .save(SaveRequest {
             return_old: true,
+            version: None,
             ..write()
         })
         .await

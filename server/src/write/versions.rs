@@ -1,0 +1,68 @@
+//! The optimistic lock: the condition on the stored version, and the error if it is not met.
+
+use crate::model::{Item, Model, Number, Value};
+
+use super::error::Error;
+use super::request::Condition;
+
+/// The version that the stored item must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpectedVersion {
+    /// There is no item yet.
+    Create,
+    /// Exactly this one.
+    Exactly(u64),
+}
+
+/// Bytes that the comparison of a version adds to a condition.
+pub const VERSION_CONDITION_BYTES: usize = 44;
+const NAME: &str = "#version";
+const VALUE: &str = ":version";
+
+impl Condition {
+    /// The condition, and that the stored item has the expected version.
+    #[must_use]
+    pub fn with_version(mut self, model: &Model, expected: Option<ExpectedVersion>) -> Condition {
+        let (Some(expected), Some(version)) = (expected, model.version()) else {
+            return self;
+        };
+        let comparison = match expected {
+            ExpectedVersion::Create => {
+                let key = model.stored_name(&model.partition_key);
+                self.names.insert(NAME.to_owned(), key.to_owned());
+                format!("attribute_not_exists({NAME})")
+            }
+            ExpectedVersion::Exactly(number) => {
+                self.names.insert(NAME.to_owned(), version.stored_name.clone());
+                self.values
+                    .insert(VALUE.to_owned(), Value::N(Number::from(number)));
+                format!("{NAME} = {VALUE}")
+            }
+        };
+        self.text = match self.text.as_str() {
+            "" => comparison,
+            text => format!("({text}) AND {comparison}"),
+        };
+        self
+    }
+}
+
+/// The version of a stored item; 0 if it has none.
+pub(super) fn stored_version(model: &Model, item: &Item) -> u64 {
+    let value = model.version().and_then(|version| item.get(&version.stored_name));
+    match value {
+        Some(Value::N(number)) => number.as_str().parse().unwrap_or(0),
+        Some(_) | None => 0,
+    }
+}
+
+/// The error of a write whose condition was not met, if the stored item does not have the expected version.
+pub(super) fn unmet(model: &Model, expected: Option<ExpectedVersion>, item: Option<&Item>) -> Option<Error> {
+    let current = item.map_or(0, |item| stored_version(model, item));
+    match expected? {
+        ExpectedVersion::Create => item.map(|_| Error::AlreadyExists {
+            model: model.name.clone(),
+        }),
+        ExpectedVersion::Exactly(number) => (number != current).then_some(Error::VersionMismatch { current }),
+    }
+}
