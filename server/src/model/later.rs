@@ -3,21 +3,13 @@
 use crate::yaml::{Cursor, Report, View};
 
 /// Values of `type` that are not supported yet.
-const TYPES: &[&str] = &["number_set", "binary_set", "json", "ttl"];
+const TYPES: &[&str] = &[];
 
 /// Options of an attribute that are not supported yet.
-const ATTRIBUTE_OPTIONS: &[&str] = &[
-    "alias",
-    "compressed",
-    "items",
-    "set_encoding",
-    "null_sets",
-    "hide_expired",
-    "store",
-];
+const ATTRIBUTE_OPTIONS: &[&str] = &["null_sets", "hide_expired"];
 
 /// Options of a model that are not supported yet.
-const MODEL_OPTIONS: &[&str] = &["compat", "idempotency"];
+const MODEL_OPTIONS: &[&str] = &["idempotency"];
 
 /// Reports each use of them in a document.
 pub(super) fn refuse(document: &Cursor<'_>, report: &mut Report) {
@@ -44,7 +36,16 @@ fn refuse_in_attribute(at: &Cursor<'_>, report: &mut Report) {
     let Some(View::Map(options)) = at.view(&mut quiet) else {
         return;
     };
+    let is_object = options
+        .iter()
+        .any(|(option, at)| *option == "type" && matches!(at.view(&mut quiet), Some(View::Text("object"))));
     for (option, at) in options {
+        if option == "alias" && is_object {
+            report.add(&at, "is not supported for objects by this version");
+        }
+        if option == "compressed" {
+            refuse_zstd(&at, report);
+        }
         if ATTRIBUTE_OPTIONS.contains(&option) {
             report.add(&at, "is not supported by this version");
         }
@@ -53,5 +54,24 @@ fn refuse_in_attribute(at: &Cursor<'_>, report: &mut Report) {
         {
             report.add(&at, format!("type `{kind}` is not supported by this version"));
         }
+    }
+}
+
+/// Reports compression with zstd, which is the default.
+fn refuse_zstd(at: &Cursor<'_>, report: &mut Report) {
+    let mut quiet = Report::new("");
+    let Some(View::Map(options)) = at.view(&mut quiet) else {
+        return;
+    };
+    let algorithm = options.iter().find(|(option, _)| *option == "algorithm");
+    let is_zstd = match algorithm {
+        Some((_, at)) => matches!(at.view(&mut quiet), Some(View::Text("zstd"))),
+        None => true,
+    };
+    if is_zstd {
+        report.add(
+            at,
+            "zstd is not supported by this version: set `algorithm` to lz4 or gzip",
+        );
     }
 }

@@ -25,4 +25,5 @@ mod sessions;
 mod tamper;
 mod tracker;
 mod update;
+mod values;
 mod versions;
