@@ -6,7 +6,7 @@ use crate::yaml::{Cursor, Report, View};
 const TYPES: &[&str] = &[];
 
 /// Options of an attribute that are not supported yet.
-const ATTRIBUTE_OPTIONS: &[&str] = &["null_sets", "hide_expired"];
+const ATTRIBUTE_OPTIONS: &[&str] = &["null_sets"];
 
 /// Options of a model that are not supported yet.
 const MODEL_OPTIONS: &[&str] = &["idempotency"];

@@ -228,3 +228,21 @@ async fn templates_say_whose_an_item_is() {
         assert_eq!(pages.iter().map(|page| page.count).sum::<u32>(), expected);
     }
 }
+
+#[tokio::test]
+async fn a_limit_reads_no_more_than_it_returns() {
+    let gateway = shop().await;
+    let limited = v1::QueryRequest {
+        limit: 2,
+        ..request("user = :u", &[(":u", s("7"))])
+    };
+    let pages = gateway.query(limited).await.ok();
+    assert_eq!(pages.iter().map(|page| page.scanned_count).sum::<u32>(), 2);
+    assert_eq!(lines(&pages), ["1a", "1b"]);
+    let limited = v1::ScanRequest {
+        limit: 2,
+        ..scan("Profile")
+    };
+    let pages = gateway.scan(limited).await.ok();
+    assert_eq!(pages.iter().map(|page| page.count).sum::<u32>(), 2);
+}
