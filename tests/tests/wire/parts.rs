@@ -246,3 +246,26 @@ async fn a_limit_reads_no_more_than_it_returns() {
     let pages = gateway.scan(limited).await.ok();
     assert_eq!(pages.iter().map(|page| page.count).sum::<u32>(), 2);
 }
+
+#[tokio::test]
+async fn a_filter_names_aliased_attributes_as_the_model_does() {
+    let gateway = shop().await;
+    for (filter, expected) in [
+        ("status = :s", &["1b", "10ab"] as &[&str]),
+        ("NOT begins_with(status, :p) AND number > :n", &["2a", "10a"]),
+        ("status IN (:s) OR line = :l", &["1a", "1b", "2a", "10a", "10ab"]),
+    ] {
+        let mut condition = expression(filter, []).expect("an expression");
+        condition.values = [(":s", s("paid")), (":p", s("pa")), (":n", n(1)), (":l", s("a"))]
+            .into_iter()
+            .filter(|(name, _)| filter.contains(name))
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        let filtered = v1::QueryRequest {
+            filter: Some(condition),
+            ..request("user = :u", &[(":u", s("7"))])
+        };
+        let pages = gateway.query(filtered).await.ok();
+        assert_eq!(lines(&pages), expected, "{filter}");
+    }
+}

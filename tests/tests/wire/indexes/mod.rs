@@ -22,12 +22,13 @@ attributes:
   note: { type: string }
   place: { type: map }
   secret: { type: string, encrypted: { key_id: alias/orders } }
+  memo: { type: string, compressed: { algorithm: gzip, min_size: 10 } }
   invoice: { type: object, s3: { bucket: orders-invoices } }
 indexes:
   by_status: { partition_key: status, sort_key: total }
   by_total: { local: true, sort_key: total, projection: [note] }
   by_note: { name: gsi-1, partition_key: status, sort_key: note, projection: keys_only }
-  by_both: { partition_key: [status, customer], sort_key: [total, id], projection: [secret, invoice] }
+  by_both: { partition_key: [status, customer], sort_key: [total, id], projection: [secret, invoice, memo] }
 "#;
 
 async fn orders() -> Gateway {
@@ -96,11 +97,15 @@ async fn each_projection_returns_what_it_contains() {
     let gateway = orders().await;
     let mut written = order("A", "1", "open", "5");
     written.insert("invoice".to_owned(), object(vec![7; 300]));
+    let memo = s("memo ".repeat(200));
+    written.insert("memo".to_owned(), memo.clone());
     gateway.save(save("Order", written.clone())).await.ok();
     let all = results(&gateway.query(of_status("by_status", "open")).await.ok());
     assert_eq!(
         names(&all[0]),
-        ["customer", "id", "invoice", "note", "secret", "status", "total"]
+        [
+            "customer", "id", "invoice", "memo", "note", "secret", "status", "total"
+        ]
     );
     assert!(!all[0].partial);
     assert_eq!(text(&all[0], "secret"), "secret 1");
@@ -118,9 +123,10 @@ async fn each_projection_returns_what_it_contains() {
     let both = results(&gateway.query(request).await.ok());
     assert_eq!(
         names(&both[0]),
-        ["customer", "id", "invoice", "secret", "status", "total"]
+        ["customer", "id", "invoice", "memo", "secret", "status", "total"]
     );
     assert_eq!(text(&both[0], "secret"), "secret 1");
+    assert_eq!((&all[0].item["memo"], &both[0].item["memo"]), (&memo, &memo));
     match &both[0].item["invoice"].kind {
         Some(Kind::Object(object)) => assert_eq!(object.data.as_deref(), Some([7; 300].as_slice())),
         other => panic!("{other:?}"),
