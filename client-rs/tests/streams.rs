@@ -147,6 +147,38 @@ impl DataService for Canned {
         self.calls.fetch_add(1, Ordering::SeqCst);
         Err(refused(Reason::Throttled))
     }
+
+    type BatchGetStream = Pages<v1::BatchGetResponse>;
+
+    async fn batch_get(
+        &self,
+        _: Request<v1::BatchGetRequest>,
+    ) -> Result<Response<Self::BatchGetStream>, Status> {
+        Err(refused(Reason::Unimplemented))
+    }
+
+    type BatchWriteStream = Pages<v1::BatchWriteResponse>;
+
+    async fn batch_write(
+        &self,
+        _: Request<tonic::Streaming<v1::BatchWriteRequest>>,
+    ) -> Result<Response<Self::BatchWriteStream>, Status> {
+        Err(refused(Reason::Unimplemented))
+    }
+
+    async fn transact_get(
+        &self,
+        _: Request<v1::TransactGetRequest>,
+    ) -> Result<Response<v1::TransactGetResponse>, Status> {
+        Err(refused(Reason::Unimplemented))
+    }
+
+    async fn transact_write(
+        &self,
+        _: Request<v1::TransactWriteRequest>,
+    ) -> Result<Response<v1::TransactWriteResponse>, Status> {
+        Err(refused(Reason::Unimplemented))
+    }
 }
 
 /// The addresses of the server and of a proxy that cuts its connections at every notification.

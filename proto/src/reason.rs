@@ -72,6 +72,13 @@ reasons! {
     VersionMismatch = "VERSION_MISMATCH", Aborted, false, true;
     /// The item already exists.
     AlreadyExists = "ALREADY_EXISTS", AlreadyExists, false, true;
+    /// A transaction was cancelled: the condition or the version of an operation was not met. `TransactionFailure` lists
+    /// the operations that were refused.
+    TransactionCancelled = "TRANSACTION_CANCELLED", FailedPrecondition, false, true;
+    /// Another transaction or write was in progress on an item of the transaction.
+    TransactionConflict = "TRANSACTION_CONFLICT", Aborted, true, true;
+    /// The request id was used before, with another request.
+    IdempotencyMismatch = "IDEMPOTENCY_MISMATCH", InvalidArgument, false, true;
     /// The KMS key is disabled or missing, or access to it is denied.
     KeyUnavailable = "KEY_UNAVAILABLE", FailedPrecondition, false, true;
     /// A stored value is encrypted under a key that the model does not accept.

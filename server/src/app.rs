@@ -24,7 +24,7 @@ use crate::serve::{self, BoundListener, Services};
 use crate::telemetry::{SidePort, Telemetry};
 use crate::transport::layer::CallLayer;
 use crate::transport::{Data, Metrics, Schema};
-use crate::write::Committer;
+use crate::write::{Committer, TransactionTokens};
 
 pub use error::Error;
 pub use reload::{Refused, Reloader};
@@ -99,6 +99,7 @@ impl App {
         let gateway = Arc::new(Gateway {
             models: served.clone(),
             committer: Committer::new(stores.clone(), reader.keyring.clone(), writes.clone()),
+            transaction_tokens: TransactionTokens::new(&token_key),
             reader,
             attribute_depth: config.limits.attribute_depth,
         });

@@ -26,6 +26,16 @@ pub(super) fn from_sdk(item: HashMap<String, AttributeValue>) -> Item {
         .collect()
 }
 
+/// Attribute names of expressions; the SDK must not send an empty map.
+pub(super) fn some_names(names: HashMap<String, String>) -> Option<HashMap<String, String>> {
+    if names.is_empty() { None } else { Some(names) }
+}
+
+/// A number as the SDK takes it.
+pub(super) fn to_i32(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
 fn value_to_sdk(value: Value) -> Result<AttributeValue, NotStorable> {
     Ok(match value {
         Value::S(text) => AttributeValue::S(text),

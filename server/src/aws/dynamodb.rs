@@ -1,6 +1,8 @@
 //! DynamoDB: typed requests over this program's values. Every request returns its consumed capacity, which is billed, and
 //! every write the item that failed its condition. Knows nothing of models: items are as stored.
 
+mod batch;
+mod transact;
 mod update;
 
 use std::collections::HashMap;
@@ -18,13 +20,15 @@ use crate::figure::AwsOperation;
 use crate::model::Item;
 use crate::model::size::{stored_bytes, write_units};
 
-use super::convert::{NotStorable, from_sdk, to_sdk};
+use super::convert::{NotStorable, from_sdk, some_names, to_i32, to_sdk};
 use super::error::{Error, Kind};
 use super::meter;
 use super::request::{Cause, Failure, Request, SdkFailure};
 use super::response::Response;
 use super::selected::Selected;
 
+pub use batch::{BatchGetItem, BatchGot, BatchWrite, MAX_GETS, MAX_WRITES, TableKeys};
+pub use transact::{MAX_OPERATIONS, TransactItem, TransactKey};
 pub use update::{Misfit, Returned, UpdateError, UpdateItem};
 
 /// DynamoDB; every request is billed to its call.
@@ -434,18 +438,10 @@ fn start_key(
     key.map(|key| storable(request, key)).transpose()
 }
 
-fn some_names(names: HashMap<String, String>) -> Option<HashMap<String, String>> {
-    if names.is_empty() { None } else { Some(names) }
-}
-
 fn return_value(return_old: bool) -> ReturnValue {
     if return_old {
         ReturnValue::AllOld
     } else {
         ReturnValue::None
     }
-}
-
-fn to_i32(number: u32) -> i32 {
-    i32::try_from(number).unwrap_or(i32::MAX)
 }

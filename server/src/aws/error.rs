@@ -39,6 +39,15 @@ pub enum Kind {
         /// The current item as stored, encrypted and with pointers; `None` if no item has this key.
         item: Option<Item>,
     },
+    /// A transaction was not applied.
+    TransactionCancelled {
+        /// Why, for each operation in its place; `None` for those that were not refused.
+        reasons: Vec<Option<Refusal>>,
+    },
+    /// Another transaction is in progress on an item; nothing was read.
+    Conflict,
+    /// The token of a transaction was used before, with other operations; nothing was changed.
+    TokenMismatch,
     /// A table, key, bucket or object does not exist.
     Missing {
         /// What is missing.
@@ -72,6 +81,24 @@ pub enum Kind {
         /// A write was sent before, and may or may not have been applied.
         sent: bool,
     },
+}
+
+/// Why one operation of a transaction was refused.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Refusal {
+    /// Its condition was not met.
+    ConditionFailed {
+        /// The current item as stored; `None` if no item has this key.
+        item: Option<Item>,
+    },
+    /// Another write of the item is in progress.
+    Conflict,
+    /// The item would exceed DynamoDB's limit.
+    TooLarge,
+    /// The table throttles requests.
+    Throttled,
+    /// DynamoDB rejected the operation as invalid.
+    Invalid,
 }
 
 /// What can be missing.
@@ -120,6 +147,9 @@ impl Error {
     pub fn check(&self) -> &'static str {
         match &self.kind {
             Kind::ConditionFailed { .. } => "the condition and the item",
+            Kind::TransactionCancelled { .. } => "the conditions and the items",
+            Kind::Conflict => "which other writers use the same items",
+            Kind::TokenMismatch => "which callers share the request id",
             Kind::Missing { what, .. } => match what {
                 Resource::Table => "that the table exists in this region and account",
                 Resource::Key => "that the key and its alias exist in this region and account",
@@ -154,6 +184,9 @@ impl fmt::Display for Kind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Kind::ConditionFailed { .. } => "condition was not met",
+            Kind::TransactionCancelled { .. } => "transaction cancelled",
+            Kind::Conflict => "conflict with another transaction",
+            Kind::TokenMismatch => "the token was used with other operations",
             Kind::Missing { what, name } => return write!(formatter, "{what} {name:?} does not exist"),
             Kind::Throttled => "throttled",
             Kind::Denied => "access denied",

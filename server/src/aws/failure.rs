@@ -95,6 +95,7 @@ impl Request<'_> {
             "ItemCollectionSizeLimitExceededException" | "EntityTooLarge" => Kind::TooLarge,
             "ValidationException" if message.is_some_and(is_about_size) => Kind::TooLarge,
             "TransactionConflictException" | "ReplicatedWriteConflictException" => Kind::Throttled,
+            "IdempotentParameterMismatchException" => Kind::TokenMismatch,
             "KeyUnavailableException" | "DependencyTimeoutException" | "KMSInternalException" => {
                 Kind::Unavailable
             }
@@ -142,8 +143,11 @@ fn in_doubt(kind: Kind) -> Kind {
     match kind {
         Kind::ConditionFailed { item } => Kind::ConditionFailed { item },
         Kind::Deadline { sent } => Kind::Deadline { sent },
+        // all attempts have one token: if one had been applied, the others would have succeeded
+        Kind::TransactionCancelled { .. } | Kind::TokenMismatch => kind,
         Kind::Missing { .. }
         | Kind::Throttled
+        | Kind::Conflict
         | Kind::Denied
         | Kind::KeyUnusable
         | Kind::InvalidCiphertext
@@ -204,7 +208,7 @@ fn is_about_credentials(code: &str) -> bool {
 }
 
 /// DynamoDB has no separate code for "item size has exceeded the maximum allowed size".
-fn is_about_size(message: &str) -> bool {
+pub(super) fn is_about_size(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     message.contains("size") && (message.contains("exceeded") || message.contains("maximum"))
 }

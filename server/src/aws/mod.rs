@@ -23,9 +23,11 @@ mod table;
 
 pub use clients::{Connectors, Settings, SetupError, Stores};
 pub use dynamodb::{
-    DeleteItem, DynamoDb, GetItem, Misfit, Page, PutItem, Query, Returned, Scan, UpdateError, UpdateItem,
+    BatchGetItem, BatchGot, BatchWrite, DeleteItem, DynamoDb, GetItem, MAX_GETS, MAX_OPERATIONS, MAX_WRITES,
+    Misfit, Page, PutItem, Query, Returned, Scan, TableKeys, TransactItem, TransactKey, UpdateError,
+    UpdateItem,
 };
-pub use error::{Doubt, Endpoint, Error, Kind, Resource};
+pub use error::{Doubt, Endpoint, Error, Kind, Refusal, Resource};
 pub use kms::{GeneratedKey, Kms};
 pub use provision::{ProvisionError, Warning, missing, provision};
 pub use s3::{DownloadError, Downloaded, Location, MultipartUpload, ObjectHead, Part, S3, StoredObject};

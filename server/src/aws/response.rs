@@ -1,6 +1,9 @@
 //! The span attributes of the SDK's responses. Reads counts and capacity; never items, keys or contents.
 
-use aws_sdk_dynamodb::operation::{delete_item, get_item, put_item, query, scan, update_item};
+use aws_sdk_dynamodb::operation::{
+    batch_get_item, batch_write_item, delete_item, get_item, put_item, query, scan, transact_get_items,
+    transact_write_items, update_item,
+};
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 use aws_sdk_kms::operation::{decrypt, describe_key, generate_data_key};
 use aws_sdk_s3::operation::{
@@ -54,6 +57,30 @@ impl Response for scan::ScanOutput {
     }
 }
 
+impl Response for batch_get_item::BatchGetItemOutput {
+    fn facts(&self) -> ResponseFacts {
+        tables_facts(self.consumed_capacity())
+    }
+}
+
+impl Response for batch_write_item::BatchWriteItemOutput {
+    fn facts(&self) -> ResponseFacts {
+        tables_facts(self.consumed_capacity())
+    }
+}
+
+impl Response for transact_get_items::TransactGetItemsOutput {
+    fn facts(&self) -> ResponseFacts {
+        tables_facts(self.consumed_capacity())
+    }
+}
+
+impl Response for transact_write_items::TransactWriteItemsOutput {
+    fn facts(&self) -> ResponseFacts {
+        tables_facts(self.consumed_capacity())
+    }
+}
+
 impl Response for generate_data_key::GenerateDataKeyOutput {}
 impl Response for decrypt::DecryptOutput {}
 impl Response for describe_key::DescribeKeyOutput {}
@@ -66,6 +93,15 @@ impl Response for get_object::GetObjectOutput {}
 impl Response for head_object::HeadObjectOutput {}
 impl Response for put_object::PutObjectOutput {}
 impl Response for upload_part::UploadPartOutput {}
+
+/// The capacity of all tables of a request.
+fn tables_facts(capacity: &[ConsumedCapacity]) -> ResponseFacts {
+    let units = capacity.iter().filter_map(ConsumedCapacity::capacity_units);
+    ResponseFacts {
+        capacity: (!capacity.is_empty()).then(|| units.sum()),
+        ..ResponseFacts::default()
+    }
+}
 
 fn response_facts(capacity: Option<&ConsumedCapacity>, counts: Option<(i32, i32)>) -> ResponseFacts {
     ResponseFacts {

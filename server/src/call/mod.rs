@@ -2,9 +2,11 @@
 //! Never calls AWS and makes no decisions.
 
 mod attempt;
+mod backoff;
 mod handle;
 
 pub use attempt::Attempt;
+pub use backoff::Backoff;
 pub use handle::Call;
 
 // what `aws` reports about its requests

@@ -171,6 +171,9 @@ impl Shared {
                     Kind::UnknownKey => unknown = Some(error),
                     Kind::KeyUnusable | Kind::Missing { .. } => unusable = unusable.or(Some(error)),
                     Kind::ConditionFailed { .. }
+                    | Kind::TransactionCancelled { .. }
+                    | Kind::Conflict
+                    | Kind::TokenMismatch
                     | Kind::Throttled
                     | Kind::Denied
                     | Kind::InvalidCiphertext

@@ -101,6 +101,15 @@ impl Faults {
         self
     }
 
+    /// The same faults in a part of a larger request: their paths start with `{prefix}.`.
+    #[must_use]
+    pub fn under(mut self, prefix: &str) -> Faults {
+        for fault in &mut self.found {
+            fault.field = truncated(format_args!("{prefix}.{}", fault.field));
+        }
+        self
+    }
+
     /// Fails if there are any faults.
     ///
     /// # Errors

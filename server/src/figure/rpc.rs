@@ -60,6 +60,10 @@ macro_rules! rpcs {
 }
 
 rpcs! {
+    /// Reads items by their keys.
+    BatchGet: ServerStreaming,
+    /// Writes items, each for itself.
+    BatchWrite: BidirectionalStreaming,
     /// Removes an item.
     Delete: Unary,
     /// Reads an item.
@@ -70,6 +74,10 @@ rpcs! {
     Save: Unary,
     /// Reads items of a whole table or index.
     Scan: ServerStreaming,
+    /// Reads items as they are at one moment.
+    TransactGet: Unary,
+    /// Writes items together, or none.
+    TransactWrite: Unary,
     /// Changes attributes of an item.
     Update: Unary,
     // add-an-rpc: its name and kind, in alphabetical order

@@ -346,6 +346,9 @@ fn decrypt_error(sealed: &Sealed<'_>, error: aws::Error) -> LoadError {
         aws::Kind::Missing { .. }
         | aws::Kind::KeyUnusable
         | aws::Kind::ConditionFailed { .. }
+        | aws::Kind::TransactionCancelled { .. }
+        | aws::Kind::Conflict
+        | aws::Kind::TokenMismatch
         | aws::Kind::Throttled
         | aws::Kind::Denied
         | aws::Kind::TooLarge

@@ -14,10 +14,12 @@
 mod attribute_type;
 pub mod check;
 mod compress;
+mod item_id;
 mod key;
 pub mod load;
 pub mod pointer;
 pub mod store;
 
 pub use compress::DecompressError;
+pub use item_id::ItemId;
 pub use key::Key;

@@ -104,6 +104,9 @@ fn store_error(error: aws::Error, is_too_large: bool) -> ReadError {
             ..
         }
         | Kind::ConditionFailed { .. }
+        | Kind::TransactionCancelled { .. }
+        | Kind::Conflict
+        | Kind::TokenMismatch
         | Kind::Throttled
         | Kind::Denied
         | Kind::KeyUnusable

@@ -203,6 +203,9 @@ fn may_have_been_applied(kind: &Kind) -> bool {
     match kind {
         Kind::Unavailable | Kind::OutcomeUnknown | Kind::Deadline { .. } => true,
         Kind::ConditionFailed { .. }
+        | Kind::TransactionCancelled { .. }
+        | Kind::Conflict
+        | Kind::TokenMismatch
         | Kind::Missing { .. }
         | Kind::Throttled
         | Kind::Denied

@@ -9,10 +9,10 @@ use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::Expression;
 use crate::fault::Faults;
-use crate::item::check;
 use crate::item::load::Opened;
+use crate::item::{Key, check};
 use crate::model::{Item, Model};
-use crate::write::DeleteRequest;
+use crate::write::{Condition, DeleteRequest, ExpectedVersion};
 
 /// Which item to delete.
 pub struct Delete {
@@ -41,13 +41,32 @@ const FIELDS: [&str; 5] = ["model", "key", "version", "condition", "return_value
 ///
 /// See [`Error`]; the faults of the request are returned together.
 pub async fn delete(gateway: &Gateway, call: &Call, request: Delete) -> Result<Option<Opened>, Error> {
+    let (return_old, validate_only) = (request.return_old, request.validate_only);
+    let checked = check_delete(gateway, request)?;
+    if validate_only {
+        return Ok(None);
+    }
+    commit(gateway, call, checked, return_old).await
+}
+
+/// A Delete that passed its checks.
+pub(super) struct CheckedDelete {
+    pub(super) model: Arc<Model>,
+    pub(super) key: Key,
+    pub(super) condition: Option<Condition>,
+    /// The version that the condition demands.
+    pub(super) version: Option<ExpectedVersion>,
+}
+
+/// Checks everything about a deletion.
+pub(super) fn check_delete(gateway: &Gateway, request: Delete) -> Result<CheckedDelete, Error> {
     let Delete {
         model,
         key,
         version,
         condition,
-        return_old,
-        validate_only,
+        return_old: _,
+        validate_only: _,
         faults,
     } = request;
     let mut validation = Validation::new(&FIELDS, faults);
@@ -63,15 +82,27 @@ pub async fn delete(gateway: &Gateway, call: &Call, request: Delete) -> Result<O
     let (condition, key) = (valid.take(condition)?, valid.take(key)?);
     let version = valid.take(version)?;
     let condition = versioned(&model, condition, version)?;
-    if validate_only {
-        return Ok(None);
-    }
-    let request = DeleteRequest {
-        call: call.clone(),
+    Ok(CheckedDelete {
         model,
         key,
         condition,
         version,
+    })
+}
+
+/// Deletes the item of a checked deletion.
+pub(super) async fn commit(
+    gateway: &Gateway,
+    call: &Call,
+    checked: CheckedDelete,
+    return_old: bool,
+) -> Result<Option<Opened>, Error> {
+    let request = DeleteRequest {
+        call: call.clone(),
+        model: checked.model,
+        key: checked.key,
+        condition: checked.condition,
+        version: checked.version,
         return_old,
     };
     Ok(gateway.committer.delete(request).await?)

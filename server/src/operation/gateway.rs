@@ -6,7 +6,7 @@ use super::error::{Error, shorten};
 use crate::fault::Fault;
 use crate::model::{Model, Served};
 use crate::read::Reader;
-use crate::write::Committer;
+use crate::write::{Committer, TransactionTokens};
 
 /// What all operations share.
 pub struct Gateway {
@@ -16,6 +16,8 @@ pub struct Gateway {
     pub reader: Reader,
     /// Writes items.
     pub committer: Committer,
+    /// Makes transactions idempotent.
+    pub transaction_tokens: TransactionTokens,
     /// Levels of lists and maps that one attribute may have.
     pub attribute_depth: usize,
 }

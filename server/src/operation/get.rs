@@ -36,13 +36,23 @@ const FIELDS: [&str; 5] = ["model", "key", "fields", "consistent_read", "include
 
 /// Reads one item; returns `None` if the request was only checked.
 pub async fn get(gateway: &Gateway, call: &Call, request: Get) -> Result<Option<Opened>, Error> {
+    let validate_only = request.validate_only;
+    let get = check_get(request)?;
+    if validate_only {
+        return Ok(None);
+    }
+    Ok(Some(gateway.reader.get(call, get).await?))
+}
+
+/// Checks everything about a read.
+pub(super) fn check_get(request: Get) -> Result<read::Get, Error> {
     let Get {
         model,
         key,
         fields,
         consistent_read,
         include_objects,
-        validate_only,
+        validate_only: _,
         faults,
     } = request;
     let mut placeholders = Placeholders::new();
@@ -59,15 +69,11 @@ pub async fn get(gateway: &Gateway, call: &Call, request: Get) -> Result<Option<
         valid.take(include_objects)?,
         valid.take(projection)?,
     );
-    if validate_only {
-        return Ok(None);
-    }
     let (names, _) = placeholders.into_parts();
-    let get = read::Get {
+    Ok(read::Get {
         key,
         view,
         names,
         consistent_read,
-    };
-    Ok(Some(gateway.reader.get(call, get).await?))
+    })
 }

@@ -2,22 +2,29 @@
 //! nothing of gRPC, and reaches the stores only through `read` and `write`.
 
 mod added_filter;
+mod batch_get;
+mod batch_write;
 mod condition;
 mod delete;
 mod error;
 mod fields;
 mod gateway;
 mod get;
+mod part_faults;
 mod query;
 mod read_from;
 mod return_values;
 mod save;
 mod scan;
 mod selection;
+mod transact_get;
+mod transact_write;
 mod update;
 mod validation;
 // add-an-rpc: the module
 
+pub use batch_get::{BatchGet, batch_get};
+pub use batch_write::{BatchWrite, BatchWritten, BatchedWrite, Writes, Written, batch_write};
 pub use delete::{Delete, delete};
 pub use error::Error;
 pub use gateway::Gateway;
@@ -27,8 +34,13 @@ pub use return_values::ReturnValues;
 pub use save::{Save, Saved, save};
 pub use scan::{Scan, scan};
 pub use selection::Selection;
+pub use transact_get::{TransactGet, transact_get};
+pub use transact_write::{Check, TransactOperation, TransactWrite, Transacted, transact_write};
 pub use update::{Update, Updated, update};
 // add-an-rpc: its request and function
 
-pub use crate::read::{Error as ReadError, Opened, Page, PageEnd, PageItem, PageMemory, UnreadableAttribute};
-pub use crate::write::Error as WriteError;
+pub use crate::read::{
+    BatchPart, BatchResult, Error as ReadError, Opened, Page, PageEnd, PageItem, PageMemory,
+    UnreadableAttribute,
+};
+pub use crate::write::{Error as WriteError, OperationRefusal, RefusedOperation};

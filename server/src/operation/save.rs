@@ -15,7 +15,7 @@ use crate::item::check::{self, CheckError, VersionExpectation};
 use crate::item::load::{Opened, readable};
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Model, Value};
-use crate::write::{ExpectedVersion, SaveRequest, foreign_kept, keep_unchanged};
+use crate::write::{Condition, ExpectedVersion, SaveRequest, foreign_kept, keep_unchanged};
 
 /// Which item to write.
 pub struct Save {
@@ -53,12 +53,33 @@ pub struct Saved {
 ///
 /// See [`Error`]; the faults of the request are returned together.
 pub async fn save(gateway: &Gateway, call: &Call, request: Save) -> Result<Saved, Error> {
+    let (return_values, validate_only) = (request.return_values, request.validate_only);
+    let checked = check_save(gateway, request).await?;
+    if validate_only {
+        return Ok(Saved::default());
+    }
+    commit(gateway, call, checked, return_values).await
+}
+
+/// A Save that passed its checks.
+pub(super) struct CheckedSave {
+    pub(super) model: Arc<Model>,
+    pub(super) item: Item,
+    /// The attributes that the server set.
+    pub(super) generated: Item,
+    pub(super) condition: Option<Condition>,
+    /// The version that the condition demands.
+    pub(super) version: Option<ExpectedVersion>,
+}
+
+/// Checks everything about a save.
+pub(super) async fn check_save(gateway: &Gateway, request: Save) -> Result<CheckedSave, Error> {
     let Save {
         model,
         item,
         condition,
-        return_values,
-        validate_only,
+        return_values: _,
+        validate_only: _,
         faults,
     } = request;
     let mut validation = Validation::new(&FIELDS, faults);
@@ -90,16 +111,30 @@ pub async fn save(gateway: &Gateway, call: &Call, request: Save) -> Result<Saved
     };
     let condition = versioned(&model, condition, version)?;
     check_length(condition.as_ref(), &checked.item)?;
-    if validate_only {
-        return Ok(Saved::default());
-    }
-    let written = (return_values == ReturnValues::AllNew).then(|| readable(&model, checked.item.clone()));
-    let request = SaveRequest {
-        call: call.clone(),
+    Ok(CheckedSave {
         model,
         item: checked.item,
+        generated: checked.generated,
         condition,
         version,
+    })
+}
+
+/// Writes the item of a checked save.
+pub(super) async fn commit(
+    gateway: &Gateway,
+    call: &Call,
+    checked: CheckedSave,
+    return_values: ReturnValues,
+) -> Result<Saved, Error> {
+    let written =
+        (return_values == ReturnValues::AllNew).then(|| readable(&checked.model, checked.item.clone()));
+    let request = SaveRequest {
+        call: call.clone(),
+        model: checked.model,
+        item: checked.item,
+        condition: checked.condition,
+        version: checked.version,
         return_old: return_values == ReturnValues::AllOld,
     };
     let committed = gateway.committer.save(request).await?;

@@ -120,10 +120,13 @@ impl From<LoadError> for Error {
 fn is_outage(kind: &aws::Kind) -> bool {
     match kind {
         aws::Kind::Throttled
+        | aws::Kind::Conflict
         | aws::Kind::Unavailable
         | aws::Kind::OutcomeUnknown
         | aws::Kind::Deadline { .. } => true,
         aws::Kind::ConditionFailed { .. }
+        | aws::Kind::TransactionCancelled { .. }
+        | aws::Kind::TokenMismatch
         | aws::Kind::Missing { .. }
         | aws::Kind::Denied
         | aws::Kind::KeyUnusable

@@ -2,6 +2,8 @@
 //! fetches the objects that are returned inline, and seals page tokens. Never writes, and never checks a request:
 //! `operation` has done that.
 
+mod batch;
+mod batch_plan;
 mod error;
 mod get;
 mod inline_object;
@@ -15,8 +17,10 @@ mod request_hash;
 mod segment_position;
 mod source;
 mod store_request;
+mod transact_get;
 mod view;
 
+pub use batch::{BatchPart, BatchResult};
 pub use error::Error;
 pub use get::Get;
 pub use memory::PageMemory;

@@ -10,7 +10,7 @@ use super::error::Error;
 use super::inline_object::{InlineObject, Unreadable};
 use super::memory::reserve_content;
 use super::reader::Reader;
-use super::view::View;
+use super::view::{Match, View};
 use crate::aws;
 use crate::call::Call;
 use crate::crypto::CallKeys;
@@ -22,6 +22,9 @@ use crate::object::owner::Owner;
 /// How often an item that keeps changing is opened before the read gives up.
 const MAX_ATTEMPTS: usize = 5;
 
+/// What one of several reads found: the stored item, `None` if there is none, or why it was not read.
+pub(super) type Found = Result<Option<Item>, aws::Error>;
+
 /// Opens stored items for one call.
 pub(super) struct Opener {
     pub(super) reader: Reader,
@@ -32,11 +35,36 @@ pub(super) struct Opener {
 
 impl Opener {
     pub(super) fn new(reader: &Reader, call: &Call, view: View) -> Opener {
+        Opener::with_keys(reader, call, view, reader.keyring.for_call(call))
+    }
+
+    /// Like [`Opener::new`], with data keys that several openers of the call share.
+    pub(super) fn with_keys(reader: &Reader, call: &Call, view: View, keys: CallKeys) -> Opener {
         Opener {
             reader: reader.clone(),
             call: call.clone(),
             view,
-            keys: reader.keyring.for_call(call),
+            keys,
+        }
+    }
+
+    /// Opens what one of several reads found. The outer error ends the call.
+    pub(super) async fn open_read(&self, found: Found) -> Result<Result<Opened, Error>, Error> {
+        let stored = match found {
+            // neither an item of another model nor one that has expired is there
+            Ok(Some(stored)) if matches!(self.view.match_of(&stored), Match::Of(_)) => stored,
+            Ok(_) => {
+                return Ok(Err(Error::ItemNotFound {
+                    model: self.view.model.name.clone(),
+                }));
+            }
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let model = &self.view.model;
+        let inline_bytes = self.inline_bytes(model, &stored);
+        match self.open(model, stored, inline_bytes).await {
+            Err(error) if error.ends_the_call() => Err(error),
+            opened => Ok(opened),
         }
     }
 

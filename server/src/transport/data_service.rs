@@ -6,12 +6,13 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use tollgate_proto::v1;
 use tollgate_proto::v1::data_service_server::DataService;
 use tollgate_proto::{Reason, metadata};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
+use super::batches::{self, StreamEnd};
 use super::{decode, encode, failure, status};
 use crate::billing;
 use crate::call::Call;
-use crate::fault::Fault;
+use crate::fault::{Fault, Faults};
 use crate::model::Model;
 use crate::operation::{self, Gateway};
 
@@ -79,7 +80,85 @@ impl DataService for Data {
         Ok(Response::new(encode::delete(old)))
     }
 
+    async fn transact_get(
+        &self,
+        request: Request<v1::TransactGetRequest>,
+    ) -> Result<Response<v1::TransactGetResponse>, Status> {
+        let (call, request) = open(request, |_| "")?;
+        let gets = batches::gets(&self.gateway, request.requests);
+        batches::set_model(&call, gets.iter().flatten().map(|get| &get.model));
+        let request = operation::TransactGet {
+            gets,
+            validate_only: request.validate_only,
+        };
+        let outcome = operation::transact_get(&self.gateway, &call, request).await;
+        let results = outcome.map_err(|error| failure::status(&call, error))?;
+        Ok(Response::new(encode::transact_get(&call, results)))
+    }
+
+    async fn transact_write(
+        &self,
+        request: Request<v1::TransactWriteRequest>,
+    ) -> Result<Response<v1::TransactWriteResponse>, Status> {
+        let (call, request) = open(request, |request| &request.request_id)?;
+        let operations = batches::operations(&self.gateway, request.operations);
+        batches::set_model(&call, operations.iter().flatten().map(batches::model_of));
+        let request = operation::TransactWrite {
+            operations,
+            request_id: request.request_id,
+            validate_only: request.validate_only,
+            faults: Faults::new(),
+        };
+        let outcome = operation::transact_write(&self.gateway, &call, request).await;
+        let done = outcome.map_err(|error| failure::status(&call, error))?;
+        Ok(Response::new(encode::transact_write(done)))
+    }
+
     // add-an-rpc: its method
+
+    type BatchGetStream = Pages<v1::BatchGetResponse>;
+
+    async fn batch_get(
+        &self,
+        request: Request<v1::BatchGetRequest>,
+    ) -> Result<Response<Self::BatchGetStream>, Status> {
+        let (call, request) = open(request, |_| "")?;
+        let gets = batches::gets(&self.gateway, request.requests);
+        batches::set_model(&call, gets.iter().flatten().map(|get| &get.model));
+        let request = operation::BatchGet {
+            gets,
+            validate_only: request.validate_only,
+        };
+        let parts = operation::batch_get(&self.gateway, &call, request);
+        let parts = parts.map_err(|error| failure::status(&call, error))?;
+        Ok(Response::new(
+            parts
+                .flat_map(move |part| stream::iter(encode::batch_get(&call, part)))
+                .boxed(),
+        ))
+    }
+
+    type BatchWriteStream = Pages<v1::BatchWriteResponse>;
+
+    async fn batch_write(
+        &self,
+        request: Request<Streaming<v1::BatchWriteRequest>>,
+    ) -> Result<Response<Self::BatchWriteStream>, Status> {
+        let (call, mut requests) = open(request, |_| "")?;
+        // the limit on the time of a request applies to its first message
+        let Some(first) = requests.message().await? else {
+            return Ok(Response::new(stream::empty().boxed()));
+        };
+        let end = StreamEnd::default();
+        let writes = batches::writes(Arc::clone(&self.gateway), first, requests, end.clone());
+        let results = operation::batch_write(&self.gateway, &call, writes);
+        let results = results.map(move |written| match written {
+            Ok(written) => Ok(encode::batch_written(&call, written)),
+            Err(error) => Err(failure::status(&call, error)),
+        });
+        let failed = stream::iter(std::iter::from_fn(move || end.take().map(Err)));
+        Ok(Response::new(results.chain(failed).boxed()))
+    }
 
     type QueryStream = Pages<v1::QueryResponse>;
 

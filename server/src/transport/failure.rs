@@ -11,7 +11,9 @@ use super::status::{self, item_not_found, item_too_large, precondition, retry_la
 use crate::aws;
 use crate::call::Call;
 use crate::fault::Fault;
-use crate::operation::{Error, Opened, ReadError, UnreadableAttribute, WriteError};
+use crate::operation::{
+    Error, Opened, OperationRefusal, ReadError, RefusedOperation, UnreadableAttribute, WriteError,
+};
 
 /// The status of a failed operation, whose reason is recorded in the call. Logs the cause unless it is the caller's.
 pub(super) fn status(call: &Call, failure: Error) -> Status {
@@ -40,6 +42,13 @@ pub(super) fn unreadable(call: &Call, unreadable: &UnreadableAttribute) -> pb::S
         unreadable.problem
     );
     status::to_message(&status::status(reason, unreadable.problem.to_string()))
+}
+
+/// The status of one write of a batch, as a message. The write is counted as failed; the call goes on.
+pub(super) fn write_status(call: &Call, failure: Error) -> pb::Status {
+    let status = from_operation(call, failure);
+    call.add_failed_item(status.code());
+    status::to_message(&status)
 }
 
 fn from_operation(call: &Call, failure: Error) -> Status {
@@ -125,6 +134,7 @@ fn from_write(call: &Call, failure: WriteError) -> Status {
             &misfit.to_string(),
             text,
         ),
+        WriteError::Cancelled(refused) => cancelled(refused),
         WriteError::ConditionFailed { current } => condition_failed(text, current),
         WriteError::Store(cause) => from_store(call, &cause),
         WriteError::Internal(cause) => internal(call, cause),
@@ -154,6 +164,9 @@ fn from_store(call: &Call, cause: &aws::Error) -> Status {
     );
     match &cause.kind {
         aws::Kind::ConditionFailed { .. } => status::status(reason, CONDITION_NOT_MET),
+        aws::Kind::TransactionCancelled { .. } => status::status(reason, "the transaction was cancelled"),
+        aws::Kind::Conflict => retry_later(reason, CONFLICT),
+        aws::Kind::TokenMismatch => status::invalid(reason, Fault::new("request_id", TOKEN_USED)),
         aws::Kind::Missing { what, name } => missing(reason, *what, name),
         aws::Kind::Throttled => retry_later(reason, "the store is throttling requests; try again later"),
         aws::Kind::Unavailable => retry_later(reason, "the store is unavailable; try again later"),
@@ -190,6 +203,9 @@ fn from_store(call: &Call, cause: &aws::Error) -> Status {
 fn store_reason(kind: &aws::Kind) -> Reason {
     match kind {
         aws::Kind::ConditionFailed { .. } => Reason::ConditionFailed,
+        aws::Kind::TransactionCancelled { .. } => Reason::TransactionCancelled,
+        aws::Kind::Conflict => Reason::TransactionConflict,
+        aws::Kind::TokenMismatch => Reason::IdempotencyMismatch,
         aws::Kind::Missing {
             what: aws::Resource::Key,
             ..
@@ -236,7 +252,63 @@ fn rejected(reason: Reason, kind: &str, description: &str) -> Status {
     precondition(reason, kind, "", description, description)
 }
 
+const CONFLICT: &str = "another transaction is in progress on one of the items; try again later";
+const TOKEN_USED: &str = "was used in the last 10 minutes with other operations";
 const CONDITION_NOT_MET: &str = "condition was not met";
+
+/// Of a cancelled transaction, with the reason of each operation. A retry helps if all were only busy.
+fn cancelled(refused: Vec<RefusedOperation>) -> Status {
+    let is_busy = |one: &RefusedOperation| {
+        matches!(
+            one.refusal,
+            OperationRefusal::Conflict | OperationRefusal::Throttled
+        )
+    };
+    let is_conflict = |one: &RefusedOperation| one.refusal == OperationRefusal::Conflict;
+    let text = "the transaction was cancelled: operations were refused";
+    let is_stale = |one: &RefusedOperation| one.refusal == OperationRefusal::VersionMismatch;
+    let status = match (refused.iter().all(is_busy), refused.iter().any(is_conflict)) {
+        (true, true) => retry_later(Reason::TransactionConflict, CONFLICT),
+        (true, false) => retry_later(
+            Reason::Throttled,
+            "the store is throttling requests; try again later",
+        ),
+        (false, _) if refused.iter().all(is_stale) => status::status(
+            Reason::VersionMismatch,
+            "the transaction was cancelled: items have other versions; read them again",
+        ),
+        (false, _) => precondition(
+            Reason::TransactionCancelled,
+            "TRANSACTION",
+            "operations",
+            "were refused",
+            text,
+        ),
+    };
+    let failures = refused.into_iter().map(|one| {
+        let current = one.current.unwrap_or_default();
+        v1::OperationFailure {
+            index: u32::try_from(one.index).unwrap_or(u32::MAX),
+            reason: refusal_reason(one.refusal).as_str().to_owned(),
+            message: one.refusal.text().to_owned(),
+            item: item(current.item),
+            withheld: current.withheld,
+        }
+    });
+    status::with_failures(status, failures.collect())
+}
+
+fn refusal_reason(refusal: OperationRefusal) -> Reason {
+    match refusal {
+        OperationRefusal::ConditionFailed => Reason::ConditionFailed,
+        OperationRefusal::AlreadyExists => Reason::AlreadyExists,
+        OperationRefusal::VersionMismatch => Reason::VersionMismatch,
+        OperationRefusal::Conflict => Reason::TransactionConflict,
+        OperationRefusal::TooLarge => Reason::ItemTooLarge,
+        OperationRefusal::Throttled => Reason::Throttled,
+        OperationRefusal::Invalid => Reason::StoreRefused,
+    }
+}
 
 /// With the current item, in the form of a response, if it was asked for and is small.
 fn condition_failed(text: String, current: Option<Opened>) -> Status {

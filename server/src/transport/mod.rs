@@ -1,6 +1,7 @@
 //! gRPC: the tonic services, the decoding of requests, the encoding of responses, and the mapping of errors to statuses.
 //! Of `aws` it knows the kinds of failures, which it maps to statuses; it never sends a request to a store.
 
+mod batches;
 mod budget;
 mod connection;
 mod data_service;

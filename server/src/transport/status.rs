@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use prost::Message as _;
-use tollgate_proto::Reason;
 use tollgate_proto::reason::DOMAIN;
+use tollgate_proto::{Reason, v1};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, ErrorDetails, StatusExt as _, pb};
 
@@ -24,6 +24,8 @@ const MAX_FAULT_BYTES: usize = 2048;
 const MAX_TEXT_BYTES: usize = 256;
 /// A message in the details is left out above this size.
 const MAX_MESSAGE_DETAIL_BYTES: usize = 2048;
+/// Bytes of the refused operations of a transaction: enough for the reasons of 100.
+const MAX_FAILURES_BYTES: usize = 3 * 1024;
 /// When to retry after the store throttled or failed.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
@@ -145,6 +147,10 @@ pub fn with_message(status: Status, type_name: &str, message: &impl prost::Messa
     if message.encoded_len() > MAX_MESSAGE_DETAIL_BYTES {
         return status;
     }
+    with_detail(status, type_name, message)
+}
+
+fn with_detail(status: Status, type_name: &str, message: &impl prost::Message) -> Status {
     let Ok(mut details) = pb::Status::decode(status.details()) else {
         return status;
     };
@@ -153,6 +159,27 @@ pub fn with_message(status: Status, type_name: &str, message: &impl prost::Messa
         value: message.encode_to_vec(),
     });
     Status::with_details(status.code(), status.message(), details.encode_to_vec().into())
+}
+
+/// The status with the refused operations of a transaction: without their items, then without their texts, then only the
+/// first ones if they are too many.
+pub fn with_failures(status: Status, failures: Vec<v1::OperationFailure>) -> Status {
+    let mut failure = v1::TransactionFailure { failures };
+    if failure.encoded_len() > MAX_FAILURES_BYTES {
+        for one in &mut failure.failures {
+            one.item.clear();
+            one.withheld.clear();
+        }
+    }
+    if failure.encoded_len() > MAX_FAILURES_BYTES {
+        for one in &mut failure.failures {
+            one.message.clear();
+        }
+    }
+    while failure.encoded_len() > MAX_FAILURES_BYTES {
+        failure.failures.pop();
+    }
+    with_detail(status, "tollgate.v1.TransactionFailure", &failure)
 }
 
 /// The status as a message.

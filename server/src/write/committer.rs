@@ -44,6 +44,24 @@ impl Committer {
         }
     }
 
+    /// The clients.
+    pub(super) fn stores(&self) -> &Stores {
+        &self.stores
+    }
+
+    /// The data keys.
+    pub(super) fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    /// Runs a task that shutdown waits for.
+    pub fn spawn<F>(&self, task: F) -> tokio::task::JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.tasks.spawn(task)
+    }
+
     /// Writes an item and its objects.
     ///
     /// # Errors
@@ -195,6 +213,7 @@ impl Committer {
             | Error::VersionMismatch { .. }
             | Error::OutOfBounds { .. }
             | Error::Misfit(_)
+            | Error::Cancelled(_)
             | Error::Internal(_) => error,
         }
     }

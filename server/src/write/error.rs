@@ -6,6 +6,8 @@ use crate::item::load::Opened;
 use crate::item::store::StoreError;
 use crate::model::limits::MAX_ITEM_BYTES;
 
+use super::refused::RefusedOperation;
+
 /// Why a write failed. Unless the outcome of the store's error is unknown, nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -59,6 +61,9 @@ pub enum Error {
     /// The update cannot be applied to the stored item.
     #[error("the update cannot be applied to the stored item: {0}")]
     Misfit(Misfit),
+    /// Operations of a transaction were refused, so that none was applied.
+    #[error("the transaction was cancelled: {} of its operations were refused", .0.len())]
+    Cancelled(Vec<RefusedOperation>),
     /// DynamoDB, KMS or S3 returned an error. The outcome is unknown if its kind is `OutcomeUnknown` or
     /// `Deadline { sent: true }`.
     #[error(transparent)]

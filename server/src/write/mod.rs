@@ -50,6 +50,7 @@
 //! [`GRACE`] beyond the caller's deadline, and is billed to the same call. The caller gets a response by its deadline. A
 //! write of a model without object attributes is a single request: it needs no task and ends with its caller.
 
+mod batch;
 mod caller;
 mod cleanup;
 mod commit;
@@ -58,9 +59,12 @@ mod delete;
 mod error;
 mod kept;
 mod old_item;
+mod refused;
 mod request;
 mod save;
 mod settle;
+mod token;
+mod transact;
 mod update;
 mod update_commit;
 mod uploads;
@@ -68,12 +72,15 @@ mod versions;
 
 pub use crate::aws::{Misfit, Returned};
 
+pub use self::batch::PlainWrite;
 pub use self::committer::{Committer, GRACE};
 pub use self::error::Error;
 pub use self::kept::{condition_bytes, count_kept, foreign_kept, keep_unchanged};
-pub use self::versions::{ExpectedVersion, VERSION_CONDITION_BYTES};
-
+pub use self::refused::{OperationRefusal, RefusedOperation};
 pub use self::request::{Committed, CommittedUpdate, Condition, DeleteRequest, SaveRequest, UpdateRequest};
+pub use self::token::TransactionTokens;
+pub use self::transact::{Change, Operation};
+pub use self::versions::{ExpectedVersion, VERSION_CONDITION_BYTES};
 
 #[cfg(test)]
 #[cfg(feature = "embedded")]

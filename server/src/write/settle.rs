@@ -51,6 +51,9 @@ impl Settlement<'_> {
             }
             (
                 Kind::ConditionFailed { .. }
+                | Kind::TransactionCancelled { .. }
+                | Kind::Conflict
+                | Kind::TokenMismatch
                 | Kind::Missing { .. }
                 | Kind::Throttled
                 | Kind::Denied

@@ -124,6 +124,10 @@ fn compare_with_stores(wiretap: &Wiretap, totals: &Figures) -> Result<(), String
         ("update_count", take("UpdateItem")),
         ("query_count", take("Query")),
         ("scan_count", take("Scan")),
+        ("batch_get_count", take("BatchGetItem")),
+        ("batch_write_count", take("BatchWriteItem")),
+        ("transact_get_count", take("TransactGetItems")),
+        ("transact_write_count", take("TransactWriteItems")),
     ];
     let dynamodb = by_kind.iter().map(|(_, count)| count).sum();
     let kms = take("GenerateDataKey") + take("Decrypt");

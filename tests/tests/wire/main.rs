@@ -1,5 +1,7 @@
 //! Black-box tests: the real gateway on a free port, through the wire, over the embedded engines.
 
+mod batch_get;
+mod batch_write;
 mod bill;
 mod bodies;
 mod capacity;
@@ -26,6 +28,7 @@ mod sealing;
 mod sessions;
 mod tamper;
 mod tracker;
+mod transactions;
 mod update;
 mod values;
 mod versions;

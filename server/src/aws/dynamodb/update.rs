@@ -8,10 +8,8 @@ use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValue, ReturnValuesO
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 
-use super::{
-    ConditionFailure, DynamoDb, some_names, some_values, storable, units, write_error, write_request,
-};
-use crate::aws::convert::from_sdk;
+use super::{ConditionFailure, DynamoDb, some_values, storable, units, write_error, write_request};
+use crate::aws::convert::{from_sdk, some_names};
 use crate::aws::error::{Doubt, Error};
 use crate::aws::interceptor::may_be_applied;
 use crate::aws::meter;

@@ -1,5 +1,6 @@
 //! Counts, kinds and deadlines of the typed requests, over the embedded engines with injected faults.
 
+mod batches;
 mod faults;
 mod keys;
 

@@ -4,6 +4,7 @@
 //! | statement | why | on |
 //! |---|---|---|
 //! | `ReadItems`, `WriteItems` | calls | the tables |
+//! | `ReadIndexes` | calls | the indexes |
 //! | `CheckTables`, `CheckKeys`, `CheckBuckets` | the check at the start | the tables, keys and buckets |
 //! | `MakeDataKeys` | encrypting attributes | their key, in their encryption context |
 //! | `OpenDataKeys` | decrypting attributes | their key and accepted keys, in their encryption context |
@@ -25,8 +26,22 @@ const VERSION: &str = "2012-10-17";
 /// The condition key of one name of an encryption context, before the name.
 const CONTEXT_KEY: &str = "kms:EncryptionContext:";
 
-const READ_ITEMS: Actions = &["dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"];
-const WRITE_ITEMS: Actions = &["dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
+/// Transactional reads need the permission of GetItem.
+const READ_ITEMS: Actions = &[
+    "dynamodb:BatchGetItem",
+    "dynamodb:GetItem",
+    "dynamodb:Query",
+    "dynamodb:Scan",
+];
+const READ_INDEXES: Actions = &["dynamodb:Query", "dynamodb:Scan"];
+/// Transactional writes need the permissions of the single ones, and one for checks.
+const WRITE_ITEMS: Actions = &[
+    "dynamodb:BatchWriteItem",
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+];
 const CHECK_TABLES: Actions = &["dynamodb:DescribeTable"];
 const MAKE_DATA_KEYS: Actions = &["kms:GenerateDataKey"];
 const OPEN_DATA_KEYS: Actions = &["kms:Decrypt"];
@@ -118,8 +133,16 @@ fn items(models: &Models, scope: &Scope) -> Vec<Statement> {
         .iter()
         .map(|model| format!("{home}table/{}", model.table))
         .collect();
+    let indexes: BTreeSet<String> = models
+        .iter()
+        .flat_map(|model| {
+            let indexes = model.indexes.iter();
+            indexes.map(|index| format!("{home}table/{}/index/{}", model.table, index.stored_name))
+        })
+        .collect();
     vec![
         Statement::allow("ReadItems", READ_ITEMS, tables.clone()),
+        Statement::allow("ReadIndexes", READ_INDEXES, indexes),
         Statement::allow("WriteItems", WRITE_ITEMS, tables.clone()),
         Statement::allow("CheckTables", CHECK_TABLES, tables),
     ]

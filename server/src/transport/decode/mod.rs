@@ -1,6 +1,7 @@
 //! From the contract's requests to those of `operation`. Collects what cannot be decoded as faults; everything else is
 //! checked there. Knows nothing of models.
 
+mod check;
 mod delete;
 mod get;
 mod pages;
@@ -10,6 +11,7 @@ mod update;
 mod values;
 // add-an-rpc: the module that decodes its request
 
+pub(super) use check::check;
 pub(super) use delete::delete;
 pub(super) use get::get;
 pub(super) use pages::{query, scan};

@@ -1,7 +1,5 @@
 //! The messages that a page is split into.
 
-use prost::Message as _;
-use tollgate_proto::v1;
 use tonic::Status;
 
 use crate::model::limits::PAGE_MESSAGE_BYTES;
@@ -12,10 +10,10 @@ const FIELD_BYTES: usize = 6;
 
 /// Splits the results of a page into messages of bounded size. The last one has room for the page's token and counts, if
 /// there are any; it is empty if they do not fit elsewhere.
-pub(super) fn split(
-    results: impl Iterator<Item = v1::ItemResult>,
+pub(super) fn split<T: prost::Message>(
+    results: impl Iterator<Item = T>,
     token_bytes: Option<usize>,
-) -> Vec<Vec<v1::ItemResult>> {
+) -> Vec<Vec<T>> {
     let mut messages = vec![Vec::new()];
     let mut message_bytes = 0;
     for result in results {
@@ -65,6 +63,9 @@ impl<T> Iterator for Messages<T> {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message as _;
+    use tollgate_proto::v1;
+
     use super::*;
     use crate::model::Value;
     use crate::transport::encode::values::value;

@@ -31,6 +31,8 @@ const ALIAS_ARN: &str = "arn:aws:kms:eu-west-1:444455556666:alias/far";
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
 const NEEDED: &[(&str, Option<&str>)] = &[
     ("AbortMultipartUpload", Some("s3:AbortMultipartUpload")),
+    ("BatchGetItem", Some("dynamodb:BatchGetItem")),
+    ("BatchWriteItem", Some("dynamodb:BatchWriteItem")),
     ("CompleteMultipartUpload", Some("s3:PutObject")),
     ("CreateAlias", None),
     ("CreateBucket", None),
@@ -51,6 +53,8 @@ const NEEDED: &[(&str, Option<&str>)] = &[
     ("PutObject", Some("s3:PutObject")),
     ("Query", Some("dynamodb:Query")),
     ("Scan", Some("dynamodb:Scan")),
+    ("TransactGetItems", Some("dynamodb:GetItem")),
+    ("TransactWriteItems", Some("dynamodb:ConditionCheckItem")),
     ("UpdateItem", Some("dynamodb:UpdateItem")),
     ("UploadPart", Some("s3:PutObject")),
 ];

@@ -19,6 +19,9 @@ pub(super) fn request(action: &'static str, resource: impl Into<String>) -> Requ
 pub(super) fn requests(model: &Model) -> Vec<Request> {
     let table = format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{}", model.table);
     let mut requests: Vec<Request> = [
+        "BatchGetItem",
+        "BatchWriteItem",
+        "TransactWriteItems",
         "GetItem",
         "Query",
         "Scan",
@@ -30,6 +33,10 @@ pub(super) fn requests(model: &Model) -> Vec<Request> {
     .iter()
     .map(|operation| request(action_of(operation), &table))
     .collect();
+    for index in &model.indexes {
+        let index = format!("{table}/index/{}", index.stored_name);
+        requests.extend(["dynamodb:Query", "dynamodb:Scan"].map(|action| request(action, &index)));
+    }
     for attribute in &model.attributes {
         requests.extend(
             attribute

@@ -1,0 +1,61 @@
+//! The faults of the parts of a request, such as the operations of a transaction.
+
+use std::fmt;
+
+use super::error::Error;
+use crate::fault::Faults;
+
+/// The faults of the parts of a request, such as the reads of a batch: they are reported together.
+#[derive(Default)]
+pub(super) struct PartFaults {
+    fields: Faults,
+    expressions: Faults,
+    modes: Faults,
+}
+
+impl From<Faults> for PartFaults {
+    fn from(fields: Faults) -> PartFaults {
+        PartFaults {
+            fields,
+            ..PartFaults::default()
+        }
+    }
+}
+
+impl PartFaults {
+    /// Takes the value of a part, or adds its faults at `place`. Any other error is returned.
+    pub(super) fn take<T>(&mut self, place: &str, part: Result<T, Error>) -> Result<Option<T>, Error> {
+        match part {
+            Ok(value) => return Ok(Some(value)),
+            Err(Error::Invalid(faults)) => self.fields.extend(faults.under(place)),
+            Err(Error::InvalidExpression(faults)) => self.expressions.extend(faults.under(place)),
+            Err(Error::Mode(faults)) => self.modes.extend(faults.under(place)),
+            Err(Error::ItemTooLarge { bytes }) => {
+                let text = Error::ItemTooLarge { bytes }.to_string();
+                self.fields.push(place, text);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(None)
+    }
+
+    /// Adds a fault of a field.
+    pub(super) fn push(&mut self, field: impl fmt::Display, description: impl fmt::Display) {
+        self.fields.push(field, description);
+    }
+
+    /// Fails with the faults of fields and expressions, else with those of modes.
+    pub(super) fn into_result(mut self) -> Result<(), Error> {
+        if !self.fields.is_empty() {
+            self.fields.extend(self.expressions);
+            return Err(Error::Invalid(self.fields));
+        }
+        if !self.expressions.is_empty() {
+            return Err(Error::InvalidExpression(self.expressions));
+        }
+        match self.modes.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Mode(self.modes)),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Plain writes in batches: whole items and deletions without a condition, of models without objects. One BatchWriteItem
+//! for up to [`MAX_WRITES`](aws::MAX_WRITES) different items; each write succeeds or fails for itself.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::future::join_all;
+
+use crate::aws::{self, BatchWrite, DeleteItem, DynamoDb, Kind, PutItem};
+use crate::call::{Backoff, Call};
+use crate::figure::AwsOperation;
+use crate::item::store::seal;
+use crate::item::{ItemId, Key};
+use crate::model::{Item, Model};
+
+use super::committer::Committer;
+use super::error::Error;
+
+/// One plain write.
+pub struct PlainWrite {
+    /// The item's model, which has no object attributes.
+    pub model: Arc<Model>,
+    /// The item's key.
+    pub key: Key,
+    /// The checked item; `None` deletes it.
+    pub item: Option<Item>,
+}
+
+/// The outcomes of a batch.
+type Outcomes = Vec<Result<(), Error>>;
+
+impl Committer {
+    /// Makes plain writes of different items. Returns the outcome of each.
+    pub async fn batch(&self, call: &Call, writes: Vec<PlainWrite>) -> Outcomes {
+        let sealing = writes.iter().map(|write| self.stored(call, write));
+        let stored = join_all(sealing).await;
+        let (mut pending, mut outcomes) = (HashMap::new(), Outcomes::new());
+        for (index, (write, stored)) in writes.iter().zip(stored).enumerate() {
+            outcomes.push(stored.map(|stored| {
+                pending.insert(ItemId::new(&write.model.table, &write.key), (index, stored));
+            }));
+        }
+        let mut backoff = Backoff::default();
+        while !pending.is_empty() {
+            backoff.wait(call).await;
+            let requested = pending.values().map(|(_, write)| write.clone()).collect();
+            let left = match self.stores().dynamodb.batch_write_item(call, requested).await {
+                Ok(left) => left,
+                Err(error) if pending.len() > 1 && is_of_one_write(&error.kind) => {
+                    return self.one_by_one(call, pending, outcomes).await;
+                }
+                Err(error) => {
+                    fail_all(pending, &error, &mut outcomes);
+                    break;
+                }
+            };
+            let before = pending.len();
+            let ids: Vec<ItemId> = left.iter().filter_map(|write| id_of(&writes, write)).collect();
+            pending.retain(|id, _| ids.contains(id));
+            if pending.is_empty() {
+                break;
+            }
+            call.add_throttled();
+            match backoff.next(pending.len() < before, call.deadline()) {
+                Some(next) => backoff = next,
+                None => {
+                    fail_all(pending, &unprocessed_error(), &mut outcomes);
+                    break;
+                }
+            }
+        }
+        outcomes
+    }
+
+    /// The write as it is sent: encrypted.
+    async fn stored(&self, call: &Call, write: &PlainWrite) -> Result<BatchWrite, Error> {
+        let table = write.model.table.clone();
+        let Some(item) = &write.item else {
+            let key = write.key.item();
+            return Ok(BatchWrite::Delete { table, key });
+        };
+        // each item has a data key for itself
+        let keys = self.keyring().for_call(call);
+        let item = seal(&write.model, item.clone(), &keys).await?;
+        Ok(BatchWrite::Put { table, item })
+    }
+
+    /// Makes the writes of a batch that DynamoDB refused as a whole: only some of them may be invalid.
+    async fn one_by_one(
+        &self,
+        call: &Call,
+        pending: HashMap<ItemId, (usize, BatchWrite)>,
+        mut outcomes: Outcomes,
+    ) -> Outcomes {
+        let dynamodb = &self.stores().dynamodb;
+        let writing = pending
+            .into_values()
+            .map(|(index, write)| async move { (index, send(dynamodb, call, write).await) });
+        for (index, outcome) in join_all(writing).await {
+            outcomes[index] = outcome.map_err(Error::from);
+        }
+        outcomes
+    }
+}
+
+async fn send(dynamodb: &DynamoDb, call: &Call, write: BatchWrite) -> Result<(), aws::Error> {
+    match write {
+        BatchWrite::Put { table, item } => {
+            let put = PutItem {
+                table,
+                item,
+                ..PutItem::default()
+            };
+            dynamodb.put_item(call, put).await.map(drop)
+        }
+        BatchWrite::Delete { table, key } => {
+            let delete = DeleteItem {
+                table,
+                key,
+                ..DeleteItem::default()
+            };
+            dynamodb.delete_item(call, delete).await.map(drop)
+        }
+    }
+}
+
+/// The identity of a write that DynamoDB left unprocessed. The models of a table have the same key attributes.
+fn id_of(writes: &[PlainWrite], left: &BatchWrite) -> Option<ItemId> {
+    let of_table = writes.iter().find(|write| write.model.table == left.table())?;
+    let key = Key::from_item(&of_table.model, left.item())?;
+    Some(ItemId::new(left.table(), &key))
+}
+
+fn fail_all(pending: HashMap<ItemId, (usize, BatchWrite)>, error: &aws::Error, outcomes: &mut Outcomes) {
+    for (index, _) in pending.into_values() {
+        outcomes[index] = Err(Error::Store(error.clone()));
+    }
+}
+
+/// Whether the error may concern only one write or table of the batch.
+fn is_of_one_write(kind: &Kind) -> bool {
+    match kind {
+        Kind::Missing { .. } | Kind::Denied | Kind::TooLarge | Kind::Refused => true,
+        Kind::ConditionFailed { .. }
+        | Kind::TransactionCancelled { .. }
+        | Kind::Conflict
+        | Kind::TokenMismatch
+        | Kind::Throttled
+        | Kind::KeyUnusable
+        | Kind::InvalidCiphertext
+        | Kind::IncorrectKey
+        | Kind::UnknownKey
+        | Kind::Unavailable
+        | Kind::OutcomeUnknown
+        | Kind::Deadline { .. } => false,
+    }
+}
+
+/// The error of a write that was not made within the deadline.
+fn unprocessed_error() -> aws::Error {
+    aws::Error {
+        kind: Kind::Throttled,
+        operation: AwsOperation::BatchWriteItem,
+        request_id: None,
+        doubt: aws::Doubt::None,
+        endpoint: None,
+        cause: "DynamoDB left the write unprocessed until the deadline".into(),
+    }
+}
