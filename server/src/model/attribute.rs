@@ -7,7 +7,7 @@ use super::encryption::Encryption;
 use super::generate::Generate;
 use super::offload::Offload;
 use super::stored_form::{Compat, DatetimeStore, SetEncoding};
-use super::template::Template;
+use super::template::{Source, Template};
 use super::unknown_attributes::UnknownAttributes;
 use super::value::Value;
 
@@ -100,6 +100,23 @@ impl Attribute {
             | AttributeType::BinarySet
             | AttributeType::Json
             | AttributeType::Datetime => "S",
+        }
+    }
+
+    /// The attribute as a part of a template.
+    pub(super) fn as_part(&self) -> Source<'_> {
+        let conflicts = [
+            (self.template.is_some(), "has a template"),
+            (self.encrypted.is_some(), "is encrypted, and a key is not"),
+            (self.compressed.is_some(), "is compressed, and a key is not"),
+        ];
+        Source {
+            name: &self.name,
+            kind: self.kind,
+            store: self.datetime_store,
+            conflict: conflicts
+                .iter()
+                .find_map(|(conflicts, text)| conflicts.then_some(*text)),
         }
     }
 

@@ -12,7 +12,7 @@ use super::names::{self, valid};
 use super::place::{KeyRole, Place};
 use super::schema::Model;
 use super::stored_form::Compat;
-use super::template::Template;
+use super::template::{Source, Template};
 use super::unknown_attributes::UnknownAttributes;
 use crate::yaml::{Cursor, Fields, Keys, Report, did_you_mean};
 
@@ -72,11 +72,7 @@ pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed>
         .filter_map(|declared| declared.attribute.clone())
         .chain(implied)
         .collect();
-    let keys = [partition_key, sort_key]
-        .into_iter()
-        .flatten()
-        .map(|key| kind_of(&declared, key));
-    let keys: Option<Vec<(String, AttributeType)>> = keys.collect();
+    let keys = kinds_of(&declared, [partition_key, sort_key]);
     let keeps = options.unknown_attributes == UnknownAttributes::Keep;
     let known_table = table.clone().zip(keys).map(|(name, keys)| Table {
         name,
@@ -85,11 +81,11 @@ pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed>
         declared,
         keep_line: keeps.then(|| line("unknown_attributes")),
     });
-    let identity = name.clone().zip(table).zip(partition_key);
+    let identity = name.clone().zip(table).zip(partition_key.map(str::to_owned));
     let model = identity.map(|((name, table), partition_key)| Model {
         name,
         table,
-        partition_key: partition_key.to_owned(),
+        partition_key,
         sort_key: sort_key.map(str::to_owned),
         attributes,
         indexes: indexes.into_iter().map(|(index, _)| index).collect(),
@@ -260,18 +256,25 @@ fn resolve_templates(
     all: &mut [Declared],
     report: &mut Report,
 ) {
+    let parts: Vec<Source<'_>> = attributes.iter().map(Attribute::as_part).collect();
     for ((_, at), declared) in entries.iter().zip(all) {
         let template = declared
             .attribute
             .as_mut()
             .and_then(|attribute| attribute.template.as_mut());
         for fault in template
-            .map(|template| template.resolve(attributes))
+            .map(|template| template.resolve(&parts))
             .unwrap_or_default()
         {
             report.add(at, format!("`template`: {fault}"));
         }
     }
+}
+
+/// The stored names and types of keys, if all are valid.
+fn kinds_of(declared: &[Declared], keys: [Option<&str>; 2]) -> Option<Vec<(String, AttributeType)>> {
+    let keys = keys.into_iter().flatten();
+    keys.map(|key| kind_of(declared, key)).collect()
 }
 
 fn kind_of(declared: &[Declared], name: &str) -> Option<(String, AttributeType)> {

@@ -14,13 +14,14 @@
 mod parse;
 mod part;
 mod piece;
+mod source;
 #[cfg(test)]
 mod tests;
 
 pub use part::{Part, PartFormat};
 pub use piece::Piece;
+pub(super) use source::Source;
 
-use super::attribute::Attribute;
 use super::value::Value;
 
 /// A template. Valid by construction.
@@ -186,7 +187,7 @@ impl Template {
     }
 
     /// Takes the types of the parts from the model's attributes. Returns what is wrong with them.
-    pub(super) fn resolve(&mut self, attributes: &[Attribute]) -> Vec<String> {
+    pub(super) fn resolve(&mut self, attributes: &[Source<'_>]) -> Vec<String> {
         let mut faults = Vec::new();
         for piece in &mut self.pieces {
             if let Piece::Part(part) = piece

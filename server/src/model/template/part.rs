@@ -1,6 +1,6 @@
 //! A part of a template: the text in a key that is the value of an attribute.
 
-use crate::model::attribute::Attribute;
+use super::source::Source;
 use crate::model::attribute_type::AttributeType;
 use crate::model::number::Number;
 use crate::model::value::Value;
@@ -128,26 +128,21 @@ impl Part {
     }
 
     /// Takes the type of the attribute, and checks that it can be a part.
-    pub(super) fn resolve(&mut self, attributes: &[Attribute]) -> Result<(), String> {
+    pub(super) fn resolve(&mut self, attributes: &[Source<'_>]) -> Result<(), String> {
         let name = &self.attribute;
         let Some(attribute) = attributes.iter().find(|attribute| attribute.name == *name) else {
-            let known = attributes.iter().map(|attribute| attribute.name.as_str());
+            let known = attributes.iter().map(|attribute| attribute.name);
             let near = did_you_mean(name, known);
             return Err(format!("`{{{name}}}` is not an attribute of this model{near}"));
         };
-        let conflict = [
-            (attribute.template.is_some(), "has a template"),
-            (attribute.encrypted.is_some(), "is encrypted, and a key is not"),
-            (attribute.compressed.is_some(), "is compressed, and a key is not"),
-        ];
-        if let Some((_, conflict)) = conflict.into_iter().find(|(conflicts, _)| *conflicts) {
+        if let Some(conflict) = attribute.conflict {
             return Err(format!("`{{{name}}}` cannot be a part: it {conflict}"));
         }
         self.stored = match attribute.kind {
             AttributeType::String => Stored::Text,
             AttributeType::Number => Stored::Number,
             AttributeType::Boolean => Stored::Boolean,
-            AttributeType::Datetime if attribute.datetime_store.is_number() => Stored::Number,
+            AttributeType::Datetime if attribute.store.is_number() => Stored::Number,
             AttributeType::Datetime => Stored::Text,
             AttributeType::Binary
             | AttributeType::List
@@ -172,14 +167,14 @@ impl Part {
         self.format == PartFormat::Plain && self.stored == Stored::Number
     }
 
-    fn check_format(&self, attribute: &Attribute) -> Result<(), String> {
+    fn check_format(&self, attribute: &Source<'_>) -> Result<(), String> {
         let (name, kind) = (&self.attribute, attribute.kind);
         let (applies, to) = match self.format {
             PartFormat::Plain => (true, ""),
             PartFormat::Padded(_) => (kind == AttributeType::Number, "a number"),
             PartFormat::Lower | PartFormat::Upper => (kind == AttributeType::String, "a string"),
             PartFormat::Day | PartFormat::Month | PartFormat::Year => (
-                kind == AttributeType::Datetime && !attribute.datetime_store.is_number(),
+                kind == AttributeType::Datetime && !attribute.store.is_number(),
                 "a datetime that is stored as text",
             ),
         };

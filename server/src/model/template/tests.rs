@@ -3,9 +3,13 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::AttributeType;
 use crate::model::stored_form::DatetimeStore;
 use crate::model::testing::attribute;
+use crate::model::{Attribute, AttributeType};
+
+fn parts(attributes: &[Attribute]) -> Vec<Source<'_>> {
+    attributes.iter().map(Attribute::as_part).collect()
+}
 
 fn attributes() -> Vec<Attribute> {
     let epoch = Attribute {
@@ -30,7 +34,11 @@ fn attributes() -> Vec<Attribute> {
 
 fn template(text: &str) -> Template {
     let mut template = Template::parse(text, "#").unwrap();
-    assert_eq!(template.resolve(&attributes()), Vec::<String>::new(), "{text}");
+    assert_eq!(
+        template.resolve(&parts(&attributes())),
+        Vec::<String>::new(),
+        "{text}"
+    );
     template
 }
 
@@ -240,7 +248,7 @@ fn refuses_parts_that_are_wrong() {
     ];
     for (text, expected) in cases {
         let mut template = Template::parse(text, "#").unwrap();
-        assert_eq!(template.resolve(&attributes()), [expected], "{text}");
+        assert_eq!(template.resolve(&parts(&attributes())), [expected], "{text}");
     }
 }
 

@@ -108,6 +108,14 @@ fn changes_that_affect_stored_items_require_a_restart() {
             "  scan: { type: object, s3: { bucket: my-bucket } }\n  pk:",
             "`scan` was added",
         ),
+    ] {
+        is_refused(from, to, what);
+    }
+}
+
+#[test]
+fn options_of_the_stored_form_require_a_restart() {
+    for (from, to, what) in [
         (
             "type: number, min",
             "alias: years, type: number, min",
@@ -146,14 +154,18 @@ fn changes_that_affect_stored_items_require_a_restart() {
             "`idempotency` changed",
         ),
     ] {
-        let changed = changes(&[(from, to)]);
-        assert!(
-            texts(&changed.refused)
-                .iter()
-                .any(|text| text.contains(what) && text.contains("restart")),
-            "{to}: {changed:?}"
-        );
+        is_refused(from, to, what);
     }
+}
+
+fn is_refused(from: &str, to: &str, what: &str) {
+    let changed = changes(&[(from, to)]);
+    assert!(
+        texts(&changed.refused)
+            .iter()
+            .any(|text| text.contains(what) && text.contains("restart")),
+        "{to}: {changed:?}"
+    );
 }
 
 #[test]

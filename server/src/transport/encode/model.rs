@@ -144,8 +144,7 @@ mod tests {
     use crate::model::testing::{attribute, model as with};
     use crate::model::{CompressionAlgorithm, Value};
 
-    #[test]
-    fn every_option_is_in_the_message() {
+    fn declared() -> Model {
         let compressed = Attribute {
             stored_name: "n".to_owned(),
             hidden: true,
@@ -189,7 +188,12 @@ mod tests {
             value: "User".to_owned(),
         });
         declared.idempotency = Some(Idempotency::Table("requests".to_owned()));
-        let message = model(&declared);
+        declared
+    }
+
+    #[test]
+    fn every_option_is_in_the_message() {
+        let message = model(&declared());
         let named = |name: &str| {
             message
                 .attributes
