@@ -18,10 +18,12 @@ use super::caller::Caller;
 use super::delete::delete;
 use super::error::Error;
 use super::old_item::{UpdateView, open_old};
-use super::request::{Committed, CommittedUpdate, DeleteRequest, SaveRequest, UpdateRequest};
+use super::request::{
+    Committed, CommittedUpdate, DeleteRequest, ExpectedVersion, SaveRequest, UpdateRequest,
+};
 use super::save::{Saved, save};
 use super::update::{Updated, update};
-use super::versions::{ExpectedVersion, unmet};
+use super::versions::unmet;
 
 /// How long the commit and the cleanup may take beyond the caller's deadline.
 pub const GRACE: Duration = Duration::from_secs(30);

@@ -7,9 +7,9 @@ use crate::model::{Item, Model};
 use crate::object::owner::{Owner, owns_objects};
 
 use super::cleanup::remove_owned;
-use super::request::DeleteRequest;
+use super::request::{DeleteRequest, ExpectedVersion};
 use super::settle::unknown;
-use super::versions::{ExpectedVersion, stored_version};
+use super::versions::stored_version;
 
 /// Deletes an item and its objects by `deadline`. Returns the item as stored, if it was requested and existed.
 pub(super) async fn delete(

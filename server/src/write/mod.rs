@@ -77,10 +77,12 @@ pub use self::committer::{Committer, GRACE};
 pub use self::error::Error;
 pub use self::kept::{condition_bytes, count_kept, foreign_kept, keep_unchanged};
 pub use self::refused::{OperationRefusal, RefusedOperation};
-pub use self::request::{Committed, CommittedUpdate, Condition, DeleteRequest, SaveRequest, UpdateRequest};
+pub use self::request::{
+    Committed, CommittedUpdate, Condition, DeleteRequest, ExpectedVersion, SaveRequest, UpdateRequest,
+};
 pub use self::token::TransactionTokens;
 pub use self::transact::{Change, Operation};
-pub use self::versions::{ExpectedVersion, VERSION_CONDITION_BYTES};
+pub use self::versions::VERSION_CONDITION_BYTES;
 
 #[cfg(test)]
 #[cfg(feature = "embedded")]

@@ -11,7 +11,14 @@ use crate::item::load::Opened;
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Model};
 
-use super::versions::ExpectedVersion;
+/// The version that the stored item must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpectedVersion {
+    /// There is no item yet.
+    Create,
+    /// Exactly this one.
+    Exactly(u64),
+}
 
 /// A request to write a whole item.
 pub struct SaveRequest {

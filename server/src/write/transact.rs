@@ -17,8 +17,8 @@ use super::committer::Committer;
 use super::error::Error;
 use super::old_item::open_old;
 use super::refused::{OperationRefusal, RefusedOperation};
-use super::request::Condition;
-use super::versions::{ExpectedVersion, unmet};
+use super::request::{Condition, ExpectedVersion};
+use super::versions::unmet;
 
 /// DynamoDB's limit for the items of one transaction.
 const MAX_BYTES: usize = 4 * 1024 * 1024;

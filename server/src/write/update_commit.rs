@@ -14,8 +14,9 @@ use crate::object::upload::NewObject;
 
 use super::cleanup::{remove_new, remove_owned};
 use super::error::Error;
+use super::request::ExpectedVersion;
 use super::settle::{Settlement, unknown};
-use super::versions::{ExpectedVersion, stored_version, unmet};
+use super::versions::{stored_version, unmet};
 
 /// UpdateItem requests of one update. Each after the first expects the stored pointers that the previous one returned.
 const MAX_COMMITS: usize = 3;

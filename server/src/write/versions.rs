@@ -3,16 +3,7 @@
 use crate::model::{Item, Model, Number, Value};
 
 use super::error::Error;
-use super::request::Condition;
-
-/// The version that the stored item must have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExpectedVersion {
-    /// There is no item yet.
-    Create,
-    /// Exactly this one.
-    Exactly(u64),
-}
+use super::request::{Condition, ExpectedVersion};
 
 /// Bytes that the comparison of a version adds to a condition.
 pub const VERSION_CONDITION_BYTES: usize = 44;
