@@ -39,7 +39,7 @@ pub enum StoreError {
     Kms(#[from] aws::Error),
 }
 
-/// Values with more bytes are compressed on a thread of their own.
+/// Values with more bytes are compressed on a separate thread.
 const MAX_INLINE_BYTES: usize = 64 * 1024;
 
 /// Compresses and encrypts the attributes of a checked item, and gives all attributes their stored names; null stays NULL.

@@ -6,7 +6,6 @@ use std::time::SystemTime;
 use super::condition::{check_condition, check_length, versioned};
 use super::error::Error;
 use super::gateway::Gateway;
-use super::return_values::ReturnValues;
 use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::Expression;
@@ -14,7 +13,7 @@ use crate::fault::Faults;
 use crate::item::check::{self, CheckError, VersionExpectation};
 use crate::item::load::{Opened, readable};
 use crate::item::pointer::Pointer;
-use crate::model::{Item, Model, Value};
+use crate::model::{Item, Model, ReturnValues, Value};
 use crate::write::{Condition, ExpectedVersion, SaveRequest, foreign_kept, keep_unchanged};
 
 /// Which item to write.

@@ -9,14 +9,13 @@ use super::delete::{CheckedDelete, Delete, check_delete};
 use super::error::Error;
 use super::gateway::Gateway;
 use super::part_faults::PartFaults;
-use super::return_values::ReturnValues;
 use super::save::{CheckedSave, Save, Saved, check_save};
 use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::Expression;
 use crate::fault::{Fault, Faults};
 use crate::item::{ItemId, Key, check};
-use crate::model::{AttributeType, Item, Model, Value};
+use crate::model::{AttributeType, Item, Model, ReturnValues, Value};
 use crate::write::{Change, Operation};
 
 /// Operations of one transaction.

@@ -6,7 +6,6 @@ use std::time::SystemTime;
 use super::condition::check_version;
 use super::error::Error;
 use super::gateway::Gateway;
-use super::return_values::ReturnValues;
 use super::selection::check_values;
 use super::validation::Validation;
 use crate::call::Call;
@@ -17,8 +16,8 @@ use crate::item::pointer::Pointer;
 use crate::item::{Key, check};
 use crate::model::limits::{MAX_EXPRESSION_BYTES, MAX_ITEM_BYTES};
 use crate::model::size::stored_bytes;
-use crate::model::{Attribute, AttributeType, Generate, Item, Model, Number, Value};
-use crate::write::{ExpectedVersion, Returned, UpdateRequest};
+use crate::model::{Attribute, AttributeType, Generate, Item, Model, Number, ReturnValues, Value};
+use crate::write::{ExpectedVersion, UpdateRequest};
 
 /// What to change of which item.
 pub struct Update {
@@ -116,34 +115,26 @@ pub async fn update(gateway: &Gateway, call: &Call, request: Update) -> Result<U
         placeholders,
         version,
         must_exist,
-        returned: returned(return_values),
+        returned: return_values,
     };
     let committed = gateway.committer.update(request).await?;
     generated.extend(references(committed.objects));
     if let (Some(attribute), Some(number)) = (model.version(), committed.version) {
         generated.insert(attribute.name.clone(), Value::N(Number::from(number)));
     }
-    Ok(match returned(return_values).is_old() {
-        true => Updated {
-            generated,
-            old_item: committed.item,
-            item: None,
-        },
-        false => Updated {
-            generated,
-            old_item: None,
-            item: committed.item,
-        },
-    })
+    Ok(updated(generated, committed.item, return_values.is_old()))
 }
 
-fn returned(values: ReturnValues) -> Returned {
-    match values {
-        ReturnValues::None => Returned::Nothing,
-        ReturnValues::AllOld => Returned::AllOld,
-        ReturnValues::AllNew => Returned::AllNew,
-        ReturnValues::UpdatedOld => Returned::UpdatedOld,
-        ReturnValues::UpdatedNew => Returned::UpdatedNew,
+/// The result with the returned item in its place.
+fn updated(generated: Item, returned: Option<Opened>, is_old: bool) -> Updated {
+    let (old_item, item) = match is_old {
+        true => (returned, None),
+        false => (None, returned),
+    };
+    Updated {
+        generated,
+        old_item,
+        item,
     }
 }
 

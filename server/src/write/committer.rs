@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::task::JoinError;
 use tokio_util::task::TaskTracker;
 
-use crate::aws::{self, Kind, Returned, Stores};
+use crate::aws::{self, Kind, Stores};
 use crate::call::Call;
 use crate::crypto::Keyring;
 use crate::figure::AwsOperation;
 use crate::item::load::Opened;
-use crate::model::{Item, Model};
+use crate::model::{Item, Model, ReturnValues};
 use crate::object::owner::owns_objects;
 
 use super::caller::Caller;
@@ -104,7 +104,7 @@ impl Committer {
                 objects,
             }),
             Err(error) => {
-                let return_old = returned == Returned::AllOld;
+                let return_old = returned == ReturnValues::AllOld;
                 Err(self.explain(&call, &model, version, return_old, error).await)
             }
         }

@@ -70,7 +70,7 @@ mod update_commit;
 mod uploads;
 mod versions;
 
-pub use crate::aws::{Misfit, Returned};
+pub use crate::aws::Misfit;
 
 pub use self::batch::PlainWrite;
 pub use self::committer::{Committer, GRACE};

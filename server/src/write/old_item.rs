@@ -2,11 +2,10 @@
 
 use tracing::warn;
 
-use crate::aws::Returned;
 use crate::call::Call;
 use crate::crypto::Keyring;
 use crate::item::load::{self, Opened};
-use crate::model::{Item, Model};
+use crate::model::{Item, Model, ReturnValues};
 
 use super::request::UpdateRequest;
 
@@ -28,8 +27,8 @@ impl UpdateView {
         UpdateView {
             key: request.key.item(),
             attributes: match request.returned {
-                Returned::UpdatedOld | Returned::UpdatedNew => Some(touched()),
-                Returned::Nothing | Returned::AllOld | Returned::AllNew => None,
+                ReturnValues::UpdatedOld | ReturnValues::UpdatedNew => Some(touched()),
+                ReturnValues::None | ReturnValues::AllOld | ReturnValues::AllNew => None,
             },
         }
     }

@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::aws::Returned;
 use crate::call::Call;
 use crate::expression::{Placeholders, Update};
 use crate::item::Key;
 use crate::item::load::Opened;
 use crate::item::pointer::Pointer;
-use crate::model::{Item, Model};
+use crate::model::{Item, Model, ReturnValues};
 
 /// The version that the stored item must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +73,7 @@ pub struct UpdateRequest {
     /// Whether the condition holds only for an item that exists.
     pub must_exist: bool,
     /// What to return of the item.
-    pub returned: Returned,
+    pub returned: ReturnValues,
 }
 
 /// A condition expression with its placeholders.

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use crate::aws::{Returned, Stores};
+use crate::aws::Stores;
 use crate::crypto::CallKeys;
 use crate::expression::Update;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
 use crate::item::store;
-use crate::model::{Item, Model, Value};
+use crate::model::{Item, Model, ReturnValues, Value};
 use crate::object::upload::NewObject;
 
 use super::caller::Caller;
@@ -87,7 +87,7 @@ pub(super) async fn update(
     };
     let Outcome { item, version } = commit.run(returned).await?;
     Ok(Updated {
-        item: item.filter(|_| returned != Returned::Nothing),
+        item: item.filter(|_| returned != ReturnValues::None),
         objects,
         version,
     })

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use crate::aws::{self, Doubt, Kind, Returned, Stores, UpdateError};
+use crate::aws::{self, Doubt, Kind, Stores, UpdateError};
 use crate::call::Call;
 use crate::expression::{Bound, Placeholders, Update};
 use crate::figure::AwsOperation;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
-use crate::model::{Item, Model, Value};
+use crate::model::{Item, Model, ReturnValues, Value};
 use crate::object::owner::Owner;
 use crate::object::upload::NewObject;
 
@@ -58,7 +58,7 @@ type Pinned = HashMap<String, Option<Value>>;
 
 impl UpdateCommit<'_> {
     /// Updates the item and deletes the objects that it no longer points to.
-    pub(super) async fn run(&self, returned: Returned) -> Result<Outcome, Error> {
+    pub(super) async fn run(&self, returned: ReturnValues) -> Result<Outcome, Error> {
         let changed: Vec<&str> = self.changed_objects();
         // DynamoDB returns either the old or the new values
         let mut pinned = match returned.is_new() && !changed.is_empty() {
@@ -66,10 +66,10 @@ impl UpdateCommit<'_> {
             false => None,
         };
         let requested = match returned {
-            Returned::Nothing if !changed.is_empty() => Returned::UpdatedOld,
+            ReturnValues::None if !changed.is_empty() => ReturnValues::UpdatedOld,
             // the stored version is incremented, and returned to the caller
-            Returned::Nothing if self.version.is_none() && self.model.version().is_some() => {
-                Returned::UpdatedNew
+            ReturnValues::None if self.version.is_none() && self.model.version().is_some() => {
+                ReturnValues::UpdatedNew
             }
             returned => returned,
         };
@@ -107,20 +107,24 @@ impl UpdateCommit<'_> {
     }
 
     /// The version that the update set.
-    fn new_version(&self, requested: Returned, item: Option<&Item>) -> Option<u64> {
+    fn new_version(&self, requested: ReturnValues, item: Option<&Item>) -> Option<u64> {
         self.model.version()?;
         if let Some(ExpectedVersion::Exactly(number)) = self.version {
             return number.checked_add(1);
         }
         let stored = item.map_or(0, |item| stored_version(self.model, item));
         match requested {
-            Returned::AllNew | Returned::UpdatedNew => Some(stored),
-            Returned::AllOld | Returned::UpdatedOld => stored.checked_add(1),
-            Returned::Nothing => None,
+            ReturnValues::AllNew | ReturnValues::UpdatedNew => Some(stored),
+            ReturnValues::AllOld | ReturnValues::UpdatedOld => stored.checked_add(1),
+            ReturnValues::None => None,
         }
     }
 
-    async fn send(&self, requested: Returned, pinned: Option<&Pinned>) -> Result<Option<Item>, UpdateError> {
+    async fn send(
+        &self,
+        requested: ReturnValues,
+        pinned: Option<&Pinned>,
+    ) -> Result<Option<Item>, UpdateError> {
         let mut placeholders = self.placeholders.clone();
         let text = self.update.render(self.model, "update", &mut placeholders);
         let Ok(text) = text else {
@@ -174,7 +178,7 @@ impl UpdateCommit<'_> {
     }
 
     /// The outcome of a failed commit, and the error that explains it.
-    async fn resolve(&self, error: aws::Error, returned: Returned) -> Result<Outcome, Error> {
+    async fn resolve(&self, error: aws::Error, returned: ReturnValues) -> Result<Outcome, Error> {
         if self.new.is_empty() && self.sealed.is_empty() {
             // nothing of the item could show whether this update was applied
             return Err(self.explain(error));
@@ -189,7 +193,7 @@ impl UpdateCommit<'_> {
         let evidence = |found: &Item| self.evidence(found);
         match settlement.resolve(error, &evidence).await {
             Ok(found) => Ok(Outcome {
-                version: self.new_version(Returned::AllNew, Some(&found)),
+                version: self.new_version(ReturnValues::AllNew, Some(&found)),
                 item: Some(found).filter(|_| returned.is_new()),
             }),
             Err(error) => Err(self.explain(error)),

@@ -16,7 +16,7 @@ use crate::aws::meter;
 use crate::aws::request::{Cause, Failure};
 use crate::call::Call;
 use crate::figure::AwsOperation;
-use crate::model::Item;
+use crate::model::{Item, ReturnValues};
 
 /// Changes attributes of an item.
 #[derive(Clone, Debug, Default)]
@@ -34,25 +34,9 @@ pub struct UpdateItem {
     /// Values of both expressions.
     pub values: Item,
     /// What to return of the item.
-    pub returned: Returned,
+    pub returned: ReturnValues,
     /// Whether an attempt that may have been applied is repeated.
     pub is_repeatable: bool,
-}
-
-/// What an update returns of the item.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Returned {
-    /// Nothing.
-    #[default]
-    Nothing,
-    /// The item before the update.
-    AllOld,
-    /// The item after the update.
-    AllNew,
-    /// The updated attributes before the update.
-    UpdatedOld,
-    /// The updated attributes after the update.
-    UpdatedNew,
 }
 
 /// Why an update failed.
@@ -81,24 +65,6 @@ pub enum Misfit {
     /// It changes something within an attribute that the item does not have, or that is not a map or list.
     #[error("it changes a value inside an attribute that the item does not have, or that is no map or list")]
     MissingPath,
-}
-
-impl Returned {
-    /// Whether it is about the item before the update.
-    pub const fn is_old(self) -> bool {
-        match self {
-            Returned::AllOld | Returned::UpdatedOld => true,
-            Returned::Nothing | Returned::AllNew | Returned::UpdatedNew => false,
-        }
-    }
-
-    /// Whether it is about the item after the update.
-    pub const fn is_new(self) -> bool {
-        match self {
-            Returned::AllNew | Returned::UpdatedNew => true,
-            Returned::Nothing | Returned::AllOld | Returned::UpdatedOld => false,
-        }
-    }
 }
 
 impl DynamoDb {
@@ -164,13 +130,13 @@ impl ClassifyRetry for NotAppliedTwice {
     }
 }
 
-fn return_values(returned: Returned) -> ReturnValue {
+fn return_values(returned: ReturnValues) -> ReturnValue {
     match returned {
-        Returned::Nothing => ReturnValue::None,
-        Returned::AllOld => ReturnValue::AllOld,
-        Returned::AllNew => ReturnValue::AllNew,
-        Returned::UpdatedOld => ReturnValue::UpdatedOld,
-        Returned::UpdatedNew => ReturnValue::UpdatedNew,
+        ReturnValues::None => ReturnValue::None,
+        ReturnValues::AllOld => ReturnValue::AllOld,
+        ReturnValues::AllNew => ReturnValue::AllNew,
+        ReturnValues::UpdatedOld => ReturnValue::UpdatedOld,
+        ReturnValues::UpdatedNew => ReturnValue::UpdatedNew,
     }
 }
 

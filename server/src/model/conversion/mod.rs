@@ -5,6 +5,7 @@
 //! Writing is strict, reading is lenient: a stored value that does not have the attribute's type is returned unchanged.
 
 pub(super) mod datetime;
+mod iso8601;
 mod json;
 mod set;
 mod ttl;

@@ -12,7 +12,6 @@ use tokio::sync::mpsc;
 use super::super::delete::{self, CheckedDelete, check_delete};
 use super::super::error::Error;
 use super::super::gateway::Gateway;
-use super::super::return_values::ReturnValues;
 use super::super::save::{self, CheckedSave, Saved, check_save};
 use super::super::update::{Update, Updated, update};
 use super::writes::{BatchWrite, BatchWritten, BatchedWrite, Writes, Written};
@@ -23,7 +22,7 @@ use crate::item::load::readable;
 use crate::item::{ItemId, Key, check};
 use crate::model::limits::MAX_ITEM_BYTES;
 use crate::model::size::stored_bytes;
-use crate::model::{AttributeType, Item, Model};
+use crate::model::{AttributeType, Item, Model, ReturnValues};
 use crate::read;
 use crate::write::PlainWrite;
 

@@ -6,8 +6,8 @@ use tollgate_proto::v1;
 
 use super::return_values::return_values;
 use super::values::Decoder;
-use crate::model::Model;
-use crate::operation::{Check, ReturnValues};
+use crate::model::{Model, ReturnValues};
+use crate::operation::Check;
 
 /// Decodes a check.
 pub(crate) fn check(request: v1::CheckRequest, model: Arc<Model>) -> Check {

@@ -6,8 +6,8 @@ use tollgate_proto::v1;
 
 use super::return_values::return_values;
 use super::values::Decoder;
-use crate::model::Model;
-use crate::operation::{Delete, ReturnValues};
+use crate::model::{Model, ReturnValues};
+use crate::operation::Delete;
 
 /// Decodes a Delete.
 pub(crate) fn delete(request: v1::DeleteRequest, model: Arc<Model>) -> Delete {

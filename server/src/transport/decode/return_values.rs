@@ -3,7 +3,7 @@
 use tollgate_proto::v1;
 
 use super::values::Decoder;
-use crate::operation::ReturnValues;
+use crate::model::ReturnValues;
 
 /// Decodes `return_values`.
 pub(super) fn return_values(decoder: &mut Decoder, values: i32) -> ReturnValues {

@@ -6,8 +6,8 @@ use tollgate_proto::v1;
 
 use super::return_values::return_values;
 use super::values::Decoder;
-use crate::model::Model;
-use crate::operation::{ReturnValues, Save};
+use crate::model::{Model, ReturnValues};
+use crate::operation::Save;
 
 /// Decodes a Save.
 pub(crate) fn save(request: v1::SaveRequest, model: Arc<Model>) -> Save {
