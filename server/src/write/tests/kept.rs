@@ -27,7 +27,15 @@ async fn finds_out_the_outcome_of_a_commit_that_keeps_an_object() {
     for _ in 0..3 {
         harness.faulty.inject("PutItem", LOST);
     }
-    harness.committer.save(kept(&harness, &call).await).await.unwrap();
+    let unknown = harness
+        .committer
+        .save(kept(&harness, &call).await)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&unknown, Error::Store(error) if error.kind == Kind::OutcomeUnknown),
+        "another caller may have written an equal item: {unknown:?}"
+    );
     assert_eq!(harness.keys().await, [live.key.as_str()]);
     assert_eq!(harness.content(&live).await.unwrap(), content(100));
 }

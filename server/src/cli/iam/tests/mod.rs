@@ -56,6 +56,7 @@ const NEEDED: &[(&str, Option<&str>)] = &[
     ("TransactGetItems", Some("dynamodb:GetItem")),
     ("TransactWriteItems", Some("dynamodb:ConditionCheckItem")),
     ("UpdateItem", Some("dynamodb:UpdateItem")),
+    ("UpdateTable", None),
     ("UploadPart", Some("s3:PutObject")),
 ];
 
