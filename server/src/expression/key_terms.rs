@@ -81,7 +81,11 @@ pub(super) fn term<'a>(
     let attribute = model.attribute(name).filter(|_| test != Test::BeginsWith);
     let mut stored = Vec::new();
     for value in values {
-        let of_caller = checker.definitions().value(value)?;
+        // an undefined value is a fault already, and one that cannot be decoded is a fault of its field
+        let Some(of_caller) = checker.definitions().value(value) else {
+            is_valid = false;
+            continue;
+        };
         match stored_form(attribute.filter(|_| is_valid), of_caller, now) {
             Ok(form) => stored.push(TermValue {
                 placeholder: value.name,

@@ -184,7 +184,29 @@ fn check_update(
     let root = Path::Root("update");
     let values = Path::Name(&root, "values");
     validation.add_expressions(check::check_new_objects(&update.values, values));
-    validation.expression(expression::update(model, update, "update", now))
+    let mut update = validation.expression(expression::update(model, update, "update", now))?;
+    validation.add_fields(check_nested(model, &mut update, max_depth, now));
+    Some(update)
+}
+
+/// Checks the maps and lists that are set as a whole and declare what is in them, and fills in the defaults inside them.
+fn check_nested(model: &Model, update: &mut expression::Update, max_depth: usize, now: SystemTime) -> Faults {
+    let declares = |attribute: &&Attribute| !attribute.attributes.is_empty() || attribute.items.is_some();
+    let nested: Vec<(&Attribute, Value)> = update
+        .whole_values()
+        .filter_map(|(name, value)| Some((model.attribute(name).filter(declares)?, value.clone())))
+        .collect();
+    let root = Path::Root("update");
+    let mut faults = Faults::new();
+    for (attribute, stored) in nested {
+        let path = Path::Name(&root, &attribute.name);
+        let value = attribute.from_stored(stored);
+        let checked = check::check_value(attribute, model, value, path, max_depth, now, &mut faults);
+        if let Some(value) = checked {
+            update.set(&attribute.name, value);
+        }
+    }
+    faults
 }
 
 /// Rejects changes of attributes that this server may not set.

@@ -1,9 +1,9 @@
 //! Declared fields of maps and members of lists.
 
 use aws_sdk_dynamodb::types::AttributeValue as Raw;
-use tollgate_tests::values::{l, m, n, s};
+use tollgate_tests::values::{key, l, m, n, s, update};
 
-use super::{Things, thing};
+use super::{Things, faults, thing};
 
 const ATTRIBUTES: &str = "  address: { type: map, attributes: { city: { type: string, required: true, alias: c }, country: { type: string, default: PE } } }
   lines: { type: list, items: { type: map, attributes: { quantity: { type: number, min: 1, required: true }, when: { type: datetime } } } }";
@@ -54,4 +54,24 @@ async fn nested_faults_have_their_paths() {
             "item.lines[2].quantity: must be at least 1",
         ]
     );
+}
+
+#[tokio::test]
+async fn an_update_checks_nested_values_too() {
+    let things = Things::with(ATTRIBUTES, "").await;
+    things.save(thing([])).await;
+    let set = |address| update("Thing", key("A", "1"), "SET address = :a", [(":a", address)]);
+    let refused = things.gateway.update(set(m([("street", s("x"))]))).await.status();
+    assert_eq!(
+        faults(&refused),
+        [
+            "update.address.city: is required",
+            "update.address.street: is not a declared field of the map",
+        ]
+    );
+    things.gateway.update(set(m([("city", s("Lima"))]))).await.ok();
+    let expected = m([("city", s("Lima")), ("country", s("PE"))]);
+    assert_eq!(things.get().await.item["address"], expected);
+    let stored = things.stored().await;
+    assert!(stored["address"].as_m().expect("a map").contains_key("c"));
 }
