@@ -99,7 +99,8 @@ impl App {
         let gateway = Arc::new(Gateway {
             models: served.clone(),
             committer: Committer::new(stores.clone(), reader.keyring.clone(), writes.clone()),
-            transaction_tokens: TransactionTokens::new(&token_key),
+            transaction_tokens: settings::has_lasting_token_key(config)
+                .then(|| TransactionTokens::new(&token_key)),
             reader,
             attribute_depth: config.limits.attribute_depth,
         });

@@ -64,3 +64,29 @@ pub(super) fn backend(config: &Config) -> String {
         Backend::Embedded => format!("embedded, in {}", config.embedded.data.display()),
     }
 }
+
+/// Whether all processes that serve the same tables have the same token key.
+pub(super) fn has_lasting_token_key(config: &Config) -> bool {
+    config.token_key.is_some() || config.backend == Backend::Embedded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Flags;
+
+    #[test]
+    fn only_aws_needs_a_token_key_of_the_settings() {
+        let load = |variables: &[(&str, &str)]| {
+            let variables = variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            Config::load(&Flags::default(), variables).expect("valid settings")
+        };
+        let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+        let aws = ("TOLLGATE_BACKEND", "aws");
+        assert!(has_lasting_token_key(&load(&[])));
+        assert!(!has_lasting_token_key(&load(&[aws])));
+        assert!(has_lasting_token_key(&load(&[aws, ("TOLLGATE_TOKEN_KEY", key)])));
+    }
+}

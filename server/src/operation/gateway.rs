@@ -16,8 +16,8 @@ pub struct Gateway {
     pub reader: Reader,
     /// Writes items.
     pub committer: Committer,
-    /// Makes transactions idempotent.
-    pub transaction_tokens: TransactionTokens,
+    /// Makes transactions idempotent; none if the key of the tokens ends with this process, but the tables do not.
+    pub transaction_tokens: Option<TransactionTokens>,
     /// Levels of lists and maps that one attribute may have.
     pub attribute_depth: usize,
 }

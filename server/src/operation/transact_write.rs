@@ -296,7 +296,12 @@ fn token<'a>(
              call, set the tollgate-request-id metadata";
         return Err(Error::Invalid(Fault::new("request_id", description).into()));
     }
-    Ok(gateway.transaction_tokens.token(request_id)?)
+    let Some(tokens) = &gateway.transaction_tokens else {
+        let description = "requires the server's setting token_key, the same on all replicas; to name the call, set the \
+             tollgate-request-id metadata";
+        return Err(Error::Invalid(Fault::new("request_id", description).into()));
+    };
+    Ok(tokens.token(request_id)?)
 }
 
 /// Whether a repeat of the request would store the same bytes.
