@@ -4,7 +4,7 @@
 //! | attribute | stored as |
 //! |---|---|
 //! | of any type but object | the stored form of [`Attribute::to_stored`](crate::model::Attribute::to_stored); an explicit null as NULL |
-//! | compressed | S, in the format of [`mod@compress`] |
+//! | compressed | S, in the format of `compress` |
 //! | encrypted | a ciphertext of [`crypto::envelope`](crate::crypto::envelope): B (`sealed`) or S (`pydynox`); null as NULL |
 //! | object | M, the [`mod@pointer`] to the object in S3 |
 //!
