@@ -2,7 +2,7 @@
 //!
 //! | prefix | bytes |
 //! |---|---|
-//! | `ZSTD:` | a Zstandard frame; not supported yet |
+//! | `ZSTD:` | a Zstandard frame |
 //! | `LZ4:` | the length of the text as 4 bytes, little-endian, and an LZ4 block |
 //! | `GZIP:` | a gzip member |
 //!
@@ -21,6 +21,9 @@ use crate::model::{Compression, CompressionAlgorithm};
 /// Most bytes of all decompressed values of one item.
 pub(super) const MAX_BYTES: usize = 64 * 1024 * 1024;
 
+/// The greatest window of a Zstandard frame that is read, as a power of two: 64 MiB.
+const MAX_WINDOW_LOG: u32 = 26;
+
 /// Most bytes that one byte of an LZ4 block stands for.
 const MAX_LZ4_RATIO: usize = 256;
 
@@ -36,9 +39,6 @@ pub enum DecompressError {
     /// It is not what its prefix says, or not text.
     #[error("the stored value does not decompress")]
     Malformed,
-    /// The algorithm is not supported.
-    #[error("the stored value is compressed with zstd, which is not supported by this version")]
-    Unsupported,
     /// The item would be too large.
     #[error("the stored value decompresses to more than {MAX_BYTES} bytes")]
     TooLarge,
@@ -51,8 +51,10 @@ pub(super) fn compress(text: &str, options: &Compression) -> Option<String> {
         return None;
     }
     let compressed = match options.algorithm {
-        // models cannot ask for it yet
-        CompressionAlgorithm::Zstd => None,
+        CompressionAlgorithm::Zstd => {
+            let level = options.level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL);
+            zstd::bulk::compress(text.as_bytes(), level).ok()
+        }
         CompressionAlgorithm::Lz4 => Some(lz4_flex::block::compress_prepend_size(text.as_bytes())),
         CompressionAlgorithm::Gzip => gzip(text, options.level),
     };
@@ -81,7 +83,14 @@ pub(super) fn decompress(stored: &str, budget: &mut usize) -> Result<Option<Stri
     };
     let bytes = STANDARD.decode(encoded).map_err(|_| DecompressError::Malformed)?;
     let text = match algorithm {
-        CompressionAlgorithm::Zstd => return Err(DecompressError::Unsupported),
+        CompressionAlgorithm::Zstd => {
+            let mut decoder =
+                zstd::stream::read::Decoder::new(bytes.as_slice()).map_err(|_| DecompressError::Malformed)?;
+            decoder
+                .window_log_max(MAX_WINDOW_LOG)
+                .map_err(|_| DecompressError::Malformed)?;
+            read_bounded(decoder, *budget)?
+        }
         CompressionAlgorithm::Lz4 => lz4(&bytes, *budget)?,
         CompressionAlgorithm::Gzip => read_bounded(MultiGzDecoder::new(bytes.as_slice()), *budget)?,
     };
@@ -131,7 +140,11 @@ mod tests {
 
     use super::*;
 
-    const ALGORITHMS: [CompressionAlgorithm; 2] = [CompressionAlgorithm::Lz4, CompressionAlgorithm::Gzip];
+    const ALGORITHMS: [CompressionAlgorithm; 3] = [
+        CompressionAlgorithm::Zstd,
+        CompressionAlgorithm::Lz4,
+        CompressionAlgorithm::Gzip,
+    ];
 
     fn options(algorithm: CompressionAlgorithm) -> Compression {
         Compression {
@@ -149,7 +162,7 @@ mod tests {
     #[test]
     fn long_values_are_compressed() {
         let text = "abcdefgh".repeat(100);
-        for (prefix, algorithm) in [PREFIXES[1], PREFIXES[2]] {
+        for (prefix, algorithm) in PREFIXES {
             let stored = compress(&text, &options(algorithm)).unwrap();
             assert!(
                 stored.starts_with(prefix) && stored.len() < text.len() / 2,
@@ -187,6 +200,7 @@ mod tests {
         let text = "hello hello hello hello";
         for stored in [
             "GZIP:H4sIAAAAAAACA8tIzcnJV8hAJwHjUT2NFwAAAA==",
+            "ZSTD:KLUv/QRYZQAAMGhlbGxvIAEAmUsRF16uDQ==",
             "LZ4:FwAAAGhoZWxsbyAGAFBoZWxsbw==",
         ] {
             assert_eq!(
@@ -199,10 +213,10 @@ mod tests {
 
     #[test]
     fn a_bomb_is_refused() {
-        let zeros = "\0".repeat(MAX_BYTES + 1);
-        let gzip = gzip(&zeros, Some(1)).unwrap();
+        let zeros = vec![0_u8; MAX_BYTES + 1];
+        let zstd = zstd::bulk::compress(&zeros, 1).unwrap();
         assert_eq!(
-            read(&format!("GZIP:{}", STANDARD.encode(gzip))),
+            read(&format!("ZSTD:{}", STANDARD.encode(zstd))),
             Err(DecompressError::TooLarge)
         );
         let mut claim = Vec::from(u32::MAX.to_le_bytes());
@@ -217,17 +231,24 @@ mod tests {
 
     #[test]
     fn malformed_values_are_refused() {
-        let whole = compress(&"abc".repeat(100), &options(CompressionAlgorithm::Gzip)).unwrap();
-        for stored in ["LZ4:AA==", "LZ4://///wA=", "GZIP:AAAA", &whole[..whole.len() - 8]] {
+        let whole = compress(&"abc".repeat(100), &options(CompressionAlgorithm::Zstd)).unwrap();
+        for stored in [
+            "ZSTD:",
+            "ZSTD:%",
+            "ZSTD:AAAA",
+            "LZ4:AA==",
+            "LZ4://///wA=",
+            "GZIP:AAAA",
+            &whole[..whole.len() - 8],
+        ] {
             assert_eq!(read(stored), Err(DecompressError::Malformed), "{stored}");
         }
-        assert_eq!(read("ZSTD:AAAA"), Err(DecompressError::Unsupported));
         assert_eq!(read("plain"), Ok(None));
     }
 
     proptest! {
         #[test]
-        fn every_text_reads_back(text in ".{0,300}", algorithm in 0_usize..2) {
+        fn every_text_reads_back(text in ".{0,300}", algorithm in 0_usize..3) {
             let options = Compression { min_size: 0, ..options(ALGORITHMS[algorithm]) };
             let stored = compress(&text, &options);
             match stored {

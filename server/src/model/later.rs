@@ -43,9 +43,6 @@ fn refuse_in_attribute(at: &Cursor<'_>, report: &mut Report) {
         if option == "alias" && is_object {
             report.add(&at, "is not supported for objects by this version");
         }
-        if option == "compressed" {
-            refuse_zstd(&at, report);
-        }
         if ATTRIBUTE_OPTIONS.contains(&option) {
             report.add(&at, "is not supported by this version");
         }
@@ -54,24 +51,5 @@ fn refuse_in_attribute(at: &Cursor<'_>, report: &mut Report) {
         {
             report.add(&at, format!("type `{kind}` is not supported by this version"));
         }
-    }
-}
-
-/// Reports compression with zstd, which is the default.
-fn refuse_zstd(at: &Cursor<'_>, report: &mut Report) {
-    let mut quiet = Report::new("");
-    let Some(View::Map(options)) = at.view(&mut quiet) else {
-        return;
-    };
-    let algorithm = options.iter().find(|(option, _)| *option == "algorithm");
-    let is_zstd = match algorithm {
-        Some((_, at)) => matches!(at.view(&mut quiet), Some(View::Text("zstd"))),
-        None => true,
-    };
-    if is_zstd {
-        report.add(
-            at,
-            "zstd is not supported by this version: set `algorithm` to lz4 or gzip",
-        );
     }
 }

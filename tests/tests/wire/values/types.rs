@@ -120,24 +120,27 @@ async fn generated_values_come_back_as_they_are_read() {
 #[tokio::test]
 async fn compressed_values_read_back_and_a_broken_one_spoils_only_itself() {
     let things = Things::with(
-        "  lz4: { type: string, compressed: { algorithm: lz4 } }\n  gzip: { type: json, compressed: { algorithm: gzip } }",
+        "  zstd: { type: string, compressed: {} }\n  lz4: { type: string, compressed: { algorithm: lz4 } }\n  gzip: { type: json, compressed: { algorithm: gzip } }",
         "",
     )
     .await;
     let text = "again and ".repeat(100);
     let json = format!("[\"{text}\"]");
-    things.save(thing([("lz4", s(&text)), ("gzip", s(&json))])).await;
+    things
+        .save(thing([("zstd", s(&text)), ("lz4", s(&text)), ("gzip", s(&json))]))
+        .await;
     let mut stored = things.stored().await;
     let prefix = |value: &Raw, prefix: &str| value.as_s().is_ok_and(|text| text.starts_with(prefix));
+    assert!(prefix(&stored["zstd"], "ZSTD:"));
     assert!(prefix(&stored["lz4"], "LZ4:") && prefix(&stored["gzip"], "GZIP:"));
     assert_eq!(
         things.get().await.item,
-        thing([("lz4", s(&text)), ("gzip", s(&json))])
+        thing([("zstd", s(&text)), ("lz4", s(&text)), ("gzip", s(&json))])
     );
     stored.insert("lz4".to_owned(), Raw::S("LZ4://///w==".into()));
     things.wiretap.stores().put("things", stored).await;
     let read = things.get().await;
-    assert_eq!(read.item, thing([("gzip", s(&json))]));
+    assert_eq!(read.item, thing([("zstd", s(&text)), ("gzip", s(&json))]));
     assert_eq!(read.unreadable.len(), 1);
     assert_eq!(read.unreadable[0].attribute, "lz4");
     assert_eq!(
