@@ -4,6 +4,7 @@
 mod added_filter;
 mod batch_get;
 mod batch_write;
+mod changes;
 mod condition;
 mod delete;
 mod error;

@@ -88,8 +88,8 @@ impl Committer {
     ///
     /// See [`Error`].
     pub async fn update(&self, request: UpdateRequest) -> Result<CommittedUpdate, Error> {
-        let (call, model, returned) = (request.call.clone(), request.model.clone(), request.returned);
-        let (view, version) = (UpdateView::new(&request), request.version);
+        let (call, model, returned) = (request.call.clone(), request.item.model.clone(), request.returned);
+        let (view, version) = (UpdateView::new(&request), request.item.version);
         match self.run_update(request).await {
             Ok(Updated {
                 item,
@@ -151,7 +151,7 @@ impl Committer {
         let deadline = request.call.deadline();
         let keys = self.keyring.for_call(&request.call);
         let caller = Caller::new(AwsOperation::UpdateItem);
-        if !owns_objects(&request.model) {
+        if !owns_objects(&request.item.model) {
             return update(&self.stores, request, &keys, &caller, deadline).await;
         }
         let _disconnected_when_dropped = caller.disconnect_on_drop();

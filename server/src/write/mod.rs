@@ -78,7 +78,8 @@ pub use self::error::Error;
 pub use self::kept::{condition_bytes, count_kept, foreign_kept, keep_unchanged};
 pub use self::refused::{OperationRefusal, RefusedOperation};
 pub use self::request::{
-    Committed, CommittedUpdate, Condition, DeleteRequest, ExpectedVersion, SaveRequest, UpdateRequest,
+    Committed, CommittedUpdate, Condition, DeleteRequest, ExpectedVersion, ItemUpdate, SaveRequest,
+    UpdateRequest,
 };
 pub use self::token::TransactionTokens;
 pub use self::transact::{Change, Operation};

@@ -23,9 +23,17 @@ pub(super) struct UpdateView {
 
 impl UpdateView {
     pub(super) fn new(request: &UpdateRequest) -> UpdateView {
-        let touched = || request.update.touched().into_iter().map(str::to_owned).collect();
+        let touched = || {
+            request
+                .item
+                .update
+                .touched()
+                .into_iter()
+                .map(str::to_owned)
+                .collect()
+        };
         UpdateView {
-            key: request.key.item(),
+            key: request.item.key.item(),
             attributes: match request.returned {
                 ReturnValues::UpdatedOld | ReturnValues::UpdatedNew => Some(touched()),
                 ReturnValues::None | ReturnValues::AllOld | ReturnValues::AllNew => None,

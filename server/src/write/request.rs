@@ -56,6 +56,14 @@ pub struct DeleteRequest {
 pub struct UpdateRequest {
     /// The call that is billed.
     pub call: Call,
+    /// What to change of which item.
+    pub item: ItemUpdate,
+    /// What to return of the item.
+    pub returned: ReturnValues,
+}
+
+/// The checked changes to an item, alone or in a transaction.
+pub struct ItemUpdate {
     /// The item's model.
     pub model: Arc<Model>,
     /// The item's key.
@@ -72,8 +80,6 @@ pub struct UpdateRequest {
     pub version: Option<ExpectedVersion>,
     /// Whether the condition holds only for an item that exists.
     pub must_exist: bool,
-    /// What to return of the item.
-    pub returned: ReturnValues,
 }
 
 /// A condition expression with its placeholders.

@@ -14,7 +14,7 @@ use crate::object::upload::NewObject;
 use super::caller::Caller;
 use super::cleanup::remove_new;
 use super::error::Error;
-use super::request::UpdateRequest;
+use super::request::{ItemUpdate, UpdateRequest};
 use super::update_commit::{Outcome, UpdateCommit};
 use super::uploads::upload_all;
 
@@ -38,20 +38,21 @@ pub(super) async fn update(
 ) -> Result<Updated, Error> {
     let UpdateRequest {
         call,
+        mut item,
+        returned,
+    } = request;
+    let extended = call.with_deadline(deadline);
+    let sealed = caller.step(seal(&mut item, keys)).await?;
+    let ItemUpdate {
         model,
         key,
         mut update,
-        defaults,
+        defaults: _,
         condition,
         placeholders,
         version,
         must_exist,
-        returned,
-    } = request;
-    let extended = call.with_deadline(deadline);
-    let sealed = caller
-        .step(seal(&model, &key, &mut update, defaults, keys))
-        .await?;
+    } = item;
     let new = take_objects(&model, &key, &update);
     let uploaded = caller.step(upload_all(stores, &call, &new)).await;
     let may_commit = !caller.is_disconnected() && Instant::now() < call.deadline();
@@ -95,13 +96,15 @@ pub(super) async fn update(
 
 /// Encrypts the values of encrypted attributes, and adds the defaults of attributes that the item may lack. Returns the
 /// ciphertexts of attributes that are set.
-async fn seal(
-    model: &Model,
-    key: &Key,
-    update: &mut Update,
-    defaults: Item,
-    keys: &CallKeys,
-) -> Result<Item, Error> {
+pub(super) async fn seal(item: &mut ItemUpdate, keys: &CallKeys) -> Result<Item, Error> {
+    let ItemUpdate {
+        model,
+        key,
+        update,
+        defaults,
+        ..
+    } = item;
+    let defaults = std::mem::take(defaults);
     let default_names: Vec<_> = defaults.keys().cloned().collect();
     let whole_values = update.whole_values();
     let mut values: Item = whole_values
