@@ -24,7 +24,7 @@ use crate::serve::{self, BoundListener, Services};
 use crate::telemetry::{SidePort, Telemetry};
 use crate::transport::layer::CallLayer;
 use crate::transport::{Data, Metrics, Schema};
-use crate::write::{Committer, TransactionTokens};
+use crate::write::{Committer, RequestIds, TransactionTokens};
 
 pub use error::Error;
 pub use reload::{Refused, Reloader};
@@ -80,6 +80,13 @@ impl App {
     ) -> Result<App, Error> {
         let source = reload::Source::new(config);
         let models = source.read().map_err(Error::Models)?;
+        let has_lasting_key = settings::has_lasting_token_key(config);
+        if let Some(model) = models.iter().find(|model| model.idempotency.is_some())
+            && !has_lasting_key
+        {
+            let model = model.name.clone();
+            return Err(Error::NoTokenKey { model });
+        }
         let listener = BoundListener::bind(&config.listen, config.insecure).await?;
         let side_port = bind_side_port(config).await?;
         let (stores, token_key) = backend::open(config, &models, wrap).await?;
@@ -99,8 +106,8 @@ impl App {
         let gateway = Arc::new(Gateway {
             models: served.clone(),
             committer: Committer::new(stores.clone(), reader.keyring.clone(), writes.clone()),
-            transaction_tokens: settings::has_lasting_token_key(config)
-                .then(|| TransactionTokens::new(&token_key)),
+            transaction_tokens: has_lasting_key.then(|| TransactionTokens::new(&token_key)),
+            request_ids: has_lasting_key.then(|| RequestIds::new(&token_key)),
             reader,
             attribute_depth: config.limits.attribute_depth,
         });
@@ -110,6 +117,7 @@ impl App {
             stores,
             served: served.clone(),
             max_models: reload::max_models(models.len()),
+            has_lasting_key,
         };
         let summary = Summary {
             address: listener.address(),

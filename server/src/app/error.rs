@@ -32,6 +32,15 @@ pub enum Error {
     /// The listener cannot be opened.
     #[error("{0}")]
     Serve(#[from] serve::Error),
+    /// A model remembers request ids, for which all replicas need the same key.
+    #[error(
+        "the model {model} has `idempotency`: set token_key, the same on all replicas, so that they recognise the \
+         request ids of each other"
+    )]
+    NoTokenKey {
+        /// The model.
+        model: String,
+    },
     /// The system random source failed.
     #[error("the system random source failed")]
     Random,
@@ -40,6 +49,9 @@ pub enum Error {
 impl Error {
     /// Whether the settings themselves are invalid, not what they refer to.
     pub fn is_invalid_setting(&self) -> bool {
-        matches!(self, Error::Serve(serve::Error::Insecure { .. }))
+        matches!(
+            self,
+            Error::Serve(serve::Error::Insecure { .. }) | Error::NoTokenKey { .. }
+        )
     }
 }

@@ -32,6 +32,8 @@ pub struct Reloader {
     pub(super) served: Served,
     /// The most models that can be served without a restart.
     pub(super) max_models: usize,
+    /// Whether request ids can be remembered: all processes that serve the tables have the same key.
+    pub(super) has_lasting_key: bool,
 }
 
 /// Why a reload was refused; the models served before stay in use.
@@ -110,6 +112,13 @@ impl Reloader {
                 text: text.clone(),
             }));
         }
+        let remembers = |model: &&Arc<Model>| model.idempotency.is_some() && !self.has_lasting_key;
+        changes
+            .refused
+            .extend(changes.added.iter().filter(remembers).map(|model| Change {
+                model: model.name.clone(),
+                text: "`idempotency` requires the setting token_key: set it and restart".to_owned(),
+            }));
         if !changes.refused.is_empty() {
             return Err(Refused::Changes(changes.refused));
         }
@@ -215,6 +224,7 @@ mod tests {
             stores: FaultyStores::new(&models).await.stores,
             served: Served::new(models),
             max_models: 2,
+            has_lasting_key: false,
         }
     }
 
@@ -240,6 +250,20 @@ mod tests {
             .stores;
         assert_eq!(reloader.reload().await.unwrap().len(), 1);
         assert!(reloader.served.get("B").is_some());
+    }
+
+    #[tokio::test]
+    async fn request_ids_cannot_be_remembered_without_a_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut reloader = reloader(folder.path()).await;
+        let remembering = model("B", "first").replace("table: first", "table: first\nidempotency: item");
+        fs::write(folder.path().join("b.yaml"), remembering).unwrap();
+        let Err(Refused::Changes(changes)) = reloader.reload().await else {
+            panic!("there is no key")
+        };
+        assert!(changes[0].text.contains("token_key"), "{changes:?}");
+        reloader.has_lasting_key = true;
+        assert_eq!(reloader.reload().await.unwrap().len(), 1);
     }
 
     #[tokio::test]

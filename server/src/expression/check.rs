@@ -6,10 +6,10 @@ use std::time::SystemTime;
 use super::ast::{Condition, Name, Operand, Path, Step, ValueRef};
 use super::conversion::{converted, declared, member_type, standard, stored_type};
 use super::definitions::Definitions;
-use super::names::{no_attribute, quoted};
+use super::names::{quoted, undeclared};
 use crate::fault::{Fault, Faults};
 use crate::model::limits::MAX_IN_OPERANDS;
-use crate::model::{Attribute, AttributeType, Model, UnknownAttributes, Value};
+use crate::model::{Attribute, AttributeType, Model, Value};
 
 /// The types that `attribute_type` can test for.
 const TYPE_NAMES: [&str; 10] = ["S", "SS", "N", "NS", "B", "BS", "BOOL", "NULL", "L", "M"];
@@ -320,8 +320,7 @@ impl<'a> Checker<'a> {
                 self.fault_at(path.attribute.column, encrypted_refusal(name));
                 return None;
             }
-            if self.model.unknown_attributes == UnknownAttributes::Reject {
-                let description = no_attribute(self.model, name);
+            if let Some(description) = undeclared(self.model, name) {
                 self.push(self.definitions.name_fault(&path.attribute, description));
             }
             return None;

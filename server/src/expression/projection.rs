@@ -6,12 +6,12 @@ use std::fmt::Write as _;
 use super::ast::{Name, Step};
 use super::check::step_refusal;
 use super::field_path::{FieldPath, Part};
-use super::names::{no_attribute, quoted};
+use super::names::{quoted, undeclared};
 use super::placeholders::Placeholders;
 use crate::fault;
 use crate::fault::{Fault, Faults};
 use crate::model::limits::MAX_EXPRESSION_BYTES;
-use crate::model::{Attribute, AttributeType, Index, Model, UnknownAttributes};
+use crate::model::{Attribute, AttributeType, Index, Model};
 
 /// Maximum number of fields: as many as the text can contain, with three bytes each and a comma.
 const MAX_FIELDS: usize = MAX_EXPRESSION_BYTES / 4;
@@ -144,8 +144,7 @@ fn index_refusal(scope: &ReadScope<'_>, path: &FieldPath<'_>) -> Option<String> 
 /// Why a path cannot be read, if it cannot.
 fn refusal(model: &Model, path: &FieldPath<'_>) -> Option<String> {
     let Some(attribute) = model.attribute(&path.attribute) else {
-        let is_refused = model.unknown_attributes == UnknownAttributes::Reject;
-        return is_refused.then(|| no_attribute(model, &path.attribute));
+        return undeclared(model, &path.attribute);
     };
     let step = match path.steps.first()? {
         Part::Index(index) => Step::Index(*index),

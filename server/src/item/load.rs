@@ -18,7 +18,9 @@ use super::pointer::Pointer;
 use crate::aws;
 use crate::crypto::envelope::{self, Envelope, OpenError, Place};
 use crate::crypto::{CallKeys, KeyIds};
-use crate::model::{Attribute, AttributeType, Encryption, EncryptionMode, Item, Model, Value};
+use crate::model::{
+    Attribute, AttributeType, Encryption, EncryptionMode, Item, Model, REMEMBERED_REQUEST, Value,
+};
 
 /// A stored item, opened for a caller.
 #[derive(Debug, Default)]
@@ -133,11 +135,11 @@ pub async fn open(
 }
 
 /// The item as callers read it, from one by the model's names whose values are in their stored form, decrypted and
-/// decompressed. Leaves out hidden attributes.
+/// decompressed. Leaves out hidden attributes, and the request id that the item remembers.
 pub fn readable(model: &Model, item: Item) -> Item {
     let read = item.into_iter().filter_map(|(name, value)| {
         let Some(attribute) = model.attribute(&name) else {
-            return Some((name, value));
+            return (name != REMEMBERED_REQUEST).then_some((name, value));
         };
         if attribute.hidden {
             return None;

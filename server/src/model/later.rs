@@ -8,7 +8,7 @@ const TYPES: &[&str] = &[];
 /// Options of an attribute that are not supported yet.
 const ATTRIBUTE_OPTIONS: &[&str] = &["null_sets"];
 
-/// Options of a model that are not supported yet.
+/// Options of a model that are not supported yet as a map.
 const MODEL_OPTIONS: &[&str] = &["idempotency"];
 
 /// Reports each use of them in a document.
@@ -18,7 +18,7 @@ pub(super) fn refuse(document: &Cursor<'_>, report: &mut Report) {
         return;
     };
     for (key, at) in entries {
-        if MODEL_OPTIONS.contains(&key) {
+        if MODEL_OPTIONS.contains(&key) && matches!(at.view(&mut quiet), Some(View::Map(_))) {
             report.add(&at, "is not supported by this version");
         }
         if key == "attributes"

@@ -55,7 +55,7 @@ pub use generate::Generate;
 pub use index::{Index, Projection};
 pub use model_options::{Discriminator, Idempotency};
 pub use models::Models;
-pub use names::is_bucket_name;
+pub use names::{REMEMBERED_REQUEST, is_bucket_name};
 pub use number::{InvalidNumber, Number};
 pub use offload::{ForeignPointers, Offload};
 pub use return_values::ReturnValues;

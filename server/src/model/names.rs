@@ -9,6 +9,9 @@ use crate::yaml::{Cursor, Report};
 /// Maximum length of a model's name.
 const MAX_MODEL_NAME_BYTES: usize = 128;
 
+/// The attribute of an item that remembers the request id of its newest write. Callers neither set nor see it.
+pub const REMEMBERED_REQUEST: &str = "_tollgate_id";
+
 /// Longest prefix; a key has 1,024 bytes in all.
 const MAX_PREFIX_BYTES: usize = 256;
 
@@ -33,6 +36,7 @@ pub(super) fn table(name: &str) -> Result<(), &'static str> {
 pub(super) fn attribute(name: &str, is_key: bool) -> Result<(), &'static str> {
     match name.len() {
         0 => Err("an attribute's name must not be empty"),
+        _ if name == REMEMBERED_REQUEST => Err("the name `_tollgate_id` is reserved"),
         length if is_key && length > MAX_KEY_NAME_BYTES => {
             Err("a key attribute's name must not be longer than 255 bytes")
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::condition::{check_condition, check_version, versioned};
 use super::error::Error;
 use super::gateway::Gateway;
+use super::idempotency;
 use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::Expression;
@@ -12,7 +13,8 @@ use crate::fault::Faults;
 use crate::item::load::Opened;
 use crate::item::{Key, check};
 use crate::model::{Item, Model};
-use crate::write::{Condition, DeleteRequest, ExpectedVersion};
+use crate::read::RequestHasher;
+use crate::write::{Condition, DeleteRequest, ExpectedVersion, Identity};
 
 /// Which item to delete.
 pub struct Delete {
@@ -26,6 +28,8 @@ pub struct Delete {
     pub condition: Option<Expression>,
     /// Whether to return the deleted item.
     pub return_old: bool,
+    /// Makes the call idempotent if the model says so; empty: it is not.
+    pub request_id: String,
     /// Whether only to check the request.
     pub validate_only: bool,
     /// Errors found while decoding.
@@ -33,7 +37,14 @@ pub struct Delete {
 }
 
 /// The request's fields in the contract's order.
-const FIELDS: [&str; 5] = ["model", "key", "version", "condition", "return_values"];
+const FIELDS: [&str; 6] = [
+    "model",
+    "key",
+    "version",
+    "condition",
+    "return_values",
+    "request_id",
+];
 
 /// Deletes one item, and returns it if requested.
 ///
@@ -42,11 +53,34 @@ const FIELDS: [&str; 5] = ["model", "key", "version", "condition", "return_value
 /// See [`Error`]; the faults of the request are returned together.
 pub async fn delete(gateway: &Gateway, call: &Call, request: Delete) -> Result<Option<Opened>, Error> {
     let (return_old, validate_only) = (request.return_old, request.validate_only);
-    let checked = check_delete(gateway, request)?;
+    let (checked, identity) = check_single_delete(gateway, request)?;
     if validate_only {
         return Ok(None);
     }
-    commit(gateway, call, checked, return_old).await
+    commit(gateway, call, checked, identity, return_old).await
+}
+
+/// Checks a deletion outside of a transaction, and its request id.
+pub(super) fn check_single_delete(
+    gateway: &Gateway,
+    mut request: Delete,
+) -> Result<(CheckedDelete, Option<Identity>), Error> {
+    let identity = identity(gateway, &mut request);
+    Ok((check_delete(gateway, request)?, identity))
+}
+
+/// The identity of a request whose id is remembered. Adds the faults of the id to those of the request.
+fn identity(gateway: &Gateway, request: &mut Delete) -> Option<Identity> {
+    if !idempotency::is_remembered(&request.model, &request.request_id) {
+        return None;
+    }
+    let mut hasher = RequestHasher::new("Delete");
+    hasher.item(&request.key);
+    hasher.number(request.version);
+    hasher.expression(request.condition.as_ref());
+    let identity = idempotency::check_deletion(&request.model)
+        .and_then(|()| idempotency::identity(gateway, &request.model, &request.request_id, hasher));
+    identity.map_err(|faults| request.faults.extend(faults)).ok()
 }
 
 /// A Delete that passed its checks.
@@ -66,6 +100,7 @@ pub(super) fn check_delete(gateway: &Gateway, request: Delete) -> Result<Checked
         version,
         condition,
         return_old: _,
+        request_id: _,
         validate_only: _,
         faults,
     } = request;
@@ -95,6 +130,7 @@ pub(super) async fn commit(
     gateway: &Gateway,
     call: &Call,
     checked: CheckedDelete,
+    identity: Option<Identity>,
     return_old: bool,
 ) -> Result<Option<Opened>, Error> {
     let request = DeleteRequest {
@@ -104,6 +140,7 @@ pub(super) async fn commit(
         condition: checked.condition,
         version: checked.version,
         return_old,
+        identity,
     };
     Ok(gateway.committer.delete(request).await?)
 }

@@ -6,7 +6,7 @@ use super::error::{Error, shorten};
 use crate::fault::Fault;
 use crate::model::{Model, Served};
 use crate::read::Reader;
-use crate::write::{Committer, TransactionTokens};
+use crate::write::{Committer, RequestIds, TransactionTokens};
 
 /// What all operations share.
 pub struct Gateway {
@@ -18,6 +18,8 @@ pub struct Gateway {
     pub committer: Committer,
     /// Makes transactions idempotent; none if the key of the tokens ends with this process, but the tables do not.
     pub transaction_tokens: Option<TransactionTokens>,
+    /// Identifies requests with a request id; none if its key ends with this process, but the tables do not.
+    pub request_ids: Option<RequestIds>,
     /// Levels of lists and maps that one attribute may have.
     pub attribute_depth: usize,
 }

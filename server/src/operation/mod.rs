@@ -11,6 +11,7 @@ mod error;
 mod fields;
 mod gateway;
 mod get;
+mod idempotency;
 mod part_faults;
 mod query;
 mod read_from;

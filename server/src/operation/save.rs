@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use super::condition::{check_condition, check_length, versioned};
 use super::error::Error;
 use super::gateway::Gateway;
+use super::idempotency;
 use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::Expression;
@@ -14,7 +15,10 @@ use crate::item::check::{self, CheckError, VersionExpectation};
 use crate::item::load::{Opened, readable};
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Model, ReturnValues, Value};
-use crate::write::{Condition, ExpectedVersion, SaveRequest, foreign_kept, keep_unchanged};
+use crate::read::RequestHasher;
+use crate::write::{
+    Condition, ExpectedVersion, Identity, SaveRequest, digest_contents, foreign_kept, keep_unchanged,
+};
 
 /// Which item to write.
 pub struct Save {
@@ -26,6 +30,8 @@ pub struct Save {
     pub condition: Option<Expression>,
     /// What to return.
     pub return_values: ReturnValues,
+    /// Makes the call idempotent if the model says so; empty: it is not.
+    pub request_id: String,
     /// Whether only to check the request.
     pub validate_only: bool,
     /// Errors found while decoding.
@@ -33,7 +39,7 @@ pub struct Save {
 }
 
 /// The request's fields in the contract's order.
-const FIELDS: [&str; 4] = ["model", "item", "condition", "return_values"];
+const FIELDS: [&str; 5] = ["model", "item", "condition", "return_values", "request_id"];
 
 /// What was written; empty if the request was only checked.
 #[derive(Default)]
@@ -53,11 +59,42 @@ pub struct Saved {
 /// See [`Error`]; the faults of the request are returned together.
 pub async fn save(gateway: &Gateway, call: &Call, request: Save) -> Result<Saved, Error> {
     let (return_values, validate_only) = (request.return_values, request.validate_only);
-    let checked = check_save(gateway, request).await?;
+    let (checked, identity) = check_single_save(gateway, request).await?;
     if validate_only {
         return Ok(Saved::default());
     }
-    commit(gateway, call, checked, return_values).await
+    commit(gateway, call, checked, identity, return_values).await
+}
+
+/// Checks a save outside of a transaction, and its request id.
+pub(super) async fn check_single_save(
+    gateway: &Gateway,
+    mut request: Save,
+) -> Result<(CheckedSave, Option<Identity>), Error> {
+    let identity = identity(gateway, &mut request).await;
+    let mut checked = check_save(gateway, request).await?;
+    if let Some(identity) = &identity {
+        let CheckedSave {
+            model,
+            item,
+            condition,
+            ..
+        } = &mut checked;
+        *condition = idempotency::remember_in_item(model, item, condition.take(), identity)?;
+    }
+    Ok((checked, identity))
+}
+
+/// The identity of a request whose id is remembered. Adds the faults of the id to those of the request.
+async fn identity(gateway: &Gateway, request: &mut Save) -> Option<Identity> {
+    if !idempotency::is_remembered(&request.model, &request.request_id) {
+        return None;
+    }
+    let mut hasher = RequestHasher::new("Save");
+    hasher.item(&digest_contents(request.item.clone()).await);
+    hasher.expression(request.condition.as_ref());
+    let identity = idempotency::identity(gateway, &request.model, &request.request_id, hasher);
+    identity.map_err(|faults| request.faults.extend(faults)).ok()
 }
 
 /// A Save that passed its checks.
@@ -78,6 +115,7 @@ pub(super) async fn check_save(gateway: &Gateway, request: Save) -> Result<Check
         item,
         condition,
         return_values: _,
+        request_id: _,
         validate_only: _,
         faults,
     } = request;
@@ -124,6 +162,7 @@ pub(super) async fn commit(
     gateway: &Gateway,
     call: &Call,
     checked: CheckedSave,
+    identity: Option<Identity>,
     return_values: ReturnValues,
 ) -> Result<Saved, Error> {
     let written =
@@ -135,8 +174,16 @@ pub(super) async fn commit(
         condition: checked.condition,
         version: checked.version,
         return_old: return_values == ReturnValues::AllOld,
+        generated: checked.generated.clone(),
+        identity,
     };
     let committed = gateway.committer.save(request).await?;
+    if let Some(generated) = committed.first {
+        return Ok(Saved {
+            generated,
+            ..Saved::default()
+        });
+    }
     let (references, kept) = (references(committed.objects), references(committed.kept));
     let item = written.map(|item| item.into_iter().chain(kept).chain(references.clone()).collect());
     let generated = checked.generated.into_iter().chain(references).collect();

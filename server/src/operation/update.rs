@@ -10,6 +10,7 @@ use super::changes::{
 use super::condition::check_version;
 use super::error::Error;
 use super::gateway::Gateway;
+use super::idempotency;
 use super::selection::check_values;
 use super::validation::Validation;
 use crate::call::Call;
@@ -19,7 +20,8 @@ use crate::item::check;
 use crate::item::load::Opened;
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Model, Number, ReturnValues, Value};
-use crate::write::{ItemUpdate, UpdateRequest};
+use crate::read::RequestHasher;
+use crate::write::{Identity, ItemUpdate, UpdateRequest, digest_contents};
 
 /// What to change of which item.
 pub struct Update {
@@ -37,6 +39,8 @@ pub struct Update {
     pub return_values: ReturnValues,
     /// Whether the item must exist.
     pub must_exist: bool,
+    /// Makes the call idempotent if the model says so; empty: it is not.
+    pub request_id: String,
     /// Whether only to check the request.
     pub validate_only: bool,
     /// Errors found while decoding.
@@ -44,7 +48,15 @@ pub struct Update {
 }
 
 /// The request's fields in the contract's order.
-const FIELDS: [&str; 6] = ["model", "key", "version", "update", "condition", "return_values"];
+const FIELDS: [&str; 7] = [
+    "model",
+    "key",
+    "version",
+    "update",
+    "condition",
+    "return_values",
+    "request_id",
+];
 
 /// What was changed; empty if the request was only checked.
 #[derive(Default)]
@@ -64,11 +76,45 @@ pub struct Updated {
 /// See [`Error`]; the faults of the request are returned together.
 pub async fn update(gateway: &Gateway, call: &Call, request: Update) -> Result<Updated, Error> {
     let (return_values, validate_only) = (request.return_values, request.validate_only);
-    let checked = check_update(gateway, request)?;
+    let (checked, identity) = check_single_update(gateway, request).await?;
     if validate_only {
         return Ok(Updated::default());
     }
-    commit(gateway, call, checked, return_values).await
+    commit(gateway, call, checked, identity, return_values).await
+}
+
+/// Checks an update outside of a transaction, and its request id.
+async fn check_single_update(
+    gateway: &Gateway,
+    mut request: Update,
+) -> Result<(CheckedUpdate, Option<Identity>), Error> {
+    let identity = identity(gateway, &mut request).await;
+    let mut checked = check_update(gateway, request)?;
+    if let Some(identity) = &identity {
+        idempotency::remember_in_update(&mut checked.item, identity)?;
+    }
+    Ok((checked, identity))
+}
+
+/// The identity of a request whose id is remembered. Adds the faults of the id to those of the request.
+async fn identity(gateway: &Gateway, request: &mut Update) -> Option<Identity> {
+    if !idempotency::is_remembered(&request.model, &request.request_id) {
+        return None;
+    }
+    let mut hasher = RequestHasher::new("Update");
+    hasher.item(&request.key);
+    hasher.number(request.version);
+    if let Some(update) = &request.update {
+        let values = digest_contents(update.values.clone()).await;
+        hasher.expression(Some(&Expression {
+            values,
+            ..update.clone()
+        }));
+    }
+    hasher.expression(request.condition.as_ref());
+    hasher.number(u64::from(request.must_exist));
+    let identity = idempotency::identity(gateway, &request.model, &request.request_id, hasher);
+    identity.map_err(|faults| request.faults.extend(faults)).ok()
 }
 
 /// An Update that passed its checks.
@@ -89,6 +135,7 @@ pub(super) fn check_update(gateway: &Gateway, request: Update) -> Result<Checked
         condition,
         return_values: _,
         must_exist,
+        request_id: _,
         validate_only: _,
         faults,
     } = request;
@@ -138,6 +185,7 @@ async fn commit(
     gateway: &Gateway,
     call: &Call,
     checked: CheckedUpdate,
+    identity: Option<Identity>,
     return_values: ReturnValues,
 ) -> Result<Updated, Error> {
     let CheckedUpdate { item, mut generated } = checked;
@@ -146,8 +194,13 @@ async fn commit(
         call: call.clone(),
         item,
         returned: return_values,
+        generated: generated.clone(),
+        identity,
     };
     let committed = gateway.committer.update(request).await?;
+    if let Some(first) = committed.first {
+        return Ok(updated(first, committed.item, return_values.is_old()));
+    }
     generated.extend(references(committed.objects));
     if let (Some(attribute), Some(number)) = (model.version(), committed.version) {
         generated.insert(attribute.name.clone(), Value::N(Number::from(number)));

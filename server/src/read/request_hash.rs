@@ -1,11 +1,12 @@
-//! A hash of the request that a page token belongs to. A token opens only with the hash that it was sealed with.
+//! A hash of a request: a page token opens only with the hash that it was sealed with, and a write is a repeat of another
+//! only if both have the same one. Independent of the order of names in maps.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::expression::Expression;
-use crate::model::{Item, Value};
+use crate::model::{Item, Object, Value};
 
-/// The SHA-256 of a request, without what may change from page to page.
+/// The SHA-256 of a request, without what may change from page to page, or from repeat to repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestHash([u8; 32]);
 
@@ -13,8 +14,8 @@ pub struct RequestHash([u8; 32]);
 pub struct RequestHasher(Sha256);
 
 impl RequestHash {
-    /// The hash as associated data.
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    /// The hash as bytes.
+    pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
@@ -61,6 +62,11 @@ impl RequestHasher {
         self.fields(&expression.values);
     }
 
+    /// Adds an item or a key.
+    pub fn item(&mut self, item: &Item) {
+        self.fields(item);
+    }
+
     /// The hash of everything that was added.
     pub fn finish(self) -> RequestHash {
         RequestHash(self.0.finalize().into())
@@ -101,8 +107,38 @@ impl RequestHasher {
                 self.number(members.len() as u64);
                 members.iter().for_each(|member| self.part(2, member));
             }
-            // expressions cannot contain objects: their check rejects them
-            Value::Object(_) => {}
+            Value::Object(object) => self.object(object),
+        }
+    }
+
+    fn object(&mut self, object: &Object) {
+        // lists every field, so that none is left out
+        let Object {
+            data,
+            name,
+            content_type,
+            metadata,
+            bucket,
+            key,
+            size_bytes,
+            etag,
+            version_id,
+            sha256,
+        } = object;
+        match data {
+            Some(data) => self.part(2, data),
+            None => self.number(0),
+        }
+        for text in [name, content_type, bucket, key, etag, version_id, sha256] {
+            self.text(text);
+        }
+        self.number(*size_bytes);
+        let mut metadata: Vec<_> = metadata.iter().collect();
+        metadata.sort();
+        self.number(metadata.len() as u64);
+        for (name, value) in metadata {
+            self.text(name);
+            self.text(value);
         }
     }
 
@@ -127,6 +163,67 @@ mod tests {
             hasher.finish()
         };
         assert!(hash(&["ab", "c"]) != hash(&["a", "bc"]));
+    }
+
+    #[test]
+    fn every_field_of_an_object_makes_a_difference() {
+        let hash = |object: Object| {
+            let mut hasher = RequestHasher::new("Save");
+            hasher.item(&[("photo".to_owned(), Value::Object(Box::new(object)))].into());
+            hasher.finish()
+        };
+        let data = |content: &'static [u8]| Some(Bytes::from_static(content));
+        let text = || "x".to_owned();
+        let plain = || Object {
+            data: data(b"1"),
+            ..Object::default()
+        };
+        let objects = [
+            Object::default(),
+            plain(),
+            Object {
+                data: data(b"2"),
+                ..plain()
+            },
+            Object {
+                name: text(),
+                ..plain()
+            },
+            Object {
+                content_type: text(),
+                ..plain()
+            },
+            Object {
+                metadata: [(text(), text())].into(),
+                ..plain()
+            },
+            Object {
+                size_bytes: 1,
+                ..plain()
+            },
+            Object {
+                sha256: text(),
+                ..plain()
+            },
+        ];
+        let hashes: Vec<_> = objects.into_iter().map(hash).collect();
+        for (index, one) in hashes.iter().enumerate() {
+            assert!(!hashes[..index].contains(one), "object {index} equals another");
+        }
+    }
+
+    #[test]
+    fn the_order_of_names_makes_no_difference() {
+        let hash = |names: &[&str]| {
+            let mut hasher = RequestHasher::new("Save");
+            let fields = names.iter().map(|name| ((*name).to_owned(), Value::Null));
+            hasher.item(&fields.collect());
+            hasher.finish()
+        };
+        let names: Vec<String> = (0..50).map(|number| number.to_string()).collect();
+        let forwards: Vec<&str> = names.iter().map(String::as_str).collect();
+        let backwards: Vec<&str> = forwards.iter().rev().copied().collect();
+        assert_eq!(hash(&forwards), hash(&backwards));
     }
 
     #[test]

@@ -134,6 +134,10 @@ fn from_write(call: &Call, failure: WriteError) -> Status {
             &misfit.to_string(),
             text,
         ),
+        WriteError::OtherRequest => status::invalid(
+            Reason::IdempotencyMismatch,
+            Fault::new("request_id", OTHER_REQUEST),
+        ),
         WriteError::Cancelled(refused) => cancelled(refused),
         WriteError::ConditionFailed { current } => condition_failed(text, current),
         WriteError::Store(cause) => from_store(call, &cause),
@@ -253,6 +257,7 @@ fn rejected(reason: Reason, kind: &str, description: &str) -> Status {
 }
 
 const CONFLICT: &str = "another transaction is in progress on one of the items; try again later";
+const OTHER_REQUEST: &str = "was used in the last 10 minutes with another request";
 const TOKEN_USED: &str = "was used in the last 10 minutes with other operations";
 const CONDITION_NOT_MET: &str = "condition was not met";
 

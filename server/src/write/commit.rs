@@ -9,9 +9,11 @@ use crate::model::{Attribute, Item, Model, Value};
 use crate::object::owner::{Owner, owns_objects};
 use crate::object::upload::NewObject;
 
-use super::cleanup::remove_owned;
+use super::cleanup::{remove_new, remove_owned};
 use super::error::Error;
+use super::identity::Identity;
 use super::kept::{self, KeptObject};
+use super::remembered::Seen;
 use super::request::Condition;
 use super::settle::Settlement;
 
@@ -26,22 +28,31 @@ pub(super) struct Commit<'a> {
     pub(super) kept: Vec<KeptObject>,
     /// The item to store.
     pub(super) item: Item,
+    /// The identity of the request, which the item remembers.
+    pub(super) identity: Option<&'a Identity>,
+}
+
+/// What a commit did.
+pub(super) enum Put {
+    /// It wrote the item, in place of this one if it was requested and is known.
+    Written(Option<Item>),
+    /// Nothing: an earlier equal request wrote this item.
+    Repeated(Item),
 }
 
 impl Commit<'_> {
     /// Writes the item and deletes the objects of the replaced one. Returns the replaced item if `return_old` is set and
     /// it is known.
-    pub(super) async fn run(
-        &mut self,
-        condition: Option<Condition>,
-        return_old: bool,
-    ) -> Result<Option<Item>, Error> {
+    pub(super) async fn run(&mut self, condition: Option<Condition>, return_old: bool) -> Result<Put, Error> {
         let condition = condition.unwrap_or_default();
         for commits in 1.. {
             let error = match self.put(&condition, return_old).await {
-                Ok(old) => return Ok(self.clean_up(old).await.filter(|_| return_old)),
+                Ok(old) => return Ok(Put::Written(self.clean_up(old).await.filter(|_| return_old))),
                 Err(error) => error,
             };
+            if let Some(seen) = self.seen(&error).await {
+                return seen;
+            }
             let may_retry = commits < kept::MAX_COMMITS && error.doubt == Doubt::None;
             let not_kept = match self.adopt_kept(&error).await {
                 Ok(true) if may_retry => continue,
@@ -51,12 +62,36 @@ impl Commit<'_> {
             let is_conditional = !condition.text.is_empty() || !self.kept.is_empty();
             let resolved = self.resolve(error, is_conditional).await;
             return match (resolved, not_kept) {
-                (Ok(()), _) => Ok(None),
+                (Ok(found), _) => Ok(self.applied(found).await),
                 (Err(_), Some(not_kept)) => Err(not_kept),
                 (Err(error), None) => Err(error.into()),
             };
         }
-        Ok(None)
+        Ok(Put::Written(None))
+    }
+
+    /// The outcome if the item that failed the condition remembers the request's id.
+    async fn seen(&self, error: &aws::Error) -> Option<Result<Put, Error>> {
+        let Kind::ConditionFailed { item: Some(item) } = &error.kind else {
+            return None;
+        };
+        match self.identity?.seen_in(item) {
+            Seen::No => None,
+            Seen::Same => Some(Ok(self.applied(item.clone()).await)),
+            Seen::Other => {
+                remove_new(self.stores, &self.call, self.new).await;
+                Some(Err(Error::OtherRequest))
+            }
+        }
+    }
+
+    /// The outcome if the stored item is that of this commit, or of an earlier equal request.
+    async fn applied(&self, stored: Item) -> Put {
+        if self.is_written(&stored) {
+            return Put::Written(None);
+        }
+        remove_new(self.stores, &self.call, self.new).await;
+        Put::Repeated(stored)
     }
 
     /// The pointers to the kept objects.
@@ -114,10 +149,10 @@ impl Commit<'_> {
         }
     }
 
-    /// Resolves the outcome of a failed commit; `Ok` if it was applied after all.
-    async fn resolve(&self, error: aws::Error, is_conditional: bool) -> Result<(), aws::Error> {
+    /// Resolves the outcome of a failed commit. Returns the stored item if it was applied after all.
+    async fn resolve(&self, error: aws::Error, is_conditional: bool) -> Result<Item, aws::Error> {
         let evidence = |found: &Item| self.evidence(found, is_conditional);
-        self.settlement().resolve(error, &evidence).await.map(drop)
+        self.settlement().resolve(error, &evidence).await
     }
 
     fn settlement(&self) -> Settlement<'_> {
@@ -133,6 +168,9 @@ impl Commit<'_> {
     /// What an item shows about this commit. Another caller may have written an equal item, which then met a condition
     /// that this commit did not.
     fn evidence(&self, found: &Item, is_conditional: bool) -> Option<bool> {
+        if let Some(identity) = self.identity {
+            return Some(identity.seen_in(found) == Seen::Same);
+        }
         match self.is_written(found) {
             true if is_conditional && !self.is_unique() => None,
             is_written => Some(is_written),

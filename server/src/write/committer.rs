@@ -11,12 +11,14 @@ use crate::call::Call;
 use crate::crypto::Keyring;
 use crate::figure::AwsOperation;
 use crate::item::load::Opened;
-use crate::model::{Item, Model, ReturnValues};
+use crate::item::pointer::Pointer;
+use crate::model::{Item, Model, Number, ReturnValues, Value};
 use crate::object::owner::owns_objects;
 
 use super::caller::Caller;
 use super::delete::delete;
 use super::error::Error;
+use super::generated::of_first;
 use super::old_item::{UpdateView, open_old};
 use super::request::{
     Committed, CommittedUpdate, DeleteRequest, ExpectedVersion, SaveRequest, UpdateRequest,
@@ -69,12 +71,19 @@ impl Committer {
     /// # Errors
     ///
     /// See [`Error`].
-    pub async fn save(&self, request: SaveRequest) -> Result<Committed, Error> {
+    pub async fn save(&self, mut request: SaveRequest) -> Result<Committed, Error> {
         let (call, model, return_old) = (request.call.clone(), request.model.clone(), request.return_old);
         let version = request.version;
+        let generated = std::mem::take(&mut request.generated);
         match self.run_save(request).await {
-            Ok(Saved { old, objects, kept }) => Ok(Committed {
+            Ok(Saved {
+                old,
+                objects,
+                kept,
+                repeated,
+            }) => Ok(Committed {
                 old: self.open_old(&call, &model, old).await,
+                first: self.first(&call, &model, repeated, generated, &objects).await,
                 objects,
                 kept,
             }),
@@ -87,22 +96,30 @@ impl Committer {
     /// # Errors
     ///
     /// See [`Error`].
-    pub async fn update(&self, request: UpdateRequest) -> Result<CommittedUpdate, Error> {
+    pub async fn update(&self, mut request: UpdateRequest) -> Result<CommittedUpdate, Error> {
         let (call, model, returned) = (request.call.clone(), request.item.model.clone(), request.returned);
         let (view, version) = (UpdateView::new(&request), request.item.version);
+        let mut generated = std::mem::take(&mut request.generated);
         match self.run_update(request).await {
             Ok(Updated {
                 item,
                 objects,
                 version,
-            }) => Ok(CommittedUpdate {
-                version,
-                item: match item {
-                    Some(item) => view.open(&self.keyring, &call, &model, item).await,
-                    None => None,
-                },
-                objects,
-            }),
+                repeated,
+            }) => {
+                if let (Some(attribute), Some(number)) = (model.version(), version) {
+                    generated.insert(attribute.name.clone(), Value::N(Number::from(number)));
+                }
+                Ok(CommittedUpdate {
+                    version,
+                    item: match item {
+                        Some(item) => view.open(&self.keyring, &call, &model, item).await,
+                        None => None,
+                    },
+                    first: self.first(&call, &model, repeated, generated, &objects).await,
+                    objects,
+                })
+            }
             Err(error) => {
                 let return_old = returned == ReturnValues::AllOld;
                 Err(self.explain(&call, &model, version, return_old, error).await)
@@ -215,9 +232,23 @@ impl Committer {
             | Error::VersionMismatch { .. }
             | Error::OutOfBounds { .. }
             | Error::Misfit(_)
+            | Error::OtherRequest
             | Error::Cancelled(_)
             | Error::Internal(_) => error,
         }
+    }
+
+    /// What the first request set, if the item shows that this one is a repeat.
+    async fn first(
+        &self,
+        call: &Call,
+        model: &Model,
+        repeated: Option<Item>,
+        generated: Item,
+        objects: &[(String, Pointer)],
+    ) -> Option<Item> {
+        let objects = objects.iter().map(|(name, _)| name.as_str());
+        Some(of_first(&self.keyring, call, model, repeated?, generated, objects).await)
     }
 
     async fn open_old(&self, call: &Call, model: &Model, old: Option<Item>) -> Option<Opened> {

@@ -24,6 +24,7 @@ pub(super) async fn delete(
         condition,
         version,
         return_old,
+        identity: _,
     } = request;
     let extended = call.with_deadline(deadline);
     let condition = condition.unwrap_or_default();

@@ -61,6 +61,9 @@ pub enum Error {
     /// The update cannot be applied to the stored item.
     #[error("the update cannot be applied to the stored item: {0}")]
     Misfit(Misfit),
+    /// Another request had the same request id.
+    #[error("request_id was used in the last 10 minutes with another request")]
+    OtherRequest,
     /// Operations of a transaction were refused, so that none was applied.
     #[error("the transaction was cancelled: {} of its operations were refused", .0.len())]
     Cancelled(Vec<RefusedOperation>),

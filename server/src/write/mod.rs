@@ -57,9 +57,12 @@ mod commit;
 mod committer;
 mod delete;
 mod error;
+mod generated;
+mod identity;
 mod kept;
 mod old_item;
 mod refused;
+mod remembered;
 mod request;
 mod save;
 mod settle;
@@ -75,8 +78,10 @@ pub use crate::aws::Misfit;
 pub use self::batch::PlainWrite;
 pub use self::committer::{Committer, GRACE};
 pub use self::error::Error;
+pub use self::identity::{Identity, RequestIds, digest_contents};
 pub use self::kept::{condition_bytes, count_kept, foreign_kept, keep_unchanged};
 pub use self::refused::{OperationRefusal, RefusedOperation};
+pub use self::remembered::{REMEMBERED_CONDITION_BYTES, Term};
 pub use self::request::{
     Committed, CommittedUpdate, Condition, DeleteRequest, ExpectedVersion, ItemUpdate, SaveRequest,
     UpdateRequest,

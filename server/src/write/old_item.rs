@@ -54,7 +54,8 @@ impl UpdateView {
     }
 }
 
-async fn open(
+/// Opens an item, or the wanted attributes of it. One that cannot be decrypted is logged and left out.
+pub(super) async fn open(
     keyring: &Keyring,
     call: &Call,
     model: &Model,

@@ -10,6 +10,8 @@ use crate::item::load::Opened;
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Model, ReturnValues};
 
+use super::identity::Identity;
+
 /// The version that the stored item must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpectedVersion {
@@ -34,6 +36,10 @@ pub struct SaveRequest {
     pub version: Option<ExpectedVersion>,
     /// Whether to return the replaced item.
     pub return_old: bool,
+    /// What the server set, as callers read it, without references of objects.
+    pub generated: Item,
+    /// Set if a repeat of the request must change nothing.
+    pub identity: Option<Identity>,
 }
 
 /// A request to delete an item.
@@ -50,6 +56,8 @@ pub struct DeleteRequest {
     pub version: Option<ExpectedVersion>,
     /// Whether to return the deleted item.
     pub return_old: bool,
+    /// Set if a repeat of the request must change nothing.
+    pub identity: Option<Identity>,
 }
 
 /// A request to change attributes of an item.
@@ -60,6 +68,10 @@ pub struct UpdateRequest {
     pub item: ItemUpdate,
     /// What to return of the item.
     pub returned: ReturnValues,
+    /// What the server set, as callers read it, without the version and references of objects.
+    pub generated: Item,
+    /// Set if a repeat of the request must change nothing.
+    pub identity: Option<Identity>,
 }
 
 /// The checked changes to an item, alone or in a transaction.
@@ -103,6 +115,8 @@ pub struct CommittedUpdate {
     pub objects: Vec<(String, Pointer)>,
     /// The new version, if the model has one and it is known.
     pub version: Option<u64>,
+    /// If the request is a repeat, which changed nothing: what the server set in the first one, as callers read it.
+    pub first: Option<Item>,
 }
 
 /// The result of a save.
@@ -114,4 +128,6 @@ pub struct Committed {
     pub objects: Vec<(String, Pointer)>,
     /// The pointers to kept objects, by attribute.
     pub kept: Vec<(String, Pointer)>,
+    /// If the request is a repeat, which changed nothing: what the server set in the first one, as callers read it.
+    pub first: Option<Item>,
 }

@@ -13,7 +13,7 @@ use crate::object::upload::NewObject;
 
 use super::caller::Caller;
 use super::cleanup::remove_new;
-use super::commit::Commit;
+use super::commit::{Commit, Put};
 use super::error::Error;
 use super::kept::KeptObject;
 use super::request::SaveRequest;
@@ -24,6 +24,8 @@ pub(super) struct Saved {
     pub(super) old: Option<Item>,
     pub(super) objects: Vec<(String, Pointer)>,
     pub(super) kept: Vec<(String, Pointer)>,
+    /// The item that an earlier equal request wrote, in which case this one changed nothing.
+    pub(super) repeated: Option<Item>,
 }
 
 /// Saves an item; the commit and the cleanup must be done by `deadline`.
@@ -41,6 +43,8 @@ pub(super) async fn save(
         condition,
         version: _,
         return_old,
+        generated: _,
+        identity,
     } = request;
     let extended = call.with_deadline(deadline);
     let mut item = caller.step(seal(&model, item, keys)).await?;
@@ -73,10 +77,19 @@ pub(super) async fn save(
         new: &new,
         kept,
         item,
+        identity: identity.as_ref(),
     };
-    let old = commit.run(condition, return_old).await?;
+    let (old, repeated) = match commit.run(condition, return_old).await? {
+        Put::Written(old) => (old, None),
+        Put::Repeated(item) => (None, Some(item)),
+    };
     let kept = commit.kept_pointers();
-    Ok(Saved { old, objects, kept })
+    Ok(Saved {
+        old,
+        objects,
+        kept,
+        repeated,
+    })
 }
 
 /// Takes the objects out of an encrypted item: those to upload and those to keep.

@@ -26,6 +26,8 @@ pub(super) struct Updated {
     pub(super) objects: Vec<(String, Pointer)>,
     /// The new version, if the model has one and it is known.
     pub(super) version: Option<u64>,
+    /// The item that an earlier equal request, or a lost attempt of this one, updated.
+    pub(super) repeated: Option<Item>,
 }
 
 /// Updates an item; the commit and the cleanup must be done by `deadline`.
@@ -40,6 +42,8 @@ pub(super) async fn update(
         call,
         mut item,
         returned,
+        generated: _,
+        identity,
     } = request;
     let extended = call.with_deadline(deadline);
     let sealed = caller.step(seal(&mut item, keys)).await?;
@@ -76,8 +80,10 @@ pub(super) async fn update(
         call: extended,
         model: &model,
         key: &key,
-        // a version in the condition prevents that two attempts are applied
-        is_repeatable: version.is_some() || (update.is_idempotent() && !returned.is_old()),
+        // a version or an identity in the condition prevents that two attempts are applied
+        is_repeatable: version.is_some()
+            || identity.is_some()
+            || (update.is_idempotent() && !returned.is_old()),
         version,
         update: &update,
         condition,
@@ -85,12 +91,18 @@ pub(super) async fn update(
         must_exist,
         new: &new,
         sealed,
+        identity,
     };
-    let Outcome { item, version } = commit.run(returned).await?;
+    let Outcome {
+        item,
+        version,
+        repeated,
+    } = commit.run(returned).await?;
     Ok(Updated {
         item: item.filter(|_| returned != ReturnValues::None),
         objects,
         version,
+        repeated,
     })
 }
 

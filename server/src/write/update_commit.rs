@@ -14,6 +14,8 @@ use crate::object::upload::NewObject;
 
 use super::cleanup::{remove_new, remove_owned};
 use super::error::Error;
+use super::identity::Identity;
+use super::remembered::Seen;
 use super::request::ExpectedVersion;
 use super::settle::{Settlement, unknown};
 use super::versions::{stored_version, unmet};
@@ -42,6 +44,8 @@ pub(super) struct UpdateCommit<'a> {
     pub(super) new: &'a [(String, NewObject)],
     /// The ciphertexts that the update sets.
     pub(super) sealed: Item,
+    /// The identity of the request, which the item remembers.
+    pub(super) identity: Option<Identity>,
 }
 
 /// What a commit returns.
@@ -51,6 +55,8 @@ pub(super) struct Outcome {
     pub(super) item: Option<Item>,
     /// The new version, if the model has one and it is known.
     pub(super) version: Option<u64>,
+    /// The item that an earlier equal request, or a lost attempt of this one, updated.
+    pub(super) repeated: Option<Item>,
 }
 
 /// The stored values of the object attributes that the update changes.
@@ -78,7 +84,11 @@ impl UpdateCommit<'_> {
                 Ok(item) => {
                     let version = self.new_version(requested, item.as_ref());
                     let item = self.clean_up(item, pinned.as_ref()).await;
-                    return Ok(Outcome { item, version });
+                    return Ok(Outcome {
+                        item,
+                        version,
+                        repeated: None,
+                    });
                 }
                 Err(UpdateError::Misfit(misfit)) => {
                     remove_new(self.stores, &self.call, self.new).await;
@@ -86,6 +96,9 @@ impl UpdateCommit<'_> {
                 }
                 Err(UpdateError::Store(error)) => error,
             };
+            if let Some(seen) = self.seen(&error, returned).await {
+                return seen;
+            }
             if let Some(pinned) = &mut pinned
                 && error.doubt == Doubt::None
                 && let Kind::ConditionFailed { item } = &error.kind
@@ -104,6 +117,45 @@ impl UpdateCommit<'_> {
             return self.resolve(error, returned).await;
         }
         Ok(Outcome::default())
+    }
+
+    /// The outcome if the item that failed the condition remembers the request's id.
+    async fn seen(&self, error: &aws::Error, returned: ReturnValues) -> Option<Result<Outcome, Error>> {
+        let Kind::ConditionFailed { item: Some(item) } = &error.kind else {
+            return None;
+        };
+        match self.identity.as_ref()?.seen_in(item) {
+            Seen::No => None,
+            Seen::Same => {
+                let is_lost_attempt = error.doubt != Doubt::None;
+                Some(Ok(self.applied(item.clone(), returned, is_lost_attempt).await))
+            }
+            Seen::Other => {
+                remove_new(self.stores, &self.call, self.new).await;
+                Some(Err(Error::OtherRequest))
+            }
+        }
+    }
+
+    /// The outcome if the stored item remembers this request: an attempt of it or an earlier equal one updated the item.
+    async fn applied(&self, stored: Item, returned: ReturnValues, is_lost_attempt: bool) -> Outcome {
+        if self.points_to_new(&stored) == Some(false) {
+            remove_new(self.stores, &self.call, self.new).await;
+        }
+        Outcome {
+            item: Some(stored.clone()).filter(|_| is_lost_attempt && returned.is_new()),
+            version: self.exact_version(),
+            repeated: Some(stored),
+        }
+    }
+
+    /// The version that the update set, if the request says which one the item had.
+    fn exact_version(&self) -> Option<u64> {
+        self.model.version()?;
+        match self.version? {
+            ExpectedVersion::Exactly(number) => number.checked_add(1),
+            ExpectedVersion::Create => Some(1),
+        }
     }
 
     /// The version that the update set.
@@ -179,7 +231,7 @@ impl UpdateCommit<'_> {
 
     /// The outcome of a failed commit, and the error that explains it.
     async fn resolve(&self, error: aws::Error, returned: ReturnValues) -> Result<Outcome, Error> {
-        if self.new.is_empty() && self.sealed.is_empty() {
+        if self.new.is_empty() && self.sealed.is_empty() && self.identity.is_none() {
             // nothing of the item could show whether this update was applied
             return Err(self.explain(error));
         }
@@ -192,9 +244,11 @@ impl UpdateCommit<'_> {
         };
         let evidence = |found: &Item| self.evidence(found);
         match settlement.resolve(error, &evidence).await {
+            Ok(found) if self.identity.is_some() => Ok(self.applied(found, returned, true).await),
             Ok(found) => Ok(Outcome {
                 version: self.new_version(ReturnValues::AllNew, Some(&found)),
                 item: Some(found).filter(|_| returned.is_new()),
+                repeated: None,
             }),
             Err(error) => Err(self.explain(error)),
         }
@@ -202,13 +256,22 @@ impl UpdateCommit<'_> {
 
     /// What an item shows about this commit: only object keys and ciphertexts are of this commit alone.
     fn evidence(&self, found: &Item) -> Option<bool> {
-        if let Some((name, object)) = self.new.first() {
-            let stored_name = self.model.stored_name(name);
-            let pointer = found.get(stored_name).and_then(Pointer::from_value);
-            return Some(pointer.is_some_and(|pointer| object.is_at(&pointer)));
+        if let Some(identity) = &self.identity {
+            return Some(identity.seen_in(found) == Seen::Same);
+        }
+        if let Some(points_to_new) = self.points_to_new(found) {
+            return Some(points_to_new);
         }
         let (name, value) = self.sealed.iter().next()?;
         Some(found.get(name) == Some(value))
+    }
+
+    /// Whether an item points to the new objects of this commit; `None` if there are none.
+    fn points_to_new(&self, found: &Item) -> Option<bool> {
+        let (name, object) = self.new.first()?;
+        let stored_name = self.model.stored_name(name);
+        let pointer = found.get(stored_name).and_then(Pointer::from_value);
+        Some(pointer.is_some_and(|pointer| object.is_at(&pointer)))
     }
 
     /// Which part of the condition was not met.

@@ -10,6 +10,7 @@ mod connections;
 mod errors;
 mod exact;
 mod expired;
+mod idempotency;
 mod indexes;
 mod kept;
 mod keys;

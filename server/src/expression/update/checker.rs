@@ -5,11 +5,11 @@ use std::time::SystemTime;
 use super::super::ast::{Path, Step as PathStep};
 use super::super::check::step_refusal;
 use super::super::definitions::Definitions;
-use super::super::names::{no_attribute, quoted};
+use super::super::names::{quoted, undeclared};
 use super::bounds::{Bound, BoundError};
 use super::changes::{Step, Target};
 use crate::fault::{Fault, Faults};
-use crate::model::{Attribute, AttributeType, Discriminator, Model, UnknownAttributes};
+use crate::model::{Attribute, AttributeType, Discriminator, Model};
 
 /// Collects the errors of one update expression.
 pub(super) struct Checker<'a> {
@@ -77,11 +77,8 @@ impl<'a> Checker<'a> {
             if self.model.sealed_by_others.iter().any(|sealed| sealed == name) {
                 let description = format!("{} is encrypted by another model of the table", quoted(name));
                 self.fault_at(path.attribute.column, description);
-            } else if self.model.unknown_attributes == UnknownAttributes::Reject {
-                let fault = self
-                    .definitions
-                    .name_fault(&path.attribute, no_attribute(self.model, name));
-                self.push(fault);
+            } else if let Some(description) = undeclared(self.model, name) {
+                self.push(self.definitions.name_fault(&path.attribute, description));
             }
         }
         declared

@@ -8,7 +8,8 @@ use super::value::{self, REQUIRED, Rules, stored_name_of, stores_no_null, unknow
 use super::version::{self, VersionExpectation, given_version};
 use crate::fault::{Faults, Path};
 use crate::model::{
-    Attribute, AttributeType, EncryptionMode, Index, Item, Model, TemplateError, UnknownAttributes, Value,
+    Attribute, AttributeType, EncryptionMode, Index, Item, Model, REMEMBERED_REQUEST, TemplateError,
+    UnknownAttributes, Value,
 };
 
 /// An item that is being checked.
@@ -157,6 +158,10 @@ impl<'a> ItemCheck<'a> {
         unknown.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
         for (name, value) in unknown {
             let path = Path::Name(&self.root, &name);
+            if name == REMEMBERED_REQUEST {
+                self.faults.push(path, "is reserved");
+                continue;
+            }
             match (self.model.unknown_attributes, self.model.stored_attribute(&name)) {
                 (UnknownAttributes::Drop, _) => {}
                 (UnknownAttributes::Keep, Some(attribute)) => {

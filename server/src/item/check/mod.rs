@@ -110,7 +110,11 @@ pub fn check_value(
 }
 
 /// Checks the size of an item before encryption. If the model compresses attributes, the size is known only afterwards.
-fn check_size(model: &Model, item: &Item) -> Result<(), CheckError> {
+///
+/// # Errors
+///
+/// `TooLarge`.
+pub fn check_size(model: &Model, item: &Item) -> Result<(), CheckError> {
     if model
         .attributes
         .iter()

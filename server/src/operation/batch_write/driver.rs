@@ -9,10 +9,10 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::mpsc;
 
-use super::super::delete::{self, CheckedDelete, check_delete};
+use super::super::delete::{self, CheckedDelete, check_single_delete};
 use super::super::error::Error;
 use super::super::gateway::Gateway;
-use super::super::save::{self, CheckedSave, Saved, check_save};
+use super::super::save::{self, CheckedSave, Saved, check_single_save};
 use super::super::update::{Update, Updated, update};
 use super::writes::{BatchWrite, BatchWritten, BatchedWrite, Writes, Written};
 use crate::call::Call;
@@ -24,7 +24,7 @@ use crate::model::limits::MAX_ITEM_BYTES;
 use crate::model::size::stored_bytes;
 use crate::model::{AttributeType, Item, Model, ReturnValues};
 use crate::read;
-use crate::write::PlainWrite;
+use crate::write::{Identity, PlainWrite};
 
 /// Writes of one batch, DynamoDB's limit.
 const MAX_BATCH: usize = 25;
@@ -60,9 +60,9 @@ struct Pending {
 }
 
 enum Work {
-    Save(CheckedSave, ReturnValues),
+    Save(CheckedSave, Option<Identity>, ReturnValues),
     Update(Box<Update>),
-    Delete(CheckedDelete, bool),
+    Delete(CheckedDelete, Option<Identity>, bool),
 }
 
 /// A write that was made.
@@ -279,11 +279,11 @@ async fn check_write(gateway: &Gateway, write: BatchWrite) -> Result<(ItemId, Wo
         BatchWrite::Save(save) => {
             reject_validate_only(save.validate_only, "save")?;
             let return_values = save.return_values;
-            let checked = check_save(gateway, save).await?;
+            let (checked, identity) = check_single_save(gateway, save).await?;
             let key = Key::from_request(&checked.model, &checked.item)
                 .ok_or(Error::Internal("a checked item lacks its key"))?;
             let item = ItemId::new(&checked.model.table, &key);
-            Ok((item, Work::Save(checked, return_values)))
+            Ok((item, Work::Save(checked, identity, return_values)))
         }
         BatchWrite::Update(update) => {
             reject_validate_only(update.validate_only, "update")?;
@@ -294,9 +294,9 @@ async fn check_write(gateway: &Gateway, write: BatchWrite) -> Result<(ItemId, Wo
         BatchWrite::Delete(delete) => {
             reject_validate_only(delete.validate_only, "delete")?;
             let return_old = delete.return_old;
-            let checked = check_delete(gateway, delete)?;
+            let (checked, identity) = check_single_delete(gateway, delete)?;
             let item = ItemId::new(&checked.model.table, &checked.key);
-            Ok((item, Work::Delete(checked, return_old)))
+            Ok((item, Work::Delete(checked, identity, return_old)))
         }
     }
 }
@@ -319,14 +319,18 @@ impl Work {
     /// Whether BatchWriteItem can make it.
     fn is_plain(&self) -> bool {
         match self {
-            Work::Save(checked, return_values) => {
+            Work::Save(checked, identity, return_values) => {
                 checked.condition.is_none()
+                    && identity.is_none()
                     && *return_values != ReturnValues::AllOld
                     && !has_objects(&checked.model)
             }
             Work::Update(_) => false,
-            Work::Delete(checked, return_old) => {
-                checked.condition.is_none() && !return_old && !has_objects(&checked.model)
+            Work::Delete(checked, identity, return_old) => {
+                checked.condition.is_none()
+                    && identity.is_none()
+                    && !return_old
+                    && !has_objects(&checked.model)
             }
         }
     }
@@ -334,9 +338,9 @@ impl Work {
     /// The most bytes of stored items that its result may hold.
     fn returned_bytes(&self) -> usize {
         let returns_old = match self {
-            Work::Save(_, return_values) => *return_values == ReturnValues::AllOld,
+            Work::Save(_, _, return_values) => *return_values == ReturnValues::AllOld,
             Work::Update(update) => update.return_values != ReturnValues::None,
-            Work::Delete(_, return_old) => *return_old,
+            Work::Delete(_, _, return_old) => *return_old,
         };
         if returns_old { MAX_ITEM_BYTES } else { 0 }
     }
@@ -344,7 +348,7 @@ impl Work {
     /// The plain write, and what it will have done.
     fn into_plain(self) -> (Option<PlainWrite>, Written) {
         match self {
-            Work::Save(checked, return_values) => {
+            Work::Save(checked, _, return_values) => {
                 let item = (return_values == ReturnValues::AllNew)
                     .then(|| readable(&checked.model, checked.item.clone()));
                 let write = Key::from_request(&checked.model, &checked.item).map(|key| PlainWrite {
@@ -361,7 +365,7 @@ impl Work {
             }
             // it is not plain
             Work::Update(_) => (None, Written::Updated(Updated::default())),
-            Work::Delete(checked, _) => {
+            Work::Delete(checked, _, _) => {
                 let write = PlainWrite {
                     model: checked.model,
                     key: checked.key,
@@ -375,13 +379,17 @@ impl Work {
     /// Makes a single write.
     async fn run(self, gateway: &Gateway, call: &Call) -> Result<Written, Error> {
         match self {
-            Work::Save(checked, return_values) => save::commit(gateway, call, checked, return_values)
-                .await
-                .map(Written::Saved),
+            Work::Save(checked, identity, return_values) => {
+                save::commit(gateway, call, checked, identity, return_values)
+                    .await
+                    .map(Written::Saved)
+            }
             Work::Update(request) => update(gateway, call, *request).await.map(Written::Updated),
-            Work::Delete(checked, return_old) => delete::commit(gateway, call, checked, return_old)
-                .await
-                .map(Written::Deleted),
+            Work::Delete(checked, identity, return_old) => {
+                delete::commit(gateway, call, checked, identity, return_old)
+                    .await
+                    .map(Written::Deleted)
+            }
         }
     }
 }

@@ -28,6 +28,7 @@ pub(crate) fn delete(request: v1::DeleteRequest, model: Arc<Model>) -> Delete {
         version: request.version,
         condition: decoder.expression(request.condition, "condition"),
         return_old: return_values == ReturnValues::AllOld,
+        request_id: decoder.request_id(request.request_id),
         validate_only: request.validate_only,
         faults: decoder.into_faults(),
     }

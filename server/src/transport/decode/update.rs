@@ -21,6 +21,7 @@ pub(crate) fn update(request: v1::UpdateRequest, model: Arc<Model>) -> Update {
         condition: decoder.expression(request.condition, "condition"),
         return_values,
         must_exist: request.must_exist,
+        request_id: decoder.request_id(request.request_id),
         validate_only: request.validate_only,
         faults: decoder.into_faults(),
     }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tollgate_proto::v1;
 use tollgate_proto::v1::attribute_value::Kind;
 
+use crate::billing::is_valid_name;
 use crate::expression::Expression;
 use crate::fault::{Faults, Path};
 use crate::model::{Item, Object, Value};
@@ -39,6 +40,14 @@ impl Decoder {
         }
         let values = self.fields(values, Path::Name(&Path::Root(root), "values"));
         Some(Expression { text, values, names })
+    }
+
+    /// The id of a request, or an empty string.
+    pub(super) fn request_id(&mut self, id: String) -> String {
+        if !id.is_empty() && !is_valid_name(&id) {
+            self.fault("request_id", "must be 1 to 128 characters of A-Za-z0-9._:-");
+        }
+        id
     }
 
     /// Adds a fault of one field.

@@ -68,6 +68,8 @@ impl Harness {
             condition: None,
             return_old: false,
             version: None,
+            generated: Item::new(),
+            identity: None,
         }
     }
 
@@ -203,5 +205,6 @@ fn removal(harness: &Harness, call: &Call) -> DeleteRequest {
         condition: None,
         return_old: false,
         version: None,
+        identity: None,
     }
 }
