@@ -245,7 +245,7 @@ async fn the_objects_of_a_repeat_are_deleted_and_those_of_the_first_are_live() {
         };
         assert_eq!(
             wiretap.stores().objects("photo-bucket").await,
-            [reference.key.clone()]
+            vec![reference.key.clone()]
         );
         let change = || changing("Photo", "SET image = :i", [(":i", object("other"))], "b");
         let changed = gateway.update(change()).await.ok();
@@ -262,7 +262,7 @@ async fn the_objects_of_a_repeat_are_deleted_and_those_of_the_first_are_live() {
         assert_eq!(image.data.as_deref(), Some("other".as_bytes()));
         assert_eq!(
             wiretap.stores().objects("photo-bucket").await,
-            [image.key.clone()]
+            vec![image.key.clone()]
         );
         let other = changing("Photo", "SET image = :i", [(":i", object("third"))], "b");
         is_other_request(&Refusal::of(gateway.update(other).await));
