@@ -29,7 +29,7 @@ use super::selected::Selected;
 
 pub use batch::{BatchGetItem, BatchGot, BatchWrite, MAX_GETS, MAX_WRITES, TableKeys};
 pub use transact::{MAX_OPERATIONS, TransactItem, TransactKey};
-pub use update::{Misfit, UpdateError, UpdateItem};
+pub use update::{UpdateError, UpdateItem};
 
 /// DynamoDB; every request is billed to its call.
 #[derive(Clone, Debug)]

@@ -6,6 +6,8 @@ use std::fmt;
 use crate::figure::AwsOperation;
 use crate::model::Item;
 
+use super::misfit::Misfit;
+
 /// The start of [`Error::cause`] if no connection was made.
 pub(super) const NO_CONNECTION: &str = "no connection";
 
@@ -93,6 +95,8 @@ pub enum Refusal {
     },
     /// Another write of the item is in progress.
     Conflict,
+    /// An update cannot be applied to the stored item.
+    Misfit(Misfit),
     /// The item would exceed DynamoDB's limit.
     TooLarge,
     /// The table throttles requests.

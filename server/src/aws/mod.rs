@@ -13,6 +13,7 @@ mod interceptor;
 mod key_names;
 mod kms;
 mod meter;
+mod misfit;
 mod provision;
 mod request;
 mod response;
@@ -24,10 +25,11 @@ mod table;
 pub use clients::{Connectors, Settings, SetupError, Stores};
 pub use dynamodb::{
     BatchGetItem, BatchGot, BatchWrite, DeleteItem, DynamoDb, GetItem, MAX_GETS, MAX_OPERATIONS, MAX_WRITES,
-    Misfit, Page, PutItem, Query, Scan, TableKeys, TransactItem, TransactKey, UpdateError, UpdateItem,
+    Page, PutItem, Query, Scan, TableKeys, TransactItem, TransactKey, UpdateError, UpdateItem,
 };
 pub use error::{Doubt, Endpoint, Error, Kind, Refusal, Resource};
 pub use kms::{GeneratedKey, Kms};
+pub use misfit::Misfit;
 pub use provision::{ProvisionError, Warning, missing, provision};
 pub use s3::{DownloadError, Downloaded, Location, MultipartUpload, ObjectHead, Part, S3, StoredObject};
 pub use selected::Selected;

@@ -22,7 +22,8 @@ pub fn write_units(stored_bytes: usize) -> u64 {
     stored_bytes.div_ceil(WRITE_UNIT_BYTES).max(1) as u64
 }
 
-fn value_bytes(value: &Value) -> usize {
+/// The size of a value, without the name of its attribute.
+pub fn value_bytes(value: &Value) -> usize {
     match value {
         Value::S(text) => text.len(),
         Value::N(number) => number_bytes(number),

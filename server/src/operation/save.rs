@@ -203,7 +203,8 @@ fn check_kept(model: &Model, item: &Item) -> Faults {
     faults
 }
 
-fn references(objects: Vec<(String, Pointer)>) -> Item {
+/// The pointers to objects, as callers read them.
+pub(super) fn references(objects: Vec<(String, Pointer)>) -> Item {
     objects
         .into_iter()
         .map(|(name, pointer)| (name, Value::Object(Box::new(pointer.to_object()))))

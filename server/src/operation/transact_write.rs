@@ -9,14 +9,16 @@ use super::delete::{CheckedDelete, Delete, check_delete};
 use super::error::Error;
 use super::gateway::Gateway;
 use super::part_faults::PartFaults;
-use super::save::{CheckedSave, Save, Saved, check_save};
+use super::save::{CheckedSave, Save, Saved, check_save, references};
+use super::update::{CheckedUpdate, Update, Updated, check_update};
 use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::Expression;
 use crate::fault::{Fault, Faults};
 use crate::item::{ItemId, Key, check};
-use crate::model::{AttributeType, Item, Model, ReturnValues, Value};
-use crate::write::{Change, Operation};
+use crate::model::limits::MAX_EXPRESSION_BYTES;
+use crate::model::{AttributeType, Generate, Item, Model, Number, ReturnValues, Value};
+use crate::write::{Change, Condition, ExpectedVersion, ItemUpdate, Operation, pinned_bytes};
 
 /// Operations of one transaction.
 const MAX_OPERATIONS: usize = 100;
@@ -37,6 +39,8 @@ pub struct TransactWrite {
 pub enum TransactOperation {
     /// Writes an item whole.
     Save(Save),
+    /// Changes attributes of an item.
+    Update(Update),
     /// Removes an item.
     Delete(Delete),
     /// Requires a condition.
@@ -64,6 +68,8 @@ const CHECK_FIELDS: [&str; 4] = ["model", "key", "condition", "return_values"];
 pub enum Transacted {
     /// Wrote an item.
     Saved(Saved),
+    /// Changed attributes of an item.
+    Updated(Updated),
     /// Removed an item.
     Deleted,
     /// Found its condition met.
@@ -118,11 +124,19 @@ pub async fn transact_write(
     if validate_only {
         return Ok(Vec::new());
     }
-    let (operations, done) = checked
+    let (operations, mut done): (_, Vec<Transacted>) = checked
         .into_iter()
         .map(|(_, operation, done)| (operation, done))
         .unzip();
-    gateway.committer.transact(call, operations, token).await?;
+    let applied = gateway.committer.transact(call, operations, token).await?;
+    for (done, applied) in done.iter_mut().zip(applied) {
+        match done {
+            Transacted::Saved(Saved { generated, .. }) | Transacted::Updated(Updated { generated, .. }) => {
+                generated.extend(references(applied.objects));
+            }
+            Transacted::Deleted | Transacted::Checked => {}
+        }
+    }
     Ok(done)
 }
 
@@ -143,6 +157,7 @@ impl TransactOperation {
     fn name(&self) -> &'static str {
         match self {
             TransactOperation::Save(_) => "save",
+            TransactOperation::Update(_) => "update",
             TransactOperation::Delete(_) => "delete",
             TransactOperation::Check(_) => "check",
         }
@@ -156,55 +171,87 @@ async fn check_operation(
 ) -> Result<(Operation, Transacted), Error> {
     match operation {
         TransactOperation::Save(save) => {
-            check_inner(save.validate_only, save.return_values)?;
-            let return_old = save.return_values == ReturnValues::AllOld;
-            let checked = check_save(gateway, save).await?;
-            let CheckedSave {
-                model,
-                item,
-                generated,
-                condition,
-                version,
-            } = checked;
-            check_objects(&model)?;
-            let key =
-                Key::from_request(&model, &item).ok_or(Error::Internal("a checked item lacks its key"))?;
-            let saved = Saved {
-                generated,
-                ..Saved::default()
-            };
-            let operation = Operation {
-                model,
-                key,
-                change: Change::Put(item),
-                condition,
-                version,
-                return_old,
-            };
+            let (operation, saved) = check_saving(gateway, save).await?;
             Ok((operation, Transacted::Saved(saved)))
         }
-        TransactOperation::Delete(delete) => {
-            check_inner(delete.validate_only, ReturnValues::None)?;
-            let return_old = delete.return_old;
-            let CheckedDelete {
-                model,
-                key,
-                condition,
-                version,
-            } = check_delete(gateway, delete)?;
-            check_objects(&model)?;
-            let operation = Operation {
-                model,
-                key,
-                change: Change::Delete,
-                condition,
-                version,
-                return_old,
-            };
-            Ok((operation, Transacted::Deleted))
+        TransactOperation::Update(update) => {
+            let (operation, updated) = check_updating(gateway, update)?;
+            Ok((operation, Transacted::Updated(updated)))
         }
+        TransactOperation::Delete(delete) => Ok((check_deleting(gateway, delete)?, Transacted::Deleted)),
         TransactOperation::Check(check) => Ok((check_check(gateway, check)?, Transacted::Checked)),
     }
+}
+
+async fn check_saving(gateway: &Gateway, save: Save) -> Result<(Operation, Saved), Error> {
+    check_inner(save.validate_only, save.return_values)?;
+    let return_old = save.return_values == ReturnValues::AllOld;
+    let CheckedSave {
+        model,
+        item,
+        generated,
+        condition,
+        version,
+    } = check_save(gateway, save).await?;
+    check_pinned(&model, condition.as_ref())?;
+    let key = Key::from_request(&model, &item).ok_or(Error::Internal("a checked item lacks its key"))?;
+    let saved = Saved {
+        generated,
+        ..Saved::default()
+    };
+    let operation = Operation {
+        model,
+        key,
+        change: Change::Put(item),
+        condition,
+        version,
+        return_old,
+    };
+    Ok((operation, saved))
+}
+
+fn check_updating(gateway: &Gateway, update: Update) -> Result<(Operation, Updated), Error> {
+    check_inner(update.validate_only, update.return_values)?;
+    let return_old = update.return_values == ReturnValues::AllOld;
+    let CheckedUpdate { item, mut generated } = check_update(gateway, update)?;
+    // without an expected version, the new one is not known
+    if let (Some(attribute), Some(ExpectedVersion::Exactly(number))) = (item.model.version(), item.version) {
+        let next = Number::from(number.saturating_add(1));
+        generated.insert(attribute.name.clone(), Value::N(next));
+    }
+    let updated = Updated {
+        generated,
+        ..Updated::default()
+    };
+    let operation = Operation {
+        model: Arc::clone(&item.model),
+        key: item.key.clone(),
+        version: item.version,
+        change: Change::Update(Box::new(item)),
+        condition: None,
+        return_old,
+    };
+    Ok((operation, updated))
+}
+
+fn check_deleting(gateway: &Gateway, delete: Delete) -> Result<Operation, Error> {
+    check_inner(delete.validate_only, ReturnValues::None)?;
+    let return_old = delete.return_old;
+    let CheckedDelete {
+        model,
+        key,
+        condition,
+        version,
+    } = check_delete(gateway, delete)?;
+    check_pinned(&model, condition.as_ref())?;
+    Ok(Operation {
+        model,
+        key,
+        change: Change::Delete,
+        condition,
+        version,
+        return_old,
+    })
 }
 
 fn check_check(gateway: &Gateway, request: Check) -> Result<Operation, Error> {
@@ -253,21 +300,20 @@ fn check_inner(validate_only: bool, return_values: ReturnValues) -> Result<(), E
     faults.into_result().map_err(Error::Invalid)
 }
 
-/// Rejects writes that would have to replace objects.
-fn check_objects(model: &Model) -> Result<(), Error> {
-    let has_objects = model
-        .attributes
-        .iter()
-        .any(|attribute| attribute.kind == AttributeType::Object);
-    match has_objects {
-        false => Ok(()),
-        true => {
+/// Rejects a condition that would be too long for DynamoDB with the comparisons of the stored pointers.
+fn check_pinned(model: &Model, condition: Option<&Condition>) -> Result<(), Error> {
+    let max_bytes = MAX_EXPRESSION_BYTES.saturating_sub(pinned_bytes(model));
+    match condition {
+        Some(condition) if condition.text.len() > max_bytes => {
             let description = format_args!(
-                "a transaction that writes items of {}, which has object attributes, is not supported by this version",
+                "must have at most {max_bytes} bytes in a transaction, which compares the object attributes of {} too",
                 model.name
             );
-            Err(Error::Invalid(Fault::new("model", description).into()))
+            Err(Error::InvalidExpression(
+                Fault::new("condition.text", description).into(),
+            ))
         }
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -304,16 +350,37 @@ fn token<'a>(
     Ok(tokens.token(request_id)?)
 }
 
-/// Whether a repeat of the request would store the same bytes.
+/// Whether a repeat of the request would be the same for DynamoDB.
 fn is_reproducible(operation: &Operation) -> bool {
-    let Change::Put(item) = &operation.change else {
-        return true;
+    let model = &operation.model;
+    let has = |kind| model.attributes.iter().any(|attribute| attribute.kind == kind);
+    let is_plain = match &operation.change {
+        Change::Put(item) => model.attributes.iter().all(|attribute| {
+            let is_sealed = attribute.encrypted.is_some()
+                && item
+                    .get(&attribute.name)
+                    .is_some_and(|value| *value != Value::Null);
+            !is_sealed && attribute.generate.is_none() && attribute.kind != AttributeType::Ttl
+        }),
+        Change::Update(change) => is_reproducible_update(change),
+        // times to live count from now
+        Change::Delete | Change::Check => operation.condition.is_none() || !has(AttributeType::Ttl),
     };
-    operation.model.attributes.iter().all(|attribute| {
-        let is_sealed = attribute.encrypted.is_some()
-            && item
-                .get(&attribute.name)
-                .is_some_and(|value| *value != Value::Null);
-        !is_sealed && attribute.generate.is_none() && attribute.kind != AttributeType::Ttl
+    // the stored pointers are part of the request
+    let pins = !matches!(operation.change, Change::Check) && has(AttributeType::Object);
+    is_plain && !pins
+}
+
+fn is_reproducible_update(change: &ItemUpdate) -> bool {
+    let touched = change.update.touched();
+    change.model.attributes.iter().all(|attribute| {
+        let is_set =
+            touched.contains(attribute.name.as_str()) || change.defaults.contains_key(&attribute.name);
+        let is_generated = match attribute.generate {
+            Some(Generate::UtcNowOnWrite) => true,
+            Some(_) => change.defaults.contains_key(&attribute.name),
+            None => false,
+        };
+        attribute.kind != AttributeType::Ttl && !is_generated && !(is_set && attribute.encrypted.is_some())
     })
 }

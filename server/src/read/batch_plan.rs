@@ -130,6 +130,7 @@ impl Plan {
         }
         BatchGetItem {
             tables: tables.into_iter().map(|(_, table)| table).collect(),
+            uncounted: false,
         }
     }
 

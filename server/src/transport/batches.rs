@@ -36,7 +36,11 @@ pub(super) fn operations(
             reject_request_id(&save.request_id)?;
             Ok(TransactOperation::Save(decode::save(save, model)))
         }
-        Some(Operation::Update(_)) => Err(missing("update", "is not supported by this version")),
+        Some(Operation::Update(update)) => {
+            let model = gateway.model(&update.model)?;
+            reject_request_id(&update.request_id)?;
+            Ok(TransactOperation::Update(decode::update(update, model)))
+        }
         Some(Operation::Delete(delete)) => {
             let model = gateway.model(&delete.model)?;
             reject_request_id(&delete.request_id)?;
@@ -46,7 +50,7 @@ pub(super) fn operations(
             let model = gateway.model(&check.model)?;
             Ok(TransactOperation::Check(decode::check(check, model)))
         }
-        None => Err(missing("operation", "must be one of save, delete, check")),
+        None => Err(missing("operation", "must be one of save, update, delete, check")),
     });
     decoded.collect()
 }
@@ -65,6 +69,7 @@ pub(super) fn set_model<'a>(call: &Call, models: impl Iterator<Item = &'a Arc<Mo
 pub(super) fn model_of(operation: &TransactOperation) -> &Arc<Model> {
     match operation {
         TransactOperation::Save(save) => &save.model,
+        TransactOperation::Update(update) => &update.model,
         TransactOperation::Delete(delete) => &delete.model,
         TransactOperation::Check(check) => &check.model,
     }

@@ -271,7 +271,8 @@ fn cancelled(refused: Vec<RefusedOperation>) -> Status {
     };
     let is_conflict = |one: &RefusedOperation| one.refusal == OperationRefusal::Conflict;
     let text = "the transaction was cancelled: operations were refused";
-    let is_stale = |one: &RefusedOperation| one.refusal == OperationRefusal::VersionMismatch;
+    let is_stale = |one: &RefusedOperation| matches!(one.refusal, OperationRefusal::VersionMismatch { .. });
+    let is_changed = |one: &RefusedOperation| matches!(one.refusal, OperationRefusal::ObjectChanged { .. });
     let status = match (refused.iter().all(is_busy), refused.iter().any(is_conflict)) {
         (true, true) => retry_later(Reason::TransactionConflict, CONFLICT),
         (true, false) => retry_later(
@@ -281,6 +282,10 @@ fn cancelled(refused: Vec<RefusedOperation>) -> Status {
         (false, _) if refused.iter().all(is_stale) => status::status(
             Reason::VersionMismatch,
             "the transaction was cancelled: items have other versions; read them again",
+        ),
+        (false, _) if refused.iter().all(is_changed) => retry_later(
+            Reason::ObjectChanged,
+            "the transaction was cancelled: items point to other objects; read them again",
         ),
         (false, _) => precondition(
             Reason::TransactionCancelled,
@@ -294,8 +299,8 @@ fn cancelled(refused: Vec<RefusedOperation>) -> Status {
         let current = one.current.unwrap_or_default();
         v1::OperationFailure {
             index: u32::try_from(one.index).unwrap_or(u32::MAX),
-            reason: refusal_reason(one.refusal).as_str().to_owned(),
-            message: one.refusal.text().to_owned(),
+            reason: refusal_reason(&one.refusal).as_str().to_owned(),
+            message: one.refusal.to_string(),
             item: item(current.item),
             withheld: current.withheld,
         }
@@ -303,11 +308,15 @@ fn cancelled(refused: Vec<RefusedOperation>) -> Status {
     status::with_failures(status, failures.collect())
 }
 
-fn refusal_reason(refusal: OperationRefusal) -> Reason {
+fn refusal_reason(refusal: &OperationRefusal) -> Reason {
     match refusal {
-        OperationRefusal::ConditionFailed => Reason::ConditionFailed,
+        OperationRefusal::ConditionFailed
+        | OperationRefusal::OutOfBounds { .. }
+        | OperationRefusal::Misfit(_) => Reason::ConditionFailed,
         OperationRefusal::AlreadyExists => Reason::AlreadyExists,
-        OperationRefusal::VersionMismatch => Reason::VersionMismatch,
+        OperationRefusal::NotFound => Reason::ItemNotFound,
+        OperationRefusal::VersionMismatch { .. } => Reason::VersionMismatch,
+        OperationRefusal::ObjectChanged { .. } => Reason::ObjectChanged,
         OperationRefusal::Conflict => Reason::TransactionConflict,
         OperationRefusal::TooLarge => Reason::ItemTooLarge,
         OperationRefusal::Throttled => Reason::Throttled,

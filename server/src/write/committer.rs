@@ -257,7 +257,7 @@ impl Committer {
 }
 
 /// The result of the task. If the runtime dropped the task, the outcome depends on whether the commit had begun.
-fn finished<T, E: From<aws::Error>>(
+pub(super) fn finished<T, E: From<aws::Error>>(
     joined: Result<Result<T, E>, JoinError>,
     caller: &Caller,
 ) -> Result<T, E> {

@@ -11,6 +11,7 @@ use crate::model::{Attribute, ForeignPointers, Item, Model, Object, Value};
 use crate::object::owner::{Owner, offloads};
 use crate::object::upload::sha256_hex;
 
+use super::conjunction::conjunction;
 use super::error::Error;
 use super::request::Condition;
 
@@ -154,17 +155,14 @@ impl KeptObject {
 /// The caller's condition, extended by a comparison of each kept pointer.
 pub(super) fn condition(condition: &Condition, kept: &[KeptObject]) -> Condition {
     let mut whole = condition.clone();
+    let mut comparisons = Vec::with_capacity(kept.len());
     for (index, object) in kept.iter().enumerate() {
         let (name, value) = (format!("#kept{index}"), format!(":kept{index}"));
-        let comparison = format!("{name} = {value}");
-        whole.text = match (whole.text.as_str(), index) {
-            ("", _) => comparison,
-            (text, 0) => format!("({text}) AND {comparison}"),
-            (text, _) => format!("{text} AND {comparison}"),
-        };
+        comparisons.push(format!("{name} = {value}"));
         whole.names.insert(name, object.stored_name.clone());
         whole.values.insert(value, object.pointer.clone());
     }
+    whole.text = conjunction(&whole.text, &comparisons);
     whole
 }
 

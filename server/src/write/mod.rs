@@ -43,6 +43,25 @@
 //! follows from each outcome is as for a save, except that only a new object or a ciphertext shows that an update was
 //! applied: without one, the outcome of an attempt that got no response is unknown.
 //!
+//! # Transaction
+//!
+//! 1. Encrypt the values of all operations.
+//! 2. Upload all new objects.
+//! 3. Read the pointers that the operations replace or remove: one consistent BatchGetItem, and none if there are no
+//!    object attributes.
+//! 4. Commit: one TransactWriteItems, conditional on these pointers. All attempts have one token.
+//! 5. Delete the objects of the old pointers.
+//!
+//! | TransactWriteItems | new objects | objects of the previous items | result |
+//! |---|---|---|---|
+//! | succeeds | live | deleted; left behind if that fails | success |
+//! | is cancelled because a pointer changed since it was read | not touched | live | the pointers are read again and the transaction is repeated, until the deadline |
+//! | is cancelled, or DynamoDB rejects it | deleted | live | that error |
+//! | is cancelled after an attempt without a response, which may still be applied | left behind | live | that error |
+//! | every attempt gets a 5xx response | live if one consistent read finds one of them or a ciphertext of this call in its item, else deleted | deleted if that was found, else live | success if it was found, else unavailable |
+//! | an attempt gets no response | live if one of two reads, 500 ms apart, finds one of them or a ciphertext, else left behind | deleted if that was found, else left behind, or live | success if it was found, else unknown outcome |
+//! | the process is killed | live if the transaction was applied, else left behind | left behind, or live | none; each item points to complete objects |
+//!
 //! # Time
 //!
 //! Before the commit, an error, a caller that disconnects and the deadline all end the work: uploads are aborted and new
@@ -55,19 +74,25 @@ mod caller;
 mod cleanup;
 mod commit;
 mod committer;
+mod conjunction;
 mod delete;
 mod error;
 mod generated;
 mod identity;
 mod kept;
 mod old_item;
+mod prepared;
 mod refused;
 mod remembered;
 mod request;
 mod save;
 mod settle;
+mod stored_items;
 mod token;
 mod transact;
+mod transact_commit;
+mod transact_refusal;
+mod transact_request;
 mod update;
 mod update_commit;
 mod uploads;
@@ -80,6 +105,7 @@ pub use self::committer::{Committer, GRACE};
 pub use self::error::Error;
 pub use self::identity::{Identity, RequestIds, digest_contents};
 pub use self::kept::{condition_bytes, count_kept, foreign_kept, keep_unchanged};
+pub use self::prepared::pinned_bytes;
 pub use self::refused::{OperationRefusal, RefusedOperation};
 pub use self::remembered::{REMEMBERED_CONDITION_BYTES, Term};
 pub use self::request::{
@@ -87,7 +113,7 @@ pub use self::request::{
     UpdateRequest,
 };
 pub use self::token::TransactionTokens;
-pub use self::transact::{Change, Operation};
+pub use self::transact_request::{AppliedOperation, Change, Operation};
 pub use self::versions::VERSION_CONDITION_BYTES;
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ pub(super) async fn save(
 }
 
 /// Takes the objects out of an encrypted item: those to upload and those to keep.
-fn take_objects(model: &Model, item: &mut Item) -> (Vec<(String, NewObject)>, Vec<KeptObject>) {
+pub(super) fn take_objects(model: &Model, item: &mut Item) -> (Vec<(String, NewObject)>, Vec<KeptObject>) {
     let (mut new, mut kept) = (Vec::new(), Vec::new());
     let Some(key) = Key::from_item(model, item) else {
         return (new, kept);

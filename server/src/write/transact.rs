@@ -1,56 +1,42 @@
 //! Transactions: several writes together, or none. One TransactWriteItems, whose attempts have one token, so that a lost
 //! response is settled by the next attempt.
 
-use std::sync::Arc;
+use std::time::Instant;
 
-use futures::future::{join_all, try_join_all};
+use futures::future::try_join_all;
 
-use crate::aws::{self, Kind, PutItem, Refusal, TransactItem, TransactKey};
+use crate::aws::{self, Kind, Stores};
 use crate::call::Call;
+use crate::crypto::Keyring;
 use crate::fault::Fault;
-use crate::item::Key;
-use crate::item::store::seal;
-use crate::model::size::stored_bytes;
-use crate::model::{Item, Model};
+use crate::figure::AwsOperation;
+use crate::model::Value;
+use crate::model::size::{stored_bytes, value_bytes};
+use crate::object::owner::owns_objects;
 
-use super::committer::Committer;
+use super::caller::Caller;
+use super::cleanup::remove_new;
+use super::committer::{Committer, GRACE, finished};
 use super::error::Error;
-use super::old_item::open_old;
-use super::refused::{OperationRefusal, RefusedOperation};
-use super::request::{Condition, ExpectedVersion};
-use super::versions::unmet;
+use super::prepared::Prepared;
+use super::transact_commit::TransactCommit;
+use super::transact_refusal::refused;
+use super::transact_request::{AppliedOperation, Change, Operation};
+use super::uploads::upload_all;
 
 /// DynamoDB's limit for the items of one transaction.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// One operation of a transaction, already checked.
-pub struct Operation {
-    /// The item's model, which has no object attributes unless the operation is a check.
-    pub model: Arc<Model>,
-    /// The item's key.
-    pub key: Key,
-    /// What happens to the item.
-    pub change: Change,
-    /// The condition on the stored item.
-    pub condition: Option<Condition>,
-    /// The version that the condition demands.
-    pub version: Option<ExpectedVersion>,
-    /// Whether a refusal has the current item.
-    pub return_old: bool,
-}
-
-/// What an operation does to its item.
-pub enum Change {
-    /// Writes this whole item.
-    Put(Item),
-    /// Deletes it.
-    Delete,
-    /// Nothing.
-    Check,
+/// A transaction to apply.
+struct Transaction {
+    call: Call,
+    operations: Vec<Operation>,
+    token: Option<String>,
 }
 
 impl Committer {
-    /// Applies all operations, which are on different items, or none. `token` makes the transaction idempotent.
+    /// Applies all operations, which are on different items, or none. `token` makes the transaction idempotent. Returns
+    /// what each operation did.
     ///
     /// # Errors
     ///
@@ -60,105 +46,130 @@ impl Committer {
         call: &Call,
         operations: Vec<Operation>,
         token: Option<String>,
-    ) -> Result<(), Error> {
-        let sealing = operations
-            .iter()
-            .map(|operation| self.transact_item(call, operation));
-        let items = try_join_all(sealing).await?;
-        let bytes: usize = items.iter().map(item_bytes).sum();
-        if bytes > MAX_BYTES {
-            let description = format!("would take {bytes} bytes, more than DynamoDB's {MAX_BYTES}");
-            return Err(Error::Invalid(Fault::new("operations", description).into()));
+    ) -> Result<Vec<AppliedOperation>, Error> {
+        check_bytes(operations.iter().map(plain_bytes))?;
+        let deadline = call.deadline();
+        let caller = Caller::new(AwsOperation::TransactWriteItems);
+        let has_objects = operations.iter().any(|operation| owns_objects(&operation.model));
+        let transaction = Transaction {
+            call: call.clone(),
+            operations,
+            token,
+        };
+        let (stores, keyring) = (self.stores().clone(), self.keyring().clone());
+        if !has_objects {
+            return transact(&stores, &keyring, transaction, &caller, deadline).await;
         }
-        let sent = self.stores().dynamodb.transact_write_items(call, items, token);
-        match sent.await {
-            Ok(()) => Ok(()),
-            Err(aws::Error {
-                kind: Kind::TransactionCancelled { reasons },
-                ..
-            }) => {
-                let refused = reasons.into_iter().zip(&operations).enumerate();
-                let opening = refused.filter_map(|(index, (refusal, operation))| {
-                    Some(self.refused(call, index, refusal?, operation))
-                });
-                Err(Error::Cancelled(join_all(opening).await))
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn transact_item(&self, call: &Call, operation: &Operation) -> Result<TransactItem, Error> {
-        let Operation { model, key, .. } = operation;
-        let Condition { text, names, values } = operation.condition.clone().unwrap_or_default();
-        let condition = Some(text).filter(|text| !text.is_empty());
-        let item = match &operation.change {
-            Change::Put(item) => item,
-            change @ (Change::Delete | Change::Check) => {
-                let on = TransactKey {
-                    table: model.table.clone(),
-                    key: key.item(),
-                    update: None,
-                    condition,
-                    names,
-                    values,
-                };
-                return Ok(match change {
-                    Change::Check => TransactItem::Check(on),
-                    Change::Delete | Change::Put(_) => TransactItem::Delete(on),
-                });
-            }
-        };
-        // each item has a data key for itself
-        let keys = self.keyring().for_call(call);
-        Ok(TransactItem::Put(PutItem {
-            table: model.table.clone(),
-            item: seal(model, item.clone(), &keys).await?,
-            condition,
-            names,
-            values,
-            return_old: false,
-        }))
-    }
-
-    async fn refused(
-        &self,
-        call: &Call,
-        index: usize,
-        refusal: Refusal,
-        operation: &Operation,
-    ) -> RefusedOperation {
-        let (refusal, item) = match refusal {
-            Refusal::ConditionFailed { item } => {
-                let refusal = match unmet(&operation.model, operation.version, item.as_ref()) {
-                    Some(Error::AlreadyExists { .. }) => OperationRefusal::AlreadyExists,
-                    Some(Error::VersionMismatch { .. }) => OperationRefusal::VersionMismatch,
-                    Some(_) | None => OperationRefusal::ConditionFailed,
-                };
-                (refusal, item)
-            }
-            Refusal::Conflict => (OperationRefusal::Conflict, None),
-            Refusal::TooLarge => (OperationRefusal::TooLarge, None),
-            Refusal::Throttled => (OperationRefusal::Throttled, None),
-            Refusal::Invalid => (OperationRefusal::Invalid, None),
-        };
-        let current = match item.filter(|_| operation.return_old) {
-            Some(item) => open_old(self.keyring(), call, &operation.model, item).await,
-            None => None,
-        };
-        RefusedOperation {
-            index,
-            refusal,
-            current,
+        let _disconnected_when_dropped = caller.disconnect_on_drop();
+        let in_task = caller.clone();
+        let task = self.spawn(async move {
+            let trace = transaction.call.trace().clone();
+            let end = deadline + GRACE;
+            trace
+                .scope(transact(&stores, &keyring, transaction, &in_task, end))
+                .await
+        });
+        match tokio::time::timeout_at(deadline.into(), task).await {
+            Ok(joined) => finished(joined, &caller),
+            Err(_elapsed) => Err(caller.gave_up().into()),
         }
     }
 }
 
-/// The bytes of an operation that count towards the limit of a transaction.
-fn item_bytes(item: &TransactItem) -> usize {
-    match item {
-        TransactItem::Put(put) => stored_bytes(&put.item),
-        TransactItem::Update(on) | TransactItem::Delete(on) | TransactItem::Check(on) => {
-            stored_bytes(&on.key)
+/// Encrypts, uploads and commits; the commit and the cleanup must be done by `deadline`.
+async fn transact(
+    stores: &Stores,
+    keyring: &Keyring,
+    transaction: Transaction,
+    caller: &Caller,
+    deadline: Instant,
+) -> Result<Vec<AppliedOperation>, Error> {
+    let Transaction {
+        call,
+        operations,
+        token,
+    } = transaction;
+    let extended = call.with_deadline(deadline);
+    // each item has a data key for itself
+    let sealing = operations.into_iter().map(|operation| {
+        let keys = keyring.for_call(&call);
+        async move { Prepared::seal(operation, &keys).await }
+    });
+    let sealed = caller.step(try_join_all(sealing)).await?;
+    check_bytes(sealed.iter().map(|(operation, _)| operation.bytes()))?;
+    let (mut prepared, mut new, mut owners) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, (operation, objects)) in sealed.into_iter().enumerate() {
+        owners.extend(objects.iter().map(|_| index));
+        new.extend(objects);
+        prepared.push(operation);
+    }
+    let uploaded = caller.step(upload_all(stores, &call, &new)).await;
+    let may_commit = !caller.is_disconnected() && Instant::now() < call.deadline();
+    let uploaded = match uploaded {
+        Ok(uploaded) if may_commit => uploaded,
+        Ok(_) => {
+            remove_new(stores, &extended, &new).await;
+            return Err(caller.gave_up().into());
         }
+        Err(error) => {
+            remove_new(stores, &extended, &new).await;
+            return Err(error);
+        }
+    };
+    let mut applied: Vec<AppliedOperation> = prepared.iter().map(|_| AppliedOperation::default()).collect();
+    for (&index, (attribute, pointer)) in owners.iter().zip(uploaded) {
+        prepared[index].set_pointer(&attribute, &pointer);
+        applied[index].objects.push((attribute, pointer));
+    }
+    let mut commit = TransactCommit {
+        stores,
+        call: &call,
+        extended,
+        caller,
+        operations: prepared,
+        new,
+        owners,
+    };
+    match commit.run(token).await {
+        Ok(()) => Ok(applied),
+        Err(Error::Store(aws::Error {
+            kind: Kind::TransactionCancelled { reasons },
+            ..
+        })) => Err(Error::Cancelled(
+            refused(keyring, &call, &commit.operations, reasons).await,
+        )),
+        Err(error) => Err(error),
+    }
+}
+
+/// The bytes of an operation before anything is encrypted, without values that may be compressed.
+fn plain_bytes(operation: &Operation) -> usize {
+    let is_compressed = |name: &str| {
+        let attribute = operation.model.attribute(name);
+        attribute.is_some_and(|attribute| attribute.compressed.is_some())
+    };
+    let size = |name: &str, value: &Value| match is_compressed(name) {
+        true => 0,
+        false => name.len() + value_bytes(value),
+    };
+    let key = || stored_bytes(&operation.key.item());
+    match &operation.change {
+        Change::Put(item) => item.iter().map(|(name, value)| size(name, value)).sum(),
+        Change::Update(change) => {
+            let values = change.update.whole_values();
+            key() + values.map(|(name, value)| size(name, value)).sum::<usize>()
+        }
+        Change::Delete | Change::Check => key(),
+    }
+}
+
+fn check_bytes(operations: impl Iterator<Item = usize>) -> Result<(), Error> {
+    let bytes: usize = operations.sum();
+    match bytes > MAX_BYTES {
+        true => {
+            let description = format!("would take {bytes} bytes, more than DynamoDB's {MAX_BYTES}");
+            Err(Error::Invalid(Fault::new("operations", description).into()))
+        }
+        false => Ok(()),
     }
 }

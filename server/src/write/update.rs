@@ -146,7 +146,7 @@ pub(super) async fn seal(item: &mut ItemUpdate, keys: &CallKeys) -> Result<Item,
 }
 
 /// The objects to upload.
-fn take_objects(model: &Model, key: &Key, update: &Update) -> Vec<(String, NewObject)> {
+pub(super) fn take_objects(model: &Model, key: &Key, update: &Update) -> Vec<(String, NewObject)> {
     let mut new = Vec::new();
     for attribute in &model.attributes {
         let whole_value = update.whole_values().find(|(name, _)| *name == attribute.name);

@@ -13,6 +13,7 @@ use crate::object::owner::Owner;
 use crate::object::upload::NewObject;
 
 use super::cleanup::{remove_new, remove_owned};
+use super::conjunction::conjunction;
 use super::error::Error;
 use super::identity::Identity;
 use super::remembered::Seen;
@@ -182,15 +183,15 @@ impl UpdateCommit<'_> {
         let Ok(text) = text else {
             return Err(UpdateError::Store(self.too_long()));
         };
-        let mut condition = self.condition.clone();
+        let mut comparisons = Vec::new();
         for (name, value) in pinned.into_iter().flatten() {
             let name = placeholders.name(name);
-            let comparison = match value {
+            comparisons.push(match value {
                 Some(value) => format!("{name}={}", placeholders.value(value.clone())),
                 None => format!("attribute_not_exists({name})"),
-            };
-            condition = and(&condition, &comparison);
+            });
         }
+        let condition = conjunction(&self.condition, &comparisons);
         let (names, values) = placeholders.into_parts();
         let update = aws::UpdateItem {
             table: self.model.table.clone(),
@@ -385,11 +386,4 @@ fn pointers(changed: &[&str], item: Option<&Item>) -> Pinned {
         .iter()
         .map(|name| ((*name).to_owned(), value(name)))
         .collect()
-}
-
-fn and(condition: &str, comparison: &str) -> String {
-    match condition {
-        "" => comparison.to_owned(),
-        condition => format!("{condition} AND {comparison}"),
-    }
 }

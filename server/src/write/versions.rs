@@ -2,6 +2,7 @@
 
 use crate::model::{Item, Model, Number, Value};
 
+use super::conjunction::conjunction;
 use super::error::Error;
 use super::request::{Condition, ExpectedVersion};
 
@@ -30,10 +31,7 @@ impl Condition {
                 format!("{NAME} = {VALUE}")
             }
         };
-        self.text = match self.text.as_str() {
-            "" => comparison,
-            text => format!("({text}) AND {comparison}"),
-        };
+        self.text = conjunction(&self.text, &[comparison]);
         self
     }
 }

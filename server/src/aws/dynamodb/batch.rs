@@ -21,6 +21,8 @@ use crate::model::Item;
 pub struct BatchGetItem {
     /// The keys by table.
     pub tables: Vec<TableKeys>,
+    /// Whether the items are not returned to the caller, and not counted as such.
+    pub uncounted: bool,
 }
 
 /// The keys to read from one table.
@@ -109,7 +111,9 @@ impl DynamoDb {
             let keys = left.keys.into_iter().map(|key| (table.clone(), from_sdk(key)));
             got.unprocessed.extend(keys);
         }
-        call.add_items(got.items.len() as u64, 0);
+        if !get.uncounted {
+            call.add_items(got.items.len() as u64, 0);
+        }
         Ok(got)
     }
 

@@ -12,6 +12,7 @@ use super::super::convert::{from_sdk, some_names};
 use super::super::error::{Error, Kind, Refusal};
 use super::super::failure::is_about_size;
 use super::super::meter;
+use super::super::misfit::Misfit;
 use super::super::request::{Cause, Failure, Request};
 use super::batch::{incomplete, names, sum};
 use super::{DynamoDb, GetItem, PutItem, some_values, storable, units, write_request};
@@ -244,6 +245,10 @@ fn refusal(reason: &CancellationReason) -> Option<Refusal> {
         "ItemCollectionSizeLimitExceeded" => Refusal::TooLarge,
         "ProvisionedThroughputExceeded" | "ThrottlingError" => Refusal::Throttled,
         "ValidationError" if reason.message().is_some_and(is_about_size) => Refusal::TooLarge,
+        "ValidationError" => match reason.message().and_then(Misfit::of_text) {
+            Some(misfit) => Refusal::Misfit(misfit),
+            None => Refusal::Invalid,
+        },
         // codes are open strings: the operation was refused for a reason that no caller can act on
         _ => Refusal::Invalid,
     })

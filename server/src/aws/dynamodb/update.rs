@@ -13,6 +13,7 @@ use crate::aws::convert::{from_sdk, some_names};
 use crate::aws::error::{Doubt, Error};
 use crate::aws::interceptor::may_be_applied;
 use crate::aws::meter;
+use crate::aws::misfit::Misfit;
 use crate::aws::request::{Cause, Failure};
 use crate::call::Call;
 use crate::figure::AwsOperation;
@@ -48,23 +49,6 @@ pub enum UpdateError {
     /// Any other failure.
     #[error(transparent)]
     Store(#[from] Error),
-}
-
-/// Why an update cannot be applied to the stored item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Misfit {
-    /// It reads an attribute that the item does not have.
-    #[error("it reads an attribute that the item does not have; use if_not_exists(attribute, :value)")]
-    MissingAttribute,
-    /// A stored value has a type that an operator or function does not take.
-    #[error(
-        "a stored value has another type than the update expects: it may be NULL or written by another program; SET \
-         it to a :value first"
-    )]
-    WrongType,
-    /// It changes something within an attribute that the item does not have, or that is not a map or list.
-    #[error("it changes a value inside an attribute that the item does not have, or that is no map or list")]
-    MissingPath,
 }
 
 impl DynamoDb {
@@ -140,7 +124,6 @@ fn return_values(returned: ReturnValues) -> ReturnValue {
     }
 }
 
-/// DynamoDB has no codes for these, only texts.
 fn misfit(failure: &Failure<UpdateItemError>) -> Option<Misfit> {
     let Cause::Sdk(error) = &failure.cause else {
         return None;
@@ -149,17 +132,7 @@ fn misfit(failure: &Failure<UpdateItemError>) -> Option<Misfit> {
     if metadata.code() != Some("ValidationException") {
         return None;
     }
-    let text = metadata.message()?;
-    let known = [
-        (
-            "refers to an attribute that does not exist",
-            Misfit::MissingAttribute,
-        ),
-        ("incorrect data type", Misfit::WrongType),
-        ("invalid for update", Misfit::MissingPath),
-    ];
-    let mut misfits = known.into_iter();
-    misfits.find_map(|(part, misfit)| text.contains(part).then_some(misfit))
+    Misfit::of_text(metadata.message()?)
 }
 
 fn condition_failure(failure: &Failure<UpdateItemError>) -> ConditionFailure {

@@ -20,6 +20,7 @@ fn keys(partitions: &[&str]) -> BatchGetItem {
             consistent_read: true,
             ..TableKeys::default()
         }],
+        uncounted: false,
     }
 }
 

@@ -65,6 +65,7 @@ pub(crate) fn transact_write(done: Vec<Transacted>) -> v1::TransactWriteResponse
     let results = done.into_iter().map(|done| {
         let result = match done {
             Transacted::Saved(saved) => TransactOutcome::Saved(save(saved)),
+            Transacted::Updated(updated) => TransactOutcome::Updated(update(updated)),
             Transacted::Deleted => TransactOutcome::Deleted(v1::DeleteResponse::default()),
             Transacted::Checked => TransactOutcome::Checked(v1::CheckResponse {}),
         };

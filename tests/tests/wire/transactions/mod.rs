@@ -1,5 +1,8 @@
 //! TransactWrite and TransactGet: all or none, a reason for each refused operation, and exact bills.
 
+mod objects;
+mod updates;
+
 use prost::Message as _;
 use tollgate_proto::v1;
 use tollgate_proto::v1::get_result::Result as GetOutcome;
@@ -7,7 +10,7 @@ use tollgate_proto::v1::transact_operation::Operation;
 use tollgate_proto::v1::transact_result::Result as Done;
 use tollgate_tests::gateway::{CallResult, Gateway};
 use tollgate_tests::refusal::Refusal;
-use tollgate_tests::values::{delete, document, expression, get, item, key, save, secure_user, user};
+use tollgate_tests::values::{delete, expression, get, item, key, n, save, secure_user, update, user};
 use tollgate_tests::wiretap::{Fate, Wiretap};
 use tonic::{Code, Status};
 
@@ -19,6 +22,22 @@ fn operation(operation: Operation) -> v1::TransactOperation {
 
 fn saving(request: v1::SaveRequest) -> v1::TransactOperation {
     operation(Operation::Save(request))
+}
+
+fn updating(request: v1::UpdateRequest) -> v1::TransactOperation {
+    operation(Operation::Update(request))
+}
+
+fn deleting(request: v1::DeleteRequest) -> v1::TransactOperation {
+    operation(Operation::Delete(request))
+}
+
+/// The result of an update.
+fn updated(result: &v1::TransactResult) -> &v1::UpdateResponse {
+    match &result.result {
+        Some(Done::Updated(updated)) => updated,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn creating(partition: &str) -> v1::TransactOperation {
@@ -72,7 +91,7 @@ async fn all_operations_are_applied_and_billed_twofold() {
     let operations = vec![
         creating("U#3"),
         saving(save("SecureUser", secure_user("S#1", "A"))),
-        operation(Operation::Delete(delete("User", key("U#1", "PROFILE")))),
+        deleting(delete("User", key("U#1", "PROFILE"))),
         checking("U#2", "attribute_exists(pk)"),
     ];
     let answer = write(&gateway, transaction(operations)).await;
@@ -156,7 +175,10 @@ async fn everything_is_checked_before_anything_is_sent() {
         checking("U#1", "attribute_exists(pk)"),
         saving(save("User", item([]))),
         saving(inner),
-        saving(save("Document", document("D#1", "content"))),
+        updating(v1::UpdateRequest {
+            return_values: v1::ReturnValues::UpdatedNew as i32,
+            ..update("User", key("U#5", "PROFILE"), "SET age = :a", [(":a", n(1))])
+        }),
         v1::TransactOperation { operation: None },
     ];
     let answer = write(&gateway, transaction(operations)).await;
@@ -168,7 +190,7 @@ async fn everything_is_checked_before_anything_is_sent() {
         "operations[2].save.item.pk",
         "operations[3].save.return_values",
         "operations[3].save.validate_only",
-        "operations[4].save.model",
+        "operations[4].update.return_values",
         "operations[5].operation",
     ] {
         assert!(

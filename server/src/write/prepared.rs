@@ -1,0 +1,293 @@
+//! An operation of a transaction, ready to be sent: encrypted, with pointers to its objects, and conditional on the stored
+//! pointers that it replaces.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::aws::{PutItem, TransactItem, TransactKey};
+use crate::crypto::CallKeys;
+use crate::fault::Fault;
+use crate::item::Key;
+use crate::item::pointer::Pointer;
+use crate::item::store;
+use crate::model::size::{stored_bytes, value_bytes};
+use crate::model::{Item, Model, Value};
+use crate::object::owner::offloads;
+use crate::object::upload::NewObject;
+
+use super::conjunction::conjunction;
+use super::error::Error;
+use super::kept::{self, KeptObject};
+use super::request::{Condition, ExpectedVersion, ItemUpdate};
+use super::save;
+use super::transact_request::{Change, Operation};
+use super::update;
+
+/// Bytes of one comparison in a condition, ` AND attribute_not_exists(#pin10)`, doubled as a safety margin.
+const PIN_BYTES: usize = 66;
+
+/// The most bytes that an operation on an item of the model adds to the text of a condition in a transaction.
+pub fn pinned_bytes(model: &Model) -> usize {
+    offloads(model).count() * PIN_BYTES
+}
+
+/// The stored values of the object attributes that an operation replaces or removes, by stored name.
+pub(super) type Pins = BTreeMap<String, Option<Value>>;
+
+/// An operation, ready to be sent.
+pub(super) struct Prepared {
+    pub(super) model: Arc<Model>,
+    pub(super) key: Key,
+    write: Write,
+    condition: Condition,
+    pub(super) version: Option<ExpectedVersion>,
+    pub(super) return_old: bool,
+    kept: Vec<KeptObject>,
+    /// A ciphertext that no other call writes, and the stored name of its attribute.
+    pub(super) sealed: Option<(String, Value)>,
+}
+
+enum Write {
+    Put(Item),
+    Update(Box<ItemUpdate>),
+    Delete,
+    Check,
+}
+
+impl Prepared {
+    /// Encrypts what the operation writes, with a data key for the item alone. Returns the objects to upload too.
+    pub(super) async fn seal(
+        operation: Operation,
+        keys: &CallKeys,
+    ) -> Result<(Prepared, Vec<(String, NewObject)>), Error> {
+        let Operation {
+            model,
+            key,
+            change,
+            condition,
+            version,
+            return_old,
+        } = operation;
+        let (mut new, mut kept, mut sealed) = (Vec::new(), Vec::new(), None);
+        let write = match change {
+            Change::Put(item) => {
+                let mut item = store::seal(&model, item, keys).await?;
+                sealed = ciphertext(&model, &item);
+                (new, kept) = save::take_objects(&model, &mut item);
+                Write::Put(item)
+            }
+            Change::Update(mut change) => {
+                sealed = update::seal(&mut change, keys).await?.into_iter().next();
+                new = update::take_objects(&change.model, &change.key, &change.update);
+                Write::Update(change)
+            }
+            Change::Delete => Write::Delete,
+            Change::Check => Write::Check,
+        };
+        let prepared = Prepared {
+            model,
+            key,
+            write,
+            condition: condition.unwrap_or_default(),
+            version,
+            return_old,
+            kept,
+            sealed,
+        };
+        Ok((prepared, new))
+    }
+
+    /// The bytes that count towards the limit of a transaction.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.write {
+            Write::Put(item) => stored_bytes(item),
+            Write::Update(change) => {
+                let values = change.update.whole_values();
+                let bytes = values.map(|(name, value)| name.len() + value_bytes(value));
+                stored_bytes(&change.key.item()) + bytes.sum::<usize>()
+            }
+            Write::Delete | Write::Check => stored_bytes(&self.key.item()),
+        }
+    }
+
+    /// Stored names of the object attributes that the operation replaces or removes.
+    pub(super) fn replaced(&self) -> Vec<&str> {
+        let touched = match &self.write {
+            Write::Put(_) | Write::Delete => None,
+            Write::Update(change) => Some(change.update.touched()),
+            Write::Check => return Vec::new(),
+        };
+        offloads(&self.model)
+            .filter(|(attribute, _)| {
+                touched
+                    .as_ref()
+                    .is_none_or(|touched| touched.contains(attribute.name.as_str()))
+            })
+            .map(|(attribute, _)| attribute.stored_name.as_str())
+            .collect()
+    }
+
+    /// The pointers of a stored item that the operation replaces or removes.
+    pub(super) fn pins(&self, stored: Option<&Item>) -> Pins {
+        let value = |name: &str| stored.and_then(|item| item.get(name)).cloned();
+        let names = self.replaced().into_iter();
+        names.map(|name| (name.to_owned(), value(name))).collect()
+    }
+
+    /// Points an attribute to its uploaded object.
+    pub(super) fn set_pointer(&mut self, attribute: &str, pointer: &Pointer) {
+        match &mut self.write {
+            Write::Put(item) => {
+                let stored_name = self.model.stored_name(attribute).to_owned();
+                item.insert(stored_name, pointer.to_value());
+            }
+            Write::Update(change) => change.update.set(attribute, pointer.to_value()),
+            Write::Delete | Write::Check => {}
+        }
+    }
+
+    /// Takes over the stored pointers of the objects that the item keeps.
+    ///
+    /// # Errors
+    ///
+    /// `ObjectChanged` if an attribute points to another object, `Invalid` if the caller changed fields of one.
+    pub(super) fn adopt(&mut self, pins: &Pins) -> Result<(), Error> {
+        if self.kept.is_empty() {
+            return Ok(());
+        }
+        kept::adopt(&mut self.kept, Some(&pointers(pins)))?;
+        let Write::Put(item) = &mut self.write else {
+            return Ok(());
+        };
+        let kept = self.kept.iter();
+        item.extend(kept.map(|kept| (kept.stored_name.clone(), kept.pointer.clone())));
+        Ok(())
+    }
+
+    /// The pointers that the item has after the operation, by stored name, as far as the operation sets them.
+    pub(super) fn written(&self) -> Item {
+        let pointers: Vec<(&str, &Value)> = match &self.write {
+            Write::Put(item) => item.iter().map(|(name, value)| (name.as_str(), value)).collect(),
+            Write::Update(change) => change
+                .update
+                .whole_values()
+                .map(|(name, value)| (self.model.stored_name(name), value))
+                .collect(),
+            Write::Delete | Write::Check => Vec::new(),
+        };
+        let is_object =
+            |stored_name: &str| offloads(&self.model).any(|(object, _)| object.stored_name == stored_name);
+        pointers
+            .into_iter()
+            .filter(|(name, _)| is_object(name))
+            .map(|(name, value)| (name.to_owned(), value.clone()))
+            .collect()
+    }
+
+    /// The update, if it is one.
+    pub(super) fn update(&self) -> Option<&ItemUpdate> {
+        match &self.write {
+            Write::Update(change) => Some(change),
+            Write::Put(_) | Write::Delete | Write::Check => None,
+        }
+    }
+
+    /// The operation as it is sent, conditional on the stored pointers.
+    pub(super) fn request(&self, pins: &Pins) -> Result<TransactItem, Error> {
+        if let Write::Update(change) = &self.write {
+            return update_request(change, pins);
+        }
+        let Condition { text, names, values } = pinned(self.condition.clone(), pins);
+        let condition = Some(text).filter(|text| !text.is_empty());
+        if let Write::Put(item) = &self.write {
+            return Ok(TransactItem::Put(PutItem {
+                table: self.model.table.clone(),
+                item: item.clone(),
+                condition,
+                names,
+                values,
+                return_old: false,
+            }));
+        }
+        let on = TransactKey {
+            table: self.model.table.clone(),
+            key: self.key.item(),
+            update: None,
+            condition,
+            names,
+            values,
+        };
+        Ok(match &self.write {
+            Write::Check => TransactItem::Check(on),
+            Write::Put(_) | Write::Update(_) | Write::Delete => TransactItem::Delete(on),
+        })
+    }
+}
+
+/// The pointers among the pinned values, as parts of an item.
+pub(super) fn pointers(pins: &Pins) -> Item {
+    pins.iter()
+        .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
+        .collect()
+}
+
+/// One of the ciphertexts of an encrypted item.
+fn ciphertext(model: &Model, item: &Item) -> Option<(String, Value)> {
+    let mut encrypted = model
+        .attributes
+        .iter()
+        .filter(|attribute| attribute.encrypted.is_some());
+    encrypted.find_map(|attribute| {
+        let value = item
+            .get(&attribute.stored_name)
+            .filter(|value| **value != Value::Null)?;
+        Some((attribute.stored_name.clone(), value.clone()))
+    })
+}
+
+/// The condition, and that the stored pointers are these.
+fn pinned(mut condition: Condition, pins: &Pins) -> Condition {
+    let mut comparisons = Vec::with_capacity(pins.len());
+    for (index, (stored_name, value)) in pins.iter().enumerate() {
+        let (name, placeholder) = (format!("#pin{index}"), format!(":pin{index}"));
+        comparisons.push(match value {
+            Some(value) => {
+                condition.values.insert(placeholder.clone(), value.clone());
+                format!("{name} = {placeholder}")
+            }
+            None => format!("attribute_not_exists({name})"),
+        });
+        condition.names.insert(name, stored_name.clone());
+    }
+    condition.text = conjunction(&condition.text, &comparisons);
+    condition
+}
+
+fn update_request(change: &ItemUpdate, pins: &Pins) -> Result<TransactItem, Error> {
+    let mut placeholders = change.placeholders.clone();
+    let text = change.update.render(&change.model, "update", &mut placeholders);
+    let text = text.map_err(|_| {
+        let description = "is longer than DynamoDB accepts with what this server adds";
+        Error::Invalid(Fault::new("update.text", description).into())
+    })?;
+    let pinned: Vec<String> = pins
+        .iter()
+        .map(|(stored_name, value)| {
+            let name = placeholders.name(stored_name);
+            match value {
+                Some(value) => format!("{name}={}", placeholders.value(value.clone())),
+                None => format!("attribute_not_exists({name})"),
+            }
+        })
+        .collect();
+    let condition = conjunction(&change.condition, &pinned);
+    let (names, values) = placeholders.into_parts();
+    Ok(TransactItem::Update(TransactKey {
+        table: change.model.table.clone(),
+        key: change.key.item(),
+        update: Some(text),
+        condition: Some(condition).filter(|text| !text.is_empty()),
+        names,
+        values,
+    }))
+}

@@ -1,0 +1,303 @@
+//! The commit of a transaction: the pointers that it replaces are read, one TransactWriteItems is conditional on them, and
+//! their objects are deleted. The table at the top of the room lists what follows from each outcome.
+
+use std::time::Duration;
+
+use crate::aws::{self, Doubt, Kind, Refusal, Stores, TransactItem};
+use crate::call::{Backoff, Call};
+use crate::item::pointer::Pointer;
+use crate::model::{Item, Value};
+use crate::object::owner::Owner;
+use crate::object::upload::NewObject;
+
+use super::caller::Caller;
+use super::cleanup::{remove_new, remove_owned};
+use super::error::Error;
+use super::prepared::{Pins, Prepared, pointers};
+use super::refused::{OperationRefusal, RefusedOperation};
+use super::stored_items::{Wanted, read_items};
+
+/// How long a transaction without a response gets to be applied before the second read.
+const SECOND_READ_DELAY: Duration = Duration::from_millis(500);
+
+/// The TransactWriteItems of a transaction, and what follows from its outcome.
+pub(super) struct TransactCommit<'a> {
+    pub(super) stores: &'a Stores,
+    /// The caller's call.
+    pub(super) call: &'a Call,
+    /// The call, with the extended deadline.
+    pub(super) extended: Call,
+    pub(super) caller: &'a Caller,
+    pub(super) operations: Vec<Prepared>,
+    /// The uploaded objects, by attribute.
+    pub(super) new: Vec<(String, NewObject)>,
+    /// The operations that point to them.
+    pub(super) owners: Vec<usize>,
+}
+
+/// What shows that the transaction was applied.
+enum Proof<'a> {
+    /// A pointer to this object, which has the attribute's stored name.
+    Object(&'a str, &'a NewObject),
+    /// This ciphertext, in the attribute with the stored name.
+    Sealed(&'a str, &'a Value),
+}
+
+impl TransactCommit<'_> {
+    /// Applies all operations, and deletes the objects that their items no longer point to.
+    pub(super) async fn run(&mut self, token: Option<String>) -> Result<(), Error> {
+        let first = self.caller.step(self.read_pins(self.call)).await;
+        let mut pins = match first {
+            Ok(pins) => pins,
+            Err(error) => return Err(self.give_up(error).await),
+        };
+        let mut backoff = Backoff::default();
+        loop {
+            let requests = match self.requests(&pins) {
+                Ok(requests) => requests,
+                Err(error) => return Err(self.give_up(error).await),
+            };
+            self.caller.begin_commit();
+            let dynamodb = &self.stores.dynamodb;
+            let sent = dynamodb.transact_write_items(&self.extended, requests, token.clone());
+            let error = match sent.await {
+                Ok(()) => {
+                    self.clean_up(&pins).await;
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            if self.may_have_raced(&error, &pins) && !self.caller.is_disconnected() {
+                let next = backoff.next(false, self.call.deadline());
+                if let Some(next) = next {
+                    next.wait(&self.extended).await;
+                }
+                if let Ok(current) = self.read_pins(&self.extended).await
+                    && current != pins
+                {
+                    let Some(next) = next else {
+                        let changed = self.changed_objects(&pins, &current);
+                        return Err(self.give_up(Error::Cancelled(changed)).await);
+                    };
+                    (pins, backoff) = (current, next);
+                    continue;
+                }
+            }
+            return self.resolve(error, &pins).await;
+        }
+    }
+
+    /// Reads the pointers that the operations replace or remove.
+    async fn read_pins(&self, call: &Call) -> Result<Vec<Pins>, aws::Error> {
+        let replaced: Vec<Vec<&str>> = self.operations.iter().map(Prepared::replaced).collect();
+        let wanted: Vec<Wanted<'_>> = self
+            .operations
+            .iter()
+            .zip(&replaced)
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(operation, names)| Wanted {
+                model: &operation.model,
+                key: &operation.key,
+                names: names.clone(),
+            })
+            .collect();
+        let mut found = read_items(&self.stores.dynamodb, call, &wanted)
+            .await?
+            .into_iter();
+        let pins = self.operations.iter().zip(&replaced).map(|(operation, names)| {
+            let stored = match names.is_empty() {
+                true => None,
+                false => found.next().flatten(),
+            };
+            operation.pins(stored.as_ref())
+        });
+        Ok(pins.collect())
+    }
+
+    fn requests(&mut self, pins: &[Pins]) -> Result<Vec<TransactItem>, Error> {
+        let mut requests = Vec::with_capacity(pins.len());
+        for (index, (operation, pins)) in self.operations.iter_mut().zip(pins).enumerate() {
+            operation.adopt(pins).map_err(|error| located(error, index))?;
+            requests.push(operation.request(pins)?);
+        }
+        Ok(requests)
+    }
+
+    /// Whether a refusal may be due to pointers that changed after they were read.
+    fn may_have_raced(&self, error: &aws::Error, pins: &[Pins]) -> bool {
+        let Kind::TransactionCancelled { reasons } = &error.kind else {
+            return false;
+        };
+        let mut refused = reasons.iter().zip(&self.operations).zip(pins);
+        error.doubt != Doubt::Lost
+            && refused.any(|((reason, operation), pins)| match reason {
+                Some(Refusal::ConditionFailed { item }) => operation.pins(item.as_ref()) != *pins,
+                Some(
+                    Refusal::Misfit(_)
+                    | Refusal::Conflict
+                    | Refusal::TooLarge
+                    | Refusal::Throttled
+                    | Refusal::Invalid,
+                )
+                | None => false,
+            })
+    }
+
+    /// The operations whose pointers changed.
+    fn changed_objects(&self, before: &[Pins], now: &[Pins]) -> Vec<RefusedOperation> {
+        let pairs = before.iter().zip(now).zip(&self.operations).enumerate();
+        let changed = pairs.filter_map(|(index, ((before, now), operation))| {
+            let (name, _) = before
+                .iter()
+                .find(|(name, value)| now.get(*name) != Some(*value))?;
+            let attribute = operation.model.stored_attribute(name);
+            let name = attribute.map_or(name, |attribute| &attribute.name);
+            Some(object_changed(index, name.clone()))
+        });
+        changed.collect()
+    }
+
+    /// Deletes the objects that the items no longer point to.
+    async fn clean_up(&self, pins: &[Pins]) {
+        for (operation, pins) in self.operations.iter().zip(pins) {
+            let old = pointers(pins);
+            if old.is_empty() {
+                continue;
+            }
+            let owner = Owner {
+                model: &operation.model,
+                key: &operation.key,
+            };
+            remove_owned(self.stores, &self.extended, owner, &old, &operation.written()).await;
+        }
+    }
+
+    /// Deletes the new objects, since nothing was applied.
+    async fn give_up(&self, error: Error) -> Error {
+        remove_new(self.stores, &self.extended, &self.new).await;
+        error
+    }
+
+    /// Resolves the outcome of a failed commit; `Ok` if it was applied after all.
+    async fn resolve(&self, error: aws::Error, pins: &[Pins]) -> Result<(), Error> {
+        match (&error.kind, error.doubt) {
+            // the attempt without a response may still be applied
+            (Kind::TransactionCancelled { .. }, Doubt::Lost) => return Err(error.into()),
+            (Kind::OutcomeUnknown | Kind::Deadline { sent: true }, _) => {}
+            (
+                Kind::TransactionCancelled { .. }
+                | Kind::ConditionFailed { .. }
+                | Kind::Conflict
+                | Kind::TokenMismatch
+                | Kind::Missing { .. }
+                | Kind::Throttled
+                | Kind::Denied
+                | Kind::KeyUnusable
+                | Kind::InvalidCiphertext
+                | Kind::IncorrectKey
+                | Kind::UnknownKey
+                | Kind::TooLarge
+                | Kind::Refused
+                | Kind::Unavailable
+                | Kind::Deadline { sent: false },
+                _,
+            ) => return Err(self.give_up(error.into()).await),
+        }
+        let mut applied = self.is_applied().await;
+        if applied == Some(false) && error.doubt != Doubt::Lost {
+            let error = aws::Error {
+                kind: Kind::Unavailable,
+                ..error
+            };
+            return Err(self.give_up(error.into()).await);
+        }
+        if applied == Some(false) {
+            tokio::time::sleep(SECOND_READ_DELAY).await;
+            applied = self.is_applied().await;
+        }
+        match applied {
+            Some(true) => {
+                self.clean_up(pins).await;
+                Ok(())
+            }
+            // it may still be applied: the new objects are left behind
+            Some(false) | None => Err(error.into()),
+        }
+    }
+
+    /// Whether the transaction was applied: an item points to one of the new objects, or holds one of the ciphertexts;
+    /// `None` if nothing shows it.
+    async fn is_applied(&self) -> Option<bool> {
+        let proofs = self.proofs();
+        if proofs.is_empty() {
+            return None;
+        }
+        let wanted: Vec<Wanted<'_>> = proofs
+            .iter()
+            .map(|(index, proofs)| Wanted {
+                model: &self.operations[*index].model,
+                key: &self.operations[*index].key,
+                names: proofs.iter().map(Proof::stored_name).collect(),
+            })
+            .collect();
+        let found = read_items(&self.stores.dynamodb, &self.extended, &wanted).await;
+        let found = found.ok()?.into_iter().zip(&proofs);
+        let mut shown = found.filter_map(|(item, (_, proofs))| Some((item?, proofs)));
+        Some(shown.any(|(item, proofs)| proofs.iter().any(|proof| proof.is_in(&item))))
+    }
+
+    /// What shows that the transaction was applied, by operation: all new objects, or a ciphertext if there is none.
+    fn proofs(&self) -> Vec<(usize, Vec<Proof<'_>>)> {
+        let mut proofs: Vec<(usize, Vec<Proof<'_>>)> = Vec::new();
+        for (&index, (attribute, object)) in self.owners.iter().zip(&self.new) {
+            let proof = Proof::Object(self.operations[index].model.stored_name(attribute), object);
+            match proofs.last_mut() {
+                Some((last, of_operation)) if *last == index => of_operation.push(proof),
+                Some(_) | None => proofs.push((index, vec![proof])),
+            }
+        }
+        if proofs.is_empty() {
+            let mut sealed = self.operations.iter().enumerate();
+            proofs.extend(sealed.find_map(|(index, operation)| {
+                let (name, value) = operation.sealed.as_ref()?;
+                Some((index, vec![Proof::Sealed(name, value)]))
+            }));
+        }
+        proofs
+    }
+}
+
+impl Proof<'_> {
+    fn stored_name(&self) -> &str {
+        match self {
+            Proof::Object(name, _) | Proof::Sealed(name, _) => name,
+        }
+    }
+
+    fn is_in(&self, item: &Item) -> bool {
+        match self {
+            Proof::Object(name, object) => item
+                .get(*name)
+                .and_then(Pointer::from_value)
+                .is_some_and(|pointer| object.is_at(&pointer)),
+            Proof::Sealed(name, value) => item.get(*name) == Some(*value),
+        }
+    }
+}
+
+fn object_changed(index: usize, attribute: String) -> RefusedOperation {
+    RefusedOperation {
+        index,
+        refusal: OperationRefusal::ObjectChanged { attribute },
+        current: None,
+    }
+}
+
+/// The error about an object that an operation keeps, at its place in the transaction.
+fn located(error: Error, index: usize) -> Error {
+    match error {
+        Error::ObjectChanged { attribute } => Error::Cancelled(vec![object_changed(index, attribute)]),
+        Error::Invalid(faults) => Error::Invalid(faults.under(&format!("operations[{index}].save"))),
+        error => error,
+    }
+}

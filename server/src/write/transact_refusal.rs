@@ -1,0 +1,94 @@
+//! Explains why the operations of a cancelled transaction were refused.
+
+use futures::future::join_all;
+
+use crate::aws::Refusal;
+use crate::call::Call;
+use crate::crypto::Keyring;
+use crate::model::{Item, Model, Value};
+
+use super::error::Error;
+use super::old_item::open_old;
+use super::prepared::Prepared;
+use super::refused::{OperationRefusal, RefusedOperation};
+use super::versions::unmet;
+
+/// The refused operations, with their current items where the caller wants them.
+pub(super) async fn refused(
+    keyring: &Keyring,
+    call: &Call,
+    operations: &[Prepared],
+    reasons: Vec<Option<Refusal>>,
+) -> Vec<RefusedOperation> {
+    let reasons = reasons.into_iter().zip(operations).enumerate();
+    let opening = reasons
+        .filter_map(|(index, (reason, operation))| Some(explain(keyring, call, index, reason?, operation)));
+    join_all(opening).await
+}
+
+async fn explain(
+    keyring: &Keyring,
+    call: &Call,
+    index: usize,
+    reason: Refusal,
+    operation: &Prepared,
+) -> RefusedOperation {
+    let (refusal, item) = match reason {
+        Refusal::ConditionFailed { item } => (unmet_condition(operation, item.as_ref()), item),
+        Refusal::Misfit(misfit) => (OperationRefusal::Misfit(misfit), None),
+        Refusal::Conflict => (OperationRefusal::Conflict, None),
+        Refusal::TooLarge => (OperationRefusal::TooLarge, None),
+        Refusal::Throttled => (OperationRefusal::Throttled, None),
+        Refusal::Invalid => (OperationRefusal::Invalid, None),
+    };
+    let current = match item.filter(|_| operation.return_old) {
+        Some(item) => open_old(keyring, call, &operation.model, item).await,
+        None => None,
+    };
+    RefusedOperation {
+        index,
+        refusal,
+        current,
+    }
+}
+
+/// Which part of the condition was not met.
+fn unmet_condition(operation: &Prepared, current: Option<&Item>) -> OperationRefusal {
+    match unmet(&operation.model, operation.version, current) {
+        Some(Error::AlreadyExists { .. }) => return OperationRefusal::AlreadyExists,
+        Some(Error::VersionMismatch { current }) => return OperationRefusal::VersionMismatch { current },
+        Some(_) | None => {}
+    }
+    let Some(change) = operation.update() else {
+        return OperationRefusal::ConditionFailed;
+    };
+    let is_absent = match current {
+        None => change.must_exist,
+        Some(item) => is_of_another_model(&operation.model, item),
+    };
+    if is_absent {
+        return OperationRefusal::NotFound;
+    }
+    let none = Item::new();
+    let current = current.unwrap_or(&none);
+    let mut bounds = change.update.bounds().iter();
+    match bounds.find(|bound| !bound.is_met_by(current)) {
+        Some(bound) => {
+            let attribute = operation.model.attribute(bound.attribute());
+            OperationRefusal::OutOfBounds {
+                attribute: bound.attribute().to_owned(),
+                limits: attribute
+                    .map(|attribute| attribute.checks.limits())
+                    .unwrap_or_default(),
+            }
+        }
+        None => OperationRefusal::ConditionFailed,
+    }
+}
+
+fn is_of_another_model(model: &Model, item: &Item) -> bool {
+    model.discriminator.as_ref().is_some_and(|discriminator| {
+        let stored = item.get(model.stored_name(&discriminator.attribute));
+        !matches!(stored, Some(Value::S(value)) if *value == discriminator.value)
+    })
+}
