@@ -4,7 +4,7 @@
 
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
-use tollgate_client::{Client, Key, Query, expr};
+use tollgate_client::{Client, Key, Query, attr};
 
 #[derive(Serialize, Deserialize)]
 struct User {
@@ -32,7 +32,7 @@ async fn main() -> Result<(), tollgate_client::Error> {
     }
 
     let mut adults = client.query::<User>(Query {
-        filter: expr("age >= :least").bind(":least", 18),
+        filter: attr("age").ge(18),
         page_size: 10,
         ..Query::new("User", Key::new("pk", "TEAM#1"))
     });
@@ -40,7 +40,7 @@ async fn main() -> Result<(), tollgate_client::Error> {
         match user {
             Ok(user) => println!("{} is {}", user.name, user.age),
             // one item that does not open spoils only itself
-            Err(error) if error.key().is_some() => println!("{:?}: {error}", error.key()),
+            Err(error) if error.is_of_item() => println!("{:?}: {error}", error.key()),
             Err(error) => return Err(error),
         }
     }

@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout, reason = "examples print their results")]
 
 use serde::{Deserialize, Serialize};
-use tollgate_client::{Client, Key, SaveOptions, expr};
+use tollgate_client::{Client, Key, SaveOptions, attr};
 
 #[derive(Debug, Serialize, Deserialize)]
 struct User {
@@ -36,7 +36,7 @@ async fn main() -> Result<(), tollgate_client::Error> {
     println!("read {:?}\n{}\n", read.value.name, read.metrics);
 
     let only_once = SaveOptions {
-        condition: expr("attribute_not_exists(pk)"),
+        condition: attr("pk").not_exists(),
         ..SaveOptions::default()
     };
     match client.save_with("User", &ada, only_once).await {

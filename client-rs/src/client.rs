@@ -43,6 +43,15 @@ pub struct Response<T> {
 }
 
 impl<T> Response<T> {
+    /// The response after attempts with this bill.
+    fn after(self, mut metrics: CallMetrics) -> Response<T> {
+        metrics.add(self.metrics);
+        Response {
+            value: self.value,
+            metrics,
+        }
+    }
+
     /// Maps the result and keeps the bill.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Response<U> {
         Response {
@@ -207,17 +216,8 @@ impl Client {
         let mut attempts = self.attempts(effect);
         let mut metrics = CallMetrics::default();
         loop {
-            let error = match self.request(message.clone(), attempts.deadline()) {
-                Ok(request) => match send(request).await {
-                    Ok(response) => {
-                        metrics.add(CallMetrics::from_metadata(response.metadata()));
-                        return Ok(Response {
-                            value: response.into_inner(),
-                            metrics,
-                        });
-                    }
-                    Err(status) => Error::from(status),
-                },
+            let error = match self.once(&attempts, message.clone(), &send).await {
+                Ok(response) => return Ok(response.after(metrics)),
                 Err(error) => error,
             };
             metrics.add(error.metrics().clone());
@@ -226,6 +226,65 @@ impl Client {
                 None => return Err(error.with_metrics(metrics)),
             }
         }
+    }
+
+    /// Like [`Client::unary`], for a write whose `request_id` makes it idempotent if its model says so. The model is read
+    /// only if that decides about a retry.
+    pub(crate) async fn named_write<Q, R, F>(
+        &self,
+        model: &str,
+        message: Q,
+        send: impl Fn(Request<Q>) -> F,
+    ) -> Result<Response<R>, Error>
+    where
+        Q: Clone,
+        F: Future<Output = Result<tonic::Response<R>, Status>>,
+    {
+        let mut attempts = self.attempts(Effect::Write);
+        let mut metrics = CallMetrics::default();
+        loop {
+            let error = match self.once(&attempts, message.clone(), &send).await {
+                Ok(response) => return Ok(response.after(metrics)),
+                Err(error) => error,
+            };
+            metrics.add(error.metrics().clone());
+            if attempts.depends_on_idempotency(&error) && self.is_idempotent(model, attempts.deadline()).await
+            {
+                attempts.set_idempotent();
+            }
+            match attempts.wait_after(&error) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return Err(error.with_metrics(metrics)),
+            }
+        }
+    }
+
+    async fn once<Q, R, F>(
+        &self,
+        attempts: &Attempts,
+        message: Q,
+        send: impl Fn(Request<Q>) -> F,
+    ) -> Result<Response<R>, Error>
+    where
+        F: Future<Output = Result<tonic::Response<R>, Status>>,
+    {
+        let response = send(self.request(message, attempts.deadline())?).await?;
+        let metrics = CallMetrics::from_metadata(response.metadata());
+        Ok(Response {
+            value: response.into_inner(),
+            metrics,
+        })
+    }
+
+    /// Whether the `request_id` of a write makes it idempotent.
+    async fn is_idempotent(&self, model: &str, deadline: Option<Instant>) -> bool {
+        let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let client = match remaining {
+            Some(remaining) => self.with_timeout(remaining),
+            None => self.clone(),
+        };
+        let model = client.model(model).await;
+        model.is_ok_and(|model| model.idempotency.is_some())
     }
 }
 

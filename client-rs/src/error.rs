@@ -4,16 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use prost::Message as _;
+use tollgate_proto::Reason;
 use tollgate_proto::reason::DOMAIN;
-use tollgate_proto::{Reason, v1};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, RpcStatusExt as _, StatusExt as _};
 
-use crate::value::item_from_wire;
-use crate::{CallMetrics, Item, ValueError};
-
-/// The type of the detail that contains the current item when a condition was not met.
-const CURRENT_ITEM: &str = "type.googleapis.com/tollgate.v1.SaveResponse";
+use crate::refusal;
+use crate::{CallMetrics, Item, OperationFailure, Partial, ValueError};
 
 /// Why a call failed, with its bill, because failed calls cost too.
 pub struct Error {
@@ -28,7 +25,10 @@ struct Inner {
     details: ErrorDetails,
     metrics: CallMetrics,
     key: Option<Item>,
-    current_item: Option<Item>,
+    index: Option<usize>,
+    is_of_item: bool,
+    current_item: Option<Partial<Item>>,
+    failures: Vec<OperationFailure>,
     nothing_sent: bool,
     connection_broke: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -80,14 +80,29 @@ impl Error {
         &self.inner.details
     }
 
-    /// The key of an invalid item of a Query or Scan. The stream continues after such an error.
+    /// Whether the error concerns one item of a stream, or one request of a batch. The stream continues after such an error.
+    pub fn is_of_item(&self) -> bool {
+        self.inner.is_of_item
+    }
+
+    /// The key of an item of a Query or Scan that the server could not read.
     pub fn key(&self) -> Option<&Item> {
         self.inner.key.as_ref()
     }
 
+    /// Which request of a batch or transaction failed.
+    pub fn index(&self) -> Option<usize> {
+        self.inner.index
+    }
+
     /// The current item, if a condition was not met, `ReturnValues::AllOld` was requested and the item is small.
-    pub fn current_item(&self) -> Option<&Item> {
+    pub fn current_item(&self) -> Option<&Partial<Item>> {
         self.inner.current_item.as_ref()
+    }
+
+    /// The refused operations of a transaction.
+    pub fn failures(&self) -> &[OperationFailure] {
+        &self.inner.failures
     }
 
     /// Whether it is certain that the call changed nothing.
@@ -109,7 +124,10 @@ impl Error {
             details: ErrorDetails::new(),
             metrics: CallMetrics::default(),
             key: None,
+            index: None,
+            is_of_item: false,
             current_item: None,
+            failures: Vec::new(),
             nothing_sent: true,
             connection_broke: false,
             source: None,
@@ -141,12 +159,44 @@ impl Error {
         local.caused_by(error)
     }
 
-    /// An invalid item of a page, with its key.
-    pub(crate) fn for_item(status: &tonic_types::Status, key: Item) -> Error {
+    /// An item of a response lacks attributes, and the caller's type is for complete items.
+    pub(crate) fn incomplete(names: &[&str]) -> Error {
+        let what = match names.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", names.join(", ")),
+        };
+        let message = format!("attributes are left out of the item{what}: read it as Partial<T>");
+        let mut error = Error::local(Code::FailedPrecondition, message);
+        error.inner.nothing_sent = false;
+        error
+    }
+
+    /// An error that a response contains as a message.
+    pub(crate) fn from_message(status: &tonic_types::Status) -> Error {
         let mut error = Error::local(Code::from(status.code), status.message.clone());
         error.inner.nothing_sent = false;
-        error.inner.key = Some(key);
+        error.inner.current_item = refusal::current_item(status);
+        error.inner.failures = refusal::failures(status);
         error.with_details(status.get_error_details())
+    }
+
+    /// An item of a page that could not be read, with its key.
+    pub(crate) fn for_item(status: &tonic_types::Status, key: Item) -> Error {
+        let mut error = Error::from_message(status).of_item();
+        error.inner.key = Some(key);
+        error
+    }
+
+    /// Of one item: the stream continues.
+    pub(crate) fn of_item(mut self) -> Error {
+        self.inner.is_of_item = true;
+        self
+    }
+
+    /// Of one request of a batch or transaction.
+    pub(crate) fn at_index(mut self, index: usize) -> Error {
+        self.inner.index = Some(index);
+        self
     }
 
     pub(crate) fn invalid_address(error: tonic::transport::Error) -> Error {
@@ -215,17 +265,14 @@ impl From<Status> for Error {
         };
         // a status from the server has no local cause
         error.inner.connection_broke = !is_late && std::error::Error::source(&status).is_some();
-        error.inner.current_item = current_item(&status);
+        if let Ok(message) = tonic_types::Status::decode(status.details()) {
+            error.inner.current_item = refusal::current_item(&message);
+            error.inner.failures = refusal::failures(&message);
+        }
         error.inner.nothing_sent = has_source::<tonic::ConnectError>(&status);
         error.inner.metrics = CallMetrics::from_metadata(status.metadata());
         error.caused_by(status)
     }
-}
-
-fn current_item(status: &Status) -> Option<Item> {
-    let details = tonic_types::Status::decode(status.details()).ok()?.details;
-    let detail = details.iter().find(|detail| detail.type_url == CURRENT_ITEM)?;
-    item_from_wire(v1::SaveResponse::decode(detail.value.as_slice()).ok()?.old_item).ok()
 }
 
 /// Whether an error of this type is among the causes.
@@ -339,24 +386,6 @@ mod tests {
         assert!(error.nothing_changed());
         assert_eq!(error.to_string(), "INVALID_FIELD: the item is not valid");
         assert!(std::error::Error::source(&error).is_some());
-    }
-
-    #[test]
-    fn reads_the_current_item_if_a_condition_was_not_met() {
-        let value = v1::AttributeValue {
-            kind: Some(v1::attribute_value::Kind::Bool(true)),
-        };
-        let response = v1::SaveResponse {
-            old_item: [("paid".to_owned(), value)].into(),
-            ..Default::default()
-        };
-        let mut message = tonic_types::Status::default();
-        message.details.resize_with(1, Default::default);
-        message.details[0].type_url = CURRENT_ITEM.to_owned();
-        message.details[0].value = response.encode_to_vec();
-        let details = message.encode_to_vec().into();
-        let error = Error::from(Status::with_details(Code::FailedPrecondition, "refused", details));
-        assert_eq!(error.current_item().expect("an item")["paid"], true.into());
     }
 
     #[test]

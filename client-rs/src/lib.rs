@@ -46,27 +46,66 @@
 //! | [`StringSet`], [`NumberSet`], [`BinarySet`] | `SS`, `NS`, `BS` |
 //! | [`Object`] | an object in S3 |
 //!
+//! There is no derive macro: the model file on the server says what an attribute is, and a serde type says how your program
+//! reads it. A macro would repeat the first or hide the second.
+//!
+//! # Conditions and updates
+//!
+//! [`attr`] begins conditions and filters, [`key`] key conditions, and [`update`] updates. What they build is valid in
+//! DynamoDB's syntax: values and unusual names have placeholders, and what DynamoDB would refuse is an error of the call
+//! before anything is sent. [`expr`] accepts text instead.
+//!
+//! ```no_run
+//! # use tollgate_client::{attr, key, update, Client, Error, Item, Query, UpdateOptions};
+//! # async fn example(client: Client) -> Result<(), Error> {
+//! let recent = Query {
+//!     filter: attr("total").gt(100).and(attr("status").is_in(["open", "paid"]).or(attr("gift").exists())),
+//!     ..Query::new("Order", key("pk").eq("USER#1").and_sort(key("sk").begins_with("ORDER#2026")))
+//! };
+//! let orders = client.query::<Item>(recent);
+//!
+//! let changes = update().set("status", "paid").set("visits", attr("visits").if_not_exists(0) + 1).remove("cart");
+//! let only_if_open = UpdateOptions { condition: attr("status").eq("open"), ..UpdateOptions::default() };
+//! client.update_with("Order", key("pk").eq("USER#1").and("sk", "ORDER#2026-7"), changes, only_if_open).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Complete items
+//!
+//! A Save replaces the whole item, so a program that reads a part of an item and saves it loses the rest. Therefore reads
+//! return incomplete items only as [`Partial`], which no call accepts as an item. `fields`, indexes that do not contain all
+//! attributes, withheld and unreadable attributes make items incomplete.
+//!
+//! # Versions
+//!
+//! If the model has a version attribute, it is a field of your type like any other: `rev: Option<u64>`. It is read with the
+//! item, and [`Client::save_mut`] keeps it current. A Save of an item without a version creates, a Save of one with a version
+//! replaces exactly that version: [`Refusal::VersionMismatch`] means that another caller was faster, and the same object
+//! fails again until it is read again.
+//!
 //! # Streams
 //!
-//! [`Client::query`] and [`Client::scan`] return [`futures::Stream`]s. An invalid item is an `Err`, and the stream
-//! continues. If the connection breaks, the stream resumes after the last page.
+//! [`Client::query`] and [`Client::scan`] return [`futures::Stream`]s. An item that cannot be read is an `Err`, and the stream
+//! continues. If the connection breaks, the stream resumes after the last page. [`Client::batch_get`] and
+//! [`Client::batch_write`] are streams too.
 //!
 //! ```no_run
 //! # use serde::Deserialize;
-//! # use tollgate_client::{expr, Client, Error, Key, Query};
+//! # use tollgate_client::{attr, Client, Error, Key, Query};
 //! # #[derive(Deserialize)] struct User { name: String }
 //! use futures::StreamExt as _;
 //!
 //! # async fn example(client: Client) -> Result<(), Error> {
 //! let mut users = client.query::<User>(Query {
-//!     filter: expr("age >= :least").bind(":least", 18),
+//!     filter: attr("age").ge(18),
 //!     limit: 100,
 //!     ..Query::new("User", Key::new("pk", "USER#1"))
 //! });
 //! while let Some(user) = users.next().await {
 //!     match user {
 //!         Ok(user) => println!("{}", user.name),
-//!         Err(error) if error.key().is_some() => eprintln!("invalid item: {error}"),
+//!         Err(error) if error.is_of_item() => eprintln!("invalid item: {error}"),
 //!         Err(error) => return Err(error),
 //!     }
 //! }
@@ -77,14 +116,17 @@
 //!
 //! # Errors and retries
 //!
-//! An [`Error`] contains tollgate's [`Reason`], the invalid fields ([`Error::violations`]) and the bill
-//! ([`Error::metrics`]), because failed calls cost too. Retryable calls are retried automatically: reads always, writes only
-//! if it is certain that nothing was changed. [`Retry`] limits the number of attempts and the time.
+//! An [`Error`] contains tollgate's [`Reason`], the invalid fields ([`Error::violations`]), the reason of a refused write as a
+//! type ([`Error::refusal`]) and the bill ([`Error::metrics`]), because failed calls cost too. Retryable calls are retried
+//! automatically: reads always, writes only if it is certain that nothing was changed, or if they are idempotent. [`Retry`]
+//! limits the number of attempts and the time.
 //!
 //! # Features
 //!
 //! `tls`: support for `https://` addresses, with rustls over ring and the root certificates of the system.
 
+mod batch_get;
+mod batch_write;
 mod client;
 mod data;
 mod error;
@@ -92,25 +134,39 @@ mod expression;
 mod listing;
 mod metrics;
 mod options;
+mod partial;
+mod refusal;
+mod requests;
 mod retry;
 mod stream;
 mod totals;
+mod transaction;
 mod value;
+mod written;
 
+pub use batch_get::{BatchItems, Got};
+pub use batch_write::{BatchResults, BatchWriter, BatchWritten, Write};
 pub use client::{Client, Response, Session};
-pub use data::{DeleteOptions, Found, GetOptions, ReturnValues, SaveOptions, Saved};
 pub use error::{Error, Violation, code_name};
-pub use expression::{Expression, Key, expr};
+pub use expression::{
+    Assigned, Attr, Computed, Expression, IntoAssigned, IntoComputed, IntoOperand, Key, KeyAttr,
+    KeyCondition, KeyRange, Kind, Operand, Size, Update, attr, expr, key, not, update, value,
+};
 pub use listing::{Query, Scan};
 pub use metrics::{CallMetrics, SessionMetrics};
 pub use options::Options;
+pub use partial::{ByModel, Partial, Readable, Unreadable};
+pub use refusal::{OperationFailure, Refusal};
+pub use requests::{DeleteOptions, Get, GetOptions, ReturnValues, SaveOptions, UpdateOptions};
 pub use retry::Retry;
 pub use stream::{Count, Items, Page, Pages};
 pub use totals::{Attribute, FinishedCall, Model, OperationMetrics, Scope, Totals};
+pub use transaction::Transaction;
 pub use value::{
     Binary, BinarySet, InvalidNumber, Item, Number, NumberSet, Object, StringSet, Value, ValueError,
     from_item, to_item, to_value,
 };
+pub use written::{Saved, Updated, Written};
 
 pub use tollgate_proto::Reason;
 pub use tonic::Code;

@@ -2,14 +2,15 @@
 
 use tollgate_proto::v1;
 
-use crate::{Error, Expression};
+use crate::requests::check_fields;
+use crate::{Error, Expression, Readable};
 
 /// The items of one partition, in the order of their sort key. Set only what differs from the default:
 ///
 /// ```
-/// # use tollgate_client::{expr, Key, Query};
+/// # use tollgate_client::{attr, Key, Query};
 /// let query = Query {
-///     filter: expr("age >= :least").bind(":least", 18),
+///     filter: attr("age").ge(18),
 ///     descending: true,
 ///     ..Query::new("User", Key::new("pk", "USER#1"))
 /// };
@@ -18,15 +19,17 @@ use crate::{Error, Expression};
 pub struct Query {
     /// Name of a served model.
     pub model: String,
-    /// Names of further models of the same table whose items are returned too.
+    /// Names of further models of the same table whose items are returned too. [`ByModel`](crate::ByModel) reads them.
     pub models: Vec<String>,
-    /// Name of one of the model's indexes; empty: the table itself.
+    /// Name of one of the model's indexes; empty: the table itself. If the index does not contain all attributes, items are
+    /// read as [`Partial`](crate::Partial).
     pub index: String,
-    /// The partition key's value, and optionally a range of the sort key.
+    /// The partition key's value, and optionally a range of the sort key: a [`Key`](crate::Key),
+    /// [`KeyCondition`](crate::KeyCondition) or text.
     pub key_condition: Expression,
     /// Return only items that meet this condition. All evaluated items are billed.
     pub filter: Expression,
-    /// Attributes to return. Empty: all.
+    /// Attributes to return. Empty: all. With fields, items are read as [`Partial`](crate::Partial).
     pub fields: Vec<String>,
     /// Maximum number of items in total. 0: no limit.
     pub limit: u32,
@@ -46,7 +49,7 @@ pub struct Query {
 
 impl Query {
     /// Creates a query for a [`Key`](crate::Key) (a whole partition, or one item) or for any key condition:
-    /// `expr("pk = :pk AND begins_with(sk, :start)").bind(":pk", "USER#1").bind(":start", "ORDER#")`.
+    /// `key("pk").eq("USER#1").and_sort(key("sk").begins_with("ORDER#"))`.
     pub fn new(model: impl Into<String>, key_condition: impl Into<Expression>) -> Query {
         Query {
             model: model.into(),
@@ -61,13 +64,14 @@ impl Query {
 pub struct Scan {
     /// Name of a served model.
     pub model: String,
-    /// Names of further models of the same table whose items are returned too.
+    /// Names of further models of the same table whose items are returned too. [`ByModel`](crate::ByModel) reads them.
     pub models: Vec<String>,
-    /// Name of one of the model's indexes; empty: the table itself.
+    /// Name of one of the model's indexes; empty: the table itself. If the index does not contain all attributes, items are
+    /// read as [`Partial`](crate::Partial).
     pub index: String,
     /// Return only items that meet this condition. All evaluated items are billed.
     pub filter: Expression,
-    /// Attributes to return. Empty: all.
+    /// Attributes to return. Empty: all. With fields, items are read as [`Partial`](crate::Partial).
     pub fields: Vec<String>,
     /// Maximum number of items in total. 0: no limit.
     pub limit: u32,
@@ -112,7 +116,7 @@ impl Listing {
             model: query.model,
             models: query.models,
             index: query.index,
-            key_condition: query.key_condition.into_wire("key_condition")?,
+            key_condition: query.key_condition.into_key_wire("key_condition")?,
             filter: query.filter.into_wire("filter")?,
             fields: query.fields,
             limit: query.limit,
@@ -144,6 +148,23 @@ impl Listing {
             parallelism: scan.parallelism,
             validate_only: scan.validate_only,
         }))
+    }
+
+    /// The model that the request names first.
+    pub(crate) fn model(&self) -> &str {
+        match self {
+            Listing::Query(request) => &request.model,
+            Listing::Scan(request) => &request.model,
+        }
+    }
+
+    /// The request, if its items can be read as a type.
+    pub(crate) fn accepted<T: Readable>(self) -> Result<Listing, Error> {
+        let fields = match &self {
+            Listing::Query(request) => &request.fields,
+            Listing::Scan(request) => &request.fields,
+        };
+        check_fields::<T>(fields).map(|()| self)
     }
 
     /// Whether the same request returns the items in the same order. Merged segments have no order.

@@ -8,8 +8,9 @@ use tonic::Code;
 
 use crate::Error;
 
-/// The retry policy. Only retryable failures are retried: those of reads, and those of writes if it is certain that nothing
-/// was changed.
+/// The retry policy. A failure is retried if its [`Reason`](crate::Reason) says that a retry helps. Writes are retried only
+/// if it is also certain that nothing was changed, or if they are idempotent: a transaction with a `request_id`, a write with
+/// a `request_id` to a model with `idempotency`, or a write whose options say so.
 ///
 /// The wait before attempt *n* is random between zero and `initial_backoff × 2ⁿ⁻¹` (at most `max_backoff`), and never
 /// less than the server requests. For a stream, every page starts a new count.
@@ -61,6 +62,8 @@ impl Retry {
 pub(crate) enum Effect {
     Read,
     Write,
+    /// A write that can be repeated.
+    IdempotentWrite,
 }
 
 /// The attempts of one call so far.
@@ -89,6 +92,18 @@ impl Attempts {
         self.deadline
     }
 
+    /// Whether the call failed in a way that is retried only if it is idempotent.
+    pub(crate) fn depends_on_idempotency(&self, error: &Error) -> bool {
+        self.effect == Effect::Write
+            && !is_retryable(error, Effect::Write)
+            && is_retryable(error, Effect::IdempotentWrite)
+    }
+
+    /// The write turned out to be idempotent.
+    pub(crate) fn set_idempotent(&mut self) {
+        self.effect = Effect::IdempotentWrite;
+    }
+
     /// Starts a new count, because a page arrived.
     pub(crate) fn progress(&mut self) {
         self.failures = 0;
@@ -111,15 +126,11 @@ impl Attempts {
 
 /// Whether a retry may succeed and does no harm.
 fn is_retryable(error: &Error, effect: Effect) -> bool {
-    // the caller must read again first: the same call would fail again
-    if error.code() == Code::Aborted {
-        return false;
-    }
     let may_succeed = match error.reason() {
         Some(reason) => reason.retry_helps(),
         None => error.code() == Code::Unavailable || error.connection_broke(),
     };
-    may_succeed && (effect == Effect::Read || error.nothing_changed())
+    may_succeed && (effect != Effect::Write || error.nothing_changed())
 }
 
 /// A number between 0 and 1. The standard library's hasher keys are random enough to spread callers.
@@ -155,14 +166,19 @@ mod tests {
     fn the_reason_decides() {
         for reason in Reason::ALL {
             let error = error(*reason, None);
-            let read = reason.retry_helps() && reason.code() != Code::Aborted;
-            assert_eq!(is_retryable(&error, Effect::Read), read, "{reason:?}");
+            let helps = reason.retry_helps();
+            assert_eq!(is_retryable(&error, Effect::Read), helps, "{reason:?}");
+            assert_eq!(is_retryable(&error, Effect::IdempotentWrite), helps, "{reason:?}");
             assert_eq!(
                 is_retryable(&error, Effect::Write),
-                read && reason.nothing_changed(),
+                helps && reason.nothing_changed(),
                 "{reason:?}"
             );
         }
+        assert!(is_retryable(
+            &error(Reason::TransactionConflict, None),
+            Effect::Write
+        ));
         assert!(is_retryable(&error(Reason::OutcomeUnknown, None), Effect::Read));
         assert!(!is_retryable(&error(Reason::OutcomeUnknown, None), Effect::Write));
         assert!(!is_retryable(
@@ -179,6 +195,18 @@ mod tests {
         assert!(is_retryable(&refused, Effect::Write));
         let internal: Error = Status::internal("no").into();
         assert!(!is_retryable(&internal, Effect::Read));
+    }
+
+    #[test]
+    fn an_unknown_outcome_is_retried_once_the_write_is_known_to_be_idempotent() {
+        let unknown = error(Reason::OutcomeUnknown, None);
+        let mut attempts = Attempts::new(Retry::default(), Effect::Write, None);
+        assert!(attempts.depends_on_idempotency(&unknown) && attempts.depends_on_idempotency(&lost()));
+        assert!(!attempts.depends_on_idempotency(&error(Reason::Throttled, None)));
+        assert!(!attempts.depends_on_idempotency(&error(Reason::VersionMismatch, None)));
+        attempts.set_idempotent();
+        assert!(!attempts.depends_on_idempotency(&unknown));
+        assert!(attempts.wait_after(&unknown).is_some());
     }
 
     #[test]

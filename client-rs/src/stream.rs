@@ -7,24 +7,22 @@ use std::task::{Context, Poll, ready};
 
 use futures::future::BoxFuture;
 use futures::{Stream, StreamExt as _};
-use serde::de::DeserializeOwned;
 use tokio::time::{sleep, timeout_at};
 use tollgate_proto::v1;
 use tonic::{Status, Streaming};
 
-use crate::data::found;
 use crate::listing::Listing;
 use crate::retry::{Attempts, Effect};
 use crate::value::item_from_wire;
-use crate::{CallMetrics, Client, Error, Found, Item, Query, Response, Scan};
+use crate::{CallMetrics, Client, Error, Item, Partial, Query, Readable, Response, Scan};
 
 /// The items of a Query or Scan: a [`Stream`] of `Result<T, Error>`.
 ///
-/// An item that could not be read or does not match `T` is an `Err` in its place, with its key in [`Error::key`], and the
-/// stream continues. It ends after any other error.
+/// An item that could not be read or does not match `T` is an `Err` in its place with [`Error::is_of_item`], and the stream
+/// continues. It ends after any other error.
 pub struct Items<T> {
     pages: Pages<T>,
-    ready: VecDeque<Result<Found<T>, Error>>,
+    ready: VecDeque<Result<T, Error>>,
 }
 
 /// The pages of a Query or Scan: a [`Stream`] of `Result<Page<T>, Error>`. A page that is empty is not necessarily the last one.
@@ -39,13 +37,15 @@ pub struct Pages<T> {
 #[derive(Debug)]
 pub struct Page<T> {
     /// The items in order, including those that could not be read.
-    pub items: Vec<Result<Found<T>, Error>>,
+    pub items: Vec<Result<T, Error>>,
     /// A token that resumes after this page, even in another process. Empty: this is the last page.
     pub next_page_token: String,
     /// Items of this page that matched the filter.
     pub count: u32,
     /// Items of this page that were evaluated and billed.
     pub scanned_count: u32,
+    /// Items of this page that belong to none of the models of the request, and are left out.
+    pub unmatched_count: u32,
 }
 
 /// The number of items that a Query or Scan would return.
@@ -59,13 +59,19 @@ pub struct Count {
 
 impl Client {
     /// Streams the items of one partition. Nothing is sent until the stream is polled. Dropping it cancels the call.
-    pub fn query<T: DeserializeOwned>(&self, query: Query) -> Items<T> {
-        Items::new(self, Listing::query(query, v1::Select::Items))
+    pub fn query<T: Readable>(&self, query: Query) -> Items<T> {
+        Items::new(
+            self,
+            Listing::query(query, v1::Select::Items).and_then(Listing::accepted::<T>),
+        )
     }
 
     /// Streams all items of a model. Nothing is sent until the stream is polled. Dropping it cancels the call.
-    pub fn scan<T: DeserializeOwned>(&self, scan: Scan) -> Items<T> {
-        Items::new(self, Listing::scan(scan, v1::Select::Items))
+    pub fn scan<T: Readable>(&self, scan: Scan) -> Items<T> {
+        Items::new(
+            self,
+            Listing::scan(scan, v1::Select::Items).and_then(Listing::accepted::<T>),
+        )
     }
 
     /// Counts the items that a query would return. This costs as much as the query.
@@ -87,7 +93,7 @@ impl Client {
     }
 }
 
-async fn count(mut pages: Pages<Item>) -> Result<Response<Count>, Error> {
+async fn count(mut pages: Pages<Partial<Item>>) -> Result<Response<Count>, Error> {
     let mut value = Count::default();
     while let Some(page) = pages.next().await {
         let page = page?;
@@ -100,7 +106,7 @@ async fn count(mut pages: Pages<Item>) -> Result<Response<Count>, Error> {
     })
 }
 
-impl<T: DeserializeOwned> Items<T> {
+impl<T: Readable> Items<T> {
     fn new(client: &Client, listing: Result<Listing, Error>) -> Items<T> {
         Items {
             pages: Pages::new(client, listing),
@@ -119,13 +125,13 @@ impl<T: DeserializeOwned> Items<T> {
     }
 }
 
-impl<T: DeserializeOwned> Stream for Items<T> {
+impl<T: Readable> Stream for Items<T> {
     type Item = Result<T, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             if let Some(item) = self.ready.pop_front() {
-                return Poll::Ready(Some(item.map(|found| found.item)));
+                return Poll::Ready(Some(item));
             }
             match ready!(self.pages.poll_next_unpin(context)) {
                 Some(Ok(page)) => self.ready = page.items.into(),
@@ -139,7 +145,7 @@ impl<T: DeserializeOwned> Stream for Items<T> {
 /// Items are moved, never pinned.
 impl<T> Unpin for Items<T> {}
 
-impl<T: DeserializeOwned> Pages<T> {
+impl<T: Readable> Pages<T> {
     fn new(client: &Client, listing: Result<Listing, Error>) -> Pages<T> {
         let state = match listing {
             Ok(listing) => State::Idle(Box::new(PageReader::new(client, listing))),
@@ -158,7 +164,7 @@ impl<T: DeserializeOwned> Pages<T> {
     }
 }
 
-impl<T: DeserializeOwned> Stream for Pages<T> {
+impl<T: Readable> Stream for Pages<T> {
     type Item = Result<Page<T>, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -175,8 +181,9 @@ impl<T: DeserializeOwned> Stream for Pages<T> {
         self.metrics = reader.metrics.clone();
         match page {
             Some(Ok(page)) => {
+                let page = page.read(reader.listing.model());
                 self.state = State::Idle(reader);
-                Poll::Ready(Some(Ok(page.read())))
+                Poll::Ready(Some(Ok(page)))
             }
             Some(Err(error)) => Poll::Ready(Some(Err(error.with_metrics(self.metrics.clone())))),
             None => Poll::Ready(None),
@@ -202,6 +209,7 @@ struct WirePage {
     next_page_token: String,
     count: u32,
     scanned_count: u32,
+    unmatched_count: u32,
     /// Whether the page continues in the next message.
     is_part: bool,
 }
@@ -210,32 +218,44 @@ impl WirePage {
     fn new(
         results: Vec<v1::ItemResult>,
         next_page_token: String,
-        count: u32,
-        scanned_count: u32,
+        [count, scanned_count, unmatched_count]: [u32; 3],
     ) -> WirePage {
-        let has_end = !next_page_token.is_empty() || count > 0 || scanned_count > 0;
+        let has_end = !next_page_token.is_empty() || count > 0 || scanned_count > 0 || unmatched_count > 0;
         WirePage {
             is_part: !has_end && !results.is_empty(),
             results,
             next_page_token,
             count,
             scanned_count,
+            unmatched_count,
         }
     }
 
-    fn read<T: DeserializeOwned>(self) -> Page<T> {
+    /// `model`: that of items for which the server names none, because the request names only one.
+    fn read<T: Readable>(self, model: &str) -> Page<T> {
         let read = |result: v1::ItemResult| match result.error {
             Some(status) => Err(Error::for_item(
                 &status,
                 item_from_wire(result.item).unwrap_or_default(),
             )),
-            None => found(result.item, result.withheld),
+            None => {
+                let model = if result.model.is_empty() {
+                    model
+                } else {
+                    &result.model
+                };
+                let is_cut = result.partial;
+                Partial::from_wire(model, result.item, result.withheld, result.unreadable, is_cut)
+                    .and_then(T::read)
+                    .map_err(Error::of_item)
+            }
         };
         Page {
             items: self.results.into_iter().map(read).collect(),
             next_page_token: self.next_page_token,
             count: self.count,
             scanned_count: self.scanned_count,
+            unmatched_count: self.unmatched_count,
         }
     }
 }
@@ -253,16 +273,14 @@ impl Messages {
                 WirePage::new(
                     message.results,
                     message.next_page_token,
-                    message.count,
-                    message.scanned_count,
+                    [message.count, message.scanned_count, message.unmatched_count],
                 )
             }),
             Messages::Scan(messages) => messages.message().await?.map(|message| {
                 WirePage::new(
                     message.results,
                     message.next_page_token,
-                    message.count,
-                    message.scanned_count,
+                    [message.count, message.scanned_count, message.unmatched_count],
                 )
             }),
         })

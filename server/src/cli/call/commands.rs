@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use tollgate_client::{
-    Client, DeleteOptions, Expression, Found, GetOptions, Item, Items, Model, Object, Scope, Value,
+    Client, DeleteOptions, Expression, GetOptions, Item, Items, Model, Object, Partial, Scope, Value,
 };
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -54,13 +54,16 @@ impl Get {
             include_objects: self.include_object.clone(),
             validate_only: self.validate_only,
         };
-        let result = client.get_with::<Item>(&self.model, key, options).await?;
+        let result = client
+            .get_with::<Partial<Item>>(&self.model, key, options)
+            .await?;
         if self.validate_only {
             output.remark("valid: nothing was read")?;
             output.nothing(&result.metrics)?;
             return Ok(Outcome::Done);
         }
-        let Found { mut item, withheld } = result.value;
+        let withheld = result.value.withheld().to_vec();
+        let mut item = result.value.into_incomplete();
         if let Some(path) = &self.object_file {
             write_content(&mut item, &self.include_object[0], path).await?;
         }
@@ -102,7 +105,7 @@ impl Query {
         let rest = input::expression(&model, self.key_condition.as_deref(), &listing.values)?;
         let filter = listing.filter(&model)?;
         let key = input::key(&model, &self.key).await?;
-        let items = client.query::<Item>(tollgate_client::Query {
+        let items = client.query::<Partial<Item>>(tollgate_client::Query {
             filter,
             fields: listing.fields,
             limit: listing.limit,
@@ -123,7 +126,7 @@ impl Scan {
         input::check_placeholders(&[listing.filter.as_deref()], &listing.values)?;
         let model = connection::model(plain, &self.model).await?;
         let filter = listing.filter(&model)?;
-        let items = client.scan::<Item>(tollgate_client::Scan {
+        let items = client.scan::<Partial<Item>>(tollgate_client::Scan {
             filter,
             fields: listing.fields,
             limit: listing.limit,
@@ -248,7 +251,7 @@ impl Listing {
 }
 
 async fn list(
-    items: Items<Item>,
+    items: Items<Partial<Item>>,
     model: &Model,
     validate_only: bool,
     output: &mut Output<'_>,

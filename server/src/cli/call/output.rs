@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use tollgate_client::{CallMetrics, Error, Item, Model, Page, Value, to_value};
+use tollgate_client::{CallMetrics, Error, Item, Model, Page, Partial, Value, to_value};
 
 use super::error_text::{described, fault_lines};
 use super::table::{item_table, names};
@@ -114,7 +114,12 @@ impl<'a> Output<'a> {
     }
 
     /// Prints a page of a list.
-    pub(super) fn page(&mut self, model: &Model, page: Page<Item>, listed: &mut Listed) -> io::Result<()> {
+    pub(super) fn page(
+        &mut self,
+        model: &Model,
+        page: Page<Partial<Item>>,
+        listed: &mut Listed,
+    ) -> io::Result<()> {
         listed.matched += u64::from(page.count);
         listed.scanned += u64::from(page.scanned_count);
         listed.next_page_token = page.next_page_token;
@@ -122,8 +127,8 @@ impl<'a> Output<'a> {
         for result in page.items {
             match result {
                 Ok(found) => {
-                    listed.withheld.extend(found.withheld);
-                    self.listed_item(model, found.item, listed)?;
+                    listed.withheld.extend(found.withheld().iter().cloned());
+                    self.listed_item(model, found.into_incomplete(), listed)?;
                 }
                 Err(error) => self.bad_item(&error, listed)?,
             }

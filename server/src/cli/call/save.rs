@@ -24,6 +24,7 @@ impl Save {
                 condition: self.condition.expression(&model)?,
                 return_values: ReturnValues::AllNew,
                 validate_only: self.validate_only,
+                ..SaveOptions::default()
             },
             arguments,
         };

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use tollgate_client::{
-    Client, Error, GetOptions, Item, Key, Object, Options, Query, Retry, Session, code_name,
+    Client, Error, GetOptions, Item, Key, Object, Options, Partial, Query, Retry, Session, code_name,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -37,7 +37,7 @@ struct Person {
 async fn connect(address: &str) -> Result<Client, Error> {
     let options = Options {
         timeout: Some(Duration::from_secs(10)),
-        // reads are sent again when a retry helps, writes only where nothing was changed
+        // calls are retried if that helps; writes only if nothing was changed, or if they are idempotent
         retry: Retry {
             attempts: 4,
             ..Retry::default()
@@ -79,7 +79,7 @@ async fn save_and_get(job: &Session) -> Result<(), Error> {
 }
 
 async fn query(job: &Session) -> Result<(), Error> {
-    let mut people = job.query::<Person>(Query {
+    let mut people = job.query::<Partial<Person>>(Query {
         fields: vec!["name".to_owned(), "age".to_owned()],
         ..Query::new("User", Key::new("pk", "USER#1"))
     });
@@ -89,7 +89,7 @@ async fn query(job: &Session) -> Result<(), Error> {
             Ok(person) if person.age >= 18 => items += usize::from(!person.name.is_empty()),
             Ok(_) => {}
             // this item could not be read; the stream goes on
-            Err(error) if error.key().is_some() => println!("{error}"),
+            Err(error) if error.is_of_item() => println!("{error}"),
             Err(error) => return Err(error),
         }
     }
@@ -149,7 +149,7 @@ async fn object(job: &Session) -> Result<(), Error> {
     let found = job
         .get_with::<Document>("Document", key("DOC#1", "v1"), options)
         .await?;
-    let data = found.value.item.content.data.unwrap_or_default();
+    let data = found.value.content.data.unwrap_or_default();
     println!("object: {} bytes", data.len());
     Ok(())
 }

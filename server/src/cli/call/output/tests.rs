@@ -5,17 +5,14 @@
     reason = "builds the status that a server returns"
 )]
 
-use tollgate_client::Found;
 use tonic_types::StatusExt as _;
 
 use super::*;
 
-fn page(numbers: &[u32], next_page_token: &str) -> Page<Item> {
+fn page(numbers: &[u32], next_page_token: &str) -> Page<Partial<Item>> {
     let found = |number: &u32| {
-        Ok(Found {
-            item: Item::from([("n".into(), (*number).into())]),
-            withheld: vec!["ssn".to_owned()],
-        })
+        let item = Item::from([("n".into(), (*number).into())]);
+        Ok(Partial::new(item, vec!["ssn".to_owned()]))
     };
     let count = numbers.len() as u32;
     Page {
@@ -23,6 +20,7 @@ fn page(numbers: &[u32], next_page_token: &str) -> Page<Item> {
         next_page_token: next_page_token.to_owned(),
         count,
         scanned_count: count,
+        unmatched_count: 0,
     }
 }
 
@@ -33,7 +31,7 @@ fn printed(form: Form, is_quiet: bool, print: impl FnOnce(&mut Output<'_>)) -> (
     (String::from_utf8(out).unwrap(), String::from_utf8(notes).unwrap())
 }
 
-fn list(output: &mut Output<'_>, pages: Vec<Page<Item>>) -> Listed {
+fn list(output: &mut Output<'_>, pages: Vec<Page<Partial<Item>>>) -> Listed {
     let mut listed = Listed::default();
     for page in pages {
         output.page(&Model::default(), page, &mut listed).unwrap();
@@ -41,7 +39,7 @@ fn list(output: &mut Output<'_>, pages: Vec<Page<Item>>) -> Listed {
     listed
 }
 
-fn end(output: &mut Output<'_>, pages: Vec<Page<Item>>) {
+fn end(output: &mut Output<'_>, pages: Vec<Page<Partial<Item>>>) {
     let listed = list(output, pages);
     let metrics = CallMetrics {
         kms_calls: 3,
@@ -50,7 +48,7 @@ fn end(output: &mut Output<'_>, pages: Vec<Page<Item>>) {
     output.end(&Model::default(), listed, &metrics).unwrap();
 }
 
-fn lists() -> [Vec<Page<Item>>; 3] {
+fn lists() -> [Vec<Page<Partial<Item>>>; 3] {
     [
         vec![],
         vec![page(&[], "")],
