@@ -26,6 +26,7 @@ use crate::transport::layer::CallLayer;
 use crate::transport::{Data, Metrics, Schema};
 use crate::write::{Committer, RequestIds, TransactionTokens};
 
+pub use backend::connect;
 pub use error::Error;
 pub use reload::{Refused, Reloader};
 

@@ -1,10 +1,12 @@
 """On moto: the bill equals the requests that a proxy in front of the store counted."""
 
 import concurrent.futures
+import subprocess
 
+import boto3
 import grpc
 
-from conftest import gateway, over
+from conftest import BINARY, gateway, moto_server, over
 from proxy import CountingProxy
 from wire import Client
 
@@ -84,3 +86,49 @@ def test_the_error_names_the_missing_table(moto, tmp_path):
             assert "ghosts" in error.details()
         else:
             raise AssertionError("Get of a missing table succeeded")
+
+
+PROVISIONED = """
+name: Order
+table: orders
+partition_key: pk
+sort_key: sk
+attributes:
+  pk: { type: string }
+  sk: { type: string }
+  status: { type: string }
+  total: { type: number }
+  until: { type: ttl, hide_expired: true }
+  pin: { type: string, encrypted: { key_id: alias/orders } }
+  scan: { type: object, s3: { bucket: order-scans, prefix: scans/ } }
+indexes:
+  by_status: { partition_key: status, sort_key: total, projection: [pin] }
+  by_total: { local: true, sort_key: total, projection: keys_only }
+"""
+
+
+def provision(url, folder, *arguments):
+    command = [BINARY, "provision", str(folder), "--backend", "aws", "--keys", "--point-in-time-recovery", *arguments]
+    return subprocess.run(command, env=over(url), capture_output=True, text=True)
+
+
+def test_provision_creates_everything_once(tmp_path):
+    (tmp_path / "order.yaml").write_text(PROVISIONED)
+    with moto_server() as url:
+        dry = provision(url, tmp_path, "--dry-run")
+        assert (dry.returncode, dry.stdout.splitlines()[-1]) == (3, "7 to add"), dry
+        created = provision(url, tmp_path)
+        assert (created.returncode, created.stdout.splitlines()[-1]) == (0, "7 added"), created
+        again = provision(url, tmp_path)
+        assert (again.returncode, again.stdout) == (0, "nothing to do\n"), again
+        dynamodb = boto3.client("dynamodb", endpoint_url=url, region_name="us-east-1", aws_access_key_id="t", aws_secret_access_key="t")
+        # a table that lost an index gets it back
+        dynamodb.update_table(TableName="orders", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by_status"}}])
+        repaired = provision(url, tmp_path)
+        assert (repaired.returncode, repaired.stdout.splitlines()[-1]) == (0, "1 added"), repaired
+        (index,) = dynamodb.describe_table(TableName="orders")["Table"]["GlobalSecondaryIndexes"]
+        assert sorted(index["Projection"]["NonKeyAttributes"]) == ["pin", "until"]
+        with gateway("--backend", "aws", "--models", str(tmp_path), environment=over(url)) as running:
+            client = Client(running.address)
+            item = client.item(pk="O#1", sk="A", status="open", total=5, pin="1")
+            client.unary("Save", client.type("SaveRequest")(model="Order", item=item))

@@ -22,7 +22,7 @@ pub(super) async fn open(
     let opened = match config.backend {
         Backend::Embedded => open_embedded(config, models, wrap).await?,
         Backend::Aws => {
-            let stores = Stores::from_environment(&settings::aws(config), None).await?;
+            let stores = connect(config).await?;
             for missing in aws::missing(&stores, models).await {
                 log_warning(&missing);
             }
@@ -34,6 +34,15 @@ pub(super) async fn open(
         "the store is ready"
     );
     Ok(opened)
+}
+
+/// The stores on AWS, or on what speaks its protocols.
+///
+/// # Errors
+///
+/// The settings are incomplete; nothing is sent.
+pub async fn connect(config: &Config) -> Result<Stores, Error> {
+    Ok(Stores::from_environment(&settings::aws(config), None).await?)
 }
 
 #[cfg(feature = "embedded")]

@@ -15,6 +15,7 @@ mod kms;
 mod meter;
 mod misfit;
 mod provision;
+pub mod reconcile;
 mod request;
 mod response;
 mod s3;

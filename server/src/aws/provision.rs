@@ -35,7 +35,7 @@ pub struct ProvisionError {
 }
 
 /// A resource that models need.
-enum Need<'a> {
+pub(super) enum Need<'a> {
     Table(Table<'a>),
     Bucket {
         name: &'a str,
@@ -107,7 +107,7 @@ pub async fn missing(stores: &Stores, models: &Models) -> Vec<Warning> {
 }
 
 /// Each resource once, however many models need it.
-fn needs(models: &Models) -> Vec<Need<'_>> {
+pub(super) fn needs(models: &Models) -> Vec<Need<'_>> {
     let mut seen = BTreeSet::new();
     let mut needs = Vec::new();
     for model in models.iter() {

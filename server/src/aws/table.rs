@@ -16,9 +16,14 @@ use crate::model::{self, AttributeType, Index, Model};
 pub(super) struct Table<'a> {
     /// Its name.
     pub(super) name: &'a str,
-    partition: &'a str,
-    sort: Option<&'a str>,
-    types: BTreeMap<&'a str, ScalarAttributeType>,
+    /// Its partition key.
+    pub(super) partition: &'a str,
+    /// Its sort key.
+    pub(super) sort: Option<&'a str>,
+    /// The types of all keys, those of the indexes too.
+    pub(super) types: BTreeMap<&'a str, ScalarAttributeType>,
+    /// The attribute by which items expire.
+    pub(super) ttl: Option<&'a str>,
     /// Its indexes, by name.
     pub(super) indexes: BTreeMap<&'a str, TableIndex<'a>>,
 }
@@ -27,8 +32,10 @@ pub(super) struct Table<'a> {
 pub(super) struct TableIndex<'a> {
     /// Whether it is local.
     pub(super) local: bool,
-    partition: Vec<&'a str>,
-    sort: Vec<&'a str>,
+    /// The attributes of its partition key, in order.
+    pub(super) partition: Vec<&'a str>,
+    /// The attributes of its sort key, in order.
+    pub(super) sort: Vec<&'a str>,
     /// The attributes beside the keys; `None`: all.
     attributes: Option<Vec<&'a str>>,
 }
@@ -41,6 +48,7 @@ impl<'a> Table<'a> {
             partition: model.stored_name(&model.partition_key),
             sort: model.sort_key.as_deref().map(|name| model.stored_name(name)),
             types: BTreeMap::new(),
+            ttl: None,
             indexes: BTreeMap::new(),
         };
         for name in model.key_names() {
@@ -49,6 +57,7 @@ impl<'a> Table<'a> {
                 .insert(model.stored_name(name), scalar_type(model, name));
         }
         for other in sharing {
+            table.ttl = table.ttl.or(other.ttl().map(|ttl| ttl.stored_name.as_str()));
             for index in &other.indexes {
                 table.add(other, index);
             }
@@ -170,7 +179,8 @@ impl<'a> Table<'a> {
             .collect()
     }
 
-    fn projection(&self, index: &TableIndex<'a>) -> Projection {
+    /// The projection of one of its indexes.
+    pub(super) fn projection(&self, index: &TableIndex<'a>) -> Projection {
         let keys = self.keys();
         let is_key =
             |name: &&&str| keys.contains(name) || index.partition.contains(name) || index.sort.contains(name);

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 /// Invalid arguments, settings or models.
 const WRONG: u8 = 2;
 /// A check found something.
-#[cfg(feature = "embedded")]
 const FOUND: u8 = 3;
 
 /// Prints the output; a closed pipe is not a failure.
@@ -17,7 +16,6 @@ pub(super) fn print(text: &str) -> ExitCode {
 }
 
 /// Prints the output; the exit code is 3.
-#[cfg(feature = "embedded")]
 pub(super) fn found(text: &str) -> ExitCode {
     print(text);
     ExitCode::from(FOUND)

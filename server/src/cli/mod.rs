@@ -9,6 +9,7 @@ mod iam;
 pub mod log;
 mod log_format;
 mod log_writer;
+mod provision;
 mod reload;
 mod serve;
 #[cfg(test)]
@@ -38,6 +39,8 @@ enum Command {
     Check(check::Args),
     /// Call a running tollgate: print the response, then its bill
     Call(call::Args),
+    /// Create the tables, buckets and keys that the models need, and show what differs
+    Provision(provision::Args),
     /// Print the least-privilege IAM policy that the models need on AWS
     Iam(iam::Args),
     /// Check a data folder of the embedded backend
@@ -70,6 +73,7 @@ fn run(command: Command) -> ExitCode {
         Command::Serve(flags) => serve::run(&flags),
         Command::Check(args) => check::run(&args),
         Command::Call(args) => call::run(args),
+        Command::Provision(args) => provision::run(&args),
         Command::Iam(args) => iam::run(&args),
         #[cfg(feature = "embedded")]
         Command::Fsck(args) => fsck::run(&args),

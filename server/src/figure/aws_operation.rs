@@ -64,7 +64,8 @@ operations! {
     DynamoDb:
         BatchGetItem, BatchWriteItem, DeleteItem, GetItem, PutItem, Query, Scan, TransactGetItems,
         TransactWriteItems, UpdateItem,
-        CreateTable, DescribeTable, UpdateTable;
+        CreateTable, DescribeContinuousBackups, DescribeTable, DescribeTimeToLive, UpdateContinuousBackups,
+        UpdateTable, UpdateTimeToLive;
     Kms:
         Decrypt, GenerateDataKey,
         CreateAlias, CreateKey, DescribeKey;
@@ -72,7 +73,8 @@ operations! {
         AbortMultipartUpload, CompleteMultipartUpload, CopyObject, CreateMultipartUpload, DeleteObject,
         DeleteObjects, GetObject, HeadObject, ListMultipartUploads, ListObjectsV2, ListParts, PutObject,
         UploadPart,
-        CreateBucket, HeadBucket;
+        CreateBucket, GetBucketLifecycleConfiguration, GetPublicAccessBlock, HeadBucket,
+        PutBucketLifecycleConfiguration, PutPublicAccessBlock;
 }
 
 impl AwsOperation {

@@ -1,6 +1,7 @@
 //! `tollgate iam`: prints the IAM policy that the models need. Sends no requests to AWS.
 
 mod policy;
+mod provision;
 mod scope;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,9 @@ pub(super) struct Args {
     /// Folder of the model files [default: the one that `serve` reads]
     #[arg(long = "models", value_name = "DIR")]
     folder: Option<PathBuf>,
+    /// Print the policy that `tollgate provision` needs instead of that of `tollgate serve`
+    #[arg(long)]
+    provision: bool,
     #[command(flatten)]
     scope: Scope,
 }
@@ -32,7 +36,10 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Ok(models) => models,
         Err(code) => return code,
     };
-    let policy = Policy::new(&models, &args.scope);
+    let policy = match args.provision {
+        true => provision::policy(&models, &args.scope),
+        false => Policy::new(&models, &args.scope),
+    };
     if args.scope.account == ACCOUNT_PLACEHOLDER {
         exit::note(&format!(
             "replace {ACCOUNT_PLACEHOLDER} with the account of the tables and keys, or pass --account"

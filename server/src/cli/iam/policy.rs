@@ -1,5 +1,6 @@
 //! Builds an IAM policy from models: exactly the actions that `aws` calls to serve them, each on the named resources
-//! only. Pure; never allows what only the embedded backend does, which creates tables, buckets and keys.
+//! only. Pure; never allows what only `tollgate provision` and the embedded backend do, which create tables, buckets and
+//! keys.
 //!
 //! | statement | why | on |
 //! |---|---|---|
@@ -67,7 +68,7 @@ pub(super) struct Policy {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Statement {
+pub(super) struct Statement {
     sid: String,
     effect: &'static str,
     action: Actions,
@@ -76,7 +77,7 @@ struct Statement {
     condition: Conditions,
 }
 
-type Actions = &'static [&'static str];
+pub(super) type Actions = &'static [&'static str];
 
 /// By operator, then by condition key.
 type Conditions = BTreeMap<&'static str, BTreeMap<String, BTreeSet<String>>>;
@@ -107,6 +108,11 @@ impl Policy {
         let mut statements = items(models, scope);
         statements.extend(data_keys(models, scope));
         statements.extend(objects(models, scope));
+        Policy::of(statements)
+    }
+
+    /// A policy of these statements, without those that name nothing.
+    pub(super) fn of(mut statements: Vec<Statement>) -> Policy {
         statements.retain(|statement| !statement.resource.is_empty());
         Policy {
             version: VERSION,
@@ -129,10 +135,7 @@ impl Policy {
 
 fn items(models: &Models, scope: &Scope) -> Vec<Statement> {
     let home = scope.home("dynamodb");
-    let tables: BTreeSet<String> = models
-        .iter()
-        .map(|model| format!("{home}table/{}", model.table))
-        .collect();
+    let tables = tables(models, scope);
     let indexes: BTreeSet<String> = models
         .iter()
         .flat_map(|model| {
@@ -146,6 +149,15 @@ fn items(models: &Models, scope: &Scope) -> Vec<Statement> {
         Statement::allow("WriteItems", WRITE_ITEMS, tables.clone()),
         Statement::allow("CheckTables", CHECK_TABLES, tables),
     ]
+}
+
+/// The tables of the models.
+pub(super) fn tables(models: &Models, scope: &Scope) -> BTreeSet<String> {
+    let home = scope.home("dynamodb");
+    let tables = models.iter();
+    tables
+        .map(|model| format!("{home}table/{}", model.table))
+        .collect()
 }
 
 fn data_keys(models: &Models, scope: &Scope) -> Vec<Statement> {
@@ -171,7 +183,14 @@ fn data_keys(models: &Models, scope: &Scope) -> Vec<Statement> {
     statements
 }
 
-fn encryptions(models: &Models) -> impl Iterator<Item = (&str, &Encryption)> {
+/// The statements that allow looking up the keys of the models.
+pub(super) fn looked_up_keys(models: &Models, scope: &Scope) -> Vec<Statement> {
+    let ids = encryptions(models).flat_map(|(_, encryption)| encryption.key_ids());
+    check_keys(ids.map(|key_id| Key::new(key_id, scope)).collect())
+}
+
+/// The encrypted attributes, each with its table.
+pub(super) fn encryptions(models: &Models) -> impl Iterator<Item = (&str, &Encryption)> {
     models.iter().flat_map(|model| {
         let attributes = model.attributes.iter();
         attributes.filter_map(|attribute| Some((model.table.as_str(), attribute.encrypted.as_ref()?)))
@@ -223,7 +242,7 @@ fn objects(models: &Models, scope: &Scope) -> Vec<Statement> {
 
 impl Statement {
     /// A statement without conditions.
-    fn allow(sid: &str, action: Actions, resource: BTreeSet<String>) -> Statement {
+    pub(super) fn allow(sid: &str, action: Actions, resource: BTreeSet<String>) -> Statement {
         Statement {
             sid: sid.to_owned(),
             effect: "Allow",
@@ -236,7 +255,7 @@ impl Statement {
 
 impl Scope {
     /// The prefix of the ARNs of a service.
-    fn home(&self, service: &str) -> String {
+    pub(super) fn home(&self, service: &str) -> String {
         format!(
             "arn:{}:{service}:{}:{}:",
             self.partition, self.region, self.account

@@ -27,7 +27,7 @@ const ACCOUNT: &str = "111122223333";
 const KEY_ARN: &str = "arn:aws:kms:eu-west-1:444455556666:key/0b1c";
 const ALIAS_ARN: &str = "arn:aws:kms:eu-west-1:444455556666:alias/far";
 
-/// What each operation of the stores needs. None: only the embedded backend is asked for it.
+/// What each operation of the stores needs. None: only `tollgate provision` and the embedded backend call it.
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>
 const NEEDED: &[(&str, Option<&str>)] = &[
     ("AbortMultipartUpload", Some("s3:AbortMultipartUpload")),
@@ -42,22 +42,50 @@ const NEEDED: &[(&str, Option<&str>)] = &[
     ("Decrypt", Some("kms:Decrypt")),
     ("DeleteItem", Some("dynamodb:DeleteItem")),
     ("DeleteObject", Some("s3:DeleteObject")),
+    ("DescribeContinuousBackups", None),
     ("DescribeKey", Some("kms:DescribeKey")),
     ("DescribeTable", Some("dynamodb:DescribeTable")),
+    ("DescribeTimeToLive", None),
     ("GenerateDataKey", Some("kms:GenerateDataKey")),
+    ("GetBucketLifecycleConfiguration", None),
     ("GetItem", Some("dynamodb:GetItem")),
     ("GetObject", Some("s3:GetObject")),
+    ("GetPublicAccessBlock", None),
     ("HeadBucket", Some("s3:ListBucket")),
     ("HeadObject", Some("s3:GetObject")),
+    ("PutBucketLifecycleConfiguration", None),
     ("PutItem", Some("dynamodb:PutItem")),
     ("PutObject", Some("s3:PutObject")),
+    ("PutPublicAccessBlock", None),
     ("Query", Some("dynamodb:Query")),
     ("Scan", Some("dynamodb:Scan")),
     ("TransactGetItems", Some("dynamodb:GetItem")),
     ("TransactWriteItems", Some("dynamodb:ConditionCheckItem")),
+    ("UpdateContinuousBackups", None),
     ("UpdateItem", Some("dynamodb:UpdateItem")),
     ("UpdateTable", None),
+    ("UpdateTimeToLive", None),
     ("UploadPart", Some("s3:PutObject")),
+];
+
+/// What the operations need that only `tollgate provision` calls, and those that `tollgate serve` calls too.
+const PROVISIONING: &[(&str, &str)] = &[
+    ("CreateAlias", "kms:CreateAlias"),
+    ("CreateBucket", "s3:CreateBucket"),
+    ("CreateKey", "kms:CreateKey"),
+    ("CreateTable", "dynamodb:CreateTable"),
+    ("DescribeContinuousBackups", "dynamodb:DescribeContinuousBackups"),
+    ("DescribeKey", "kms:DescribeKey"),
+    ("DescribeTable", "dynamodb:DescribeTable"),
+    ("DescribeTimeToLive", "dynamodb:DescribeTimeToLive"),
+    ("GetBucketLifecycleConfiguration", "s3:GetLifecycleConfiguration"),
+    ("GetPublicAccessBlock", "s3:GetBucketPublicAccessBlock"),
+    ("HeadBucket", "s3:ListBucket"),
+    ("PutBucketLifecycleConfiguration", "s3:PutLifecycleConfiguration"),
+    ("PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock"),
+    ("UpdateContinuousBackups", "dynamodb:UpdateContinuousBackups"),
+    ("UpdateTable", "dynamodb:UpdateTable"),
+    ("UpdateTimeToLive", "dynamodb:UpdateTimeToLive"),
 ];
 
 fn scope() -> Scope {

@@ -5,8 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use regex::Regex;
+use serde_json::Value as Json;
 
-use super::{NEEDED, json};
+use super::super::policy::Policy;
+use super::super::provision;
+use super::{ACCOUNT, NEEDED, PROVISIONING, REGION, json, model, scope};
 use crate::model::Models;
 
 #[test]
@@ -17,11 +20,41 @@ fn the_policy_allows_the_operations_that_the_code_calls() {
         .collect();
     assert_eq!(called_operations(), known);
     let needed: BTreeSet<&str> = NEEDED.iter().filter_map(|(_, action)| *action).collect();
-    let policy = json(&Models::examples());
+    assert_eq!(actions(&json(&Models::examples())), owned(needed));
+}
+
+#[test]
+fn the_policy_of_provision_allows_what_it_calls() {
+    let policy = |policy: Policy| serde_json::from_str::<Json>(&policy.to_json()).unwrap();
+    let provisioning = policy(provision::policy(&Models::examples(), &scope()));
+    let needed = PROVISIONING.iter().map(|(_, action)| *action).collect();
+    assert_eq!(actions(&provisioning), owned(needed));
+    // whatever `serve` does not call
+    let called: BTreeSet<&str> = PROVISIONING.iter().map(|(operation, _)| *operation).collect();
+    for (operation, action) in NEEDED {
+        assert!(action.is_some() || called.contains(operation), "{operation}");
+    }
+    let aliases = format!("arn:aws:kms:{REGION}:{ACCOUNT}:alias/my-app-key");
+    assert!(provisioning.to_string().contains(&aliases), "{provisioning}");
+    let plain = Models::new([model("users", Vec::new())]);
+    let sids = policy(provision::policy(&plain, &scope()));
+    assert_eq!(
+        sids["Statement"].as_array().unwrap().len(),
+        1,
+        "no keys, no buckets"
+    );
+}
+
+fn actions(policy: &Json) -> BTreeSet<String> {
     let statements = policy["Statement"].as_array().unwrap().iter();
     let actions = statements.flat_map(|statement| statement["Action"].as_array().unwrap());
-    let allowed: BTreeSet<&str> = actions.map(|action| action.as_str().unwrap()).collect();
-    assert_eq!(allowed, needed);
+    actions
+        .map(|action| action.as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn owned(actions: BTreeSet<&str>) -> BTreeSet<String> {
+    actions.into_iter().map(str::to_owned).collect()
 }
 
 /// Names of all operations that the sources of `aws` ask an SDK client for.
