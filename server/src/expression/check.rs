@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::ast::{Condition, Name, Operand, Path, Step, ValueRef};
 use super::conversion::{converted, declared, member_type, standard, stored_type};
 use super::definitions::Definitions;
-use super::names::{quoted, undeclared};
+use super::names::{quoted, undeclared, undeclared_field};
 use crate::fault::{Fault, Faults};
 use crate::model::limits::MAX_IN_OPERANDS;
 use crate::model::{Attribute, AttributeType, Model, Value};
@@ -31,16 +31,24 @@ enum Use {
 pub(super) struct Checker<'a> {
     model: &'a Model,
     definitions: Definitions<'a>,
+    /// When the request arrived.
+    now: SystemTime,
     refused_keys: Vec<&'a str>,
     faults: Faults,
 }
 
 impl<'a> Checker<'a> {
     /// `faults` are those that are already known.
-    pub(super) fn new(model: &'a Model, definitions: Definitions<'a>, faults: Faults) -> Checker<'a> {
+    pub(super) fn new(
+        model: &'a Model,
+        definitions: Definitions<'a>,
+        now: SystemTime,
+        faults: Faults,
+    ) -> Checker<'a> {
         Checker {
             model,
             definitions,
+            now,
             refused_keys: Vec::new(),
             faults,
         }
@@ -267,7 +275,7 @@ impl<'a> Checker<'a> {
     fn stored(&self, value: &ValueRef<'a>, standard: Option<&Attribute>) -> Option<Value> {
         let value = self.definitions.value(value)?;
         match standard {
-            Some(attribute) => converted(attribute, value, SystemTime::UNIX_EPOCH).ok(),
+            Some(attribute) => converted(attribute, value, self.now).ok(),
             None => Some(value.clone()),
         }
     }
@@ -288,7 +296,7 @@ impl<'a> Checker<'a> {
                 let Some(attribute) = standard.filter(|_| *value != Value::Null) else {
                     return Some(value.type_name());
                 };
-                match converted(attribute, value, SystemTime::UNIX_EPOCH) {
+                match converted(attribute, value, self.now) {
                     Ok(value) => Some(value.type_name()),
                     Err(description) => {
                         let name = quoted(&attribute.name);
@@ -350,6 +358,7 @@ impl<'a> Checker<'a> {
             ));
         }
         step_refusal(attribute, path.steps.first())
+            .or_else(|| undeclared_field(self.model, attribute, self.definitions.steps(path)))
     }
 
     /// Reports a fault of an operand, at its value or at its column in the text.

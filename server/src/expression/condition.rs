@@ -1,5 +1,7 @@
 //! Conditions on writes, and filters of a Query or Scan.
 
+use std::time::SystemTime;
+
 use super::ast::Condition;
 use super::check::Checker;
 use super::definitions::Definitions;
@@ -23,7 +25,7 @@ pub fn condition(
     root: &str,
     out: &mut Placeholders,
 ) -> Result<String, Faults> {
-    let (condition, mut checker) = parsed(model, expression, root)?;
+    let (condition, mut checker) = parsed(model, expression, root, out.now())?;
     checker.condition(&condition);
     render::condition(model, &condition, checker.finish()?, out)
 }
@@ -54,18 +56,19 @@ pub fn query_filter(
     root: &str,
     out: &mut Placeholders,
 ) -> Result<String, Faults> {
-    let (condition, mut checker) = parsed(model, expression, root)?;
+    let (condition, mut checker) = parsed(model, expression, root, out.now())?;
     let (partition, sort) = key_names(model, index);
     checker.refuse_keys([partition, sort].concat());
     checker.condition(&condition);
     render::condition(model, &condition, checker.finish()?, out)
 }
 
-/// Parses a condition. Also returns a checker that already contains the faults of the names and values.
+/// Parses a condition of a request that arrived at `now`. Also returns a checker that already contains the faults of the names and values.
 pub(super) fn parsed<'a>(
     model: &'a Model,
     expression: &'a Expression,
     root: &'a str,
+    now: SystemTime,
 ) -> Result<(Condition<'a>, Checker<'a>), Faults> {
     let definitions = Definitions::new(expression, root);
     if expression.text.len() > MAX_EXPRESSION_BYTES {
@@ -77,7 +80,7 @@ pub(super) fn parsed<'a>(
     match parser::condition(&tokens) {
         Ok(condition) => Ok((
             condition,
-            Checker::new(model, definitions, definitions.check_comparable(&tokens)),
+            Checker::new(model, definitions, now, definitions.check_comparable(&tokens)),
         )),
         Err(error) => {
             let mut faults = Faults::from(definitions.fault_at(error.column, error.description));

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::ast::{Name, ValueRef};
+use super::ast::{Name, Path, Step, ValueRef};
 use super::input::Expression;
 use super::lexer::{Token, TokenKind, is_placeholder};
-use crate::fault::{Fault, Faults, Path, by_name};
+use crate::fault::{self, Fault, Faults, by_name};
 use crate::model::Value;
 use crate::model::limits::{MAX_EXPRESSION_BYTES, MAX_NAME_BYTES, MAX_PLACEHOLDER_BYTES};
 
@@ -35,6 +35,18 @@ impl<'a> Definitions<'a> {
         }
     }
 
+    /// The names of the steps of a path, up to one that is not defined; none for an index.
+    pub(super) fn steps<'p>(
+        &self,
+        path: &'p Path<'a>,
+    ) -> impl Iterator<Item = Option<&'a str>> + use<'a, 'p> {
+        let definitions = *self;
+        path.steps.iter().map_while(move |step| match step {
+            Step::Index(_) => Some(None),
+            Step::Name(name) => definitions.name(name).map(Some),
+        })
+    }
+
     /// The value. `None` if its placeholder is not defined.
     pub(super) fn value(&self, value: &ValueRef<'a>) -> Option<&'a Value> {
         self.expression.values.get(value.name)
@@ -42,7 +54,10 @@ impl<'a> Definitions<'a> {
 
     /// A fault that concerns the whole text.
     pub(super) fn text_fault(&self, description: impl std::fmt::Display) -> Fault {
-        Fault::new(Path::Name(&Path::Root(self.root), "text"), description)
+        Fault::new(
+            fault::Path::Name(&fault::Path::Root(self.root), "text"),
+            description,
+        )
     }
 
     /// A fault at a column of the text.
@@ -65,7 +80,10 @@ impl<'a> Definitions<'a> {
 
     /// A fault that concerns all values.
     pub(super) fn values_fault(&self, description: impl std::fmt::Display) -> Fault {
-        Fault::new(Path::Name(&Path::Root(self.root), "values"), description)
+        Fault::new(
+            fault::Path::Name(&fault::Path::Root(self.root), "values"),
+            description,
+        )
     }
 
     /// Checks the definitions, and that each is used by the tokens and none is missing.
@@ -85,9 +103,9 @@ impl<'a> Definitions<'a> {
         let mut faults = Faults::new();
         for (members, count) in [("names", names.len()), ("values", values.len())] {
             if count > MAX_PLACEHOLDERS {
-                let field = Path::Root(self.root);
+                let field = fault::Path::Root(self.root);
                 faults.push(
-                    Path::Name(&field, members),
+                    fault::Path::Name(&field, members),
                     format_args!("has more than {MAX_PLACEHOLDERS} entries"),
                 );
             }
@@ -161,12 +179,12 @@ impl<'a> Definitions<'a> {
         placeholder: &str,
         description: impl std::fmt::Display,
     ) -> Fault {
-        let root = Path::Root(self.root);
-        let members = Path::Name(&root, members);
+        let root = fault::Path::Root(self.root);
+        let members = fault::Path::Name(&root, members);
         if placeholder.len() > MAX_PLACEHOLDER_BYTES {
             return Fault::new(members, format_args!("a placeholder {description}"));
         }
-        Fault::new(Path::Name(&members, placeholder), description)
+        Fault::new(fault::Path::Name(&members, placeholder), description)
     }
 }
 

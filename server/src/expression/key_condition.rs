@@ -58,7 +58,7 @@ pub fn key_condition(
         narrows,
         now,
     } = *scope;
-    let (condition, mut checker) = parsed(model, expression, root)?;
+    let (condition, mut checker) = parsed(model, expression, root, now)?;
     let parts = match &condition {
         Condition::And(parts) => parts.as_slice(),
         single => std::slice::from_ref(single),
@@ -208,7 +208,9 @@ impl<'a> Keys<'a> {
         let stored_name = self.model.stored_name(name);
         if let Some(template) = self.unless_compared(name) {
             if let Some(key) = self.built(name, template, checker) {
-                self.ranges.push((stored_name, KeyRange::Equal(key)));
+                let range = KeyRange::Equal(key);
+                check_built(name, &range, MAX_PARTITION_KEY_BYTES, checker);
+                self.ranges.push((stored_name, range));
             }
             return;
         }
@@ -237,6 +239,9 @@ impl<'a> Keys<'a> {
                 .filter(|_| self.narrows && unequal.is_none())
             {
                 let range = self.of_parts(template, checker);
+                if let Some(range) = &range {
+                    check_built(name, range, MAX_SORT_KEY_BYTES, checker);
+                }
                 let is_equality = matches!(range, Some(KeyRange::Equal(_)));
                 unequal = (!is_equality).then_some(name);
                 self.ranges.extend(range.map(|range| (stored_name, range)));
@@ -312,6 +317,16 @@ fn check_value<'a>(value: &TermValue<'a>, max_bytes: usize, checker: &mut Checke
         _ => return,
     };
     checker.push(checker.definitions().value_fault(value.placeholder, description));
+}
+
+/// Checks the length of a key that is built from parts.
+fn check_built(name: &str, range: &KeyRange, max_bytes: usize, checker: &mut Checker<'_>) {
+    if !range.is_within(max_bytes) {
+        let name = quoted(name);
+        let description =
+            format!("the key {name} that is built from these values has more than {max_bytes} bytes");
+        checker.push(checker.definitions().text_fault(description));
+    }
 }
 
 fn size_description(max_bytes: usize) -> String {

@@ -16,6 +16,24 @@ pub(super) enum KeyRange {
 }
 
 impl KeyRange {
+    /// Whether all its values are at most this long.
+    pub(super) fn is_within(&self, max_bytes: usize) -> bool {
+        let is_within = |value: &Value| match value {
+            Value::S(text) => text.len() <= max_bytes,
+            Value::B(bytes) => bytes.len() <= max_bytes,
+            _ => true,
+        };
+        match self {
+            KeyRange::Between(low, high) => is_within(low) && is_within(high),
+            KeyRange::Equal(value)
+            | KeyRange::Less(value)
+            | KeyRange::LessOrEqual(value)
+            | KeyRange::Greater(value)
+            | KeyRange::GreaterOrEqual(value)
+            | KeyRange::BeginsWith(value) => is_within(value),
+        }
+    }
+
     /// The comparison of the key of this stored name.
     pub(super) fn render(self, stored_name: &str, out: &mut Placeholders) -> String {
         let name = out.name(stored_name);

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::ast::{Name, Step};
 use super::check::step_refusal;
 use super::field_path::{FieldPath, Part};
-use super::names::{quoted, undeclared};
+use super::names::{quoted, undeclared, undeclared_field};
 use super::placeholders::Placeholders;
 use crate::fault;
 use crate::fault::{Fault, Faults};
@@ -161,7 +161,11 @@ fn refusal(model: &Model, path: &FieldPath<'_>) -> Option<String> {
     if attribute.kind == AttributeType::Object {
         return Some(format!("{name} is an object: it can only be read as a whole"));
     }
-    step_refusal(attribute, Some(&step))
+    let steps = path.steps.iter().map(|step| match step {
+        Part::Index(_) => None,
+        Part::Name(name) => Some(name.as_ref()),
+    });
+    step_refusal(attribute, Some(&step)).or_else(|| undeclared_field(model, attribute, steps))
 }
 
 fn rendered(scope: &ReadScope<'_>, paths: &[FieldPath<'_>], out: &mut Placeholders) -> Projection {

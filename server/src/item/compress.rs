@@ -19,7 +19,7 @@ use flate2::write::GzEncoder;
 use crate::model::{Compression, CompressionAlgorithm};
 
 /// Most bytes of all decompressed values of one item.
-pub(super) const MAX_BYTES: usize = 64 * 1024 * 1024;
+pub const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// The greatest window of a Zstandard frame that is read, as a power of two: 64 MiB.
 const MAX_WINDOW_LOG: u32 = 26;
@@ -45,7 +45,7 @@ pub enum DecompressError {
 }
 
 /// The stored form of a text; `None` if it is stored as it is.
-pub(super) fn compress(text: &str, options: &Compression) -> Option<String> {
+pub fn compress(text: &str, options: &Compression) -> Option<String> {
     let must = prefix_of(text).is_some();
     if !must && (text.len() as u64) < options.min_size {
         return None;
@@ -77,7 +77,11 @@ fn gzip(text: &str, level: Option<i32>) -> Option<Vec<u8>> {
 }
 
 /// The text of a stored value, which takes its bytes from `budget`; `None` if it is stored as it is.
-pub(super) fn decompress(stored: &str, budget: &mut usize) -> Result<Option<String>, DecompressError> {
+///
+/// # Errors
+///
+/// See [`DecompressError`].
+pub fn decompress(stored: &str, budget: &mut usize) -> Result<Option<String>, DecompressError> {
     let Some((algorithm, encoded)) = prefix_of(stored) else {
         return Ok(None);
     };

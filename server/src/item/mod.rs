@@ -20,6 +20,6 @@ pub mod load;
 pub mod pointer;
 pub mod store;
 
-pub use compress::DecompressError;
+pub use compress::{DecompressError, MAX_BYTES as MAX_DECOMPRESSED_BYTES, compress, decompress};
 pub use item_id::ItemId;
 pub use key::Key;

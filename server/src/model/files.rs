@@ -48,6 +48,17 @@ impl Models {
         Models::read_into(Collected::new(true), folder)
     }
 
+    /// Reads the models of one file. `file` is the name that faults show.
+    ///
+    /// # Errors
+    ///
+    /// All faults, in the order of lines, or that the file has no model.
+    pub fn parse(file: &str, source: &[u8]) -> Result<Models, Vec<ModelFault>> {
+        let mut collected = Collected::new(true);
+        collected.add(Report::new(file), source);
+        collected.finish()
+    }
+
     /// Reads a folder, with the options that this version does not support yet.
     #[cfg(test)]
     pub(super) fn read_with_later(folder: &Path) -> Result<Models, Vec<ModelFault>> {

@@ -85,9 +85,11 @@ fn parse(text: &str, report: &mut Report) -> Vec<Node> {
         let (event, span) = match event {
             Ok(event) => event,
             Err(error) => {
+                // at the end of the text, the parser counts lines that are not there
+                let line = error.marker().line().min(text.lines().count().max(1));
                 builder
                     .report
-                    .add_at(error.marker().line(), "", format!("not YAML: {}", error.info()));
+                    .add_at(line, "", format!("not YAML: {}", error.info()));
                 break;
             }
         };
@@ -226,6 +228,14 @@ mod tests {
         assert!(
             faults[0].line >= 3 && faults[0].text.starts_with("not YAML: "),
             "{faults:?}"
+        );
+    }
+
+    #[test]
+    fn faults_at_the_end_are_on_the_last_line() {
+        assert_eq!(
+            faults_of("a: 1\nb: { c"),
+            ["f.yaml:2: not YAML: while parsing a flow mapping, did not find expected ',' or '}'"]
         );
     }
 

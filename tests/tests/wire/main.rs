@@ -1,5 +1,6 @@
 //! Black-box tests: the real gateway on a free port, through the wire, over the embedded engines.
 
+mod aliases;
 mod batch_get;
 mod batch_write;
 mod bill;

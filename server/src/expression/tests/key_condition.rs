@@ -314,6 +314,42 @@ fn of_parts(condition_text: &str, values: &[(&str, Value)]) -> Result<(String, V
 }
 
 #[test]
+fn a_key_that_is_built_from_parts_has_the_length_of_a_key() {
+    let user = |length: usize| (":u", text(&"u".repeat(length)));
+    let line = |length: usize| (":l", text(&"l".repeat(length)));
+    let whole = "user = :u AND number = :n AND line = :l";
+    let number = (":n", number("1"));
+    let longest = [
+        user(2048 - "USER#".len()),
+        number.clone(),
+        line(1024 - "ORDER#0001#".len()),
+    ];
+    assert!(of_parts(whole, &longest).is_ok());
+    let too_long = [
+        user(2049 - "USER#".len()),
+        number,
+        line(1025 - "ORDER#0001#".len()),
+    ];
+    let built = |key: &str, bytes: usize| {
+        format!(
+            "key_condition.text: the key {key:?} that is built from these values has more than {bytes} bytes"
+        )
+    };
+    assert_eq!(
+        of_parts(whole, &too_long).unwrap_err(),
+        [built("pk", 2048), built("sk", 1024)]
+    );
+    let range = "user = :u AND number = :n AND line < :l";
+    assert_eq!(
+        of_parts(range, &too_long).unwrap_err(),
+        [
+            built("pk", 2048),
+            "key_condition.values.:l: makes the key longer than 1024 bytes".to_owned()
+        ]
+    );
+}
+
+#[test]
 fn parts_of_a_template_become_one_range_of_the_stored_key() {
     let values = [
         (":u", text("7")),

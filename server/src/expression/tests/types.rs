@@ -1,7 +1,9 @@
 //! Types of values and attributes, which are checked before any item is read.
 
-use super::{binary, check, fault, number, text};
-use crate::model::Value;
+use super::super::{Placeholders, condition};
+use super::{binary, check, expression, fault, number, open_model, text};
+use crate::model::testing::attribute;
+use crate::model::{AttributeType, Value};
 
 fn assert_faults<const N: usize>(cases: [(&str, Value, &str); N]) {
     for (condition_text, value, expected) in cases {
@@ -148,6 +150,20 @@ fn bounds_must_be_in_order_and_of_one_type() {
     );
     let mixed = fault("address.a BETWEEN :l AND :h", &pair(number("1"), text("2")));
     assert_eq!(mixed, r#"condition.values.:h: is S, but ":l" is N"#);
+}
+
+#[test]
+fn bounds_are_compared_as_the_store_compares_them() {
+    let mut model = open_model();
+    model.attributes.push(attribute("expires", AttributeType::Ttl));
+    // a moment of 2020, and a duration from now
+    let between = |low: Value, high: Value| {
+        let expression = expression("expires BETWEEN :l AND :h", &[(":l", low), (":h", high)], &[]);
+        condition(&model, &expression, "condition", &mut Placeholders::new())
+    };
+    assert!(between(number("1580000000"), text("+1h")).is_ok());
+    assert!(between(text("+1h"), number("1580000000")).is_err());
+    assert!(between(text("+2h"), text("+1h")).is_err());
 }
 
 #[test]

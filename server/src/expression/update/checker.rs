@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::super::ast::{Path, Step as PathStep};
 use super::super::check::step_refusal;
 use super::super::definitions::Definitions;
-use super::super::names::{quoted, undeclared};
+use super::super::names::{quoted, undeclared, undeclared_field};
 use super::bounds::{Bound, BoundError};
 use super::changes::{Step, Target};
 use crate::fault::{Fault, Faults};
@@ -80,6 +80,11 @@ impl<'a> Checker<'a> {
             } else if let Some(description) = undeclared(self.model, name) {
                 self.push(self.definitions.name_fault(&path.attribute, description));
             }
+        }
+        let steps = self.definitions.steps(path);
+        if let Some(refusal) = declared.and_then(|attribute| undeclared_field(self.model, attribute, steps)) {
+            self.fault_at(path.attribute.column, refusal);
+            return None;
         }
         declared
     }
