@@ -79,6 +79,8 @@ reasons! {
     TransactionConflict = "TRANSACTION_CONFLICT", Aborted, true, true;
     /// The request id was used before, with another request.
     IdempotencyMismatch = "IDEMPOTENCY_MISMATCH", InvalidArgument, false, true;
+    /// Another call with the same request id is in progress.
+    RequestInFlight = "REQUEST_IN_FLIGHT", Aborted, true, true;
     /// The KMS key is disabled or missing, or access to it is denied.
     KeyUnavailable = "KEY_UNAVAILABLE", FailedPrecondition, false, true;
     /// A stored value is encrypted under a key that the model does not accept.

@@ -109,13 +109,9 @@ pub async fn missing(stores: &Stores, models: &Models) -> Vec<Warning> {
 /// Each resource once, however many models need it.
 pub(super) fn needs(models: &Models) -> Vec<Need<'_>> {
     let mut seen = BTreeSet::new();
-    let mut needs = Vec::new();
+    let tables = models.tables();
+    let mut needs: Vec<Need<'_>> = tables.iter().filter_map(Table::needed).map(Need::Table).collect();
     for model in models.iter() {
-        if seen.insert(("table", model.table.as_str())) {
-            let sharing = models.iter().map(|other| &**other);
-            let sharing = sharing.filter(|other| other.table == model.table);
-            needs.push(Need::Table(Table::new(model, sharing)));
-        }
         for attribute in &model.attributes {
             if let Some(encryption) = &attribute.encrypted
                 && seen.insert(("key", encryption.key_id.as_str()))

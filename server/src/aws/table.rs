@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType, TableDescription,
 };
 
-use crate::model::{self, AttributeType, Index, Model};
+use crate::model::{self, AttributeType, Index, MARKER_EXPIRES, MARKER_KEY, Model, NeededTable};
 
 /// A table, as its models need it. All names are stored names.
 pub(super) struct Table<'a> {
@@ -41,8 +41,23 @@ pub(super) struct TableIndex<'a> {
 }
 
 impl<'a> Table<'a> {
+    /// The table that models need.
+    pub(super) fn needed(needed: &NeededTable<'a>) -> Option<Table<'a>> {
+        match needed {
+            NeededTable::Items { models, .. } => Some(Table::new(models.first()?, models.iter().copied())),
+            NeededTable::Markers { name } => Some(Table {
+                name,
+                partition: MARKER_KEY,
+                sort: None,
+                types: [(MARKER_KEY, ScalarAttributeType::S)].into(),
+                ttl: Some(MARKER_EXPIRES),
+                indexes: BTreeMap::new(),
+            }),
+        }
+    }
+
     /// The table of a model, with the indexes of the others that share it.
-    pub(super) fn new(model: &'a Model, sharing: impl Iterator<Item = &'a Model>) -> Table<'a> {
+    fn new(model: &'a Model, sharing: impl Iterator<Item = &'a Model>) -> Table<'a> {
         let mut table = Table {
             name: &model.table,
             partition: model.stored_name(&model.partition_key),

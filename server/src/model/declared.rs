@@ -35,6 +35,8 @@ pub(super) struct Lines {
     pub(super) indexes: Vec<usize>,
     /// The line of the discriminator.
     pub(super) discriminator: usize,
+    /// The line of `idempotency`.
+    pub(super) idempotency: usize,
 }
 
 /// An attribute with its place.

@@ -8,9 +8,6 @@ const TYPES: &[&str] = &[];
 /// Options of an attribute that are not supported yet.
 const ATTRIBUTE_OPTIONS: &[&str] = &["null_sets"];
 
-/// Options of a model that are not supported yet as a map.
-const MODEL_OPTIONS: &[&str] = &["idempotency"];
-
 /// Reports each use of them in a document.
 pub(super) fn refuse(document: &Cursor<'_>, report: &mut Report) {
     let mut quiet = Report::new("");
@@ -18,9 +15,6 @@ pub(super) fn refuse(document: &Cursor<'_>, report: &mut Report) {
         return;
     };
     for (key, at) in entries {
-        if MODEL_OPTIONS.contains(&key) && matches!(at.view(&mut quiet), Some(View::Map(_))) {
-            report.add(&at, "is not supported by this version");
-        }
         if key == "attributes"
             && let Some(View::Map(attributes)) = at.view(&mut quiet)
         {

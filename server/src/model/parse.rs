@@ -66,6 +66,7 @@ pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed>
         keys: line("partition_key"),
         indexes: indexes.iter().map(|(_, line)| *line).collect(),
         discriminator: line("discriminator"),
+        idempotency: line("idempotency"),
     };
     let attributes = declared
         .iter()

@@ -9,6 +9,7 @@ use super::attribute_type::AttributeType;
 use super::declared::Parsed;
 use super::index::{Index, Projection};
 use super::limits::{MAX_GLOBAL_INDEXES, MAX_LOCAL_INDEXES, MAX_PROJECTED_ATTRIBUTES};
+use super::model_options::Idempotency;
 use super::overlap::overlap;
 use super::schema::Model;
 use crate::yaml::Report;
@@ -36,6 +37,7 @@ pub(super) fn check(parsed: &[(usize, Parsed)], reports: &mut [Report]) {
             });
         }
     }
+    check_marker_tables(&tables, reports);
     for members in tables.values() {
         check_indexes(members, reports);
         check_key_types(members, reports);
@@ -45,6 +47,27 @@ pub(super) fn check(parsed: &[(usize, Parsed)], reports: &mut [Report]) {
         check_discriminators(members, reports);
         check_ownership(members, reports);
         check_templates(members, reports);
+    }
+}
+
+/// A table that remembers request ids holds no items of models.
+fn check_marker_tables(tables: &BTreeMap<&str, Vec<Member<'_>>>, reports: &mut [Report]) {
+    for member in tables.values().flatten() {
+        let Some(Idempotency::Table(name)) = &member.model.idempotency else {
+            continue;
+        };
+        if let Some(owner) = tables.get(name.as_str()).and_then(|members| members.first()) {
+            let text = format!(
+                "must be a table for this purpose alone: {} has its items there",
+                owner.place(owner.parsed.lines.keys)
+            );
+            member.add(
+                member.parsed.lines.idempotency,
+                "idempotency.table",
+                text,
+                reports,
+            );
+        }
     }
 }
 

@@ -7,7 +7,9 @@ use crate::expression::{self, Expression, Placeholders};
 use crate::fault::{Fault, Faults};
 use crate::model::limits::MAX_EXPRESSION_BYTES;
 use crate::model::{Item, Model, Value};
-use crate::write::{Condition, ExpectedVersion, VERSION_CONDITION_BYTES, condition_bytes, count_kept};
+use crate::write::{
+    Condition, ExpectedVersion, VERSION_CONDITION_BYTES, condition_bytes, count_kept, pinned_bytes,
+};
 
 /// Checks a condition and prepares it for the commit. Returns `None` if `validation` has its faults.
 pub(super) fn check_condition(
@@ -86,6 +88,24 @@ pub(super) fn versioned(
         ));
     }
     Ok(Some(condition.with_version(model, version)))
+}
+
+/// Rejects a condition that would be too long for DynamoDB with the comparisons of the stored pointers, which a transaction
+/// adds to it.
+pub(super) fn check_pinned(model: &Model, condition: Option<&Condition>) -> Result<(), Error> {
+    let max_bytes = MAX_EXPRESSION_BYTES.saturating_sub(pinned_bytes(model));
+    match condition {
+        Some(condition) if condition.text.len() > max_bytes => {
+            let description = format_args!(
+                "must have at most {max_bytes} bytes in a transaction, which compares the object attributes of {} too",
+                model.name
+            );
+            Err(Error::InvalidExpression(
+                Fault::new("condition.text", description).into(),
+            ))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Rejects a condition that would be too long for DynamoDB with the comparisons that kept objects add to it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::condition::{check_condition, check_version, versioned};
+use super::condition::{check_condition, check_pinned, check_version, versioned};
 use super::error::Error;
 use super::gateway::Gateway;
 use super::idempotency;
@@ -66,7 +66,11 @@ pub(super) fn check_single_delete(
     mut request: Delete,
 ) -> Result<(CheckedDelete, Option<Identity>), Error> {
     let identity = identity(gateway, &mut request);
-    Ok((check_delete(gateway, request)?, identity))
+    let checked = check_delete(gateway, request)?;
+    if identity.is_some() {
+        check_pinned(&checked.model, checked.condition.as_ref())?;
+    }
+    Ok((checked, identity))
 }
 
 /// The identity of a request whose id is remembered. Adds the faults of the id to those of the request.
@@ -75,12 +79,21 @@ fn identity(gateway: &Gateway, request: &mut Delete) -> Option<Identity> {
         return None;
     }
     let mut hasher = RequestHasher::new("Delete");
-    hasher.item(&request.key);
-    hasher.number(request.version);
-    hasher.expression(request.condition.as_ref());
+    request.add_to(&mut hasher);
     let identity = idempotency::check_deletion(&request.model)
-        .and_then(|()| idempotency::identity(gateway, &request.model, &request.request_id, hasher));
+        .and_then(|()| idempotency::check_returned(&request.model, !request.return_old))
+        .and_then(|()| idempotency::identity(gateway, &request.model.name, &request.request_id, hasher));
     identity.map_err(|faults| request.faults.extend(faults)).ok()
+}
+
+impl Delete {
+    /// Adds all that decides what is written to the hash of a request.
+    pub(super) fn add_to(&self, hasher: &mut RequestHasher) {
+        hasher.text(&self.model.name);
+        hasher.item(&self.key);
+        hasher.number(self.version);
+        hasher.expression(self.condition.as_ref());
+    }
 }
 
 /// A Delete that passed its checks.
@@ -140,7 +153,11 @@ pub(super) async fn commit(
         condition: checked.condition,
         version: checked.version,
         return_old,
-        identity,
+        identity: identity.clone(),
     };
+    if let Some((table, identity)) = idempotency::table(&request.model).zip(identity) {
+        gateway.committer.delete_once(request, identity, &table).await?;
+        return Ok(None);
+    }
     Ok(gateway.committer.delete(request).await?)
 }

@@ -23,7 +23,7 @@ pub(super) fn is_remembered(model: &Model, request_id: &str) -> bool {
 /// The identity of a write whose id is remembered. The hash is that of all that decides what is written.
 pub(super) fn identity(
     gateway: &Gateway,
-    model: &Model,
+    model: &str,
     request_id: &str,
     hasher: RequestHasher,
 ) -> Result<Identity, Faults> {
@@ -33,7 +33,7 @@ pub(super) fn identity(
     };
     let hash = hasher.finish();
     let now = SystemTime::now();
-    Ok(ids.identity(CALLER, &model.name, request_id, hash.as_bytes(), now))
+    Ok(ids.identity(CALLER, model, request_id, hash.as_bytes(), now))
 }
 
 /// Rejects a deletion whose request an item should remember.
@@ -47,6 +47,27 @@ pub(super) fn check_deletion(model: &Model) -> Result<(), Faults> {
         model.name
     );
     Err(Fault::new("request_id", description).into())
+}
+
+/// Rejects values to return that a write with a marker does not know. `is_known` says whether there are none.
+pub(super) fn check_returned(model: &Model, is_known: bool) -> Result<(), Faults> {
+    if is_known || table(model).is_none() {
+        return Ok(());
+    }
+    let description = format!(
+        "must not ask for stored values with a request_id: {} remembers it in a table, by a transaction, which returns \
+         none; Get the item",
+        model.name
+    );
+    Err(Fault::new("return_values", description).into())
+}
+
+/// The table that remembers the requests of the model.
+pub(super) fn table(model: &Model) -> Option<String> {
+    match &model.idempotency {
+        Some(Idempotency::Table(table)) => Some(table.clone()),
+        Some(Idempotency::Item) | None => None,
+    }
 }
 
 /// Whether the item itself remembers the request.
@@ -86,6 +107,10 @@ pub(super) fn remember_in_update(item: &mut ItemUpdate, identity: &Identity) -> 
         ..
     } = item;
     if !is_in_item(model) {
+        if update.is_empty() {
+            // a transaction has no update without a change
+            update.remove(REMEMBERED_REQUEST);
+        }
         return Ok(());
     }
     update.set(REMEMBERED_REQUEST, identity.remembered());

@@ -15,6 +15,7 @@ mod idempotency;
 mod part_faults;
 mod query;
 mod read_from;
+mod recognition;
 mod save;
 mod scan;
 mod selection;

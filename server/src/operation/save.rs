@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::condition::{check_condition, check_length, versioned};
+use super::condition::{check_condition, check_length, check_pinned, versioned};
 use super::error::Error;
 use super::gateway::Gateway;
 use super::idempotency;
@@ -81,6 +81,9 @@ pub(super) async fn check_single_save(
             ..
         } = &mut checked;
         *condition = idempotency::remember_in_item(model, item, condition.take(), identity)?;
+        if idempotency::table(model).is_some() {
+            check_pinned(model, condition.as_ref())?;
+        }
     }
     Ok((checked, identity))
 }
@@ -91,10 +94,20 @@ async fn identity(gateway: &Gateway, request: &mut Save) -> Option<Identity> {
         return None;
     }
     let mut hasher = RequestHasher::new("Save");
-    hasher.item(&digest_contents(request.item.clone()).await);
-    hasher.expression(request.condition.as_ref());
-    let identity = idempotency::identity(gateway, &request.model, &request.request_id, hasher);
+    request.add_to(&mut hasher).await;
+    let returns = request.return_values != ReturnValues::AllOld;
+    let identity = idempotency::check_returned(&request.model, returns)
+        .and_then(|()| idempotency::identity(gateway, &request.model.name, &request.request_id, hasher));
     identity.map_err(|faults| request.faults.extend(faults)).ok()
+}
+
+impl Save {
+    /// Adds all that decides what is written to the hash of a request.
+    pub(super) async fn add_to(&self, hasher: &mut RequestHasher) {
+        hasher.text(&self.model.name);
+        hasher.item(&digest_contents(self.item.clone()).await);
+        hasher.expression(self.condition.as_ref());
+    }
 }
 
 /// A Save that passed its checks.
@@ -175,9 +188,12 @@ pub(super) async fn commit(
         version: checked.version,
         return_old: return_values == ReturnValues::AllOld,
         generated: checked.generated.clone(),
-        identity,
+        identity: identity.clone(),
     };
-    let committed = gateway.committer.save(request).await?;
+    let committed = match idempotency::table(&request.model).zip(identity) {
+        Some((table, identity)) => gateway.committer.save_once(request, identity, &table).await?,
+        None => gateway.committer.save(request).await?,
+    };
     if let Some(generated) = committed.first {
         return Ok(Saved {
             generated,

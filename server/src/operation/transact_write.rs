@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::condition::check_condition;
+use super::condition::{check_condition, check_pinned};
 use super::delete::{CheckedDelete, Delete, check_delete};
 use super::error::Error;
 use super::gateway::Gateway;
 use super::part_faults::PartFaults;
+use super::recognition::recognition;
 use super::save::{CheckedSave, Save, Saved, check_save, references};
 use super::update::{CheckedUpdate, Update, Updated, check_update};
 use super::validation::Validation;
@@ -16,9 +17,9 @@ use crate::call::Call;
 use crate::expression::Expression;
 use crate::fault::{Fault, Faults};
 use crate::item::{ItemId, Key, check};
-use crate::model::limits::MAX_EXPRESSION_BYTES;
-use crate::model::{AttributeType, Generate, Item, Model, Number, ReturnValues, Value};
-use crate::write::{Change, Condition, ExpectedVersion, ItemUpdate, Operation, pinned_bytes};
+use crate::model::{Item, Model, Number, ReturnValues, Value};
+use crate::read::RequestHasher;
+use crate::write::{Change, ExpectedVersion, Operation, TransactOutcome};
 
 /// Operations of one transaction.
 const MAX_OPERATIONS: usize = 100;
@@ -102,7 +103,11 @@ pub async fn transact_write(
         return faults.into_result().map(|()| Vec::new());
     }
     let mut checked = Vec::with_capacity(operations.len());
+    let mut hasher = RequestHasher::new("TransactWrite");
     for (index, operation) in operations.into_iter().enumerate() {
+        if let (Ok(operation), false) = (&operation, request_id.is_empty()) {
+            operation.add_to(&mut hasher).await;
+        }
         let place = operation
             .as_ref()
             .map_or(Place(index, ""), |operation| Place(index, operation.name()));
@@ -116,11 +121,9 @@ pub async fn transact_write(
     }
     check_items(&checked, &mut faults);
     faults.into_result()?;
-    let operations = checked.iter().map(|(_, operation, _)| operation);
-    let token = match request_id.is_empty() {
-        true => None,
-        false => Some(token(gateway, &request_id, operations)?),
-    };
+    let generated = checked.iter().map(|(_, _, done)| done.generated()).collect();
+    let operations: Vec<&Operation> = checked.iter().map(|(_, operation, _)| operation).collect();
+    let recognition = recognition(gateway, &request_id, hasher, &operations, generated)?;
     if validate_only {
         return Ok(Vec::new());
     }
@@ -128,16 +131,40 @@ pub async fn transact_write(
         .into_iter()
         .map(|(_, operation, done)| (operation, done))
         .unzip();
-    let applied = gateway.committer.transact(call, operations, token).await?;
-    for (done, applied) in done.iter_mut().zip(applied) {
-        match done {
+    match gateway.committer.transact(call, operations, recognition).await? {
+        TransactOutcome::Applied(applied) => {
+            for (done, applied) in done.iter_mut().zip(applied) {
+                done.set_generated(|generated| generated.extend(references(applied.objects)));
+            }
+        }
+        TransactOutcome::Repeated(first) => {
+            for (done, first) in done.iter_mut().zip(first) {
+                done.set_generated(|generated| *generated = first);
+            }
+        }
+    }
+    Ok(done)
+}
+
+impl Transacted {
+    /// What the server set.
+    fn generated(&self) -> Item {
+        match self {
             Transacted::Saved(Saved { generated, .. }) | Transacted::Updated(Updated { generated, .. }) => {
-                generated.extend(references(applied.objects));
+                generated.clone()
+            }
+            Transacted::Deleted | Transacted::Checked => Item::new(),
+        }
+    }
+
+    fn set_generated(&mut self, set: impl FnOnce(&mut Item)) {
+        match self {
+            Transacted::Saved(Saved { generated, .. }) | Transacted::Updated(Updated { generated, .. }) => {
+                set(generated);
             }
             Transacted::Deleted | Transacted::Checked => {}
         }
     }
-    Ok(done)
 }
 
 /// The path of an operation.
@@ -154,6 +181,21 @@ impl fmt::Display for Place {
 }
 
 impl TransactOperation {
+    /// Adds all that decides what is written to the hash of a request.
+    async fn add_to(&self, hasher: &mut RequestHasher) {
+        hasher.text(self.name());
+        match self {
+            TransactOperation::Save(save) => save.add_to(hasher).await,
+            TransactOperation::Update(update) => update.add_to(hasher).await,
+            TransactOperation::Delete(delete) => delete.add_to(hasher),
+            TransactOperation::Check(check) => {
+                hasher.text(&check.model.name);
+                hasher.item(&check.key);
+                hasher.expression(check.condition.as_ref());
+            }
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             TransactOperation::Save(_) => "save",
@@ -300,23 +342,6 @@ fn check_inner(validate_only: bool, return_values: ReturnValues) -> Result<(), E
     faults.into_result().map_err(Error::Invalid)
 }
 
-/// Rejects a condition that would be too long for DynamoDB with the comparisons of the stored pointers.
-fn check_pinned(model: &Model, condition: Option<&Condition>) -> Result<(), Error> {
-    let max_bytes = MAX_EXPRESSION_BYTES.saturating_sub(pinned_bytes(model));
-    match condition {
-        Some(condition) if condition.text.len() > max_bytes => {
-            let description = format_args!(
-                "must have at most {max_bytes} bytes in a transaction, which compares the object attributes of {} too",
-                model.name
-            );
-            Err(Error::InvalidExpression(
-                Fault::new("condition.text", description).into(),
-            ))
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
 /// Rejects two operations on one item.
 fn check_items(checked: &[(Place, Operation, Transacted)], faults: &mut PartFaults) {
     let mut seen = HashMap::new();
@@ -329,58 +354,4 @@ fn check_items(checked: &[(Place, Operation, Transacted)], faults: &mut PartFaul
             );
         }
     }
-}
-
-/// The token of an idempotent transaction.
-fn token<'a>(
-    gateway: &Gateway,
-    request_id: &str,
-    mut operations: impl Iterator<Item = &'a Operation>,
-) -> Result<String, Error> {
-    if !operations.all(is_reproducible) {
-        let description = "is not supported by this version for operations that encrypt or generate values; to name the \
-             call, set the tollgate-request-id metadata";
-        return Err(Error::Invalid(Fault::new("request_id", description).into()));
-    }
-    let Some(tokens) = &gateway.transaction_tokens else {
-        let description = "requires the server's setting token_key, the same on all replicas; to name the call, set the \
-             tollgate-request-id metadata";
-        return Err(Error::Invalid(Fault::new("request_id", description).into()));
-    };
-    Ok(tokens.token(request_id)?)
-}
-
-/// Whether a repeat of the request would be the same for DynamoDB.
-fn is_reproducible(operation: &Operation) -> bool {
-    let model = &operation.model;
-    let has = |kind| model.attributes.iter().any(|attribute| attribute.kind == kind);
-    let is_plain = match &operation.change {
-        Change::Put(item) => model.attributes.iter().all(|attribute| {
-            let is_sealed = attribute.encrypted.is_some()
-                && item
-                    .get(&attribute.name)
-                    .is_some_and(|value| *value != Value::Null);
-            !is_sealed && attribute.generate.is_none() && attribute.kind != AttributeType::Ttl
-        }),
-        Change::Update(change) => is_reproducible_update(change),
-        // times to live count from now
-        Change::Delete | Change::Check => operation.condition.is_none() || !has(AttributeType::Ttl),
-    };
-    // the stored pointers are part of the request
-    let pins = !matches!(operation.change, Change::Check) && has(AttributeType::Object);
-    is_plain && !pins
-}
-
-fn is_reproducible_update(change: &ItemUpdate) -> bool {
-    let touched = change.update.touched();
-    change.model.attributes.iter().all(|attribute| {
-        let is_set =
-            touched.contains(attribute.name.as_str()) || change.defaults.contains_key(&attribute.name);
-        let is_generated = match attribute.generate {
-            Some(Generate::UtcNowOnWrite) => true,
-            Some(_) => change.defaults.contains_key(&attribute.name),
-            None => false,
-        };
-        attribute.kind != AttributeType::Ttl && !is_generated && !(is_set && attribute.encrypted.is_some())
-    })
 }

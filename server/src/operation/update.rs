@@ -102,19 +102,29 @@ async fn identity(gateway: &Gateway, request: &mut Update) -> Option<Identity> {
         return None;
     }
     let mut hasher = RequestHasher::new("Update");
-    hasher.item(&request.key);
-    hasher.number(request.version);
-    if let Some(update) = &request.update {
-        let values = digest_contents(update.values.clone()).await;
-        hasher.expression(Some(&Expression {
-            values,
-            ..update.clone()
-        }));
-    }
-    hasher.expression(request.condition.as_ref());
-    hasher.number(u64::from(request.must_exist));
-    let identity = idempotency::identity(gateway, &request.model, &request.request_id, hasher);
+    request.add_to(&mut hasher).await;
+    let returns = request.return_values == ReturnValues::None;
+    let identity = idempotency::check_returned(&request.model, returns)
+        .and_then(|()| idempotency::identity(gateway, &request.model.name, &request.request_id, hasher));
     identity.map_err(|faults| request.faults.extend(faults)).ok()
+}
+
+impl Update {
+    /// Adds all that decides what is written to the hash of a request.
+    pub(super) async fn add_to(&self, hasher: &mut RequestHasher) {
+        hasher.text(&self.model.name);
+        hasher.item(&self.key);
+        hasher.number(self.version);
+        if let Some(update) = &self.update {
+            let values = digest_contents(update.values.clone()).await;
+            hasher.expression(Some(&Expression {
+                values,
+                ..update.clone()
+            }));
+        }
+        hasher.expression(self.condition.as_ref());
+        hasher.number(u64::from(self.must_exist));
+    }
 }
 
 /// An Update that passed its checks.
@@ -195,9 +205,12 @@ async fn commit(
         item,
         returned: return_values,
         generated: generated.clone(),
-        identity,
+        identity: identity.clone(),
     };
-    let committed = gateway.committer.update(request).await?;
+    let committed = match idempotency::table(&model).zip(identity) {
+        Some((table, identity)) => gateway.committer.update_once(request, identity, &table).await?,
+        None => gateway.committer.update(request).await?,
+    };
     if let Some(first) = committed.first {
         return Ok(updated(first, committed.item, return_values.is_old()));
     }

@@ -134,6 +134,14 @@ fn from_write(call: &Call, failure: WriteError) -> Status {
             &misfit.to_string(),
             text,
         ),
+        WriteError::RequestInFlight => retry_later(Reason::RequestInFlight, text),
+        WriteError::MarkerInvalid { .. } => {
+            warn!(
+                request_id = call.request_id(),
+                "stored data cannot be read: {text}"
+            );
+            status::status(Reason::ItemInvalid, text)
+        }
         WriteError::OtherRequest => status::invalid(
             Reason::IdempotencyMismatch,
             Fault::new("request_id", OTHER_REQUEST),

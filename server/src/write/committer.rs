@@ -19,6 +19,7 @@ use super::caller::Caller;
 use super::delete::delete;
 use super::error::Error;
 use super::generated::of_first;
+use super::in_flight::InFlight;
 use super::old_item::{UpdateView, open_old};
 use super::request::{
     Committed, CommittedUpdate, DeleteRequest, ExpectedVersion, SaveRequest, UpdateRequest,
@@ -36,6 +37,7 @@ pub struct Committer {
     stores: Stores,
     keyring: Keyring,
     tasks: TaskTracker,
+    in_flight: InFlight,
 }
 
 impl Committer {
@@ -45,6 +47,7 @@ impl Committer {
             stores,
             keyring,
             tasks,
+            in_flight: InFlight::default(),
         }
     }
 
@@ -56,6 +59,11 @@ impl Committer {
     /// The data keys.
     pub(super) fn keyring(&self) -> &Keyring {
         &self.keyring
+    }
+
+    /// The requests with ids that are being worked on.
+    pub(super) fn in_flight(&self) -> &InFlight {
+        &self.in_flight
     }
 
     /// Runs a task that shutdown waits for.
@@ -233,6 +241,8 @@ impl Committer {
             | Error::OutOfBounds { .. }
             | Error::Misfit(_)
             | Error::OtherRequest
+            | Error::RequestInFlight
+            | Error::MarkerInvalid { .. }
             | Error::Cancelled(_)
             | Error::Internal(_) => error,
         }

@@ -1,7 +1,8 @@
 //! Why a write failed.
 
-use crate::aws::{self, Misfit};
+use crate::aws::{self, Doubt, Kind, Misfit};
 use crate::fault::Faults;
+use crate::figure::AwsOperation;
 use crate::item::load::Opened;
 use crate::item::store::StoreError;
 use crate::model::limits::MAX_ITEM_BYTES;
@@ -61,6 +62,15 @@ pub enum Error {
     /// The update cannot be applied to the stored item.
     #[error("the update cannot be applied to the stored item: {0}")]
     Misfit(Misfit),
+    /// A request with the same request id is being worked on.
+    #[error("another call with the same request_id is in progress; try again later")]
+    RequestInFlight,
+    /// The marker of a request cannot be read: another program wrote it, or a later version of this one.
+    #[error("the table {table} has an item for this request_id that cannot be read")]
+    MarkerInvalid {
+        /// The table of markers.
+        table: String,
+    },
     /// Another request had the same request id.
     #[error("request_id was used in the last 10 minutes with another request")]
     OtherRequest,
@@ -74,6 +84,20 @@ pub enum Error {
     /// A bug in this program.
     #[error("{0}")]
     Internal(&'static str),
+}
+
+impl Error {
+    /// The error of a transaction that was cancelled for another reason than a condition.
+    pub(super) fn cancelled(kind: Kind) -> Error {
+        Error::Store(aws::Error {
+            kind,
+            operation: AwsOperation::TransactWriteItems,
+            request_id: None,
+            doubt: Doubt::None,
+            endpoint: None,
+            cause: "DynamoDB cancelled the transaction of the write and its marker".into(),
+        })
+    }
 }
 
 impl From<StoreError> for Error {

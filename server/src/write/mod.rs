@@ -62,12 +62,33 @@
 //! | an attempt gets no response | live if one of two reads, 500 ms apart, finds one of them or a ciphertext, else left behind | deleted if that was found, else left behind, or live | success if it was found, else unknown outcome |
 //! | the process is killed | live if the transaction was applied, else left behind | left behind, or live | none; each item points to complete objects |
 //!
+//! # Requests with an id
+//!
+//! With `idempotency: item`, a Save or Update sets the attribute `_tollgate_id` (see `remembered`), and its commit requires
+//! that the stored item does not hold the id. The item that fails this condition shows whether an equal request, or an
+//! attempt of this one whose response was lost, was applied: then the new objects are deleted, unless the item points to
+//! them, and the result is what the server set in the item. An update may be repeated after a lost response.
+//!
+//! With `idempotency: { table }`, a write is a transaction of its operation and a marker (see `marker`), which requires that
+//! there is no marker of the id or that it has expired. In this process, one request with an id is at work at a time. The
+//! marker is read before anything is uploaded, and if the request waited for another one.
+//!
+//! | TransactWriteItems | new objects | objects of the previous item | result |
+//! |---|---|---|---|
+//! | succeeds | live | deleted; left behind if that fails | success |
+//! | is cancelled: the marker is of this call | live | deleted | success |
+//! | is cancelled: the marker is of an earlier equal request | deleted | live | that of the earlier request |
+//! | is cancelled: the marker is of another request | deleted | live | mismatch |
+//! | is cancelled: the marker, or only the item, is being written by another process | not touched | live | repeated until the deadline, then in flight, or conflict |
+//! | is cancelled for another reason | deleted | live | that error, after a marker with it was written alone: one PutItem; of two, the first holds |
+//! | has an unknown outcome | as the marker shows; left behind without one if an attempt got no response | the same | the same: of this call, of an earlier request, unavailable, or unknown outcome |
+//!
 //! # Time
 //!
 //! Before the commit, an error, a caller that disconnects and the deadline all end the work: uploads are aborted and new
 //! objects deleted. From the commit on, everything runs to completion in a task that shutdown waits for, for at most
 //! [`GRACE`] beyond the caller's deadline, and is billed to the same call. The caller gets a response by its deadline. A
-//! write of a model without object attributes is a single request: it needs no task and ends with its caller.
+//! write of a model without object attributes needs no task and ends with its caller.
 
 mod batch;
 mod caller;
@@ -79,11 +100,17 @@ mod delete;
 mod error;
 mod generated;
 mod identity;
+mod in_flight;
 mod kept;
+mod marked;
+mod marked_write;
+mod marker;
+mod marker_content;
 mod old_item;
 mod prepared;
 mod refused;
 mod remembered;
+mod remembering;
 mod request;
 mod save;
 mod settle;
@@ -113,7 +140,9 @@ pub use self::request::{
     UpdateRequest,
 };
 pub use self::token::TransactionTokens;
-pub use self::transact_request::{AppliedOperation, Change, Operation};
+pub use self::transact_request::{
+    AppliedOperation, Change, Marking, Operation, Recognition, TransactOutcome,
+};
 pub use self::versions::VERSION_CONDITION_BYTES;
 
 #[cfg(test)]

@@ -164,6 +164,14 @@ impl Prepared {
         Ok(())
     }
 
+    /// The pointers to the objects that the item keeps, by attribute.
+    pub(super) fn kept(&self) -> Vec<(String, Pointer)> {
+        self.kept
+            .iter()
+            .filter_map(|kept| Some((kept.attribute.clone(), Pointer::from_value(&kept.pointer)?)))
+            .collect()
+    }
+
     /// The pointers that the item has after the operation, by stored name, as far as the operation sets them.
     pub(super) fn written(&self) -> Item {
         let pointers: Vec<(&str, &Value)> = match &self.write {

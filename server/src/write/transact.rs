@@ -5,38 +5,51 @@ use std::time::Instant;
 
 use futures::future::try_join_all;
 
-use crate::aws::{self, Kind, Stores};
+use crate::aws::{self, Kind, Refusal, Stores};
 use crate::call::Call;
-use crate::crypto::Keyring;
+use crate::crypto::{CallKeys, Keyring};
 use crate::fault::Fault;
-use crate::figure::AwsOperation;
-use crate::model::Value;
+use crate::figure::{AwsOperation, Rpc};
+use crate::item::pointer::Pointer;
 use crate::model::size::{stored_bytes, value_bytes};
+use crate::model::{Item, Value};
 use crate::object::owner::owns_objects;
+use crate::object::upload::NewObject;
 
 use super::caller::Caller;
 use super::cleanup::remove_new;
 use super::committer::{Committer, GRACE, finished};
 use super::error::Error;
+use super::in_flight::InFlight;
 use super::prepared::Prepared;
-use super::transact_commit::TransactCommit;
+use super::remembering::Remembering;
+use super::transact_commit::{Ending, TransactCommit};
 use super::transact_refusal::refused;
-use super::transact_request::{AppliedOperation, Change, Operation};
+use super::transact_request::{AppliedOperation, Change, Operation, Recognition, TransactOutcome};
 use super::uploads::upload_all;
 
 /// DynamoDB's limit for the items of one transaction.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of a marker beside what the server set, when it is encrypted.
+const MARKER_BYTES: usize = 600;
 
 /// A transaction to apply.
 struct Transaction {
     call: Call,
     operations: Vec<Operation>,
-    token: Option<String>,
+    recognition: Recognition,
+}
+
+/// The parts of this program that apply transactions.
+struct Parts {
+    stores: Stores,
+    keyring: Keyring,
+    in_flight: InFlight,
 }
 
 impl Committer {
-    /// Applies all operations, which are on different items, or none. `token` makes the transaction idempotent. Returns
-    /// what each operation did.
+    /// Applies all operations, which are on different items, or none. Returns what each operation did, or did in an earlier
+    /// equal request.
     ///
     /// # Errors
     ///
@@ -45,29 +58,36 @@ impl Committer {
         &self,
         call: &Call,
         operations: Vec<Operation>,
-        token: Option<String>,
-    ) -> Result<Vec<AppliedOperation>, Error> {
-        check_bytes(operations.iter().map(plain_bytes))?;
+        recognition: Recognition,
+    ) -> Result<TransactOutcome, Error> {
+        check_bytes(
+            operations
+                .iter()
+                .map(plain_bytes)
+                .chain([marker_bytes(&recognition)]),
+        )?;
         let deadline = call.deadline();
         let caller = Caller::new(AwsOperation::TransactWriteItems);
         let has_objects = operations.iter().any(|operation| owns_objects(&operation.model));
         let transaction = Transaction {
             call: call.clone(),
             operations,
-            token,
+            recognition,
         };
-        let (stores, keyring) = (self.stores().clone(), self.keyring().clone());
+        let parts = Parts {
+            stores: self.stores().clone(),
+            keyring: self.keyring().clone(),
+            in_flight: self.in_flight().clone(),
+        };
         if !has_objects {
-            return transact(&stores, &keyring, transaction, &caller, deadline).await;
+            return transact(&parts, transaction, &caller, deadline).await;
         }
         let _disconnected_when_dropped = caller.disconnect_on_drop();
         let in_task = caller.clone();
         let task = self.spawn(async move {
             let trace = transaction.call.trace().clone();
             let end = deadline + GRACE;
-            trace
-                .scope(transact(&stores, &keyring, transaction, &in_task, end))
-                .await
+            trace.scope(transact(&parts, transaction, &in_task, end)).await
         });
         match tokio::time::timeout_at(deadline.into(), task).await {
             Ok(joined) => finished(joined, &caller),
@@ -76,69 +96,190 @@ impl Committer {
     }
 }
 
-/// Encrypts, uploads and commits; the commit and the cleanup must be done by `deadline`.
+/// Applies a transaction; the commit and the cleanup must be done by `deadline`.
 async fn transact(
-    stores: &Stores,
-    keyring: &Keyring,
+    parts: &Parts,
     transaction: Transaction,
     caller: &Caller,
     deadline: Instant,
-) -> Result<Vec<AppliedOperation>, Error> {
+) -> Result<TransactOutcome, Error> {
     let Transaction {
         call,
         operations,
-        token,
+        recognition,
     } = transaction;
-    let extended = call.with_deadline(deadline);
     // each item has a data key for itself
-    let sealing = operations.into_iter().map(|operation| {
-        let keys = keyring.for_call(&call);
-        async move { Prepared::seal(operation, &keys).await }
-    });
-    let sealed = caller.step(try_join_all(sealing)).await?;
-    check_bytes(sealed.iter().map(|(operation, _)| operation.bytes()))?;
-    let (mut prepared, mut new, mut owners) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, (operation, objects)) in sealed.into_iter().enumerate() {
-        owners.extend(objects.iter().map(|_| index));
-        new.extend(objects);
-        prepared.push(operation);
-    }
-    let uploaded = caller.step(upload_all(stores, &call, &new)).await;
-    let may_commit = !caller.is_disconnected() && Instant::now() < call.deadline();
-    let uploaded = match uploaded {
-        Ok(uploaded) if may_commit => uploaded,
-        Ok(_) => {
-            remove_new(stores, &extended, &new).await;
-            return Err(caller.gave_up().into());
-        }
-        Err(error) => {
-            remove_new(stores, &extended, &new).await;
-            return Err(error);
-        }
-    };
-    let mut applied: Vec<AppliedOperation> = prepared.iter().map(|_| AppliedOperation::default()).collect();
-    for (&index, (attribute, pointer)) in owners.iter().zip(uploaded) {
-        prepared[index].set_pointer(&attribute, &pointer);
-        applied[index].objects.push((attribute, pointer));
-    }
-    let mut commit = TransactCommit {
-        stores,
+    let keys: Vec<CallKeys> = operations.iter().map(|_| parts.keyring.for_call(&call)).collect();
+    let work = Work {
+        parts,
         call: &call,
-        extended,
+        extended: call.with_deadline(deadline),
         caller,
-        operations: prepared,
-        new,
-        owners,
+        keys: &keys,
     };
-    match commit.run(token).await {
-        Ok(()) => Ok(applied),
-        Err(Error::Store(aws::Error {
+    let marking = match recognition {
+        Recognition::None => return work.commit(operations, None, None).await,
+        Recognition::Token(token) => return work.commit(operations, Some(token), None).await,
+        Recognition::Marker(marking) => marking,
+    };
+    let (stores, in_flight) = (&parts.stores, &parts.in_flight);
+    let begun = Remembering::begin(
+        stores,
+        in_flight,
+        &call,
+        &work.extended,
+        marking,
+        &operations,
+        &keys,
+    );
+    let (remembering, generated) = caller.step(begun).await?;
+    match caller.step(remembering.earlier()).await? {
+        Some(outcome) => Ok(outcome),
+        None => {
+            work.commit(operations, None, Some((&remembering, generated)))
+                .await
+        }
+    }
+}
+
+/// A transaction at work.
+struct Work<'a> {
+    parts: &'a Parts,
+    /// The caller's call.
+    call: &'a Call,
+    /// The call, with the extended deadline.
+    extended: Call,
+    caller: &'a Caller,
+    /// The data keys of the operations.
+    keys: &'a [CallKeys],
+}
+
+impl Work<'_> {
+    /// Encrypts, uploads and commits. A marker comes with what the server set.
+    async fn commit(
+        &self,
+        operations: Vec<Operation>,
+        token: Option<String>,
+        remembering: Option<(&Remembering<'_>, Vec<Item>)>,
+    ) -> Result<TransactOutcome, Error> {
+        let stores = &self.parts.stores;
+        let sealing = operations.into_iter().zip(self.keys);
+        let sealing = sealing.map(|(operation, keys)| Prepared::seal(operation, keys));
+        let sealed = self.caller.step(try_join_all(sealing)).await?;
+        check_bytes(sealed.iter().map(|(operation, _)| operation.bytes()))?;
+        let (mut operations, mut new, mut owners) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, (operation, objects)) in sealed.into_iter().enumerate() {
+            owners.extend(objects.iter().map(|_| index));
+            new.extend(objects);
+            operations.push(operation);
+        }
+        let uploaded = self.upload(&new).await?;
+        let mut applied: Vec<AppliedOperation> =
+            operations.iter().map(|_| AppliedOperation::default()).collect();
+        for (&index, (attribute, pointer)) in owners.iter().zip(uploaded) {
+            operations[index].set_pointer(&attribute, &pointer);
+            applied[index].objects.push((attribute, pointer));
+        }
+        let (remembering, content) = match remembering {
+            None => (None, None),
+            Some((remembering, generated)) => match remembering.seal(complete(generated, &applied)).await {
+                Ok(content) => (Some(remembering), Some(content)),
+                Err(error) => {
+                    remove_new(stores, &self.extended, &new).await;
+                    return Err(error);
+                }
+            },
+        };
+        let mut commit = TransactCommit {
+            stores,
+            call: self.call,
+            extended: self.extended.clone(),
+            caller: self.caller,
+            operations,
+            new,
+            owners,
+            is_single: self.call.rpc() != Rpc::TransactWrite,
+            marker: remembering.map(|one| &one.marker).zip(content),
+        };
+        match (commit.run(token).await, remembering) {
+            (Ok(Ending::Applied), _) => {
+                for (applied, operation) in applied.iter_mut().zip(&commit.operations) {
+                    applied.kept = operation.kept();
+                }
+                Ok(TransactOutcome::Applied(applied))
+            }
+            (Ok(Ending::Repeated(stored)), Some(remembering)) => remembering.outcome(&stored).await,
+            (Ok(Ending::Repeated(_)), None) => Err(Error::Internal("a transaction has no marker")),
+            (Err(error), remembering) => self.refused(error, &commit, remembering).await,
+        }
+    }
+
+    /// Uploads new objects, unless the caller disconnects meanwhile.
+    async fn upload(&self, new: &[(String, NewObject)]) -> Result<Vec<(String, Pointer)>, Error> {
+        let stores = &self.parts.stores;
+        let uploaded = self.caller.step(upload_all(stores, self.call, new)).await;
+        let may_commit = !self.caller.is_disconnected() && Instant::now() < self.call.deadline();
+        let error = match uploaded {
+            Ok(uploaded) if may_commit => return Ok(uploaded),
+            Ok(_) => self.caller.gave_up().into(),
+            Err(error) => error,
+        };
+        remove_new(stores, &self.extended, new).await;
+        Err(error)
+    }
+
+    /// The outcome of a failed commit.
+    async fn refused(
+        &self,
+        error: Error,
+        commit: &TransactCommit<'_>,
+        remembering: Option<&Remembering<'_>>,
+    ) -> Result<TransactOutcome, Error> {
+        let Error::Store(aws::Error {
             kind: Kind::TransactionCancelled { reasons },
             ..
-        })) => Err(Error::Cancelled(
-            refused(keyring, &call, &commit.operations, reasons).await,
-        )),
-        Err(error) => Err(error),
+        }) = error
+        else {
+            return Err(error);
+        };
+        let of_marker = reasons.get(commit.operations.len()).cloned().flatten();
+        let refused = refused(&self.parts.keyring, self.call, &commit.operations, reasons).await;
+        if let (true, Some(reason)) = (refused.is_empty(), of_marker) {
+            return Err(Error::cancelled(kind_of(&reason)));
+        }
+        match remembering {
+            Some(remembering) => remembering.refuse(refused).await,
+            None => Err(Error::Cancelled(refused)),
+        }
+    }
+}
+
+/// Why a marker was refused.
+fn kind_of(reason: &Refusal) -> Kind {
+    match reason {
+        Refusal::Throttled => Kind::Throttled,
+        Refusal::TooLarge => Kind::TooLarge,
+        Refusal::Conflict => Kind::Conflict,
+        Refusal::ConditionFailed { .. } | Refusal::Misfit(_) | Refusal::Invalid => Kind::Refused,
+    }
+}
+
+/// What the server set, with the pointers to new objects.
+fn complete(mut generated: Vec<Item>, applied: &[AppliedOperation]) -> Vec<Item> {
+    for (item, applied) in generated.iter_mut().zip(applied) {
+        let pointers = applied.objects.iter();
+        item.extend(pointers.map(|(name, pointer)| (name.clone(), pointer.to_value())));
+    }
+    generated
+}
+
+/// The bytes of the marker, about.
+fn marker_bytes(recognition: &Recognition) -> usize {
+    match recognition {
+        Recognition::None | Recognition::Token(_) => 0,
+        Recognition::Marker(marking) => {
+            MARKER_BYTES + marking.generated.iter().map(stored_bytes).sum::<usize>()
+        }
     }
 }
 

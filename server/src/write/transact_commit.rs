@@ -13,8 +13,11 @@ use crate::object::upload::NewObject;
 use super::caller::Caller;
 use super::cleanup::{remove_new, remove_owned};
 use super::error::Error;
+use super::marked::Verdict;
+use super::marker::{GENERATED, Marker};
 use super::prepared::{Pins, Prepared, pointers};
 use super::refused::{OperationRefusal, RefusedOperation};
+use super::settle::unknown;
 use super::stored_items::{Wanted, read_items};
 
 /// How long a transaction without a response gets to be applied before the second read.
@@ -33,6 +36,27 @@ pub(super) struct TransactCommit<'a> {
     pub(super) new: Vec<(String, NewObject)>,
     /// The operations that point to them.
     pub(super) owners: Vec<usize>,
+    /// Its caller made a single write, no transaction.
+    pub(super) is_single: bool,
+    /// The marker that goes along, with what it keeps of the outcome.
+    pub(super) marker: Option<(&'a Marker, Value)>,
+}
+
+/// How a commit ended.
+pub(super) enum Ending {
+    /// It was applied.
+    Applied,
+    /// Nothing was changed: an earlier equal request has this marker.
+    Repeated(Item),
+}
+
+/// What follows from a failed commit.
+enum Next {
+    End(Ending),
+    /// Send it again after this wait.
+    Again(Backoff),
+    /// It was not applied: the error says why.
+    Explain,
 }
 
 /// What shows that the transaction was applied.
@@ -45,7 +69,7 @@ enum Proof<'a> {
 
 impl TransactCommit<'_> {
     /// Applies all operations, and deletes the objects that their items no longer point to.
-    pub(super) async fn run(&mut self, token: Option<String>) -> Result<(), Error> {
+    pub(super) async fn run(&mut self, token: Option<String>) -> Result<Ending, Error> {
         let first = self.caller.step(self.read_pins(self.call)).await;
         let mut pins = match first {
             Ok(pins) => pins,
@@ -63,10 +87,19 @@ impl TransactCommit<'_> {
             let error = match sent.await {
                 Ok(()) => {
                     self.clean_up(&pins).await;
-                    return Ok(());
+                    return Ok(Ending::Applied);
                 }
                 Err(error) => error,
             };
+            match self.judge(&error, &pins, backoff).await? {
+                Next::End(ending) => return Ok(ending),
+                Next::Again(next) => {
+                    next.wait(&self.extended).await;
+                    backoff = next;
+                    continue;
+                }
+                Next::Explain => {}
+            }
             if self.may_have_raced(&error, &pins) && !self.caller.is_disconnected() {
                 let next = backoff.next(false, self.call.deadline());
                 if let Some(next) = next {
@@ -83,7 +116,49 @@ impl TransactCommit<'_> {
                     continue;
                 }
             }
-            return self.resolve(error, &pins).await;
+            return self.resolve(error, &pins).await.map(|()| Ending::Applied);
+        }
+    }
+
+    /// What the marker shows about a failed commit.
+    async fn judge(&self, error: &aws::Error, pins: &[Pins], backoff: Backoff) -> Result<Next, Error> {
+        let Some((marker, _)) = &self.marker else {
+            return Ok(Next::Explain);
+        };
+        let dynamodb = &self.stores.dynamodb;
+        let verdict = marker.judge(dynamodb, &self.extended, error, self.operations.len());
+        let again = || match self.caller.is_disconnected() {
+            true => None,
+            false => backoff.next(false, self.call.deadline()),
+        };
+        match verdict.await {
+            Verdict::Applied => {
+                self.clean_up(pins).await;
+                Ok(Next::End(Ending::Applied))
+            }
+            Verdict::Repeated(stored) => {
+                remove_new(self.stores, &self.extended, &self.new).await;
+                Ok(Next::End(Ending::Repeated(stored)))
+            }
+            Verdict::OtherRequest => Err(self.give_up(Error::OtherRequest).await),
+            Verdict::Busy => match again() {
+                Some(next) => Ok(Next::Again(next)),
+                None if error.doubt == Doubt::None => Err(self.give_up(Error::RequestInFlight).await),
+                None => Err(unknown(error.clone()).into()),
+            },
+            Verdict::NotApplied if is_passing(error) => Ok(again().map_or(Next::Explain, Next::Again)),
+            Verdict::NotApplied => match error.kind {
+                Kind::OutcomeUnknown => {
+                    let error = aws::Error {
+                        kind: Kind::Unavailable,
+                        ..error.clone()
+                    };
+                    Err(self.give_up(error.into()).await)
+                }
+                _ => Ok(Next::Explain),
+            },
+            // it may still be applied: the new objects are left behind
+            Verdict::Unknown => Err(error.clone().into()),
         }
     }
 
@@ -117,8 +192,14 @@ impl TransactCommit<'_> {
     fn requests(&mut self, pins: &[Pins]) -> Result<Vec<TransactItem>, Error> {
         let mut requests = Vec::with_capacity(pins.len());
         for (index, (operation, pins)) in self.operations.iter_mut().zip(pins).enumerate() {
-            operation.adopt(pins).map_err(|error| located(error, index))?;
+            operation.adopt(pins).map_err(|error| match self.is_single {
+                true => error,
+                false => located(error, index),
+            })?;
             requests.push(operation.request(pins)?);
+        }
+        if let Some((marker, content)) = &self.marker {
+            requests.push(TransactItem::Put(marker.put((GENERATED, content.clone()))));
         }
         Ok(requests)
     }
@@ -283,6 +364,15 @@ impl Proof<'_> {
             Proof::Sealed(name, value) => item.get(*name) == Some(*value),
         }
     }
+}
+
+/// Whether a transaction was cancelled only because its items or tables were busy.
+fn is_passing(error: &aws::Error) -> bool {
+    let Kind::TransactionCancelled { reasons } = &error.kind else {
+        return false;
+    };
+    let mut refused = reasons.iter().flatten();
+    refused.all(|reason| matches!(reason, Refusal::Conflict | Refusal::Throttled))
 }
 
 fn object_changed(index: usize, attribute: String) -> RefusedOperation {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::item::Key;
 use crate::item::pointer::Pointer;
-use crate::model::{Item, Model};
+use crate::model::{Item, Model, Value};
 
+use super::identity::Identity;
 use super::request::{Condition, ExpectedVersion, ItemUpdate};
 
 /// One operation of a transaction, already checked.
@@ -36,9 +37,52 @@ pub enum Change {
     Check,
 }
 
+impl Operation {
+    /// Whether it uploads objects.
+    pub(super) fn uploads(&self) -> bool {
+        let is_new = |value: &Value| matches!(value, Value::Object(object) if object.data.is_some());
+        match &self.change {
+            Change::Put(item) => item.values().any(is_new),
+            Change::Update(change) => change.update.whole_values().any(|(_, value)| is_new(value)),
+            Change::Delete | Change::Check => false,
+        }
+    }
+}
+
+/// How a repeat of a transaction is recognised.
+pub enum Recognition {
+    /// It is not.
+    None,
+    /// By DynamoDB, from this token; a repeat must be the same for it.
+    Token(String),
+    /// By a marker.
+    Marker(Marking),
+}
+
+/// The marker that remembers a transaction.
+pub struct Marking {
+    /// The table of markers.
+    pub table: String,
+    /// The identity of the request.
+    pub identity: Identity,
+    /// What the server sets in each operation, as callers read it, without references of objects.
+    pub generated: Vec<Item>,
+}
+
+/// What a transaction did.
+#[derive(Debug)]
+pub enum TransactOutcome {
+    /// It was applied.
+    Applied(Vec<AppliedOperation>),
+    /// Nothing: an earlier equal request was applied, in which the server set this in each operation, as callers read it.
+    Repeated(Vec<Item>),
+}
+
 /// What an operation of an applied transaction did.
 #[derive(Debug, Default)]
 pub struct AppliedOperation {
     /// The pointers to new objects, by attribute.
     pub objects: Vec<(String, Pointer)>,
+    /// The pointers to kept objects, by attribute.
+    pub kept: Vec<(String, Pointer)>,
 }

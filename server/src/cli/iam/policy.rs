@@ -154,9 +154,10 @@ fn items(models: &Models, scope: &Scope) -> Vec<Statement> {
 /// The tables of the models.
 pub(super) fn tables(models: &Models, scope: &Scope) -> BTreeSet<String> {
     let home = scope.home("dynamodb");
-    let tables = models.iter();
+    let tables = models.tables();
+    let tables = tables.iter();
     tables
-        .map(|model| format!("{home}table/{}", model.table))
+        .map(|table| format!("{home}table/{}", table.name()))
         .collect()
 }
 

@@ -1,6 +1,6 @@
 //! What models of one table must agree on about indexes, discriminators and templates.
 
-use super::read;
+use super::{NeededTable, read};
 
 /// A model of the table `shared`, with templated keys and these further lines.
 fn model(name: &str, options: &str) -> String {
@@ -235,4 +235,34 @@ fn templates_of_two_models_do_not_produce_the_same_keys() {
     };
     assert_eq!(pair("A#{id}", "A#{id}", named("Two")).len(), 1);
     assert_eq!(pair("A#{id}", "A#{id}", named("One")), [""; 0]);
+}
+
+#[test]
+fn a_table_that_remembers_request_ids_holds_no_items() {
+    let markers = |name: &str| format!("idempotency: {{ table: {name} }}");
+    assert!(faults(&markers("request-ids"), &markers("request-ids")).is_empty());
+    assert_eq!(
+        faults("", &markers("shared")),
+        [
+            "idempotency.table: must be a table for this purpose alone: the model One at m.yaml:4 has its items \
+             there"
+        ]
+    );
+}
+
+#[test]
+fn each_table_is_needed_once() {
+    let source = model("One", "idempotency: { table: request-ids }")
+        + &model("Two", "idempotency: { table: request-ids }")
+        + &model("Three", "").replace("shared", "another");
+    let models = read(&[("m.yaml", &source)]).unwrap();
+    let tables: Vec<_> = models
+        .tables()
+        .iter()
+        .map(|table| match table {
+            NeededTable::Items { name, models } => (*name, models.len()),
+            NeededTable::Markers { name } => (*name, 0),
+        })
+        .collect();
+    assert_eq!(tables, [("another", 1), ("request-ids", 0), ("shared", 2)]);
 }

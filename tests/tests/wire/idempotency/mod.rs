@@ -1,6 +1,8 @@
 //! Idempotent writes by `request_id`: a repeat returns the first outcome and changes nothing, whoever repeats it.
 
 mod item;
+mod table;
+mod transactions;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
