@@ -4,6 +4,8 @@
 mod contributing;
 #[path = "docs/figures.rs"]
 mod figures;
+#[path = "docs/models.rs"]
+mod models;
 #[path = "docs/pages.rs"]
 mod pages;
 #[path = "docs/words.rs"]

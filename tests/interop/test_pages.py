@@ -37,7 +37,11 @@ def terminal(tmp_path):
     programs.mkdir()
     (programs / "grpcurl").symlink_to(os.environ["GRPCURL"])
     shutil.copy(ROOT / "README.md", tmp_path)
-    with gateway("--memory") as running:
+    models = tmp_path / "models"
+    models.mkdir()
+    for model in [*ROOT.glob("models/*.yaml"), *ROOT.glob("models/examples/*.yaml")]:
+        shutil.copy(model, models)
+    with gateway("--memory", "--models", str(models)) as running:
         script = programs / "tollgate"
         script.write_text(f'#!/bin/sh\nshift\nexec {BINARY} call --address http://{running.address} "$@"\n')
         script.chmod(0o755)

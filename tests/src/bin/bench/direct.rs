@@ -21,14 +21,18 @@ use tollgate::aws::{Connectors, Settings, Stores, provision};
 use tollgate::embedded::{Engines, Place, Synchronous};
 use tollgate::model::Models;
 
-use super::load::{AGE, EMAIL, ITEMS, NAME, SORT, Turn, Work, measure, partition};
+use super::direct_many;
+use super::load::{
+    AGE, EMAIL, ITEMS, LIST, NAME, SORT, Turn, Work, measure, numbers, partition, sort_of_list,
+};
 use super::process::{self, Cores, Store};
 
 /// The first argument of a process in this role.
 pub(crate) const ROLE: &str = "direct";
 /// The argument in the place of a folder.
 const MEMORY: &str = "memory";
-const TABLE: &str = "users";
+/// The table of all items.
+pub(crate) const TABLE: &str = "users";
 
 /// How the SDK's client is set.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -112,7 +116,8 @@ pub(crate) async fn run(arguments: &[String]) {
     };
     let client = open(&place, setting == "minimal").await;
     for number in 0..ITEMS {
-        put(&client, number).await;
+        put(&client, partition(number), SORT.to_owned()).await;
+        put(&client, LIST.to_owned(), sort_of_list(number)).await;
     }
     println!("ready");
     // blocks this thread alone, which has nothing else to do
@@ -122,11 +127,7 @@ pub(crate) async fn run(arguments: &[String]) {
             panic!("not an order: {order}")
         };
         let callers = callers.parse().expect("a number");
-        let work = if work == Work::Get.name() {
-            Work::Get
-        } else {
-            Work::Save
-        };
+        let work = Work::named(work).expect("a kind of call");
         let time = Duration::from_millis(millis.parse().expect("a number"));
         println!("{}", run_turn(&client, callers, work, time).await);
     }
@@ -183,7 +184,10 @@ async fn call_until(until: Instant, work: Work, client: Client, next: Arc<Atomic
         let number = next.fetch_add(1, Ordering::Relaxed) % ITEMS;
         match work {
             Work::Get => get(&client, number).await,
-            Work::Save => put(&client, number).await,
+            Work::Save => put(&client, partition(number), SORT.to_owned()).await,
+            Work::BatchGet => direct_many::batch_get(&client, numbers(number)).await,
+            Work::BatchWrite => direct_many::batch_write(&client, numbers(number)).await,
+            Work::Query => direct_many::query(&client).await,
         }
         calls += 1;
     }
@@ -196,21 +200,30 @@ async fn get(client: &Client, number: u64) {
     assert_eq!(found.item.map(|item| item.len()), Some(5));
 }
 
-async fn put(client: &Client, number: u64) {
-    let mut item = key(number);
-    item.insert("name".to_owned(), AttributeValue::S(NAME.to_owned()));
-    item.insert("email".to_owned(), AttributeValue::S(EMAIL.to_owned()));
-    item.insert("age".to_owned(), AttributeValue::N(AGE.to_string()));
+async fn put(client: &Client, partition: String, sort: String) {
     client
         .put_item()
         .table_name(TABLE)
-        .set_item(Some(item))
+        .set_item(Some(user(partition, sort)))
         .send()
         .await
         .expect("PutItem succeeds");
 }
 
-fn key(number: u64) -> HashMap<String, AttributeValue> {
+/// A whole item.
+pub(crate) fn user(partition: String, sort: String) -> HashMap<String, AttributeValue> {
+    let pair = |name: &str, text: String| (name.to_owned(), AttributeValue::S(text));
+    HashMap::from([
+        pair("pk", partition),
+        pair("sk", sort),
+        pair("name", NAME.to_owned()),
+        pair("email", EMAIL.to_owned()),
+        ("age".to_owned(), AttributeValue::N(AGE.to_string())),
+    ])
+}
+
+/// The key of an item.
+pub(crate) fn key(number: u64) -> HashMap<String, AttributeValue> {
     let pair = |name: &str, text: String| (name.to_owned(), AttributeValue::S(text));
     HashMap::from([pair("pk", partition(number)), pair("sk", SORT.to_owned())])
 }

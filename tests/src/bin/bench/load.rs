@@ -12,18 +12,23 @@ use tollgate_tests::values::{self, Item, n, s};
 use tonic::Request;
 use tonic::transport::Channel;
 
-use super::process;
+use super::{many, process};
 
 /// Connections that the callers share.
 pub(crate) const CONNECTIONS: usize = 4;
-/// Items that are read and written over.
+/// Items that are read and written over, each in its own partition; and those of the partition that is queried.
 pub(crate) const ITEMS: u64 = 1000;
+/// Items of a batch.
+pub(crate) const BATCH: u64 = 100;
 
 /// One kind of call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
     Get,
     Save,
+    BatchGet,
+    BatchWrite,
+    Query,
 }
 
 /// What one turn came to.
@@ -47,14 +52,34 @@ pub(crate) struct Load {
 }
 
 impl Work {
-    /// Both.
+    /// Calls of one item.
     pub(crate) const ALL: [Work; 2] = [Work::Get, Work::Save];
+    /// Calls of many items.
+    pub(crate) const MANY: [Work; 3] = [Work::BatchGet, Work::BatchWrite, Work::Query];
 
     /// As tables say it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Work::Get => "Get",
             Work::Save => "Save",
+            Work::BatchGet => "BatchGet",
+            Work::BatchWrite => "BatchWrite",
+            Work::Query => "Query",
+        }
+    }
+
+    /// The one with this name.
+    pub(crate) fn named(name: &str) -> Option<Work> {
+        let mut all = Work::ALL.into_iter().chain(Work::MANY);
+        all.find(|work| work.name() == name)
+    }
+
+    /// Items of one call.
+    pub(crate) fn items(self) -> u64 {
+        match self {
+            Work::Get | Work::Save => 1,
+            Work::BatchGet | Work::BatchWrite => BATCH,
+            Work::Query => ITEMS,
         }
     }
 }
@@ -78,6 +103,8 @@ impl Load {
         let mut client = load.clients[0].clone();
         for number in 0..ITEMS {
             client.save(save(number)).await.expect("an item is saved");
+            let listed = values::save("User", user(LIST, &sort_of_list(number)));
+            client.save(listed).await.expect("an item is saved");
         }
         load
     }
@@ -142,6 +169,9 @@ async fn call_until(
                     .await
                     .expect("a Save succeeds");
             }
+            Work::BatchGet => many::batch_get(&mut client, numbers(number)).await,
+            Work::BatchWrite => many::batch_write(&mut client, numbers(number)).await,
+            Work::Query => many::query(&mut client).await,
         }
         calls += 1;
     }
@@ -155,12 +185,25 @@ fn billed<T>(message: T, session: Option<&str>) -> Request<T> {
     }
 }
 
-fn get(number: u64) -> v1::GetRequest {
+/// The items of a batch.
+pub(crate) fn numbers(call: u64) -> impl Iterator<Item = u64> + Clone {
+    (0..BATCH).map(move |number| (call * BATCH + number) % ITEMS)
+}
+
+pub(crate) fn get(number: u64) -> v1::GetRequest {
     values::get("User", values::key(&partition(number), SORT))
 }
 
-fn save(number: u64) -> v1::SaveRequest {
-    values::save("User", user(number))
+pub(crate) fn save(number: u64) -> v1::SaveRequest {
+    values::save("User", user(&partition(number), SORT))
+}
+
+/// The partition that is queried.
+pub(crate) const LIST: &str = "LIST";
+
+/// The sort key of an item of that partition.
+pub(crate) fn sort_of_list(number: u64) -> String {
+    format!("ITEM#{number:04}")
 }
 
 /// The sort key of all items.
@@ -172,8 +215,8 @@ pub(crate) fn partition(number: u64) -> String {
 }
 
 /// A `User` without an encrypted field: the direct calls have no data keys.
-fn user(number: u64) -> Item {
-    let mut user = values::key(&partition(number), SORT);
+fn user(partition: &str, sort: &str) -> Item {
+    let mut user = values::key(partition, sort);
     user.extend(values::item([
         ("name", s(NAME)),
         ("email", s(EMAIL)),

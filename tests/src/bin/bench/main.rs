@@ -4,9 +4,13 @@
 
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
+mod batches;
 mod beside;
+mod big_scan;
 mod direct;
+mod direct_many;
 mod load;
+mod many;
 mod pair;
 mod process;
 mod program;
@@ -23,14 +27,14 @@ use std::time::Duration;
 use process::Cores;
 
 const USAGE: &str = "cargo bench-gateway [--quick] [--callers N] [--tollgate FILE] [--bare FILE] [--collector URL] \
-[beside|trailers|telemetry|keys|start ...]
+[beside|batches|scan|trailers|telemetry|keys|start ...]
 
   --quick           a fifth of the rounds: to see that it runs, not to compare
   --callers N       calls in flight, 64 where nothing is said
   --tollgate FILE   the program that is measured; without it `tollgate` is built, in this benchmark's own profile
   --bare FILE       the same program without telemetry; without it that is built too, where it is needed
   --collector URL   the OTLP collector that everything is exported to, over gRPC; without it one in this process
-  beside ...        only these parts; without any, all five";
+  beside ...        only these parts; without any, all seven";
 
 /// How much is measured, and of what.
 #[derive(Clone)]
@@ -51,7 +55,15 @@ struct Plan {
     parts: Vec<String>,
 }
 
-const PARTS: [&str; 5] = ["beside", "trailers", "telemetry", "keys", "start"];
+const PARTS: [&str; 7] = [
+    "beside",
+    "batches",
+    "scan",
+    "trailers",
+    "telemetry",
+    "keys",
+    "start",
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -132,6 +144,12 @@ fn introduce(plan: &Plan) {
 async fn measure(plan: &Plan) {
     if plan.has("beside") {
         beside::measure(plan).await;
+    }
+    if plan.has("batches") {
+        batches::measure(plan).await;
+    }
+    if plan.has("scan") {
+        big_scan::measure(plan).await;
     }
     if plan.has("trailers") {
         trailers::measure(plan).await;

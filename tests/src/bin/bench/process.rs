@@ -82,6 +82,9 @@ pub(crate) enum Store<'a> {
     Folder(&'a Path),
 }
 
+/// The arguments of every gateway.
+const SERVE: [&str; 5] = ["serve", "--listen", "127.0.0.1:0", "--log", "json"];
+
 impl Gateway {
     /// Starts `program` and waits until it serves. Its log, a line for every call, goes to `/dev/null`.
     pub(crate) async fn start(
@@ -91,11 +94,22 @@ impl Gateway {
         settings: &[(&str, &str)],
     ) -> Gateway {
         let mut command = on(cores, program);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--log", "json"]);
+        command.args(SERVE);
         match store {
             Store::Memory => command.arg("--memory"),
             Store::Folder(folder) => command.arg("--data").arg(folder),
         };
+        Gateway::run(program, command, settings).await
+    }
+
+    /// Starts `program` like [`Gateway::start`], on a store that speaks AWS's protocols.
+    pub(crate) async fn start_on_aws(program: &Path, cores: Cores, settings: &[(&str, &str)]) -> Gateway {
+        let mut command = on(cores, program);
+        command.args(SERVE).args(["--backend", "aws"]);
+        Gateway::run(program, command, settings).await
+    }
+
+    async fn run(program: &Path, mut command: Command, settings: &[(&str, &str)]) -> Gateway {
         // no models and no settings but these
         command
             .current_dir(std::env::temp_dir())
@@ -160,10 +174,19 @@ pub(crate) fn cpu_seconds(id: u32) -> f64 {
 
 /// Memory that a process has in RAM, in MiB.
 pub(crate) fn resident_mib(id: u32) -> f64 {
+    status_mib(id, "VmRSS:")
+}
+
+/// The most memory that a process ever had in RAM, in MiB.
+pub(crate) fn peak_mib(id: u32) -> f64 {
+    status_mib(id, "VmHWM:")
+}
+
+fn status_mib(id: u32, name: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("the process runs");
     let line = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .find_map(|line| line.strip_prefix(name))
         .expect("proc(5)");
     let kib: f64 = line
         .trim()
