@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .skip_debug([
             ".tollgate.v1.AttributeValue",
             ".tollgate.v1.AttributeValue.kind",
+            ".tollgate.v1.DownloadResponse",
             ".tollgate.v1.Object",
         ])
         .compile_fds_with_config(descriptors, config)?;

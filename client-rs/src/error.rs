@@ -217,6 +217,28 @@ impl Error {
         error
     }
 
+    /// What was received is not the object's content.
+    pub(crate) fn damaged(message: &str) -> Error {
+        let mut error = Error::local(Code::DataLoss, message);
+        error.inner.nothing_sent = false;
+        error
+    }
+
+    /// The content that was received could not be written.
+    pub(crate) fn not_written(error: std::io::Error) -> Error {
+        let mut local = Error::local(Code::Unknown, format!("cannot write the content: {error}"));
+        local.inner.nothing_sent = false;
+        local.caused_by(error)
+    }
+
+    /// The call only checked its request.
+    pub(crate) fn no_object() -> Error {
+        Error::local(
+            Code::Internal,
+            "the response has no object: the request was only checked",
+        )
+    }
+
     /// Replaces the bill with that of a series of calls, the last of which failed.
     #[must_use]
     pub fn with_bill(self, metrics: CallMetrics) -> Error {

@@ -114,6 +114,12 @@
 //! # }
 //! ```
 //!
+//! # Objects
+//!
+//! [`Client::download`] returns the content of an object of any size: as a [`futures::Stream`], in a writer
+//! ([`Content::write_to`]) or in a file ([`Content::into_file`]). If the connection breaks, it is resumed where it broke. A
+//! whole content is verified against its SHA-256.
+//!
 //! # Errors and retries
 //!
 //! An [`Error`] contains tollgate's [`Reason`], the invalid fields ([`Error::violations`]), the reason of a refused write as a
@@ -129,12 +135,15 @@ mod batch_get;
 mod batch_write;
 mod client;
 mod data;
+mod download;
+mod download_file;
 mod error;
 mod expression;
 mod listing;
 mod metrics;
 mod options;
 mod partial;
+mod progress;
 mod refusal;
 mod requests;
 mod retry;
@@ -147,6 +156,7 @@ mod written;
 pub use batch_get::{BatchItems, Got};
 pub use batch_write::{BatchResults, BatchWriter, BatchWritten, Write};
 pub use client::{Client, Response, Session};
+pub use download::{Content, Download};
 pub use error::{Error, Violation, code_name};
 pub use expression::{
     Assigned, Attr, Computed, Expression, IntoAssigned, IntoComputed, IntoOperand, Key, KeyAttr,
@@ -156,6 +166,7 @@ pub use listing::{Query, Scan};
 pub use metrics::{CallMetrics, SessionMetrics};
 pub use options::Options;
 pub use partial::{ByModel, Partial, Readable, Unreadable};
+pub use progress::Progress;
 pub use refusal::{OperationFailure, Refusal};
 pub use requests::{DeleteOptions, Get, GetOptions, ReturnValues, SaveOptions, UpdateOptions};
 pub use retry::Retry;

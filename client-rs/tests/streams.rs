@@ -179,6 +179,15 @@ impl DataService for Canned {
     ) -> Result<Response<v1::TransactWriteResponse>, Status> {
         Err(refused(Reason::Unimplemented))
     }
+
+    type DownloadStream = Pages<v1::DownloadResponse>;
+
+    async fn download(
+        &self,
+        _: Request<v1::DownloadRequest>,
+    ) -> Result<Response<Self::DownloadStream>, Status> {
+        Err(refused(Reason::Unimplemented))
+    }
 }
 
 /// The addresses of the server and of a proxy that cuts its connections at every notification.

@@ -89,6 +89,8 @@ reasons! {
     EncryptionMode = "ENCRYPTION_MODE", FailedPrecondition, false, true;
     /// A pointer refers to an object of another item, and the attribute does not allow reading those.
     ForeignPointer = "FOREIGN_POINTER", FailedPrecondition, false, true;
+    /// The object has another etag than the request demands.
+    EtagMismatch = "ETAG_MISMATCH", FailedPrecondition, false, true;
     /// A table or bucket that the model needs does not exist.
     ResourceMissing = "RESOURCE_MISSING", FailedPrecondition, false, true;
     /// The store refused the server's credentials or the request.

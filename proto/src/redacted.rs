@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::v1::attribute_value::Kind;
-use crate::v1::{AttributeValue, Object};
+use crate::v1::{AttributeValue, DownloadResponse, Object};
 
 impl fmt::Debug for AttributeValue {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,5 +38,15 @@ impl fmt::Debug for Object {
             .debug_struct("Object")
             .field("size", &self.size)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for DownloadResponse {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("DownloadResponse")
+            .field("object", &self.object)
+            .field("bytes", &self.data.len())
+            .finish()
     }
 }

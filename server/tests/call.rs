@@ -1,5 +1,7 @@
 //! `tollgate call` as people and scripts use it: its output, input and exit codes.
 
+#[path = "call/downloading.rs"]
+mod downloading;
 mod process;
 #[path = "call/saving.rs"]
 mod saving;
@@ -188,6 +190,7 @@ fn validate_only_calls_no_store() {
     for (arguments, done) in [
         (&["save", "User", "pk=A", "sk=1"][..], "written"),
         (&["get", "User", "pk=A", "sk=1"], "read"),
+        (&["download", "Document", "pk=A", "--to", "none"], "read"),
         (&["delete", "User", "pk=A", "sk=1"], "deleted"),
         (&["query", "User", "pk=A"], "read"),
         (&["scan", "User"], "read"),

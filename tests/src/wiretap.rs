@@ -45,6 +45,10 @@ pub enum Fate {
     Respond(u16, &'static str),
     /// It is done, and its response is lost.
     LoseResponse,
+    /// It gets its response, which is remembered.
+    Remember,
+    /// It gets the remembered response of its operation and does nothing, like a read from a replica that lags behind.
+    Replay,
     /// It never gets a response.
     Hang,
     /// Its response is cut: the body ends cleanly after so many bytes, whatever `content-length` says.
@@ -68,6 +72,7 @@ pub struct Wiretap {
     before: Option<Arc<Before>>,
     stores: Arc<OnceLock<RawStores>>,
     under_way: Arc<Mutex<BTreeMap<String, UnderWay>>>,
+    remembered: Arc<Mutex<BTreeMap<String, Bytes>>>,
 }
 
 /// Requests of one operation that have no response yet.
@@ -86,6 +91,7 @@ impl Wiretap {
             before: None,
             stores: Arc::default(),
             under_way: Arc::default(),
+            remembered: Arc::default(),
         }
     }
 
@@ -96,9 +102,18 @@ impl Wiretap {
 
     /// Counts, and runs `before` before each request passes.
     pub fn before(before: impl Fn(&str) -> BoxFuture<'static, ()> + Send + Sync + 'static) -> Wiretap {
+        Wiretap::counting().and_before(before)
+    }
+
+    /// The same, with `before` before each request meets its fate.
+    #[must_use]
+    pub fn and_before(
+        self,
+        before: impl Fn(&str) -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    ) -> Wiretap {
         Wiretap {
             before: Some(Arc::new(before)),
-            ..Wiretap::counting()
+            ..self
         }
     }
 
@@ -198,6 +213,8 @@ impl HttpConnector for TappedConnector {
         let operation = operation(&request);
         let fate = self.tap.judge(&operation);
         let before = self.tap.before.as_ref().map(|before| before(&operation));
+        let remembered = (fate == Fate::Replay).then(|| self.tap.remembered.lock().get(&operation).cloned());
+        let (memory, name) = (Arc::clone(&self.tap.remembered), operation.clone());
         let passage = Passage::begin(&self.tap, operation);
         let speaks_json = request.headers().get("x-amz-target").is_some();
         let inner = self.inner.clone();
@@ -218,6 +235,16 @@ impl HttpConnector for TappedConnector {
                 Fate::LoseResponse => {
                     inner.call(request).await?;
                     Err(ConnectorError::io("the response is lost".into()))
+                }
+                Fate::Remember => {
+                    let (response, body) = buffered(inner.call(request).await?).await?;
+                    memory.lock().insert(name, body);
+                    Ok(response)
+                }
+                Fate::Replay => {
+                    let body = remembered.flatten().expect("a response was remembered");
+                    let status = StatusCode::try_from(200).expect("a status code");
+                    Ok(HttpResponse::new(status, SdkBody::from(body)))
                 }
                 Fate::Hang => std::future::pending().await,
                 Fate::CutBody(length) => {
@@ -275,13 +302,20 @@ impl Body for Scripted {
     }
 }
 
-/// The response with a scripted body and its original headers.
-async fn scripted(
-    mut response: HttpResponse,
-    script: impl FnOnce(Bytes) -> Vec<Step>,
-) -> Result<HttpResponse, ConnectorError> {
+/// The response and its body.
+async fn buffered(mut response: HttpResponse) -> Result<(HttpResponse, Bytes), ConnectorError> {
     let stored = std::mem::replace(response.body_mut(), SdkBody::taken());
     let content = stored.collect().await.map_err(ConnectorError::io)?.to_bytes();
+    *response.body_mut() = SdkBody::from(content.clone());
+    Ok((response, content))
+}
+
+/// The response with a scripted body and its original headers.
+async fn scripted(
+    response: HttpResponse,
+    script: impl FnOnce(Bytes) -> Vec<Step>,
+) -> Result<HttpResponse, ConnectorError> {
+    let (mut response, content) = buffered(response).await?;
     *response.body_mut() = SdkBody::from_body_1_x(Scripted(script(content).into()));
     Ok(response)
 }

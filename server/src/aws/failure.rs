@@ -86,7 +86,7 @@ impl Request<'_> {
             "ResourceNotFoundException" => self.missing(Resource::Table),
             "NotFoundException" => self.missing(Resource::Key),
             "NoSuchBucket" => self.missing(Resource::Bucket),
-            "NoSuchKey" | "NotFound" => self.missing(Resource::Object),
+            "NoSuchKey" | "NoSuchVersion" | "NotFound" => self.missing(Resource::Object),
             "DisabledException" | "KMSInvalidStateException" | "InvalidKeyUsageException" => {
                 Kind::KeyUnusable
             }

@@ -32,7 +32,9 @@ pub use error::{Doubt, Endpoint, Error, Kind, Refusal, Resource};
 pub use kms::{GeneratedKey, Kms};
 pub use misfit::Misfit;
 pub use provision::{ProvisionError, Warning, missing, provision};
-pub use s3::{DownloadError, Downloaded, Location, MultipartUpload, ObjectHead, Part, S3, StoredObject};
+pub use s3::{
+    DownloadError, Location, MultipartUpload, ObjectBody, ObjectHead, Part, S3, StoredObject, Wanted,
+};
 pub use selected::Selected;
 
 /// Prefix of the SDK's log targets whose lines may hold items: if an attempt fails twice, the SDK logs the first error in

@@ -1,5 +1,5 @@
-//! S3: typed requests for single objects. Contents are whole buffers of bounded size; splitting, naming and cleaning up
-//! objects is the task of `object`. No write has an unknown outcome: callers see an object only once an item points to it.
+//! S3: typed requests for single objects. Uploaded contents are whole buffers of bounded size, and downloaded ones are
+//! streams; splitting, naming and cleaning up objects is the task of `object`. No write has an unknown outcome: callers see an object only once an item points to it.
 
 mod download;
 
@@ -22,7 +22,7 @@ use super::meter;
 use super::request::{Cause, Detail, Failure, Request, SdkFailure};
 use super::response::Response;
 
-pub use download::{DownloadError, Downloaded};
+pub use download::{DownloadError, ObjectBody, Wanted};
 
 /// S3; every request is billed to its call.
 #[derive(Clone, Debug)]

@@ -66,6 +66,8 @@ rpcs! {
     BatchWrite: BidirectionalStreaming,
     /// Removes an item.
     Delete: Unary,
+    /// Reads the content of an object.
+    Download: ServerStreaming,
     /// Reads an item.
     Get: Unary,
     /// Reads items of one partition.
@@ -88,6 +90,11 @@ impl Rpc {
     pub fn from_method(method: &str) -> Rpc {
         let known = Rpc::ALL.into_iter().find(|rpc| rpc.name() == method);
         known.unwrap_or(Rpc::Unknown)
+    }
+
+    /// Whether it streams the content of objects. Without a deadline of the caller, it may take as long as any stream.
+    pub const fn streams_content(self) -> bool {
+        matches!(self, Rpc::Download)
     }
 }
 

@@ -7,6 +7,7 @@ mod batch_write;
 mod changes;
 mod condition;
 mod delete;
+mod download;
 mod error;
 mod fields;
 mod gateway;
@@ -28,6 +29,7 @@ mod validation;
 pub use batch_get::{BatchGet, batch_get};
 pub use batch_write::{BatchWrite, BatchWritten, BatchedWrite, Writes, Written, batch_write};
 pub use delete::{Delete, delete};
+pub use download::{Download, download};
 pub use error::Error;
 pub use gateway::Gateway;
 pub use get::{Get, get};
@@ -41,7 +43,7 @@ pub use update::{Update, Updated, update};
 // add-an-rpc: its request and function
 
 pub use crate::read::{
-    BatchPart, BatchResult, Error as ReadError, Opened, Page, PageEnd, PageItem, PageMemory,
+    BatchPart, BatchResult, DownloadPart, Error as ReadError, Opened, Page, PageEnd, PageItem, PageMemory,
     UnreadableAttribute,
 };
 pub use crate::write::{Error as WriteError, OperationRefusal, RefusedOperation};

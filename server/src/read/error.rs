@@ -16,6 +16,23 @@ pub enum Error {
         /// The model.
         model: String,
     },
+    /// The item has no object in this attribute.
+    #[error("the {model} item has no {attribute}")]
+    ObjectNotFound {
+        /// The model.
+        model: String,
+        /// The attribute.
+        attribute: String,
+    },
+    /// The object has another etag than the request demands.
+    #[error("the object has another etag than `if_match`")]
+    EtagMismatch,
+    /// The first byte to read is behind the end of the object.
+    #[error("offset: exceeds the object's {size_bytes} bytes")]
+    OffsetTooLarge {
+        /// The size of the object.
+        size_bytes: u64,
+    },
     /// The page token was not issued for this request, or was altered.
     #[error("page_token: {0}")]
     InvalidPageToken(&'static str),
@@ -90,6 +107,9 @@ impl Error {
             Error::Store(cause) => is_outage(&cause.kind),
             Error::Internal(_) | Error::OutOfMemory(_) => true,
             Error::ItemNotFound { .. }
+            | Error::ObjectNotFound { .. }
+            | Error::EtagMismatch
+            | Error::OffsetTooLarge { .. }
             | Error::InvalidPageToken(_)
             | Error::ObjectTooLarge { .. }
             | Error::ForeignPointer { .. }

@@ -3,12 +3,12 @@
 use bytes::Bytes;
 
 use super::error::Error;
-use crate::aws::{Kind, S3};
+use crate::aws::S3;
 use crate::call::Call;
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Model, Offload};
 use crate::object::owner::Owner;
-use crate::object::read::{self as object_read, ReadError, Reading};
+use crate::object::read::{self as object_read, Reading};
 
 use super::view::View;
 
@@ -72,18 +72,17 @@ impl InlineObject<'_> {
         Ok(())
     }
 
-    /// Reads the content. The outer error ends the read of the item; `Unreadable` may have another cause than damage.
+    /// Reads the content, whose size has been checked. The outer error ends the read of the item; `Unreadable` may have another cause than damage.
     pub(super) async fn read<'a>(
         &'a self,
         s3: &S3,
         call: &Call,
         owner: Owner<'_>,
-        max_bytes: usize,
     ) -> Result<Result<(&'a str, Bytes), Unreadable<'a>>, Error> {
-        match object_read::read(s3, call, self.reading(owner), max_bytes).await {
+        match object_read::read(s3, call, self.reading(owner)).await {
             Ok(content) => Ok(Ok((self.attribute, content))),
             Err(error) => {
-                let may_be_replaced = may_be_replaced(&error);
+                let may_be_replaced = error.may_be_replaced();
                 let error = Error::from_object(self.attribute, error);
                 match may_be_replaced {
                     true => Ok(Err(Unreadable { object: self, error })),
@@ -99,15 +98,5 @@ impl InlineObject<'_> {
             offload: self.offload,
             pointer: &self.pointer,
         }
-    }
-}
-
-/// Whether an object may have been replaced since its pointer was read. S3 denies access to a missing object if the
-/// caller may not list the bucket.
-fn may_be_replaced(error: &ReadError) -> bool {
-    match error {
-        ReadError::Invalid { .. } => true,
-        ReadError::Store(error) => error.kind == Kind::Denied,
-        ReadError::Foreign => false,
     }
 }

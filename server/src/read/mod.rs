@@ -1,9 +1,10 @@
 //! Reads stored items for callers: one item by its key, or the pages of a Query or Scan. Opens encrypted attributes,
-//! fetches the objects that are returned inline, and seals page tokens. Never writes, and never checks a request:
+//! fetches the objects that are returned inline, streams single objects, and seals page tokens. Never writes, and never checks a request:
 //! `operation` has done that.
 
 mod batch;
 mod batch_plan;
+mod download;
 mod error;
 mod get;
 mod inline_object;
@@ -21,6 +22,7 @@ mod transact_get;
 mod view;
 
 pub use batch::{BatchPart, BatchResult};
+pub use download::{Download, DownloadPart};
 pub use error::Error;
 pub use get::Get;
 pub use memory::PageMemory;

@@ -184,7 +184,7 @@ impl Opener {
         let Reader { stores, limits, .. } = &self.reader;
         let fetching: Vec<_> = objects
             .iter()
-            .map(|object| object.read(&stores.s3, &self.call, owner, limits.message_bytes))
+            .map(|object| object.read(&stores.s3, &self.call, owner))
             .collect();
         let mut fetched = futures::stream::iter(fetching).buffer_unordered(limits.objects_in_flight);
         while let Some(outcome) = fetched.next().await {

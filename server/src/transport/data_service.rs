@@ -160,6 +160,22 @@ impl DataService for Data {
         Ok(Response::new(results.chain(failed).boxed()))
     }
 
+    type DownloadStream = Pages<v1::DownloadResponse>;
+
+    async fn download(
+        &self,
+        request: Request<v1::DownloadRequest>,
+    ) -> Result<Response<Self::DownloadStream>, Status> {
+        let (call, request) = open(request, |_| "")?;
+        let model = self.model(&call, &request.model)?;
+        let outcome = operation::download(&self.gateway, &call, decode::download(request, model)).await;
+        let parts = outcome.map_err(|error| failure::status(&call, error))?;
+        Ok(Response::new(match parts {
+            Some(parts) => parts.map(move |part| encode::download(&call, part)).boxed(),
+            None => stream::empty().boxed(),
+        }))
+    }
+
     type QueryStream = Pages<v1::QueryResponse>;
 
     async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<Self::QueryStream>, Status> {

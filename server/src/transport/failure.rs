@@ -72,6 +72,18 @@ fn from_read(call: &Call, failure: ReadError) -> Status {
     let text = failure.to_string();
     match failure {
         ReadError::ItemNotFound { model } => item_not_found(&model, text),
+        ReadError::ObjectNotFound { model, .. } => item_not_found(&model, text),
+        ReadError::EtagMismatch => precondition(
+            Reason::EtagMismatch,
+            "ETAG",
+            "if_match",
+            "differs from the object's etag",
+            text,
+        ),
+        ReadError::OffsetTooLarge { size_bytes } => status::invalid(
+            Reason::InvalidField,
+            Fault::new("offset", format_args!("exceeds the object's {size_bytes} bytes")),
+        ),
         ReadError::InvalidPageToken(description) => {
             status::invalid(Reason::InvalidPageToken, Fault::new("page_token", description))
         }

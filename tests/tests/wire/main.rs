@@ -8,6 +8,7 @@ mod bodies;
 mod capacity;
 mod collections;
 mod connections;
+mod download;
 mod errors;
 mod exact;
 mod expired;

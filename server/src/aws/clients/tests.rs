@@ -288,8 +288,8 @@ async fn waits_for_a_body_that_stalls_for_eight_seconds() {
     let url = pausing_s3("", || std::thread::sleep(Duration::from_secs(8)));
     let call = Call::for_test();
     let long = call.with_deadline(std::time::Instant::now() + Duration::from_secs(60));
-    let object = stores_at(&url).s3.get_object(&long, FILE, 10).await.unwrap();
-    assert_eq!(object.content, "helloworld");
+    let object = stores_at(&url).s3.whole_object(&long, FILE).await.unwrap();
+    assert_eq!(object, "helloworld");
     assert_eq!((call.bill().s3_calls, call.bill().retries), (1, 0));
 }
 
@@ -298,7 +298,7 @@ async fn only_the_deadline_ends_a_stalled_body() {
     let url = pausing_s3("", || std::thread::sleep(Duration::from_secs(600)));
     let call = Call::for_test();
     let brief = call.with_deadline(std::time::Instant::now() + Duration::from_millis(300));
-    let failure = stores_at(&url).s3.get_object(&brief, FILE, 10).await.unwrap_err();
+    let failure = stores_at(&url).s3.whole_object(&brief, FILE).await.unwrap_err();
     let DownloadError::Store(error) = failure else {
         panic!("{failure}")
     };
@@ -311,7 +311,7 @@ async fn content_that_never_matches_its_checksum_is_damaged() {
     // not the CRC-32 of `helloworld`
     let url = pausing_s3("x-amz-checksum-crc32: AAAAAA==\r\n", || {});
     let call = Call::for_test();
-    let failure = stores_at(&url).s3.get_object(&call, FILE, 10).await.unwrap_err();
+    let failure = stores_at(&url).s3.whole_object(&call, FILE).await.unwrap_err();
     assert!(matches!(failure, DownloadError::Damaged(what) if what.contains("checksum")));
     assert_eq!((call.bill().s3_calls, call.bill().retries), (2, 1));
 }

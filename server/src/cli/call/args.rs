@@ -67,6 +67,8 @@ pub(super) enum Command {
     Save(Save),
     /// Read one item by its key
     Get(Get),
+    /// Write the content of an object to a file
+    Download(Download),
     /// Remove one item and the objects that it owns
     Delete(Delete),
     /// Read the items of one partition, in the order of their sort key
@@ -116,6 +118,36 @@ pub(super) struct Get {
     #[arg(long, value_name = "FILE", requires = "include_object")]
     pub(super) object_file: Option<PathBuf>,
     /// Read with strong consistency, for twice the capacity
+    #[arg(long)]
+    pub(super) consistent: bool,
+    /// Check everything, read nothing
+    #[arg(long)]
+    pub(super) validate_only: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Download {
+    /// The model's name
+    pub(super) model: String,
+    /// The key attributes, as name=value
+    #[arg(value_name = "KEY", required = true)]
+    pub(super) key: Vec<String>,
+    /// The file to write, which appears once the content is verified; `-` is standard output
+    #[arg(long, value_name = "FILE", value_parser = target)]
+    pub(super) to: PathBuf,
+    /// The object attribute; by default the only one of the model
+    #[arg(long, value_name = "NAME")]
+    pub(super) attribute: Option<String>,
+    /// The first byte to read
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+    pub(super) offset: u64,
+    /// The number of bytes to read; by default to the end
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+    pub(super) length: u64,
+    /// Read only an object with this etag
+    #[arg(long, value_name = "ETAG", default_value = "", hide_default_value = true)]
+    pub(super) if_match: String,
+    /// Read the item with strong consistency, for twice the capacity
     #[arg(long)]
     pub(super) consistent: bool,
     /// Check everything, read nothing
@@ -232,6 +264,13 @@ pub(super) struct Listing {
 impl Args {
     /// The form of the output.
     pub(super) fn form(&self) -> Result<Form, Failure> {
+        let prints_content =
+            matches!(&self.command, Command::Download(download) if download.to.as_os_str() == "-");
+        if prints_content && (self.json || self.output.is_some()) {
+            return Err(Failure::Arguments(
+                "--to - prints the content: without --json and --output".to_owned(),
+            ));
+        }
         match (self.json, self.output) {
             (true, Some(_)) => Err(Failure::Arguments(
                 "--json and --output exclude each other".to_owned(),
@@ -242,6 +281,15 @@ impl Args {
             (false, Some(Printed::Table)) => Ok(Form::Table),
             (false, None) => Ok(Form::Plain),
         }
+    }
+}
+
+/// The file of `--to`, or `-`.
+fn target(text: &str) -> Result<PathBuf, &'static str> {
+    let path = PathBuf::from(text);
+    match path.file_name() {
+        Some(_) => Ok(path),
+        None => Err("is not the name of a file"),
     }
 }
 
@@ -290,6 +338,10 @@ mod tests {
             "query User",
             "get User pk=1 --object-file file",
             "get User pk=1 --output file",
+            "download Document pk=1",
+            "download Document --to file",
+            "download Document pk=1 --to ..",
+            "download Document pk=1 --to file --offset -1",
             "delete User pk=1 --value :a=1",
             "metrics --call 01J --reset",
             "scan User --limit many",
@@ -300,6 +352,9 @@ mod tests {
         assert!(parse("save User --file -").is_ok());
         let both = parse("get User pk=1 --json --output table").unwrap();
         assert!(matches!(both.form(), Err(Failure::Arguments(_))));
+        let content = parse("download Document pk=1 --to - --json").unwrap();
+        assert!(matches!(content.form(), Err(Failure::Arguments(_))));
+        assert!(parse("download Document pk=1 --to -").unwrap().form().is_ok());
         assert!(parse("query User --where pk=:pk --value :pk=1").is_ok());
     }
 }

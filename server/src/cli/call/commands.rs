@@ -1,4 +1,4 @@
-//! The commands: each sends one call and prints its response. `save` is in its own file.
+//! The commands: each sends one call and prints its response. `save` and `download` are in their own files.
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,6 +22,7 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connects, sends the call of the arguments, prints its response.
 pub(super) async fn execute(args: Args, output: &mut Output<'_>) -> Result<Outcome, Failure> {
     let plain = connection::connect(&args).await?;
+    let is_quiet = args.quiet;
     let client = match &args.session {
         Some(session) => Client::clone(&plain.session(session)),
         None => plain.clone(),
@@ -29,6 +30,7 @@ pub(super) async fn execute(args: Args, output: &mut Output<'_>) -> Result<Outco
     match args.command {
         Command::Save(save) => save.run(&plain, &client, output).await,
         Command::Get(get) => get.run(&plain, &client, output).await,
+        Command::Download(download) => download.run(&plain, &client, is_quiet, output).await,
         Command::Delete(delete) => delete.run(&plain, &client, output).await,
         Command::Query(query) => query.run(&plain, &client, output).await,
         Command::Scan(scan) => scan.run(&plain, &client, output).await,

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod connection;
+mod download;
 mod error_text;
 mod failure;
 mod input;
@@ -10,6 +11,7 @@ mod items;
 mod json;
 mod output;
 mod placeholders;
+mod progress_bar;
 mod report;
 mod save;
 mod table;

@@ -48,10 +48,12 @@ const MAKE_DATA_KEYS: Actions = &["kms:GenerateDataKey"];
 const OPEN_DATA_KEYS: Actions = &["kms:Decrypt"];
 const CHECK_KEYS: Actions = &["kms:DescribeKey"];
 /// PutObject includes creating, uploading to and completing a multipart upload; GetObject includes HeadObject.
+/// Objects in versioned buckets are read by their version.
 const KEEP_OBJECTS: Actions = &[
     "s3:AbortMultipartUpload",
     "s3:DeleteObject",
     "s3:GetObject",
+    "s3:GetObjectVersion",
     "s3:PutObject",
 ];
 /// The permission for HeadBucket.

@@ -3,6 +3,7 @@
 
 mod check;
 mod delete;
+mod download;
 mod get;
 mod pages;
 mod return_values;
@@ -13,6 +14,7 @@ mod values;
 
 pub(super) use check::check;
 pub(super) use delete::delete;
+pub(super) use download::download;
 pub(super) use get::get;
 pub(super) use pages::{query, scan};
 pub(super) use save::save;

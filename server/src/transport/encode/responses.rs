@@ -1,11 +1,13 @@
-//! The responses that are a single message.
+//! The responses that are a single message, and the messages of a Download.
 
 use tollgate_proto::v1;
+use tonic::Status;
 
 use super::unreadable::unreadable;
-use super::values::item;
+use super::values::{item, object};
 use crate::call::Call;
-use crate::operation::{Opened, Saved, Updated};
+use crate::operation::{DownloadPart, Error, Opened, Saved, Updated};
+use crate::transport::failure;
 
 /// The response of Save.
 pub(crate) fn save(saved: Saved) -> v1::SaveResponse {
@@ -47,5 +49,20 @@ pub(crate) fn delete(old: Option<Opened>) -> v1::DeleteResponse {
     v1::DeleteResponse {
         old_item: item(old.item),
         withheld: old.withheld,
+    }
+}
+
+/// A message of Download.
+pub(crate) fn download(
+    call: &Call,
+    part: Result<DownloadPart, Error>,
+) -> Result<v1::DownloadResponse, Status> {
+    match part {
+        Ok(DownloadPart::Object(described)) => Ok(v1::DownloadResponse {
+            object: Some(object(*described)),
+            ..v1::DownloadResponse::default()
+        }),
+        Ok(DownloadPart::Content(data)) => Ok(v1::DownloadResponse { object: None, data }),
+        Err(error) => Err(failure::status(call, error)),
     }
 }

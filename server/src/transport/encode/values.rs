@@ -35,12 +35,13 @@ pub(crate) fn value(value: Value) -> v1::AttributeValue {
         Value::BS(members) => Kind::Bs(v1::BinarySet {
             values: members.into_iter().collect(),
         }),
-        Value::Object(object) => Kind::Object(Box::new(encode_object(*object))),
+        Value::Object(object) => Kind::Object(Box::new(self::object(*object))),
     };
     v1::AttributeValue { kind: Some(kind) }
 }
 
-fn encode_object(object: Object) -> v1::Object {
+/// One object.
+pub(crate) fn object(object: Object) -> v1::Object {
     v1::Object {
         data: object.data,
         name: object.name,

@@ -14,6 +14,7 @@ use super::route::Route;
 use super::settings::Settings;
 use crate::billing::Accounting;
 use crate::capacity::{Capacity, Hold, Limits, OutOfMemory, Pool};
+use crate::figure::Rpc;
 use crate::telemetry::Telemetry;
 
 /// Bytes of an open call, without its head.
@@ -63,7 +64,10 @@ impl Shared {
     /// The bounds of a call's deadline.
     pub(super) fn deadlines(&self, route: Route) -> Deadlines {
         Deadlines {
-            default: self.settings.deadline,
+            default: match route.rpc.is_some_and(Rpc::streams_content) {
+                true => self.settings.stream_deadline_max,
+                false => self.settings.deadline,
+            },
             max: match route.streams {
                 true => self.settings.stream_deadline_max,
                 false => self.settings.deadline_max,

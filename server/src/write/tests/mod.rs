@@ -7,6 +7,7 @@ mod reads;
 mod saves;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,8 +24,9 @@ use crate::item::Key;
 use crate::item::pointer::Pointer;
 use crate::model::testing::{encrypted, model, object as object_attribute};
 use crate::model::{AttributeType, Item, Model, Models, Object, Value};
+use crate::object::download::{Download, HeldBack};
 use crate::object::owner::Owner;
-use crate::object::read::{ReadError, Reading, read};
+use crate::object::read::{ReadError, Reading};
 
 const MIB: usize = 1024 * 1024;
 const SERVER_ERROR: Fault = Fault::Respond(500, "InternalServerError");
@@ -105,12 +107,10 @@ impl Harness {
     }
 
     async fn content(&self, pointer: &Pointer) -> Result<Bytes, ReadError> {
-        let content = self.bounded_content(pointer, usize::MAX).await;
-        self.faulty.take_sent();
-        content
+        self.range(pointer, 0..pointer.size_bytes).await
     }
 
-    async fn bounded_content(&self, pointer: &Pointer, max_bytes: usize) -> Result<Bytes, ReadError> {
+    async fn range(&self, pointer: &Pointer, range: Range<u64>) -> Result<Bytes, ReadError> {
         let key = Key::from_item(&self.model, &key_item()).unwrap();
         let file = self.model.attribute("file").unwrap();
         let reading = Reading {
@@ -121,7 +121,10 @@ impl Harness {
             offload: file.s3.as_ref().unwrap(),
             pointer,
         };
-        read(&self.faulty.stores.s3, &Call::for_test(), reading, max_bytes).await
+        let (s3, call) = (&self.faulty.stores.s3, Call::for_test());
+        let opened = Download::open(s3, &call, reading, range, HeldBack::Everything).await;
+        self.faulty.take_sent();
+        Ok(opened?.next().await?.unwrap_or_default())
     }
 
     /// The keys of all objects and incomplete uploads in the bucket.

@@ -44,9 +44,43 @@ async fn a_read_verifies_the_object_against_its_pointer() {
     for foreign in [elsewhere, in_another_table] {
         assert!(matches!(harness.content(&foreign).await, Err(ReadError::Foreign)));
     }
-    let bounded = harness.bounded_content(&pointer, 99).await;
-    let Err(ReadError::Store(error)) = bounded else {
-        panic!("too large")
+}
+
+#[tokio::test]
+async fn a_range_is_read_only_with_the_etag_of_the_pointer() {
+    let harness = Harness::new().await;
+    let pointer = harness.saved(&content(100)).await;
+    let [unquoted, another] = [pointer.etag.replace('"', ""), "\"another\"".to_owned()];
+    let range = async |etag: String, bytes| {
+        let pointer = Pointer {
+            etag,
+            ..pointer.clone()
+        };
+        harness.range(&pointer, bytes).await
     };
-    assert_eq!(error.kind, Kind::TooLarge);
+    assert_eq!(
+        range(unquoted.clone(), 10..30).await.unwrap(),
+        content(100)[10..30]
+    );
+    assert_eq!(
+        range(another.clone(), 0..100).await.unwrap(),
+        content(100),
+        "the hash is verified"
+    );
+    assert!(
+        range(another.clone(), 100..100).await.unwrap().is_empty(),
+        "nothing is read"
+    );
+    assert!(matches!(
+        range(another, 10..30).await,
+        Err(ReadError::Invalid { .. })
+    ));
+    let shorter = Pointer {
+        size_bytes: 99,
+        ..pointer.clone()
+    };
+    assert!(matches!(
+        harness.range(&shorter, 10..30).await,
+        Err(ReadError::Invalid { .. })
+    ));
 }

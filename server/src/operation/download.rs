@@ -1,0 +1,139 @@
+//! Download: the content of one object of an item, whole or a range of it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures::stream::{Stream, StreamExt as _};
+
+use super::error::{Error, shorten};
+use super::fields::check_fields;
+use super::gateway::Gateway;
+use super::validation::Validation;
+use crate::call::Call;
+use crate::expression::Placeholders;
+use crate::fault::{Fault, Faults, did_you_mean};
+use crate::item::check;
+use crate::model::{Attribute, AttributeType, EncryptionMode, Item, Model, Offload};
+use crate::read::{self, DownloadPart, View};
+
+/// Which object to read, and which bytes of it.
+pub struct Download {
+    /// The model.
+    pub model: Arc<Model>,
+    /// The key attributes.
+    pub key: Item,
+    /// The object attribute.
+    pub attribute: String,
+    /// The first byte to read.
+    pub offset: u64,
+    /// The number of bytes to read; 0: all.
+    pub length: u64,
+    /// The etag that the object must have, with or without quotes; empty: any.
+    pub if_match: String,
+    /// Whether to see every write that was acknowledged before.
+    pub consistent_read: bool,
+    /// Whether only to check the request.
+    pub validate_only: bool,
+    /// Errors found while decoding.
+    pub faults: Faults,
+}
+
+/// The request's fields in the contract's order.
+const FIELDS: [&str; 7] = [
+    "model",
+    "key",
+    "attribute",
+    "offset",
+    "length",
+    "if_match",
+    "consistent_read",
+];
+
+/// Streams an object: its description, then its content. Returns `None` if the request was only checked.
+pub async fn download(
+    gateway: &Gateway,
+    call: &Call,
+    request: Download,
+) -> Result<Option<impl Stream<Item = Result<DownloadPart, Error>> + Send + use<>>, Error> {
+    let validate_only = request.validate_only;
+    let download = check_download(request)?;
+    if validate_only {
+        return Ok(None);
+    }
+    let parts = gateway.reader.download(call, download).await?;
+    Ok(Some(parts.map(|part| part.map_err(Error::from))))
+}
+
+fn check_download(request: Download) -> Result<read::Download, Error> {
+    let Download {
+        model,
+        key,
+        attribute,
+        offset,
+        length,
+        if_match,
+        consistent_read,
+        validate_only: _,
+        faults,
+    } = request;
+    let mut placeholders = Placeholders::new();
+    let mut validation = Validation::new(&FIELDS, faults);
+    let key = validation.field(check::check_key(&model, key, "key"));
+    let offload = validation.field(check_object(&model, &attribute));
+    let fields = [attribute];
+    let projection = match &offload {
+        Some(_) => validation.field(check_fields(&model, &fields, &[], &mut placeholders)),
+        None => None,
+    };
+    let valid = validation.finish()?;
+    let [attribute] = fields;
+    check_mode(&model, &attribute)?;
+    let (key, offload, projection) = (valid.take(key)?, valid.take(offload)?, valid.take(projection)?);
+    let (names, _) = placeholders.into_parts();
+    Ok(read::Download {
+        key,
+        view: View::new(model, vec![attribute.clone()], Vec::new(), projection),
+        names,
+        attribute,
+        offload,
+        offset,
+        length,
+        if_match: Some(if_match).filter(|etag| !etag.is_empty()),
+        consistent_read,
+    })
+}
+
+/// The S3 options of an object attribute.
+fn check_object(model: &Model, name: &str) -> Result<Offload, Faults> {
+    let is_object = |attribute: &&Attribute| attribute.kind == AttributeType::Object;
+    let found = model.attribute(name).filter(is_object);
+    if let Some(offload) = found.and_then(|attribute| attribute.s3.clone()) {
+        return Ok(offload);
+    }
+    let description = fmt::from_fn(|formatter| {
+        let objects = model.attributes.iter().filter(is_object);
+        if name.is_empty() {
+            return formatter.write_str("is required: the name of an object attribute");
+        }
+        let near = did_you_mean(name, objects.map(|attribute| attribute.name.as_str()));
+        write!(
+            formatter,
+            "{:?} is not an object attribute of {}{near}",
+            shorten(name),
+            model.name
+        )
+    });
+    Err(Fault::new("attribute", description).into())
+}
+
+/// Refuses an attribute that this server may only write.
+fn check_mode(model: &Model, name: &str) -> Result<(), Error> {
+    let attribute = model.attribute(name);
+    let encryption = attribute.and_then(|attribute| attribute.encrypted.as_ref());
+    match encryption {
+        Some(encryption) if encryption.mode == EncryptionMode::WriteOnly => Err(Error::Mode(
+            Fault::new("attribute", "is write_only: this server may not read it").into(),
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
