@@ -84,6 +84,15 @@ impl Client {
 }
 
 impl<T: Readable> BatchItems<T> {
+    /// Validates the requests without calling AWS. The stream is empty then. Has an effect only before the stream is polled.
+    #[must_use]
+    pub fn validate_only(mut self) -> BatchItems<T> {
+        if let State::Idle(reader) = &mut self.state {
+            reader.validate_only = true;
+        }
+        self
+    }
+
     /// All items in the order of the requests, `None` for those that do not exist.
     ///
     /// # Errors
@@ -190,6 +199,7 @@ struct Reader {
     open: Option<Streaming<v1::BatchGetResponse>>,
     /// The requests of the open call, without those that have results.
     sent: Vec<Option<(usize, v1::GetRequest)>>,
+    validate_only: bool,
     attempts: Attempts,
     metrics: CallMetrics,
 }
@@ -201,6 +211,7 @@ impl Reader {
             waiting: requests.into(),
             open: None,
             sent: Vec::new(),
+            validate_only: false,
             attempts: client.attempts(Effect::Read),
             metrics: CallMetrics::default(),
         }
@@ -241,7 +252,7 @@ impl Reader {
                     let requests = take_call(&mut self.waiting);
                     let message = v1::BatchGetRequest {
                         requests: requests.iter().map(|(_, request)| request.clone()).collect(),
-                        validate_only: false,
+                        validate_only: self.validate_only,
                     };
                     self.sent = requests.into_iter().map(Some).collect();
                     let request = self.client.request(message, deadline)?;
@@ -264,7 +275,7 @@ impl Reader {
         }
         match message {
             Some(message) => Ok(Some(self.take(message))),
-            None if self.sent.iter().all(Option::is_none) => {
+            None if self.validate_only || self.sent.iter().all(Option::is_none) => {
                 self.open = None;
                 Ok(None)
             }

@@ -134,6 +134,7 @@
 mod batch_get;
 mod batch_write;
 mod client;
+mod count;
 mod data;
 mod download;
 mod download_file;
@@ -157,6 +158,7 @@ pub use batch_get::{BatchItems, Got};
 pub use batch_write::{BatchResults, BatchWriter, BatchWritten, Write};
 pub use client::{Client, Response, Session};
 pub use download::{Content, Download};
+pub use count::{Count, Counts};
 pub use error::{Error, Violation, code_name};
 pub use expression::{
     Assigned, Attr, Computed, Expression, IntoAssigned, IntoComputed, IntoOperand, Key, KeyAttr,
@@ -170,7 +172,7 @@ pub use progress::Progress;
 pub use refusal::{OperationFailure, Refusal};
 pub use requests::{DeleteOptions, Get, GetOptions, ReturnValues, SaveOptions, UpdateOptions};
 pub use retry::Retry;
-pub use stream::{Count, Items, Page, Pages};
+pub use stream::{Items, Page, Pages};
 pub use totals::{Attribute, FinishedCall, Model, OperationMetrics, Scope, Totals};
 pub use transaction::Transaction;
 pub use value::{

@@ -14,7 +14,7 @@ use tonic::{Status, Streaming};
 use crate::listing::Listing;
 use crate::retry::{Attempts, Effect};
 use crate::value::item_from_wire;
-use crate::{CallMetrics, Client, Error, Item, Partial, Query, Readable, Response, Scan};
+use crate::{CallMetrics, Client, Error, Partial, Query, Readable, Scan};
 
 /// The items of a Query or Scan: a [`Stream`] of `Result<T, Error>`.
 ///
@@ -48,15 +48,6 @@ pub struct Page<T> {
     pub unmatched_count: u32,
 }
 
-/// The number of items that a Query or Scan would return.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count {
-    /// Items that matched the filter.
-    pub count: u64,
-    /// Items that were evaluated and billed.
-    pub scanned_count: u64,
-}
-
 impl Client {
     /// Streams the items of one partition. Nothing is sent until the stream is polled. Dropping it cancels the call.
     pub fn query<T: Readable>(&self, query: Query) -> Items<T> {
@@ -73,37 +64,6 @@ impl Client {
             Listing::scan(scan, v1::Select::Items).and_then(Listing::accepted::<T>),
         )
     }
-
-    /// Counts the items that a query would return. This costs as much as the query.
-    ///
-    /// # Errors
-    ///
-    /// If the query fails.
-    pub async fn count_query(&self, query: Query) -> Result<Response<Count>, Error> {
-        count(Pages::new(self, Listing::query(query, v1::Select::Count))).await
-    }
-
-    /// Counts the items that a scan would return. This costs as much as the scan.
-    ///
-    /// # Errors
-    ///
-    /// If the scan fails.
-    pub async fn count_scan(&self, scan: Scan) -> Result<Response<Count>, Error> {
-        count(Pages::new(self, Listing::scan(scan, v1::Select::Count))).await
-    }
-}
-
-async fn count(mut pages: Pages<Partial<Item>>) -> Result<Response<Count>, Error> {
-    let mut value = Count::default();
-    while let Some(page) = pages.next().await {
-        let page = page?;
-        value.count += u64::from(page.count);
-        value.scanned_count += u64::from(page.scanned_count);
-    }
-    Ok(Response {
-        value,
-        metrics: pages.metrics,
-    })
 }
 
 impl<T: Readable> Items<T> {
@@ -146,7 +106,7 @@ impl<T: Readable> Stream for Items<T> {
 impl<T> Unpin for Items<T> {}
 
 impl<T: Readable> Pages<T> {
-    fn new(client: &Client, listing: Result<Listing, Error>) -> Pages<T> {
+    pub(crate) fn new(client: &Client, listing: Result<Listing, Error>) -> Pages<T> {
         let state = match listing {
             Ok(listing) => State::Idle(Box::new(PageReader::new(client, listing))),
             Err(error) => State::Refused(error),

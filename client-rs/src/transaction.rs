@@ -10,7 +10,9 @@ use crate::batch_get::read_result;
 use crate::requests::{self, DeleteOptions, ReturnValues, SaveOptions, UpdateOptions, check_fields};
 use crate::retry::Effect;
 use crate::written::{deleted, is_cut};
-use crate::{Client, Error, Expression, Get, Key, Readable, Response, Saved, Update, Updated, Written};
+use crate::{
+    Client, Error, Expression, Get, Item, Key, Partial, Readable, Response, Saved, Update, Updated, Written,
+};
 
 /// Writes that are applied together or not at all: 1 to 100 operations, no two on one item.
 ///
@@ -233,21 +235,8 @@ impl Client {
         &self,
         requests: impl IntoIterator<Item = Get>,
     ) -> Result<Response<Vec<Option<T>>>, Error> {
-        let requests = requests.into_iter().enumerate().map(|(index, get)| {
-            check_fields::<T>(&get.fields)
-                .and_then(|()| get.into_wire())
-                .map_err(|error| error.at_index(index))
-        });
-        let requests: Vec<v1::GetRequest> = requests.collect::<Result<_, Error>>()?;
-        let message = v1::TransactGetRequest {
-            requests: requests.clone(),
-            validate_only: false,
-        };
-        let send = |request| {
-            let mut service = self.data();
-            async move { service.transact_get(request).await }
-        };
-        let response = self.unary(Effect::Read, message, send).await?;
+        let requests = get_messages::<T>(requests)?;
+        let response = self.send_reads(requests.clone(), false).await?;
         response.try_map(|response| {
             let mut results: Vec<_> = response.results.into_iter().map(Some).collect();
             results.resize_with(requests.len(), || None);
@@ -261,6 +250,44 @@ impl Client {
             requests.iter().zip(results).enumerate().map(read).collect()
         })
     }
+
+    /// Validates the requests of [`Client::transact_get`] without calling AWS.
+    ///
+    /// # Errors
+    ///
+    /// If one of the requests is invalid.
+    pub async fn validate_transact_get(
+        &self,
+        requests: impl IntoIterator<Item = Get>,
+    ) -> Result<Response<()>, Error> {
+        let requests = get_messages::<Partial<Item>>(requests)?;
+        Ok(self.send_reads(requests, true).await?.map(|_| ()))
+    }
+
+    async fn send_reads(
+        &self,
+        requests: Vec<v1::GetRequest>,
+        validate_only: bool,
+    ) -> Result<Response<v1::TransactGetResponse>, Error> {
+        let message = v1::TransactGetRequest {
+            requests,
+            validate_only,
+        };
+        let send = |request| {
+            let mut service = self.data();
+            async move { service.transact_get(request).await }
+        };
+        self.unary(Effect::Read, message, send).await
+    }
+}
+
+fn get_messages<T: Readable>(requests: impl IntoIterator<Item = Get>) -> Result<Vec<v1::GetRequest>, Error> {
+    let requests = requests.into_iter().enumerate().map(|(index, get)| {
+        check_fields::<T>(&get.fields)
+            .and_then(|()| get.into_wire())
+            .map_err(|error| error.at_index(index))
+    });
+    requests.collect()
 }
 
 /// The model of an operation, and whether it returns only some attributes.

@@ -10,7 +10,7 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio_stream::wrappers::TcpListenerStream;
-use tollgate_client::{Client, Code, Error, Item, Key, Options, Query, Reason, Retry, Scan, Value};
+use tollgate_client::{Client, Code, Error, Item, Key, Options, Partial, Query, Reason, Retry, Scan, Value};
 use tollgate_proto::v1::attribute_value::Kind;
 use tollgate_proto::v1::data_service_server::{DataService, DataServiceServer};
 use tollgate_proto::{reason::DOMAIN, v1};
@@ -349,6 +349,9 @@ async fn counts_add_up() {
     let (address, _) = serve(&Arc::new(Canned::default())).await;
     let count = connect(address).await.count_query(query()).await.unwrap().value;
     assert_eq!((count.count, count.scanned_count), (12, 18));
+    let pages = connect(address).await.count_query_pages(query());
+    let pages: Vec<u64> = pages.map(|count| count.unwrap().count).collect().await;
+    assert_eq!(pages, [2; PAGES as usize]);
 }
 
 #[tokio::test]
@@ -373,7 +376,7 @@ async fn retries_reads_and_writes_that_changed_nothing() {
     let (address, _) = serve(&Arc::new(Canned::default())).await;
     let read = connect(address)
         .await
-        .get::<Item>("User", Key::new("pk", "USER#1"))
+        .get::<Partial<Item>>("User", Key::new("pk", "USER#1"))
         .await
         .unwrap();
     assert_eq!((read.value["number"].clone(), read.metrics.calls), (7.into(), 1));

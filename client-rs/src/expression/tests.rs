@@ -201,7 +201,12 @@ fn updates_that_dynamodb_refuses_are_refused() {
     assert!(refusal(update().set("a", f64::NAN)).starts_with("update.values.:a"));
     assert!(refusal(update().remove("a.")).contains("is not a path"));
     assert!(refusal(Update::from(attr("a").eq(1))).contains("is a condition"));
-    assert!(refusal(Update::from("SET a = b").remove("c")).contains("both text and changes"));
+    assert!(refusal(Update::from("SET a = b").remove("c")).contains("has text and other changes"));
+    assert!(refusal(Update::from("SET a = b").and("REMOVE c".into())).contains("has text and other changes"));
+    assert_eq!(
+        text(update().remove("a").and(update().remove("b"))),
+        "REMOVE a, b"
+    );
     assert_eq!(text(Update::from("SET a = b")), "SET a = b");
     let deep = (0..40).fold(value(1), |inner, _| attr("a").if_not_exists(inner));
     assert!(refusal(update().set("b", deep)).contains("nested functions"));

@@ -21,7 +21,7 @@ const MAX_ACTIONS: usize = MAX_TEXT_BYTES / 4;
 /// Attributes are paths, as for [`attr`](super::attr). Text works too: `expr("SET #n = :n")`.
 #[derive(Clone, Debug, Default)]
 pub struct Update {
-    text: Option<Expression>,
+    texts: Vec<Expression>,
     actions: Vec<Action>,
 }
 
@@ -98,6 +98,13 @@ impl Update {
         self.with(Action::Delete(attribute.into(), to_value(&members)))
     }
 
+    /// All changes of two updates.
+    #[must_use]
+    pub fn and(mut self, other: Update) -> Update {
+        self.texts.extend(other.texts);
+        other.actions.into_iter().fold(self, Update::with)
+    }
+
     fn with(mut self, action: Action) -> Update {
         // one more than allowed is enough to know that there are too many
         if self.actions.len() <= MAX_ACTIONS {
@@ -109,11 +116,12 @@ impl Update {
     /// The message for a field of the request. `None` if there are no changes.
     pub(crate) fn into_wire(self, field: &str) -> Result<Option<v1::Expression>, Error> {
         let refused = |fault: &str| Err(Error::invalid_value(field, ValueError::new(fault)));
-        if let Some(text) = self.text {
-            return match (self.actions.is_empty(), &text.node) {
+        let mut texts = self.texts.into_iter();
+        if let Some(text) = texts.next() {
+            return match (self.actions.is_empty() && texts.len() == 0, &text.node) {
                 (true, Node::Empty | Node::Text(_)) => text.into_wire(field),
                 (true, _) => refused("is a condition: use update() or text"),
-                (false, _) => refused("has both text and changes of update()"),
+                (false, _) => refused("has text and other changes: use only one of them"),
             };
         }
         if self.actions.is_empty() {
@@ -133,7 +141,7 @@ impl Update {
 impl From<Expression> for Update {
     fn from(text: Expression) -> Update {
         Update {
-            text: Some(text),
+            texts: vec![text],
             actions: Vec::new(),
         }
     }

@@ -6,6 +6,7 @@ mod batch_write;
 mod bill;
 mod bodies;
 mod capacity;
+mod client;
 mod collections;
 mod connections;
 mod download;
