@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures::{SinkExt as _, Stream, StreamExt as _, stream};
@@ -50,16 +50,20 @@ impl Canned {
     }
 
     fn call(&self, rpc: &'static str) -> Result<(), Status> {
-        self.calls.lock().unwrap().push(rpc);
-        match self.failures.lock().unwrap().pop_front() {
+        lock(&self.calls).push(rpc);
+        match lock(&self.failures).pop_front() {
             Some(reason) => Err(refused(reason)),
             None => Ok(()),
         }
     }
 
     fn calls(&self) -> Vec<&'static str> {
-        self.calls.lock().unwrap().clone()
+        lock(&self.calls).clone()
     }
+}
+
+fn lock<T>(values: &Mutex<T>) -> MutexGuard<'_, T> {
+    values.lock().expect("no test panics while it holds the lock")
 }
 
 fn text(item: &std::collections::HashMap<String, v1::AttributeValue>) -> String {
@@ -113,7 +117,7 @@ impl DataService for Canned {
     ) -> Result<Response<Self::BatchGetStream>, Status> {
         let requests = request.into_inner().requests;
         let keys: Vec<String> = requests.iter().map(|request| text(&request.key)).collect();
-        let mut read = self.read.lock().unwrap();
+        let mut read = lock(&self.read);
         let breaks = read.is_empty();
         read.push(keys.clone());
         let results = requests.into_iter().enumerate().rev().map(|(index, request)| {
@@ -197,7 +201,7 @@ impl SchemaService for Canned {
         &self,
         request: Request<v1::GetModelRequest>,
     ) -> Result<Response<v1::GetModelResponse>, Status> {
-        self.calls.lock().unwrap().push("GetModel");
+        lock(&self.calls).push("GetModel");
         let idempotency = (request.into_inner().name == "Once").then(v1::Idempotency::default);
         let model = v1::Model {
             idempotency,

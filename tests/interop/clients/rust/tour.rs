@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use tollgate_client::{
-    Client, Error, GetOptions, Item, Key, Object, Options, Partial, Query, Retry, Session, code_name,
+    Client, Error, Get, GetOptions, Item, Key, Object, Options, Partial, Query, Refusal, Retry, ReturnValues,
+    Session, Transaction, UpdateOptions, attr, code_name, update,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -17,6 +18,7 @@ struct User {
     sk: String,
     name: String,
     age: u32,
+    email: Option<String>,
     ssn: Option<String>,
 }
 
@@ -59,6 +61,7 @@ async fn save_and_get(job: &Session) -> Result<(), Error> {
         sk: "PROFILE".to_owned(),
         name: "Ada".to_owned(),
         age: 36,
+        email: None,
         ssn: Some("123-45-6789".to_owned()),
     };
     let bill = job.save("User", &ada).await?.metrics;
@@ -81,13 +84,13 @@ async fn save_and_get(job: &Session) -> Result<(), Error> {
 async fn query(job: &Session) -> Result<(), Error> {
     let mut people = job.query::<Partial<Person>>(Query {
         fields: vec!["name".to_owned(), "age".to_owned()],
+        filter: attr("age").ge(18).and(attr("name").begins_with("A")),
         ..Query::new("User", Key::new("pk", "USER#1"))
     });
     let mut items = 0;
     while let Some(person) = people.next().await {
         match person {
-            Ok(person) if person.age >= 18 => items += usize::from(!person.name.is_empty()),
-            Ok(_) => {}
+            Ok(person) => items += usize::from(person.age >= 18 && !person.name.is_empty()),
             // this item could not be read; the stream goes on
             Err(error) if error.is_of_item() => println!("{error}"),
             Err(error) => return Err(error),
@@ -99,6 +102,58 @@ async fn query(job: &Session) -> Result<(), Error> {
         "query: {items} item, {} KMS calls, {} read units",
         bill.kms_calls, bill.rcu
     );
+    Ok(())
+}
+
+/// The same update twice: its condition is met only once.
+async fn change(job: &Session) -> Result<(), Error> {
+    let changes = update()
+        .set("age", attr("age") + 1)
+        .set("email", "ada@example.com");
+    let options = UpdateOptions {
+        condition: attr("email").not_exists(),
+        return_values: ReturnValues::AllOld,
+        ..UpdateOptions::default()
+    };
+    let ada = key("USER#1", "PROFILE");
+    for _ in 0..2 {
+        let updated = job.update_with("User", ada.clone(), changes.clone(), options.clone());
+        match updated.await {
+            Ok(_) => println!("update: done"),
+            Err(error) => match error.refusal() {
+                // the item as it is, because of AllOld
+                Some(Refusal::ConditionFailed { item: Some(item) }) => {
+                    let user: User = item.clone().read()?;
+                    println!("update: refused, {} is {}", user.name, user.age);
+                }
+                _ => return Err(error),
+            },
+        }
+    }
+    Ok(())
+}
+
+/// The second transaction is refused as a whole, because Ada is not 18.
+async fn transactions(job: &Session) -> Result<(), Error> {
+    for age in [37, 18] {
+        let grace = HashMap::from([("pk", "USER#2"), ("sk", "PROFILE"), ("name", "Grace")]);
+        let transaction = Transaction::new()
+            .save("User", &grace)
+            .update("User", key("USER#2", "BADGES"), update().add("age", 1))
+            .check("User", key("USER#1", "PROFILE"), attr("age").eq(age));
+        match job.transact_write(transaction).await {
+            Ok(written) => println!("transaction: {} operations", written.value.len()),
+            Err(error) if error.failures().is_empty() => return Err(error),
+            Err(error) => {
+                for failure in error.failures() {
+                    println!("transaction: operation {}, {}", failure.index, failure.message);
+                }
+            }
+        }
+    }
+    let reads = ["USER#1", "USER#2", "USER#3"].map(|pk| Get::new("User", key(pk, "PROFILE")));
+    let items = job.batch_get::<Item>(reads).in_order().await?;
+    println!("batch: {} of 3 items", items.value.iter().flatten().count());
     Ok(())
 }
 
@@ -161,6 +216,8 @@ async fn main() -> Result<(), Error> {
     let job = connect(&address).await?.session("rust-tour");
     save_and_get(&job).await?;
     query(&job).await?;
+    change(&job).await?;
+    transactions(&job).await?;
     failures(&job).await;
     bill_of_lost_call(&job).await?;
     object(&job).await?;
