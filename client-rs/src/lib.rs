@@ -157,8 +157,8 @@ mod written;
 pub use batch_get::{BatchItems, Got};
 pub use batch_write::{BatchResults, BatchWriter, BatchWritten, Write};
 pub use client::{Client, Response, Session};
-pub use download::{Content, Download};
 pub use count::{Count, Counts};
+pub use download::{Content, Download};
 pub use error::{Error, Violation, code_name};
 pub use expression::{
     Assigned, Attr, Computed, Expression, IntoAssigned, IntoComputed, IntoOperand, Key, KeyAttr,

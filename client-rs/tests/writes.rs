@@ -185,6 +185,15 @@ impl DataService for Canned {
         self.call("TransactWrite")
             .map(|()| Response::new(v1::TransactWriteResponse::default()))
     }
+
+    type DownloadStream = Messages<v1::DownloadResponse>;
+
+    async fn download(
+        &self,
+        _: Request<v1::DownloadRequest>,
+    ) -> Result<Response<Self::DownloadStream>, Status> {
+        Err(refused(Reason::Unimplemented))
+    }
 }
 
 #[tonic::async_trait]
