@@ -34,4 +34,4 @@ pub use input::Expression;
 pub use key_condition::{KeyScope, key_condition};
 pub use placeholders::Placeholders;
 pub use projection::{Projection, ReadScope, projection};
-pub use update::{Bound, Update, update};
+pub use update::{Bound, Effect, Update, update};

@@ -54,6 +54,12 @@ impl Model {
             .map_or(name, |attribute| attribute.stored_name.as_str())
     }
 
+    /// The name in requests of an attribute with this stored name.
+    pub fn model_name<'a>(&'a self, stored_name: &'a str) -> &'a str {
+        self.stored_attribute(stored_name)
+            .map_or(stored_name, |attribute| attribute.name.as_str())
+    }
+
     /// The secondary index of this name.
     pub fn index(&self, name: &str) -> Option<&Index> {
         self.indexes.iter().find(|index| index.name == name)

@@ -160,8 +160,22 @@ impl Template {
     /// The stored forms of the parts of a key, by attribute: those that the key has whole. Parts in another case and
     /// parts of a date are left out. `None` if the template cannot have built the key.
     pub fn take_apart(&self, key: &str) -> Option<Vec<(String, Value)>> {
-        let mut rest = key;
         let mut values: Vec<(String, Value)> = Vec::new();
+        for (part, text) in self.texts(key)? {
+            let Some(value) = part.value(text)? else { continue };
+            match values.iter().find(|(name, _)| name == part.attribute()) {
+                Some((_, other)) if *other != value => return None,
+                Some(_) => {}
+                None => values.push((part.attribute().to_owned(), value)),
+            }
+        }
+        Some(values)
+    }
+
+    /// The parts of a key and their texts, in order. `None` if its literal texts are others.
+    pub fn texts<'a>(&'a self, key: &'a str) -> Option<Vec<(&'a Part, &'a str)>> {
+        let mut rest = key;
+        let mut texts = Vec::new();
         for (index, piece) in self.pieces.iter().enumerate() {
             let part = match piece {
                 Piece::Literal(literal) => {
@@ -174,16 +188,10 @@ impl Template {
                 Some(Piece::Literal(literal)) => rest.find(literal.chars().next()?)?,
                 Some(Piece::Part(_)) | None => rest.len(),
             };
-            let value = part.value(&rest[..end])?;
+            texts.push((part, &rest[..end]));
             rest = &rest[end..];
-            let Some(value) = value else { continue };
-            match values.iter().find(|(name, _)| name == part.attribute()) {
-                Some((_, other)) if *other != value => return None,
-                Some(_) => {}
-                None => values.push((part.attribute().to_owned(), value)),
-            }
         }
-        rest.is_empty().then_some(values)
+        rest.is_empty().then_some(texts)
     }
 
     /// Takes the types of the parts from the model's attributes. Returns what is wrong with them.

@@ -12,9 +12,9 @@ use crate::item::{Key, check};
 use crate::model::limits::{MAX_EXPRESSION_BYTES, MAX_ITEM_BYTES};
 use crate::model::size::stored_bytes;
 use crate::model::{Attribute, AttributeType, Generate, Item, Model, Number, Value};
-use crate::write::ExpectedVersion;
+use crate::write::{ExpectedVersion, IndexKeys};
 
-/// Bytes that one object attribute adds to the text of the condition.
+/// Bytes that one attribute of the stored item adds to the text of the condition if the commit pins it.
 const PIN_BYTES: usize = 40;
 
 /// Sets what the server sets on every write. Returns it as callers read it.
@@ -146,28 +146,39 @@ fn stores_no_null(kind: AttributeType) -> bool {
     }
 }
 
-/// Whether an item that the update creates would lack a required attribute.
-pub(super) fn lacks_required(model: &Model, update: &expression::Update) -> bool {
+/// Whether an item that the update creates would lack a required attribute. Of those that are built from templates, the
+/// keys of the table are complete.
+pub(super) fn lacks_required(model: &Model, update: &expression::Update, key: &Item) -> bool {
     let provided = update.provided();
     model.attributes.iter().any(|attribute| {
         attribute.required
             && attribute.default.is_none()
             && attribute.generate.is_none()
-            && !model.is_key(&attribute.name)
+            && !key.contains_key(&attribute.name)
             && !provided.contains(attribute.name.as_str())
     })
 }
 
 /// The values, in their stored form, that the server gives to attributes of a new item that the update leaves alone.
-pub(super) fn defaults(model: &Model, update: &expression::Update, now: SystemTime) -> Result<Item, Error> {
+/// `key` are the key attributes and their parts, by the model's names.
+pub(super) fn defaults(
+    model: &Model,
+    update: &expression::Update,
+    key: Item,
+    now: SystemTime,
+) -> Result<Item, Error> {
     let touched = update.touched();
+    let mut defaults = key;
+    defaults.retain(|name, _| !model.is_key(name) && !touched.contains(name.as_str()));
     let others = model.attributes.iter().filter(|attribute| {
         !model.is_key(&attribute.name)
             && !touched.contains(attribute.name.as_str())
             && !check::is_read_only(attribute)
     });
-    let mut defaults = Item::new();
     for attribute in others.filter(|attribute| attribute.generate != Some(Generate::UtcNowOnWrite)) {
+        if defaults.contains_key(&attribute.name) {
+            continue;
+        }
         if let Some(value) = attribute.default.clone().or_else(|| attribute.generated(now)) {
             defaults.insert(attribute.name.clone(), stored(attribute, value, now)?);
         }
@@ -177,6 +188,36 @@ pub(super) fn defaults(model: &Model, update: &expression::Update, now: SystemTi
         defaults.insert(discriminator.attribute.clone(), value);
     }
     Ok(defaults)
+}
+
+/// Builds the index keys that the update changes, as far as it determines them. Returns those that depend on the stored
+/// item. Adds those that are set to `generated`.
+pub(super) fn build_index_keys(
+    model: &Model,
+    key: &Key,
+    update: &mut expression::Update,
+    defaults: &Item,
+    must_exist: bool,
+    generated: &mut Item,
+) -> Result<IndexKeys, Error> {
+    let planned = IndexKeys::plan(model, key, update, defaults, !must_exist);
+    let pending = planned.map_err(|error| {
+        let description = format!(
+            "would give {} an invalid value: {}",
+            error.attribute, error.problem
+        );
+        Error::InvalidExpression(Fault::new("update.text", description).into())
+    })?;
+    let whole_values: Item = update
+        .whole_values()
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .collect();
+    for (attribute, _) in model.rebuilt().filter(|(attribute, _)| !attribute.hidden) {
+        if let Some(value) = whole_values.get(&attribute.name) {
+            generated.insert(attribute.name.clone(), value.clone());
+        }
+    }
+    Ok(pending)
 }
 
 /// The caller's condition, and those of the model.
@@ -233,6 +274,7 @@ pub(super) fn check_length(
     model: &Model,
     update: &expression::Update,
     defaults: &Item,
+    index_keys: &IndexKeys,
     condition: &str,
     placeholders: &Placeholders,
 ) -> Result<(), Error> {
@@ -240,15 +282,15 @@ pub(super) fn check_length(
     for (name, value) in defaults {
         complete.set_if_not_exists(name, value.clone());
     }
+    for name in index_keys.names() {
+        complete.set(name, Value::Null);
+    }
     complete
         .render(model, "update", &mut placeholders.clone())
         .map_err(Error::InvalidExpression)?;
-    let objects = model
-        .attributes
-        .iter()
-        .filter(|attribute| attribute.s3.is_some())
-        .count();
-    let max_bytes = MAX_EXPRESSION_BYTES.saturating_sub(objects * PIN_BYTES);
+    let objects = model.attributes.iter().filter(|attribute| attribute.s3.is_some());
+    let pins = objects.count() + index_keys.pins();
+    let max_bytes = MAX_EXPRESSION_BYTES.saturating_sub(pins * PIN_BYTES);
     if condition.len() > max_bytes {
         let description = format!("has more than {max_bytes} bytes with the conditions that the model adds");
         return Err(Error::InvalidExpression(

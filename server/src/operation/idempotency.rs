@@ -104,6 +104,7 @@ pub(super) fn remember_in_update(item: &mut ItemUpdate, identity: &Identity) -> 
         defaults,
         condition,
         placeholders,
+        index_keys,
         ..
     } = item;
     if !is_in_item(model) {
@@ -123,7 +124,7 @@ pub(super) fn remember_in_update(item: &mut ItemUpdate, identity: &Identity) -> 
         text => format!("({text}) AND {comparison}"),
     };
     changes::check_size(key, update, defaults)?;
-    changes::check_length(model, update, defaults, condition, placeholders)
+    changes::check_length(model, update, defaults, index_keys, condition, placeholders)
 }
 
 fn check_length(condition: &str) -> Result<(), Error> {

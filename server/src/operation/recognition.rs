@@ -86,6 +86,10 @@ fn is_reproducible(operation: &Operation) -> bool {
 }
 
 fn is_reproducible_update(change: &ItemUpdate) -> bool {
+    if !change.index_keys.is_empty() {
+        // the stored parts are part of the request
+        return false;
+    }
     let touched = change.update.touched();
     change.model.attributes.iter().all(|attribute| {
         let is_set =

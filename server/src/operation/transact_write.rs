@@ -16,6 +16,7 @@ use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::Expression;
 use crate::fault::{Fault, Faults};
+use crate::item::load::readable;
 use crate::item::{ItemId, Key, check};
 use crate::model::{Item, Model, Number, ReturnValues, Value};
 use crate::read::RequestHasher;
@@ -127,14 +128,21 @@ pub async fn transact_write(
     if validate_only {
         return Ok(Vec::new());
     }
-    let (operations, mut done): (_, Vec<Transacted>) = checked
+    let (operations, mut done): (Vec<Operation>, Vec<Transacted>) = checked
         .into_iter()
         .map(|(_, operation, done)| (operation, done))
         .unzip();
+    let models: Vec<Arc<Model>> = operations
+        .iter()
+        .map(|operation| Arc::clone(&operation.model))
+        .collect();
     match gateway.committer.transact(call, operations, recognition).await? {
         TransactOutcome::Applied(applied) => {
-            for (done, applied) in done.iter_mut().zip(applied) {
-                done.set_generated(|generated| generated.extend(references(applied.objects)));
+            for ((done, model), applied) in done.iter_mut().zip(models).zip(applied) {
+                done.set_generated(|generated| {
+                    generated.extend(references(applied.objects));
+                    generated.extend(readable(&model, applied.index_keys));
+                });
             }
         }
         TransactOutcome::Repeated(first) => {

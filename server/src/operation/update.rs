@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::changes::{
-    check_expression, check_length, check_modes, check_size, defaults, generate, lacks_required,
-    remove_nulls, set_version, whole_condition,
+    build_index_keys, check_expression, check_length, check_modes, check_size, defaults, generate,
+    lacks_required, remove_nulls, set_version, whole_condition,
 };
 use super::condition::check_version;
 use super::error::Error;
@@ -17,7 +17,7 @@ use crate::call::Call;
 use crate::expression::{self, Expression, Placeholders};
 use crate::fault::Faults;
 use crate::item::check;
-use crate::item::load::Opened;
+use crate::item::load::{Opened, readable};
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Model, Number, ReturnValues, Value};
 use crate::read::RequestHasher;
@@ -152,9 +152,17 @@ pub(super) fn check_update(gateway: &Gateway, request: Update) -> Result<Checked
     let now = SystemTime::now();
     let mut validation = Validation::new(&FIELDS, faults);
     let version = validation.field(check_version(&model, version));
-    let key = validation.field(check::check_key(&model, key, "key"));
+    let key = validation.field(check::check_key_parts(&model, key, "key"));
     let depth = gateway.attribute_depth;
     let update = check_expression(&model, update.as_ref(), depth, now, &mut validation);
+    let must_exist = must_exist
+        || match (&update, &key) {
+            (Some(update), Some((_, parts))) => lacks_required(&model, update, parts),
+            _ => false,
+        };
+    if let (Some((_, parts)), false) = (&key, must_exist) {
+        validation.add_fields(check::check_new_key(&model, parts, "key"));
+    }
     let mut placeholders = Placeholders::new();
     check_values(condition.as_ref(), "condition", depth, &mut validation);
     let condition = condition
@@ -162,21 +170,21 @@ pub(super) fn check_update(gateway: &Gateway, request: Update) -> Result<Checked
         .transpose();
     let condition = validation.expression(condition);
     let valid = validation.finish()?;
-    let (key, condition, mut update) = (valid.take(key)?, valid.take(condition)?, valid.take(update)?);
+    let ((key, parts), condition, mut update) =
+        (valid.take(key)?, valid.take(condition)?, valid.take(update)?);
     let version = valid.take(version)?;
     check_modes(&model, &update)?;
     remove_nulls(&model, &mut update);
-    let must_exist = must_exist || lacks_required(&model, &update);
-    let defaults = if must_exist {
-        Item::new()
-    } else {
-        defaults(&model, &update, now)?
+    let mut generated = generate(&model, &mut update, now)?;
+    let defaults = match must_exist {
+        true => Item::new(),
+        false => defaults(&model, &update, parts, now)?,
     };
-    let generated = generate(&model, &mut update, now)?;
+    let index_keys = build_index_keys(&model, &key, &mut update, &defaults, must_exist, &mut generated)?;
     set_version(&model, &mut update, version);
     let condition = whole_condition(&model, condition, &update, must_exist, version, &mut placeholders);
     check_size(&key, &update, &defaults)?;
-    check_length(&model, &update, &defaults, &condition, &placeholders)?;
+    check_length(&model, &update, &defaults, &index_keys, &condition, &placeholders)?;
     let item = ItemUpdate {
         model,
         key,
@@ -186,6 +194,7 @@ pub(super) fn check_update(gateway: &Gateway, request: Update) -> Result<Checked
         placeholders,
         version,
         must_exist,
+        index_keys,
     };
     Ok(CheckedUpdate { item, generated })
 }
@@ -215,6 +224,7 @@ async fn commit(
         return Ok(updated(first, committed.item, return_values.is_old()));
     }
     generated.extend(references(committed.objects));
+    generated.extend(readable(&model, committed.index_keys));
     if let (Some(attribute), Some(number)) = (model.version(), committed.version) {
         generated.insert(attribute.name.clone(), Value::N(Number::from(number)));
     }

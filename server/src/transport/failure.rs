@@ -158,6 +158,13 @@ fn from_write(call: &Call, failure: WriteError) -> Status {
             Reason::IdempotencyMismatch,
             Fault::new("request_id", OTHER_REQUEST),
         ),
+        WriteError::IndexKey(error) => precondition(
+            Reason::ConditionFailed,
+            "INDEX_KEY",
+            &format!("item.{}", error.attribute),
+            &error.problem,
+            text,
+        ),
         WriteError::Cancelled(refused) => cancelled(refused),
         WriteError::ConditionFailed { current } => condition_failed(text, current),
         WriteError::Store(cause) => from_store(call, &cause),

@@ -108,10 +108,14 @@ impl Committer {
         let (call, model, returned) = (request.call.clone(), request.item.model.clone(), request.returned);
         let (view, version) = (UpdateView::new(&request), request.item.version);
         let mut generated = std::mem::take(&mut request.generated);
+        for name in request.item.index_keys.names() {
+            generated.insert(name.to_owned(), Value::Null);
+        }
         match self.run_update(request).await {
             Ok(Updated {
                 item,
                 objects,
+                index_keys,
                 version,
                 repeated,
             }) => {
@@ -119,6 +123,7 @@ impl Committer {
                     generated.insert(attribute.name.clone(), Value::N(Number::from(number)));
                 }
                 Ok(CommittedUpdate {
+                    index_keys,
                     version,
                     item: match item {
                         Some(item) => view.open(&self.keyring, &call, &model, item).await,
@@ -243,6 +248,7 @@ impl Committer {
             | Error::OtherRequest
             | Error::RequestInFlight
             | Error::MarkerInvalid { .. }
+            | Error::IndexKey(_)
             | Error::Cancelled(_)
             | Error::Internal(_) => error,
         }

@@ -7,6 +7,7 @@ use crate::item::load::Opened;
 use crate::item::store::StoreError;
 use crate::model::limits::MAX_ITEM_BYTES;
 
+use super::index_keys::IndexKeyError;
 use super::refused::RefusedOperation;
 
 /// Why a write failed. Unless the outcome of the store's error is unknown, nothing was written.
@@ -74,6 +75,9 @@ pub enum Error {
     /// Another request had the same request id.
     #[error("request_id was used in the last 10 minutes with another request")]
     OtherRequest,
+    /// A key of an index cannot be built from the attributes that the item would have.
+    #[error("an index key cannot be built: {0}; set the attribute as well")]
+    IndexKey(#[from] IndexKeyError),
     /// Operations of a transaction were refused, so that none was applied.
     #[error("the transaction was cancelled: {} of its operations were refused", .0.len())]
     Cancelled(Vec<RefusedOperation>),

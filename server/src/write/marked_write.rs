@@ -50,7 +50,7 @@ impl Committer {
             .await;
         match outcome.map_err(|error| alone(error, &model))? {
             TransactOutcome::Applied(applied) => {
-                let AppliedOperation { objects, kept } = applied.into_iter().next().unwrap_or_default();
+                let AppliedOperation { objects, kept, .. } = applied.into_iter().next().unwrap_or_default();
                 Ok(Committed {
                     objects,
                     kept,
@@ -100,11 +100,15 @@ impl Committer {
             .transact(&call, vec![operation], Recognition::Marker(marking))
             .await;
         match outcome.map_err(|error| alone(error, &model))? {
-            TransactOutcome::Applied(applied) => Ok(CommittedUpdate {
-                objects: applied.into_iter().next().unwrap_or_default().objects,
-                version,
-                ..CommittedUpdate::default()
-            }),
+            TransactOutcome::Applied(applied) => {
+                let applied = applied.into_iter().next().unwrap_or_default();
+                Ok(CommittedUpdate {
+                    objects: applied.objects,
+                    index_keys: applied.index_keys,
+                    version,
+                    ..CommittedUpdate::default()
+                })
+            }
             TransactOutcome::Repeated(first) => Ok(CommittedUpdate {
                 first: Some(first.into_iter().next().unwrap_or_default()),
                 ..CommittedUpdate::default()

@@ -39,6 +39,10 @@
 //!    instead, the pointers are read first and the commit is conditional on them; at most 3 commits.
 //! 4. Delete the objects of these pointers.
 //!
+//! Index keys that are built of attributes that the update leaves alone need their values: a consistent read comes before
+//! the commit, which is conditional on what it found. If the item changes in between, the commit is repeated with the item
+//! that the failed condition returned, until the deadline.
+//!
 //! An attempt that may have been applied is repeated only if the update is idempotent and returns no old values. What
 //! follows from each outcome is as for a save, except that only a new object or a ciphertext shows that an update was
 //! applied: without one, the outcome of an attempt that got no response is unknown.
@@ -101,6 +105,7 @@ mod error;
 mod generated;
 mod identity;
 mod in_flight;
+mod index_keys;
 mod kept;
 mod marked;
 mod marked_write;
@@ -111,6 +116,7 @@ mod prepared;
 mod refused;
 mod remembered;
 mod remembering;
+mod rendered;
 mod request;
 mod save;
 mod settle;
@@ -131,6 +137,7 @@ pub use self::batch::PlainWrite;
 pub use self::committer::{Committer, GRACE};
 pub use self::error::Error;
 pub use self::identity::{Identity, RequestIds, digest_contents};
+pub use self::index_keys::{IndexKeyError, IndexKeys};
 pub use self::kept::{condition_bytes, count_kept, foreign_kept, keep_unchanged};
 pub use self::prepared::pinned_bytes;
 pub use self::refused::{OperationRefusal, RefusedOperation};

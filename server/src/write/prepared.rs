@@ -1,12 +1,10 @@
 //! An operation of a transaction, ready to be sent: encrypted, with pointers to its objects, and conditional on the stored
 //! pointers that it replaces.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::aws::{PutItem, TransactItem, TransactKey};
 use crate::crypto::CallKeys;
-use crate::fault::Fault;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
 use crate::item::store;
@@ -18,6 +16,7 @@ use crate::object::upload::NewObject;
 use super::conjunction::conjunction;
 use super::error::Error;
 use super::kept::{self, KeptObject};
+use super::rendered::{Pins, pins};
 use super::request::{Condition, ExpectedVersion, ItemUpdate};
 use super::save;
 use super::transact_request::{Change, Operation};
@@ -30,9 +29,6 @@ const PIN_BYTES: usize = 66;
 pub fn pinned_bytes(model: &Model) -> usize {
     offloads(model).count() * PIN_BYTES
 }
-
-/// The stored values of the object attributes that an operation replaces or removes, by stored name.
-pub(super) type Pins = BTreeMap<String, Option<Value>>;
 
 /// An operation, ready to be sent.
 pub(super) struct Prepared {
@@ -110,7 +106,8 @@ impl Prepared {
         }
     }
 
-    /// Stored names of the object attributes that the operation replaces or removes.
+    /// Stored names of the attributes that must be read: objects that the operation replaces or removes, and parts of the
+    /// index keys that an update changes.
     pub(super) fn replaced(&self) -> Vec<&str> {
         let touched = match &self.write {
             Write::Put(_) | Write::Delete => None,
@@ -124,14 +121,22 @@ impl Prepared {
                     .is_none_or(|touched| touched.contains(attribute.name.as_str()))
             })
             .map(|(attribute, _)| attribute.stored_name.as_str())
+            .chain(self.update().into_iter().flat_map(ItemUpdate::read_names))
             .collect()
     }
 
-    /// The pointers of a stored item that the operation replaces or removes.
+    /// The values of a stored item that the operation is conditional on.
     pub(super) fn pins(&self, stored: Option<&Item>) -> Pins {
-        let value = |name: &str| stored.and_then(|item| item.get(name)).cloned();
-        let names = self.replaced().into_iter();
-        names.map(|name| (name.to_owned(), value(name))).collect()
+        pins(self.replaced().into_iter(), stored)
+    }
+
+    /// The index keys that an update built of the stored item, by the model's names.
+    pub(super) fn index_keys(&self, pins: &Pins) -> Item {
+        let rendered = self.update().map(|change| change.render(Some(pins)));
+        match rendered {
+            Some(Ok(rendered)) => rendered.index_keys,
+            Some(Err(_)) | None => Item::new(),
+        }
     }
 
     /// Points an attribute to its uploaded object.
@@ -272,30 +277,13 @@ fn pinned(mut condition: Condition, pins: &Pins) -> Condition {
 }
 
 fn update_request(change: &ItemUpdate, pins: &Pins) -> Result<TransactItem, Error> {
-    let mut placeholders = change.placeholders.clone();
-    let text = change.update.render(&change.model, "update", &mut placeholders);
-    let text = text.map_err(|_| {
-        let description = "is longer than DynamoDB accepts with what this server adds";
-        Error::Invalid(Fault::new("update.text", description).into())
-    })?;
-    let pinned: Vec<String> = pins
-        .iter()
-        .map(|(stored_name, value)| {
-            let name = placeholders.name(stored_name);
-            match value {
-                Some(value) => format!("{name}={}", placeholders.value(value.clone())),
-                None => format!("attribute_not_exists({name})"),
-            }
-        })
-        .collect();
-    let condition = conjunction(&change.condition, &pinned);
-    let (names, values) = placeholders.into_parts();
+    let rendered = change.render(Some(pins))?;
     Ok(TransactItem::Update(TransactKey {
         table: change.model.table.clone(),
         key: change.key.item(),
-        update: Some(text),
-        condition: Some(condition).filter(|text| !text.is_empty()),
-        names,
-        values,
+        update: rendered.update,
+        condition: rendered.condition,
+        names: rendered.names,
+        values: rendered.values,
     }))
 }

@@ -11,6 +11,7 @@ use crate::item::pointer::Pointer;
 use crate::model::{Item, Model, ReturnValues};
 
 use super::identity::Identity;
+use super::index_keys::IndexKeys;
 
 /// The version that the stored item must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +93,8 @@ pub struct ItemUpdate {
     pub version: Option<ExpectedVersion>,
     /// Whether the condition holds only for an item that exists.
     pub must_exist: bool,
+    /// The index keys that depend on the stored item.
+    pub index_keys: IndexKeys,
 }
 
 /// A condition expression with its placeholders.
@@ -113,6 +116,8 @@ pub struct CommittedUpdate {
     pub item: Option<Opened>,
     /// The pointers to new objects, by attribute.
     pub objects: Vec<(String, Pointer)>,
+    /// The index keys that were built of the stored item.
+    pub index_keys: Item,
     /// The new version, if the model has one and it is known.
     pub version: Option<u64>,
     /// If the request is a repeat, which changed nothing: what the server set in the first one, as callers read it.

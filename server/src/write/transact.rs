@@ -198,13 +198,16 @@ impl Work<'_> {
             operations,
             new,
             owners,
+            pins: Vec::new(),
             is_single: self.call.rpc() != Rpc::TransactWrite,
             marker: remembering.map(|one| &one.marker).zip(content),
         };
         match (commit.run(token).await, remembering) {
             (Ok(Ending::Applied), _) => {
-                for (applied, operation) in applied.iter_mut().zip(&commit.operations) {
+                let operations = commit.operations.iter().zip(&commit.pins);
+                for (applied, (operation, pins)) in applied.iter_mut().zip(operations) {
                     applied.kept = operation.kept();
+                    applied.index_keys = operation.index_keys(pins);
                 }
                 Ok(TransactOutcome::Applied(applied))
             }

@@ -15,8 +15,9 @@ use super::cleanup::{remove_new, remove_owned};
 use super::error::Error;
 use super::marked::Verdict;
 use super::marker::{GENERATED, Marker};
-use super::prepared::{Pins, Prepared, pointers};
+use super::prepared::{Prepared, pointers};
 use super::refused::{OperationRefusal, RefusedOperation};
+use super::rendered::Pins;
 use super::settle::unknown;
 use super::stored_items::{Wanted, read_items};
 
@@ -36,6 +37,8 @@ pub(super) struct TransactCommit<'a> {
     pub(super) new: Vec<(String, NewObject)>,
     /// The operations that point to them.
     pub(super) owners: Vec<usize>,
+    /// The stored values that the last request was conditional on, by operation.
+    pub(super) pins: Vec<Pins>,
     /// Its caller made a single write, no transaction.
     pub(super) is_single: bool,
     /// The marker that goes along, with what it keeps of the outcome.
@@ -81,6 +84,7 @@ impl TransactCommit<'_> {
                 Ok(requests) => requests,
                 Err(error) => return Err(self.give_up(error).await),
             };
+            self.pins.clone_from(&pins);
             self.caller.begin_commit();
             let dynamodb = &self.stores.dynamodb;
             let sent = dynamodb.transact_write_items(&self.extended, requests, token.clone());

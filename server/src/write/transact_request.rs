@@ -85,4 +85,6 @@ pub struct AppliedOperation {
     pub objects: Vec<(String, Pointer)>,
     /// The pointers to kept objects, by attribute.
     pub kept: Vec<(String, Pointer)>,
+    /// The index keys that an update built of the stored item, by the model's names.
+    pub index_keys: Item,
 }

@@ -24,6 +24,8 @@ pub(super) struct Updated {
     pub(super) item: Option<Item>,
     /// The pointers to new objects, by attribute.
     pub(super) objects: Vec<(String, Pointer)>,
+    /// The index keys that were built of the stored item, by the model's names.
+    pub(super) index_keys: Item,
     /// The new version, if the model has one and it is known.
     pub(super) version: Option<u64>,
     /// The item that an earlier equal request, or a lost attempt of this one, updated.
@@ -47,17 +49,7 @@ pub(super) async fn update(
     } = request;
     let extended = call.with_deadline(deadline);
     let sealed = caller.step(seal(&mut item, keys)).await?;
-    let ItemUpdate {
-        model,
-        key,
-        mut update,
-        defaults: _,
-        condition,
-        placeholders,
-        version,
-        must_exist,
-    } = item;
-    let new = take_objects(&model, &key, &update);
+    let new = take_objects(&item.model, &item.key, &item.update);
     let uploaded = caller.step(upload_all(stores, &call, &new)).await;
     let may_commit = !caller.is_disconnected() && Instant::now() < call.deadline();
     let objects = match uploaded {
@@ -72,35 +64,28 @@ pub(super) async fn update(
         }
     };
     for (name, pointer) in &objects {
-        update.set(name, pointer.to_value());
+        item.update.set(name, pointer.to_value());
     }
     caller.begin_commit();
     let commit = UpdateCommit {
         stores,
         call: extended,
-        model: &model,
-        key: &key,
-        // a version or an identity in the condition prevents that two attempts are applied
-        is_repeatable: version.is_some()
-            || identity.is_some()
-            || (update.is_idempotent() && !returned.is_old()),
-        version,
-        update: &update,
-        condition,
-        placeholders,
-        must_exist,
+        is_idempotent: item.update.is_idempotent() && !returned.is_old(),
+        item: &item,
         new: &new,
         sealed,
         identity,
     };
     let Outcome {
         item,
+        index_keys,
         version,
         repeated,
     } = commit.run(returned).await?;
     Ok(Updated {
         item: item.filter(|_| returned != ReturnValues::None),
         objects,
+        index_keys,
         version,
         repeated,
     })

@@ -1,23 +1,20 @@
 //! The commit of an update: one UpdateItem, and what follows from its outcome. The table at the top of the room lists it.
 
-use std::collections::HashMap;
-
 use crate::aws::{self, Doubt, Kind, Stores, UpdateError};
-use crate::call::Call;
-use crate::expression::{Bound, Placeholders, Update};
+use crate::call::{Backoff, Call};
+use crate::expression::Bound;
 use crate::figure::AwsOperation;
-use crate::item::Key;
 use crate::item::pointer::Pointer;
-use crate::model::{Item, Model, ReturnValues, Value};
+use crate::model::{Item, ReturnValues, Value};
 use crate::object::owner::Owner;
 use crate::object::upload::NewObject;
 
 use super::cleanup::{remove_new, remove_owned};
-use super::conjunction::conjunction;
 use super::error::Error;
 use super::identity::Identity;
 use super::remembered::Seen;
-use super::request::ExpectedVersion;
+use super::rendered::{Pins, pins};
+use super::request::{ExpectedVersion, ItemUpdate};
 use super::settle::{Settlement, unknown};
 use super::versions::{stored_version, unmet};
 
@@ -29,19 +26,10 @@ pub(super) struct UpdateCommit<'a> {
     pub(super) stores: &'a Stores,
     /// The call, with the extended deadline.
     pub(super) call: Call,
-    pub(super) model: &'a Model,
-    pub(super) key: &'a Key,
     /// Complete: encrypted, with pointers.
-    pub(super) update: &'a Update,
-    /// Whether an attempt that may have been applied can be repeated.
-    pub(super) is_repeatable: bool,
-    /// The whole condition; may be empty.
-    pub(super) condition: String,
-    /// The names and values of the condition.
-    pub(super) placeholders: Placeholders,
-    /// The version that the condition demands.
-    pub(super) version: Option<ExpectedVersion>,
-    pub(super) must_exist: bool,
+    pub(super) item: &'a ItemUpdate,
+    /// Whether the update has the same result if it is applied twice.
+    pub(super) is_idempotent: bool,
     pub(super) new: &'a [(String, NewObject)],
     /// The ciphertexts that the update sets.
     pub(super) sealed: Item,
@@ -54,70 +42,86 @@ pub(super) struct UpdateCommit<'a> {
 pub(super) struct Outcome {
     /// What was requested of the item, as stored.
     pub(super) item: Option<Item>,
+    /// The index keys that were built of the stored item, by the model's names.
+    pub(super) index_keys: Item,
     /// The new version, if the model has one and it is known.
     pub(super) version: Option<u64>,
     /// The item that an earlier equal request, or a lost attempt of this one, updated.
     pub(super) repeated: Option<Item>,
 }
 
-/// The stored values of the object attributes that the update changes.
-type Pinned = HashMap<String, Option<Value>>;
-
 impl UpdateCommit<'_> {
     /// Updates the item and deletes the objects that it no longer points to.
     pub(super) async fn run(&self, returned: ReturnValues) -> Result<Outcome, Error> {
         let changed: Vec<&str> = self.changed_objects();
         // DynamoDB returns either the old or the new values
-        let mut pinned = match returned.is_new() && !changed.is_empty() {
-            true => Some(self.read_pointers(&changed).await?),
-            false => None,
+        let pinned_objects: &[&str] = match returned.is_new() {
+            true => &changed,
+            false => &[],
+        };
+        let names = || pinned_objects.iter().copied().chain(self.item.read_names());
+        let mut pinned = match names().next() {
+            Some(_) => Some(pins(names(), self.read().await?.as_ref())),
+            None => None,
         };
         let requested = match returned {
             ReturnValues::None if !changed.is_empty() => ReturnValues::UpdatedOld,
             // the stored version is incremented, and returned to the caller
-            ReturnValues::None if self.version.is_none() && self.model.version().is_some() => {
+            ReturnValues::None if self.item.version.is_none() && self.item.model.version().is_some() => {
                 ReturnValues::UpdatedNew
             }
             returned => returned,
         };
-        for commits in 1.. {
-            let error = match self.send(requested, pinned.as_ref()).await {
-                Ok(item) => {
+        let mut races = Races::default();
+        loop {
+            let (error, index_keys) = match self.send(requested, pinned.as_ref()).await {
+                Sent::Applied(item, index_keys) => {
                     let version = self.new_version(requested, item.as_ref());
-                    let item = self.clean_up(item, pinned.as_ref()).await;
+                    let old = pinned.filter(|_| returned.is_new());
+                    let item = self.clean_up(item, old.as_ref()).await;
                     return Ok(Outcome {
                         item,
+                        index_keys,
                         version,
                         repeated: None,
                     });
                 }
-                Err(UpdateError::Misfit(misfit)) => {
+                Sent::Refused(error) => {
                     remove_new(self.stores, &self.call, self.new).await;
-                    return Err(Error::Misfit(misfit));
+                    return Err(error);
                 }
-                Err(UpdateError::Store(error)) => error,
+                Sent::Failed(error, index_keys) => (error, index_keys),
             };
             if let Some(seen) = self.seen(&error, returned).await {
                 return seen;
             }
-            if let Some(pinned) = &mut pinned
-                && error.doubt == Doubt::None
-                && let Kind::ConditionFailed { item } = &error.kind
+            // with a version, the condition would not be met again if the update was applied
+            let is_stable = self.is_idempotent && self.item.version.is_none();
+            let may_repeat = error.doubt == Doubt::None || is_stable;
+            if let (Some(pinned), true, Kind::ConditionFailed { item }) =
+                (&mut pinned, may_repeat, &error.kind)
             {
-                let current = pointers(&changed, item.as_ref());
+                let current = pins(names(), item.as_ref());
                 if current != *pinned {
+                    let of_object = pinned_objects
+                        .iter()
+                        .find(|name| current.get(**name) != pinned.get(**name));
+                    let of_object = of_object.map(|name| self.item.model.model_name(name));
+                    let lost = races.lose(of_object, &self.call).await;
                     *pinned = current;
-                    if commits < MAX_COMMITS {
-                        continue;
+                    if let Err(error) = lost {
+                        remove_new(self.stores, &self.call, self.new).await;
+                        return Err(error);
                     }
-                    remove_new(self.stores, &self.call, self.new).await;
-                    let attribute = changed.first().copied().unwrap_or_default().to_owned();
-                    return Err(Error::ObjectChanged { attribute });
+                    continue;
                 }
             }
-            return self.resolve(error, returned).await;
+            let outcome = self.resolve(error, returned).await?;
+            return Ok(Outcome {
+                index_keys,
+                ..outcome
+            });
         }
-        Ok(Outcome::default())
     }
 
     /// The outcome if the item that failed the condition remembers the request's id.
@@ -145,6 +149,7 @@ impl UpdateCommit<'_> {
         }
         Outcome {
             item: Some(stored.clone()).filter(|_| is_lost_attempt && returned.is_new()),
+            index_keys: Item::new(),
             version: self.exact_version(),
             repeated: Some(stored),
         }
@@ -152,8 +157,8 @@ impl UpdateCommit<'_> {
 
     /// The version that the update set, if the request says which one the item had.
     fn exact_version(&self) -> Option<u64> {
-        self.model.version()?;
-        match self.version? {
+        self.item.model.version()?;
+        match self.item.version? {
             ExpectedVersion::Exactly(number) => number.checked_add(1),
             ExpectedVersion::Create => Some(1),
         }
@@ -161,11 +166,11 @@ impl UpdateCommit<'_> {
 
     /// The version that the update set.
     fn new_version(&self, requested: ReturnValues, item: Option<&Item>) -> Option<u64> {
-        self.model.version()?;
-        if let Some(ExpectedVersion::Exactly(number)) = self.version {
+        self.item.model.version()?;
+        if let Some(ExpectedVersion::Exactly(number)) = self.item.version {
             return number.checked_add(1);
         }
-        let stored = item.map_or(0, |item| stored_version(self.model, item));
+        let stored = item.map_or(0, |item| stored_version(&self.item.model, item));
         match requested {
             ReturnValues::AllNew | ReturnValues::UpdatedNew => Some(stored),
             ReturnValues::AllOld | ReturnValues::UpdatedOld => stored.checked_add(1),
@@ -173,42 +178,32 @@ impl UpdateCommit<'_> {
         }
     }
 
-    async fn send(
-        &self,
-        requested: ReturnValues,
-        pinned: Option<&Pinned>,
-    ) -> Result<Option<Item>, UpdateError> {
-        let mut placeholders = self.placeholders.clone();
-        let text = self.update.render(self.model, "update", &mut placeholders);
-        let Ok(text) = text else {
-            return Err(UpdateError::Store(self.too_long()));
+    async fn send(&self, requested: ReturnValues, pinned: Option<&Pins>) -> Sent {
+        let rendered = match self.item.render(pinned) {
+            Ok(rendered) => rendered,
+            Err(error) => return Sent::Refused(error),
         };
-        let mut comparisons = Vec::new();
-        for (name, value) in pinned.into_iter().flatten() {
-            let name = placeholders.name(name);
-            comparisons.push(match value {
-                Some(value) => format!("{name}={}", placeholders.value(value.clone())),
-                None => format!("attribute_not_exists({name})"),
-            });
-        }
-        let condition = conjunction(&self.condition, &comparisons);
-        let (names, values) = placeholders.into_parts();
         let update = aws::UpdateItem {
-            table: self.model.table.clone(),
-            key: self.key.item(),
-            update: Some(text).filter(|text| !text.is_empty()),
-            condition: Some(condition).filter(|text| !text.is_empty()),
-            names,
-            values,
+            table: self.item.model.table.clone(),
+            key: self.item.key.item(),
+            update: rendered.update,
+            condition: rendered.condition,
+            names: rendered.names,
+            values: rendered.values,
             returned: requested,
-            is_repeatable: self.is_repeatable,
+            // a version or an identity in the condition prevents that two attempts are applied
+            is_repeatable: self.item.version.is_some() || self.identity.is_some() || self.is_idempotent,
         };
-        self.stores.dynamodb.update_item(&self.call, update).await
+        match self.stores.dynamodb.update_item(&self.call, update).await {
+            Ok(item) => Sent::Applied(item, rendered.index_keys),
+            Err(UpdateError::Misfit(misfit)) => Sent::Refused(Error::Misfit(misfit)),
+            Err(UpdateError::Store(error)) => Sent::Failed(error, rendered.index_keys),
+        }
     }
 
     /// Deletes the objects that the item owned and no longer points to. Returns the item that the store returned, unless a
     /// repeated attempt returned what the first one wrote as the old item.
-    async fn clean_up(&self, returned: Option<Item>, pinned: Option<&Pinned>) -> Option<Item> {
+    async fn clean_up(&self, returned: Option<Item>, pinned: Option<&Pins>) -> Option<Item> {
         let old: Item = match pinned {
             Some(pinned) => pinned
                 .iter()
@@ -223,8 +218,8 @@ impl UpdateCommit<'_> {
             }
         };
         let owner = Owner {
-            model: self.model,
-            key: self.key,
+            model: &self.item.model,
+            key: &self.item.key,
         };
         remove_owned(self.stores, &self.call, owner, &old, &self.written_pointers()).await;
         returned
@@ -239,14 +234,15 @@ impl UpdateCommit<'_> {
         let settlement = Settlement {
             stores: self.stores,
             call: &self.call,
-            model: self.model,
-            key: self.key,
+            model: &self.item.model,
+            key: &self.item.key,
             new: self.new,
         };
         let evidence = |found: &Item| self.evidence(found);
         match settlement.resolve(error, &evidence).await {
             Ok(found) if self.identity.is_some() => Ok(self.applied(found, returned, true).await),
             Ok(found) => Ok(Outcome {
+                index_keys: Item::new(),
                 version: self.new_version(ReturnValues::AllNew, Some(&found)),
                 item: Some(found).filter(|_| returned.is_new()),
                 repeated: None,
@@ -270,7 +266,7 @@ impl UpdateCommit<'_> {
     /// Whether an item points to the new objects of this commit; `None` if there are none.
     fn points_to_new(&self, found: &Item) -> Option<bool> {
         let (name, object) = self.new.first()?;
-        let stored_name = self.model.stored_name(name);
+        let stored_name = self.item.model.stored_name(name);
         let pointer = found.get(stored_name).and_then(Pointer::from_value);
         Some(pointer.is_some_and(|pointer| object.is_at(&pointer)))
     }
@@ -283,20 +279,21 @@ impl UpdateCommit<'_> {
         if error.doubt != Doubt::None {
             return Error::Store(unknown(error));
         }
-        if let Some(unmet) = unmet(self.model, self.version, item.as_ref()) {
+        if let Some(unmet) = unmet(&self.item.model, self.item.version, item.as_ref()) {
             return unmet;
         }
         match item {
-            None if self.must_exist => Error::ItemNotFound {
-                model: self.model.name.clone(),
+            None if self.item.must_exist => Error::ItemNotFound {
+                model: self.item.model.name.clone(),
             },
             Some(item) if self.is_of_another_model(item) => Error::ItemNotFound {
-                model: self.model.name.clone(),
+                model: self.item.model.name.clone(),
             },
             item => {
                 let none = Item::new();
                 let current = item.as_ref().unwrap_or(&none);
                 let unmet = self
+                    .item
                     .update
                     .bounds()
                     .iter()
@@ -310,15 +307,20 @@ impl UpdateCommit<'_> {
     }
 
     fn is_of_another_model(&self, item: &Item) -> bool {
-        self.model.discriminator.as_ref().is_some_and(|discriminator| {
-            let stored = item.get(self.model.stored_name(&discriminator.attribute));
-            !matches!(stored, Some(Value::S(value)) if *value == discriminator.value)
-        })
+        self.item
+            .model
+            .discriminator
+            .as_ref()
+            .is_some_and(|discriminator| {
+                let stored = item.get(self.item.model.stored_name(&discriminator.attribute));
+                !matches!(stored, Some(Value::S(value)) if *value == discriminator.value)
+            })
     }
 
     fn out_of_bounds(&self, bound: &Bound) -> Error {
         let attribute = bound.attribute();
         let limits = self
+            .item
             .model
             .attribute(attribute)
             .map(|attribute| attribute.checks.limits());
@@ -330,8 +332,9 @@ impl UpdateCommit<'_> {
 
     /// Stored names of the object attributes that the update changes.
     fn changed_objects(&self) -> Vec<&str> {
-        let touched = self.update.touched();
+        let touched = self.item.update.touched();
         let objects = self
+            .item
             .model
             .attributes
             .iter()
@@ -345,45 +348,72 @@ impl UpdateCommit<'_> {
     /// The pointers that the update sets, by stored name.
     fn written_pointers(&self) -> Item {
         let is_new = |name: &str| self.new.iter().any(|(other, _)| other == name);
-        let values = self.update.whole_values().filter(|(name, _)| is_new(name));
+        let values = self.item.update.whole_values().filter(|(name, _)| is_new(name));
         values
-            .map(|(name, value)| (self.model.stored_name(name).to_owned(), value.clone()))
+            .map(|(name, value)| (self.item.model.stored_name(name).to_owned(), value.clone()))
             .collect()
     }
 
-    async fn read_pointers(&self, changed: &[&str]) -> Result<Pinned, Error> {
+    /// Reads the stored item.
+    async fn read(&self) -> Result<Option<Item>, Error> {
         let get = aws::GetItem {
-            table: self.model.table.clone(),
-            key: self.key.item(),
+            table: self.item.model.table.clone(),
+            key: self.item.key.item(),
             consistent_read: true,
             uncounted: true,
             ..aws::GetItem::default()
         };
         match self.stores.dynamodb.get_item(&self.call, get).await {
-            Ok(item) => Ok(pointers(changed, item.as_ref())),
+            Ok(item) => Ok(item),
             Err(error) => {
                 remove_new(self.stores, &self.call, self.new).await;
                 Err(error.into())
             }
         }
     }
-
-    fn too_long(&self) -> aws::Error {
-        aws::Error {
-            kind: Kind::Refused,
-            operation: AwsOperation::UpdateItem,
-            request_id: None,
-            doubt: Doubt::None,
-            endpoint: None,
-            cause: "the completed update is longer than the checked one".into(),
-        }
-    }
 }
 
-fn pointers(changed: &[&str], item: Option<&Item>) -> Pinned {
-    let value = |name: &str| item.and_then(|item| item.get(name)).cloned();
-    changed
-        .iter()
-        .map(|name| ((*name).to_owned(), value(name)))
-        .collect()
+/// The outcome of one UpdateItem.
+enum Sent {
+    /// It was applied and returned this item, with these index keys.
+    Applied(Option<Item>, Item),
+    /// It cannot be applied.
+    Refused(Error),
+    /// The store returned an error.
+    Failed(aws::Error, Item),
+}
+
+/// Commits that failed because the item changed after it was read.
+#[derive(Default)]
+struct Races {
+    of_objects: usize,
+    backoff: Backoff,
+}
+
+impl Races {
+    /// Waits before the next commit, or returns why there is none.
+    async fn lose(&mut self, object: Option<&str>, call: &Call) -> Result<(), Error> {
+        if let Some(attribute) = object {
+            self.of_objects += 1;
+            return match self.of_objects < MAX_COMMITS {
+                true => Ok(()),
+                false => Err(Error::ObjectChanged {
+                    attribute: attribute.to_owned(),
+                }),
+            };
+        }
+        let Some(backoff) = self.backoff.next(false, call.deadline()) else {
+            return Err(Error::Store(aws::Error {
+                kind: Kind::Deadline { sent: false },
+                operation: AwsOperation::UpdateItem,
+                request_id: None,
+                doubt: Doubt::None,
+                endpoint: None,
+                cause: "the parts of index keys changed before each commit".into(),
+            }));
+        };
+        self.backoff = backoff;
+        self.backoff.wait(call).await;
+        Ok(())
+    }
 }

@@ -65,12 +65,16 @@ impl<'a> Checker<'a> {
             ast::Assigned::Operand(_) => false,
             ast::Assigned::Sum(..) | ast::Assigned::Difference(..) => true,
         };
+        let is_literal = is_known && matches!(assigned, ast::Assigned::Operand(_));
+        if let Some(refusal) = self.part_refusal(attribute).filter(|_| !is_literal) {
+            return self.fault_at(column, refusal);
+        }
         let checks = &attribute.checks;
         let is_checked = checks.pattern.is_some() || !checks.one_of.is_empty();
         let is_sized = checks.min_length.is_some() || checks.max_length.is_some();
         let is_ranged = checks.min.is_some() || checks.max.is_some();
         match assigned {
-            _ if is_known && !matches!(assigned, ast::Assigned::Sum(..) | ast::Assigned::Difference(..)) => {}
+            _ if is_literal => {}
             ast::Assigned::Operand(ast::Operand::ListAppend(first, second)) if !is_checked => {
                 self.append_bound(attribute, path, first, second);
             }

@@ -51,7 +51,41 @@ pub(super) enum Operand {
     ListAppend(Box<Operand>, Box<Operand>),
 }
 
+/// What an update makes of an attribute as a whole.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Effect<'a> {
+    /// Nothing.
+    None,
+    /// It has this value.
+    Set(&'a Value),
+    /// It keeps its value, or gets this one if it has none.
+    SetIfAbsent(&'a Value),
+    /// It is removed.
+    Removed,
+    /// Its value depends on what is stored.
+    Computed,
+}
+
 impl Update {
+    /// What becomes of an attribute.
+    pub fn effect(&self, attribute: &str) -> Effect<'_> {
+        let mut changes = self.actions.iter();
+        let change = changes.find(|action| action.target().attribute == attribute);
+        match change {
+            None => Effect::None,
+            Some(change) if !change.target().steps.is_empty() => Effect::Computed,
+            Some(Action::Remove(_)) => Effect::Removed,
+            Some(Action::Set(_, Assigned::Operand(Operand::Value(value)))) => Effect::Set(value),
+            Some(Action::Set(target, Assigned::Operand(Operand::IfNotExists(own, value)))) => {
+                match &**value {
+                    Operand::Value(value) if own == target => Effect::SetIfAbsent(value),
+                    _ => Effect::Computed,
+                }
+            }
+            Some(Action::Set(..) | Action::Add(..) | Action::Delete(..)) => Effect::Computed,
+        }
+    }
+
     /// Names of the attributes that are changed, wholly or in part.
     pub fn touched(&self) -> BTreeSet<&str> {
         self.actions

@@ -59,15 +59,24 @@ impl<'a> Checker<'a> {
         if self.model.discriminator.as_ref().is_some_and(is_discriminator) {
             return Some(format!("{name} is the discriminator: it cannot be updated"));
         }
-        let built = self.model.attributes.iter().find(|other| {
-            let template = other.template.as_ref();
+        let mut keys = self.model.key_names().filter_map(|key| self.model.attribute(key));
+        let built = keys.find(|key| {
+            let template = key.template.as_ref();
             template.is_some_and(|template| template.has_part(&attribute.name))
         })?;
-        let other = quoted(&built.name);
-        Some(match self.model.is_key(&built.name) {
-            true => format!("{name} is a part of the key {other}: the key of an item cannot be updated"),
-            false => format!("{name} is a part of {other}: updating it is not supported by this version"),
-        })
+        let key = quoted(&built.name);
+        Some(format!(
+            "{name} is a part of the key {key}: the key of an item cannot be updated"
+        ))
+    }
+
+    /// Why an attribute cannot get a value that depends on what is stored: a key of an index is built of it.
+    pub(super) fn part_refusal(&self, attribute: &Attribute) -> Option<String> {
+        let built = self.model.rebuilt_of(&attribute.name)?;
+        let (name, key) = (quoted(&attribute.name), quoted(&built.name));
+        Some(format!(
+            "{name} determines {key}, which is built from its template: it can only be set to a :value, or removed"
+        ))
     }
 
     /// The attribute of the model, or an error if the model does not allow the name.

@@ -61,7 +61,8 @@ impl<'a> Checker<'a> {
             self.fault_at(path.attribute.column, description);
             return false;
         }
-        if let Some(refusal) = in_place_refusal(attribute, action) {
+        let refusal = in_place_refusal(attribute, action).or_else(|| self.part_refusal(attribute));
+        if let Some(refusal) = refusal {
             self.fault_at(path.attribute.column, refusal);
             return false;
         }

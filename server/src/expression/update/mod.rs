@@ -15,7 +15,7 @@ mod render;
 mod tests;
 
 pub use bounds::Bound;
-pub use changes::Update;
+pub use changes::{Effect, Update};
 
 use std::time::SystemTime;
 

@@ -1,5 +1,7 @@
 //! The operands of SET: their types, and whether an attribute may have their value.
 
+use std::collections::BTreeSet;
+
 use super::super::ast::{Path, ValueRef};
 use super::super::check::step_refusal;
 use super::super::conversion::{converted, declared, stored_type};
@@ -7,7 +9,7 @@ use super::super::names::quoted;
 use super::ast;
 use super::changes::Operand;
 use super::checker::{Checker, within_refusal};
-use crate::model::{Attribute, AttributeType, Value};
+use crate::model::{Attribute, AttributeType, Template, Value};
 
 /// DynamoDB's name of a type; none if it is not known before the item is read.
 type Type = Option<&'static str>;
@@ -23,11 +25,12 @@ impl<'a> Checker<'a> {
                 return;
             };
             if *given == Value::Null {
-                if attribute.required {
-                    let description = format!("is NULL, but {name} is required");
-                    self.push(self.definitions.value_fault(value.name, description));
-                }
-                return;
+                let description = match self.model.index_key_problem(&attribute.name, given) {
+                    _ if attribute.required => format!("is NULL, but {name} is required"),
+                    Some(problem) => format!("{problem}; REMOVE {name} to take the item out of the index"),
+                    None => return,
+                };
+                return self.push(self.definitions.value_fault(value.name, description));
             }
             let is_object = matches!(given, Value::Object(_));
             if is_object != (attribute.kind == AttributeType::Object) {
@@ -44,7 +47,12 @@ impl<'a> Checker<'a> {
             }
             match converted(attribute, given, self.now) {
                 Ok(_) if is_object => {}
-                Ok(stored) => kind = Some(stored.type_name()),
+                Ok(stored) => {
+                    kind = Some(stored.type_name());
+                    if kind == expected {
+                        self.key_value(attribute, value, &stored);
+                    }
+                }
                 Err(description) => {
                     let description = format!("{description}, for {name}");
                     return self.push(self.definitions.value_fault(value.name, description));
@@ -56,6 +64,23 @@ impl<'a> Checker<'a> {
             && kind != "NULL"
         {
             self.operand_fault(operand, format!("is {kind}, but {name} is {expected}"));
+        }
+    }
+
+    /// Checks a stored value that is to be a key of an index, or a part of one.
+    fn key_value(&mut self, attribute: &Attribute, value: &ValueRef<'a>, stored: &Value) {
+        let name = attribute.name.as_str();
+        let templates = self.model.rebuilt().map(|(_, template)| template);
+        let parts = templates.flat_map(Template::parts);
+        let problems = parts
+            .filter(|part| part.attribute() == name)
+            .filter_map(|part| part.text(stored).err());
+        let problems: BTreeSet<String> = problems
+            .chain(self.model.index_key_problem(name, stored))
+            .collect();
+        for problem in problems {
+            let description = format!("{problem}, for {}", quoted(name));
+            self.push(self.definitions.value_fault(value.name, description));
         }
     }
 

@@ -8,7 +8,7 @@ use super::value::{self, REQUIRED, Rules, stored_name_of, stores_no_null, unknow
 use super::version::{self, VersionExpectation, given_version};
 use crate::fault::{Faults, Path};
 use crate::model::{
-    Attribute, AttributeType, EncryptionMode, Index, Item, Model, REMEMBERED_REQUEST, TemplateError,
+    Attribute, AttributeType, EncryptionMode, Index, Item, Known, Model, REMEMBERED_REQUEST, TemplateError,
     UnknownAttributes, Value,
 };
 
@@ -227,11 +227,10 @@ impl<'a> ItemCheck<'a> {
             &mut self.faults,
         );
         self.generated.extend(built.into_iter().map(str::to_owned));
-        for attribute in &self.model.attributes {
-            let (Some(template), false) = (&attribute.template, self.model.is_key(&attribute.name)) else {
-                continue;
-            };
-            if !self.is_wanted(&attribute.name) || key::has_invalid_part(template, &self.invalid) {
+        for (attribute, template) in self.model.rebuilt() {
+            let value = |name: &str| Known::from(self.item.get(name));
+            let is_built = self.model.builds(&attribute.name, value) == Some(true);
+            if !is_built || key::has_invalid_part(template, &self.invalid) {
                 continue;
             }
             match template.build(|part| self.item.get(part)) {
@@ -249,31 +248,6 @@ impl<'a> ItemCheck<'a> {
                 }
             }
         }
-    }
-
-    /// Whether a templated attribute is built: unless it is a key only of indexes whose `when` does not hold.
-    fn is_wanted(&self, name: &str) -> bool {
-        let mut indexes = self
-            .model
-            .indexes
-            .iter()
-            .filter(|index| is_key_of(index, name))
-            .peekable();
-        indexes.peek().is_none() || indexes.any(|index| self.holds(index))
-    }
-
-    fn holds(&self, index: &Index) -> bool {
-        index.when.iter().all(|(name, values)| {
-            let (Some(attribute), Some(stored)) = (self.model.attribute(name), self.item.get(name)) else {
-                return false;
-            };
-            let is_stored = |value: &Value| {
-                attribute
-                    .to_stored(value.clone(), self.rules.now)
-                    .is_ok_and(|value| value == *stored)
-            };
-            values.iter().any(is_stored)
-        })
     }
 
     /// Reports required attributes that are missing, and keys that cannot be stored.

@@ -4,7 +4,7 @@
 use super::value::REQUIRED;
 use crate::fault::{Faults, Path};
 use crate::model::limits::{MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES};
-use crate::model::{Attribute, Item, Model, Template, TemplateError, Value};
+use crate::model::{Attribute, Index, Item, Model, Template, TemplateError, Value};
 
 /// Whether the attribute is a part of one of the table's keys.
 pub(super) fn is_key_part(model: &Model, name: &str) -> bool {
@@ -131,29 +131,15 @@ pub(super) fn check_key_size(
 /// Checks the keys of the secondary indexes that the item has. An item without one is not in the index.
 pub(super) fn check_index_keys(model: &Model, item: &Item, root: Path<'_>, faults: &mut Faults) {
     let mut checked: Vec<&str> = Vec::new();
-    for index in &model.indexes {
-        let partition = index.partition.iter().map(|name| (name, MAX_PARTITION_KEY_BYTES));
-        let sort = index.sort.iter().map(|name| (name, MAX_SORT_KEY_BYTES));
-        for (name, max_bytes) in partition.chain(sort) {
-            if model.is_key(name) || checked.contains(&name.as_str()) {
-                continue;
-            }
-            checked.push(name);
-            let path = Path::Name(&root, name);
-            match item.get(name).and_then(length) {
-                Some(0) => faults.push(
-                    path,
-                    format_args!("must not be empty: it is a key of the index {}", index.name),
-                ),
-                Some(bytes) if bytes > max_bytes => faults.push(
-                    path,
-                    format_args!(
-                        "must have at most {max_bytes} bytes: it is a key of the index {}",
-                        index.name
-                    ),
-                ),
-                Some(_) | None => {}
-            }
+    for name in model.indexes.iter().flat_map(Index::key_names) {
+        if checked.contains(&name) {
+            continue;
+        }
+        checked.push(name);
+        // null is refused where it is given
+        let value = item.get(name).filter(|value| **value != Value::Null);
+        if let Some(problem) = value.and_then(|value| model.index_key_problem(name, value)) {
+            faults.push(Path::Name(&root, name), problem);
         }
     }
 }

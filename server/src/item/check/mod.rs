@@ -137,7 +137,16 @@ pub fn check_size(model: &Model, item: &Item) -> Result<(), CheckError> {
 /// # Errors
 ///
 /// All faults.
-pub fn check_key(model: &Model, mut given: Item, root: &str) -> Result<Key, Faults> {
+pub fn check_key(model: &Model, given: Item, root: &str) -> Result<Key, Faults> {
+    check_key_parts(model, given, root).map(|(key, _)| key)
+}
+
+/// Like [`check_key`], and returns the key attributes and the known parts by the model's names, in their stored form.
+///
+/// # Errors
+///
+/// All faults.
+pub fn check_key_parts(model: &Model, mut given: Item, root: &str) -> Result<(Key, Item), Faults> {
     let root = Path::Root(root);
     let mut faults = Faults::default();
     let mut item = Item::new();
@@ -188,9 +197,28 @@ pub fn check_key(model: &Model, mut given: Item, root: &str) -> Result<Key, Faul
         faults.push(Path::Name(&root, name), description);
     }
     match Key::from_request(model, &item) {
-        Some(key) if faults.is_empty() => Ok(key),
+        Some(key) if faults.is_empty() => Ok((key, item)),
         _ => Err(faults),
     }
+}
+
+/// Checks the parts of a key, as [`check_key_parts`] returns them, as values of an item that the request creates.
+pub fn check_new_key(model: &Model, parts: &Item, root: &str) -> Faults {
+    let root = Path::Root(root);
+    let mut faults = Faults::new();
+    for (name, value) in by_name(parts) {
+        let Some(attribute) = model.attribute(name) else {
+            continue;
+        };
+        let violations = attribute.checks.violations(&attribute.from_stored(value.clone()));
+        for violation in violations {
+            faults.push(
+                Path::Name(&root, name),
+                format_args!("{violation}; to update only items that exist, set must_exist"),
+            );
+        }
+    }
+    faults
 }
 
 /// Checks the values of an expression: the rules that apply to any stored value, without those of a model. `root` is the

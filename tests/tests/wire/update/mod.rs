@@ -2,6 +2,7 @@
 
 mod faults;
 mod forms;
+mod index_keys;
 mod objects;
 mod refusals;
 

@@ -1,0 +1,74 @@
+//! An update as DynamoDB takes it, alone or in a transaction.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::model::{Item, Value};
+
+use super::conjunction::conjunction;
+use super::error::Error;
+use super::request::ItemUpdate;
+
+/// Values of the stored item that the commit expects, by stored name; `None`: the item does not have the attribute.
+pub(super) type Pins = BTreeMap<String, Option<Value>>;
+
+/// The values of these attributes in a stored item, if there is one.
+pub(super) fn pins<'a>(names: impl Iterator<Item = &'a str>, item: Option<&Item>) -> Pins {
+    let value = |name: &str| item.and_then(|item| item.get(name)).cloned();
+    names.map(|name| (name.to_owned(), value(name))).collect()
+}
+
+/// The expressions of an update.
+pub(super) struct Rendered {
+    /// `None` if there is nothing to change.
+    pub(super) update: Option<String>,
+    pub(super) condition: Option<String>,
+    pub(super) names: HashMap<String, String>,
+    pub(super) values: Item,
+    /// The index keys that depend on the stored item and are set, by the model's names.
+    pub(super) index_keys: Item,
+}
+
+impl ItemUpdate {
+    /// Stored names of the attributes that must be read before the update is rendered.
+    pub(super) fn read_names(&self) -> impl Iterator<Item = &str> {
+        self.index_keys.read_names(&self.model)
+    }
+
+    /// Renders the update, on the condition that the stored item has the pinned values, among them all of `read_names`.
+    pub(super) fn render(&self, pinned: Option<&Pins>) -> Result<Rendered, Error> {
+        let mut update = self.update.clone();
+        let index_keys = match (self.index_keys.is_empty(), pinned) {
+            (true, _) => Item::new(),
+            (false, None) => return Err(Error::Internal("an update is rendered without what it must read")),
+            (false, Some(pinned)) => {
+                let stored = pinned
+                    .iter()
+                    .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
+                    .collect();
+                let keys = &self.index_keys;
+                keys.complete(&self.model, &self.key, &mut update, &self.defaults, &stored)?
+            }
+        };
+        let mut placeholders = self.placeholders.clone();
+        let text = update
+            .render(&self.model, "update", &mut placeholders)
+            .map_err(|_| Error::Internal("the completed update is longer than the checked one"))?;
+        let mut comparisons = Vec::new();
+        for (name, value) in pinned.into_iter().flatten() {
+            let name = placeholders.name(name);
+            comparisons.push(match value {
+                Some(value) => format!("{name}={}", placeholders.value(value.clone())),
+                None => format!("attribute_not_exists({name})"),
+            });
+        }
+        let condition = conjunction(&self.condition, &comparisons);
+        let (names, values) = placeholders.into_parts();
+        Ok(Rendered {
+            update: Some(text).filter(|text| !text.is_empty()),
+            condition: Some(condition).filter(|text| !text.is_empty()),
+            names,
+            values,
+            index_keys,
+        })
+    }
+}
