@@ -68,8 +68,8 @@ impl App {
         App::build_with(config, telemetry, |connectors| connectors).await
     }
 
-    /// Like [`build`](App::build), but with telemetry that is open already, and with the connectors of the embedded
-    /// engines wrapped by `wrap`: tests count, delay and fail requests there.
+    /// Like [`build`](App::build), but with telemetry that is open already, and with the connectors of the backend
+    /// wrapped by `wrap`: tests count, delay and fail requests there.
     ///
     /// # Errors
     ///

@@ -19,6 +19,7 @@ use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::external::{Account, Store, store};
 use crate::wiretap::Wiretap;
 
 const MESSAGE_BYTES: usize = 64 * 1024 * 1024;
@@ -43,6 +44,8 @@ pub struct Gateway {
     channel: Channel,
     capacity: Arc<Capacity>,
     reloader: Arc<Reloader>,
+    account: Account,
+    config: Config,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<Result<(), tollgate::app::Error>>,
 }
@@ -82,11 +85,13 @@ impl Gateway {
 
     /// Like [`Gateway::with`], but with existing telemetry.
     pub async fn with_telemetry(setup: Setup, telemetry: Telemetry) -> Gateway {
-        let config = setup.config();
+        let account = Account::of(setup.data.as_deref());
+        let config = setup.config_for(account);
+        account.provision(&config).await;
         let wiretap = setup.wiretap;
         let wrap = |connectors| match &wiretap {
-            Some(wiretap) => wiretap.wrap(connectors),
-            None => connectors,
+            Some(wiretap) => wiretap.wrap(account.connect(connectors)),
+            None => account.connect(connectors),
         };
         let app = App::build_with(&config, telemetry, wrap);
         let app = app.await.expect("the gateway builds");
@@ -113,6 +118,8 @@ impl Gateway {
             channel,
             capacity,
             reloader,
+            account,
+            config,
             stop: Some(stop),
             serving,
         }
@@ -131,6 +138,11 @@ impl Gateway {
     /// The reloader of its models.
     pub fn reloader(&self) -> &Reloader {
         &self.reloader
+    }
+
+    /// Creates what its models need by now; the embedded backend does that by itself.
+    pub async fn provision(&self) {
+        self.account.provision(&self.config).await;
     }
 
     /// The capacity that its calls use.
@@ -354,15 +366,22 @@ pub async fn connect(address: SocketAddr) -> Channel {
 impl Setup {
     /// The settings.
     pub fn config(&self) -> Config {
-        config(self)
+        self.config_for(Account::of(self.data.as_deref()))
+    }
+
+    fn config_for(&self, account: Account) -> Config {
+        config(self, account)
     }
 }
 
-fn config(setup: &Setup) -> Config {
+fn config(setup: &Setup, account: Account) -> Config {
     let mut settings: Vec<(String, String)> = vec![("TOLLGATE_LISTEN".to_owned(), "127.0.0.1:0".to_owned())];
-    match &setup.data {
-        Some(data) => settings.push(("TOLLGATE_EMBEDDED__DATA".to_owned(), data.display().to_string())),
-        None => settings.push(("TOLLGATE_EMBEDDED__MEMORY".to_owned(), "true".to_owned())),
+    match (&setup.data, store()) {
+        (_, Store::Moto | Store::DynamoDbLocal) => settings.extend(account.settings()),
+        (Some(data), Store::Embedded) => {
+            settings.push(("TOLLGATE_EMBEDDED__DATA".to_owned(), data.display().to_string()));
+        }
+        (None, Store::Embedded) => settings.push(("TOLLGATE_EMBEDDED__MEMORY".to_owned(), "true".to_owned())),
     }
     if let Some(models) = &setup.models {
         settings.push(("TOLLGATE_MODELS".to_owned(), models.display().to_string()));

@@ -2,6 +2,7 @@
 //! under it.
 
 pub mod collector;
+pub mod external;
 pub mod figures;
 pub mod gateway;
 pub mod polling;

@@ -1,7 +1,13 @@
 //! Waits for a condition by polling a bounded number of times, never by sleeping for a guessed time.
 
+use std::time::Duration;
+
+use crate::external::{Store, store};
+
 /// The number of polls before a test gives up.
 const TRIES: usize = 20_000;
+/// Between two polls of stores on the other side of a socket.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Polls until there is a value.
 ///
@@ -15,7 +21,10 @@ pub async fn eventually<T>(mut ask: impl AsyncFnMut() -> Result<T, String>) -> T
             Ok(response) => return response,
             Err(why_not) => complaint = why_not,
         }
-        tokio::task::yield_now().await;
+        match store() {
+            Store::Embedded => tokio::task::yield_now().await,
+            Store::Moto | Store::DynamoDbLocal => tokio::time::sleep(PAUSE).await,
+        }
     }
     panic!("{complaint}")
 }

@@ -6,6 +6,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tollgate::aws::Connectors;
 
+use crate::external;
+
 /// A stored item, as DynamoDB has it.
 pub type Stored = HashMap<String, AttributeValue>;
 
@@ -21,12 +23,12 @@ pub struct RawStores {
 }
 
 macro_rules! client {
-    ($service:ident, $connector:expr $(, $option:ident($value:expr))*) => {
+    ($service:ident, $endpoint:literal, $connector:expr $(, $option:ident($value:expr))*) => {
         $service::Client::from_conf(
             $service::config::Builder::new()
                 .behavior_version($service::config::BehaviorVersion::latest())
                 .region($service::config::Region::from_static("us-east-1"))
-                .endpoint_url("http://embedded.localhost")
+                .endpoint_url(external::endpoint($endpoint))
                 .http_client(SharedHttpClient::clone($connector))
                 .allow_no_auth()
                 $(.$option($value))*
@@ -39,9 +41,9 @@ impl RawStores {
     /// Over these connectors.
     pub fn over(connectors: &Connectors) -> RawStores {
         RawStores {
-            dynamodb: client!(aws_sdk_dynamodb, &connectors.dynamodb),
-            kms: client!(aws_sdk_kms, &connectors.kms),
-            s3: client!(aws_sdk_s3, &connectors.s3, force_path_style(true)),
+            dynamodb: client!(aws_sdk_dynamodb, "DYNAMODB", &connectors.dynamodb),
+            kms: client!(aws_sdk_kms, "KMS", &connectors.kms),
+            s3: client!(aws_sdk_s3, "S3", &connectors.s3, force_path_style(true)),
         }
     }
 

@@ -167,6 +167,8 @@ impl Wiretap {
             dynamodb: tap(connectors.dynamodb),
             kms: tap(connectors.kms),
             s3: tap(connectors.s3),
+            // an injected fault has no connection, and every request that reaches the wiretap counts
+            over_sockets: false,
         }
     }
 

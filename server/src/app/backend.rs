@@ -22,7 +22,7 @@ pub(super) async fn open(
     let opened = match config.backend {
         Backend::Embedded => open_embedded(config, models, wrap).await?,
         Backend::Aws => {
-            let stores = connect(config).await?;
+            let stores = Stores::from_environment(&settings::aws(config), wrap).await?;
             for missing in aws::missing(&stores, models).await {
                 log_warning(&missing);
             }
@@ -42,7 +42,7 @@ pub(super) async fn open(
 ///
 /// The settings are incomplete; nothing is sent.
 pub async fn connect(config: &Config) -> Result<Stores, Error> {
-    Ok(Stores::from_environment(&settings::aws(config), None).await?)
+    Ok(Stores::from_environment(&settings::aws(config), |connectors| connectors).await?)
 }
 
 #[cfg(feature = "embedded")]
@@ -64,6 +64,7 @@ async fn open_embedded(
         dynamodb: engines.dynamodb,
         kms: engines.kms,
         s3: engines.s3,
+        over_sockets: false,
     };
     let stores = Stores::embedded(wrap(connectors), &settings::aws(config));
     for warning in aws::provision(&stores, models).await? {

@@ -33,6 +33,8 @@ pub struct Connectors {
     pub kms: SharedHttpClient,
     /// For S3.
     pub s3: SharedHttpClient,
+    /// Whether requests go over sockets, so that an attempt may end before it is connected and is then not counted.
+    pub over_sockets: bool,
 }
 
 /// The settings of the clients.
@@ -88,11 +90,25 @@ impl Default for Settings {
     }
 }
 
+impl Connectors {
+    /// One client for all three services, over sockets.
+    fn all(client: &SharedHttpClient) -> Connectors {
+        Connectors {
+            dynamodb: client.clone(),
+            kms: client.clone(),
+            s3: client.clone(),
+            over_sockets: true,
+        }
+    }
+}
+
 impl Stores {
     /// Clients for the engines in this process. Requests are not signed and have no transport checksums, because no
     /// network is involved; the pointer of an object holds its SHA-256 in any case.
     pub fn embedded(connectors: Connectors, settings: &Settings) -> Stores {
-        let counting = SharedInterceptor::permanent(Counting { over_sockets: false });
+        let counting = SharedInterceptor::permanent(Counting {
+            over_sockets: connectors.over_sockets,
+        });
         let disable = SharedInterceptor::permanent(DisableSdkInterceptors::new());
         let retries = RetryConfig::standard().with_max_attempts(settings.max_attempts);
         macro_rules! client {
@@ -130,37 +146,38 @@ impl Stores {
 
     /// Clients as the environment configures them, with everything that the SDK reads (region, profile, SSO, web
     /// identity, container and instance credentials, endpoints); `settings` take precedence. A custom S3 endpoint is
-    /// addressed by path. `connectors`, if given, replace the network.
+    /// addressed by path. `wrap` receives the connectors of the network.
     ///
     /// # Errors
     ///
     /// No region is set, or an endpoint is not a URL. Nothing is sent: credentials are fetched with the first request.
     pub async fn from_environment(
         settings: &Settings,
-        connectors: Option<Connectors>,
+        wrap: impl FnOnce(Connectors) -> Connectors,
     ) -> Result<Stores, SetupError> {
-        let sdk_config = load(settings).await;
+        let https_client = https_client();
+        let sdk_config = load(settings, https_client.clone()).await;
         if sdk_config.region().is_none() {
             return Err(SetupError::NoRegion);
         }
         if settings.endpoint_url.is_none() {
             check_endpoints(&sdk_config)?;
         }
+        let connectors = wrap(Connectors::all(&https_client));
         Ok(Stores::configured(&sdk_config, settings, connectors))
     }
 
-    fn configured(sdk_config: &SdkConfig, settings: &Settings, connectors: Option<Connectors>) -> Stores {
-        let over_sockets = connectors.is_none();
-        let counting = SharedInterceptor::permanent(Counting { over_sockets });
+    fn configured(sdk_config: &SdkConfig, settings: &Settings, connectors: Connectors) -> Stores {
+        let counting = SharedInterceptor::permanent(Counting {
+            over_sockets: connectors.over_sockets,
+        });
         let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(sdk_config);
         let mut kms = aws_sdk_kms::config::Builder::from(sdk_config);
         let mut s3 = aws_sdk_s3::config::Builder::from(sdk_config);
         s3.set_force_path_style(has_s3_endpoint(sdk_config).then_some(true));
-        if let Some(connectors) = connectors {
-            dynamodb.set_http_client(Some(connectors.dynamodb));
-            kms.set_http_client(Some(connectors.kms));
-            s3.set_http_client(Some(connectors.s3));
-        }
+        dynamodb.set_http_client(Some(connectors.dynamodb));
+        kms.set_http_client(Some(connectors.kms));
+        s3.set_http_client(Some(connectors.s3));
         // a body may stall for as long as its caller waits: the deadline of the call bounds every request
         let no_stall_protection = || Some(StalledStreamProtectionConfig::disabled());
         dynamodb.set_stalled_stream_protection(no_stall_protection());
@@ -187,9 +204,9 @@ fn https_client() -> SharedHttpClient {
         .build_https()
 }
 
-fn load(settings: &Settings) -> impl Future<Output = SdkConfig> {
+fn load(settings: &Settings, https_client: SharedHttpClient) -> impl Future<Output = SdkConfig> {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(https_client())
+        .http_client(https_client)
         .retry_config(RetryConfig::standard().with_max_attempts(settings.max_attempts));
     if let Some(region) = &settings.region {
         loader = loader.region(Region::new(region.clone()));

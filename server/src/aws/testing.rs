@@ -66,6 +66,7 @@ impl FaultyStores {
             dynamodb: faulty(engines.dynamodb),
             kms: faulty(engines.kms),
             s3: faulty(engines.s3),
+            over_sockets: false,
         };
         let stores = Stores::embedded(connectors, &Settings::default());
         assert!(provision(&stores, models).await.unwrap().is_empty());

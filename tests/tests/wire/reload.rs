@@ -205,6 +205,7 @@ async fn an_added_model_has_its_table_keys_and_bucket() {
             .is_err()
     );
     rig.write("order.yaml", ORDERS);
+    rig.gateway.provision().await;
     assert_eq!(
         rig.reload().await,
         ["Order: the model was added, on the table orders"]

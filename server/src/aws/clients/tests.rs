@@ -88,7 +88,7 @@ fn access_key_id() -> String {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let sdk_config = load(&settings()).await;
+        let sdk_config = load(&settings(), https_client()).await;
         assert_eq!(sdk_config.region().unwrap().as_ref(), "eu-central-1");
         let provider = sdk_config.credentials_provider().unwrap();
         provider
@@ -198,7 +198,7 @@ fn stores_at(endpoint_url: &str) -> Stores {
         ))
         .sleep_impl(aws_smithy_async::rt::sleep::default_async_sleep().unwrap())
         .build();
-    Stores::configured(&sdk_config, &settings(), None)
+    Stores::configured(&sdk_config, &settings(), Connectors::all(&https_client()))
 }
 
 fn somewhere() -> GetItem {

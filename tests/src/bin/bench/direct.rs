@@ -143,6 +143,7 @@ async fn open(place: &Place, minimal: bool) -> Client {
         dynamodb: dynamodb.clone(),
         kms,
         s3,
+        over_sockets: false,
     };
     let stores = Stores::embedded(connectors, &Settings::default());
     provision(&stores, &Models::examples())
