@@ -130,6 +130,16 @@ def moto_server():
         process.wait()
 
 
+@contextlib.contextmanager
+def dynamodb_local(folder):
+    """Runs DynamoDB Local in memory and yields its URL."""
+    jars, port = os.environ["DYNAMODB_LOCAL"], free_port()
+    java = ["java", "-cp", f"{jars}/*", f"-Djava.library.path={jars}"]
+    java += ["com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-port", str(port)]
+    with listening(java, port, clean_environment(), folder) as url:
+        yield url
+
+
 @pytest.fixture(scope="session")
 def moto():
     """A moto server for the whole test run."""

@@ -7,7 +7,7 @@ import boto3
 import grpc
 import pytest
 
-from conftest import CREDENTIALS, clean_environment, free_port, gateway, listening
+from conftest import CREDENTIALS, clean_environment, dynamodb_local, free_port, gateway, listening
 from wire import Client
 
 # MinIO requires secrets of at least this length
@@ -18,16 +18,13 @@ MIB = 1024 * 1024
 @pytest.fixture(scope="module")
 def client(moto, tmp_path_factory):
     """A client of a gateway that uses all three."""
-    jars = os.environ["DYNAMODB_LOCAL"]
-    dynamodb_port, minio_port = free_port(), free_port()
-    java = ["java", "-cp", f"{jars}/*", f"-Djava.library.path={jars}"]
-    java += ["com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-port", str(dynamodb_port)]
+    minio_port = free_port()
     minio = [os.environ["MINIO"], "server", "--quiet", "--address", f"127.0.0.1:{minio_port}"]
     folder = tmp_path_factory.mktemp("stores")
     minio.append(str(folder / "minio"))
     environment = clean_environment(MINIO_ROOT_USER="testing", MINIO_ROOT_PASSWORD="testing-testing")
     with (
-        listening(java, dynamodb_port, environment, folder) as dynamodb,
+        dynamodb_local(folder) as dynamodb,
         listening(minio, minio_port, environment, folder) as s3,
     ):
         provision(dynamodb, s3, moto)

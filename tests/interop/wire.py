@@ -1,5 +1,6 @@
 """A plain grpcio client: messages from reflection, bills from the trailers."""
 
+import decimal
 import threading
 
 import grpc
@@ -25,18 +26,33 @@ class Client:
 
     def value(self, value):
         kinds = self.type("AttributeValue")
+        if value is None:
+            return kinds(null=0)
         if isinstance(value, bool):
             return kinds(bool=value)
         if isinstance(value, str):
             return kinds(s=value)
-        if isinstance(value, (int, float)):
+        if isinstance(value, (int, float, decimal.Decimal)):
             return kinds(n=str(value))
         if isinstance(value, bytes):
             return kinds(b=value)
         if isinstance(value, dict):
             fields = {name: self.value(inner) for name, inner in value.items()}
             return kinds(m=self.type("MapValue")(fields=fields))
+        if isinstance(value, list):
+            return kinds(l=self.type("ListValue")(values=[self.value(inner) for inner in value]))
+        if isinstance(value, (set, frozenset)):
+            return self.set(value)
         return value
+
+    def set(self, members):
+        """A set of strings, numbers or byte strings; its members are of one type."""
+        kinds = self.type("AttributeValue")
+        if all(isinstance(member, str) for member in members):
+            return kinds(ss=self.type("StringSet")(values=sorted(members)))
+        if all(isinstance(member, bytes) for member in members):
+            return kinds(bs=self.type("BinarySet")(values=sorted(members)))
+        return kinds(ns=self.type("NumberSet")(values=[str(member) for member in sorted(members)]))
 
     def item(self, **attributes):
         return {name: self.value(value) for name, value in attributes.items()}
@@ -87,4 +103,8 @@ def plain(value):
         return {name: plain(inner) for name, inner in value.m.fields.items()}
     if kind == "l":
         return [plain(inner) for inner in value.l.values]
+    if kind in ("ss", "ns", "bs"):
+        return set(getattr(value, kind).values)
+    if kind == "null":
+        return None
     return getattr(value, kind)

@@ -1,7 +1,7 @@
 //! Stores outside the process in place of the embedded backend: moto, or DynamoDB Local with moto for KMS and S3.
 //!
 //! `TOLLGATE_TEST_STORES` names them; the SDK's environment has their endpoints, the region and credentials. Each
-//! gateway has an account of its own there, so that tests that run in parallel do not see each other's items:
+//! gateway has a separate account there, so that tests that run in parallel do not see each other's items:
 //! DynamoDB Local keeps a database per access key, moto an account per `x-moto-account-id`, except for buckets, whose
 //! names are unique across accounts and therefore carry a prefix.
 //!
@@ -125,11 +125,13 @@ impl Account {
         }
     }
 
-    /// The settings of a gateway over external stores, with a token key that all gateways of the account share.
-    pub fn settings(self) -> Vec<(String, String)> {
-        vec![
-            ("TOLLGATE_BACKEND".to_owned(), "aws".to_owned()),
-            ("TOLLGATE_TOKEN_KEY".to_owned(), format!("{:0>42}A=", self.0)),
+    /// The settings of a gateway over external stores, unless a test sets them: a token key that all gateways of the
+    /// account share, and a deadline for slow stores.
+    pub fn settings(self) -> [(&'static str, String); 3] {
+        [
+            ("TOLLGATE_BACKEND", "aws".to_owned()),
+            ("TOLLGATE_TOKEN_KEY", format!("{:0>42}A=", self.0)),
+            ("TOLLGATE_LIMITS__DEADLINE", "4m".to_owned()),
         ]
     }
 

@@ -377,7 +377,11 @@ impl Setup {
 fn config(setup: &Setup, account: Account) -> Config {
     let mut settings: Vec<(String, String)> = vec![("TOLLGATE_LISTEN".to_owned(), "127.0.0.1:0".to_owned())];
     match (&setup.data, store()) {
-        (_, Store::Moto | Store::DynamoDbLocal) => settings.extend(account.settings()),
+        (_, Store::Moto | Store::DynamoDbLocal) => {
+            let set = |name| setup.settings.iter().any(|(set, _)| *set == name);
+            let unset = account.settings().into_iter().filter(|(name, _)| !set(*name));
+            settings.extend(unset.map(|(name, value)| (name.to_owned(), value)));
+        }
         (Some(data), Store::Embedded) => {
             settings.push(("TOLLGATE_EMBEDDED__DATA".to_owned(), data.display().to_string()));
         }

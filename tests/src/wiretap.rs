@@ -219,7 +219,11 @@ impl HttpConnector for TappedConnector {
         let (memory, name) = (Arc::clone(&self.tap.remembered), operation.clone());
         let passage = Passage::begin(&self.tap, operation);
         let speaks_json = request.headers().get("x-amz-target").is_some();
-        let inner = self.inner.clone();
+        let inner = Inner {
+            connector: self.inner.clone(),
+            tap: self.tap.clone(),
+            operation: passage.operation.clone(),
+        };
         HttpConnectorFuture::new(async move {
             let _ends_when_dropped = passage;
             if let Some(before) = before {
@@ -274,6 +278,36 @@ impl HttpConnector for TappedConnector {
             }
         })
     }
+}
+
+/// The connector behind the wiretap.
+struct Inner {
+    connector: SharedHttpConnector,
+    tap: Wiretap,
+    operation: String,
+}
+
+impl Inner {
+    /// Sends a request. One whose connection is refused never reaches a store, and does not count.
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let response = self.connector.call(request).await;
+        if response.as_ref().is_err_and(is_refused) {
+            let mut counts = self.tap.counts.lock();
+            if let Some(count) = counts.get_mut(&self.operation) {
+                *count = count.saturating_sub(1);
+            }
+        }
+        response
+    }
+}
+
+fn is_refused(error: &ConnectorError) -> bool {
+    let first: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(first), |&error| error.source()).any(|cause| {
+        cause
+            .downcast_ref::<hyper_util::client::legacy::Error>()
+            .is_some_and(hyper_util::client::legacy::Error::is_connect)
+    })
 }
 
 /// A step of a scripted body.

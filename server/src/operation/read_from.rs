@@ -115,12 +115,13 @@ impl ReadFrom {
         }
     }
 
-    /// Reports the attributes of a filter that a global index does not contain, and those that are not the same attribute
-    /// in all models of a collection that declare them.
+    /// Reports the attributes of a filter that the index does not contain, and those that are not the same attribute in all
+    /// models of a collection that declare them. DynamoDB reads attributes from the table to return them, also with a
+    /// local index, but not to filter.
     pub(super) fn check_filter(&self, filter: &Expression) -> Faults {
         let mut faults = Faults::new();
         for name in attributes(filter) {
-            if let Some(index) = self.index.as_ref().filter(|index| !index.local)
+            if let Some(index) = &self.index
                 && self.merged.attribute(&name).is_some()
                 && !self.contains(&name)
             {

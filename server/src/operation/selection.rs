@@ -105,7 +105,7 @@ impl Selection {
             filter: filter?,
             projection,
             all_attributes,
-            counts_here: !added.is_complete || (all_attributes && self.count_only),
+            counts_here: !added.is_complete,
             include_objects: include_objects?,
             now,
         })
@@ -153,7 +153,7 @@ impl Selection {
             .map_err(|_faults| Error::Internal("a checked projection was rejected"))
     }
 
-    /// Whether a local index must read whole items from the table: for attributes that it does not contain.
+    /// Whether a local index must read whole items from the table: to return attributes that it does not contain.
     fn needs_all_attributes(
         &self,
         from: &ReadFrom,
@@ -163,18 +163,13 @@ impl Selection {
         if from.index.as_ref().is_none_or(|index| !index.local) {
             return false;
         }
-        let in_filter = self
-            .filter
-            .as_ref()
-            .map(expression::attributes)
-            .unwrap_or_default();
         let returned = projection
             .map(Projection::attributes)
             .unwrap_or_default()
             .iter()
             .chain(included)
             .filter(|_| !self.count_only);
-        returned.chain(&in_filter).any(|name| !from.contains(name))
+        returned.into_iter().any(|name| !from.contains(name))
     }
 
     /// Streams the pages of a checked request; none if it was only to be checked. `hasher` has the fields that belong to

@@ -11,5 +11,6 @@ mod lexer;
 mod modules;
 mod rooms;
 mod statuses;
+mod stores;
 mod table;
 mod workspace;

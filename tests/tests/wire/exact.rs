@@ -144,7 +144,7 @@ fn compare_with_stores(wiretap: &Wiretap, totals: &Figures) -> Result<(), String
     match wrong.is_empty() {
         true => Ok(()),
         false => Err(format!(
-            "the stores counted {wrong:?} where the totals are {totals:?}"
+            "the stores counted {wrong:?}, of these in S3 {counts:?}, where the totals are {totals:?}"
         )),
     }
 }
