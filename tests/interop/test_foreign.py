@@ -77,6 +77,7 @@ def test_whatever_boto3_wrote_comes_back_and_is_saved_back(foreign):
         "at": {"S": "2026-01-31T12:00:00.123456Z"},
         "seen": {"S": "2026-01-31T13:00:00.123+01:00"},
         "expires": {"N": "4102444800"},
+        "rev": {"N": "7"},
         "data": {"S": '{"a": [1.50, 1E+2]}'},
     }
     table.put_item(TableName="foreign", Item=written)
@@ -86,11 +87,13 @@ def test_whatever_boto3_wrote_comes_back_and_is_saved_back(foreign):
     assert (plain(item["text"]), plain(item["raw"]), plain(item["amount"])) == ("", b"", DIGITS)
     assert (plain(item["words"]), plain(item["codes"])) == ({"as", "a list"}, {"1", "2.5"})
     assert (plain(item["at"]), plain(item["seen"])) == (AT.isoformat(), "2026-01-31T12:00:00.123000+00:00")
-    assert plain(item["data"]) in ('{"a": [1.50, 1E+2]}', '{"a":[1.50,1E+2]}')
+    assert plain(item["data"]) == written["data"]["S"]
     assert "flag" not in item and plain(item["nothing"]) is None
-    assert plain(save(client, "Foreign", item).generated["rev"]) == "1"
+    assert plain(save(client, "Foreign", item).generated["rev"]) == "8"
     again = get(client, "Foreign", pk="boto3", sk=100)
-    assert plain(again.pop("rev")) == "1"
+    assert (plain(again.pop("rev")), plain(item.pop("rev"))) == ("8", "7")
+    # the numbers keep their text, the spaces do not
+    assert plain(again.pop("data")) == plain(item.pop("data")).replace(" ", "")
     assert again == item
     kept = stored(table, "foreign", pk={"S": "boto3"}, sk={"N": "100"})
     assert (kept["unknown"], kept["nothing"], kept["blobs"]) == (
