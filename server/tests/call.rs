@@ -1,5 +1,9 @@
 //! `tollgate call` as people and scripts use it: its output, input and exit codes.
 
+#[path = "call/bulk.rs"]
+mod bulk;
+#[path = "call/changing.rs"]
+mod changing;
 #[path = "call/downloading.rs"]
 mod downloading;
 mod process;
@@ -54,6 +58,22 @@ partition_key: pk
 attributes:
   pk: { type: string }
   content: { type: object, s3: { bucket: my-bucket, prefix: docs/ } }
+---
+name: Order
+table: orders
+partition_key: pk
+attributes:
+  pk: { type: string, template: \"ORDER#{order_id}\", hidden: true }
+  order_id: { type: string }
+  total: { type: number, min: 0 }
+  status: { type: string }
+  note: { type: string }
+  tags: { type: string_set }
+  lines: { type: list }
+  place: { type: map }
+  rev: { type: version }
+indexes:
+  by_status: { partition_key: status }
 ";
 
 /// A server and the folder in which commands are run.

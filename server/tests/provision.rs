@@ -314,6 +314,26 @@ async fn point_in_time_recovery_is_an_option() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_table_that_remembers_request_ids_is_created_too() {
+    let rig = Rig::start().await;
+    let model = "name: Cat\ntable: cats\npartition_key: pk\nidempotency: { table: requests }\n\
+                 attributes:\n  pk: { type: string }\n";
+    fs::write(rig.folder.path().join("models/all.yaml"), model).expect("a file");
+    let run = rig.provision(&[]).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    contains(
+        &run.stdout,
+        &[
+            "+ table cats: partition key pk (S), on demand",
+            "+ table requests: partition key id (S), on demand",
+            "+ time to live: expires",
+            "3 added",
+        ],
+    );
+    assert_eq!(rig.provision(&[]).await.stdout, "nothing to do\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn stores_without_bucket_configurations_are_accepted() {
     let rig = Rig::start().await;
     rig.endpoint.canned(|canned| canned.lacks_configurations = true);

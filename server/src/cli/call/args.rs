@@ -1,5 +1,8 @@
 //! The arguments of `tollgate call`, as clap reads them. Their documentation is the help text.
 
+mod bulk;
+mod update;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +10,9 @@ use clap::{Subcommand, ValueEnum};
 
 use super::failure::Failure;
 use super::output::Form;
+
+pub(super) use bulk::{BatchGet, BatchWrite, Count, Export, Format, Transact};
+pub(super) use update::{Returned, Update};
 
 const HELP: &str = "\
 Attributes are typed by the model, which is read from the server:
@@ -69,12 +75,24 @@ pub(super) enum Command {
     Get(Get),
     /// Write the content of an object to a file
     Download(Download),
+    /// Change attributes of one item in place
+    Update(Update),
     /// Remove one item and the objects that it owns
     Delete(Delete),
     /// Read the items of one partition, in the order of their sort key
     Query(Query),
     /// Read all items of a model
     Scan(Scan),
+    /// Count the items of one partition, or all items of a model
+    Count(Count),
+    /// Read the items whose keys a file lists
+    BatchGet(BatchGet),
+    /// Write or delete the items of a file, concurrently
+    BatchWrite(BatchWrite),
+    /// Apply the operations of a file together or not at all
+    Transact(Transact),
+    /// Write all items of a model as JSON lines
+    Export(Export),
     /// Show what calls cost: of a session, a model, the server, or one finished call
     Metrics(Metrics),
     /// List the models, or show one with its attributes
@@ -235,6 +253,9 @@ pub(super) struct Condition {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Listing {
+    /// The index to read; by default the table
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    pub(super) index: String,
     /// Only items that meet this condition, such as 'age >= :least'
     #[arg(long, value_name = "EXPRESSION")]
     pub(super) filter: Option<String>,
@@ -343,6 +364,11 @@ mod tests {
             "download Document pk=1 --to ..",
             "download Document pk=1 --to file --offset -1",
             "delete User pk=1 --value :a=1",
+            "update User",
+            "batch-get User",
+            "batch-write User",
+            "transact",
+            "export User --checkpoint c",
             "metrics --call 01J --reset",
             "scan User --limit many",
             "save",

@@ -1,4 +1,4 @@
-//! The commands: each sends one call and prints its response. `save` and `download` are in their own files.
+//! The commands: each sends one call and prints its response. The larger ones are in files of their names.
 
 use std::path::Path;
 use std::time::Duration;
@@ -27,8 +27,15 @@ pub(super) async fn execute(args: Args, output: &mut Output<'_>) -> Result<Outco
         Some(session) => Client::clone(&plain.session(session)),
         None => plain.clone(),
     };
+    let form = args.form()?;
     match args.command {
         Command::Save(save) => save.run(&plain, &client, output).await,
+        Command::Update(update) => update.run(&plain, &client, output).await,
+        Command::Count(count) => count.run(&plain, &client, output).await,
+        Command::BatchGet(get) => get.run(&plain, &client, output, is_quiet).await,
+        Command::BatchWrite(write) => write.run(&plain, &client, output, is_quiet).await,
+        Command::Transact(transact) => transact.run(&plain, &client, output).await,
+        Command::Export(export) => export.run(&plain, &client, output, (form, is_quiet)).await,
         Command::Get(get) => get.run(&plain, &client, output).await,
         Command::Download(download) => download.run(&plain, &client, is_quiet, output).await,
         Command::Delete(delete) => delete.run(&plain, &client, output).await,
@@ -108,6 +115,7 @@ impl Query {
         let filter = listing.filter(&model)?;
         let key = input::key(&model, &self.key).await?;
         let items = client.query::<Partial<Item>>(tollgate_client::Query {
+            index: listing.index,
             filter,
             fields: listing.fields,
             limit: listing.limit,
@@ -129,6 +137,7 @@ impl Scan {
         let model = connection::model(plain, &self.model).await?;
         let filter = listing.filter(&model)?;
         let items = client.scan::<Partial<Item>>(tollgate_client::Scan {
+            index: listing.index,
             filter,
             fields: listing.fields,
             limit: listing.limit,

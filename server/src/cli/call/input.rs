@@ -73,16 +73,29 @@ pub(super) fn expression(
     };
     let kinds = Kinds::new(model, &[text]);
     let mut expression = expr(text);
+    for (name, value) in placeholders(text, &kinds, values)? {
+        expression = expression.bind(name, value);
+    }
+    Ok(expression)
+}
+
+/// The `--value` placeholders that a text uses, with values of these types.
+pub(super) fn placeholders<'a>(
+    text: &str,
+    kinds: &Kinds<'_>,
+    values: &'a [String],
+) -> Result<Vec<(&'a str, Value)>, Failure> {
+    let mut bound = Vec::new();
     for argument in values {
         let assignment = Assignment::split(argument)?;
         if names(text, assignment.name) {
             let value = assignment
                 .scalar(kinds.get(assignment.name))
                 .map_err(|what| wrong(assignment.name, &what))?;
-            expression = expression.bind(assignment.name, value);
+            bound.push((assignment.name, value));
         }
     }
-    Ok(expression)
+    Ok(bound)
 }
 
 /// Refuses placeholders that no expression uses.
@@ -100,7 +113,7 @@ pub(super) fn check_placeholders(texts: &[Option<&str>], values: &[String]) -> R
 }
 
 /// Whether the text contains this placeholder as a whole word.
-fn names(text: &str, placeholder: &str) -> bool {
+pub(super) fn names(text: &str, placeholder: &str) -> bool {
     let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
     text.match_indices(placeholder)
         .any(|(at, _)| !text[at + placeholder.len()..].starts_with(is_part))

@@ -1,22 +1,36 @@
-//! `tollgate call …`: one RPC from the shell. Talks to a server through the client library; uses nothing of the server.
+//! `tollgate call …`: RPCs from the shell. Talks to a server through the client library; uses nothing of the server.
 
 mod args;
+mod batch_get;
+mod batch_write;
+mod checkpoint;
 mod commands;
 mod connection;
+mod count;
+mod csv_items;
 mod download;
 mod error_text;
+mod export;
 mod failure;
 mod input;
 mod items;
 mod json;
+mod keys;
+mod operation_fields;
 mod output;
 mod placeholders;
+mod progress;
 mod progress_bar;
+mod records;
+mod rejects;
 mod report;
 mod save;
 mod table;
 mod text;
+mod texts;
+mod transact;
 mod typed;
+mod update;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

@@ -153,6 +153,12 @@ impl<'a> Output<'a> {
         self.note(&fault_lines(error))
     }
 
+    /// Reports that a list has no item for a key.
+    pub(super) fn missing(&mut self, place: &str, listed: &mut Listed) -> io::Result<()> {
+        listed.failed += 1;
+        self.note(&format!("{}: no item has this key\n", json::printable(place)))
+    }
+
     /// Prints the end of a list, and the bill.
     pub(super) fn end(&mut self, model: &Model, mut listed: Listed, metrics: &CallMetrics) -> io::Result<()> {
         self.open_list()?;
@@ -284,6 +290,11 @@ impl<'a> Output<'a> {
 }
 
 impl Listed {
+    /// Adds the names of attributes that were withheld from an item.
+    pub(super) fn withhold(&mut self, names: &[String]) {
+        self.withheld.extend(names.iter().cloned());
+    }
+
     /// The fields that follow the items in the JSON object.
     fn rest(self) -> String {
         let withheld: Vec<Value> = self.withheld.into_iter().map(Value::String).collect();

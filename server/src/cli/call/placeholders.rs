@@ -32,6 +32,38 @@ impl<'a> Kinds<'a> {
         kinds
     }
 
+    /// The types of the placeholders of assignments (`age = age + :n`) and of other changes (`roles :new`): each has the type
+    /// of the attribute that is changed.
+    pub(super) fn of_changes(model: &'a Model, changes: impl IntoIterator<Item = &'a String>) -> Kinds<'a> {
+        let mut kinds = Kinds {
+            by_placeholder: HashMap::new(),
+        };
+        for text in changes {
+            kinds.change(model, &tokens(text));
+        }
+        kinds
+    }
+
+    /// The placeholders of a list of changes.
+    fn change(&mut self, model: &'a Model, tokens: &[Token<'a>]) {
+        let mut depth = 0;
+        let mut kind = None;
+        for (index, token) in tokens.iter().enumerate() {
+            match (token, kind) {
+                (Token::Mark('('), _) => depth += 1,
+                (Token::Mark(')'), _) => depth -= 1,
+                (Token::Mark(','), _) if depth == 0 => kind = None,
+                (Token::Word(name), None) => {
+                    // the model does not declare types inside an attribute
+                    let is_nested = matches!(tokens.get(index + 1), Some(Token::Mark('.' | '[')));
+                    kind = Some(if is_nested { "" } else { kind_of(model, name) });
+                }
+                (Token::Value(name), Some(kind)) => self.put(name, kind),
+                (Token::Word(_) | Token::Value(_) | Token::Comparator | Token::Mark(_), _) => {}
+            }
+        }
+    }
+
     /// The type of a placeholder, colon included; none if it is compared with no declared attribute, or with
     /// attributes of several types.
     pub(super) fn get(&self, placeholder: &str) -> Option<&'a str> {
@@ -303,9 +335,28 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_placeholder_of_a_change_has_the_type_of_the_attribute() {
+        let model = model();
+        for (text, kinds) in [
+            ("n = n + :v", Some("number")),
+            ("s = :w, n = if_not_exists(n, :v) - :x", Some("number")),
+            ("list = list_append(list, :v)", Some("list")),
+            ("list = list_append(list, :w), s = :v", Some("string")),
+            ("list[0] = :v", None),
+            ("tags :v", Some("string_set")),
+            ("n :w, years :v", Some("number_set")),
+            ("unknown = :v", None),
+        ] {
+            let texts = [text.to_owned()];
+            assert_eq!(Kinds::of_changes(&model, &texts).get(":v"), kinds, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn any_text_can_be_read(text in "\\PC{0,40}", more in "[a-z:#()<>=., \\[\\]0-9]{0,40}") {
+            Kinds::of_changes(&model(), &[text.clone(), more.clone()]);
             Kinds::new(&model(), &[&text, &more]);
         }
     }

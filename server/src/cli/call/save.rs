@@ -37,7 +37,7 @@ impl Save {
         };
         match items.next().await? {
             None => {
-                let item = saver.checked(&first)?;
+                let item = checked(&model, &saver.arguments, &first)?;
                 saver.one(item, Some(first.place), output).await
             }
             Some(second) => saver.many(first, second, items, output).await,
@@ -99,7 +99,7 @@ impl Saver<'_> {
                 None => rest.next().await,
             };
             let checked = found.and_then(|found| match found {
-                Some(found) => Ok(Some((self.checked(&found)?, found.place))),
+                Some(found) => Ok(Some((checked(self.model, &self.arguments, &found)?, found.place))),
                 None => Ok(None),
             });
             let (item, place) = match checked {
@@ -158,30 +158,36 @@ impl Saver<'_> {
         })
     }
 
-    /// The item to save. Refuses attributes that the model does not accept, and items whose withheld attributes a Save
-    /// would remove.
-    fn checked(&self, found: &Found) -> Result<Item, Failure> {
-        let at = |what: &str| Failure::Arguments(format!("{}: {what}", found.place));
-        let names = found.item.keys().map(String::as_str);
-        input::check_names(self.model, names).map_err(|failure| match failure {
-            Failure::Arguments(what) => at(&what),
-            other => other,
-        })?;
-        let is_lost = |name: &&String| !self.arguments.contains_key(*name) && !found.item.contains_key(*name);
-        if let Some(name) = found.withheld.iter().find(is_lost) {
-            return Err(at(&format!(
-                "`{name}` was withheld when this item was read, and a Save would remove it: set it with {name}=…"
-            )));
-        }
-        Ok(found.item.clone())
-    }
-
     async fn save(&self, mut item: Item) -> Result<tollgate_client::Response<Saved>, tollgate_client::Error> {
-        item.extend(self.arguments.clone());
-        item.values_mut().for_each(forget_place);
+        item = prepared(item, &self.arguments);
         let options = self.options.clone();
         self.client.save_with(&self.model.name, &item, options).await
     }
+}
+
+/// The item to save. Refuses attributes that the model does not accept, and items whose withheld attributes a Save would
+/// remove.
+pub(super) fn checked(model: &Model, arguments: &Item, found: &Found) -> Result<Item, Failure> {
+    let at = |what: &str| Failure::Arguments(format!("{}: {what}", found.place));
+    let names = found.item.keys().map(String::as_str);
+    input::check_names(model, names).map_err(|failure| match failure {
+        Failure::Arguments(what) => at(&what),
+        other => other,
+    })?;
+    let is_lost = |name: &&String| !arguments.contains_key(*name) && !found.item.contains_key(*name);
+    if let Some(name) = found.withheld.iter().find(is_lost) {
+        return Err(at(&format!(
+            "`{name}` was withheld when this item was read, and a Save would remove it: set it with {name}=…"
+        )));
+    }
+    Ok(found.item.clone())
+}
+
+/// The item as it is sent: with these attributes, and its objects with content as new ones.
+pub(super) fn prepared(mut item: Item, arguments: &Item) -> Item {
+    item.extend(arguments.clone());
+    item.values_mut().for_each(forget_place);
+    item
 }
 
 /// Sends an object that has content as new content, without its old location.
