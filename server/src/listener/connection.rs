@@ -51,9 +51,10 @@ pub(super) async fn serve(
 ) {
     let activity = Arc::new(Activity::new());
     let socket = TokioIo::new(Socket::new(stream, Arc::clone(&activity)));
+    let connection = Connection::new(Some(peer));
     let service = Service {
         calls,
-        connection: Connection::new(Some(peer)),
+        connection: connection.clone(),
     };
     let streams = StreamExecutor(Arc::clone(&activity));
     let mut serving = pin!(http2(&limits, streams).serve_connection(socket, service));
@@ -64,7 +65,7 @@ pub(super) async fn serve(
         tokio::select! {
             // an error concerns only the caller of this connection
             _ = &mut serving => return,
-            () = &mut timer => match lifetime.due(&activity, Instant::now()) {
+            () = &mut timer => match lifetime.due(&activity, connection.streams_until(), Instant::now()) {
                 Due::Wait(next) => timer.as_mut().reset(next),
                 Due::GoAway => {
                     serving.as_mut().graceful_shutdown();

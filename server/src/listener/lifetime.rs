@@ -27,7 +27,7 @@ struct Closing {
     /// When it may be closed if it has no streams. `None` if it is closing because of its age: responses may still be in
     /// transit.
     idle: Option<Instant>,
-    /// When it is closed in any case.
+    /// When it is closed, unless calls that stream have more time.
     deadline: Instant,
 }
 
@@ -63,7 +63,8 @@ impl Lifetime {
         }
     }
 
-    pub(super) fn due(&mut self, activity: &Activity, now: Instant) -> Due {
+    /// `streams_until` is the latest deadline of the calls that stream: they may go on until then.
+    pub(super) fn due(&mut self, activity: &Activity, streams_until: Option<Instant>, now: Instant) -> Due {
         if !activity.is_established() {
             return match now >= self.handshake {
                 true => Due::Close(Cause::Handshake),
@@ -76,7 +77,7 @@ impl Lifetime {
         }
         let idle_since = activity.idle_since();
         let next = match &self.closing {
-            Some(closing) => match closing.due(idle_since, now) {
+            Some(closing) => match closing.due(idle_since, streams_until, now) {
                 Due::Wait(next) => next,
                 due @ (Due::GoAway | Due::Close(_)) => return due,
             },
@@ -106,18 +107,19 @@ impl Lifetime {
 }
 
 impl Closing {
-    fn due(&self, idle_since: Option<Instant>, now: Instant) -> Due {
-        if now >= self.deadline {
+    fn due(&self, idle_since: Option<Instant>, streams_until: Option<Instant>, now: Instant) -> Due {
+        let deadline = streams_until.map_or(self.deadline, |until| until.max(self.deadline));
+        if now >= deadline {
             return Due::Close(Cause::Age);
         }
         let Some(idle) = self.idle else {
-            return Due::Wait(self.deadline);
+            return Due::Wait(deadline);
         };
         // a stream arrived after all: it may finish, and its response gets time to arrive
         let idle = idle_since.map_or(now + LAST_STREAMS, |since| idle.max(since + LAST_STREAMS));
         match now >= idle {
             true => Due::Close(Cause::Idle),
-            false => Due::Wait(idle.min(self.deadline)),
+            false => Due::Wait(idle.min(deadline)),
         }
     }
 }
@@ -148,7 +150,7 @@ mod tests {
     /// Advances until something other than waiting is due. Returns it with its time in seconds.
     fn next(activity: &Activity, lifetime: &mut Lifetime, mut now: Instant) -> (Due, u64) {
         loop {
-            match lifetime.due(activity, now) {
+            match lifetime.due(activity, None, now) {
                 Due::Wait(next) => {
                     assert!(next > now, "no busy loop");
                     now = next;
@@ -197,11 +199,33 @@ mod tests {
         let (activity, mut lifetime) = begin();
         activity.established();
         tokio::time::advance(100 * SECOND).await;
-        assert_eq!(lifetime.due(&activity, Instant::now()), Due::GoAway);
+        assert_eq!(lifetime.due(&activity, None, Instant::now()), Due::GoAway);
         activity.stream_started();
         let now = Instant::now();
         let due = next(&activity, &mut lifetime, now);
         assert_eq!(due, (Due::Close(Cause::Age), 160), "it gets the grace period");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_grace_period_of_streams_is_their_deadline() {
+        for (until, closed) in [(500, 1060), (1030, 1060), (4000, 4000)] {
+            let (activity, mut lifetime) = begin();
+            activity.established();
+            activity.stream_started();
+            let opened = activity.opened();
+            let until = Some(opened + Duration::from_secs(until));
+            let mut now = opened;
+            loop {
+                match lifetime.due(&activity, until, now) {
+                    Due::Wait(next) => now = next,
+                    Due::GoAway => {}
+                    Due::Close(cause) => {
+                        assert_eq!((cause, (now - opened).as_secs()), (Cause::Age, closed));
+                        break;
+                    }
+                }
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]

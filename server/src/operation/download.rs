@@ -137,3 +137,38 @@ fn check_mode(model: &Model, name: &str) -> Result<(), Error> {
         Some(_) | None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::testing::{encrypted, model, object};
+    use crate::model::{Encryption, Value};
+
+    fn request(mode: EncryptionMode) -> Download {
+        let text = |text: &str| Value::S(text.to_owned());
+        let encryption = encrypted("file", AttributeType::Object).encrypted;
+        let attribute = Attribute {
+            encrypted: encryption.map(|encryption| Encryption { mode, ..encryption }),
+            ..object("file", "docs/")
+        };
+        Download {
+            model: Arc::new(model(vec![attribute])),
+            key: Item::from([("pk".to_owned(), text("A")), ("sk".to_owned(), text("B"))]),
+            attribute: "file".to_owned(),
+            offset: 0,
+            length: 0,
+            if_match: String::new(),
+            consistent_read: false,
+            validate_only: false,
+            faults: Faults::new(),
+        }
+    }
+
+    #[test]
+    fn an_attribute_that_may_only_be_written_is_not_read() {
+        assert!(check_download(request(EncryptionMode::ReadWrite)).is_ok());
+        assert!(check_download(request(EncryptionMode::ReadOnly)).is_ok());
+        let refused = check_download(request(EncryptionMode::WriteOnly));
+        assert!(matches!(refused, Err(Error::Mode(_))));
+    }
+}

@@ -4,6 +4,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
 use crate::capacity::Share;
 
 /// One connection of a caller; clones refer to the same connection.
@@ -17,6 +20,8 @@ struct Inner {
     peer: Option<SocketAddr>,
     /// The capacity that its calls hold.
     share: Arc<Share>,
+    /// The latest deadline of its calls that stream.
+    streams_until: Mutex<Option<Instant>>,
 }
 
 impl Connection {
@@ -25,6 +30,7 @@ impl Connection {
         Connection(Arc::new(Inner {
             peer,
             share: Arc::default(),
+            streams_until: Mutex::default(),
         }))
     }
 
@@ -36,5 +42,37 @@ impl Connection {
     /// The server's capacity that the calls of this connection hold.
     pub fn share(&self) -> &Arc<Share> {
         &self.0.share
+    }
+
+    /// The latest deadline of the calls that stream, or streamed, on this connection.
+    pub fn streams_until(&self) -> Option<Instant> {
+        *self.0.streams_until.lock()
+    }
+
+    /// Records the deadline of a call that streams.
+    pub(super) fn stream_began(&self, deadline: Instant) {
+        let mut until = self.0.streams_until.lock();
+        *until = (*until).max(Some(deadline));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_latest_deadline_counts() {
+        let connection = Connection::new(None);
+        assert_eq!(connection.streams_until(), None);
+        let now = Instant::now();
+        for (seconds, latest) in [(5, 5), (9, 9), (7, 9)] {
+            connection.stream_began(now + Duration::from_secs(seconds));
+            assert_eq!(
+                connection.streams_until(),
+                Some(now + Duration::from_secs(latest))
+            );
+        }
     }
 }

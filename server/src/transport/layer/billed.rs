@@ -8,7 +8,7 @@ use http::{Request, Response};
 use tollgate_proto::Reason;
 use tonic::body::Body;
 
-use super::super::status;
+use super::super::{Connection, status};
 use super::open::OpenCall;
 use super::receipt::Receipt;
 use super::refusal::{self, Refusal};
@@ -48,6 +48,9 @@ pub(super) fn admit(
     let Ok(hold) = shared.hold(&request) else {
         return Err((open, refusal::out_of_memory()));
     };
+    if let Some(connection) = request.extensions().get::<Connection>().filter(|_| route.streams) {
+        connection.stream_began(head.deadline.into());
+    }
     let receipt = Arc::new(Receipt::new());
     let open = open.admitted(Arc::clone(&hold));
     let body = std::mem::take(request.body_mut());

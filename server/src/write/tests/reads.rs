@@ -75,6 +75,16 @@ async fn a_range_is_read_only_with_the_etag_of_the_pointer() {
         range(another, 10..30).await,
         Err(ReadError::Invalid { .. })
     ));
+    for (version_id, is_found) in [("null", true), ("another", false)] {
+        let pointer = Pointer {
+            version_id: version_id.to_owned(),
+            ..pointer.clone()
+        };
+        for bytes in [0..100, 10..30] {
+            let read = harness.range(&pointer, bytes).await;
+            assert_eq!(read.is_ok(), is_found, "{version_id}");
+        }
+    }
     let shorter = Pointer {
         size_bytes: 99,
         ..pointer.clone()
