@@ -44,12 +44,6 @@ pub async fn transact_get(
                 format_args!("is the item of {other} too; a transaction reads an item once"),
             );
         }
-        if !get.view.include_objects.is_empty() {
-            faults.push(
-                format_args!("{place}.include_objects"),
-                "is not supported by this version: read the objects with Get",
-            );
-        }
     }
     faults.into_result()?;
     if request.validate_only {

@@ -44,6 +44,12 @@ pub enum Error {
         /// The size of the content.
         bytes: u64,
     },
+    /// The content of inline objects does not fit in the response with that of other items.
+    #[error("with {attribute}, the response would be larger than a message; read the objects with Get")]
+    ResponseTooLarge {
+        /// The attributes.
+        attribute: String,
+    },
     /// The pointer of an object attribute leads outside the item's folder.
     #[error(
         "{attribute} points to an object of another owner; set `foreign_pointers: read` to allow reading it"
@@ -112,6 +118,7 @@ impl Error {
             | Error::OffsetTooLarge { .. }
             | Error::InvalidPageToken(_)
             | Error::ObjectTooLarge { .. }
+            | Error::ResponseTooLarge { .. }
             | Error::ForeignPointer { .. }
             | Error::ObjectChanged { .. }
             | Error::DataLoss { .. }

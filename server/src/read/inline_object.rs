@@ -51,6 +51,11 @@ impl InlineObject<'_> {
         self.pointer.size_bytes
     }
 
+    /// Where it is.
+    pub(super) fn pointer(&self) -> &Pointer {
+        &self.pointer
+    }
+
     /// Whether both are the same object of the same attribute.
     pub(super) fn is_same(&self, other: &InlineObject<'_>) -> bool {
         self.attribute == other.attribute && self.pointer == other.pointer

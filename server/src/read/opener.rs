@@ -16,6 +16,7 @@ use crate::call::Call;
 use crate::crypto::CallKeys;
 use crate::item::Key;
 use crate::item::load::{self, LoadError, Opened};
+use crate::item::pointer::Pointer;
 use crate::model::{Item, Model, Value};
 use crate::object::owner::Owner;
 
@@ -24,6 +25,21 @@ const MAX_ATTEMPTS: usize = 5;
 
 /// What one of several reads found: the stored item, `None` if there is none, or why it was not read.
 pub(super) type Found = Result<Option<Item>, aws::Error>;
+
+/// An item of several that were read at one moment.
+pub(super) enum Snapshot {
+    /// Its result.
+    Read(Result<Opened, Error>),
+    /// An object could not be read: it may have been replaced since then.
+    Lost {
+        /// The pointer that was read.
+        pointer: Box<Pointer>,
+        /// The attribute.
+        attribute: String,
+        /// What is wrong if the pointer is still the same.
+        error: Error,
+    },
+}
 
 /// Opens stored items for one call.
 pub(super) struct Opener {
@@ -111,6 +127,37 @@ impl Opener {
             stored = current;
         }
         Err(Error::ObjectChanged { attribute: changed })
+    }
+
+    /// Opens what a read at one moment found, which is not read again by itself: `Lost` if an object cannot be read.
+    /// `inline_bytes` of content have their memory. The outer error ends the call.
+    pub(super) async fn open_snapshot(
+        &self,
+        stored: Option<Item>,
+        mut inline_bytes: u64,
+    ) -> Result<Snapshot, Error> {
+        let model = &self.view.model;
+        let Some(stored) = stored.filter(|stored| matches!(self.view.match_of(stored), Match::Of(_))) else {
+            return Ok(Snapshot::Read(Err(Error::ItemNotFound {
+                model: model.name.clone(),
+            })));
+        };
+        let objects = InlineObject::all_of(&self.view, model, &stored);
+        let key = match objects.as_slice() {
+            [] => None,
+            _ => Key::from_item(model, &stored),
+        };
+        let opening = self.open_once(model, key.as_ref(), &objects, stored, &mut inline_bytes);
+        match opening.await {
+            Ok(Ok(opened)) => Ok(Snapshot::Read(Ok(opened))),
+            Ok(Err(Unreadable { object, error })) => Ok(Snapshot::Lost {
+                pointer: Box::new(object.pointer().clone()),
+                attribute: object.attribute.to_owned(),
+                error,
+            }),
+            Err(error) if error.ends_the_call() => Err(error),
+            Err(error) => Ok(Snapshot::Read(Err(error))),
+        }
     }
 
     /// Like [`Opener::open`], but returns the key of an item that cannot be opened along with the error.

@@ -87,7 +87,7 @@ fn from_read(call: &Call, failure: ReadError) -> Status {
         ReadError::InvalidPageToken(description) => {
             status::invalid(Reason::InvalidPageToken, Fault::new("page_token", description))
         }
-        ReadError::ObjectTooLarge { .. } => {
+        ReadError::ObjectTooLarge { .. } | ReadError::ResponseTooLarge { .. } => {
             status::over_limit(Reason::MessageTooLarge, "limits.message_bytes", text)
         }
         ReadError::ForeignPointer { attribute } => precondition(

@@ -68,6 +68,7 @@ impl DynamoDb {
         let tables = names(gets.iter().map(|get| get.table.as_str()));
         let request = Request::new(AwsOperation::TransactGetItems, &tables);
         let count = gets.len();
+        let counted: Vec<bool> = gets.iter().map(|get| !get.uncounted).collect();
         let gets = gets.into_iter().map(|get| transact_get(&request, get));
         let sent = Box::pin(
             self.client
@@ -90,7 +91,9 @@ impl DynamoDb {
         let responses = output.responses.unwrap_or_default().into_iter();
         let mut items: Vec<Option<Item>> = responses.map(|response| response.item.map(from_sdk)).collect();
         items.resize(count, None);
-        call.add_items(items.iter().flatten().count() as u64, 0);
+        let returned = items.iter().zip(counted);
+        let returned = returned.filter(|(item, is_counted)| item.is_some() && *is_counted);
+        call.add_items(returned.count() as u64, 0);
         Ok(items)
     }
 

@@ -8,8 +8,9 @@ use futures::FutureExt as _;
 use tollgate_proto::v1;
 use tollgate_proto::v1::attribute_value::Kind;
 use tollgate_proto::v1::data_service_client::DataServiceClient;
+use tollgate_proto::v1::get_result::Result as GetOutcome;
 use tollgate_proto::v1::transact_result::Result as Done;
-use tollgate_tests::gateway::{CallResult, Gateway};
+use tollgate_tests::gateway::{CallResult, Gateway, Setup};
 use tollgate_tests::refusal::Refusal;
 use tollgate_tests::values::{
     AttributeValue, Item, delete, document, expression, get, get_content, key, object, s, save, update,
@@ -17,6 +18,7 @@ use tollgate_tests::values::{
 use tollgate_tests::wiretap::{Fate, Wiretap};
 use tonic::Code;
 use tonic::transport::Channel;
+use tonic_types::RpcStatusExt as _;
 
 use super::{creating, deleting, failures, saving, transaction, updated, updating, write};
 
@@ -269,4 +271,113 @@ async fn a_failed_upload_commits_nothing() {
     assert_eq!(refusal.code, Code::FailedPrecondition);
     assert_eq!(wiretap.count("TransactWriteItems"), 0);
     assert_eq!(wiretap.count("BatchGetItem"), 0);
+}
+
+fn getting(requests: Vec<v1::GetRequest>) -> v1::TransactGetRequest {
+    v1::TransactGetRequest {
+        requests,
+        validate_only: false,
+    }
+}
+
+fn text_of(result: &v1::GetResult) -> String {
+    match &result.result {
+        Some(GetOutcome::Found(found)) => {
+            let data = object_of(&found.item["content"]).data.clone();
+            String::from_utf8(data.expect("its content").to_vec()).expect("text")
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn reason_of(result: &v1::GetResult) -> String {
+    match &result.result {
+        Some(GetOutcome::Error(error)) => error.get_details_error_info().expect("its reason").reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn content_is_read_with_the_items_of_one_moment() {
+    let wiretap = Wiretap::counting();
+    let gateway = saved(&wiretap, &["A", "B"]).await;
+    let requests = vec![
+        get_content("A"),
+        get("Document", key("B", "V1")),
+        get_content("none"),
+    ];
+    let answer = CallResult::from_response(gateway.data().transact_get(getting(requests)).await);
+    assert_eq!(
+        (wiretap.count("TransactGetItems"), wiretap.count("GetObject")),
+        (1, 1)
+    );
+    assert_eq!(answer.bill.count("tollgate-items"), 2);
+    let results = answer.ok().results;
+    assert_eq!(text_of(&results[0]), "old A");
+    assert_eq!(reason_of(&results[2]), "ITEM_NOT_FOUND");
+    let lost = wiretap.stores().objects(BUCKET).await;
+    wiretap.stores().delete_object(BUCKET, &lost[0]).await;
+    wiretap.clear();
+    let requests = vec![get_content("A"), get_content("B")];
+    let answer = CallResult::from_response(gateway.data().transact_get(getting(requests)).await);
+    assert_eq!(
+        wiretap.count("TransactGetItems"),
+        2,
+        "the pointer may have changed"
+    );
+    assert_eq!(answer.bill.count("tollgate-items"), 2);
+    let results = answer.ok().results;
+    assert_eq!(reason_of(&results[0]), "OBJECT_INVALID");
+    assert_eq!(text_of(&results[1]), "old B");
+}
+
+#[tokio::test]
+async fn items_whose_objects_are_replaced_meanwhile_are_read_again_together() {
+    let writer: Arc<OnceLock<DataServiceClient<Channel>>> = Arc::default();
+    let (sent, of_hook) = (AtomicU64::new(0), writer.clone());
+    let wiretap = Wiretap::before(move |operation| {
+        let is_first = operation == "GetObject" && sent.fetch_add(1, Ordering::SeqCst) == 0;
+        let writer = of_hook.get().cloned().filter(|_| is_first);
+        async move {
+            let Some(mut writer) = writer else { return };
+            let operations = ["A", "B"]
+                .map(|partition| saving(save("Document", document(partition, format!("new {partition}")))));
+            let written = writer.transact_write(transaction(operations.into())).await;
+            written.expect("the writer is served");
+        }
+        .boxed()
+    });
+    let gateway = saved(&wiretap, &["A", "B"]).await;
+    writer.set(gateway.data()).expect("it is set once");
+    let requests = vec![get_content("A"), get_content("B")];
+    let answer = CallResult::from_response(gateway.data().transact_get(getting(requests)).await);
+    assert_eq!(wiretap.count("TransactGetItems"), 2);
+    assert_eq!(answer.bill.count("tollgate-items"), 2);
+    let results = answer.ok().results;
+    assert_eq!(
+        (text_of(&results[0]), text_of(&results[1])),
+        ("new A".into(), "new B".into())
+    );
+}
+
+#[tokio::test]
+async fn content_that_does_not_fit_in_the_response_is_an_error_in_its_place() {
+    let gateway = Gateway::with(Setup {
+        settings: vec![("TOLLGATE_LIMITS__MESSAGE_BYTES", "1MiB".to_owned())],
+        ..Setup::default()
+    })
+    .await;
+    for partition in ["A", "B", "C"] {
+        let content = vec![7; if partition == "C" { 10_000 } else { 600_000 }];
+        gateway
+            .save(save("Document", document(partition, content)))
+            .await
+            .ok();
+    }
+    let requests = ["A", "B", "C"].map(get_content).into();
+    let answer = CallResult::from_response(gateway.data().transact_get(getting(requests)).await);
+    let results = answer.ok().results;
+    assert_eq!(text_of(&results[0]).len(), 600_000);
+    assert_eq!(reason_of(&results[1]), "MESSAGE_TOO_LARGE");
+    assert_eq!(text_of(&results[2]).len(), 10_000);
 }
