@@ -68,6 +68,8 @@ type Judge = dyn Fn(&str) -> Fate + Send + Sync;
 #[derive(Clone)]
 pub struct Wiretap {
     counts: Arc<Mutex<BTreeMap<String, u64>>>,
+    /// Read and write units that DynamoDB reported in responses that arrived.
+    capacity: Arc<Mutex<(f64, f64)>>,
     judge: Arc<Judge>,
     before: Option<Arc<Before>>,
     stores: Arc<OnceLock<RawStores>>,
@@ -87,6 +89,7 @@ impl Wiretap {
     pub fn new(judge: impl Fn(&str) -> Fate + Send + Sync + 'static) -> Wiretap {
         Wiretap {
             counts: Arc::default(),
+            capacity: Arc::default(),
             judge: Arc::new(judge),
             before: None,
             stores: Arc::default(),
@@ -148,9 +151,43 @@ impl Wiretap {
             .expect("a gateway was started behind this wiretap")
     }
 
+    /// The read and write units that DynamoDB reported in the responses that arrived.
+    pub fn capacity(&self) -> (f64, f64) {
+        *self.capacity.lock()
+    }
+
     /// Resets the counts, for example after the start.
     pub fn clear(&self) {
         self.counts.lock().clear();
+        *self.capacity.lock() = (0.0, 0.0);
+    }
+
+    /// Adds what a response of DynamoDB says about capacity.
+    fn count_capacity(&self, operation: &str, body: &[u8]) {
+        let Ok(body) = serde_json::from_slice::<serde_json::Value>(body) else {
+            return;
+        };
+        let reported = match &body["ConsumedCapacity"] {
+            serde_json::Value::Array(tables) => tables.iter().collect(),
+            table @ serde_json::Value::Object(_) => vec![table],
+            _ => Vec::new(),
+        };
+        let is_read = matches!(
+            operation,
+            "GetItem" | "Query" | "Scan" | "BatchGetItem" | "TransactGetItems"
+        );
+        let mut capacity = self.capacity.lock();
+        for table in reported {
+            let units = |name: &str| table[name].as_f64();
+            match (operation, units("ReadCapacityUnits"), units("WriteCapacityUnits")) {
+                ("TransactWriteItems", read, written) if read.is_some() || written.is_some() => {
+                    capacity.0 += read.unwrap_or_default();
+                    capacity.1 += written.unwrap_or_default();
+                }
+                _ if is_read => capacity.0 += units("CapacityUnits").unwrap_or_default(),
+                _ => capacity.1 += units("CapacityUnits").unwrap_or_default(),
+            }
+        }
     }
 
     /// Wraps the connectors of the engines.
@@ -230,10 +267,10 @@ impl HttpConnector for TappedConnector {
                 before.await;
             }
             match fate {
-                Fate::Pass => inner.call(request).await,
+                Fate::Pass => inner.pass(request, speaks_json).await,
                 Fate::Delay(time) => {
                     tokio::time::sleep(time).await;
-                    inner.call(request).await
+                    inner.pass(request, speaks_json).await
                 }
                 Fate::Error500 => Ok(failure(speaks_json)),
                 Fate::Throttle => Ok(throttling(speaks_json)),
@@ -288,6 +325,17 @@ struct Inner {
 }
 
 impl Inner {
+    /// Sends a request, and counts the capacity that a response in JSON reports.
+    async fn pass(&self, request: HttpRequest, speaks_json: bool) -> Result<HttpResponse, ConnectorError> {
+        let response = self.call(request).await?;
+        if !speaks_json {
+            return Ok(response);
+        }
+        let (response, body) = buffered(response).await?;
+        self.tap.count_capacity(&self.operation, &body);
+        Ok(response)
+    }
+
     /// Sends a request. One whose connection is refused never reaches a store, and does not count.
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let response = self.connector.call(request).await;

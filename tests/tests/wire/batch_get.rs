@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tollgate_proto::v1;
 use tollgate_proto::v1::get_result::Result as GetOutcome;
-use tollgate_tests::gateway::{CallResult, Gateway};
+use tollgate_tests::gateway::{CallResult, Gateway, Setup};
 use tollgate_tests::refusal::Refusal;
-use tollgate_tests::values::{document, get, get_content, key, save, secure_user, user};
+use tollgate_tests::values::{document, get, get_content, item, key, n, s, save, secure_user, user};
 use tollgate_tests::wiretap::{Fate, Wiretap};
 use tonic::Code;
 
@@ -174,4 +174,74 @@ async fn faults_of_all_reads_are_reported_together_and_cost_nothing() {
     let unknown = batch(vec![get("Nobody", key("U#1", "PROFILE"))]);
     let answer = CallResult::read_stream(gateway.data().batch_get(unknown).await).await;
     assert_eq!(Refusal::of_status(&answer.status()).reason, "UNKNOWN_MODEL");
+}
+
+const READING: &str = "
+name: Reading
+table: readings
+partition_key: sensor
+sort_key: at
+attributes:
+  sensor: { type: string }
+  at: { type: number }
+  value: { type: number }
+";
+
+#[tokio::test]
+async fn equal_number_keys_are_read_once_however_they_are_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("models.yaml"), READING).expect("it is written");
+    let gateway = Gateway::with(Setup {
+        models: Some(folder.path().to_owned()),
+        ..Setup::default()
+    })
+    .await;
+    let at = |time: &str| item([("sensor", s("S")), ("at", n(time))]);
+    let mut reading = at("1000");
+    reading.insert("value".to_owned(), n(7));
+    gateway.save(save("Reading", reading)).await.ok();
+    let requests = ["1000", "1e3", "1000.0", "1001"].map(|time| get("Reading", at(time)));
+    let stream = gateway.data().batch_get(batch(requests.into())).await;
+    let answer = CallResult::read_stream(stream).await;
+    assert_eq!(answer.bill.count("tollgate-dynamodb-calls"), 1);
+    assert!(
+        (answer.bill.decimal("tollgate-rcu") - 1.0).abs() < f64::EPSILON,
+        "two keys: {:?}",
+        answer.bill
+    );
+    let mut results: Vec<_> = answer.ok().into_iter().flat_map(|part| part.results).collect();
+    results.sort_by_key(|result| result.index);
+    let outcomes: Vec<_> = results.into_iter().filter_map(|result| result.result).collect();
+    for outcome in &outcomes[..3] {
+        assert_eq!(found(outcome).item["value"], n(7));
+    }
+    assert_eq!((outcomes.len(), code(&outcomes[3])), (4, Code::NotFound));
+}
+
+#[tokio::test]
+async fn a_batch_reads_up_to_10000_keys() {
+    let wiretap = Wiretap::counting();
+    let gateway = Gateway::tapped(&wiretap).await;
+    gateway.save(save("User", user("U#1", "1"))).await.ok();
+    let many = |count: usize| {
+        let rest = (1..count).map(|number| get("User", key("P", &format!("S#{number}"))));
+        std::iter::once(get("User", key("U#1", "PROFILE")))
+            .chain(rest)
+            .collect()
+    };
+    let refused = CallResult::read_stream(gateway.data().batch_get(batch(many(10_001))).await).await;
+    let refusal = Refusal::of(refused);
+    refusal.is("INVALID_FIELD", &["requests"]);
+    refusal.cost_nothing();
+    let mut request = tonic::Request::new(batch(many(10_000)));
+    request.set_timeout(Duration::from_secs(120));
+    let parts = CallResult::read_stream(gateway.data().batch_get(request).await)
+        .await
+        .ok();
+    let mut results: Vec<_> = parts.into_iter().flat_map(|part| part.results).collect();
+    results.sort_by_key(|result| result.index);
+    assert!(results.iter().map(|result| result.index).eq(0..10_000));
+    let is_found = |result: &v1::GetResult| matches!(result.result, Some(GetOutcome::Found(_)));
+    assert!(is_found(&results[0]) && !results[1..].iter().any(is_found));
+    assert_eq!(wiretap.count("BatchGetItem"), 100);
 }

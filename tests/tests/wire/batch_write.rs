@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use tollgate_proto::v1;
 use tollgate_proto::v1::batch_write_request::Write;
 use tollgate_proto::v1::batch_write_response::Result as Written;
-use tollgate_tests::gateway::{CallResult, Gateway};
-use tollgate_tests::values::{delete, document, expression, get, key, n, save, secure_user, user};
+use tollgate_tests::gateway::{CallResult, Gateway, Setup};
+use tollgate_tests::polling::until;
+use tollgate_tests::values::{delete, document, expression, get, item, key, n, s, save, secure_user, user};
 use tollgate_tests::wiretap::{Fate, Wiretap};
 use tonic::Code;
 
@@ -160,4 +162,103 @@ async fn unprocessed_writes_are_repeated() {
 async fn an_empty_stream_has_no_results() {
     let gateway = Gateway::start().await;
     assert!(write(&gateway, Vec::new()).await.is_empty());
+}
+
+const READING: &str = "
+name: Reading
+table: readings
+partition_key: sensor
+sort_key: at
+attributes:
+  sensor: { type: string }
+  at: { type: number }
+  value: { type: number }
+";
+
+#[tokio::test]
+async fn equal_number_keys_are_one_item_and_keep_their_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("models.yaml"), READING).expect("it is written");
+    let gateway = Gateway::with(Setup {
+        models: Some(folder.path().to_owned()),
+        ..Setup::default()
+    })
+    .await;
+    let at = |time: &str| item([("sensor", s("S")), ("at", n(time))]);
+    let written_at = |time: &str, value: usize| {
+        let mut reading = at(time);
+        reading.insert("value".to_owned(), n(value));
+        saving(save("Reading", reading))
+    };
+    let mut writes = Vec::new();
+    for round in 0..10 {
+        writes.push(written_at("1000", round * 3));
+        writes.push(written_at("1e3", round * 3 + 1));
+        writes.push(deleting(delete("Reading", at("1000.0"))));
+    }
+    writes.push(written_at("1.0E3", 99));
+    let written = write(&gateway, writes).await;
+    assert!(written.iter().all(|written| code(written) == Code::Ok));
+    let found = gateway.get(get("Reading", at("1000"))).await.ok();
+    assert_eq!(found.item["value"], n(99));
+}
+
+#[tokio::test]
+async fn writes_that_stay_unprocessed_until_the_deadline_are_unavailable_each_for_itself() {
+    const UNPROCESSED: &str =
+        r#"{"UnprocessedItems":{"users":[{"PutRequest":{"Item":{"pk":{"S":"P#0"},"sk":{"S":"S"}}}}]}}"#;
+    let wiretap = Wiretap::new(|operation| match operation {
+        "BatchWriteItem" => Fate::Respond(200, UNPROCESSED),
+        _ => Fate::Pass,
+    });
+    let gateway = Gateway::tapped(&wiretap).await;
+    let mut request = tonic::Request::new(stream::iter(vec![numbered(0, 1), numbered(1, 1)]));
+    request.set_timeout(Duration::from_secs(2));
+    let mut results = CallResult::read_stream(gateway.data().batch_write(request).await)
+        .await
+        .ok();
+    results.sort_by_key(|result| result.index);
+    let codes: Vec<Code> = results
+        .iter()
+        .map(|result| code(result.result.as_ref().expect("a result")))
+        .collect();
+    assert_eq!(codes, [Code::Unavailable, Code::Ok]);
+    assert!(wiretap.count("BatchWriteItem") > 2);
+    let totals = gateway.totals("").await.total.unwrap();
+    assert!(totals.backoff_ms > 0.0, "{totals:?}");
+}
+
+/// Writes of the test of the buffer; far more than the buffers of both sides and of HTTP/2 hold.
+const MANY: u64 = 40_000;
+
+#[tokio::test]
+async fn a_caller_that_does_not_read_results_is_not_read_from_either() {
+    let gateway = Gateway::start().await;
+    let sent = Arc::new(AtomicU64::new(0));
+    let of_stream = Arc::clone(&sent);
+    // refused at once: nobody serves this model
+    let refused = || saving(save("Nobody", item([("note", s("x".repeat(1000)))])));
+    let writes = stream::iter(0..MANY).map(move |_| {
+        of_stream.fetch_add(1, Ordering::SeqCst);
+        refused()
+    });
+    let mut request = tonic::Request::new(writes);
+    request.set_timeout(Duration::from_secs(300));
+    let response = gateway.data().batch_write(request).await;
+    until("the buffer is full", async || {
+        sent.load(Ordering::SeqCst) >= 10_000
+    })
+    .await;
+    let (mut last, mut still) = (0, 0);
+    until("no more is read", async || {
+        let now = sent.load(Ordering::SeqCst);
+        still = if now == last { still + 1 } else { 0 };
+        last = now;
+        still > 2000
+    })
+    .await;
+    assert!(last < MANY, "the results of all writes wait for nobody");
+    let results = CallResult::read_stream(response).await.ok();
+    assert_eq!(results.len() as u64, MANY);
+    assert_eq!(sent.load(Ordering::SeqCst), MANY);
 }

@@ -137,7 +137,12 @@ fn compare_with_stores(wiretap: &Wiretap, totals: &Figures) -> Result<(), String
         ("kms_calls", kms),
         ("s3_calls", s3),
     ];
-    let arrived = by_kind.into_iter().chain(services);
+    let (read, written) = wiretap.capacity();
+    let capacity = [
+        ("total_rcu", (read * 1e3).round() as i64),
+        ("total_wcu", (written * 1e3).round() as i64),
+    ];
+    let arrived = by_kind.into_iter().chain(services).chain(capacity);
     let wrong: Vec<_> = arrived
         .filter(|(name, count)| totals.get(name) != *count)
         .collect();
@@ -213,7 +218,7 @@ async fn look(gateway: &Gateway, wiretap: &Wiretap, seen: &[Seen]) -> Result<(),
 async fn bills_sum_up_to_the_requests_of_the_stores() {
     let wiretap = load::unreliable();
     let gateway = load::gateway(&wiretap).await;
-    let seen = load::run(&gateway, 50).await;
+    let seen = load::run(&gateway, 36).await;
     let mut looked = Err(String::new());
     for _ in 0..LOOKS {
         looked = look(&gateway, &wiretap, &seen).await;
@@ -230,6 +235,13 @@ async fn bills_sum_up_to_the_requests_of_the_stores() {
         "retries",
         "throttled_count",
         "estimated_wcu",
+        "update_count",
+        "query_count",
+        "scan_count",
+        "batch_get_count",
+        "batch_write_count",
+        "transact_get_count",
+        "transact_write_count",
     ] {
         assert!(totals.get(happened) > 0, "{happened}: {totals:?}");
     }

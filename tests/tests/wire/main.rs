@@ -28,6 +28,7 @@ mod pointers;
 mod races;
 mod reflection;
 mod reload;
+mod schema;
 mod sealing;
 mod sessions;
 mod tamper;

@@ -1,6 +1,7 @@
 //! TransactWrite and TransactGet: all or none, a reason for each refused operation, and exact bills.
 
 mod objects;
+mod refusals;
 mod updates;
 
 use prost::Message as _;
