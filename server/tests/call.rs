@@ -74,6 +74,20 @@ attributes:
   rev: { type: version }
 indexes:
   by_status: { partition_key: status }
+---
+name: Note
+table: notes
+partition_key: pk
+attributes:
+  pk: { type: string }
+  text: { type: string, compressed: {} }
+---
+name: PlainNote
+table: notes
+partition_key: pk
+unknown_attributes: keep
+attributes:
+  pk: { type: string }
 ";
 
 /// A server and the folder in which commands are run.

@@ -9,7 +9,7 @@ use std::net::TcpListener;
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType, TableDescription, TimeToLiveSpecification,
+    ProjectionType, ProvisionedThroughput, ScalarAttributeType, TableDescription, TimeToLiveSpecification,
 };
 use endpoint::Endpoint;
 use process::{Ended, ended, free_folder};
@@ -235,12 +235,42 @@ async fn adds_global_indexes_to_a_live_table_one_at_a_time() {
             "7 added, 1 to change by hand",
         ],
     );
+    let with_capacity = |canned: &mut endpoint::Canned| {
+        let has = |body: &String| body.contains("ProvisionedThroughput");
+        canned.updates.iter().filter(|body| has(body)).count()
+    };
+    assert_eq!(rig.endpoint.canned(with_capacity), 0, "the table is on demand");
     let updates = rig.endpoint.take_changes();
     let updates = updates.iter().filter(|name| *name == "UpdateTable").count();
     assert_eq!(
         (updates, rig.table().await.global_secondary_indexes().len()),
         (2, 2)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn indexes_of_a_table_with_provisioned_capacity_get_its_capacity() {
+    let rig = Rig::start().await;
+    rig.create_table(ScalarAttributeType::N, Vec::new()).await;
+    let throughput = ProvisionedThroughput::builder()
+        .read_capacity_units(7)
+        .write_capacity_units(3)
+        .build()
+        .expect("complete");
+    let update = rig.endpoint.dynamodb.update_table().table_name("animals");
+    let update = update
+        .billing_mode(BillingMode::Provisioned)
+        .provisioned_throughput(throughput);
+    update.send().await.expect("provisioned");
+    rig.provision(&[]).await;
+    let updates = rig.endpoint.canned(|canned| canned.updates.clone());
+    assert_eq!(updates.len(), 2, "{updates:?}");
+    for update in updates {
+        assert!(
+            update.contains("\"ReadCapacityUnits\":7,\"WriteCapacityUnits\":3"),
+            "{update}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ from wire import Client, plain
 BORN = datetime.datetime(2020, 2, 29, 23, 59, 59, tzinfo=datetime.timezone.utc)
 FED = datetime.datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=datetime.timezone.utc)
 EXPIRES = datetime.datetime(2099, 1, 1, tzinfo=datetime.timezone.utc)
-LONG = "A long story, told again and again. " * 40
+LONG = "A long story, again and again. " * 40
 SETTINGS = {"theme": "dark", "größe": [1, 2.5, None], "deep": {"a": "ü"}}
 # what tollgate's callers send and read
 SENT = {

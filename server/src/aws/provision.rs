@@ -299,7 +299,7 @@ async fn add_indexes(
             continue;
         };
         let (update, definitions) = table
-            .add_index(name, index)
+            .add_index(name, index, None)
             .map_err(|error| failed(error.to_string()))?;
         let sent = stores
             .dynamodb

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilde
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, CreateGlobalSecondaryIndexAction, GlobalSecondaryIndex,
     GlobalSecondaryIndexUpdate, KeySchemaElement, KeyType, LocalSecondaryIndex, Projection, ProjectionType,
-    ScalarAttributeType, TableDescription,
+    ProvisionedThroughput, ScalarAttributeType, TableDescription,
 };
 
 use crate::model::{self, AttributeType, Index, MARKER_EXPIRES, MARKER_KEY, Model, NeededTable};
@@ -148,16 +148,19 @@ impl<'a> Table<'a> {
         Ok(create)
     }
 
-    /// The update that adds a global index, with the definitions of its keys.
+    /// The update that adds a global index, with the definitions of its keys. An index of a table with provisioned capacity
+    /// needs `throughput`.
     pub(super) fn add_index(
         &self,
         name: &str,
         index: &TableIndex<'a>,
+        throughput: Option<ProvisionedThroughput>,
     ) -> Result<(GlobalSecondaryIndexUpdate, Vec<AttributeDefinition>), BuildError> {
         let create = CreateGlobalSecondaryIndexAction::builder()
             .index_name(name)
             .set_key_schema(Some(index.elements()?))
             .projection(self.projection(index))
+            .set_provisioned_throughput(throughput)
             .build()?;
         let names = index.partition.iter().chain(&index.sort).copied();
         let update = GlobalSecondaryIndexUpdate::builder().create(create).build();

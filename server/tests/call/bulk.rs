@@ -119,6 +119,22 @@ fn what_export_writes_batch_write_reads() {
 }
 
 #[test]
+fn an_export_without_everything_fails() {
+    let rig = Rig::start();
+    rig.call(&["save", "Note", "pk=A", "text=good"]).ok();
+    rig.call(&["save", "PlainNote", "pk=B", "text=ZSTD:AAAA"]).ok();
+    let some = rig.call(&["export", "Note"]);
+    some.fails(1, &["left out, because they cannot be read: text"]);
+    assert_eq!(
+        lines(&some.stdout),
+        lines("{\"pk\":\"A\",\"text\":\"good\"}\n{\"pk\":\"B\"}\n")
+    );
+    rig.call(&["save", "Sealed", "pk=A", "pin=1234"]).ok();
+    let withheld = rig.call(&["export", "Sealed"]).ok();
+    assert!(withheld.stderr.contains("withheld: pin"), "{withheld:?}");
+}
+
+#[test]
 fn csv_is_typed_by_the_model() {
     let rig = Rig::start();
     rig.write_file("users.csv", "pk,sk,name,age\nA,1,\"Ada, L.\",36\nA,2,,\n");

@@ -44,6 +44,8 @@ struct Shared {
 pub(crate) struct Canned {
     /// The operations that were sent, in order.
     pub(crate) sent: Vec<String>,
+    /// The bodies of UpdateTable, in order.
+    pub(crate) updates: Vec<String>,
     /// Tables with point-in-time recovery.
     pub(crate) recovery: BTreeSet<String>,
     /// The lifecycle configuration of each bucket.
@@ -245,6 +247,9 @@ impl Canned {
         }
         let table = table_of(body).unwrap_or_default();
         let text = String::from_utf8_lossy(body).into_owned();
+        if operation == "UpdateTable" {
+            self.updates.push(text.clone());
+        }
         Some(match operation {
             "DescribeContinuousBackups" => {
                 let status = if self.recovery.contains(&table) {

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::{
     ContinuousBackupsDescription, IndexStatus, PointInTimeRecoverySpecification, PointInTimeRecoveryStatus,
-    TableDescription, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
+    ProvisionedThroughput, TableDescription, TableStatus, TimeToLiveSpecification, TimeToLiveStatus,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -134,12 +134,12 @@ pub(super) async fn apply(
             create(stores, table).await?;
             continue;
         }
-        until_ready(stores, table, wait).await?;
-        while !change(stores, table, step).await? {
+        let actual = until_ready(stores, table, wait).await?;
+        while !change(stores, table, &actual, step).await? {
             wait.pause(&format!("table {}: busy", table.name)).await?;
         }
     }
-    until_ready(stores, table, wait).await
+    until_ready(stores, table, wait).await.map(|_| ())
 }
 
 async fn create(stores: &Stores, table: &Table<'_>) -> Result<(), String> {
@@ -154,14 +154,21 @@ async fn create(stores: &Stores, table: &Table<'_>) -> Result<(), String> {
 }
 
 /// Sends one change. Returns false if the table is busy.
-async fn change(stores: &Stores, table: &Table<'_>, step: &Step) -> Result<bool, String> {
+async fn change(
+    stores: &Stores,
+    table: &Table<'_>,
+    actual: &TableDescription,
+    step: &Step,
+) -> Result<bool, String> {
     let client = &stores.dynamodb.client;
     match step {
         Step::AddIndex(name) => {
             let Some(index) = table.indexes.get(name.as_str()) else {
                 return Ok(true);
             };
-            let (update, definitions) = table.add_index(name, index).map_err(|error| error.to_string())?;
+            let (update, definitions) = table
+                .add_index(name, index, throughput(actual))
+                .map_err(|error| error.to_string())?;
             let sent = client
                 .update_table()
                 .table_name(table.name)
@@ -219,13 +226,32 @@ fn accepted<T, E: SdkFailure>(
     }
 }
 
+/// The capacity of a table that has provisioned capacity, which a new index gets too.
+fn throughput(actual: &TableDescription) -> Option<ProvisionedThroughput> {
+    let provisioned = actual.provisioned_throughput()?;
+    let (read, write) = (
+        provisioned.read_capacity_units()?,
+        provisioned.write_capacity_units()?,
+    );
+    let throughput = ProvisionedThroughput::builder()
+        .read_capacity_units(read)
+        .write_capacity_units(write)
+        .build();
+    // on demand, both are 0
+    throughput.ok().filter(|_| read > 0 && write > 0)
+}
+
 /// Waits until the table and its indexes are active.
-async fn until_ready(stores: &Stores, table: &Table<'_>, wait: &mut Wait<'_>) -> Result<(), String> {
+async fn until_ready(
+    stores: &Stores,
+    table: &Table<'_>,
+    wait: &mut Wait<'_>,
+) -> Result<TableDescription, String> {
     loop {
         let what = match describe(stores, table).await? {
             Some(actual) => match not_ready(table, &actual) {
                 Some(what) => what,
-                None => return Ok(()),
+                None => return Ok(actual),
             },
             // a new table may not be visible yet
             None => format!("table {}: not visible yet", table.name),

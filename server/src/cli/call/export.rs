@@ -58,6 +58,7 @@ impl Export {
             items: 0,
             failed: 0,
             withheld: BTreeSet::new(),
+            unreadable: BTreeSet::new(),
             progress: Progress::without_end(is_quiet),
         };
         exporter.items = exporter.position.items;
@@ -79,9 +80,9 @@ impl Export {
             }
             None => output.nothing(pages.metrics())?,
         }
-        Ok(match exporter.failed {
-            0 => Outcome::Done,
-            _ => Outcome::ItemsFailed,
+        Ok(match exporter.failed == 0 && exporter.unreadable.is_empty() {
+            true => Outcome::Done,
+            false => Outcome::ItemsFailed,
         })
     }
 }
@@ -97,6 +98,8 @@ struct Exporter<'a> {
     items: u64,
     failed: u64,
     withheld: BTreeSet<String>,
+    /// Attributes whose stored values could not be read.
+    unreadable: BTreeSet<String>,
     progress: Progress,
 }
 
@@ -106,6 +109,9 @@ impl Exporter<'_> {
             match result {
                 Ok(found) => {
                     self.withheld.extend(found.withheld().iter().cloned());
+                    let unreadable = found.unreadable().iter();
+                    self.unreadable
+                        .extend(unreadable.map(|one| one.attribute.clone()));
                     let item = typed::write_item(self.model, found.into_incomplete());
                     let line = json::compact(&item) + "\n";
                     self.target.write(line.as_bytes())?;
@@ -157,6 +163,13 @@ impl Exporter<'_> {
         self.progress.end();
         self.checkpoint.end()?;
         output.withheld(self.withheld.iter().map(String::as_str))?;
+        if !self.unreadable.is_empty() {
+            let names: Vec<&str> = self.unreadable.iter().map(String::as_str).collect();
+            output.remark(&format!(
+                "left out, because they cannot be read: {}",
+                names.join(", ")
+            ))?;
+        }
         Ok(())
     }
 }
