@@ -2,7 +2,8 @@
 
 use tollgate_proto::v1;
 use tollgate_proto::v1::attribute_value::Kind;
-use tollgate_tests::gateway::{Gateway, Setup};
+use tollgate_proto::v1::get_result::Result as GetOutcome;
+use tollgate_tests::gateway::{CallResult, Gateway, Setup};
 use tollgate_tests::refusal::Refusal;
 use tollgate_tests::values::{expression, get, key, n, query, s, save, scan};
 
@@ -140,5 +141,32 @@ async fn limits_and_counts_leave_out_expired_items_too() {
         let counted = gateway.query(counted).await.ok();
         let count: u32 = counted.iter().map(|page| page.count).sum();
         assert_eq!(count as usize, expected.len(), "index {index:?}");
+    }
+}
+
+#[tokio::test]
+async fn expired_items_are_left_out_of_batches_and_transactions() {
+    let gateway = sessions().await;
+    let requests: Vec<_> = ["0", "1", "2", "6"]
+        .map(|sort| get("Session", key("P", sort)))
+        .into();
+    let batch = v1::BatchGetRequest {
+        requests: requests.clone(),
+        validate_only: false,
+    };
+    let parts = CallResult::read_stream(gateway.data().batch_get(batch).await)
+        .await
+        .ok();
+    let mut batched: Vec<_> = parts.into_iter().flat_map(|part| part.results).collect();
+    batched.sort_by_key(|result| result.index);
+    let together = v1::TransactGetRequest {
+        requests,
+        validate_only: false,
+    };
+    let transacted = CallResult::from_response(gateway.data().transact_get(together).await);
+    for results in [batched, transacted.ok().results] {
+        let is_found = |result: &v1::GetResult| matches!(result.result, Some(GetOutcome::Found(_)));
+        let found: Vec<bool> = results.iter().map(is_found).collect();
+        assert_eq!(found, [false, true, false, true]);
     }
 }

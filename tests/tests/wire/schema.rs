@@ -57,6 +57,7 @@ attributes:
   expires: { type: ttl, hide_expired: true }
 discriminator: { attribute: kind, value: session }
 compat: pydynox
+idempotency: { table: requests }
 "#;
 
 async fn gateway() -> Gateway {
@@ -270,6 +271,11 @@ async fn discriminators_compat_and_expiry_are_described_and_models_are_listed_by
         value: "session".to_owned(),
     };
     assert_eq!(session.discriminator, Some(discriminator));
+    let idempotency = v1::Idempotency {
+        kind: "table".to_owned(),
+        table: "requests".to_owned(),
+    };
+    assert_eq!(session.idempotency, Some(idempotency));
     let expires = session.attributes.iter().find(|one| one.name == "expires");
     assert!(expires.expect("it is declared").hide_expired);
     let listed = gateway.schema().list_models(v1::ListModelsRequest {}).await;

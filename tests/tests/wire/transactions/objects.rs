@@ -5,12 +5,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use tokio::sync::Notify;
 use tollgate_proto::v1;
 use tollgate_proto::v1::attribute_value::Kind;
 use tollgate_proto::v1::data_service_client::DataServiceClient;
 use tollgate_proto::v1::get_result::Result as GetOutcome;
 use tollgate_proto::v1::transact_result::Result as Done;
 use tollgate_tests::gateway::{CallResult, Gateway, Setup};
+use tollgate_tests::polling::until;
 use tollgate_tests::refusal::Refusal;
 use tollgate_tests::values::{
     AttributeValue, Item, delete, document, expression, get, get_content, key, object, s, save, update,
@@ -20,7 +22,7 @@ use tonic::Code;
 use tonic::transport::Channel;
 use tonic_types::RpcStatusExt as _;
 
-use super::{creating, deleting, failures, saving, transaction, updated, updating, write};
+use super::{checking, creating, deleting, failures, saving, transaction, updated, updating, write};
 
 const BUCKET: &str = "my-bucket";
 
@@ -380,4 +382,61 @@ async fn content_that_does_not_fit_in_the_response_is_an_error_in_its_place() {
     assert_eq!(text_of(&results[0]).len(), 600_000);
     assert_eq!(reason_of(&results[1]), "MESSAGE_TOO_LARGE");
     assert_eq!(text_of(&results[2]).len(), 10_000);
+}
+
+#[tokio::test]
+async fn objects_of_an_attempt_that_may_still_be_applied_are_left_behind() {
+    let sent = AtomicU64::new(0);
+    let wiretap = Wiretap::new(move |operation| match operation {
+        "TransactWriteItems" if sent.fetch_add(1, Ordering::SeqCst) == 0 => Fate::LoseResponse,
+        _ => Fate::Pass,
+    });
+    let gateway = saved(&wiretap, &["A"]).await;
+    let operations = vec![
+        saving(save("Document", document("A", "new A"))),
+        checking("U#9", "attribute_exists(pk)"),
+    ];
+    let status = write(&gateway, transaction(operations)).await.status();
+    assert_eq!(Refusal::of_status(&status).reason, "TRANSACTION_CANCELLED");
+    assert_eq!(content(&gateway, "A").await.as_deref(), Some("old A"));
+    let objects = wiretap.stores().objects(BUCKET).await;
+    assert_eq!(objects.len(), 2, "the live one, and one for the sweeper");
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_during_the_commit_does_not_stop_it() {
+    let (begun, left) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (of_begun, of_left) = (Arc::clone(&begun), Arc::clone(&left));
+    let wiretap = Wiretap::before(move |operation| {
+        if operation != "TransactWriteItems" {
+            return async {}.boxed();
+        }
+        let (begun, left) = (Arc::clone(&of_begun), Arc::clone(&of_left));
+        async move {
+            begun.notify_one();
+            left.notified().await;
+        }
+        .boxed()
+    });
+    let gateway = saved(&wiretap, &["A", "B"]).await;
+    let mut client = gateway.data();
+    let call = tokio::spawn(async move { client.transact_write(both()).await.map(drop) });
+    begun.notified().await;
+    call.abort();
+    assert!(call.await.is_err_and(|error| error.is_cancelled()));
+    left.notify_one();
+    until("the old objects are gone", async || {
+        wiretap.count("DeleteObject") == 2
+    })
+    .await;
+    for partition in ["A", "B"] {
+        assert_eq!(
+            content(&gateway, partition).await,
+            Some(format!("new {partition}"))
+        );
+    }
+    until("both are", async || {
+        wiretap.stores().objects(BUCKET).await.len() == 2
+    })
+    .await;
 }
