@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
-use aws_sdk_dynamodb::types::{KeyType, TableDescription};
+use aws_sdk_dynamodb::types::{KeyType, TableDescription, TimeToLiveSpecification};
 use aws_sdk_kms::operation::describe_key::DescribeKeyError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -276,9 +276,34 @@ async fn create_table(stores: &Stores, need: &Need<'_>, table: &Table<'_>) -> Re
     let create = stores.dynamodb.client.create_table();
     let create = table.create(create).map_err(|error| error.to_string())?;
     let created = create.send().await;
-    created
+    created.map_err(|error| need.cause(AwsOperation::CreateTable, &error))?;
+    match table.ttl.filter(|_| table.holds_markers) {
+        Some(attribute) => enable_ttl(stores, need, table, attribute).await,
+        None => Ok(()),
+    }
+}
+
+/// Lets the items of a new table expire.
+async fn enable_ttl(
+    stores: &Stores,
+    need: &Need<'_>,
+    table: &Table<'_>,
+    attribute: &str,
+) -> Result<(), String> {
+    let specification = TimeToLiveSpecification::builder()
+        .attribute_name(attribute)
+        .enabled(true)
+        .build()
+        .map_err(|error| error.to_string())?;
+    let update = stores.dynamodb.client.update_time_to_live();
+    let enabled = update
+        .table_name(table.name)
+        .time_to_live_specification(specification)
+        .send()
+        .await;
+    enabled
         .map(|_| ())
-        .map_err(|error| need.cause(AwsOperation::CreateTable, &error))
+        .map_err(|error| need.cause(AwsOperation::UpdateTimeToLive, &error))
 }
 
 /// Adds the global indexes that a table lacks, one after the other. Local ones can only be created with their table.

@@ -24,6 +24,8 @@ pub(super) struct Table<'a> {
     pub(super) types: BTreeMap<&'a str, ScalarAttributeType>,
     /// The attribute by which items expire.
     pub(super) ttl: Option<&'a str>,
+    /// Whether it remembers request ids.
+    pub(super) holds_markers: bool,
     /// Its indexes, by name.
     pub(super) indexes: BTreeMap<&'a str, TableIndex<'a>>,
 }
@@ -51,6 +53,7 @@ impl<'a> Table<'a> {
                 sort: None,
                 types: [(MARKER_KEY, ScalarAttributeType::S)].into(),
                 ttl: Some(MARKER_EXPIRES),
+                holds_markers: true,
                 indexes: BTreeMap::new(),
             }),
         }
@@ -64,6 +67,7 @@ impl<'a> Table<'a> {
             sort: model.sort_key.as_deref().map(|name| model.stored_name(name)),
             types: BTreeMap::new(),
             ttl: None,
+            holds_markers: false,
             indexes: BTreeMap::new(),
         };
         for name in model.key_names() {

@@ -375,8 +375,8 @@ fn is_passing(error: &aws::Error) -> bool {
     let Kind::TransactionCancelled { reasons } = &error.kind else {
         return false;
     };
-    let mut refused = reasons.iter().flatten();
-    refused.all(|reason| matches!(reason, Refusal::Conflict | Refusal::Throttled))
+    let mut refused = reasons.iter().flatten().peekable();
+    refused.peek().is_some() && refused.all(|reason| matches!(reason, Refusal::Conflict | Refusal::Throttled))
 }
 
 fn object_changed(index: usize, attribute: String) -> RefusedOperation {

@@ -13,6 +13,7 @@ use super::super::error::Error;
 use super::super::layout::{DYNAMODB_FILE, LOG};
 use super::super::place::{Place, Synchronous};
 use super::super::private_file::create_file;
+use super::expiry::Expiry;
 use super::tokens::Tokens;
 
 /// SQLite's value of `PRAGMA synchronous` for [`Synchronous::Normal`].
@@ -72,6 +73,7 @@ pub(super) struct Handle {
     jobs_since_log_check: u32,
     /// The client tokens of committed transactions.
     pub(super) tokens: Tokens,
+    expiry: Expiry,
     /// State of dynoxide's vector indexes, which this engine does not use.
     pub(super) lifecycle: VectorIndexLifecycle,
 }
@@ -97,6 +99,7 @@ impl Handle {
             table_changes_seen,
             jobs_since_log_check: 0,
             tokens: Tokens::default(),
+            expiry: Expiry::default(),
             lifecycle: VectorIndexLifecycle::new(),
         })
     }
@@ -137,6 +140,18 @@ impl Handle {
                 .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
         {
             tracing::warn!(%failure, "cannot truncate the DynamoDB log");
+        }
+    }
+
+    /// Lets the writer remove items that have expired.
+    pub(super) fn remove_expired(&mut self) {
+        if self.is_reader {
+            return;
+        }
+        if self.expiry.step(&self.storage).is_err() {
+            // the error's text may quote an item
+            tracing::error!("cannot remove expired items from the DynamoDB database");
+            self.recover();
         }
     }
 

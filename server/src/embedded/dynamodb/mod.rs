@@ -5,6 +5,7 @@
 //! writes do not wait for each other. A handle caches the schema, so readers reopen the file after every table change.
 
 mod dispatch;
+mod expiry;
 mod handle;
 mod operation;
 mod page;

@@ -138,5 +138,6 @@ fn work(queue: &Queue, mut handle: Handle) {
             handle.recover();
         }
         handle.truncate_large_log();
+        handle.remove_expired();
     }
 }

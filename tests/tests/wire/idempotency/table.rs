@@ -556,3 +556,23 @@ async fn an_expired_marker_is_replaced_and_a_damaged_one_is_reported() {
     assert_eq!(read(&gateway, "Note").await.expect("an item")["hits"], n(2));
     assert_eq!(markers(&wiretap).await.len(), 1);
 }
+
+#[tokio::test]
+async fn the_embedded_backend_removes_expired_markers() {
+    let wiretap = Wiretap::counting();
+    let gateway = serving(MODELS, &wiretap).await;
+    gateway.save(saving("Page", note("one"), "live")).await.ok();
+    for number in 0..150 {
+        let expired = HashMap::from([
+            ("id".to_owned(), Stored::S(number.to_string())),
+            ("expires".to_owned(), Stored::N("1000".to_owned())),
+        ]);
+        wiretap.stores().put("request-ids", expired).await;
+    }
+    until("only the live marker is left", async || {
+        markers(&wiretap).await.len() == 1
+    })
+    .await;
+    let repeat = gateway.save(saving("Page", note("one"), "live")).await.ok();
+    assert_eq!(repeat.generated["rev"], n(1));
+}
