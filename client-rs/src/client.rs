@@ -15,7 +15,7 @@ use tonic::metadata::{MetadataKey, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
-use crate::retry::{Attempts, Effect};
+use crate::retry::{Attempts, Effect, Next};
 use crate::{CallMetrics, Error, Options};
 
 /// A connection to a tollgate server. Clones are cheap, share the connection, and can be used concurrently.
@@ -221,9 +221,9 @@ impl Client {
                 Err(error) => error,
             };
             metrics.add(error.metrics().clone());
-            match attempts.wait_after(&error) {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => return Err(error.with_metrics(metrics)),
+            match attempts.after(error) {
+                Next::Retry(wait) => tokio::time::sleep(wait).await,
+                Next::Fail(error) => return Err(error.with_metrics(metrics)),
             }
         }
     }
@@ -248,13 +248,14 @@ impl Client {
                 Err(error) => error,
             };
             metrics.add(error.metrics().clone());
-            if attempts.depends_on_idempotency(&error) && self.is_idempotent(model, attempts.deadline()).await
+            if attempts.depends_on_idempotency(&error)
+                && let Some(effect) = self.idempotency(model, attempts.deadline()).await
             {
-                attempts.set_idempotent();
+                attempts.set_effect(effect);
             }
-            match attempts.wait_after(&error) {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => return Err(error.with_metrics(metrics)),
+            match attempts.after(error) {
+                Next::Retry(wait) => tokio::time::sleep(wait).await,
+                Next::Fail(error) => return Err(error.with_metrics(metrics)),
             }
         }
     }
@@ -276,15 +277,19 @@ impl Client {
         })
     }
 
-    /// Whether the `request_id` of a write makes it idempotent.
-    async fn is_idempotent(&self, model: &str, deadline: Option<Instant>) -> bool {
+    /// What the `request_id` of a write makes of it. `None` if the model does not remember it.
+    async fn idempotency(&self, model: &str, deadline: Option<Instant>) -> Option<Effect> {
         let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let client = match remaining {
             Some(remaining) => self.with_timeout(remaining),
             None => self.clone(),
         };
-        let model = client.model(model).await;
-        model.is_ok_and(|model| model.idempotency.is_some())
+        let idempotency = client.model(model).await.ok()?.idempotency?;
+        match idempotency.kind.as_str() {
+            "table" => Some(Effect::ExactlyOnce),
+            // an item remembers only its newest write
+            _ => Some(Effect::IdempotentWrite),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{Error, Item, Value};
 /// attributes that are left out, does not accept it. Calls that return a `T` return only complete items as a plain `T`.
 /// Change an incomplete item with [`Client::update`](crate::Client::update).
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// # async fn example(client: tollgate_client::Client, key: tollgate_client::Key) -> Result<(), tollgate_client::Error> {
 /// use tollgate_client::{Item, Partial};
 ///
@@ -304,6 +304,24 @@ mod tests {
         let partial = found().read::<Partial<ByModel<Part>>>().unwrap();
         assert!(partial.is_complete() && partial.model() == "User");
         assert_eq!(partial.complete().unwrap().0, Part::User(ada()));
+    }
+
+    #[test]
+    fn unreadable_attributes_make_an_item_partial() {
+        let status = tonic_types::Status {
+            code: Code::DataLoss as i32,
+            message: "does not decompress".to_owned(),
+            ..Default::default()
+        };
+        let unreadable = v1::UnreadableAttribute {
+            attribute: "notes".to_owned(),
+            error: Some(status),
+        };
+        let found = Partial::from_wire("User", WireItem::new(), Vec::new(), vec![unreadable], false).unwrap();
+        assert!(!found.is_complete() && found.unreadable()[0].attribute == "notes");
+        let (code, message) = (found.unreadable()[0].code, &found.unreadable()[0].message);
+        assert_eq!((code, message.as_str()), (Code::DataLoss, "does not decompress"));
+        assert!(found.read::<Item>().unwrap_err().message().contains("notes"));
     }
 
     #[test]

@@ -19,7 +19,8 @@ pub struct SaveOptions {
     /// The id of this write. If the model has `idempotency`, a repeat with the same id within 10 minutes changes nothing and
     /// returns the first outcome. Empty: none.
     pub request_id: String,
-    /// The write may be repeated although an earlier attempt may have succeeded, because that changes nothing more.
+    /// The write may be repeated although an earlier attempt may have succeeded, because that changes nothing more. If a
+    /// repeat is refused, by its own condition or version, the outcome stays unknown.
     pub idempotent: bool,
     /// Validate the request without calling AWS.
     pub validate_only: bool,

@@ -62,8 +62,19 @@ impl Retry {
 pub(crate) enum Effect {
     Read,
     Write,
-    /// A write that can be repeated.
+    /// A write that can be repeated. A refused repeat may have been refused because of the first attempt.
     IdempotentWrite,
+    /// A write whose repeat has the outcome of the first attempt.
+    ExactlyOnce,
+}
+
+/// What follows a failed attempt.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Another attempt, after this time.
+    Retry(Duration),
+    /// This error.
+    Fail(Error),
 }
 
 /// The attempts of one call so far.
@@ -74,6 +85,8 @@ pub(crate) struct Attempts {
     deadline: Option<Instant>,
     started: Instant,
     failures: u32,
+    /// The error of the first attempt whose outcome is unknown.
+    unknown: Option<Error>,
 }
 
 impl Attempts {
@@ -84,6 +97,7 @@ impl Attempts {
             deadline,
             started: Instant::now(),
             failures: 0,
+            unknown: None,
         }
     }
 
@@ -100,8 +114,25 @@ impl Attempts {
     }
 
     /// The write turned out to be idempotent.
-    pub(crate) fn set_idempotent(&mut self) {
-        self.effect = Effect::IdempotentWrite;
+    pub(crate) fn set_effect(&mut self, effect: Effect) {
+        self.effect = effect;
+    }
+
+    /// What follows a failed attempt. Once the outcome of an attempt is unknown, that of the call is too: a repeat may be
+    /// refused because the attempt succeeded, and that must not look like a lost race.
+    pub(crate) fn after(&mut self, error: Error) -> Next {
+        let is_final = self.effect == Effect::ExactlyOnce && error.refusal().is_some();
+        let is_misleading = self.effect == Effect::IdempotentWrite && error.refusal().is_some();
+        match (self.wait_after(&error), self.unknown.take()) {
+            (_, Some(unknown)) if is_misleading => Next::Fail(unknown),
+            (None, Some(unknown)) if !is_final => Next::Fail(unknown),
+            (None, _) => Next::Fail(error),
+            (Some(wait), unknown) => {
+                let is_unknown = self.effect != Effect::Read && !error.nothing_changed();
+                self.unknown = unknown.or(Some(error).filter(|_| is_unknown));
+                Next::Retry(wait)
+            }
+        }
     }
 
     /// Starts a new count, because a page arrived.
@@ -204,9 +235,40 @@ mod tests {
         assert!(attempts.depends_on_idempotency(&unknown) && attempts.depends_on_idempotency(&lost()));
         assert!(!attempts.depends_on_idempotency(&error(Reason::Throttled, None)));
         assert!(!attempts.depends_on_idempotency(&error(Reason::VersionMismatch, None)));
-        attempts.set_idempotent();
+        attempts.set_effect(Effect::IdempotentWrite);
         assert!(!attempts.depends_on_idempotency(&unknown));
         assert!(attempts.wait_after(&unknown).is_some());
+    }
+
+    /// The reason of the error that ends a call, after attempts that failed in this way.
+    fn outcome(effect: Effect, reasons: &[Reason]) -> Option<Reason> {
+        let mut attempts = Attempts::new(Retry::default(), effect, None);
+        let ends = reasons.iter().map(|reason| attempts.after(error(*reason, None)));
+        let last = ends.last().expect("a failure");
+        match last {
+            Next::Fail(error) => error.reason(),
+            Next::Retry(_) => None,
+        }
+    }
+
+    #[test]
+    fn a_refused_repeat_does_not_look_like_a_lost_race() {
+        use Reason::{ConditionFailed, InvalidField, OutcomeUnknown, Throttled, VersionMismatch};
+        let unknown = Some(OutcomeUnknown);
+        let repeated = |reason| outcome(Effect::IdempotentWrite, &[OutcomeUnknown, reason]);
+        assert_eq!(
+            (repeated(VersionMismatch), repeated(ConditionFailed)),
+            (unknown, unknown)
+        );
+        assert_eq!((repeated(InvalidField), repeated(Throttled)), (unknown, None));
+        let late = [OutcomeUnknown, Throttled, Throttled, Throttled];
+        assert_eq!(outcome(Effect::IdempotentWrite, &late), unknown);
+        assert_eq!(outcome(Effect::ExactlyOnce, &late), unknown);
+        let exact = outcome(Effect::ExactlyOnce, &[OutcomeUnknown, ConditionFailed]);
+        assert_eq!(exact, Some(ConditionFailed));
+        let first = outcome(Effect::IdempotentWrite, &[Throttled, VersionMismatch]);
+        assert_eq!(first, Some(VersionMismatch));
+        assert_eq!(outcome(Effect::Read, &[OutcomeUnknown; 4]), unknown);
     }
 
     #[test]

@@ -198,7 +198,7 @@ impl Client {
         }
         let effect = match transaction.request_id.is_empty() {
             true => Effect::Write,
-            false => Effect::IdempotentWrite,
+            false => Effect::ExactlyOnce,
         };
         let kinds: Vec<_> = transaction.operations.iter().map(kind).collect();
         let operations = transaction
