@@ -163,8 +163,12 @@ impl Work<'_> {
         remembering: Option<(&Remembering<'_>, Vec<Item>)>,
     ) -> Result<TransactOutcome, Error> {
         let stores = &self.parts.stores;
-        let sealing = operations.into_iter().zip(self.keys);
-        let sealing = sealing.map(|(operation, keys)| Prepared::seal(operation, keys));
+        let sealing = operations.into_iter().zip(self.keys).enumerate();
+        let sealing = sealing.map(|(index, (operation, keys))| async move {
+            let name = operation.change.name();
+            let sealed = Prepared::seal(operation, keys).await;
+            sealed.map_err(|error| too_large(error, index, name))
+        });
         let sealed = self.caller.step(try_join_all(sealing)).await?;
         check_bytes(sealed.iter().map(|(operation, _)| operation.bytes()))?;
         let (mut operations, mut new, mut owners) = (Vec::new(), Vec::new(), Vec::new());
@@ -304,6 +308,17 @@ fn plain_bytes(operation: &Operation) -> usize {
             key() + values.map(|(name, value)| size(name, value)).sum::<usize>()
         }
         Change::Delete | Change::Check => key(),
+    }
+}
+
+/// The error of an operation whose item is too large once it is encrypted, at its place in the transaction.
+fn too_large(error: Error, index: usize, name: &str) -> Error {
+    match error {
+        Error::ItemTooLarge { .. } => {
+            let place = format_args!("operations[{index}].{name}");
+            Error::Invalid(Fault::new(place, error.to_string()).into())
+        }
+        error => error,
     }
 }
 

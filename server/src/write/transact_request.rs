@@ -78,6 +78,18 @@ pub enum TransactOutcome {
     Repeated(Vec<Item>),
 }
 
+impl Change {
+    /// The field of the request that has the operation.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Change::Put(_) => "save",
+            Change::Update(_) => "update",
+            Change::Delete => "delete",
+            Change::Check => "check",
+        }
+    }
+}
+
 /// What an operation of an applied transaction did.
 #[derive(Debug, Default)]
 pub struct AppliedOperation {

@@ -101,6 +101,20 @@ async fn more_than_4_mb_are_refused_before_anything_is_called() {
 }
 
 #[tokio::test]
+async fn an_item_that_is_too_large_once_it_is_encrypted_is_named() {
+    let gateway = readings(&Wiretap::counting()).await;
+    // it fits without its envelope
+    let large = reading("7", "secret", b(vec![7; 409_560]));
+    let operations = vec![
+        saving(save("Reading", reading("1", "value", n(1)))),
+        saving(save("Reading", large)),
+    ];
+    let refusal = Refusal::of(write(&gateway, transaction(operations)).await);
+    refusal.is("INVALID_FIELD", &["operations[1].save"]);
+    assert_eq!(refusal.bill.count("tollgate-dynamodb-calls"), 0);
+}
+
+#[tokio::test]
 async fn return_values_fill_failures_only() {
     let gateway = Gateway::start().await;
     gateway.save(save("User", user("U#1", "1"))).await.ok();
