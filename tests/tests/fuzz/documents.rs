@@ -1,6 +1,7 @@
-//! Documents of model files, most of them valid: as trees that can be written as JSON or in YAML's block style.
+//! Documents of model files, most of them nearly valid.
 
 use super::input::Input;
+use super::tree::Tree;
 
 /// Words and marks of model files.
 pub(crate) const WORDS: [&str; 60] = [
@@ -97,45 +98,52 @@ const TYPES: [&str; 14] = [
     "version",
 ];
 
-/// A document.
-pub(crate) enum Tree {
-    /// A number, a boolean or null.
-    Plain(&'static str),
-    /// A text.
-    Text(String),
-    /// A list.
-    List(Vec<Tree>),
-    /// A map.
-    Map(Vec<(String, Tree)>),
-}
+const GENERATED: [&str; 6] = [
+    "ulid",
+    "uuid4",
+    "epoch",
+    "epoch_ms",
+    "utc_now",
+    "utc_now_on_write",
+];
+
+/// The name and type of an attribute.
+type Declared = (&'static str, &'static str);
 
 /// A model.
 pub(crate) fn model(input: &mut Input) -> Tree {
     let mut fields = vec![
-        ("name", text(input.pick(&["A", "A", "B", "Order", "1", ""]))),
-        ("table", text(input.pick(&["shared", "shared", "orders", "no"]))),
+        (
+            "name",
+            text(input.pick(&["A", "B", "C", "D", "Order", "A_1", "B.c", "1"])),
+        ),
+        ("table", text(input.pick(&["shared", "orders", "orders-2", "no"]))),
         ("partition_key", text("pk")),
     ];
     if input.once_in(2) {
-        fields.push(("sort_key", text(input.pick(&["sk", "sk", "sk", "day", "pk"]))));
+        fields.push((
+            "sort_key",
+            text(input.pick(&["sk", "sk", "sk", "sk", "sk", "sk", "day", "pk"])),
+        ));
     }
-    let attributes = (0..2 + input.below(6)).map(|_| (input.pick(&NAMES), attribute(input, 0)));
-    let mut attributes: Vec<(&str, Tree)> = attributes.collect();
-    for key in ["pk", "sk"] {
-        if !input.once_in(12) {
-            attributes.push((key, key_attribute(input)));
+    let mut declared: Vec<Declared> = vec![("pk", "string"), ("sk", "string")];
+    for _ in 0..2 + input.below(6) {
+        let name = input.pick(&NAMES);
+        if input.once_in(30) || declared.iter().all(|(other, _)| *other != name) {
+            declared.push((name, input.pick(&TYPES)));
         }
     }
-    if !input.once_in(12) {
-        // the last of a name is as good as the first, but a duplicate is refused
-        let mut seen = Vec::new();
-        attributes.retain(|(name, _)| {
-            !seen.contains(name) && {
-                seen.push(*name);
-                true
-            }
-        });
+    if input.once_in(30) {
+        declared.swap_remove(0);
     }
+    let attributes = declared.iter().map(|(name, kind)| {
+        let attribute = match *name {
+            "pk" | "sk" => key_attribute(input, &declared),
+            _ => attribute(input, kind, &declared, 0),
+        };
+        (*name, attribute)
+    });
+    let attributes = attributes.collect();
     fields.push(("attributes", map(attributes)));
     if input.once_in(3) {
         let indexes =
@@ -169,42 +177,57 @@ pub(crate) fn model(input: &mut Input) -> Tree {
     map(fields)
 }
 
-fn key_attribute(input: &mut Input) -> Tree {
+fn key_attribute(input: &mut Input, declared: &[Declared]) -> Tree {
     let mut options = vec![(
         "type",
         text(input.pick(&["string", "string", "string", "number", "binary"])),
     )];
     match input.below(4) {
-        0 => options.push(("template", text(template(input)))),
-        1 => options.push(("alias", text(input.pick(&["p", "s", "a"])))),
+        0 => {
+            options = vec![
+                ("type", text("string")),
+                ("template", Tree::Text(template(input, declared))),
+            ];
+        }
+        1 => options.push(("alias", text(input.pick(&["p", "s", "q", "r", "a"])))),
         2 if input.once_in(3) => options.push(("generate", text("ulid"))),
         _ => {}
     }
     map(options)
 }
 
-fn template(input: &mut Input) -> &'static str {
-    input.pick(&[
-        "A#{a}",
-        "B#{b:08}",
-        "ORDER#{day:day}#{b:04}",
-        "{id}",
-        "X",
-        "{a}{b}",
-        "{a:lower}#{id}",
-        "{nope}",
-        "{",
-    ])
+/// A template of declared attributes, now and then a wrong one.
+fn template(input: &mut Input, declared: &[Declared]) -> String {
+    if input.once_in(20) {
+        return input
+            .pick(&["{a}{b}", "{nope}", "{", "}", "{a:39}", "{pk}"])
+            .to_owned();
+    }
+    let mut text = input.pick(&["A#", "B#", "ORDER#", "{{", ""]).to_owned();
+    let usable = declared.iter().filter(|(name, _)| !["pk", "sk"].contains(name));
+    for (name, kind) in usable {
+        let part = match *kind {
+            "string" => input.pick(&["", ":lower", ":upper"]),
+            "number" => input.pick(&["", ":08"]),
+            "boolean" => "",
+            "datetime" => input.pick(&["", ":day", ":year"]),
+            _ => continue,
+        };
+        if input.once_in(2) {
+            text.push_str(&format!("{{{name}{part}}}#"));
+        }
+    }
+    if text.is_empty() { "X".to_owned() } else { text }
 }
 
-fn attribute(input: &mut Input, depth: usize) -> Tree {
-    let kind = input.pick(&TYPES);
+fn attribute(input: &mut Input, kind: &str, declared: &[Declared], depth: usize) -> Tree {
     let mut options = vec![("type", text(kind))];
     for _ in 0..input.below(3) {
-        options.push(option(input, kind));
+        options.push(option(input, kind, declared));
     }
     if matches!(kind, "map" | "list") && depth < 3 && input.once_in(2) {
-        let inner = attribute(input, depth + 1);
+        let inner = input.pick(&TYPES);
+        let inner = attribute(input, inner, declared, depth + 1);
         options.push(match kind {
             "map" => ("attributes", map(vec![(input.pick(&NAMES), inner)])),
             _ => ("items", inner),
@@ -220,18 +243,18 @@ fn attribute(input: &mut Input, depth: usize) -> Tree {
 }
 
 /// An option, most often one that the type has.
-fn option(input: &mut Input, kind: &str) -> (&'static str, Tree) {
+fn option(input: &mut Input, kind: &str, declared: &[Declared]) -> (&'static str, Tree) {
     let kind = if input.once_in(10) {
         input.pick(&TYPES)
     } else {
         kind
     };
     if input.once_in(2) {
-        return general_option(input);
+        return general_option(input, kind);
     }
     match kind {
         "string" => match input.below(5) {
-            0 => ("template", text(template(input))),
+            0 => ("template", Tree::Text(template(input, declared))),
             1 => (
                 "enum",
                 Tree::List(vec![text("open"), text(input.pick(&["paid", "open"]))]),
@@ -279,28 +302,32 @@ fn option(input: &mut Input, kind: &str) -> (&'static str, Tree) {
 }
 
 /// An option that most types have.
-fn general_option(input: &mut Input) -> (&'static str, Tree) {
+fn general_option(input: &mut Input, kind: &str) -> (&'static str, Tree) {
     match input.below(6) {
         0 => ("required", Tree::Plain(input.pick(&["true", "false"]))),
         1 => ("alias", text(input.pick(&["x", "y", "a", "pk", ""]))),
         2 => ("hidden", Tree::Plain("true")),
         3 => ("encrypted", map(vec![("key_id", text("alias/k"))])),
-        4 => ("default", default(input)),
-        _ => (
-            "generate",
-            text(input.pick(&[
-                "ulid",
-                "uuid4",
-                "epoch",
-                "epoch_ms",
-                "utc_now",
-                "utc_now_on_write",
-            ])),
-        ),
+        4 => ("default", default(input, kind)),
+        _ => ("generate", text(input.pick(&GENERATED))),
     }
 }
 
-fn default(input: &mut Input) -> Tree {
+fn default(input: &mut Input, kind: &str) -> Tree {
+    if !input.once_in(8) {
+        return match kind {
+            "number" => Tree::Plain("7"),
+            "boolean" => Tree::Plain("false"),
+            "list" => Tree::List(vec![Tree::Plain("1"), text("x")]),
+            "map" => map(vec![("a", Tree::Plain("1"))]),
+            "string_set" => Tree::List(vec![text("x")]),
+            "number_set" => Tree::List(vec![Tree::Plain("1"), Tree::Plain("2.0")]),
+            "json" => text("{\"a\": 1}"),
+            "datetime" | "ttl" => text("2026-01-31T12:00:00Z"),
+            "binary" => text("AAAA"),
+            _ => text("x"),
+        };
+    }
     match input.below(6) {
         0 => text(input.pick(&[
             "open",
@@ -357,62 +384,4 @@ fn map(fields: Vec<(&str, Tree)>) -> Tree {
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
     )
-}
-
-impl Tree {
-    /// As JSON, in one line.
-    pub(crate) fn json(&self) -> String {
-        match self {
-            Tree::Plain(text) => (*text).to_owned(),
-            Tree::Text(text) => quoted(text),
-            Tree::List(items) => {
-                let items: Vec<String> = items.iter().map(Tree::json).collect();
-                format!("[{}]", items.join(", "))
-            }
-            Tree::Map(fields) => {
-                let fields: Vec<String> = fields
-                    .iter()
-                    .map(|(name, value)| format!("{}: {}", quoted(name), value.json()))
-                    .collect();
-                format!("{{{}}}", fields.join(", "))
-            }
-        }
-    }
-
-    /// In block style, a line for each field and item.
-    pub(crate) fn block(&self) -> String {
-        let mut out = String::new();
-        self.write(&mut out, 0);
-        out
-    }
-
-    fn write(&self, out: &mut String, indent: usize) {
-        let blanks = "  ".repeat(indent);
-        match self {
-            Tree::List(items) if !items.is_empty() => {
-                for item in items {
-                    out.push_str(&format!("\n{blanks}- {}", item.json()));
-                }
-            }
-            Tree::Map(fields) if !fields.is_empty() => {
-                for (name, value) in fields {
-                    out.push_str(&format!("\n{blanks}{name}:"));
-                    value.write(out, indent + 1);
-                }
-            }
-            Tree::Text(text) if is_word(text) => out.push_str(&format!(" {text}")),
-            other => out.push_str(&format!(" {}", other.json())),
-        }
-    }
-}
-
-/// Whether a text needs no quotes.
-fn is_word(text: &str) -> bool {
-    let is_text = text.starts_with(|first: char| first.is_ascii_alphabetic());
-    let has_marks = text.contains(|char: char| !char.is_ascii_alphanumeric() && !"_/-".contains(char));
-    is_text && !has_marks && !["true", "false", "null", "no", "yes"].contains(&text)
-}
-
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }

@@ -20,6 +20,7 @@ mod mutation;
 mod runner;
 mod stored;
 mod templates;
+mod tree;
 mod values;
 
 use std::process::ExitCode;

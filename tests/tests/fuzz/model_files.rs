@@ -7,10 +7,11 @@ use std::sync::LazyLock;
 use tollgate::model::{ModelFault, Models};
 
 use super::Outcome;
-use super::documents::{self, Tree};
+use super::documents;
 use super::input::Input;
 use super::models::SOURCE;
 use super::mutation;
+use super::tree::Tree;
 
 const FILE: &str = "fuzz.yaml";
 
