@@ -17,7 +17,7 @@ use crate::capacity::Capacity;
 use crate::config::Config;
 use crate::crypto::Keyring;
 use crate::listener;
-use crate::model::Served;
+use crate::model::{Models, Served};
 use crate::operation::Gateway;
 use crate::read::{self, PageTokens, Reader};
 use crate::serve::{self, BoundListener, Services};
@@ -81,13 +81,7 @@ impl App {
     ) -> Result<App, Error> {
         let source = reload::Source::new(config);
         let models = source.read().map_err(Error::Models)?;
-        let has_lasting_key = settings::has_lasting_token_key(config);
-        if let Some(model) = models.iter().find(|model| model.idempotency.is_some())
-            && !has_lasting_key
-        {
-            let model = model.name.clone();
-            return Err(Error::NoTokenKey { model });
-        }
+        let has_lasting_key = check_token_key(config, &models)?;
         let listener = BoundListener::bind(&config.listen, config.insecure).await?;
         let side_port = bind_side_port(config).await?;
         let (stores, token_key) = backend::open(config, &models, wrap).await?;
@@ -175,6 +169,17 @@ impl App {
         ready: impl FnOnce(SocketAddr),
     ) -> Result<(), Error> {
         Ok(self.listener.serve(self.services, shutdown, ready).await?)
+    }
+}
+
+/// Whether all processes that serve the models have the same token key, without which request ids are not remembered.
+fn check_token_key(config: &Config, models: &Models) -> Result<bool, Error> {
+    let has_lasting_key = settings::has_lasting_token_key(config);
+    match models.iter().find(|model| model.idempotency.is_some()) {
+        Some(model) if !has_lasting_key => Err(Error::NoTokenKey {
+            model: model.name.clone(),
+        }),
+        Some(_) | None => Ok(has_lasting_key),
     }
 }
 

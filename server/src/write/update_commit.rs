@@ -64,14 +64,7 @@ impl UpdateCommit<'_> {
             Some(_) => Some(pins(names(), self.read().await?.as_ref())),
             None => None,
         };
-        let requested = match returned {
-            ReturnValues::None if !changed.is_empty() => ReturnValues::UpdatedOld,
-            // the stored version is incremented, and returned to the caller
-            ReturnValues::None if self.item.version.is_none() && self.item.model.version().is_some() => {
-                ReturnValues::UpdatedNew
-            }
-            returned => returned,
-        };
+        let requested = self.requested(returned, !changed.is_empty());
         let mut races = Races::default();
         loop {
             let (error, index_keys) = match self.send(requested, pinned.as_ref()).await {
@@ -121,6 +114,18 @@ impl UpdateCommit<'_> {
                 index_keys,
                 ..outcome
             });
+        }
+    }
+
+    /// What the store returns, for the caller or to delete the objects that the update replaces.
+    fn requested(&self, returned: ReturnValues, changes_objects: bool) -> ReturnValues {
+        match returned {
+            ReturnValues::None if changes_objects => ReturnValues::UpdatedOld,
+            // the stored version is incremented, and returned to the caller
+            ReturnValues::None if self.item.version.is_none() && self.item.model.version().is_some() => {
+                ReturnValues::UpdatedNew
+            }
+            returned => returned,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Idempotent writes by `request_id`: a repeat returns the first outcome and changes nothing, whoever repeats it.
 
 mod item;
+mod races;
 mod table;
 mod transactions;
 
