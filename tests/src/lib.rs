@@ -9,6 +9,7 @@ pub mod polling;
 pub mod random;
 pub mod raw;
 pub mod refusal;
+mod scripted;
 pub mod stores;
 pub mod streams;
 pub mod values;

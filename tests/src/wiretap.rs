@@ -1,12 +1,9 @@
 //! A connector between the SDK clients and the embedded engines that counts every request and injects faults: delays,
 //! errors, lost responses.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
@@ -20,11 +17,10 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http_body_util::BodyExt as _;
-use hyper::body::{Body, Frame};
 use parking_lot::Mutex;
 use tollgate::aws::Connectors;
 
+use crate::scripted;
 use crate::stores::RawStores;
 
 /// The request id of responses that a test defines.
@@ -47,7 +43,8 @@ pub enum Fate {
     LoseResponse,
     /// It gets its response, which is remembered.
     Remember,
-    /// It gets the remembered response of its operation and does nothing, like a read from a replica that lags behind.
+    /// It gets the remembered response of its operation and does nothing, like a read from a replica that lags behind. A
+    /// strongly consistent read passes.
     Replay,
     /// It never gets a response.
     Hang,
@@ -252,8 +249,6 @@ impl HttpConnector for TappedConnector {
         let operation = operation(&request);
         let fate = self.tap.judge(&operation);
         let before = self.tap.before.as_ref().map(|before| before(&operation));
-        let remembered = (fate == Fate::Replay).then(|| self.tap.remembered.lock().get(&operation).cloned());
-        let (memory, name) = (Arc::clone(&self.tap.remembered), operation.clone());
         let passage = Passage::begin(&self.tap, operation);
         let speaks_json = request.headers().get("x-amz-target").is_some();
         let inner = Inner {
@@ -279,39 +274,13 @@ impl HttpConnector for TappedConnector {
                     inner.call(request).await?;
                     Err(ConnectorError::io("the response is lost".into()))
                 }
-                Fate::Remember => {
-                    let (response, body) = buffered(inner.call(request).await?).await?;
-                    memory.lock().insert(name, body);
-                    Ok(response)
-                }
-                Fate::Replay => {
-                    let body = remembered.flatten().expect("a response was remembered");
-                    let status = StatusCode::try_from(200).expect("a status code");
-                    Ok(HttpResponse::new(status, SdkBody::from(body)))
-                }
+                Fate::Remember => inner.remember(request).await,
+                Fate::Replay if is_consistent(&request) => inner.call(request).await,
+                Fate::Replay => Ok(inner.replay()),
                 Fate::Hang => std::future::pending().await,
-                Fate::CutBody(length) => {
-                    scripted(inner.call(request).await?, |content| {
-                        vec![Step::Chunk(Ok(content.slice(..length.min(content.len()))))]
-                    })
-                    .await
-                }
-                Fate::BreakBody(length) => {
-                    scripted(inner.call(request).await?, |content| {
-                        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
-                        let sent = content.slice(..length.min(content.len()));
-                        vec![Step::Chunk(Ok(sent)), Step::Chunk(Err(reset))]
-                    })
-                    .await
-                }
-                Fate::PauseBody(time) => {
-                    scripted(inner.call(request).await?, |content| {
-                        let (first, rest) = (content.slice(..1), content.slice(1..));
-                        let pause = Step::Pause(Box::pin(tokio::time::sleep(time)));
-                        vec![Step::Chunk(Ok(first)), pause, Step::Chunk(Ok(rest))]
-                    })
-                    .await
-                }
+                Fate::CutBody(length) => scripted::cut(inner.call(request).await?, length).await,
+                Fate::BreakBody(length) => scripted::broken(inner.call(request).await?, length).await,
+                Fate::PauseBody(time) => scripted::paused(inner.call(request).await?, time).await,
             }
         })
     }
@@ -331,7 +300,7 @@ impl Inner {
         if !speaks_json {
             return Ok(response);
         }
-        let (response, body) = buffered(response).await?;
+        let (response, body) = scripted::buffered(response).await?;
         self.tap.count_capacity(&self.operation, &body);
         Ok(response)
     }
@@ -347,6 +316,22 @@ impl Inner {
         }
         response
     }
+
+    /// Sends a request, and remembers its response.
+    async fn remember(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let (response, body) = scripted::buffered(self.call(request).await?).await?;
+        let mut remembered = self.tap.remembered.lock();
+        remembered.insert(self.operation.clone(), body);
+        Ok(response)
+    }
+
+    /// The response that is remembered.
+    fn replay(&self) -> HttpResponse {
+        let remembered = self.tap.remembered.lock();
+        let body = remembered.get(&self.operation).cloned();
+        let status = StatusCode::try_from(200).expect("a status code");
+        HttpResponse::new(status, SdkBody::from(body.expect("a response was remembered")))
+    }
 }
 
 fn is_refused(error: &ConnectorError) -> bool {
@@ -356,52 +341,6 @@ fn is_refused(error: &ConnectorError) -> bool {
             .downcast_ref::<hyper_util::client::legacy::Error>()
             .is_some_and(hyper_util::client::legacy::Error::is_connect)
     })
-}
-
-/// A step of a scripted body.
-enum Step {
-    Chunk(io::Result<Bytes>),
-    Pause(Pin<Box<tokio::time::Sleep>>),
-}
-
-/// A body that follows a script.
-struct Scripted(VecDeque<Step>);
-
-impl Body for Scripted {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if let Some(Step::Pause(sleep)) = self.0.front_mut() {
-            ready!(sleep.as_mut().poll(context));
-            self.0.pop_front();
-        }
-        match self.0.pop_front() {
-            Some(Step::Chunk(chunk)) => Poll::Ready(Some(chunk.map(Frame::data))),
-            Some(Step::Pause(_)) | None => Poll::Ready(None),
-        }
-    }
-}
-
-/// The response and its body.
-async fn buffered(mut response: HttpResponse) -> Result<(HttpResponse, Bytes), ConnectorError> {
-    let stored = std::mem::replace(response.body_mut(), SdkBody::taken());
-    let content = stored.collect().await.map_err(ConnectorError::io)?.to_bytes();
-    *response.body_mut() = SdkBody::from(content.clone());
-    Ok((response, content))
-}
-
-/// The response with a scripted body and its original headers.
-async fn scripted(
-    response: HttpResponse,
-    script: impl FnOnce(Bytes) -> Vec<Step>,
-) -> Result<HttpResponse, ConnectorError> {
-    let (mut response, content) = buffered(response).await?;
-    *response.body_mut() = SdkBody::from_body_1_x(Scripted(script(content).into()));
-    Ok(response)
 }
 
 /// A request on its way; it ends with its response or when its caller stops waiting.
@@ -428,6 +367,13 @@ impl Drop for Passage {
         self.tap
             .under_way(&self.operation, |under_way| under_way.now -= 1);
     }
+}
+
+/// Whether a request to DynamoDB is a strongly consistent read.
+fn is_consistent(request: &HttpRequest) -> bool {
+    let body = request.body().bytes().unwrap_or_default();
+    let wanted = br#""ConsistentRead":true"#;
+    body.windows(wanted.len()).any(|window| window == wanted)
 }
 
 fn failure(speaks_json: bool) -> HttpResponse {

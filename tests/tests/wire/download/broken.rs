@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tollgate_tests::gateway::{Gateway, Setup};
 use tollgate_tests::wiretap::{Fate, Wiretap};
-use tonic::Request;
 
 use super::{content, download, range, receive, store};
 
@@ -112,32 +111,46 @@ async fn an_object_that_is_cut_in_the_store_is_data_loss() {
     );
 }
 
-/// Longer than the SDK's timeout for stalled streams, and than the deadline of other calls.
-#[tokio::test]
-async fn a_body_that_stalls_is_waited_for_until_the_deadline() {
-    let wiretap = fated(&[Fate::PauseBody(Duration::from_secs(7))]);
-    let setup = |wiretap: &Wiretap| Setup {
-        settings: vec![("TOLLGATE_LIMITS__DEADLINE", "5s".to_owned())],
+/// A gateway whose calls have these deadlines, with an object of this size.
+async fn within(deadline: &str, stream_deadline_max: &str, wiretap: &Wiretap, bytes: usize) -> Gateway {
+    let settings = vec![
+        ("TOLLGATE_LIMITS__DEADLINE", deadline.to_owned()),
+        (
+            "TOLLGATE_LIMITS__STREAM_DEADLINE_MAX",
+            stream_deadline_max.to_owned(),
+        ),
+    ];
+    let gateway = Gateway::with(Setup {
+        settings,
         wiretap: Some(wiretap.clone()),
         ..Setup::default()
-    };
-    let gateway = Gateway::with(setup(&wiretap)).await;
-    store(&gateway, &content(1000)).await;
+    })
+    .await;
+    store(&gateway, &content(bytes)).await;
+    gateway
+}
+
+/// Longer than the SDK's timeout for stalled streams, and than the deadline of other calls.
+#[tokio::test]
+async fn a_body_that_stalls_is_waited_for() {
+    let wiretap = fated(&[Fate::PauseBody(Duration::from_secs(7))]);
+    let gateway = within("5s", "1h", &wiretap, 1000).await;
     let received = receive(&gateway, download("A")).await;
     assert_eq!(received.ok().1.count("tollgate-s3-calls"), 1);
     assert!(received.content == content(1000));
+}
 
+#[tokio::test]
+async fn the_deadline_ends_a_body_that_stalls() {
     let wiretap = fated(&[
         Fate::PauseBody(Duration::from_secs(600)),
         Fate::BreakBody(1_500_000),
         Fate::PauseBody(Duration::from_secs(600)),
     ]);
-    let gateway = Gateway::with(setup(&wiretap)).await;
-    store(&gateway, &content(BYTES)).await;
+    let gateway = within("3s", "3s", &wiretap, BYTES).await;
     for attempts in [1, 2] {
-        let mut request = Request::new(download("A"));
-        request.set_timeout(Duration::from_millis(1500));
-        let received = receive(&gateway, request).await;
+        // without a timer of the client
+        let received = receive(&gateway, download("A")).await;
         assert!(received.content == content(BYTES)[..received.content.len()]);
         assert_eq!(received.content.is_empty(), attempts == 1);
         let refusal = received.refusal();

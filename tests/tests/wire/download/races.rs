@@ -1,13 +1,16 @@
 //! Downloads that race with writes: an outdated pointer leads to the new object as long as nothing was sent, and an object
 //! that is replaced later ends the call. Only an unchanged pointer to a missing object is data loss.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use futures::FutureExt as _;
+use tollgate_proto::v1;
+use tollgate_proto::v1::attribute_value::Kind;
 use tollgate_proto::v1::data_service_client::DataServiceClient;
 use tollgate_tests::gateway::Gateway;
-use tollgate_tests::values::{delete, document, key, s, save};
+use tollgate_tests::refusal::Refusal;
+use tollgate_tests::values::{delete, document, get_content, key, s, save};
 use tollgate_tests::wiretap::{Fate, Wiretap};
 use tonic::Code;
 use tonic::transport::Channel;
@@ -134,18 +137,21 @@ async fn an_unchanged_pointer_to_another_object_is_data_loss() {
     }
 }
 
-#[tokio::test]
-async fn a_stale_read_is_followed_by_a_consistent_one() {
+/// The first response to a GetItem is remembered; all later reads that are not consistent get the same one.
+fn stale() -> Wiretap {
     let reads = AtomicU64::new(0);
-    let wiretap = Wiretap::new(move |operation| match operation {
+    Wiretap::new(move |operation| match operation {
         "GetItem" => match reads.fetch_add(1, Ordering::SeqCst) {
             0 => Fate::Remember,
-            number if number % 2 == 1 => Fate::Replay,
-            _ => Fate::Pass,
+            _ => Fate::Replay,
         },
         _ => Fate::Pass,
-    });
-    let gateway = Gateway::tapped(&wiretap).await;
+    })
+}
+
+#[tokio::test]
+async fn a_stale_read_is_followed_by_a_consistent_one() {
+    let gateway = Gateway::tapped(&stale()).await;
     store(&gateway, b"old").await;
     receive(&gateway, download("A")).await.ok();
     for number in 0..3 {
@@ -157,41 +163,76 @@ async fn a_stale_read_is_followed_by_a_consistent_one() {
         assert!(received.content == new);
         assert_eq!(bill.count("tollgate-dynamodb-calls"), 2);
         assert_eq!(bill.count("tollgate-s3-calls"), 2, "the old object is gone");
+        let got = gateway.get(get_content("A")).await;
+        assert_eq!(got.bill.count("tollgate-dynamodb-calls"), 2);
+        assert!(inline(&got.ok()) == new);
     }
     gateway.save(save("Document", key("A", "V1"))).await.ok();
     let refusal = receive(&gateway, download("A")).await.refusal();
     refusal.is("ITEM_NOT_FOUND", &[]);
 }
 
+fn inline(response: &v1::GetResponse) -> &[u8] {
+    match &response.item["content"].kind {
+        Some(Kind::Object(object)) => object.data.as_deref().expect("its content"),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// The bytes of a version are all alike, and as many as its number says.
 #[tokio::test(flavor = "multi_thread")]
 async fn writers_and_readers_of_one_item_see_whole_versions() {
-    let gateway = Gateway::start().await;
-    let size_of = |version: u8| 200_000 + usize::from(version) * 10_000;
-    store(&gateway, &vec![0; size_of(0)]).await;
-    let is_over = std::sync::atomic::AtomicBool::new(false);
-    let writer = async {
-        for version in 1..=40_u8 {
-            store(&gateway, &vec![version; size_of(version)]).await;
-        }
-        is_over.store(true, Ordering::SeqCst);
-    };
-    let reader = async || {
-        let mut whole = 0;
-        while !is_over.load(Ordering::SeqCst) {
-            let received = receive(&gateway, download("A")).await;
-            let version = received.content.first().copied().unwrap_or_default();
-            assert!(received.content.iter().all(|byte| *byte == version));
-            if received.outcome.is_ok() {
-                assert_eq!(received.content.len(), size_of(version));
-                whole += 1;
-            } else {
-                received.refusal().is("OBJECT_CHANGED", &[]);
+    for wiretap in [Wiretap::counting(), stale()] {
+        let gateway = Gateway::tapped(&wiretap).await;
+        store(&gateway, &vec![0; size_of(0)]).await;
+        receive(&gateway, download("A")).await.ok();
+        let is_over = AtomicBool::new(false);
+        let writer = async {
+            for version in 1..=40_u8 {
+                store(&gateway, &vec![version; size_of(version)]).await;
             }
-        }
-        whole
-    };
-    let ((), one, other, third) = tokio::join!(writer, reader(), reader(), reader());
-    assert!(one + other + third > 0);
-    gateway.stop().await;
+            is_over.store(true, Ordering::SeqCst);
+        };
+        let reader = async || {
+            let mut whole = 0;
+            while !is_over.load(Ordering::SeqCst) {
+                whole += u64::from(downloads_a_version(&gateway).await);
+                whole += u64::from(gets_a_version(&gateway).await);
+            }
+            whole
+        };
+        let ((), one, other, third) = tokio::join!(writer, reader(), reader(), reader());
+        assert!(one + other + third > 0);
+        gateway.stop().await;
+    }
+}
+
+fn size_of(version: u8) -> usize {
+    200_000 + usize::from(version) * 10_000
+}
+
+/// Whether a whole version arrived; else the object was replaced meanwhile.
+async fn downloads_a_version(gateway: &Gateway) -> bool {
+    let received = receive(gateway, download("A")).await;
+    let version = received.content.first().copied().unwrap_or_default();
+    assert!(received.content.iter().all(|byte| *byte == version));
+    let is_whole = received.outcome.is_ok();
+    match is_whole {
+        true => assert_eq!(received.content.len(), size_of(version)),
+        false => received.refusal().is("OBJECT_CHANGED", &[]),
+    }
+    is_whole
+}
+
+async fn gets_a_version(gateway: &Gateway) -> bool {
+    let got = gateway.get(get_content("A")).await;
+    if got.outcome.is_err() {
+        Refusal::of(got).is("OBJECT_CHANGED", &[]);
+        return false;
+    }
+    let response = got.ok();
+    let content = inline(&response);
+    assert!(content.iter().all(|byte| *byte == content[0]));
+    assert_eq!(content.len(), size_of(content[0]));
+    true
 }
