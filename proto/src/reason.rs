@@ -72,6 +72,8 @@ reasons! {
     VersionMismatch = "VERSION_MISMATCH", Aborted, false, true;
     /// The item already exists.
     AlreadyExists = "ALREADY_EXISTS", AlreadyExists, false, true;
+    /// The item with this key is of another model of the table.
+    WrongModel = "WRONG_MODEL", FailedPrecondition, false, true;
     /// A transaction was cancelled: the condition or the version of an operation was not met. `TransactionFailure` lists
     /// the operations that were refused.
     TransactionCancelled = "TRANSACTION_CANCELLED", FailedPrecondition, false, true;

@@ -9,7 +9,7 @@ pub enum Misfit {
     /// A stored value has a type that an operator or function does not take.
     #[error(
         "a stored value has another type than the update expects: it may be NULL or written by another program; SET \
-         it to a :value first"
+         it to a :value first, or declare a set with `null_sets: repair`"
     )]
     WrongType,
     /// It changes something within an attribute that the item does not have, or that is not a map or list.

@@ -21,6 +21,9 @@ use crate::model::{Compression, CompressionAlgorithm};
 /// Most bytes of all decompressed values of one item.
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;
 
+/// Texts with more bytes are compressed and decompressed on a separate thread.
+pub(super) const MAX_INLINE_BYTES: usize = 64 * 1024;
+
 /// The greatest window of a Zstandard frame that is read, as a power of two: 64 MiB.
 const MAX_WINDOW_LOG: u32 = 26;
 
@@ -102,6 +105,11 @@ pub fn decompress(stored: &str, budget: &mut usize) -> Result<Option<String>, De
     String::from_utf8(text)
         .map(Some)
         .map_err(|_| DecompressError::Malformed)
+}
+
+/// Whether a stored value begins like a compressed one.
+pub(super) fn is_compressed(stored: &str) -> bool {
+    prefix_of(stored).is_some()
 }
 
 fn lz4(bytes: &[u8], budget: usize) -> Result<Vec<u8>, DecompressError> {

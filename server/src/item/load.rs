@@ -13,7 +13,7 @@
 use futures::future::join_all;
 
 use super::Key;
-use super::compress::{DecompressError, MAX_BYTES, decompress};
+use super::compress::{DecompressError, MAX_BYTES, MAX_INLINE_BYTES, decompress, is_compressed};
 use super::pointer::Pointer;
 use crate::aws;
 use crate::crypto::envelope::{self, Envelope, OpenError, Place};
@@ -122,7 +122,7 @@ pub async fn open(
     if let (false, Some(place)) = (sealed.is_empty(), place) {
         open_all(model, &sealed, &place?, keys, &mut item).await?;
     }
-    let unreadable = decompress_all(model, &mut item);
+    let unreadable = decompress_all(model, &mut item).await;
     for (name, value) in parts {
         if is_wanted(&name) {
             item.entry(name).or_insert(value);
@@ -185,18 +185,18 @@ fn parts_of_keys(model: &Model, stored: &Item) -> Vec<(String, Value)> {
 }
 
 /// Decompresses the values of compressed attributes. Takes out those that cannot be read.
-fn decompress_all(model: &Model, item: &mut Item) -> Vec<UnreadableAttribute> {
-    let mut budget = MAX_BYTES;
-    let mut unreadable = Vec::new();
+async fn decompress_all(model: &Model, item: &mut Item) -> Vec<UnreadableAttribute> {
     let compressed = model
         .attributes
         .iter()
         .filter(|attribute| attribute.compressed.is_some());
+    let mut budget = MAX_BYTES;
+    let mut unreadable = Vec::new();
     for Attribute { name, .. } in compressed {
         let Some(Value::S(stored)) = item.get_mut(name) else {
             continue;
         };
-        match decompress(stored, &mut budget) {
+        match decompress_value(stored, &mut budget).await {
             Ok(Some(text)) => *stored = text,
             Ok(None) => {}
             Err(problem) => {
@@ -209,6 +209,35 @@ fn decompress_all(model: &Model, item: &mut Item) -> Vec<UnreadableAttribute> {
         }
     }
     unreadable
+}
+
+/// Decompresses a value; one with a long text on a separate thread.
+async fn decompress_value(
+    stored: &mut String,
+    budget: &mut usize,
+) -> Result<Option<String>, DecompressError> {
+    if stored.len() <= MAX_INLINE_BYTES {
+        let mut inline = MAX_INLINE_BYTES.min(*budget);
+        let before = inline;
+        match decompress(stored, &mut inline) {
+            Err(DecompressError::TooLarge) => {}
+            outcome => {
+                *budget -= before - inline;
+                return outcome;
+            }
+        }
+    }
+    if !is_compressed(stored) {
+        return Ok(None);
+    }
+    let (text, mut left) = (std::mem::take(stored), *budget);
+    let task = tokio::task::spawn_blocking(move || {
+        let outcome = decompress(&text, &mut left);
+        (text, outcome, left)
+    });
+    let (text, outcome, left) = task.await.map_err(|_| DecompressError::Malformed)?;
+    (*stored, *budget) = (text, left);
+    outcome
 }
 
 /// A parsed ciphertext of the item.

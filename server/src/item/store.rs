@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 
 use super::Key;
-use super::compress::compress;
+use super::compress::{MAX_INLINE_BYTES, compress};
 use crate::aws;
 use crate::crypto::envelope::{self, Place, SealError};
 use crate::crypto::{CallKeys, SealingKey};
@@ -38,9 +38,6 @@ pub enum StoreError {
     #[error(transparent)]
     Kms(#[from] aws::Error),
 }
-
-/// Values with more bytes are compressed on a separate thread.
-const MAX_INLINE_BYTES: usize = 64 * 1024;
 
 /// Compresses and encrypts the attributes of a checked item, and gives all attributes their stored names; null stays NULL.
 /// Generates one data key per distinct key id and context, in parallel, and none if the item is too large. Objects stay as

@@ -39,6 +39,7 @@ const NOT_NESTED: &[&str] = &[
     "compressed",
     "hidden",
     "hide_expired",
+    "null_sets",
     "s3",
 ];
 

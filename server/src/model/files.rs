@@ -6,7 +6,6 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::declared::Parsed;
-use super::later;
 use super::models::Models;
 use super::parse;
 use super::shared_tables;
@@ -30,9 +29,8 @@ const EXAMPLES: [(&str, &str); 3] = [
 ];
 
 /// The models read so far.
+#[derive(Default)]
 struct Collected {
-    /// Whether what this version does not support yet is refused.
-    refuses_later: bool,
     reports: Vec<Report>,
     /// The models, each with the index of the report of its file.
     parsed: Vec<(usize, Parsed)>,
@@ -45,27 +43,7 @@ impl Models {
     ///
     /// All faults of all files, in the order of files and lines, or that the folder is missing or has no model.
     pub fn read(folder: &Path) -> Result<Models, Vec<ModelFault>> {
-        Models::read_into(Collected::new(true), folder)
-    }
-
-    /// Reads the models of one file. `file` is the name that faults show.
-    ///
-    /// # Errors
-    ///
-    /// All faults, in the order of lines, or that the file has no model.
-    pub fn parse(file: &str, source: &[u8]) -> Result<Models, Vec<ModelFault>> {
-        let mut collected = Collected::new(true);
-        collected.add(Report::new(file), source);
-        collected.finish()
-    }
-
-    /// Reads a folder, with the options that this version does not support yet.
-    #[cfg(test)]
-    pub(super) fn read_with_later(folder: &Path) -> Result<Models, Vec<ModelFault>> {
-        Models::read_into(Collected::new(false), folder)
-    }
-
-    fn read_into(mut collected: Collected, folder: &Path) -> Result<Models, Vec<ModelFault>> {
+        let mut collected = Collected::default();
         let files = model_files(folder).map_err(|text| vec![folder_fault(folder, text)])?;
         for file in files {
             let report = Report::new(file.display().to_string());
@@ -77,9 +55,20 @@ impl Models {
         collected.finish()
     }
 
+    /// Reads the models of one file. `file` is the name that faults show.
+    ///
+    /// # Errors
+    ///
+    /// All faults, in the order of lines, or that the file has no model.
+    pub fn parse(file: &str, source: &[u8]) -> Result<Models, Vec<ModelFault>> {
+        let mut collected = Collected::default();
+        collected.add(Report::new(file), source);
+        collected.finish()
+    }
+
     /// The three built-in example models. They are served if no folder is named and the default one does not exist.
     pub fn examples() -> Models {
-        let mut collected = Collected::new(true);
+        let mut collected = Collected::default();
         for (file, source) in EXAMPLES {
             collected.add(Report::new(file), source.as_bytes());
         }
@@ -90,14 +79,6 @@ impl Models {
 }
 
 impl Collected {
-    fn new(refuses_later: bool) -> Collected {
-        Collected {
-            refuses_later,
-            reports: Vec::new(),
-            parsed: Vec::new(),
-        }
-    }
-
     fn add(&mut self, mut report: Report, source: &[u8]) {
         let nodes = yaml::documents(source, &mut report);
         let cursors = nodes.iter().map(Cursor::document);
@@ -109,9 +90,6 @@ impl Collected {
         for cursor in &filled {
             let parsed = parse::read(cursor, &mut report);
             self.parsed.extend(parsed.map(|parsed| (index, parsed)));
-            if self.refuses_later {
-                later::refuse(cursor, &mut report);
-            }
         }
         self.reports.push(report);
     }

@@ -50,6 +50,18 @@ impl Generate {
         }
     }
 
+    /// Whether no other call generates the same value.
+    pub const fn is_random(self) -> bool {
+        match self {
+            Generate::Uuid4 | Generate::Ulid | Generate::Ksuid => true,
+            Generate::Epoch
+            | Generate::EpochMs
+            | Generate::Iso8601
+            | Generate::UtcNow
+            | Generate::UtcNowOnWrite => false,
+        }
+    }
+
     /// The types of attributes that can have it.
     pub const fn types(self) -> &'static [AttributeType] {
         use AttributeType::{Datetime, Number, String, Ttl};

@@ -80,6 +80,9 @@ impl IndexReader<'_> {
             .get("projection")
             .map(|at| projection(at, &keys, report))
             .unwrap_or_default();
+        if let (Some(at), Projection::KeysOnly) = (fields.get("projection"), &projection) {
+            self.check_expiry(at, &keys, report);
+        }
         let when = fields
             .get("when")
             .map(|at| self.when(at, report))
@@ -177,6 +180,24 @@ impl IndexReader<'_> {
                 report.add(at, "must differ from the table's sort key");
             }
             _ => {}
+        }
+    }
+
+    /// An index of keys alone would not show which items have expired.
+    fn check_expiry(&self, at: &Cursor<'_>, keys: &BTreeSet<&str>, report: &mut Report) {
+        let attributes = self
+            .declared
+            .iter()
+            .filter_map(|declared| declared.attribute.as_ref());
+        let hiding = attributes
+            .filter(|attribute| attribute.hide_expired)
+            .find(|attribute| !keys.contains(attribute.name.as_str()));
+        if let Some(ttl) = hiding {
+            let name = &ttl.name;
+            report.add(
+                at,
+                format!("lacks `{name}`, by which expired items are hidden: use `projection: [{name}]`"),
+            );
         }
     }
 

@@ -17,7 +17,6 @@ mod generated;
 mod index;
 mod index_keys;
 mod index_reader;
-mod later;
 pub mod limits;
 mod literal;
 mod model_options;

@@ -4,6 +4,7 @@
 use super::attribute::Attribute;
 use super::attribute_type::AttributeType;
 use super::index::{Index, Projection};
+use super::model_options::Discriminator;
 use super::number::Number;
 use super::schema::Model;
 use super::value::{Item, Value};
@@ -33,6 +34,20 @@ impl Model {
             true => self.matches_templates(stored),
             false => self.discriminator.is_none(),
         }
+    }
+
+    /// The attribute and the value by which a write finds out whether an item is of this model: the discriminator, unless
+    /// the keys are built from templates, which no other model shares.
+    pub fn guard(&self) -> Option<&Discriminator> {
+        self.discriminator.as_ref().filter(|_| !self.has_key_templates())
+    }
+
+    /// Whether a stored item with a key of this model is of another one.
+    pub fn is_of_another(&self, stored: &Item) -> bool {
+        self.guard().is_some_and(|discriminator| {
+            let value = stored.get(self.stored_name(&discriminator.attribute));
+            !matches!(value, Some(Value::S(text)) if *text == discriminator.value)
+        })
     }
 
     /// Whether each key of the table that has a template could be built from it.

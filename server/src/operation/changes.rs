@@ -237,7 +237,7 @@ pub(super) fn whole_condition(
             placeholders.value(Value::N(Number::from(number)))
         ));
     }
-    if let Some(discriminator) = &model.discriminator {
+    if let Some(discriminator) = model.guard() {
         let name = placeholders.name(model.stored_name(&discriminator.attribute));
         let key = placeholders.name(model.stored_name(&model.partition_key));
         let value = placeholders.value(Value::S(discriminator.value.clone()));
@@ -289,7 +289,11 @@ pub(super) fn check_length(
         .render(model, "update", &mut placeholders.clone())
         .map_err(Error::InvalidExpression)?;
     let objects = model.attributes.iter().filter(|attribute| attribute.s3.is_some());
-    let pins = objects.count() + index_keys.pins();
+    let repaired = model
+        .attributes
+        .iter()
+        .filter(|attribute| attribute.null_sets_repair && update.completes(&attribute.name));
+    let pins = objects.count() + index_keys.pins() + repaired.count();
     let max_bytes = MAX_EXPRESSION_BYTES.saturating_sub(pins * PIN_BYTES);
     if condition.len() > max_bytes {
         let description = format!("has more than {max_bytes} bytes with the conditions that the model adds");

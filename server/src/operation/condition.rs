@@ -26,11 +26,7 @@ pub(super) fn check_condition(
 /// The condition, and that the write replaces no item of another model. Keys that are built from templates cannot be those
 /// of another model.
 fn of_model(model: &Model, condition: Option<Condition>) -> Result<Option<Condition>, Faults> {
-    let Some(discriminator) = model
-        .discriminator
-        .as_ref()
-        .filter(|_| !model.has_key_templates())
-    else {
+    let Some(discriminator) = model.guard() else {
         return Ok(condition);
     };
     let guard = "(attribute_not_exists(#modelkey) OR #model=:model)";

@@ -130,6 +130,13 @@ fn from_write(call: &Call, failure: WriteError) -> Status {
         WriteError::Invalid(faults) => status::invalid(Reason::InvalidField, faults),
         WriteError::ObjectChanged { .. } => retry_later(Reason::ObjectChanged, text),
         WriteError::ItemNotFound { model } => item_not_found(&model, text),
+        WriteError::WrongModel { model } => precondition(
+            Reason::WrongModel,
+            "MODEL",
+            &model,
+            "the item is of another model",
+            text,
+        ),
         WriteError::AlreadyExists { .. } => status::status(Reason::AlreadyExists, text),
         WriteError::VersionMismatch { current } => status::version_mismatch(current, text),
         WriteError::OutOfBounds { attribute, limits } => precondition(
@@ -340,6 +347,7 @@ fn refusal_reason(refusal: &OperationRefusal) -> Reason {
         OperationRefusal::ConditionFailed
         | OperationRefusal::OutOfBounds { .. }
         | OperationRefusal::Misfit(_) => Reason::ConditionFailed,
+        OperationRefusal::WrongModel => Reason::WrongModel,
         OperationRefusal::AlreadyExists => Reason::AlreadyExists,
         OperationRefusal::NotFound => Reason::ItemNotFound,
         OperationRefusal::VersionMismatch { .. } => Reason::VersionMismatch,

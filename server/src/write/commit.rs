@@ -28,6 +28,8 @@ pub(super) struct Commit<'a> {
     pub(super) kept: Vec<KeptObject>,
     /// The item to store.
     pub(super) item: Item,
+    /// Whether the item holds a random value that this call generated.
+    pub(super) has_random: bool,
     /// The identity of the request, which the item remembers.
     pub(super) identity: Option<&'a Identity>,
 }
@@ -177,16 +179,16 @@ impl Commit<'_> {
         }
     }
 
-    /// Whether the item holds something that no other commit writes: an object's key, or a ciphertext.
+    /// Whether the item holds something that no other commit writes: an object's key, a ciphertext, or a random value.
     fn is_unique(&self) -> bool {
         let is_sealed = |attribute: &Attribute| {
             attribute.encrypted.is_some()
                 && self
                     .item
-                    .get(&attribute.name)
+                    .get(&attribute.stored_name)
                     .is_some_and(|value| *value != Value::Null)
         };
-        !self.new.is_empty() || self.model.attributes.iter().any(is_sealed)
+        self.has_random || !self.new.is_empty() || self.model.attributes.iter().any(is_sealed)
     }
 
     /// Whether the commit wrote this item. The keys of new objects are unique; without new objects, the whole items are

@@ -79,10 +79,10 @@ impl Committer {
     /// # Errors
     ///
     /// See [`Error`].
-    pub async fn save(&self, mut request: SaveRequest) -> Result<Committed, Error> {
+    pub async fn save(&self, request: SaveRequest) -> Result<Committed, Error> {
         let (call, model, return_old) = (request.call.clone(), request.model.clone(), request.return_old);
         let version = request.version;
-        let generated = std::mem::take(&mut request.generated);
+        let generated = request.generated.clone();
         match self.run_save(request).await {
             Ok(Saved {
                 old,
@@ -242,6 +242,7 @@ impl Committer {
             | Error::ConditionFailed { .. }
             | Error::ItemNotFound { .. }
             | Error::AlreadyExists { .. }
+            | Error::WrongModel { .. }
             | Error::VersionMismatch { .. }
             | Error::OutOfBounds { .. }
             | Error::Misfit(_)

@@ -40,6 +40,12 @@ pub enum Error {
         /// The model.
         model: String,
     },
+    /// The item with this key is of another model.
+    #[error("the item with this key is not a {model}: it is of another model of the table")]
+    WrongModel {
+        /// The model of the request.
+        model: String,
+    },
     /// The item to create exists.
     #[error("there is a {model} with this key already")]
     AlreadyExists {

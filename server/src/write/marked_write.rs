@@ -180,6 +180,7 @@ fn alone(error: Error, model: &Model) -> Error {
     let model = || model.name.clone();
     match refusal {
         OperationRefusal::ConditionFailed => Error::ConditionFailed { current },
+        OperationRefusal::WrongModel => Error::WrongModel { model: model() },
         OperationRefusal::AlreadyExists => Error::AlreadyExists { model: model() },
         OperationRefusal::NotFound => Error::ItemNotFound { model: model() },
         OperationRefusal::VersionMismatch { current } => Error::VersionMismatch { current },

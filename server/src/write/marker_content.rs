@@ -21,6 +21,7 @@ const LIMITS: &str = "limits";
 
 const CONDITION_FAILED: &str = "CONDITION_FAILED";
 const ALREADY_EXISTS: &str = "ALREADY_EXISTS";
+const WRONG_MODEL: &str = "WRONG_MODEL";
 const NOT_FOUND: &str = "NOT_FOUND";
 const VERSION_MISMATCH: &str = "VERSION_MISMATCH";
 const OUT_OF_BOUNDS: &str = "OUT_OF_BOUNDS";
@@ -152,6 +153,7 @@ fn refusal(refused: &RefusedOperation) -> Option<Value> {
     let mut fields = vec![(INDEX, Value::N(Number::from(refused.index as u64)))];
     let kind = match &refused.refusal {
         OperationRefusal::ConditionFailed => CONDITION_FAILED,
+        OperationRefusal::WrongModel => WRONG_MODEL,
         OperationRefusal::AlreadyExists => ALREADY_EXISTS,
         OperationRefusal::NotFound => NOT_FOUND,
         OperationRefusal::VersionMismatch { current } => {
@@ -194,6 +196,7 @@ fn read_refusal(stored: &Value) -> Option<RefusedOperation> {
     };
     let refusal = match text(KIND)?.as_str() {
         CONDITION_FAILED => OperationRefusal::ConditionFailed,
+        WRONG_MODEL => OperationRefusal::WrongModel,
         ALREADY_EXISTS => OperationRefusal::AlreadyExists,
         NOT_FOUND => OperationRefusal::NotFound,
         VERSION_MISMATCH => OperationRefusal::VersionMismatch {
@@ -232,6 +235,7 @@ mod tests {
         let stand = [
             OperationRefusal::ConditionFailed,
             OperationRefusal::AlreadyExists,
+            OperationRefusal::WrongModel,
             OperationRefusal::NotFound,
             OperationRefusal::VersionMismatch { current: u64::MAX },
             OperationRefusal::OutOfBounds {

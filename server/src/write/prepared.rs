@@ -114,6 +114,8 @@ impl Prepared {
             Write::Update(change) => Some(change.update.touched()),
             Write::Check => return Vec::new(),
         };
+        let repaired = self.update().into_iter().flat_map(ItemUpdate::repaired);
+        let repaired = repaired.map(|attribute| attribute.stored_name.as_str());
         offloads(&self.model)
             .filter(|(attribute, _)| {
                 touched
@@ -122,17 +124,25 @@ impl Prepared {
             })
             .map(|(attribute, _)| attribute.stored_name.as_str())
             .chain(self.update().into_iter().flat_map(ItemUpdate::read_names))
+            .chain(repaired)
             .collect()
     }
 
     /// The values of a stored item that the operation is conditional on.
     pub(super) fn pins(&self, stored: Option<&Item>) -> Pins {
-        pins(self.replaced().into_iter(), stored)
+        let Some(change) = self.update() else {
+            return pins(self.replaced().into_iter(), stored);
+        };
+        let mut all = change.pins(stored);
+        let objects = offloads(&self.model).map(|(attribute, _)| attribute.stored_name.as_str());
+        let replaced = self.replaced();
+        all.extend(pins(objects.filter(|name| replaced.contains(name)), stored));
+        all
     }
 
     /// The index keys that an update built of the stored item, by the model's names.
     pub(super) fn index_keys(&self, pins: &Pins) -> Item {
-        let rendered = self.update().map(|change| change.render(Some(pins)));
+        let rendered = self.update().map(|change| change.render(pins));
         match rendered {
             Some(Ok(rendered)) => rendered.index_keys,
             Some(Err(_)) | None => Item::new(),
@@ -277,7 +287,7 @@ fn pinned(mut condition: Condition, pins: &Pins) -> Condition {
 }
 
 fn update_request(change: &ItemUpdate, pins: &Pins) -> Result<TransactItem, Error> {
-    let rendered = change.render(Some(pins))?;
+    let rendered = change.render(pins)?;
     Ok(TransactItem::Update(TransactKey {
         table: change.model.table.clone(),
         key: change.key.item(),

@@ -21,6 +21,8 @@ pub struct RefusedOperation {
 pub enum OperationRefusal {
     /// The condition was not met.
     ConditionFailed,
+    /// The item is of another model of the table.
+    WrongModel,
     /// The item exists already, and the operation creates it.
     AlreadyExists,
     /// There is no item, and the operation must not create one.
@@ -59,6 +61,7 @@ impl fmt::Display for OperationRefusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             OperationRefusal::ConditionFailed => "condition was not met",
+            OperationRefusal::WrongModel => "the item is of another model of the table",
             OperationRefusal::AlreadyExists => "the item already exists",
             OperationRefusal::NotFound => "no item has this key",
             OperationRefusal::VersionMismatch { current } => {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::model::{Item, Value};
+use crate::model::{Attribute, Item, Value};
 
 use super::conjunction::conjunction;
 use super::error::Error;
@@ -34,13 +34,37 @@ impl ItemUpdate {
         self.index_keys.read_names(&self.model)
     }
 
+    /// The sets in which NULL counts as absent, where that makes a difference to the update.
+    pub(super) fn repaired(&self) -> impl Iterator<Item = &Attribute> {
+        let attributes = self.model.attributes.iter();
+        attributes.filter(|attribute| attribute.null_sets_repair && self.update.completes(&attribute.name))
+    }
+
+    /// The values of a stored item that the commit depends on: those of `read_names`, and sets that are NULL.
+    pub(super) fn pins(&self, stored: Option<&Item>) -> Pins {
+        let mut pinned = pins(self.read_names(), stored);
+        for attribute in self.repaired() {
+            if let Some(Value::Null) = stored.and_then(|item| item.get(&attribute.stored_name)) {
+                pinned.insert(attribute.stored_name.clone(), Some(Value::Null));
+            }
+        }
+        pinned
+    }
+
     /// Renders the update, on the condition that the stored item has the pinned values, among them all of `read_names`.
-    pub(super) fn render(&self, pinned: Option<&Pins>) -> Result<Rendered, Error> {
+    /// Sets in which NULL counts as absent are expected not to be NULL unless they are pinned.
+    pub(super) fn render(&self, pinned: &Pins) -> Result<Rendered, Error> {
         let mut update = self.update.clone();
-        let index_keys = match (self.index_keys.is_empty(), pinned) {
-            (true, _) => Item::new(),
-            (false, None) => return Err(Error::Internal("an update is rendered without what it must read")),
-            (false, Some(pinned)) => {
+        let mut repaired = Vec::new();
+        for attribute in self.repaired() {
+            match pinned.contains_key(&attribute.stored_name) {
+                true => update.assume_absent(&attribute.name),
+                false => repaired.push(attribute.stored_name.as_str()),
+            }
+        }
+        let index_keys = match self.index_keys.is_empty() {
+            true => Item::new(),
+            false => {
                 let stored = pinned
                     .iter()
                     .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
@@ -54,7 +78,14 @@ impl ItemUpdate {
             .render(&self.model, "update", &mut placeholders)
             .map_err(|_| Error::Internal("the completed update is longer than the checked one"))?;
         let mut comparisons = Vec::new();
-        for (name, value) in pinned.into_iter().flatten() {
+        for name in repaired {
+            let null = placeholders.value(Value::S("NULL".to_owned()));
+            comparisons.push(format!(
+                "(NOT attribute_type({},{null}))",
+                placeholders.name(name)
+            ));
+        }
+        for (name, value) in pinned {
             let name = placeholders.name(name);
             comparisons.push(match value {
                 Some(value) => format!("{name}={}", placeholders.value(value.clone())),

@@ -7,7 +7,7 @@ use crate::crypto::CallKeys;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
 use crate::item::store::seal;
-use crate::model::{Item, Model, Value};
+use crate::model::{Generate, Item, Model, Value};
 use crate::object::owner::offloads;
 use crate::object::upload::NewObject;
 
@@ -43,9 +43,16 @@ pub(super) async fn save(
         condition,
         version: _,
         return_old,
-        generated: _,
+        generated,
         identity,
     } = request;
+    let is_random = |name: &String| {
+        let attribute = model.attribute(name);
+        attribute
+            .and_then(|attribute| attribute.generate)
+            .is_some_and(Generate::is_random)
+    };
+    let has_random = generated.keys().any(is_random);
     let extended = call.with_deadline(deadline);
     let mut item = caller.step(seal(&model, item, keys)).await?;
     let (new, kept) = take_objects(&model, &mut item);
@@ -77,6 +84,7 @@ pub(super) async fn save(
         new: &new,
         kept,
         item,
+        has_random,
         identity: identity.as_ref(),
     };
     let (old, repeated) = match commit.run(condition, return_old).await? {

@@ -5,7 +5,7 @@ use futures::future::join_all;
 use crate::aws::Refusal;
 use crate::call::Call;
 use crate::crypto::Keyring;
-use crate::model::{Item, Model, Value};
+use crate::model::Item;
 
 use super::error::Error;
 use super::old_item::open_old;
@@ -55,6 +55,7 @@ async fn explain(
 /// Which part of the condition was not met.
 fn unmet_condition(operation: &Prepared, current: Option<&Item>) -> OperationRefusal {
     match unmet(&operation.model, operation.version, current) {
+        Some(Error::WrongModel { .. }) => return OperationRefusal::WrongModel,
         Some(Error::AlreadyExists { .. }) => return OperationRefusal::AlreadyExists,
         Some(Error::VersionMismatch { current }) => return OperationRefusal::VersionMismatch { current },
         Some(_) | None => {}
@@ -62,11 +63,7 @@ fn unmet_condition(operation: &Prepared, current: Option<&Item>) -> OperationRef
     let Some(change) = operation.update() else {
         return OperationRefusal::ConditionFailed;
     };
-    let is_absent = match current {
-        None => change.must_exist,
-        Some(item) => is_of_another_model(&operation.model, item),
-    };
-    if is_absent {
+    if current.is_none() && change.must_exist {
         return OperationRefusal::NotFound;
     }
     let none = Item::new();
@@ -84,11 +81,4 @@ fn unmet_condition(operation: &Prepared, current: Option<&Item>) -> OperationRef
         }
         None => OperationRefusal::ConditionFailed,
     }
-}
-
-fn is_of_another_model(model: &Model, item: &Item) -> bool {
-    model.discriminator.as_ref().is_some_and(|discriminator| {
-        let stored = item.get(model.stored_name(&discriminator.attribute));
-        !matches!(stored, Some(Value::S(value)) if *value == discriminator.value)
-    })
 }

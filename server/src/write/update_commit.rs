@@ -5,7 +5,7 @@ use crate::call::{Backoff, Call};
 use crate::expression::Bound;
 use crate::figure::AwsOperation;
 use crate::item::pointer::Pointer;
-use crate::model::{Item, ReturnValues, Value};
+use crate::model::{Item, ReturnValues};
 use crate::object::owner::Owner;
 use crate::object::upload::NewObject;
 
@@ -59,18 +59,22 @@ impl UpdateCommit<'_> {
             true => &changed,
             false => &[],
         };
-        let names = || pinned_objects.iter().copied().chain(self.item.read_names());
-        let mut pinned = match names().next() {
-            Some(_) => Some(pins(names(), self.read().await?.as_ref())),
-            None => None,
+        let pinned_of = |stored: Option<&Item>| {
+            let mut pinned = self.item.pins(stored);
+            pinned.extend(pins(pinned_objects.iter().copied(), stored));
+            pinned
+        };
+        let mut pinned = match pinned_objects.is_empty() && self.item.read_names().next().is_none() {
+            true => Pins::new(),
+            false => pinned_of(self.read().await?.as_ref()),
         };
         let requested = self.requested(returned, !changed.is_empty());
         let mut races = Races::default();
         loop {
-            let (error, index_keys) = match self.send(requested, pinned.as_ref()).await {
+            let (error, index_keys) = match self.send(requested, &pinned).await {
                 Sent::Applied(item, index_keys) => {
                     let version = self.new_version(requested, item.as_ref());
-                    let old = pinned.filter(|_| returned.is_new());
+                    let old = Some(pinned).filter(|_| returned.is_new());
                     let item = self.clean_up(item, old.as_ref()).await;
                     return Ok(Outcome {
                         item,
@@ -91,17 +95,15 @@ impl UpdateCommit<'_> {
             // with a version, the condition would not be met again if the update was applied
             let is_stable = self.is_idempotent && self.item.version.is_none();
             let may_repeat = error.doubt == Doubt::None || is_stable;
-            if let (Some(pinned), true, Kind::ConditionFailed { item }) =
-                (&mut pinned, may_repeat, &error.kind)
-            {
-                let current = pins(names(), item.as_ref());
-                if current != *pinned {
+            if let (true, Kind::ConditionFailed { item }) = (may_repeat, &error.kind) {
+                let current = pinned_of(item.as_ref());
+                if current != pinned {
                     let of_object = pinned_objects
                         .iter()
                         .find(|name| current.get(**name) != pinned.get(**name));
                     let of_object = of_object.map(|name| self.item.model.model_name(name));
                     let lost = races.lose(of_object, &self.call).await;
-                    *pinned = current;
+                    pinned = current;
                     if let Err(error) = lost {
                         remove_new(self.stores, &self.call, self.new).await;
                         return Err(error);
@@ -183,7 +185,7 @@ impl UpdateCommit<'_> {
         }
     }
 
-    async fn send(&self, requested: ReturnValues, pinned: Option<&Pins>) -> Sent {
+    async fn send(&self, requested: ReturnValues, pinned: &Pins) -> Sent {
         let rendered = match self.item.render(pinned) {
             Ok(rendered) => rendered,
             Err(error) => return Sent::Refused(error),
@@ -291,9 +293,6 @@ impl UpdateCommit<'_> {
             None if self.item.must_exist => Error::ItemNotFound {
                 model: self.item.model.name.clone(),
             },
-            Some(item) if self.is_of_another_model(item) => Error::ItemNotFound {
-                model: self.item.model.name.clone(),
-            },
             item => {
                 let none = Item::new();
                 let current = item.as_ref().unwrap_or(&none);
@@ -309,17 +308,6 @@ impl UpdateCommit<'_> {
                 }
             }
         }
-    }
-
-    fn is_of_another_model(&self, item: &Item) -> bool {
-        self.item
-            .model
-            .discriminator
-            .as_ref()
-            .is_some_and(|discriminator| {
-                let stored = item.get(self.item.model.stored_name(&discriminator.attribute));
-                !matches!(stored, Some(Value::S(value)) if *value == discriminator.value)
-            })
     }
 
     fn out_of_bounds(&self, bound: &Bound) -> Error {

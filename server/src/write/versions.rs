@@ -1,5 +1,7 @@
 //! The optimistic lock: the condition on the stored version, and the error if it is not met.
 
+use std::time::SystemTime;
+
 use crate::model::{Item, Model, Number, Value};
 
 use super::conjunction::conjunction;
@@ -7,9 +9,11 @@ use super::error::Error;
 use super::request::{Condition, ExpectedVersion};
 
 /// Bytes that the comparison of a version adds to a condition.
-pub const VERSION_CONDITION_BYTES: usize = 44;
+pub const VERSION_CONDITION_BYTES: usize = 96;
 const NAME: &str = "#version";
 const VALUE: &str = ":version";
+const EXPIRY: &str = "#versionexpiry";
+const NOW: &str = ":versionnow";
 
 impl Condition {
     /// The condition, and that the stored item has the expected version.
@@ -22,7 +26,7 @@ impl Condition {
             ExpectedVersion::Create => {
                 let key = model.stored_name(&model.partition_key);
                 self.names.insert(NAME.to_owned(), key.to_owned());
-                format!("attribute_not_exists({NAME})")
+                self.absent_or_expired(model)
             }
             ExpectedVersion::Exactly(number) => {
                 self.names.insert(NAME.to_owned(), version.stored_name.clone());
@@ -36,6 +40,20 @@ impl Condition {
     }
 }
 
+impl Condition {
+    /// That there is no item, or one that has expired if reads leave those out.
+    fn absent_or_expired(&mut self, model: &Model) -> String {
+        let Some(ttl) = model.hiding_ttl() else {
+            return format!("attribute_not_exists({NAME})");
+        };
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = Number::from(now.unwrap_or_default().as_secs());
+        self.names.insert(EXPIRY.to_owned(), ttl.stored_name.clone());
+        self.values.insert(NOW.to_owned(), Value::N(now));
+        format!("(attribute_not_exists({NAME}) OR {EXPIRY} <= {NOW})")
+    }
+}
+
 /// The version of a stored item; 0 if it has none.
 pub(super) fn stored_version(model: &Model, item: &Item) -> u64 {
     let value = model.version().and_then(|version| item.get(&version.stored_name));
@@ -45,8 +63,14 @@ pub(super) fn stored_version(model: &Model, item: &Item) -> u64 {
     }
 }
 
-/// The error of a write whose condition was not met, if the stored item does not have the expected version.
+/// The error of a write whose condition was not met, if the stored item is of another model or does not have the expected
+/// version.
 pub(super) fn unmet(model: &Model, expected: Option<ExpectedVersion>, item: Option<&Item>) -> Option<Error> {
+    if item.is_some_and(|item| model.is_of_another(item)) {
+        return Some(Error::WrongModel {
+            model: model.name.clone(),
+        });
+    }
     let current = item.map_or(0, |item| stored_version(model, item));
     match expected? {
         ExpectedVersion::Create => item.map(|_| Error::AlreadyExists {

@@ -2,9 +2,9 @@
 
 use tollgate_proto::v1;
 use tollgate_proto::v1::attribute_value::Kind;
-use tollgate_tests::gateway::{Gateway, Setup};
+use tollgate_tests::gateway::{CallResult, Gateway, Setup};
 use tollgate_tests::refusal::Refusal;
-use tollgate_tests::values::{Item, delete, expression, get, item, key, n, query, s, save, scan};
+use tollgate_tests::values::{Item, delete, expression, get, item, key, n, query, s, save, scan, update};
 
 const MODELS: &str = r#"
 name: Dog
@@ -332,13 +332,25 @@ async fn a_collection_that_cannot_be_read_together_is_refused() {
 async fn no_write_replaces_or_deletes_an_item_of_another_model() {
     let gateway = shelter().await;
     animals(&gateway, 1).await;
-    Refusal::of(gateway.save(save("Cat", animal("00", "Tom"))).await).is("CONDITION_FAILED", &[]);
-    Refusal::of(gateway.delete(delete("Cat", key("P", "00"))).await).is("CONDITION_FAILED", &[]);
+    Refusal::of(gateway.save(save("Cat", animal("00", "Tom"))).await).is("WRONG_MODEL", &[]);
+    Refusal::of(gateway.delete(delete("Cat", key("P", "00"))).await).is("WRONG_MODEL", &[]);
     let conditional = v1::SaveRequest {
         condition: expression("name = :n OR name = :m", [(":n", s("Rex")), (":m", s("Tom"))]),
         ..save("Cat", animal("00", "Tom"))
     };
-    Refusal::of(gateway.save(conditional.clone()).await).is("CONDITION_FAILED", &[]);
+    Refusal::of(gateway.save(conditional.clone()).await).is("WRONG_MODEL", &[]);
+    let renamed = update("Cat", key("P", "00"), "SET name = :n", [(":n", s("Tom"))]);
+    Refusal::of(gateway.update(renamed.clone()).await).is("WRONG_MODEL", &[]);
+    let request = v1::TransactWriteRequest {
+        operations: vec![v1::TransactOperation {
+            operation: Some(v1::transact_operation::Operation::Update(renamed)),
+        }],
+        ..v1::TransactWriteRequest::default()
+    };
+    let status = CallResult::from_response(gateway.data().transact_write(request).await).status();
+    let detail = tonic_types::StatusExt::get_details_error_info(&status).expect("a reason");
+    assert_eq!(detail.reason, "TRANSACTION_CANCELLED");
+    assert!(String::from_utf8_lossy(status.details()).contains("WRONG_MODEL"));
     let dog = gateway.get(get("Dog", key("P", "00"))).await.ok();
     assert_eq!(dog.item["name"], s("Rex"));
     let own = v1::SaveRequest {

@@ -5,7 +5,8 @@ use tollgate_proto::v1::attribute_value::Kind;
 use tollgate_proto::v1::get_result::Result as GetOutcome;
 use tollgate_tests::gateway::{CallResult, Gateway, Setup};
 use tollgate_tests::refusal::Refusal;
-use tollgate_tests::values::{expression, get, key, n, query, s, save, scan};
+use tollgate_tests::values::{expression, get, key, n, object, query, s, save, scan};
+use tollgate_tests::wiretap::Wiretap;
 
 const MODELS: &str = r#"
 name: Session
@@ -21,6 +22,17 @@ attributes:
 indexes:
   by_user: { partition_key: user, projection: [note] }
   by_expiry: { partition_key: user, sort_key: expires, projection: keys_only }
+---
+name: Lease
+table: leases
+partition_key: pk
+sort_key: sk
+attributes:
+  pk: { type: string }
+  sk: { type: string }
+  file: { type: object, s3: { bucket: lease-files } }
+  expires: { type: ttl, hide_expired: true }
+  rev: { type: version }
 ---
 name: Everything
 table: sessions
@@ -169,4 +181,32 @@ async fn expired_items_are_left_out_of_batches_and_transactions() {
         let found: Vec<bool> = results.iter().map(is_found).collect();
         assert_eq!(found, [false, true, false, true]);
     }
+}
+
+#[tokio::test]
+async fn a_create_without_a_version_replaces_an_expired_item_and_its_objects() {
+    let wiretap = Wiretap::counting();
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("models.yaml"), MODELS).expect("the models are written");
+    let gateway = Gateway::with(Setup {
+        models: Some(folder.path().to_owned()),
+        wiretap: Some(wiretap.clone()),
+        ..Setup::default()
+    })
+    .await;
+    let lease = |expires: &str, content: &'static str| {
+        let mut lease = key("P", "1");
+        lease.insert("expires".to_owned(), n(expires));
+        lease.insert("file".to_owned(), object(content));
+        save("Lease", lease)
+    };
+    gateway.save(lease("1000", "old")).await.ok();
+    Refusal::of(gateway.get(get("Lease", key("P", "1"))).await).is("ITEM_NOT_FOUND", &[]);
+    let created = gateway.save(lease("99000000000", "new")).await.ok();
+    assert_eq!(created.generated["rev"], n(1));
+    assert_eq!(wiretap.stores().objects("lease-files").await.len(), 1);
+    gateway.get(get("Lease", key("P", "1"))).await.ok();
+    // one that has not expired is not replaced
+    Refusal::of(gateway.save(lease("99000000000", "newer")).await).is("ALREADY_EXISTS", &[]);
+    assert_eq!(wiretap.stores().objects("lease-files").await.len(), 1);
 }

@@ -86,6 +86,35 @@ impl Update {
         }
     }
 
+    /// Whether the result for an attribute as a whole depends on whether the item has it: ADD, DELETE and
+    /// `if_not_exists`.
+    pub fn completes(&self, attribute: &str) -> bool {
+        let is_in_place = |action: &Action| match action {
+            Action::Add(target, _) | Action::Delete(target, _) => {
+                target.attribute == attribute && target.steps.is_empty()
+            }
+            Action::Set(..) | Action::Remove(_) => false,
+        };
+        matches!(self.effect(attribute), Effect::SetIfAbsent(_)) || self.actions.iter().any(is_in_place)
+    }
+
+    /// Changes an attribute as if the item did not have it: ADD and `if_not_exists` set it, DELETE removes it.
+    pub fn assume_absent(&mut self, attribute: &str) {
+        let added = self.actions.iter().find_map(|action| match action {
+            Action::Add(target, value) if target.attribute == attribute => Some(value.clone()),
+            Action::Add(..) | Action::Set(..) | Action::Remove(_) | Action::Delete(..) => None,
+        });
+        let value = match (added, self.effect(attribute)) {
+            (Some(value), _) => Some(value),
+            (None, Effect::SetIfAbsent(value)) => Some(value.clone()),
+            (None, _) => None,
+        };
+        match value {
+            Some(value) => self.set(attribute, value),
+            None => self.remove(attribute),
+        }
+    }
+
     /// Names of the attributes that are changed, wholly or in part.
     pub fn touched(&self) -> BTreeSet<&str> {
         self.actions

@@ -19,7 +19,7 @@ attributes:
 fn models(source: &str) -> Models {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.yaml"), source).unwrap();
-    Models::read_with_later(folder.path()).unwrap()
+    Models::read(folder.path()).unwrap()
 }
 
 fn changes(edits: &[(&str, &str)]) -> Changes {

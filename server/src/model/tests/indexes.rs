@@ -294,3 +294,31 @@ indexes: { by_line: { partition_key: id, sort_key: line }, by_padded: { partitio
         ]
     );
 }
+
+#[test]
+fn an_index_of_keys_shows_which_items_have_expired() {
+    let hiding = |index: &str| {
+        source(&format!("indexes:\n  by_status: {index}\n")).replace(
+            "expires: { type: ttl }",
+            "expires: { type: ttl, hide_expired: true }",
+        )
+    };
+    let lacking = read(&[(
+        "m.yaml",
+        &hiding("{ partition_key: status, projection: keys_only }"),
+    )]);
+    assert_eq!(
+        lacking.unwrap_err(),
+        [
+            "m.yaml:19: indexes.by_status.projection: lacks `expires`, by which expired items are hidden: use \
+             `projection: [expires]`"
+        ]
+    );
+    for index in [
+        "{ partition_key: status, sort_key: expires, projection: keys_only }",
+        "{ partition_key: status, projection: [expires] }",
+        "{ partition_key: status, projection: [total] }",
+    ] {
+        assert!(read(&[("m.yaml", &hiding(index))]).is_ok(), "{index}");
+    }
+}

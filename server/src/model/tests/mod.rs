@@ -33,7 +33,7 @@ fn read(files: &[(&str, &str)]) -> Result<Models, Vec<String>> {
             .map(|fault| fault.to_string().replace(&prefix, ""))
             .collect()
     };
-    Models::read_with_later(folder.path()).map_err(texts)
+    Models::read(folder.path()).map_err(texts)
 }
 
 /// A model with `pk` and these attributes.

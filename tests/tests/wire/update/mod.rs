@@ -1,10 +1,12 @@
 //! Update: every form on every kind of attribute, what it returns and costs, and how it fails.
 
+mod aliases;
 mod faults;
 mod forms;
 mod index_keys;
 mod objects;
 mod refusals;
+mod sets;
 
 use tollgate_proto::v1;
 use tollgate_tests::gateway::{Gateway, Setup};
