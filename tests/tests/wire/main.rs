@@ -34,6 +34,7 @@ mod sessions;
 mod tamper;
 mod tracker;
 mod transactions;
+mod traps;
 mod update;
 mod values;
 mod versions;
