@@ -80,7 +80,7 @@ impl IndexReader<'_> {
             .get("projection")
             .map(|at| projection(at, &keys, report))
             .unwrap_or_default();
-        if let (Some(at), Projection::KeysOnly) = (fields.get("projection"), &projection) {
+        if let (Some(at), Projection::KeysOnly, false) = (fields.get("projection"), &projection, local) {
             self.check_expiry(at, &keys, report);
         }
         let when = fields
@@ -183,7 +183,7 @@ impl IndexReader<'_> {
         }
     }
 
-    /// An index of keys alone would not show which items have expired.
+    /// A global index of keys alone would not show which items have expired.
     fn check_expiry(&self, at: &Cursor<'_>, keys: &BTreeSet<&str>, report: &mut Report) {
         let attributes = self
             .declared

@@ -310,7 +310,7 @@ fn an_index_of_keys_shows_which_items_have_expired() {
     assert_eq!(
         lacking.unwrap_err(),
         [
-            "m.yaml:19: indexes.by_status.projection: lacks `expires`, by which expired items are hidden: use \
+            "m.yaml:18: indexes.by_status.projection: lacks `expires`, by which expired items are hidden: use \
              `projection: [expires]`"
         ]
     );
