@@ -19,27 +19,33 @@ SLOW = {
 TIME_LIMIT_S = 900
 
 
-def run(store, endpoints):
+def run(store, endpoints, folder):
     command = [os.environ["WIRE_TESTS"]]
     for name in SLOW[store] if not os.environ.get("TOLLGATE_TEST_ALL") else []:
         command += ["--skip", name]
     environment = clean_environment(**CREDENTIALS, **endpoints, TOLLGATE_TEST_STORES=store, RUST_BACKTRACE="0")
-    folder = HERE.parent
-    result = subprocess.run(
-        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False
-    )
-    failures = re.findall(r"^test (.*) \.\.\. FAILED$", result.stdout, re.MULTILINE)
-    assert result.returncode == 0, f"{failures}\n{result.stdout[-8000:]}"
-    passed = int(re.search(r"(\d+) passed", result.stdout).group(1))
-    assert passed > 150, result.stdout[-500:]
+    path = folder / "wire.log"
+    with path.open("wb") as log:
+        process = subprocess.Popen(command, env=environment, cwd=HERE.parent, stdout=log, stderr=log)
+        try:
+            code = process.wait(timeout=TIME_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            code = f"not ended after {TIME_LIMIT_S} s"
+        finally:
+            process.kill()
+            process.wait()
+    output = path.read_text(errors="replace")
+    failures = re.findall(r"^test (.*) \.\.\. FAILED$", output, re.MULTILINE)
+    assert code == 0, f"{code}: {failures}\n{output[-8000:]}"
+    assert int(re.search(r"(\d+) passed", output).group(1)) > 150, output[-500:]
 
 
-def test_on_moto():
+def test_on_moto(tmp_path):
     with moto_server() as moto:
-        run("moto", {"AWS_ENDPOINT_URL": moto})
+        run("moto", {"AWS_ENDPOINT_URL": moto}, tmp_path)
 
 
 @pytest.mark.skipif("DYNAMODB_LOCAL" not in os.environ, reason="needs the path of DynamoDB Local")
 def test_on_dynamodb_local(tmp_path):
     with moto_server() as moto, dynamodb_local(tmp_path) as dynamodb:
-        run("dynamodb-local", {"AWS_ENDPOINT_URL": moto, "AWS_ENDPOINT_URL_DYNAMODB": dynamodb})
+        run("dynamodb-local", {"AWS_ENDPOINT_URL": moto, "AWS_ENDPOINT_URL_DYNAMODB": dynamodb}, tmp_path)
