@@ -5,6 +5,7 @@ mod bounds;
 mod engine;
 mod guide;
 mod key_condition;
+mod key_parts;
 mod round_trip;
 mod syntax;
 mod types;

@@ -36,7 +36,7 @@ fn reports_all_faults_of_all_files_at_once() {
             "b.yml:3: partition_key: is not an attribute of this model",
             "b.yml:5: attributes.id.type: must be one of string, number, binary, boolean, list, map, object, string_set, number_set, binary_set, json, datetime, ttl, version",
             "b.yml:6: attributes.n.minn: unknown key (did you mean `min`?)",
-            "c.yaml:2: not YAML: while parsing a node, did not find expected node content",
+            "c.yaml:1: not YAML: while parsing a node, did not find expected node content",
             "empty.yaml: has no model",
         ]
     );
