@@ -20,7 +20,8 @@ TIME_LIMIT_S = 900
 
 
 def run(store, endpoints, folder):
-    command = [os.environ["WIRE_TESTS"]]
+    # the tests wait for the store most of the time
+    command = [os.environ["WIRE_TESTS"], "--test-threads", "8"]
     for name in SLOW[store] if not os.environ.get("TOLLGATE_TEST_ALL") else []:
         command += ["--skip", name]
     environment = clean_environment(**CREDENTIALS, **endpoints, TOLLGATE_TEST_STORES=store, RUST_BACKTRACE="0")

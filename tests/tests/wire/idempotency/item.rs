@@ -6,6 +6,7 @@ use tollgate_proto::v1;
 use tollgate_proto::v1::attribute_value::Kind;
 use tollgate_proto::v1::batch_write_request::Write;
 use tollgate_proto::v1::batch_write_response::Result as Written;
+use tollgate_tests::differs_on;
 use tollgate_tests::gateway::{CallResult, Gateway};
 use tollgate_tests::refusal::Refusal;
 use tollgate_tests::values::{
@@ -319,6 +320,7 @@ async fn the_hidden_attribute_is_stored_and_out_of_reach() {
 
 #[tokio::test]
 async fn the_hidden_attribute_counts_in_the_size_of_the_item() {
+    differs_on!(Moto, "item-size");
     let gateway = serving(MODELS, &Wiretap::counting()).await;
     let large = |bytes: usize| note(&"x".repeat(bytes));
     let most = 400 * 1024 - 60;

@@ -182,6 +182,10 @@ async fn races_lost_until_the_deadline_are_aborted() {
     request.set_timeout(Duration::from_millis(1500));
     let answer = CallResult::from_response(gateway.data().transact_write(request).await);
     let status = answer.status();
+    assert!(wiretap.count("TransactWriteItems") > 1);
+    if status.details().is_empty() {
+        return; // the client's own timer was earlier than the response
+    }
     let refusal = Refusal::of_status(&status);
     match refusal.reason.as_str() {
         "OBJECT_CHANGED" => {
@@ -190,7 +194,6 @@ async fn races_lost_until_the_deadline_are_aborted() {
         }
         reason => assert_eq!(reason, "DEADLINE_EXCEEDED"),
     }
-    assert!(wiretap.count("TransactWriteItems") > 1);
 }
 
 #[tokio::test]
