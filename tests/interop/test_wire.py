@@ -13,20 +13,23 @@ from conftest import CREDENTIALS, HERE, clean_environment, dynamodb_local, moto_
 
 # moto is slow: these read or write thousands of items, or many megabytes
 SLOW = {
-    "moto": ["exact::", "load::", "memory::", "page_limits::", "tamper::any_flipped_byte"],
+    "moto": [
+        "capacity::unfinished_messages",
+        "exact::",
+        "load::",
+        "memory::",
+        "page_limits::",
+        "tamper::any_flipped_byte",
+    ],
     "dynamodb-local": ["exact::", "load::", "memory::", "tamper::any_flipped_byte"],
 }
 TIME_LIMIT_S = 900
 
 
-def run(store, endpoints, folder):
-    # the tests wait for the store most of the time
-    command = [os.environ["WIRE_TESTS"], "--test-threads", "8"]
-    for name in SLOW[store] if not os.environ.get("TOLLGATE_TEST_ALL") else []:
-        command += ["--skip", name]
-    environment = clean_environment(**CREDENTIALS, **endpoints, TOLLGATE_TEST_STORES=store, RUST_BACKTRACE="0")
-    path = folder / "wire.log"
-    with path.open("wb") as log:
+def execute(arguments, environment, log_path):
+    """The exit code, or why there is none, and the output."""
+    with log_path.open("wb") as log:
+        command = [os.environ["WIRE_TESTS"], *arguments]
         process = subprocess.Popen(command, env=environment, cwd=HERE.parent, stdout=log, stderr=log)
         try:
             code = process.wait(timeout=TIME_LIMIT_S)
@@ -35,10 +38,24 @@ def run(store, endpoints, folder):
         finally:
             process.kill()
             process.wait()
-    output = path.read_text(errors="replace")
+    return code, log_path.read_text(errors="replace")
+
+
+def run(store, endpoints, folder):
+    # the tests wait for the store most of the time
+    arguments = ["--test-threads", "8"]
+    for name in SLOW[store] if not os.environ.get("TOLLGATE_TEST_ALL") else []:
+        arguments += ["--skip", name]
+    environment = clean_environment(**CREDENTIALS, **endpoints, TOLLGATE_TEST_STORES=store, RUST_BACKTRACE="0")
+    code, output = execute(arguments, environment, folder / "wire.log")
     failures = re.findall(r"^test (.*) \.\.\. FAILED$", output, re.MULTILINE)
+    passed = re.search(r"(\d+) passed", output)
+    assert passed and int(passed.group(1)) > 250, f"{code}\n{output[-8000:]}"
+    # deadlines pass on a slow store that serves eight tests: those that failed run again, one at a time
+    if 0 < len(failures) <= 5:
+        again = ["--test-threads", "1", "--exact", *failures]
+        code, output = execute(again, environment, folder / "again.log")
     assert code == 0, f"{code}: {failures}\n{output[-8000:]}"
-    assert int(re.search(r"(\d+) passed", output).group(1)) > 150, output[-500:]
 
 
 def test_on_moto(tmp_path):
