@@ -16,7 +16,7 @@ use tollgate::model::{Index, Item, Model, Value};
 use super::Outcome;
 use super::grammar;
 use super::input::Input;
-use super::models::{MODELS, STORED};
+use super::models::{MODELS, STORED, UNTYPED};
 use super::values::{SECRET, SECRET_NUMBER, shown};
 
 /// An expression as the store gets it.
@@ -92,7 +92,8 @@ pub(crate) fn key_conditions(input: &mut Input) -> Outcome {
 
 /// Updates.
 pub(crate) fn updates(input: &mut Input) -> Outcome {
-    let (model, stored) = models(input);
+    let number = number(input);
+    let (model, untyped) = (&MODELS[number], &UNTYPED[number]);
     let expression = grammar::update(input, model);
     note(input, model, &expression);
     let changes = match update(model, &expression, "update", now()) {
@@ -126,10 +127,10 @@ pub(crate) fn updates(input: &mut Input) -> Outcome {
         return Outcome::Accepted;
     }
     let again = rendered.expression();
-    let changes = update(stored, &again, "update", now());
+    let changes = update(untyped, &again, "update", now());
     let changes = changes.unwrap_or_else(|faults| panic!("{} is refused: {faults}", rendered.text));
     let mut out = Placeholders::new();
-    let result = changes.render(stored, "update", &mut out);
+    let result = changes.render(untyped, "update", &mut out);
     rendered.assert_same(result, out);
     Outcome::Accepted
 }
@@ -177,8 +178,13 @@ pub(crate) fn projections(input: &mut Input) -> Outcome {
 }
 
 fn models(input: &mut Input) -> (&'static Model, &'static Model) {
-    let number = input.pick(&[0, 0, 0, 1, 2]);
+    let number = number(input);
     (&MODELS[number], &STORED[number])
+}
+
+/// The number of a model: most often of the one with the most attributes.
+fn number(input: &mut Input) -> usize {
+    input.pick(&[0, 0, 0, 1, 2])
 }
 
 fn index<'m>(input: &mut Input, model: &'m Model) -> Option<&'m Index> {

@@ -17,6 +17,19 @@ pub(crate) static MODELS: LazyLock<Vec<Model>> = LazyLock::new(|| {
 /// For each of [`MODELS`], a model of its stored items: the keys in their stored form, and any other attributes.
 pub(crate) static STORED: LazyLock<Vec<Model>> = LazyLock::new(|| MODELS.iter().map(stored).collect());
 
+/// For each of [`MODELS`], a model of its stored items without any type: of two operands, the model decides which type
+/// is expected, and a stored key must not.
+pub(crate) static UNTYPED: LazyLock<Vec<Model>> = LazyLock::new(|| {
+    let untyped = STORED.iter().map(|stored| Model {
+        partition_key: "\0".to_owned(),
+        sort_key: None,
+        attributes: Vec::new(),
+        indexes: Vec::new(),
+        ..stored.clone()
+    });
+    untyped.collect()
+});
+
 fn stored(model: &Model) -> Model {
     let of_indexes = model.indexes.iter().flat_map(|index| index.key_names());
     let mut keys: Vec<&str> = model.key_names().chain(of_indexes).collect();
