@@ -70,7 +70,8 @@ def test_reads_bodies_that_are_cut_off_or_stall(store):
             response, bill = client.unary("Get", get)
             assert response.item["content"].object.data == b"y" * 50_000
             assert (int(bill["tollgate-s3-calls"]), int(bill["tollgate-retries"])) == (attempts, attempts - 1)
-            assert int(bill["tollgate-s3-bytes-downloaded"]) == 50_000 + 25_000 * (attempts - 1)
+            # a body that is cut off is resumed where it broke
+            assert int(bill["tollgate-s3-bytes-downloaded"]) == 50_000
 
 
 def test_the_error_names_the_missing_table(moto, tmp_path):
