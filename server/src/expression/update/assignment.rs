@@ -131,10 +131,7 @@ impl<'a> Checker<'a> {
         operator: &str,
     ) {
         for operand in [left, right] {
-            if let Some(kind) = self.operand_type(operand).filter(|kind| *kind != "N") {
-                let description = format!("is {kind}, but {operator} takes numbers only");
-                self.operand_fault(operand, description);
-            }
+            self.takes_only(operand, "N", &format!("{operator} takes numbers only"));
         }
         let Some(attribute) = whole else { return };
         if attribute.kind != AttributeType::Number {

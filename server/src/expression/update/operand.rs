@@ -98,12 +98,27 @@ impl<'a> Checker<'a> {
             }
             ast::Operand::ListAppend(first, second) => {
                 for operand in [&**first, &**second] {
-                    if let Some(kind) = self.operand_type(operand).filter(|kind| *kind != "L") {
-                        self.operand_fault(operand, format!("is {kind}, but list_append takes lists only"));
-                    }
+                    self.takes_only(operand, "L", "list_append takes lists only");
                 }
                 Some("L")
             }
+        }
+    }
+
+    /// Checks that an operand has the only type that a function or operator takes, also if it is the second of
+    /// `if_not_exists`.
+    pub(super) fn takes_only(&mut self, operand: &ast::Operand<'a>, expected: &str, rule: &str) {
+        let kind = match operand {
+            ast::Operand::IfNotExists(path, _) => self.read_type(path),
+            ast::Operand::Path(_) | ast::Operand::Value(_) | ast::Operand::ListAppend(..) => {
+                self.operand_type(operand)
+            }
+        };
+        if let Some(kind) = kind.filter(|kind| *kind != expected) {
+            self.operand_fault(operand, format!("is {kind}, but {rule}"));
+        }
+        if let ast::Operand::IfNotExists(_, value) = operand {
+            self.takes_only(value, expected, rule);
         }
     }
 
