@@ -111,14 +111,19 @@ fn bytes(input: &mut Input) -> Outcome {
     };
     input.note(|| String::from_utf8_lossy(&source).into_owned());
     let result = Models::parse(FILE, &source);
-    check(&result, source.iter().filter(|byte| **byte == b'\n').count());
+    check(&result, line_breaks(&source));
     outcome(&result)
 }
 
 fn parse(text: &str) -> Result<Models, Vec<ModelFault>> {
     let result = Models::parse(FILE, text.as_bytes());
-    check(&result, text.lines().count());
+    check(&result, line_breaks(text.as_bytes()));
     result
+}
+
+/// The line breaks of YAML: line feeds and carriage returns, also alone.
+fn line_breaks(source: &[u8]) -> usize {
+    source.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count()
 }
 
 /// Valid models have unique names; errors have a text and a line of the file.
