@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
+use tonic::service::Routes;
 use tracing::warn;
 
 use crate::aws::Connectors;
@@ -22,7 +23,7 @@ use crate::operation::Gateway;
 use crate::read::{self, PageTokens, Reader};
 use crate::serve::{self, BoundListener, Services};
 use crate::telemetry::{SidePort, Telemetry};
-use crate::transport::layer::CallLayer;
+use crate::transport::layer::{CallLayer, CallService};
 use crate::transport::{Data, Metrics, Schema};
 use crate::write::{Committer, RequestIds, TransactionTokens};
 
@@ -156,6 +157,11 @@ impl App {
     /// The capacity that the calls in flight share.
     pub fn capacity(&self) -> Arc<Capacity> {
         self.services.layer.capacity()
+    }
+
+    /// Its services as a tower service for callers in this process, which need no socket. The listener is closed.
+    pub fn into_calls(self) -> CallService<Routes> {
+        self.services.into_calls()
     }
 
     /// Serves until `shutdown`, then drains. Calls `ready` once the health service reports SERVING.

@@ -22,7 +22,7 @@ use tracing::{info, warn};
 
 use crate::listener;
 use crate::telemetry::{SidePort, Telemetry};
-use crate::transport::layer::CallLayer;
+use crate::transport::layer::{CallLayer, CallService};
 use crate::transport::reflection::{Reflection, V1};
 use crate::transport::{Budgeted, Data, Metrics, Schema};
 
@@ -91,6 +91,29 @@ pub enum Error {
     Reflection(#[from] prost::DecodeError),
 }
 
+impl Services {
+    /// The services of the contract in their layers, without a listener.
+    pub(crate) fn into_calls(self) -> CallService<Routes> {
+        let layer = self.layer.clone();
+        layer.layer(self.into_routes().prepare())
+    }
+
+    fn into_routes(self) -> Routes {
+        let data = DataServiceServer::new(self.data)
+            .max_decoding_message_size(self.message_bytes)
+            .max_encoding_message_size(usize::MAX);
+        Routes::new(Budgeted::new(data, self.max_values))
+            .add_service(Budgeted::new(
+                MetricsServiceServer::new(self.metrics),
+                self.max_values,
+            ))
+            .add_service(Budgeted::new(
+                SchemaServiceServer::new(self.schema),
+                self.max_values,
+            ))
+    }
+}
+
 impl BoundListener {
     /// Binds `HOST:PORT`; port 0 picks a free port. Every address of the host must be a loopback address unless
     /// `insecure` is set.
@@ -149,28 +172,14 @@ impl BoundListener {
         ready: impl FnOnce(SocketAddr),
         accepting: &AtomicBool,
     ) -> Result<(), Error> {
-        let Services {
-            data,
-            metrics,
-            schema,
-            layer,
-            writes,
-            message_bytes,
-            connections,
-            max_values,
-            shutdown_grace,
-            ..
-        } = services;
         let (health, health_service) = tonic_health::server::health_reporter();
-        let in_flight = layer.in_flight();
+        let in_flight = services.layer.in_flight();
         let reflection = reflection()?;
         let (stop, stopped) = watch::channel(false);
-        let data = DataServiceServer::new(data)
-            .max_decoding_message_size(message_bytes)
-            .max_encoding_message_size(usize::MAX);
-        let routes = Routes::new(Budgeted::new(data, max_values))
-            .add_service(Budgeted::new(MetricsServiceServer::new(metrics), max_values))
-            .add_service(Budgeted::new(SchemaServiceServer::new(schema), max_values))
+        let (writes, connections) = (services.writes.clone(), services.connections.clone());
+        let (shutdown_grace, layer) = (services.shutdown_grace, services.layer.clone());
+        let routes = services
+            .into_routes()
             .add_service(health_service)
             .add_service(reflection.alpha())
             .add_service(reflection)

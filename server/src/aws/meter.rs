@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use parking_lot::Mutex;
 
-use crate::call::{Attempt, Call, NO_RESPONSE, RequestSpan};
+use crate::call::{Attempt, Call, NO_RESPONSE, RequestSpan, now};
 use crate::figure::{AwsOperation, Service};
 
 use super::cause;
@@ -159,7 +159,7 @@ impl Meter {
         sent: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     ) -> Result<T, Failure<E>> {
         let deadline = self.call.deadline();
-        if deadline <= Instant::now() {
+        if deadline <= now() {
             return Err(Failure {
                 cause: Cause::Deadline,
                 doubt: Doubt::None,
@@ -208,7 +208,7 @@ impl Meter {
         let Some(since) = state.backoff_since.take() else {
             return;
         };
-        let waited = since.elapsed();
+        let waited = now() - since;
         self.call.add_backoff(waited);
         let (attempt, last_error) = (state.attempts + 1, state.last_error.take());
         state.span.retried(attempt, last_error.as_deref(), waited);
@@ -265,7 +265,7 @@ impl Meter {
         let Some(mut in_flight) = state.in_flight.take() else {
             return;
         };
-        state.backoff_since = Some(Instant::now());
+        state.backoff_since = Some(now());
         match ending {
             Ending::Unsent => in_flight.attempt.unsent(),
             Ending::Succeeded if self.streamed => {
@@ -294,7 +294,7 @@ impl Meter {
     fn abandon(&self) {
         let mut state = self.state.lock();
         if let Some(since) = state.backoff_since.take() {
-            self.call.add_backoff(since.elapsed());
+            self.call.add_backoff(now() - since);
         }
         let Some(in_flight) = state.in_flight.take() else {
             return;

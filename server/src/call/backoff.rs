@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::clock::now;
 use super::handle::Call;
 
 /// The wait before the first repetition.
@@ -29,7 +30,7 @@ impl Backoff {
         let whole = FIRST.saturating_mul(1 << fruitless.min(10)).min(LONGEST);
         // between a half and the whole
         let wait = whole / 2 + whole.mul_f64(random_part() / 2.0);
-        let until = Instant::now() + wait;
+        let until = now() + wait;
         (until < deadline).then_some(Backoff {
             fruitless,
             until: Some(until),
@@ -39,9 +40,9 @@ impl Backoff {
     /// Waits, and adds the time to the bill.
     pub async fn wait(&self, call: &Call) {
         let Some(until) = self.until else { return };
-        let since = Instant::now();
+        let since = now();
         tokio::time::sleep_until(until.into()).await;
-        call.add_backoff(since.elapsed());
+        call.add_backoff(now() - since);
     }
 }
 

@@ -3,10 +3,12 @@
 
 mod attempt;
 mod backoff;
+mod clock;
 mod handle;
 
 pub use attempt::Attempt;
 pub use backoff::Backoff;
+pub use clock::now;
 pub use handle::Call;
 
 // what `aws` reports about its requests

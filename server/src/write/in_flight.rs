@@ -8,6 +8,8 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 
+use crate::call::now;
+
 use super::error::Error;
 use super::identity::Identity;
 
@@ -47,7 +49,7 @@ impl InFlight {
             Err(_) => {
                 turn.waited = true;
                 // the caller gets the error before its deadline
-                let longest = deadline.saturating_duration_since(Instant::now()).mul_f64(0.9);
+                let longest = deadline.saturating_duration_since(now()).mul_f64(0.9);
                 let waiting = tokio::time::timeout(longest, turns.lock_owned());
                 Some(waiting.await.map_err(|_| Error::RequestInFlight)?)
             }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::aws::Stores;
+use crate::call::now;
 use crate::crypto::CallKeys;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
@@ -57,7 +58,7 @@ pub(super) async fn save(
     let mut item = caller.step(seal(&model, item, keys)).await?;
     let (new, kept) = take_objects(&model, &mut item);
     let uploaded = caller.step(upload_all(stores, &call, &new)).await;
-    let may_commit = !caller.is_disconnected() && Instant::now() < call.deadline();
+    let may_commit = !caller.is_disconnected() && now() < call.deadline();
     let objects = match uploaded {
         Ok(objects) if may_commit => objects,
         Ok(_) => {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use futures::future::try_join_all;
 
 use crate::aws::{self, Kind, Refusal, Stores};
-use crate::call::Call;
+use crate::call::{Call, now};
 use crate::crypto::{CallKeys, Keyring};
 use crate::fault::Fault;
 use crate::figure::{AwsOperation, Rpc};
@@ -225,7 +225,7 @@ impl Work<'_> {
     async fn upload(&self, new: &[(String, NewObject)]) -> Result<Vec<(String, Pointer)>, Error> {
         let stores = &self.parts.stores;
         let uploaded = self.caller.step(upload_all(stores, self.call, new)).await;
-        let may_commit = !self.caller.is_disconnected() && Instant::now() < self.call.deadline();
+        let may_commit = !self.caller.is_disconnected() && now() < self.call.deadline();
         let error = match uploaded {
             Ok(uploaded) if may_commit => return Ok(uploaded),
             Ok(_) => self.caller.gave_up().into(),

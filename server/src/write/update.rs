@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::aws::Stores;
+use crate::call::now;
 use crate::crypto::CallKeys;
 use crate::expression::Update;
 use crate::item::Key;
@@ -51,7 +52,7 @@ pub(super) async fn update(
     let sealed = caller.step(seal(&mut item, keys)).await?;
     let new = take_objects(&item.model, &item.key, &item.update);
     let uploaded = caller.step(upload_all(stores, &call, &new)).await;
-    let may_commit = !caller.is_disconnected() && Instant::now() < call.deadline();
+    let may_commit = !caller.is_disconnected() && now() < call.deadline();
     let objects = match uploaded {
         Ok(objects) if may_commit => objects,
         Ok(_) => {

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep_until;
 use tollgate_proto::Reason;
 
+use crate::call;
+
 /// Marks that the caller is not waiting.
 const NEVER: u64 = u64::MAX;
 /// How long a timer without a limit sleeps.
@@ -41,7 +43,7 @@ impl Receipt {
     /// The receipt of a request whose head just arrived.
     pub(super) fn new() -> Receipt {
         Receipt {
-            started: Instant::now(),
+            started: call::now(),
             counts_from_ms: AtomicU64::new(0),
             our_turn_from_ms: AtomicU64::new(NEVER),
             complete: AtomicBool::new(false),
@@ -117,7 +119,7 @@ impl Receipt {
                 output = &mut future => return Ok(output),
                 () = &mut timer => {}
             }
-            let now = Instant::now();
+            let now = call::now();
             if deadline.is_some_and(|deadline| deadline <= now) {
                 return Err(Timeout::Deadline);
             }
@@ -147,6 +149,6 @@ impl Receipt {
     }
 
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(NEVER - 1)
+        u64::try_from((call::now() - self.started).as_millis()).unwrap_or(NEVER - 1)
     }
 }

@@ -6,6 +6,7 @@ use http::{HeaderMap, Request};
 use tollgate_proto::metadata;
 
 use crate::billing::is_valid_name;
+use crate::call::now;
 use crate::fault::Fault;
 
 const TIMEOUT: &str = "grpc-timeout";
@@ -62,12 +63,12 @@ pub(super) fn head_bytes<B>(request: &Request<B>) -> usize {
 
 /// The deadline of a call that just arrived.
 pub(super) fn deadline(headers: &HeaderMap, deadlines: Deadlines) -> Instant {
-    Instant::now() + requested(headers).unwrap_or(deadlines.default).min(deadlines.max)
+    now() + requested(headers).unwrap_or(deadlines.default).min(deadlines.max)
 }
 
 /// Like [`deadline`], but without a default: for calls that may take any time.
 pub(super) fn deadline_if_set(headers: &HeaderMap, most: Duration) -> Option<Instant> {
-    Some(Instant::now() + requested(headers)?.min(most))
+    Some(now() + requested(headers)?.min(most))
 }
 
 fn requested(headers: &HeaderMap) -> Option<Duration> {
