@@ -60,6 +60,8 @@ reasons! {
     InvalidExpression = "INVALID_EXPRESSION", InvalidArgument, false, true;
     /// The page token was modified or is from another request.
     InvalidPageToken = "INVALID_PAGE_TOKEN", InvalidArgument, false, true;
+    /// The content of an object has another size or SHA-256 than the request announces.
+    ChecksumMismatch = "CHECKSUM_MISMATCH", InvalidArgument, false, true;
     /// The message does not match the protobuf types of the contract.
     UndecodableMessage = "UNDECODABLE_MESSAGE", InvalidArgument, false, true;
     /// The item would be larger than DynamoDB's 400 KB.

@@ -147,6 +147,11 @@ pub const OWNER_METADATA_BYTES: usize = 258;
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
 pub const MIN_PART_BYTES: usize = 5 * 1024 * 1024;
 
+/// Bytes of an object: 5 TiB.
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
+pub const MAX_OBJECT_BYTES: u64 = 5 << 40;
+
 /// Parts of a multipart upload.
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>

@@ -43,6 +43,8 @@ pub enum Value {
 pub struct Object {
     /// The content. `None` if the request does not contain it or does not ask for it.
     pub data: Option<Bytes>,
+    /// Whether the content follows in the chunks of an Upload.
+    pub is_streamed: bool,
     /// The file name. Empty if not set.
     pub name: String,
     /// The media type. Empty if not set.
@@ -61,6 +63,13 @@ pub struct Object {
     pub version_id: String,
     /// SHA-256 of the content in lower-case hex. Empty if the pointer has none.
     pub sha256: String,
+}
+
+impl Object {
+    /// Whether the object is to be stored: the request has its content. An object without one is a stored object.
+    pub fn is_new(&self) -> bool {
+        self.data.is_some() || self.is_streamed
+    }
 }
 
 impl Value {

@@ -1,9 +1,14 @@
 //! Objects in S3 that items own: their keys, their owners, uploads and downloads. Never deletes an object, and never reads
 //! or writes DynamoDB: the `write` room keeps objects consistent with their items.
 
+pub mod content;
 pub mod download;
+mod encoder;
 pub mod key;
 pub mod owner;
+mod part_size;
+mod parts;
 pub mod read;
 mod reading;
 pub mod upload;
+pub mod window;

@@ -1,77 +1,211 @@
 //! Uploads a new object: one PutObject up to 5 MiB, and a multipart upload with parallel parts above. Never deletes an
 //! object: records what S3 may hold, so that the `write` room can delete it.
+//!
+//! Every request runs in a task, so that it ends as it would if the caller leaves; [`NewObject::settle`] waits for those in
+//! flight, after which nothing more is stored.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use futures::stream::{self, StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinError, JoinSet};
 use ulid::Ulid;
 
-use crate::aws::{Error, Kind, Location, MultipartUpload, S3, StoredObject};
-use crate::call::Call;
-use crate::item::Key;
-use crate::item::pointer::Pointer;
-use crate::model::limits::{MAX_PARTS, MIN_PART_BYTES};
-use crate::model::{Model, Object, Offload};
-
+use super::content::{Content, ContentError, ContentStream};
+use super::encoder::Encoder;
 use super::key;
 use super::owner::Owner;
+use super::parts::{Announced, PartContent, Parts};
+use crate::aws::{Doubt, Error, Kind, Location, MultipartUpload, Part, S3, StoredObject};
+use crate::call::Call;
+use crate::figure::AwsOperation;
+use crate::item::Key;
+use crate::item::pointer::Pointer;
+use crate::model::{Model, Object, Offload};
 
-/// The largest object that is uploaded with one PutObject; also the default size of a part.
-pub const PART_BYTES: usize = MIN_PART_BYTES;
+pub use super::part_size::PART_BYTES;
+
 /// The largest content that is hashed on an async thread; larger contents are hashed on a blocking thread.
 const MAX_INLINE_HASH_BYTES: usize = 256 * 1024;
 
+/// Why an object could not be uploaded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UploadError {
+    /// The content cannot be stored.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// S3 returned an error, or could not be reached.
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
 /// An object to upload under a new key.
 pub(crate) struct NewObject {
-    offload: Offload,
-    key: String,
-    content: Bytes,
+    destination: Arc<Destination>,
+    /// `None`: the upload has begun.
+    content: Mutex<Option<Content>>,
+    announced: Announced,
     name: String,
-    content_type: String,
     /// The caller's metadata, with names in lower case.
     metadata: HashMap<String, String>,
     table: String,
-    owner: Vec<(&'static str, String)>,
+    /// The requests in flight.
+    requests: tokio::sync::Mutex<Requests>,
+}
+
+/// Where an object goes, and what S3 may hold there.
+struct Destination {
+    offload: Offload,
+    key: String,
+    content_type: String,
+    /// The metadata of the caller and of the owner. Checked items do not exceed S3's limit.
+    metadata: HashMap<String, String>,
     /// Whether S3 may hold the object.
     stored: AtomicBool,
     /// The id of a multipart upload that is not completed.
     multipart: Mutex<Option<String>>,
 }
 
+type Requests = JoinSet<Result<Sent, Error>>;
+
+/// What a request did.
+enum Sent {
+    /// It stored the object.
+    Stored(StoredObject),
+    /// It began a multipart upload.
+    Begun,
+    /// It stored the part with this number.
+    Part(i32, Part),
+}
+
 impl NewObject {
-    /// A new object of the item with this key. Sends nothing yet. `None` if the object has no data.
-    pub(crate) fn new(model: &Model, item_key: &Key, offload: &Offload, object: Object) -> Option<NewObject> {
-        let metadata: HashMap<_, _> = object
+    /// A new object of the item with this key. Sends nothing yet. `stream` delivers the content of an object that is
+    /// streamed. A content that the object has has been compared with the size and the SHA-256 that it announces. `None` if
+    /// the object has no content.
+    pub(crate) fn new(
+        model: &Model,
+        item_key: &Key,
+        offload: &Offload,
+        object: Object,
+        stream: Option<ContentStream>,
+    ) -> Option<NewObject> {
+        let content = match (object.data, object.is_streamed) {
+            (Some(data), _) => Content::Whole(data),
+            (None, true) => Content::Stream(stream.unwrap_or_else(ContentStream::closed)),
+            (None, false) => return None,
+        };
+        let own: HashMap<_, _> = object
             .metadata
             .into_iter()
             .map(|(name, value)| (name.to_ascii_lowercase(), value))
             .collect();
-        let metadata_bytes = metadata
-            .iter()
-            .map(|(name, value)| name.len() + value.len())
-            .sum();
-        let owner = Owner { model, key: item_key };
+        let own_bytes = own.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let owner = Owner { model, key: item_key }.metadata(own_bytes);
+        let owner = owner.into_iter().map(|(name, value)| (name.to_owned(), value));
         Some(NewObject {
-            key: key::object_key(&offload.prefix, item_key, Ulid::generate(), &object.name),
-            offload: offload.clone(),
-            content: object.data?,
+            destination: Arc::new(Destination {
+                offload: offload.clone(),
+                key: key::object_key(&offload.prefix, item_key, Ulid::generate(), &object.name),
+                content_type: object.content_type,
+                metadata: own.clone().into_iter().chain(owner).collect(),
+                stored: AtomicBool::new(false),
+                multipart: Mutex::new(None),
+            }),
+            content: Mutex::new(Some(content)),
+            announced: Announced {
+                size_bytes: Some(object.size_bytes).filter(|bytes| *bytes != 0),
+                sha256: Some(object.sha256).filter(|sha256| !sha256.is_empty()),
+                max_bytes: None,
+            },
             name: object.name,
-            content_type: object.content_type,
-            metadata,
+            metadata: own,
             table: model.table.clone(),
-            owner: owner.metadata(metadata_bytes),
-            stored: AtomicBool::new(false),
-            multipart: Mutex::new(None),
+            requests: tokio::sync::Mutex::default(),
         })
     }
 
     /// The location of the object.
     pub(crate) fn location(&self) -> Location<'_> {
+        self.destination.location()
+    }
+
+    /// Whether a pointer leads to this object.
+    pub(crate) fn is_at(&self, pointer: &Pointer) -> bool {
+        pointer.bucket == self.destination.offload.bucket && pointer.key == self.destination.key
+    }
+
+    /// Whether S3 may hold the object.
+    pub(crate) fn may_be_stored(&self) -> bool {
+        self.destination.stored.load(Ordering::Acquire)
+    }
+
+    /// The multipart upload that is not completed, if any.
+    pub(crate) fn open_multipart(&self) -> Option<MultipartUpload<'_>> {
+        self.destination.open_multipart()
+    }
+
+    /// Waits for the requests in flight. Each ends by the deadline of its call.
+    pub(crate) async fn settle(&self) {
+        let mut requests = self.requests.lock().await;
+        while requests.join_next().await.is_some() {}
+    }
+
+    /// Uploads the content. `slots` limits the requests that the call has in flight.
+    pub(crate) async fn upload(
+        &self,
+        s3: &S3,
+        call: &Call,
+        slots: &Arc<Semaphore>,
+    ) -> Result<Pointer, UploadError> {
+        let content = self.content.lock().take().ok_or(ContentError::Incomplete)?;
+        let whole = match &content {
+            Content::Whole(bytes) => Some(bytes.clone()),
+            Content::Stream(_) => None,
+        };
+        let mut parts = Parts::new(content, self.announced.clone(), Encoder::Plain);
+        let mut upload = Upload {
+            destination: &self.destination,
+            s3,
+            call,
+            slots,
+            requests: &mut *self.requests.lock().await,
+            sent: Vec::new(),
+        };
+        let (sha256, stored) = tokio::join!(self.sha256(whole), upload.run(&mut parts));
+        let stored = stored?;
+        let finished = parts.finish();
+        let mut pointer = Pointer {
+            bucket: self.destination.offload.bucket.clone(),
+            key: self.destination.key.clone(),
+            size_bytes: finished.plain_bytes,
+            etag: stored.etag,
+            table: self.table.clone(),
+            content_type: self.destination.content_type.clone(),
+            version_id: stored.version_id.unwrap_or_default(),
+            metadata: self.metadata.clone(),
+            name: self.name.clone(),
+            ..Pointer::default()
+        };
+        let sha256 = finished.sha256.or(sha256).unwrap_or_default();
+        finished.encoder.describe(&mut pointer, sha256);
+        Ok(pointer)
+    }
+
+    /// The SHA-256 of a whole content; it is known already if it was announced.
+    async fn sha256(&self, whole: Option<Bytes>) -> Option<String> {
+        match &self.announced.sha256 {
+            Some(sha256) => Some(sha256.clone()),
+            None => Some(sha256_hex(whole?).await),
+        }
+    }
+}
+
+impl Destination {
+    fn location(&self) -> Location<'_> {
         Location {
             bucket: &self.offload.bucket,
             key: &self.key,
@@ -79,18 +213,11 @@ impl NewObject {
         }
     }
 
-    /// Whether a pointer leads to this object.
-    pub(crate) fn is_at(&self, pointer: &Pointer) -> bool {
-        pointer.bucket == self.offload.bucket && pointer.key == self.key
+    fn content_type(&self) -> Option<&str> {
+        Some(self.content_type.as_str()).filter(|content_type| !content_type.is_empty())
     }
 
-    /// Whether S3 may hold the object.
-    pub(crate) fn may_be_stored(&self) -> bool {
-        self.stored.load(Ordering::Acquire)
-    }
-
-    /// The multipart upload that is not completed, if any.
-    pub(crate) fn open_multipart(&self) -> Option<MultipartUpload<'_>> {
+    fn open_multipart(&self) -> Option<MultipartUpload<'_>> {
         let id = self.multipart.lock().clone()?;
         Some(MultipartUpload {
             location: self.location(),
@@ -98,104 +225,192 @@ impl NewObject {
         })
     }
 
-    /// Uploads the content. `slots` limits the requests that the call has in flight.
-    pub(crate) async fn upload(&self, s3: &S3, call: &Call, slots: &Semaphore) -> Result<Pointer, Error> {
-        let (sha256, stored) = tokio::join!(sha256_hex(self.content.clone()), self.store(s3, call, slots));
-        let stored = stored?;
-        Ok(Pointer {
-            bucket: self.offload.bucket.clone(),
-            key: self.key.clone(),
-            size_bytes: self.content.len() as u64,
-            etag: stored.etag,
-            table: self.table.clone(),
-            content_type: self.content_type.clone(),
-            version_id: stored.version_id.unwrap_or_default(),
-            metadata: self.metadata.clone(),
-            sha256,
-            name: self.name.clone(),
-        })
-    }
-
-    async fn store(&self, s3: &S3, call: &Call, slots: &Semaphore) -> Result<StoredObject, Error> {
-        let metadata = self.object_metadata();
-        if self.content.len() > PART_BYTES {
-            return self.store_in_parts(s3, call, slots, &metadata).await;
-        }
-        let _slot = slots.acquire().await.expect("the semaphore is never closed");
+    async fn put(&self, s3: &S3, call: &Call, content: Bytes) -> Result<Sent, Error> {
         self.stored.store(true, Ordering::Release);
-        let stored = s3
-            .put_object(
-                call,
-                self.location(),
-                self.content.clone(),
-                self.content_type(),
-                &metadata,
-            )
-            .await;
+        let (content_type, metadata) = (self.content_type(), &self.metadata);
+        let put = s3.put_object(call, self.location(), content, content_type, metadata);
+        let stored = put.await;
         if stored
             .as_ref()
             .is_err_and(|error| !may_have_been_applied(&error.kind))
         {
             self.stored.store(false, Ordering::Release);
         }
-        stored
+        stored.map(Sent::Stored)
     }
 
-    async fn store_in_parts(
-        &self,
-        s3: &S3,
-        call: &Call,
-        slots: &Semaphore,
-        metadata: &HashMap<String, String>,
-    ) -> Result<StoredObject, Error> {
-        let upload = {
-            let _slot = slots.acquire().await.expect("the semaphore is never closed");
-            s3.create_multipart_upload(call, self.location(), self.content_type(), metadata)
-                .await?
-        };
-        self.set_multipart(Some(upload.id.clone()));
-        let upload = &upload;
-        let part_bytes = part_bytes(self.content.len());
-        let starts = (0..self.content.len()).step_by(part_bytes);
-        let parts = starts.zip(1..).map(|(start, number)| async move {
-            let content = self
-                .content
-                .slice(start..self.content.len().min(start + part_bytes));
-            let _slot = slots.acquire().await.expect("the semaphore is never closed");
-            s3.upload_part(call, upload, number, content).await
-        });
-        let parts: Vec<_> = stream::iter(parts).buffered(s3.in_flight()).try_collect().await?;
+    async fn begin(&self, s3: &S3, call: &Call) -> Result<Sent, Error> {
+        let (content_type, metadata) = (self.content_type(), &self.metadata);
+        let begin = s3.create_multipart_upload(call, self.location(), content_type, metadata);
+        let upload = begin.await?;
+        *self.multipart.lock() = Some(upload.id);
+        Ok(Sent::Begun)
+    }
+
+    async fn part(&self, s3: &S3, call: &Call, number: i32, content: Bytes) -> Result<Sent, Error> {
+        let upload = self.multipart_begun()?;
+        let part = s3.upload_part(call, &upload, number, content).await?;
+        Ok(Sent::Part(number, part))
+    }
+
+    async fn complete(&self, s3: &S3, call: &Call, parts: Vec<Part>) -> Result<Sent, Error> {
+        let upload = self.multipart_begun()?;
         self.stored.store(true, Ordering::Release);
-        let stored = s3.complete_multipart_upload(call, upload, parts).await?;
-        self.set_multipart(None);
-        Ok(stored)
+        let stored = s3.complete_multipart_upload(call, &upload, parts).await?;
+        *self.multipart.lock() = None;
+        Ok(Sent::Stored(stored))
     }
 
-    fn content_type(&self) -> Option<&str> {
-        if self.content_type.is_empty() {
-            None
-        } else {
-            Some(&self.content_type)
-        }
-    }
-
-    fn set_multipart(&self, id: Option<String>) {
-        *self.multipart.lock() = id;
-    }
-
-    /// The metadata of the caller and of the owner. Checked items do not exceed S3's limit.
-    fn object_metadata(&self) -> HashMap<String, String> {
-        let owner = self
-            .owner
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()));
-        self.metadata.clone().into_iter().chain(owner).collect()
+    fn multipart_begun(&self) -> Result<MultipartUpload<'_>, Error> {
+        self.open_multipart()
+            .ok_or_else(|| broken("the multipart upload has no id"))
     }
 }
 
-/// 5 MiB, or more if the content needs more than 10,000 such parts.
-fn part_bytes(content_bytes: usize) -> usize {
-    PART_BYTES.max(content_bytes.div_ceil(MAX_PARTS))
+/// An upload at work.
+struct Upload<'a> {
+    destination: &'a Arc<Destination>,
+    s3: &'a S3,
+    call: &'a Call,
+    slots: &'a Arc<Semaphore>,
+    requests: &'a mut Requests,
+    /// What the requests did that have ended.
+    sent: Vec<Sent>,
+}
+
+impl Upload<'_> {
+    async fn run(&mut self, parts: &mut Parts) -> Result<StoredObject, UploadError> {
+        let first = parts.next().await?;
+        if first.is_last {
+            let (s3, call) = (self.s3.clone(), self.call.clone());
+            let destination = Arc::clone(self.destination);
+            let slot = self.slot().await?;
+            self.spawn((slot, first.room), async move {
+                destination.put(&s3, &call, first.bytes).await
+            });
+            return self.stored().await;
+        }
+        let (s3, call) = (self.s3.clone(), self.call.clone());
+        let destination = Arc::clone(self.destination);
+        let slot = self.slot().await?;
+        self.spawn(slot, async move { destination.begin(&s3, &call).await });
+        self.finish().await?;
+        let mut next = Some(first);
+        for number in 1.. {
+            let part = match next.take() {
+                Some(part) => part,
+                None => self.beside(parts.next()).await??,
+            };
+            let is_last = part.is_last;
+            self.send_part(number, part).await?;
+            if is_last {
+                break;
+            }
+        }
+        self.finish().await?;
+        self.complete().await
+    }
+
+    async fn send_part(&mut self, number: i32, part: PartContent) -> Result<(), Error> {
+        let slot = self.slot().await?;
+        let (s3, call) = (self.s3.clone(), self.call.clone());
+        let destination = Arc::clone(self.destination);
+        self.spawn((slot, part.room), async move {
+            destination.part(&s3, &call, number, part.bytes).await
+        });
+        Ok(())
+    }
+
+    async fn complete(&mut self) -> Result<StoredObject, UploadError> {
+        let mut parts: Vec<(i32, Part)> = self
+            .sent
+            .drain(..)
+            .filter_map(|sent| match sent {
+                Sent::Part(number, part) => Some((number, part)),
+                Sent::Stored(_) | Sent::Begun => None,
+            })
+            .collect();
+        parts.sort_unstable_by_key(|(number, _)| *number);
+        let parts = parts.into_iter().map(|(_, part)| part).collect();
+        let (s3, call) = (self.s3.clone(), self.call.clone());
+        let destination = Arc::clone(self.destination);
+        let slot = self.slot().await?;
+        self.spawn(slot, async move { destination.complete(&s3, &call, parts).await });
+        self.stored().await
+    }
+
+    /// What the last request stored.
+    async fn stored(&mut self) -> Result<StoredObject, UploadError> {
+        self.finish().await?;
+        match self.sent.pop() {
+            Some(Sent::Stored(stored)) => Ok(stored),
+            Some(Sent::Begun | Sent::Part(..)) | None => Err(broken("no request stored the object").into()),
+        }
+    }
+
+    /// Sends a request; what it `holds` is released when it has ended.
+    fn spawn<T: Send + 'static>(
+        &mut self,
+        holds: T,
+        request: impl Future<Output = Result<Sent, Error>> + Send + 'static,
+    ) {
+        let trace = self.call.trace().clone();
+        self.requests.spawn(async move {
+            let _holds = holds;
+            trace.scope(request).await
+        });
+    }
+
+    /// Waits until a request may be sent.
+    async fn slot(&mut self) -> Result<OwnedSemaphorePermit, Error> {
+        let acquiring = Arc::clone(self.slots).acquire_owned();
+        let slot = self.beside(acquiring).await?;
+        Ok(slot.expect("the semaphore is never closed"))
+    }
+
+    /// Waits for something while requests are in flight; fails if one of them does.
+    async fn beside<T>(&mut self, waiting: impl Future<Output = T>) -> Result<T, Error> {
+        let mut waiting = std::pin::pin!(waiting);
+        loop {
+            tokio::select! {
+                biased;
+                Some(ended) = self.requests.join_next(), if !self.requests.is_empty() => {
+                    self.sent.push(outcome(ended)?);
+                }
+                done = &mut waiting => return Ok(done),
+            }
+        }
+    }
+
+    /// Waits for all requests; fails if one of them does.
+    async fn finish(&mut self) -> Result<(), Error> {
+        while let Some(ended) = self.requests.join_next().await {
+            self.sent.push(outcome(ended)?);
+        }
+        Ok(())
+    }
+}
+
+fn outcome(ended: Result<Result<Sent, Error>, JoinError>) -> Result<Sent, Error> {
+    match ended {
+        Ok(outcome) => outcome,
+        Err(failure) => match failure.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_dropped) => Err(broken("the server is shutting down")),
+        },
+    }
+}
+
+/// The error of an upload that ended without a request's error.
+fn broken(cause: &'static str) -> Error {
+    Error {
+        kind: Kind::Unavailable,
+        operation: AwsOperation::PutObject,
+        request_id: None,
+        doubt: Doubt::None,
+        endpoint: None,
+        cause: cause.into(),
+    }
 }
 
 /// Whether a failed request may have been applied.
@@ -230,15 +445,6 @@ pub(crate) async fn sha256_hex(content: Bytes) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parts_grow_beyond_5_mib_only_if_10_000_are_not_enough() {
-        assert_eq!(part_bytes(6 * 1024 * 1024), PART_BYTES);
-        assert_eq!(part_bytes(PART_BYTES * MAX_PARTS), PART_BYTES);
-        let larger = part_bytes(PART_BYTES * MAX_PARTS + 1);
-        assert_eq!(larger, PART_BYTES + 1);
-        assert!((PART_BYTES * MAX_PARTS + 1).div_ceil(larger) <= MAX_PARTS);
-    }
 
     #[tokio::test]
     async fn hashes_are_equal_on_async_and_blocking_threads() {

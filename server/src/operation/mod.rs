@@ -46,4 +46,4 @@ pub use crate::read::{
     BatchPart, BatchResult, DownloadPart, Error as ReadError, Opened, Page, PageEnd, PageItem, PageMemory,
     UnreadableAttribute,
 };
-pub use crate::write::{Error as WriteError, OperationRefusal, RefusedOperation};
+pub use crate::write::{ContentError, Error as WriteError, OperationRefusal, RefusedOperation};

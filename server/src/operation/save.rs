@@ -17,7 +17,8 @@ use crate::item::pointer::Pointer;
 use crate::model::{Item, Model, ReturnValues, Value};
 use crate::read::RequestHasher;
 use crate::write::{
-    Condition, ExpectedVersion, Identity, SaveRequest, digest_contents, foreign_kept, keep_unchanged,
+    Condition, Contents, ExpectedVersion, Identity, SaveRequest, digest_contents, foreign_kept,
+    keep_unchanged,
 };
 
 /// Which item to write.
@@ -189,6 +190,7 @@ pub(super) async fn commit(
         return_old: return_values == ReturnValues::AllOld,
         generated: checked.generated.clone(),
         identity: identity.clone(),
+        contents: Contents::new(),
     };
     let committed = match idempotency::table(&request.model).zip(identity) {
         Some((table, identity)) => gateway.committer.save_once(request, identity, &table).await?,

@@ -20,7 +20,7 @@ use crate::item::load::readable;
 use crate::item::{ItemId, Key, check};
 use crate::model::{Item, Model, Number, ReturnValues, Value};
 use crate::read::RequestHasher;
-use crate::write::{Change, ExpectedVersion, Operation, TransactOutcome};
+use crate::write::{Change, Contents, ExpectedVersion, Operation, TransactOutcome};
 
 /// Operations of one transaction.
 const MAX_OPERATIONS: usize = 100;
@@ -256,6 +256,7 @@ async fn check_saving(gateway: &Gateway, save: Save) -> Result<(Operation, Saved
         condition,
         version,
         return_old,
+        contents: Contents::new(),
     };
     Ok((operation, saved))
 }
@@ -280,6 +281,7 @@ fn check_updating(gateway: &Gateway, update: Update) -> Result<(Operation, Updat
         change: Change::Update(Box::new(item)),
         condition: None,
         return_old,
+        contents: Contents::new(),
     };
     Ok((operation, updated))
 }
@@ -301,6 +303,7 @@ fn check_deleting(gateway: &Gateway, delete: Delete) -> Result<Operation, Error>
         condition,
         version,
         return_old,
+        contents: Contents::new(),
     })
 }
 
@@ -332,6 +335,7 @@ fn check_check(gateway: &Gateway, request: Check) -> Result<Operation, Error> {
         change: Change::Check,
         version: None,
         return_old,
+        contents: Contents::new(),
     })
 }
 

@@ -21,7 +21,7 @@ use crate::item::load::{Opened, readable};
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Model, Number, ReturnValues, Value};
 use crate::read::RequestHasher;
-use crate::write::{Identity, ItemUpdate, UpdateRequest, digest_contents};
+use crate::write::{Contents, Identity, ItemUpdate, UpdateRequest, digest_contents};
 
 /// What to change of which item.
 pub struct Update {
@@ -215,6 +215,7 @@ async fn commit(
         returned: return_values,
         generated: generated.clone(),
         identity: identity.clone(),
+        contents: Contents::new(),
     };
     let committed = match idempotency::table(&model).zip(identity) {
         Some((table, identity)) => gateway.committer.update_once(request, identity, &table).await?,

@@ -115,6 +115,7 @@ impl RequestHasher {
         // lists every field, so that none is left out
         let Object {
             data,
+            is_streamed,
             name,
             content_type,
             metadata,
@@ -127,7 +128,7 @@ impl RequestHasher {
         } = object;
         match data {
             Some(data) => self.part(2, data),
-            None => self.number(0),
+            None => self.number(u64::from(*is_streamed)),
         }
         for text in [name, content_type, bucket, key, etag, version_id, sha256] {
             self.text(text);

@@ -12,7 +12,8 @@ use crate::aws;
 use crate::call::Call;
 use crate::fault::Fault;
 use crate::operation::{
-    Error, Opened, OperationRefusal, ReadError, RefusedOperation, UnreadableAttribute, WriteError,
+    ContentError, Error, Opened, OperationRefusal, ReadError, RefusedOperation, UnreadableAttribute,
+    WriteError,
 };
 
 /// The status of a failed operation, whose reason is recorded in the call. Logs the cause unless it is the caller's.
@@ -128,6 +129,13 @@ fn from_write(call: &Call, failure: WriteError) -> Status {
     match failure {
         WriteError::ItemTooLarge { .. } => item_too_large(&text),
         WriteError::Invalid(faults) => status::invalid(Reason::InvalidField, faults),
+        WriteError::Content { attribute, error } => {
+            let reason = match error {
+                ContentError::Size { .. } | ContentError::Sha256 => Reason::ChecksumMismatch,
+                ContentError::Incomplete | ContentError::TooLarge { .. } => Reason::InvalidField,
+            };
+            status::invalid(reason, Fault::new(format_args!("item.{attribute}"), error))
+        }
         WriteError::ObjectChanged { .. } => retry_later(Reason::ObjectChanged, text),
         WriteError::ItemNotFound { model } => item_not_found(&model, text),
         WriteError::WrongModel { model } => precondition(

@@ -26,6 +26,8 @@ pub(super) async fn remove_new(stores: &Stores, call: &Call, new: &[(String, New
 }
 
 async fn undo_upload(s3: &S3, call: &Call, object: &NewObject) {
+    // a part that arrives after the abort would be left behind
+    object.settle().await;
     if let Some(upload) = object.open_multipart() {
         let aborted = s3.abort_multipart_upload(call, &upload).await;
         log_left_behind(call, upload.location, aborted);

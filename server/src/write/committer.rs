@@ -238,6 +238,7 @@ impl Committer {
             Error::Store(_)
             | Error::ItemTooLarge { .. }
             | Error::Invalid(_)
+            | Error::Content { .. }
             | Error::ObjectChanged { .. }
             | Error::ConditionFailed { .. }
             | Error::ItemNotFound { .. }

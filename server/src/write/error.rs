@@ -6,6 +6,7 @@ use crate::figure::AwsOperation;
 use crate::item::load::Opened;
 use crate::item::store::StoreError;
 use crate::model::limits::MAX_ITEM_BYTES;
+use crate::object::content::ContentError;
 
 use super::index_keys::IndexKeyError;
 use super::refused::RefusedOperation;
@@ -22,6 +23,14 @@ pub enum Error {
     /// A kept object has fields that differ from the stored ones.
     #[error("{0}")]
     Invalid(Faults),
+    /// The content of an object cannot be stored.
+    #[error("{attribute}: {error}")]
+    Content {
+        /// The attribute.
+        attribute: String,
+        /// Why.
+        error: ContentError,
+    },
     /// The stored item no longer points to an object that the item keeps.
     #[error("{attribute} now points to a different object; read the item again")]
     ObjectChanged {

@@ -55,7 +55,7 @@ pub fn foreign_kept<'a>(model: &'a Model, item: &'a Item) -> Vec<(&'a str, &'a O
             ..Pointer::default()
         };
         let may_be_kept = offload.foreign_pointers == ForeignPointers::Read || owner.owns(offload, &location);
-        if object.data.is_none() && !may_be_kept {
+        if !object.is_new() && !may_be_kept {
             foreign.push((attribute.name.as_str(), &**object));
         }
     }
@@ -64,7 +64,7 @@ pub fn foreign_kept<'a>(model: &'a Model, item: &'a Item) -> Vec<(&'a str, &'a O
 
 /// The number of objects that a save of `item` keeps.
 pub fn count_kept(item: &Item) -> usize {
-    let is_kept = |value: &&Value| matches!(value, Value::Object(object) if object.data.is_none());
+    let is_kept = |value: &&Value| matches!(value, Value::Object(object) if !object.is_new());
     item.values().filter(is_kept).count()
 }
 

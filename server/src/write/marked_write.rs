@@ -9,7 +9,8 @@ use super::error::Error;
 use super::identity::Identity;
 use super::refused::{OperationRefusal, RefusedOperation};
 use super::request::{
-    Committed, CommittedUpdate, DeleteRequest, ExpectedVersion, ItemUpdate, SaveRequest, UpdateRequest,
+    Committed, CommittedUpdate, Contents, DeleteRequest, ExpectedVersion, ItemUpdate, SaveRequest,
+    UpdateRequest,
 };
 use super::transact_request::{AppliedOperation, Change, Marking, Operation, Recognition, TransactOutcome};
 
@@ -34,6 +35,7 @@ impl Committer {
             return_old,
             generated,
             identity: _,
+            contents,
         } = request;
         let key = Key::from_request(&model, &item).ok_or(Error::Internal("a checked item lacks its key"))?;
         let operation = Operation {
@@ -43,6 +45,7 @@ impl Committer {
             condition,
             version,
             return_old,
+            contents,
         };
         let marking = marking(table, identity, generated);
         let outcome = self
@@ -81,6 +84,7 @@ impl Committer {
             returned: _,
             mut generated,
             identity: _,
+            contents,
         } = request;
         let model = item.model.clone();
         let version = next_version(&item);
@@ -94,6 +98,7 @@ impl Committer {
             change: Change::Update(Box::new(item)),
             condition: None,
             return_old: false,
+            contents,
         };
         let marking = marking(table, identity, generated);
         let outcome = self
@@ -143,6 +148,7 @@ impl Committer {
             condition,
             version,
             return_old,
+            contents: Contents::new(),
         };
         let marking = marking(table, identity, Item::new());
         let outcome = self

@@ -132,6 +132,7 @@ mod uploads;
 mod versions;
 
 pub use crate::aws::Misfit;
+pub use crate::object::content::ContentError;
 
 pub use self::batch::PlainWrite;
 pub use self::committer::{Committer, GRACE};
@@ -143,7 +144,7 @@ pub use self::prepared::pinned_bytes;
 pub use self::refused::{OperationRefusal, RefusedOperation};
 pub use self::remembered::{REMEMBERED_CONDITION_BYTES, Term};
 pub use self::request::{
-    Committed, CommittedUpdate, Condition, DeleteRequest, ExpectedVersion, ItemUpdate, SaveRequest,
+    Committed, CommittedUpdate, Condition, Contents, DeleteRequest, ExpectedVersion, ItemUpdate, SaveRequest,
     UpdateRequest,
 };
 pub use self::token::TransactionTokens;

@@ -63,18 +63,19 @@ impl Prepared {
             condition,
             version,
             return_old,
+            contents,
         } = operation;
         let (mut new, mut kept, mut sealed) = (Vec::new(), Vec::new(), None);
         let write = match change {
             Change::Put(item) => {
                 let mut item = store::seal(&model, item, keys).await?;
                 sealed = ciphertext(&model, &item);
-                (new, kept) = save::take_objects(&model, &mut item);
+                (new, kept) = save::take_objects(&model, &mut item, contents);
                 Write::Put(item)
             }
             Change::Update(mut change) => {
                 sealed = update::seal(&mut change, keys).await?.into_iter().next();
-                new = update::take_objects(&change.model, &change.key, &change.update);
+                new = update::take_objects(&change.model, &change.key, &change.update, contents);
                 Write::Update(change)
             }
             Change::Delete => Write::Delete,

@@ -9,9 +9,13 @@ use crate::item::Key;
 use crate::item::load::Opened;
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Model, ReturnValues};
+use crate::object::content::ContentStream;
 
 use super::identity::Identity;
 use super::index_keys::IndexKeys;
+
+/// The contents of objects that are streamed, by attribute.
+pub type Contents = HashMap<String, ContentStream>;
 
 /// The version that the stored item must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,8 @@ pub struct SaveRequest {
     pub generated: Item,
     /// Set if a repeat of the request must change nothing.
     pub identity: Option<Identity>,
+    /// The contents of its objects that are streamed.
+    pub contents: Contents,
 }
 
 /// A request to delete an item.
@@ -73,6 +79,8 @@ pub struct UpdateRequest {
     pub generated: Item,
     /// Set if a repeat of the request must change nothing.
     pub identity: Option<Identity>,
+    /// The contents of its objects that are streamed.
+    pub contents: Contents,
 }
 
 /// The checked changes to an item, alone or in a transaction.

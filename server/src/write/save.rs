@@ -17,7 +17,7 @@ use super::cleanup::remove_new;
 use super::commit::{Commit, Put};
 use super::error::Error;
 use super::kept::KeptObject;
-use super::request::SaveRequest;
+use super::request::{Contents, SaveRequest};
 use super::uploads::upload_all;
 
 /// A save that was committed; the old item is as stored.
@@ -46,6 +46,7 @@ pub(super) async fn save(
         return_old,
         generated,
         identity,
+        contents,
     } = request;
     let is_random = |name: &String| {
         let attribute = model.attribute(name);
@@ -56,7 +57,7 @@ pub(super) async fn save(
     let has_random = generated.keys().any(is_random);
     let extended = call.with_deadline(deadline);
     let mut item = caller.step(seal(&model, item, keys)).await?;
-    let (new, kept) = take_objects(&model, &mut item);
+    let (new, kept) = take_objects(&model, &mut item, contents);
     let uploaded = caller.step(upload_all(stores, &call, &new)).await;
     let may_commit = !caller.is_disconnected() && now() < call.deadline();
     let objects = match uploaded {
@@ -102,7 +103,11 @@ pub(super) async fn save(
 }
 
 /// Takes the objects out of an encrypted item: those to upload and those to keep.
-pub(super) fn take_objects(model: &Model, item: &mut Item) -> (Vec<(String, NewObject)>, Vec<KeptObject>) {
+pub(super) fn take_objects(
+    model: &Model,
+    item: &mut Item,
+    mut contents: Contents,
+) -> (Vec<(String, NewObject)>, Vec<KeptObject>) {
     let (mut new, mut kept) = (Vec::new(), Vec::new());
     let Some(key) = Key::from_item(model, item) else {
         return (new, kept);
@@ -115,9 +120,11 @@ pub(super) fn take_objects(model: &Model, item: &mut Item) -> (Vec<(String, NewO
         let Some(Value::Object(object)) = item.remove(name) else {
             continue;
         };
-        if object.data.is_none() {
+        if !object.is_new() {
             kept.push(KeptObject::new(attribute, *object, &model.table));
-        } else if let Some(object) = NewObject::new(model, &key, offload, *object) {
+        } else if let Some(object) =
+            NewObject::new(model, &key, offload, *object, contents.remove(&attribute.name))
+        {
             new.push((attribute.name.clone(), object));
         }
     }

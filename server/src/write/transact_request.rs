@@ -7,7 +7,7 @@ use crate::item::pointer::Pointer;
 use crate::model::{Item, Model, Value};
 
 use super::identity::Identity;
-use super::request::{Condition, ExpectedVersion, ItemUpdate};
+use super::request::{Condition, Contents, ExpectedVersion, ItemUpdate};
 
 /// One operation of a transaction, already checked.
 pub struct Operation {
@@ -23,6 +23,8 @@ pub struct Operation {
     pub version: Option<ExpectedVersion>,
     /// Whether a refusal has the current item.
     pub return_old: bool,
+    /// The streamed contents of its objects.
+    pub contents: Contents,
 }
 
 /// What an operation does to its item.
@@ -40,7 +42,7 @@ pub enum Change {
 impl Operation {
     /// Whether it uploads objects.
     pub(super) fn uploads(&self) -> bool {
-        let is_new = |value: &Value| matches!(value, Value::Object(object) if object.data.is_some());
+        let is_new = |value: &Value| matches!(value, Value::Object(object) if object.is_new());
         match &self.change {
             Change::Put(item) => item.values().any(is_new),
             Change::Update(change) => change.update.whole_values().any(|(_, value)| is_new(value)),

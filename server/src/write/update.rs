@@ -15,7 +15,7 @@ use crate::object::upload::NewObject;
 use super::caller::Caller;
 use super::cleanup::remove_new;
 use super::error::Error;
-use super::request::{ItemUpdate, UpdateRequest};
+use super::request::{Contents, ItemUpdate, UpdateRequest};
 use super::update_commit::{Outcome, UpdateCommit};
 use super::uploads::upload_all;
 
@@ -47,10 +47,11 @@ pub(super) async fn update(
         returned,
         generated: _,
         identity,
+        contents,
     } = request;
     let extended = call.with_deadline(deadline);
     let sealed = caller.step(seal(&mut item, keys)).await?;
-    let new = take_objects(&item.model, &item.key, &item.update);
+    let new = take_objects(&item.model, &item.key, &item.update, contents);
     let uploaded = caller.step(upload_all(stores, &call, &new)).await;
     let may_commit = !caller.is_disconnected() && now() < call.deadline();
     let objects = match uploaded {
@@ -132,12 +133,23 @@ pub(super) async fn seal(item: &mut ItemUpdate, keys: &CallKeys) -> Result<Item,
 }
 
 /// The objects to upload.
-pub(super) fn take_objects(model: &Model, key: &Key, update: &Update) -> Vec<(String, NewObject)> {
+pub(super) fn take_objects(
+    model: &Model,
+    key: &Key,
+    update: &Update,
+    mut contents: Contents,
+) -> Vec<(String, NewObject)> {
     let mut new = Vec::new();
     for attribute in &model.attributes {
         let whole_value = update.whole_values().find(|(name, _)| *name == attribute.name);
         if let (Some(offload), Some((_, Value::Object(object)))) = (&attribute.s3, whole_value)
-            && let Some(object) = NewObject::new(model, key, offload, (**object).clone())
+            && let Some(object) = NewObject::new(
+                model,
+                key,
+                offload,
+                (**object).clone(),
+                contents.remove(&attribute.name),
+            )
         {
             new.push((attribute.name.clone(), object));
         }

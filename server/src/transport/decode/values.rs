@@ -133,6 +133,7 @@ impl Decoder {
 fn decode_object(object: v1::Object) -> Object {
     Object {
         data: object.data,
+        is_streamed: false,
         name: object.name,
         content_type: object.content_type,
         metadata: object.metadata,

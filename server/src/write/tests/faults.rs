@@ -182,7 +182,7 @@ async fn a_disconnect_during_the_upload_leaves_nothing_behind() {
     let call = Call::for_test();
     harness
         .faulty
-        .inject("UploadPart", Fault::Delay(Duration::from_secs(60)));
+        .inject("UploadPart", Fault::Delay(Duration::from_secs(1)));
     let write = harness.write(&call, &[("file", &content(11 * MIB))]);
     let gone = tokio::time::timeout(Duration::from_millis(500), harness.committer.save(write)).await;
     assert!(gone.is_err());

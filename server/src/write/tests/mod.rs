@@ -72,6 +72,7 @@ impl Harness {
             version: None,
             generated: Item::new(),
             identity: None,
+            contents: Contents::new(),
         }
     }
 
