@@ -66,9 +66,9 @@ impl<T: Message> Encoder for ContractEncoder<T> {
 
     fn encode(&mut self, message: T, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
         buffer.reserve(message.encoded_len());
-        message
-            .encode(buffer)
-            .map_err(|error| Status::internal(format!("response does not encode: {error}")))
+        // `encode` would compute the length once more, only to find that there is room
+        message.encode_raw(buffer);
+        Ok(())
     }
 
     fn buffer_settings(&self) -> BufferSettings {

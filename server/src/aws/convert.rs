@@ -13,7 +13,9 @@ use crate::model::{Item, Number, Value};
 pub(super) struct NotStorable;
 
 /// An item in the form that the SDK sends.
-pub(super) fn to_sdk(item: Item) -> Result<HashMap<String, AttributeValue>, NotStorable> {
+pub(super) fn to_sdk(
+    item: impl IntoIterator<Item = (String, Value)>,
+) -> Result<HashMap<String, AttributeValue>, NotStorable> {
     item.into_iter()
         .map(|(name, value)| Ok((name, value_to_sdk(value)?)))
         .collect()
@@ -39,7 +41,7 @@ pub(super) fn to_i32(number: u32) -> i32 {
 fn value_to_sdk(value: Value) -> Result<AttributeValue, NotStorable> {
     Ok(match value {
         Value::S(text) => AttributeValue::S(text),
-        Value::N(number) => AttributeValue::N(number.as_str().to_owned()),
+        Value::N(number) => AttributeValue::N(number.into_string()),
         Value::B(bytes) => AttributeValue::B(blob(bytes)),
         Value::Bool(bool) => AttributeValue::Bool(bool),
         Value::Null => AttributeValue::Null(true),
@@ -48,9 +50,7 @@ fn value_to_sdk(value: Value) -> Result<AttributeValue, NotStorable> {
         }
         Value::M(fields) => AttributeValue::M(to_sdk(fields)?),
         Value::SS(texts) => AttributeValue::Ss(texts.into_iter().collect()),
-        Value::NS(numbers) => {
-            AttributeValue::Ns(numbers.iter().map(|number| number.as_str().to_owned()).collect())
-        }
+        Value::NS(numbers) => AttributeValue::Ns(numbers.into_iter().map(Number::into_string).collect()),
         Value::BS(members) => AttributeValue::Bs(members.into_iter().map(blob).collect()),
         Value::Object(_) => return Err(NotStorable),
     })
@@ -83,9 +83,12 @@ fn blob(bytes: Bytes) -> Blob {
 
 /// A compatible store may hold numbers that DynamoDB would reject: they become strings rather than being lost.
 fn number(text: String) -> Value {
-    match text.parse::<Number>() {
+    match Number::from_canonical(text) {
         Ok(number) => Value::N(number),
-        Err(_invalid) => Value::S(text),
+        Err(text) => match text.parse::<Number>() {
+            Ok(number) => Value::N(number),
+            Err(_invalid) => Value::S(text),
+        },
     }
 }
 

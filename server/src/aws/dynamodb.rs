@@ -17,8 +17,8 @@ use aws_sdk_dynamodb::types::{
 
 use crate::call::Call;
 use crate::figure::AwsOperation;
-use crate::model::Item;
 use crate::model::size::{stored_bytes, write_units};
+use crate::model::{Item, Value};
 
 use super::convert::{NotStorable, from_sdk, some_names, to_i32, to_sdk};
 use super::error::{Error, Kind};
@@ -27,7 +27,7 @@ use super::request::{Cause, Failure, Request, SdkFailure};
 use super::response::Response;
 use super::selected::Selected;
 
-pub use batch::{BatchGetItem, BatchGot, BatchWrite, MAX_GETS, MAX_WRITES, TableKeys};
+pub use batch::{BatchGetItem, BatchGot, BatchWrite, KeyAttributes, MAX_GETS, MAX_WRITES, TableKeys};
 pub use transact::{MAX_OPERATIONS, TransactItem, TransactKey};
 pub use update::{UpdateError, UpdateItem};
 
@@ -416,7 +416,10 @@ fn units(capacity: Option<&ConsumedCapacity>) -> f64 {
     units.unwrap_or(0.0)
 }
 
-fn storable(request: &Request<'_>, item: Item) -> Result<HashMap<String, AttributeValue>, Error> {
+fn storable(
+    request: &Request<'_>,
+    item: impl IntoIterator<Item = (String, Value)>,
+) -> Result<HashMap<String, AttributeValue>, Error> {
     to_sdk(item).map_err(|NotStorable| request.local_error(Kind::Refused, "an object value cannot be stored"))
 }
 

@@ -25,8 +25,9 @@ mod table;
 
 pub use clients::{Connectors, Settings, SetupError, Stores};
 pub use dynamodb::{
-    BatchGetItem, BatchGot, BatchWrite, DeleteItem, DynamoDb, GetItem, MAX_GETS, MAX_OPERATIONS, MAX_WRITES,
-    Page, PutItem, Query, Scan, TableKeys, TransactItem, TransactKey, UpdateError, UpdateItem,
+    BatchGetItem, BatchGot, BatchWrite, DeleteItem, DynamoDb, GetItem, KeyAttributes, MAX_GETS,
+    MAX_OPERATIONS, MAX_WRITES, Page, PutItem, Query, Scan, TableKeys, TransactItem, TransactKey,
+    UpdateError, UpdateItem,
 };
 pub use error::{Doubt, Endpoint, Error, Kind, Refusal, Resource};
 pub use kms::{GeneratedKey, Kms};

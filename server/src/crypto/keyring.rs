@@ -50,8 +50,9 @@ struct Shared {
     permits: Semaphore,
     /// By key id and context; at most one per encrypted attribute of the models that the call writes.
     generated: Mutex<HashMap<(String, Context), Slot<SealingKey>>>,
-    /// At most [`MAX_OPENED_KEYS`], evicted by hand: an unbounded cache reserves no memory up front.
-    opened: Mutex<LruCache<Wrapped, Slot<DataKey>>>,
+    /// At most [`MAX_OPENED_KEYS`], evicted by hand: an unbounded cache reserves no memory up front. `None` before the first
+    /// one, since most calls decrypt nothing.
+    opened: Mutex<Option<LruCache<Wrapped, Slot<DataKey>>>>,
 }
 
 /// A wrapped key, with the context and keys to decrypt it. A key decrypted for one attribute is not reused for another
@@ -83,7 +84,7 @@ impl Keyring {
             call: call.clone(),
             permits: Semaphore::new(self.in_flight),
             generated: Mutex::default(),
-            opened: Mutex::new(LruCache::unbounded()),
+            opened: Mutex::default(),
         };
         CallKeys {
             shared: Arc::new(shared),
@@ -133,6 +134,7 @@ impl CallKeys {
 impl Shared {
     fn opened_slot(&self, wrapped: &Wrapped) -> Slot<DataKey> {
         let mut opened = self.opened.lock();
+        let opened = opened.get_or_insert_with(LruCache::unbounded);
         let slot = Arc::clone(opened.get_or_insert(wrapped.clone(), Slot::default));
         if opened.len() > MAX_OPENED_KEYS {
             opened.pop_lru();
@@ -270,7 +272,10 @@ mod tests {
         for count in 2..=MAX_OPENED_KEYS {
             keys.shared.opened_slot(&wrapped(count));
         }
-        assert_eq!(keys.shared.opened.lock().len(), MAX_OPENED_KEYS);
+        assert_eq!(
+            keys.shared.opened.lock().as_ref().map(LruCache::len),
+            Some(MAX_OPENED_KEYS)
+        );
         assert!(Arc::ptr_eq(&second, &keys.shared.opened_slot(&wrapped(1))));
         assert!(!Arc::ptr_eq(&first, &keys.shared.opened_slot(&wrapped(0))));
     }

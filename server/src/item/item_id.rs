@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-use super::key::Key;
-use crate::model::Value;
+use super::key::{Key, values};
+use crate::model::{Item, Model, Value};
+
+/// Room for most keys.
+const USUAL_BYTES: usize = 96;
 
 /// The identity of an item. `Debug` shows nothing of the key.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -12,9 +15,25 @@ pub struct ItemId(Vec<u8>);
 impl ItemId {
     /// The identity of the item with this key.
     pub fn new(table: &str, key: &Key) -> ItemId {
-        let mut bytes = Vec::new();
+        ItemId::of_values(table, key.partition(), key.sort())
+    }
+
+    /// The identity of a stored item or key. `None` if a key attribute is missing or is not S, N or B.
+    pub fn of_stored(model: &Model, stored: &Item) -> Option<ItemId> {
+        let (partition, sort) = values(model, |name| stored.get(model.stored_name(name)))?;
+        Some(ItemId::of_values(&model.table, partition, sort))
+    }
+
+    /// The identity of an item that passed the checks of a request, like [`ItemId::of_stored`].
+    pub fn of_request(model: &Model, item: &Item) -> Option<ItemId> {
+        let (partition, sort) = values(model, |name| item.get(name))?;
+        Some(ItemId::of_values(&model.table, partition, sort))
+    }
+
+    fn of_values(table: &str, partition: &Value, sort: Option<&Value>) -> ItemId {
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
         add(&mut bytes, b'T', table.as_bytes());
-        for value in std::iter::once(key.partition()).chain(key.sort()) {
+        for value in std::iter::once(partition).chain(sort) {
             match value {
                 Value::S(text) => add(&mut bytes, b'S', text.as_bytes()),
                 // a number has one text

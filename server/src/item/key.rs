@@ -22,27 +22,42 @@ impl Key {
         Key::from_parts(model, |name| item.get(name))
     }
 
-    fn from_parts<'v>(model: &Model, value: impl Fn(&str) -> Option<&'v Value>) -> Option<Key> {
-        let part = |name: &str| match value(name)? {
-            value @ (Value::S(_) | Value::N(_) | Value::B(_)) => {
-                Some((model.stored_name(name).to_owned(), value.clone()))
-            }
-            _ => None,
+    /// Takes the key out of an item that passed the checks of a request, like [`Key::from_request`].
+    pub fn take_from_request(model: &Model, item: &mut Item) -> Option<Key> {
+        values(model, |name| item.get(name))?;
+        let mut part = |name: &str| {
+            let (given, value) = item.remove_entry(name)?;
+            let stored_name = model.stored_name(name);
+            let has_alias = given != stored_name;
+            let name = if has_alias { stored_name.to_owned() } else { given };
+            Some((name, value))
         };
         let partition = part(&model.partition_key)?;
-        let sort = match &model.sort_key {
-            Some(name) => Some(part(name)?),
-            None => None,
-        };
+        let sort = model.sort_key.as_ref().and_then(|name| part(name));
         Some(Key { partition, sort })
+    }
+
+    fn from_parts<'v>(model: &Model, value: impl Fn(&str) -> Option<&'v Value>) -> Option<Key> {
+        let (partition, sort) = values(model, value)?;
+        let part = |name: &str, value: &Value| (model.stored_name(name).to_owned(), value.clone());
+        Some(Key {
+            partition: part(&model.partition_key, partition),
+            sort: model
+                .sort_key
+                .as_ref()
+                .zip(sort)
+                .map(|(name, value)| part(name, value)),
+        })
     }
 
     /// The key attributes, as DynamoDB requests contain them.
     pub fn item(&self) -> Item {
-        std::iter::once(&self.partition)
-            .chain(&self.sort)
-            .cloned()
-            .collect()
+        self.attributes().collect()
+    }
+
+    /// The key attributes, one by one.
+    pub fn attributes(&self) -> impl Iterator<Item = (String, Value)> {
+        std::iter::once(&self.partition).chain(&self.sort).cloned()
     }
 
     /// The value of the partition key.
@@ -54,4 +69,22 @@ impl Key {
     pub fn sort(&self) -> Option<&Value> {
         self.sort.as_ref().map(|(_, value)| value)
     }
+}
+
+/// The values of the key attributes of an item: that of the partition key, and that of the sort key if the table has one.
+/// `None` if one is missing or is not S, N or B.
+pub(super) fn values<'v>(
+    model: &Model,
+    value: impl Fn(&str) -> Option<&'v Value>,
+) -> Option<(&'v Value, Option<&'v Value>)> {
+    let part = |name: &str| value(name).filter(|value| is_scalar(value));
+    let partition = part(&model.partition_key)?;
+    match &model.sort_key {
+        Some(name) => Some((partition, Some(part(name)?))),
+        None => Some((partition, None)),
+    }
+}
+
+fn is_scalar(value: &Value) -> bool {
+    matches!(value, Value::S(_) | Value::N(_) | Value::B(_))
 }

@@ -10,17 +10,19 @@
 //!
 //! An attribute that another model of the table encrypts and this model does not declare is withheld, whatever its value.
 
+mod steps;
+
 use futures::future::join_all;
 
+pub use self::steps::readable;
+use self::steps::{add_parts, keep_wanted, named_values, parts_of_keys, withhold};
 use super::Key;
 use super::compress::{DecompressError, MAX_BYTES, MAX_INLINE_BYTES, decompress, is_compressed};
 use super::pointer::Pointer;
 use crate::aws;
 use crate::crypto::envelope::{self, Envelope, OpenError, Place};
 use crate::crypto::{CallKeys, KeyIds};
-use crate::model::{
-    Attribute, AttributeType, Encryption, EncryptionMode, Item, Model, REMEMBERED_REQUEST, Value,
-};
+use crate::model::{Attribute, AttributeType, Encryption, Item, Model, Value};
 
 /// A stored item, opened for a caller.
 #[derive(Debug, Default)]
@@ -108,26 +110,25 @@ pub async fn open(
     keys: &CallKeys,
     wanted: Option<&[String]>,
 ) -> Result<Opened, LoadError> {
+    let stored = match open_at_once(model, stored, wanted) {
+        Ok(opened) => return Ok(opened),
+        Err(stored) => stored,
+    };
     // add-a-model-option: decode its values
     let is_encrypted =
         |attribute: &Attribute| attribute.encrypted.is_some() && stored.contains_key(&attribute.stored_name);
     let has_encrypted = model.attributes.iter().any(is_encrypted);
     let place = has_encrypted.then(|| place(model, &stored));
     let parts = parts_of_keys(model, &stored);
-    let is_wanted = |name: &str| wanted.is_none_or(|wanted| wanted.iter().any(|wanted| wanted == name));
     let mut item = named_values(model, stored);
-    item.retain(|name, value| is_wanted(name) && (*value != Value::Null || model.attribute(name).is_none()));
+    keep_wanted(model, &mut item, wanted);
     let withheld = withhold(model, &mut item);
     let sealed = read_envelopes(model, &item)?;
     if let (false, Some(place)) = (sealed.is_empty(), place) {
         open_all(model, &sealed, &place?, keys, &mut item).await?;
     }
     let unreadable = decompress_all(model, &mut item).await;
-    for (name, value) in parts {
-        if is_wanted(&name) {
-            item.entry(name).or_insert(value);
-        }
-    }
+    add_parts(&mut item, parts, wanted);
     let mut item = readable(model, item);
     resolve_pointers(model, &mut item)?;
     Ok(Opened {
@@ -137,51 +138,28 @@ pub async fn open(
     })
 }
 
-/// The item as callers read it, from one by the model's names whose values are in their stored form, decrypted and
-/// decompressed. Leaves out hidden attributes, and the request id that the item remembers.
-pub fn readable(model: &Model, mut item: Item) -> Item {
-    // in place, since a page has thousands of items
-    item.retain(|name, value| {
-        let Some(attribute) = model.attribute(name) else {
-            return name != REMEMBERED_REQUEST;
-        };
-        if attribute.hidden {
-            return false;
-        }
-        *value = attribute.from_stored(std::mem::replace(value, Value::Null));
-        *value != Value::Null
-    });
-    item
-}
-
-/// The stored values by the model's names. Leaves out attributes under the name of one that has an alias.
-fn named_values(model: &Model, stored: Item) -> Item {
-    let has_alias = |attribute: &Attribute| attribute.name != attribute.stored_name;
-    if !model.attributes.iter().any(has_alias) {
-        return stored;
+/// Opens a stored item that has no ciphertexts, compressed values or objects, as [`open`] does. Any other item is returned
+/// as it is.
+pub fn open_at_once(model: &Model, stored: Item, wanted: Option<&[String]>) -> Result<Opened, Item> {
+    let takes_time = |attribute: &Attribute| {
+        attribute.encrypted.is_some()
+            || attribute.compressed.is_some()
+            || attribute.kind == AttributeType::Object
+    };
+    let mut attributes = model.attributes.iter();
+    if attributes.any(|attribute| takes_time(attribute) && stored.contains_key(&attribute.stored_name)) {
+        return Err(stored);
     }
-    let named = stored.into_iter().filter_map(|(name, value)| {
-        match (model.stored_attribute(&name), model.attribute(&name)) {
-            (Some(attribute), _) if attribute.name == name => Some((name, value)),
-            (Some(attribute), _) => Some((attribute.name.clone(), value)),
-            (None, Some(_)) => None,
-            (None, None) => Some((name, value)),
-        }
-    });
-    named.collect()
-}
-
-/// The parts of the item's templated keys, in their stored form.
-fn parts_of_keys(model: &Model, stored: &Item) -> Vec<(String, Value)> {
-    let keys = model.key_names().filter_map(|name| model.attribute(name));
-    let parts = keys.filter_map(|attribute| {
-        let template = attribute.template.as_ref()?;
-        match stored.get(&attribute.stored_name)? {
-            Value::S(key) => template.take_apart(key),
-            _ => None,
-        }
-    });
-    parts.flatten().collect()
+    let parts = parts_of_keys(model, &stored);
+    let mut item = named_values(model, stored);
+    keep_wanted(model, &mut item, wanted);
+    let withheld = withhold(model, &mut item);
+    add_parts(&mut item, parts, wanted);
+    Ok(Opened {
+        item: readable(model, item),
+        withheld,
+        unreadable: Vec::new(),
+    })
 }
 
 /// Decompresses the values of compressed attributes. Takes out those that cannot be read.
@@ -259,29 +237,6 @@ fn place(model: &Model, stored: &Item) -> Result<Place, LoadError> {
     place.ok_or_else(|| LoadError::Key {
         model: model.name.clone(),
     })
-}
-
-/// Removes the attributes that may not be decrypted and returns their names.
-fn withhold(model: &Model, item: &mut Item) -> Vec<String> {
-    let write_only = model.attributes.iter().filter(|attribute| {
-        attribute
-            .encrypted
-            .as_ref()
-            .is_some_and(|encryption| encryption.mode == EncryptionMode::WriteOnly)
-    });
-    let sealed_by_others = model
-        .sealed_by_others
-        .iter()
-        .filter(|name| item.get(*name) != Some(&Value::Null));
-    let withheld = write_only
-        .map(|attribute| &attribute.name)
-        .chain(sealed_by_others);
-    let names: Vec<&String> = withheld.collect();
-    names
-        .into_iter()
-        .filter_map(|name| item.remove_entry(name))
-        .map(|(name, _)| name)
-        .collect()
 }
 
 /// Parses all ciphertexts, so that a malformed one fails the item before any request to KMS.

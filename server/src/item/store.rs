@@ -49,12 +49,23 @@ pub enum StoreError {
 pub async fn seal(model: &Model, item: Item, keys: &CallKeys) -> Result<Item, StoreError> {
     let key = Key::from_request(model, &item).ok_or(StoreError::NoKey)?;
     let item = seal_values(model, &key, item, keys).await?;
-    let item = item
-        .into_iter()
-        .map(|(name, value)| (model.stored_name(&name).to_owned(), value))
-        .collect();
+    let item = stored_names(model, item);
     check_size(&item)?;
     Ok(item)
+}
+
+/// The values by their stored names.
+fn stored_names(model: &Model, item: Item) -> Item {
+    let has_alias = |attribute: &Attribute| attribute.name != attribute.stored_name;
+    if !model.attributes.iter().any(has_alias) {
+        return item;
+    }
+    item.into_iter()
+        .map(|(name, value)| match model.stored_name(&name) {
+            stored_name if stored_name == name => (name, value),
+            stored_name => (stored_name.to_owned(), value),
+        })
+        .collect()
 }
 
 /// Like [`seal`], for some of the values of the item with this key. Attributes keep the model's names.
@@ -70,7 +81,9 @@ pub async fn seal_values(
 ) -> Result<Item, StoreError> {
     // add-a-model-option: encode its values
     for attribute in &model.attributes {
-        if let Some(value) = values.get_mut(&attribute.name) {
+        if attribute.compressed.is_some()
+            && let Some(value) = values.get_mut(&attribute.name)
+        {
             compress_value(attribute, value).await;
         }
     }

@@ -48,6 +48,25 @@ impl Number {
         &self.text
     }
 
+    /// The canonical decimal text.
+    pub fn into_string(self) -> String {
+        self.text
+    }
+
+    /// The number of a text that is its canonical one already, as whole numbers from a store usually are; any other text
+    /// is returned as it is.
+    ///
+    /// # Errors
+    ///
+    /// The text, which may still be a number.
+    pub fn from_canonical(text: String) -> Result<Number, String> {
+        if is_canonical_integer(&text) {
+            Ok(Number { text })
+        } else {
+            Err(text)
+        }
+    }
+
     /// The number with the other sign; zero has none.
     #[must_use]
     pub fn negated(&self) -> Number {
@@ -94,6 +113,11 @@ impl FromStr for Number {
     type Err = InvalidNumber;
 
     fn from_str(text: &str) -> Result<Number, InvalidNumber> {
+        if is_canonical_integer(text) {
+            return Ok(Number {
+                text: text.to_owned(),
+            });
+        }
         if text.len() > MAX_TEXT_BYTES {
             return Err(InvalidNumber::Syntax);
         }
@@ -102,6 +126,15 @@ impl FromStr for Number {
         Ok(Number {
             text: decimal.plain(),
         })
+    }
+}
+
+/// Whether a text is the canonical one of a whole number of up to [`MAX_DIGITS`] digits.
+fn is_canonical_integer(text: &str) -> bool {
+    match text.strip_prefix('-').unwrap_or(text).as_bytes() {
+        [b'0'] => text.len() == 1,
+        [b'1'..=b'9', rest @ ..] => rest.len() < MAX_DIGITS && rest.iter().all(u8::is_ascii_digit),
+        _ => false,
     }
 }
 
@@ -148,6 +181,20 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(canonical_text(text).as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_integers_are_what_they_parse_to(text in "-?[0-9]{1,41}") {
+            let decimal = Decimal::parse(&text).expect("digits are a decimal");
+            let parsed = check(&decimal).map(|()| decimal.plain());
+            if is_canonical_integer(&text) {
+                prop_assert_eq!(parsed.as_ref(), Ok(&text));
+                prop_assert_eq!(Number::from_canonical(text.clone()).map(Number::into_string), Ok(text));
+            } else {
+                prop_assert_eq!(Number::from_canonical(text.clone()), Err(text));
+            }
         }
     }
 

@@ -56,7 +56,7 @@ pub(super) fn check_gets(gets: Vec<Result<Get, Error>>, max: usize) -> Result<Ve
                 "must be unset; set it in the request as a whole",
             );
         }
-        checked.extend(faults.take(&place.to_string(), get.and_then(check_get))?);
+        checked.extend(faults.take(&place, get.and_then(check_get))?);
     }
     faults.into_result()?;
     Ok(checked)

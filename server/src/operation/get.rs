@@ -1,5 +1,6 @@
 //! Get: one item by its key.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::error::Error;
@@ -55,12 +56,18 @@ pub(super) fn check_get(request: Get) -> Result<read::Get, Error> {
         validate_only: _,
         faults,
     } = request;
-    let mut placeholders = Placeholders::new();
     let mut validation = Validation::new(&FIELDS, faults);
     let key = validation.field(check::check_key(&model, key, "key"));
     let include_objects = validation.field(check_include_objects(&model, &include_objects));
     let included = include_objects.as_deref().unwrap_or_default();
-    let projection = validation.field(check_fields(&model, &fields, included, &mut placeholders));
+    let (projection, names) = match fields.is_empty() {
+        true => (Some(None), HashMap::new()),
+        false => {
+            let mut placeholders = Placeholders::new();
+            let projection = check_fields(&model, &fields, included, &mut placeholders);
+            (validation.field(projection), placeholders.into_parts().0)
+        }
+    };
     let valid = validation.finish()?;
     let key = valid.take(key)?;
     let view = View::new(
@@ -69,7 +76,6 @@ pub(super) fn check_get(request: Get) -> Result<read::Get, Error> {
         valid.take(include_objects)?,
         valid.take(projection)?,
     );
-    let (names, _) = placeholders.into_parts();
     Ok(read::Get {
         key,
         view,

@@ -24,17 +24,25 @@ impl From<Faults> for PartFaults {
 
 impl PartFaults {
     /// Takes the value of a part, or adds its faults at `place`. Any other error is returned.
-    pub(super) fn take<T>(&mut self, place: &str, part: Result<T, Error>) -> Result<Option<T>, Error> {
-        match part {
+    pub(super) fn take<T>(
+        &mut self,
+        place: impl fmt::Display,
+        part: Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let error = match part {
             Ok(value) => return Ok(Some(value)),
-            Err(Error::Invalid(faults)) => self.fields.extend(faults.under(place)),
-            Err(Error::InvalidExpression(faults)) => self.expressions.extend(faults.under(place)),
-            Err(Error::Mode(faults)) => self.modes.extend(faults.under(place)),
-            Err(Error::ItemTooLarge { bytes }) => {
+            Err(error) => error,
+        };
+        let place = place.to_string();
+        match error {
+            Error::Invalid(faults) => self.fields.extend(faults.under(&place)),
+            Error::InvalidExpression(faults) => self.expressions.extend(faults.under(&place)),
+            Error::Mode(faults) => self.modes.extend(faults.under(&place)),
+            Error::ItemTooLarge { bytes } => {
                 let text = Error::ItemTooLarge { bytes }.to_string();
                 self.fields.push(place, text);
             }
-            Err(error) => return Err(error),
+            error => return Err(error),
         }
         Ok(None)
     }

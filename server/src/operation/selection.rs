@@ -196,7 +196,7 @@ impl Selection {
         let view = View {
             others: from.others().to_vec(),
             index: from.index,
-            now: checked.now,
+            now: Some(checked.now),
             ..View::new(self.model, self.fields, checked.include_objects, projection)
         };
         let request = PageRequest {

@@ -116,7 +116,7 @@ pub async fn transact_write(
             Ok(operation) => check_operation(gateway, operation).await,
             Err(error) => Err(error),
         };
-        if let Some((operation, done)) = faults.take(&place.to_string(), outcome)? {
+        if let Some((operation, done)) = faults.take(&place, outcome)? {
             checked.push((place, operation, done));
         }
     }

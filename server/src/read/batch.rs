@@ -4,7 +4,7 @@
 //!
 //! What DynamoDB leaves unprocessed is read again after a backoff, within the deadline of the call.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashSet, VecDeque};
 
 use futures::future::BoxFuture;
 use futures::stream::{self, FuturesUnordered, Stream, StreamExt as _};
@@ -155,7 +155,8 @@ impl Batch {
                     self.waiting.extend(parts);
                 }
                 Some(_) | None => {
-                    found.extend(self.plan.all(&chunk).map(|reads| (reads, Err(error.clone()))));
+                    let reads = chunk.targets.iter().map(|&target| self.plan.take_reads(target));
+                    found.extend(reads.map(|reads| (reads, Err(error.clone()))));
                 }
             },
         }
@@ -168,35 +169,41 @@ impl Batch {
     }
 
     fn take(&mut self, chunk: &Chunk, got: BatchGot, found: &mut VecDeque<(Vec<usize>, Found)>) {
-        let mut missing: HashMap<_, _> = self.plan.targets(chunk).collect();
+        let mut missing: HashSet<usize> = chunk.targets.iter().copied().collect();
         let some_were_read = got.unprocessed.len() < missing.len();
-        for (table, item) in got.items {
-            let id = self.plan.id_of(&table, &item);
-            if let Some(target) = id.and_then(|id| missing.remove(&id)) {
-                found.push_back((self.plan.reads(target), Ok(Some(item))));
+        found.reserve(missing.len());
+        for (table, items) in got.items {
+            let group = self.plan.group_of(chunk, &table);
+            for item in items {
+                let target = group.and_then(|group| self.plan.target_of(group, &item));
+                if let Some(target) = target.filter(|target| missing.remove(target)) {
+                    found.push_back((self.plan.take_reads(target), Ok(Some(item))));
+                }
             }
         }
         let unprocessed = got.unprocessed.iter();
-        let left: Vec<_> = unprocessed
-            .filter_map(|(table, key)| missing.remove(&self.plan.id_of(table, key)?))
+        let mut left: Vec<_> = unprocessed
+            .filter_map(|(table, key)| self.plan.target(chunk, table, key))
+            .filter(|target| missing.remove(target))
             .collect();
         // DynamoDB returns no item for a key that does not exist
-        found.extend(
-            missing
-                .into_values()
-                .map(|target| (self.plan.reads(target), Ok(None))),
-        );
+        for target in missing {
+            found.push_back((self.plan.take_reads(target), Ok(None)));
+        }
         if left.is_empty() {
             return;
         }
         self.call.add_throttled();
         match chunk.backoff.next(some_were_read, self.call.deadline()) {
-            Some(backoff) => self.waiting.push_back(Chunk {
-                targets: left,
-                backoff,
-            }),
+            Some(backoff) => {
+                self.plan.sort(&mut left);
+                self.waiting.push_back(Chunk {
+                    targets: left,
+                    backoff,
+                });
+            }
             None => {
-                let reads = left.into_iter().map(|target| self.plan.reads(target));
+                let reads = left.into_iter().map(|target| self.plan.take_reads(target));
                 found.extend(reads.map(|reads| (reads, Err(unprocessed_error()))));
             }
         }
@@ -240,16 +247,17 @@ impl Batch {
         Ok(BatchPart { results, memory })
     }
 
-    /// Opens the items of a message in parallel.
+    /// Opens the items of a message: at once where nothing has to be waited for, the others in parallel.
     async fn open(&mut self, part: Vec<(usize, Found)>) -> Result<Vec<BatchResult>, Error> {
-        let opening = part.into_iter().map(|(read, item)| {
+        let (mut results, mut opening) = (Vec::with_capacity(part.len()), Vec::new());
+        for (read, found) in part {
             let opener = &self.openers[self.plan.view(read)];
-            async move { (read, opener.open_read(item).await) }
-        });
-        // collected first: the compiler cannot name the lifetime of a stream of closures
-        let opening: Vec<_> = opening.collect();
+            match opener.open_at_once(found) {
+                Ok(opened) => results.push((read, opened)),
+                Err(found) => opening.push(async move { (read, opener.open_read(found).await) }),
+            }
+        }
         let mut opening = stream::iter(opening).buffer_unordered(ITEMS_IN_FLIGHT);
-        let mut results = Vec::new();
         while let Some((read, opened)) = opening.next().await {
             results.push((read, opened?));
         }

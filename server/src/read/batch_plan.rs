@@ -15,10 +15,9 @@ use crate::model::{Item, Model};
 pub(super) struct Plan {
     groups: Vec<Group>,
     targets: Vec<Target>,
+    by_target: HashMap<(usize, ItemId), usize>,
     /// The view of each read.
     views: Vec<usize>,
-    /// A model of each table, for the names of its key attributes.
-    models: HashMap<String, Arc<Model>>,
 }
 
 /// Keys that one request reads.
@@ -29,9 +28,16 @@ pub(super) struct Chunk {
     pub(super) backoff: Backoff,
 }
 
+/// Keys of one table that are read alike.
+struct Group {
+    id: GroupId,
+    /// A model of the table, for the names of its key attributes.
+    model: Arc<Model>,
+}
+
 /// What reads must have in common to share a request.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Group {
+struct GroupId {
     table: String,
     projection: Option<String>,
     /// Sorted.
@@ -50,11 +56,13 @@ struct Target {
 #[derive(Default)]
 struct Builder {
     groups: Vec<Group>,
-    by_group: HashMap<Group, usize>,
+    by_group: HashMap<GroupId, usize>,
     views: Vec<View>,
     by_view: HashMap<ViewId, usize>,
     targets: Vec<Target>,
     by_target: HashMap<(usize, ItemId), usize>,
+    /// The group and the view of the last read, which the next one often has too.
+    last: Option<(usize, usize)>,
 }
 
 /// What distinguishes a view: the model, the fields and the inline objects.
@@ -64,25 +72,22 @@ impl Plan {
     /// Plans the reads of a request. Returns the plan, the distinct views and the chunks.
     pub(super) fn new(gets: Vec<Get>) -> (Plan, Vec<View>, Vec<Chunk>) {
         let mut builder = Builder::default();
-        let (mut views, mut models) = (Vec::with_capacity(gets.len()), HashMap::new());
-        for (read, get) in gets.into_iter().enumerate() {
-            let model = &get.view.model;
-            if !models.contains_key(&model.table) {
-                models.insert(model.table.clone(), Arc::clone(model));
-            }
-            views.push(builder.add(read, get));
-        }
+        builder.targets.reserve(gets.len());
+        builder.by_target.reserve(gets.len());
+        let gets = gets.into_iter().enumerate();
+        let views = gets.map(|(read, get)| builder.add(read, get)).collect();
         let Builder {
             groups,
             targets,
+            by_target,
             views: distinct,
             ..
         } = builder;
         let plan = Plan {
             groups,
             targets,
+            by_target,
             views,
-            models,
         };
         let chunks = plan.chunks();
         (plan, distinct, chunks)
@@ -106,7 +111,7 @@ impl Plan {
     fn fits(&self, chunk: &Chunk, target: usize) -> bool {
         let group = self.targets[target].group;
         let is_same_table =
-            |other: usize| other != group && self.groups[other].table == self.groups[group].table;
+            |other: usize| other != group && self.groups[other].id.table == self.groups[group].id.table;
         let last_group = chunk.targets.last().map(|&last| self.targets[last].group);
         chunk.targets.len() < MAX_GETS
             && (last_group == Some(group)
@@ -122,10 +127,10 @@ impl Plan {
         for &target in &chunk.targets {
             let Target { group, key, .. } = &self.targets[target];
             if tables.last().is_none_or(|(last, _)| last != group) {
-                tables.push((*group, self.groups[*group].table_keys()));
+                tables.push((*group, self.groups[*group].id.table_keys()));
             }
             if let Some((_, table)) = tables.last_mut() {
-                table.keys.push(key.item());
+                table.keys.push(key.attributes().collect());
             }
         }
         BatchGetItem {
@@ -147,28 +152,34 @@ impl Plan {
         (parts.len() > 1).then(|| parts.into_iter().map(|(_, part)| part).collect())
     }
 
-    /// The reads of each target of a chunk.
-    pub(super) fn all<'a>(&'a self, chunk: &'a Chunk) -> impl Iterator<Item = Vec<usize>> + 'a {
-        chunk.targets.iter().map(|&target| self.reads(target))
+    /// The target of an item or key that the store returned for a chunk.
+    pub(super) fn target(&self, chunk: &Chunk, table: &str, item: &Item) -> Option<usize> {
+        self.target_of(self.group_of(chunk, table)?, item)
     }
 
-    /// The targets of a chunk by the identity of their items.
-    pub(super) fn targets<'a>(&'a self, chunk: &'a Chunk) -> impl Iterator<Item = (ItemId, usize)> + 'a {
-        chunk.targets.iter().map(|&target| {
-            let Target { group, key, .. } = &self.targets[target];
-            (ItemId::new(&self.groups[*group].table, key), target)
-        })
+    /// The group of a chunk that reads a table.
+    pub(super) fn group_of(&self, chunk: &Chunk, table: &str) -> Option<usize> {
+        let groups = chunk.targets.iter().map(|&target| self.targets[target].group);
+        let mut last = None;
+        groups
+            .filter(|&group| last.replace(group) != Some(group))
+            .find(|&group| self.groups[group].id.table == table)
     }
 
-    /// The identity of an item or key that the store returned.
-    pub(super) fn id_of(&self, table: &str, item: &Item) -> Option<ItemId> {
-        let key = Key::from_item(self.models.get(table)?, item)?;
-        Some(ItemId::new(table, &key))
+    /// The target of an item or key of a group, whether a chunk asks for it or not.
+    pub(super) fn target_of(&self, group: usize, item: &Item) -> Option<usize> {
+        let id = ItemId::of_stored(&self.groups[group].model, item)?;
+        self.by_target.get(&(group, id)).copied()
     }
 
-    /// The reads that ask for a target.
-    pub(super) fn reads(&self, target: usize) -> Vec<usize> {
-        self.targets[target].reads.clone()
+    /// Puts the targets of a chunk in the order of their groups.
+    pub(super) fn sort(&self, targets: &mut [usize]) {
+        targets.sort_unstable_by_key(|&target| (self.targets[target].group, target));
+    }
+
+    /// Takes the reads that ask for a target.
+    pub(super) fn take_reads(&mut self, target: usize) -> Vec<usize> {
+        std::mem::take(&mut self.targets[target].reads)
     }
 
     /// The view of a read.
@@ -180,26 +191,12 @@ impl Plan {
 impl Builder {
     /// Adds a read. Returns its view.
     fn add(&mut self, read: usize, get: Get) -> usize {
-        let Get {
-            key,
-            view,
-            names,
-            consistent_read,
-        } = get;
-        let mut names: Vec<_> = names.into_iter().collect();
-        names.sort_unstable();
-        let group = Group {
-            table: view.model.table.clone(),
-            projection: view.projection_text(),
-            names,
-            consistent_read,
+        let (key, group, view) = match self.last {
+            Some((group, view)) if self.is_like(group, view, &get) => (get.key, group, view),
+            _ => self.place(get),
         };
-        let id = ItemId::new(&group.table, &key);
-        let groups = &mut self.groups;
-        let group = *self.by_group.entry(group).or_insert_with_key(|group| {
-            groups.push(group.clone());
-            groups.len() - 1
-        });
+        self.last = Some((group, view));
+        let id = ItemId::new(&self.groups[group].id.table, &key);
         let targets = &mut self.targets;
         let target = *self.by_target.entry((group, id)).or_insert_with(|| {
             targets.push(Target {
@@ -210,16 +207,63 @@ impl Builder {
             targets.len() - 1
         });
         self.targets[target].reads.push(read);
+        view
+    }
+
+    /// Whether a read certainly has this group and this view.
+    fn is_like(&self, group: usize, view: usize, get: &Get) -> bool {
+        let (
+            view,
+            GroupId {
+                names,
+                consistent_read,
+                ..
+            },
+        ) = (&self.views[view], &self.groups[group].id);
+        Arc::ptr_eq(&view.model, &get.view.model)
+            && view.fields == get.view.fields
+            && view.include_objects == get.view.include_objects
+            // equal fields of one model have equal projections, but placeholders may be numbered in another order
+            && names.is_empty()
+            && get.names.is_empty()
+            && *consistent_read == get.consistent_read
+    }
+
+    /// The key of a read, its group and its view.
+    fn place(&mut self, get: Get) -> (Key, usize, usize) {
+        let Get {
+            key,
+            view,
+            names,
+            consistent_read,
+        } = get;
+        let mut names: Vec<_> = names.into_iter().collect();
+        names.sort_unstable();
+        let group = GroupId {
+            table: view.model.table.clone(),
+            projection: view.projection_text(),
+            names,
+            consistent_read,
+        };
+        let groups = &mut self.groups;
+        let group = *self.by_group.entry(group).or_insert_with_key(|id| {
+            groups.push(Group {
+                id: id.clone(),
+                model: Arc::clone(&view.model),
+            });
+            groups.len() - 1
+        });
         let view_id = (
             view.model.name.clone(),
             view.fields.clone(),
             view.include_objects.clone(),
         );
         let views = &mut self.views;
-        *self.by_view.entry(view_id).or_insert_with(|| {
+        let view = *self.by_view.entry(view_id).or_insert_with(|| {
             views.push(view);
             views.len() - 1
-        })
+        });
+        (key, group, view)
     }
 }
 
@@ -232,7 +276,7 @@ impl Chunk {
     }
 }
 
-impl Group {
+impl GroupId {
     fn table_keys(&self) -> TableKeys {
         TableKeys {
             table: self.table.clone(),

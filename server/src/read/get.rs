@@ -52,6 +52,9 @@ impl Reader {
         let stored = stored.ok_or_else(|| Error::ItemNotFound {
             model: model.name.clone(),
         })?;
-        Opener::new(self, call, view).open(&model, stored, 0).await
+        match view.open_at_once(&model, stored) {
+            Ok(opened) => Ok(opened),
+            Err(stored) => Opener::new(self, call, view).open(&model, stored, 0).await,
+        }
     }
 }

@@ -64,18 +64,22 @@ impl Opener {
         }
     }
 
-    /// Opens what one of several reads found. The outer error ends the call.
-    pub(super) async fn open_read(&self, found: Found) -> Result<Result<Opened, Error>, Error> {
-        let stored = match found {
+    /// The result of one of several reads, if nothing has to be waited for. Any other item is returned as it is.
+    pub(super) fn open_at_once(&self, found: Found) -> Result<Result<Opened, Error>, Item> {
+        match found {
             // neither an item of another model nor one that has expired is there
-            Ok(Some(stored)) if matches!(self.view.match_of(&stored), Match::Of(_)) => stored,
-            Ok(_) => {
-                return Ok(Err(Error::ItemNotFound {
-                    model: self.view.model.name.clone(),
-                }));
+            Ok(Some(stored)) if matches!(self.view.match_of(&stored), Match::Of(_)) => {
+                self.view.open_at_once(&self.view.model, stored).map(Ok)
             }
-            Err(error) => return Ok(Err(error.into())),
-        };
+            Ok(_) => Ok(Err(Error::ItemNotFound {
+                model: self.view.model.name.clone(),
+            })),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    /// Opens an item that [`Opener::open_at_once`] returned. The outer error ends the call.
+    pub(super) async fn open_read(&self, stored: Item) -> Result<Result<Opened, Error>, Error> {
         let model = &self.view.model;
         let inline_bytes = self.inline_bytes(model, &stored);
         match self.open(model, stored, inline_bytes).await {
@@ -96,6 +100,10 @@ impl Opener {
         mut stored: Item,
         mut reserved_bytes: u64,
     ) -> Result<Opened, Error> {
+        stored = match self.view.open_at_once(model, stored) {
+            Ok(opened) => return Ok(opened),
+            Err(stored) => stored,
+        };
         let mut changed = String::new();
         for _ in 0..MAX_ATTEMPTS {
             let objects = InlineObject::all_of(&self.view, model, &stored);

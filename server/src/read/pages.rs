@@ -9,7 +9,6 @@
 //! The exception is an object larger than a message: its stream waits while it holds the page.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::stream::{self, FuturesUnordered, Stream, StreamExt as _};
@@ -17,6 +16,7 @@ use futures::stream::{self, FuturesUnordered, Stream, StreamExt as _};
 use super::error::Error;
 use super::memory::{CONTENT_BYTES, MESSAGE_BYTES, PAGE_COPIES, PageMemory, reserve_page, try_reserve_page};
 use super::opener::Opener;
+use super::page_items::{PageItem, SizedItem, inline_bytes, open};
 use super::page_request::PageRequest;
 use super::reader::Reader;
 use super::request_hash::RequestHash;
@@ -26,13 +26,9 @@ use super::view::Match;
 use crate::aws;
 use crate::call::Call;
 use crate::capacity::Reservation;
-use crate::item::load::Opened;
+use crate::model::Item;
 use crate::model::limits::{MAX_ITEM_BYTES, MAX_PAGE_BYTES};
-use crate::model::size::stored_bytes;
-use crate::model::{Item, Model};
 
-/// Items opened in parallel; their KMS requests have a separate limit.
-const ITEMS_IN_FLIGHT: usize = 64;
 /// Stored bytes of all pages that a stream holds or waits for, however many segments it reads.
 const HELD_BYTES: usize = 4 * 1024 * 1024;
 
@@ -57,16 +53,6 @@ pub struct PageEnd {
     pub scanned_count: u32,
     /// Items that belong to none of the request's models.
     pub unmatched_count: u32,
-}
-
-/// One item of a page.
-pub struct PageItem {
-    /// The name of its model, if the request names several.
-    pub model: Option<String>,
-    /// Whether attributes are left out.
-    pub partial: bool,
-    /// The opened item, or its key and the reason why it cannot be opened.
-    pub outcome: Result<Opened, (Item, Error)>,
 }
 
 struct Pages {
@@ -120,15 +106,6 @@ struct Taken {
     unmatched_count: u32,
     /// Where the segment continues, if the limit was reached before the end of the page.
     position: Option<SegmentPosition>,
-}
-
-/// A stored item with its size.
-struct SizedItem {
-    model: Arc<Model>,
-    item: Item,
-    stored_bytes: usize,
-    /// Content that comes with it.
-    inline_bytes: u64,
 }
 
 impl Reader {
@@ -393,46 +370,4 @@ impl CurrentPage {
         }
         items
     }
-}
-
-impl SizedItem {
-    fn new(opener: &Opener, model: Arc<Model>, item: Item) -> SizedItem {
-        SizedItem {
-            stored_bytes: stored_bytes(&item),
-            inline_bytes: opener.inline_bytes(&model, &item),
-            model,
-            item,
-        }
-    }
-}
-
-fn inline_bytes(items: &[SizedItem]) -> u64 {
-    items
-        .iter()
-        .fold(0, |sum: u64, item| sum.saturating_add(item.inline_bytes))
-}
-
-/// Opens the items of a message in parallel and returns the results in their order.
-async fn open(opener: &Opener, items: Vec<SizedItem>) -> Result<Vec<PageItem>, Error> {
-    let opening: Vec<_> = items
-        .into_iter()
-        .map(|sized| async move {
-            let opened = opener.open_of_page(&sized.model, sized.item, sized.inline_bytes);
-            let outcome = opened.await;
-            (sized.model, outcome)
-        })
-        .collect();
-    let mut opening = stream::iter(opening).buffered(ITEMS_IN_FLIGHT);
-    let mut results = Vec::new();
-    while let Some((model, outcome)) = opening.next().await {
-        match outcome {
-            Err((_, error)) if error.ends_the_call() => return Err(error),
-            outcome => results.push(PageItem {
-                model: (!opener.view.others.is_empty()).then(|| model.name.clone()),
-                partial: opener.view.is_partial(),
-                outcome,
-            }),
-        }
-    }
-    Ok(results)
 }

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::error::Error;
 use crate::expression::{self, Placeholders, Projection, ReadScope};
+use crate::item::load::{self, Opened};
 use crate::model::{self, Index, Item, Model, Number};
 
 /// The parts of items that a call reads, as far as the request has been checked.
@@ -23,8 +24,9 @@ pub struct View {
     pub include_objects: Vec<String>,
     /// What the store is asked for; `None`: whole items.
     pub projection: Option<Projection>,
-    /// The time at which the call began, in epoch seconds: items that have expired by then are left out.
-    pub now: Number,
+    /// The time at which the call began, in epoch seconds: items that have expired by then are left out. `None` if no model
+    /// says so.
+    pub now: Option<Number>,
 }
 
 /// Whether a stored item is returned.
@@ -46,13 +48,13 @@ impl View {
         projection: Option<Projection>,
     ) -> View {
         View {
+            now: model.hiding_ttl().map(|_| now()),
             model,
             others: Vec::new(),
             index: None,
             fields,
             include_objects,
             projection,
-            now: now(),
         }
     }
 
@@ -61,7 +63,7 @@ impl View {
         let mut models = std::iter::once(&self.model).chain(&self.others);
         match models.find(|model| model.owns(stored)) {
             None => Match::Unmatched,
-            Some(model) if model.hides(stored, &self.now) => Match::Expired,
+            Some(model) if self.now.as_ref().is_some_and(|now| model.hides(stored, now)) => Match::Expired,
             Some(model) => Match::Of(Arc::clone(model)),
         }
     }
@@ -113,6 +115,15 @@ impl View {
             projection.map_err(|_faults| Error::Internal("a checked projection was rejected"))?;
         let (names, _) = placeholders.into_parts();
         Ok((Some(projection.text), names))
+    }
+
+    /// Opens a stored item that has neither ciphertexts nor other values that take time, and no content to return. Any
+    /// other item is returned as it is.
+    pub(super) fn open_at_once(&self, model: &Model, stored: Item) -> Result<Opened, Item> {
+        match self.include_objects.is_empty() {
+            true => load::open_at_once(model, stored, self.attributes()),
+            false => Err(stored),
+        }
     }
 
     /// The key attributes of a stored item, by the names of its model.

@@ -1,7 +1,7 @@
 //! Plain writes in batches: whole items and deletions without a condition, of models without objects. One BatchWriteItem
 //! for up to [`MAX_WRITES`](aws::MAX_WRITES) different items; each write succeeds or fails for itself.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -26,24 +26,34 @@ pub struct PlainWrite {
     pub item: Option<Item>,
 }
 
+/// A write that has no outcome.
+struct Pending {
+    /// Its place in the batch.
+    index: usize,
+    id: ItemId,
+    write: BatchWrite,
+}
+
 /// The outcomes of a batch.
 type Outcomes = Vec<Result<(), Error>>;
 
 impl Committer {
     /// Makes plain writes of different items. Returns the outcome of each.
     pub async fn batch(&self, call: &Call, writes: Vec<PlainWrite>) -> Outcomes {
-        let sealing = writes.iter().map(|write| self.stored(call, write));
-        let stored = join_all(sealing).await;
-        let (mut pending, mut outcomes) = (HashMap::new(), Outcomes::new());
-        for (index, (write, stored)) in writes.iter().zip(stored).enumerate() {
-            outcomes.push(stored.map(|stored| {
-                pending.insert(ItemId::new(&write.model.table, &write.key), (index, stored));
-            }));
+        let models: Vec<_> = writes.iter().map(|write| Arc::clone(&write.model)).collect();
+        let ids: Vec<_> = writes
+            .iter()
+            .map(|write| ItemId::new(&write.model.table, &write.key))
+            .collect();
+        let stored = join_all(writes.into_iter().map(|write| self.stored(call, write))).await;
+        let (mut pending, mut outcomes) = (Vec::with_capacity(ids.len()), Outcomes::new());
+        for (index, (id, stored)) in ids.into_iter().zip(stored).enumerate() {
+            outcomes.push(stored.map(|write| pending.push(Pending { index, id, write })));
         }
         let mut backoff = Backoff::default();
         while !pending.is_empty() {
             backoff.wait(call).await;
-            let requested = pending.values().map(|(_, write)| write.clone()).collect();
+            let requested = pending.iter().map(|pending| pending.write.clone()).collect();
             let left = match self.stores().dynamodb.batch_write_item(call, requested).await {
                 Ok(left) => left,
                 Err(error) if pending.len() > 1 && is_of_one_write(&error.kind) => {
@@ -55,8 +65,8 @@ impl Committer {
                 }
             };
             let before = pending.len();
-            let ids: Vec<ItemId> = left.iter().filter_map(|write| id_of(&writes, write)).collect();
-            pending.retain(|id, _| ids.contains(id));
+            let ids: HashSet<ItemId> = left.iter().filter_map(|write| id_of(&models, write)).collect();
+            pending.retain(|pending| ids.contains(&pending.id));
             if pending.is_empty() {
                 break;
             }
@@ -73,29 +83,25 @@ impl Committer {
     }
 
     /// The write as it is sent: encrypted.
-    async fn stored(&self, call: &Call, write: &PlainWrite) -> Result<BatchWrite, Error> {
-        let table = write.model.table.clone();
-        let Some(item) = &write.item else {
-            let key = write.key.item();
+    async fn stored(&self, call: &Call, write: PlainWrite) -> Result<BatchWrite, Error> {
+        let PlainWrite { model, key, item } = write;
+        let table = model.table.clone();
+        let Some(item) = item else {
+            let key = key.item();
             return Ok(BatchWrite::Delete { table, key });
         };
         // each item has a data key for itself
         let keys = self.keyring().for_call(call);
-        let item = seal(&write.model, item.clone(), &keys).await?;
+        let item = seal(&model, item, &keys).await?;
         Ok(BatchWrite::Put { table, item })
     }
 
     /// Makes the writes of a batch that DynamoDB refused as a whole: only some of them may be invalid.
-    async fn one_by_one(
-        &self,
-        call: &Call,
-        pending: HashMap<ItemId, (usize, BatchWrite)>,
-        mut outcomes: Outcomes,
-    ) -> Outcomes {
+    async fn one_by_one(&self, call: &Call, pending: Vec<Pending>, mut outcomes: Outcomes) -> Outcomes {
         let dynamodb = &self.stores().dynamodb;
         let writing = pending
-            .into_values()
-            .map(|(index, write)| async move { (index, send(dynamodb, call, write).await) });
+            .into_iter()
+            .map(|Pending { index, write, .. }| async move { (index, send(dynamodb, call, write).await) });
         for (index, outcome) in join_all(writing).await {
             outcomes[index] = outcome.map_err(Error::from);
         }
@@ -125,14 +131,13 @@ async fn send(dynamodb: &DynamoDb, call: &Call, write: BatchWrite) -> Result<(),
 }
 
 /// The identity of a write that DynamoDB left unprocessed. The models of a table have the same key attributes.
-fn id_of(writes: &[PlainWrite], left: &BatchWrite) -> Option<ItemId> {
-    let of_table = writes.iter().find(|write| write.model.table == left.table())?;
-    let key = Key::from_item(&of_table.model, left.item())?;
-    Some(ItemId::new(left.table(), &key))
+fn id_of(models: &[Arc<Model>], left: &BatchWrite) -> Option<ItemId> {
+    let of_table = models.iter().find(|model| model.table == left.table())?;
+    ItemId::of_stored(of_table, left.item())
 }
 
-fn fail_all(pending: HashMap<ItemId, (usize, BatchWrite)>, error: &aws::Error, outcomes: &mut Outcomes) {
-    for (index, _) in pending.into_values() {
+fn fail_all(pending: Vec<Pending>, error: &aws::Error, outcomes: &mut Outcomes) {
+    for Pending { index, .. } in pending {
         outcomes[index] = Err(Error::Store(error.clone()));
     }
 }

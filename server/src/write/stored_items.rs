@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::aws::{self, BatchGetItem, DynamoDb, Kind, TableKeys};
+use crate::aws::{self, BatchGetItem, DynamoDb, KeyAttributes, Kind, TableKeys};
 use crate::call::{Backoff, Call};
 use crate::figure::AwsOperation;
 use crate::item::{ItemId, Key};
@@ -40,13 +40,14 @@ pub(super) async fn read_items(
         let got = dynamodb.batch_get_item(call, request(wanted, &left)).await?;
         let place = |table: &str, item: &Item| {
             let of_table = wanted.iter().find(|item| item.model.table == table)?;
-            let key = Key::from_item(of_table.model, item)?;
-            places.get(&ItemId::new(table, &key)).copied()
+            places.get(&ItemId::of_stored(of_table.model, item)?).copied()
         };
-        for (table, mut item) in got.items {
-            if let Some(index) = place(&table, &item) {
-                item.retain(|name, _| wanted[index].names.contains(&name.as_str()));
-                found[index] = Some(item);
+        for (table, items) in got.items {
+            for mut item in items {
+                if let Some(index) = place(&table, &item) {
+                    item.retain(|name, _| wanted[index].names.contains(&name.as_str()));
+                    found[index] = Some(item);
+                }
             }
         }
         let unprocessed: Vec<usize> = got
@@ -68,11 +69,11 @@ pub(super) async fn read_items(
 
 /// The request for some of the items: one projection for each table.
 fn request(wanted: &[Wanted<'_>], indexes: &[usize]) -> BatchGetItem {
-    let mut tables: BTreeMap<&str, (Vec<Item>, BTreeSet<String>)> = BTreeMap::new();
+    let mut tables: BTreeMap<&str, (Vec<KeyAttributes>, BTreeSet<String>)> = BTreeMap::new();
     for item in indexes.iter().map(|&index| &wanted[index]) {
         let (keys, names) = tables.entry(&item.model.table).or_default();
-        let key = item.key.item();
-        names.extend(key.keys().cloned());
+        let key: Vec<_> = item.key.attributes().collect();
+        names.extend(key.iter().map(|(name, _)| name.clone()));
         names.extend(item.names.iter().map(|name| (*name).to_owned()));
         keys.push(key);
     }

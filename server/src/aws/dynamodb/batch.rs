@@ -14,7 +14,7 @@ use super::super::request::Request;
 use super::{DynamoDb, storable, units, write_request};
 use crate::call::Call;
 use crate::figure::AwsOperation;
-use crate::model::Item;
+use crate::model::{Item, Value};
 
 /// Reads up to [`MAX_GETS`] items. Each table occurs once.
 #[derive(Clone, Debug, Default)]
@@ -25,13 +25,16 @@ pub struct BatchGetItem {
     pub uncounted: bool,
 }
 
+/// The attributes of a key, each once.
+pub type KeyAttributes = Vec<(String, Value)>;
+
 /// The keys to read from one table.
 #[derive(Clone, Debug, Default)]
 pub struct TableKeys {
     /// The table.
     pub table: String,
-    /// Distinct keys, each with exactly the key attributes.
-    pub keys: Vec<Item>,
+    /// Distinct keys, each exactly the key attributes.
+    pub keys: Vec<KeyAttributes>,
     /// A projection expression with the key attributes; `None` for whole items.
     pub projection: Option<String>,
     /// Attribute names of the projection.
@@ -40,12 +43,12 @@ pub struct TableKeys {
     pub consistent_read: bool,
 }
 
-/// What BatchGetItem returned: items and keys with the name of their table. Keys that are in neither do not exist.
+/// What BatchGetItem returned. Keys that are in neither do not exist.
 #[derive(Clone, Debug, Default)]
 pub struct BatchGot {
-    /// The items that were found, in no order.
-    pub items: Vec<(String, Item)>,
-    /// The keys that were not read.
+    /// The items that were found, by table, in no order.
+    pub items: Vec<(String, Vec<Item>)>,
+    /// The keys that were not read, each with its table.
     pub unprocessed: Vec<(String, Item)>,
 }
 
@@ -103,16 +106,17 @@ impl DynamoDb {
         let output = super::send(call, &request, sent).await?;
         call.add_capacity(sum(output.consumed_capacity()), 0.0);
         let mut got = BatchGot::default();
+        let mut found = 0;
         for (table, items) in output.responses.unwrap_or_default() {
-            let items = items.into_iter().map(|item| (table.clone(), from_sdk(item)));
-            got.items.extend(items);
+            found += items.len();
+            got.items.push((table, items.into_iter().map(from_sdk).collect()));
         }
         for (table, left) in output.unprocessed_keys.unwrap_or_default() {
             let keys = left.keys.into_iter().map(|key| (table.clone(), from_sdk(key)));
             got.unprocessed.extend(keys);
         }
         if !get.uncounted {
-            call.add_items(got.items.len() as u64, 0);
+            call.add_items(found as u64, 0);
         }
         Ok(got)
     }

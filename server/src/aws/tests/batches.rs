@@ -16,7 +16,10 @@ fn keys(partitions: &[&str]) -> BatchGetItem {
     BatchGetItem {
         tables: vec![TableKeys {
             table: "users".into(),
-            keys: partitions.iter().map(|partition| key(partition)).collect(),
+            keys: partitions
+                .iter()
+                .map(|partition| key(partition).into_iter().collect())
+                .collect(),
             consistent_read: true,
             ..TableKeys::default()
         }],
@@ -50,7 +53,7 @@ async fn batches_are_written_read_and_billed() {
         .batch_get_item(&call, keys(&["a", "b", "c"]))
         .await
         .unwrap();
-    assert_eq!((got.items.len(), got.unprocessed.len()), (2, 0));
+    assert_eq!((got.items[0].1.len(), got.unprocessed.len()), (2, 0));
     let bill = call.bill();
     assert_eq!((bill.batch_get_count, bill.items), (1, 2));
     assert_eq!(bill.read_milliunits, 3000, "a missing item costs a unit too");

@@ -55,9 +55,10 @@ impl<'a> ItemCheck<'a> {
 
     /// Checks what the caller set.
     pub(super) fn check_given(&mut self, mut given: Item) {
+        self.item.reserve(given.len());
         for attribute in &self.model.attributes {
-            if let Some(value) = given.remove(&attribute.name) {
-                self.check_attribute(attribute, value);
+            if let Some((name, value)) = given.remove_entry(&attribute.name) {
+                self.check_attribute(attribute, name, value);
             }
         }
         if let Some(discriminator) = &self.model.discriminator
@@ -68,7 +69,7 @@ impl<'a> ItemCheck<'a> {
         self.check_unknown(given);
     }
 
-    fn check_attribute(&mut self, attribute: &'a Attribute, value: Value) {
+    fn check_attribute(&mut self, attribute: &'a Attribute, name: String, value: Value) {
         let path = Path::Name(&self.root, &attribute.name);
         let discriminator = self.model.discriminator.as_ref();
         if is_read_only(attribute) {
@@ -96,8 +97,12 @@ impl<'a> ItemCheck<'a> {
         } else if attribute.template.is_some() && !self.model.is_key(&attribute.name) {
             self.check_rebuilt(attribute, &value);
         } else {
-            let checked = self.rules.check(attribute, value, path, 1, &mut self.faults);
-            self.insert(attribute, checked);
+            match self.rules.check(attribute, value, path, 1, &mut self.faults) {
+                Some(value) => {
+                    self.item.insert(name, value);
+                }
+                None => self.invalid.push(name),
+            }
         }
     }
 

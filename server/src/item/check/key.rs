@@ -3,8 +3,37 @@
 
 use super::value::REQUIRED;
 use crate::fault::{Faults, Path};
+use crate::item::Key;
 use crate::model::limits::{MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES};
-use crate::model::{Attribute, Index, Item, Model, Template, TemplateError, Value};
+use crate::model::{Attribute, AttributeType, Index, Item, Model, Template, TemplateError, Value};
+
+/// The key of a request that has just the key attributes, if there is nothing to convert, to build or to refuse. Other
+/// values are returned as they are.
+pub(super) fn plain(model: &Model, mut given: Item) -> Result<Key, Item> {
+    let is_plain = model.key_names().count() == given.len()
+        && model.key_names().all(|name| {
+            let attribute = model
+                .attribute(name)
+                .filter(|attribute| attribute.template.is_none());
+            attribute
+                .zip(given.get(name))
+                .is_some_and(|(attribute, value)| is_plain(model, attribute, value))
+        });
+    let key = is_plain.then(|| Key::take_from_request(model, &mut given));
+    key.flatten().ok_or(given)
+}
+
+/// Whether a value is a valid key as it is.
+fn is_plain(model: &Model, attribute: &Attribute, value: &Value) -> bool {
+    let has_type = matches!(
+        (attribute.kind, value),
+        (AttributeType::String, Value::S(_))
+            | (AttributeType::Number, Value::N(_))
+            | (AttributeType::Binary, Value::B(_))
+    );
+    let max_bytes = max_key_bytes(model, attribute);
+    has_type && length(value).is_none_or(|bytes| (1..=max_bytes).contains(&bytes))
+}
 
 /// Whether the attribute is a part of one of the table's keys.
 pub(super) fn is_key_part(model: &Model, name: &str) -> bool {
@@ -105,6 +134,14 @@ fn key_templates(model: &Model) -> impl Iterator<Item = (&Attribute, &Template)>
     keys.filter_map(|attribute| Some((attribute, attribute.template.as_ref()?)))
 }
 
+fn max_key_bytes(model: &Model, attribute: &Attribute) -> usize {
+    if attribute.name == model.partition_key {
+        MAX_PARTITION_KEY_BYTES
+    } else {
+        MAX_SORT_KEY_BYTES
+    }
+}
+
 /// Checks the size of a key of the table.
 pub(super) fn check_key_size(
     model: &Model,
@@ -113,11 +150,7 @@ pub(super) fn check_key_size(
     path: Path<'_>,
     faults: &mut Faults,
 ) {
-    let max_bytes = if attribute.name == model.partition_key {
-        MAX_PARTITION_KEY_BYTES
-    } else {
-        MAX_SORT_KEY_BYTES
-    };
+    let max_bytes = max_key_bytes(model, attribute);
     match length(value) {
         Some(0) => faults.push(path, "must not be empty: it is a key"),
         Some(bytes) if bytes > max_bytes => faults.push(

@@ -138,7 +138,10 @@ pub fn check_size(model: &Model, item: &Item) -> Result<(), CheckError> {
 ///
 /// All faults.
 pub fn check_key(model: &Model, given: Item, root: &str) -> Result<Key, Faults> {
-    check_key_parts(model, given, root).map(|(key, _)| key)
+    match key::plain(model, given) {
+        Ok(key) => Ok(key),
+        Err(given) => check_key_parts(model, given, root).map(|(key, _)| key),
+    }
 }
 
 /// Like [`check_key`], and returns the key attributes and the known parts by the model's names, in their stored form.
@@ -149,7 +152,7 @@ pub fn check_key(model: &Model, given: Item, root: &str) -> Result<Key, Faults> 
 pub fn check_key_parts(model: &Model, mut given: Item, root: &str) -> Result<(Key, Item), Faults> {
     let root = Path::Root(root);
     let mut faults = Faults::default();
-    let mut item = Item::new();
+    let mut item = Item::with_capacity(given.len());
     let mut invalid = Vec::new();
     let known = |name: &str| model.is_key(name) || key::is_key_part(model, name);
     let attributes = model.attributes.iter().filter(|attribute| known(&attribute.name));

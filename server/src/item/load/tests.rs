@@ -14,6 +14,7 @@ use crate::crypto::Keyring;
 use crate::crypto::testing::keyring;
 use crate::item::store::seal;
 use crate::model::EncryptionFormat;
+use crate::model::EncryptionMode;
 use crate::model::testing::{attribute, encrypted, model};
 
 fn text(text: &str) -> Value {

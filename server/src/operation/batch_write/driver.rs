@@ -280,9 +280,8 @@ async fn check_write(gateway: &Gateway, write: BatchWrite) -> Result<(ItemId, Wo
             reject_validate_only(save.validate_only, "save")?;
             let return_values = save.return_values;
             let (checked, identity) = check_single_save(gateway, save).await?;
-            let key = Key::from_request(&checked.model, &checked.item)
+            let item = ItemId::of_request(&checked.model, &checked.item)
                 .ok_or(Error::Internal("a checked item lacks its key"))?;
-            let item = ItemId::new(&checked.model.table, &key);
             Ok((item, Work::Save(checked, identity, return_values)))
         }
         BatchWrite::Update(update) => {

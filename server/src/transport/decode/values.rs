@@ -9,7 +9,7 @@ use tollgate_proto::v1::attribute_value::Kind;
 use crate::billing::is_valid_name;
 use crate::expression::Expression;
 use crate::fault::{Faults, Path};
-use crate::model::{Item, Object, Value};
+use crate::model::{Item, Number, Object, Value};
 
 /// Collects what is wrong with a request while it is being decoded.
 #[derive(Default)]
@@ -55,12 +55,21 @@ impl Decoder {
         self.faults.push(field, description);
     }
 
-    /// Decodes in the order of names: a map's own order is random, and only the first faults are kept.
+    /// Decodes what may have faults in the order of names: a map's own order is random, and only the first faults are
+    /// kept.
     fn fields(&mut self, values: HashMap<String, v1::AttributeValue>, parent: Path<'_>) -> Item {
-        let mut values: Vec<_> = values.into_iter().collect();
-        values.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let mut fields = Item::with_capacity(values.len());
+        let mut others = Vec::new();
         for (name, value) in values {
+            match plain(value) {
+                Ok(value) => {
+                    fields.insert(name, value);
+                }
+                Err(value) => others.push((name, value)),
+            }
+        }
+        others.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        for (name, value) in others {
             if let Some(value) = self.value(value, Path::Name(&parent, &name)) {
                 fields.insert(name, value);
             }
@@ -128,6 +137,22 @@ impl Decoder {
         self.faults.push(path, description);
         None
     }
+}
+
+/// A value without parts that has no faults; others are returned as they are.
+fn plain(value: v1::AttributeValue) -> Result<Value, v1::AttributeValue> {
+    let kind = match value.kind {
+        Some(Kind::S(text)) => return Ok(Value::S(text)),
+        Some(Kind::B(bytes)) => return Ok(Value::B(bytes)),
+        Some(Kind::Bool(flag)) => return Ok(Value::Bool(flag)),
+        Some(Kind::Null(_)) => return Ok(Value::Null),
+        Some(Kind::N(text)) => match Number::from_canonical(text) {
+            Ok(number) => return Ok(Value::N(number)),
+            Err(text) => Some(Kind::N(text)),
+        },
+        kind => kind,
+    };
+    Err(v1::AttributeValue { kind })
 }
 
 fn decode_object(object: v1::Object) -> Object {

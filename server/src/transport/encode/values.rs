@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tollgate_proto::v1;
 use tollgate_proto::v1::attribute_value::Kind;
 
-use crate::model::{Item, Object, Value};
+use crate::model::{Item, Number, Object, Value};
 
 /// An item or a key.
 pub(crate) fn item(item: Item) -> HashMap<String, v1::AttributeValue> {
@@ -18,7 +18,7 @@ pub(crate) fn item(item: Item) -> HashMap<String, v1::AttributeValue> {
 pub(crate) fn value(value: Value) -> v1::AttributeValue {
     let kind = match value {
         Value::S(text) => Kind::S(text),
-        Value::N(number) => Kind::N(number.as_str().to_owned()),
+        Value::N(number) => Kind::N(number.into_string()),
         Value::B(bytes) => Kind::B(bytes),
         Value::Bool(flag) => Kind::Bool(flag),
         Value::Null => Kind::Null(0),
@@ -30,7 +30,7 @@ pub(crate) fn value(value: Value) -> v1::AttributeValue {
             values: members.into_iter().collect(),
         }),
         Value::NS(members) => Kind::Ns(v1::NumberSet {
-            values: members.iter().map(|number| number.as_str().to_owned()).collect(),
+            values: members.into_iter().map(Number::into_string).collect(),
         }),
         Value::BS(members) => Kind::Bs(v1::BinarySet {
             values: members.into_iter().collect(),
