@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ".tollgate.v1.AttributeValue.kind",
             ".tollgate.v1.DownloadResponse",
             ".tollgate.v1.Object",
+            ".tollgate.v1.PresignResponse",
         ])
         .compile_fds_with_config(descriptors, config)?;
     Ok(())

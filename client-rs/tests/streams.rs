@@ -180,6 +180,10 @@ impl DataService for Canned {
         Err(refused(Reason::Unimplemented))
     }
 
+    async fn presign(&self, _: Request<v1::PresignRequest>) -> Result<Response<v1::PresignResponse>, Status> {
+        Err(refused(Reason::Unimplemented))
+    }
+
     type DownloadStream = Pages<v1::DownloadResponse>;
 
     async fn download(

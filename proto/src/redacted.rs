@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::v1::attribute_value::Kind;
-use crate::v1::{AttributeValue, DownloadResponse, Object};
+use crate::v1::{AttributeValue, DownloadResponse, Object, PresignResponse};
 
 impl fmt::Debug for AttributeValue {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,6 +37,15 @@ impl fmt::Debug for Object {
         formatter
             .debug_struct("Object")
             .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for PresignResponse {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("PresignResponse")
+            .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()
     }
 }

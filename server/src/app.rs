@@ -85,7 +85,11 @@ impl App {
         let has_lasting_key = check_token_key(config, &models)?;
         let listener = BoundListener::bind(&config.listen, config.insecure).await?;
         let side_port = bind_side_port(config).await?;
-        let (stores, token_key) = backend::open(config, &models, wrap).await?;
+        let backend::Opened {
+            stores,
+            token_key,
+            url_port,
+        } = backend::open(config, &models, wrap).await?;
         let prices = read_prices(config, stores.dynamodb.region())?;
         let accounting = Arc::new(Accounting::new(settings::accounting(config), prices));
         let writes = TaskTracker::new();
@@ -129,6 +133,7 @@ impl App {
             schema: Schema::new(served),
             layer,
             side_port,
+            url_port,
             telemetry,
             writes,
             message_bytes: config.limits.message_bytes,

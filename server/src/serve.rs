@@ -20,7 +20,7 @@ use tonic_health::server::HealthReporter;
 use tower::Layer as _;
 use tracing::{info, warn};
 
-use crate::listener;
+use crate::listener::{self, UrlPort};
 use crate::telemetry::{SidePort, Telemetry};
 use crate::transport::layer::{CallLayer, CallService};
 use crate::transport::reflection::{Reflection, V1};
@@ -37,6 +37,8 @@ pub(crate) struct Services {
     pub(crate) layer: CallLayer,
     /// `/metrics` and probes.
     pub(crate) side_port: Option<SidePort>,
+    /// Presigned URLs of the embedded backend.
+    pub(crate) url_port: Option<UrlPort>,
     /// Flushed after the drain.
     pub(crate) telemetry: Telemetry,
     /// Multi-step writes, which continue after their callers disconnect.
@@ -58,8 +60,10 @@ pub(crate) struct BoundListener {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address cannot be bound.
-    #[error("cannot listen on {listen}: {source}; free the port or choose another with --listen")]
+    #[error("cannot listen on {listen}: {source}; free the port or choose another with {option}")]
     Bind {
+        /// The flag or the setting.
+        option: &'static str,
         /// The address in the settings.
         listen: String,
         /// The cause.
@@ -67,14 +71,18 @@ pub enum Error {
     },
     /// The address is reachable from other machines, and `insecure` is not set.
     #[error(
-        "listen: {address} is not a loopback address, and anyone who can reach it can read and write everything, in \
+        "{setting}: {address} is not a loopback address, and anyone who can reach it can {harm}, in \
          plaintext: set insecure: true (--insecure, TOLLGATE_INSECURE=true) if only a proxy or a trusted network \
          can reach it, or listen on 127.0.0.1:{port}",
         port = address.port()
     )]
     Insecure {
+        /// The setting.
+        setting: &'static str,
         /// The address.
         address: SocketAddr,
+        /// What others can do.
+        harm: &'static str,
     },
     /// The address of the side port cannot be bound.
     #[error(
@@ -119,16 +127,16 @@ impl BoundListener {
     /// `insecure` is set.
     pub(crate) async fn bind(listen: &str, insecure: bool) -> Result<BoundListener, Error> {
         let failed = |source| Error::Bind {
+            option: "--listen",
             listen: listen.to_owned(),
             source,
         };
-        // looked up once, so that the addresses checked are those bound
-        let addresses: Vec<SocketAddr> = tokio::net::lookup_host(listen).await.map_err(failed)?.collect();
-        let outer = addresses.iter().find(|address| !is_loopback(address));
-        if let (Some(address), false) = (outer, insecure) {
-            return Err(Error::Insecure { address: *address });
-        }
-        let listener = TcpListener::bind(addresses.as_slice()).await.map_err(failed)?;
+        let refused = |address| Error::Insecure {
+            setting: "listen",
+            address,
+            harm: "read and write everything",
+        };
+        let listener = bind(listen, insecure, failed, refused).await?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(BoundListener { listener, address })
     }
@@ -167,7 +175,7 @@ impl BoundListener {
 
     async fn serve_calls(
         self,
-        services: Services,
+        mut services: Services,
         shutdown: impl Future<Output = ()> + Send,
         ready: impl FnOnce(SocketAddr),
         accepting: &AtomicBool,
@@ -177,6 +185,7 @@ impl BoundListener {
         let reflection = reflection()?;
         let (stop, stopped) = watch::channel(false);
         let (writes, connections) = (services.writes.clone(), services.connections.clone());
+        let url_port = services.url_port.take();
         let (shutdown_grace, layer) = (services.shutdown_grace, services.layer.clone());
         let routes = services
             .into_routes()
@@ -184,6 +193,14 @@ impl BoundListener {
             .add_service(reflection.alpha())
             .add_service(reflection)
             .prepare();
+        let mut urls = JoinSet::new();
+        if let Some(url_port) = url_port {
+            urls.spawn(listener::serve_urls(
+                url_port,
+                connections.clone(),
+                stopped.clone(),
+            ));
+        }
         let serving = listener::serve(self.listener, layer.layer(routes), connections, stopped);
         tokio::pin!(serving);
         set_health(&health, ServingStatus::Serving).await;
@@ -208,6 +225,7 @@ impl BoundListener {
                 () = idle => {}
             }
             writes.wait().await;
+            while urls.join_next().await.is_some() {}
         };
         if tokio::time::timeout(shutdown_grace, drained).await.is_err() {
             warn!(
@@ -218,6 +236,42 @@ impl BoundListener {
         }
         Ok(())
     }
+}
+
+/// Binds the port for presigned URLs, like that of calls.
+///
+/// # Errors
+///
+/// The address cannot be bound, or is reachable from other machines without `insecure`.
+pub(crate) async fn bind_urls(listen: &str, insecure: bool) -> Result<(TcpListener, SocketAddr), Error> {
+    let failed = |source| Error::Bind {
+        option: "embedded.http",
+        listen: listen.to_owned(),
+        source,
+    };
+    let refused = |address| Error::Insecure {
+        setting: "embedded.http",
+        address,
+        harm: "see the objects that are sent by URL",
+    };
+    let listener = bind(listen, insecure, failed, refused).await?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+async fn bind(
+    listen: &str,
+    insecure: bool,
+    failed: impl Fn(std::io::Error) -> Error,
+    refused: impl Fn(SocketAddr) -> Error,
+) -> Result<TcpListener, Error> {
+    // looked up once, so that the addresses checked are those bound
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host(listen).await.map_err(&failed)?.collect();
+    let outer = addresses.iter().find(|address| !is_loopback(address));
+    if let (Some(address), false) = (outer, insecure) {
+        return Err(refused(*address));
+    }
+    TcpListener::bind(addresses.as_slice()).await.map_err(failed)
 }
 
 /// Treats an IPv4 address mapped to IPv6 like the IPv4 address.

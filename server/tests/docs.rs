@@ -368,7 +368,7 @@ fn origin(config: &Config, setting: &str, from: &str) -> bool {
 /// A value for a setting that has no default.
 fn any_value(setting: &str) -> &'static str {
     match setting {
-        "aws.endpoint_url" => "http://127.0.0.1:5000",
+        "aws.endpoint_url" | "s3.public_url" => "http://127.0.0.1:5000",
         "token_key" => "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
         "limits.in_flight_per_connection" => "7",
         "limits.memory" => "64MiB",

@@ -12,5 +12,6 @@ pub mod refusal;
 mod scripted;
 pub mod stores;
 pub mod streams;
+pub mod urls;
 pub mod values;
 pub mod wiretap;

@@ -185,6 +185,10 @@ impl DataService for Canned {
             .map(|()| Response::new(v1::TransactWriteResponse::default()))
     }
 
+    async fn presign(&self, _: Request<v1::PresignRequest>) -> Result<Response<v1::PresignResponse>, Status> {
+        Err(refused(Reason::Unimplemented))
+    }
+
     type DownloadStream = Messages<v1::DownloadResponse>;
 
     async fn download(

@@ -1,5 +1,7 @@
 //! Opens the backend that the settings name, and checks or creates what the models need there.
 
+#[cfg(feature = "embedded")]
+use std::sync::Arc;
 use std::time::Instant;
 
 use tracing::{info, warn};
@@ -10,14 +12,28 @@ use crate::aws::{self, Connectors, Stores};
 use crate::config::{Backend, Config};
 #[cfg(feature = "embedded")]
 use crate::embedded;
+#[cfg(feature = "embedded")]
+use crate::listener::Respond;
+use crate::listener::UrlPort;
 use crate::model::Models;
+#[cfg(feature = "embedded")]
+use crate::serve;
 
-/// The stores of a backend, and the key of page tokens.
+/// A backend that is open.
+pub(super) struct Opened {
+    pub(super) stores: Stores,
+    /// The key of page tokens.
+    pub(super) token_key: [u8; 32],
+    /// The port for presigned URLs, if this program serves them.
+    pub(super) url_port: Option<UrlPort>,
+}
+
+/// Opens the backend.
 pub(super) async fn open(
     config: &Config,
     models: &Models,
     wrap: impl FnOnce(Connectors) -> Connectors,
-) -> Result<(Stores, [u8; 32]), Error> {
+) -> Result<Opened, Error> {
     let begun = Instant::now();
     let opened = match config.backend {
         Backend::Embedded => open_embedded(config, models, wrap).await?,
@@ -26,7 +42,11 @@ pub(super) async fn open(
             for missing in aws::missing(&stores, models).await {
                 log_warning(&missing);
             }
-            (stores, token_key(config, None)?)
+            Opened {
+                stores,
+                token_key: token_key(config, None)?,
+                url_port: None,
+            }
         }
     };
     info!(
@@ -50,7 +70,7 @@ async fn open_embedded(
     config: &Config,
     models: &Models,
     wrap: impl FnOnce(Connectors) -> Connectors,
-) -> Result<(Stores, [u8; 32]), Error> {
+) -> Result<Opened, Error> {
     let place = match config.embedded.memory {
         true => embedded::Place::Memory,
         false => embedded::Place::Folder(config.embedded.data.clone()),
@@ -66,11 +86,36 @@ async fn open_embedded(
         s3: engines.s3,
         over_sockets: false,
     };
-    let stores = Stores::embedded(wrap(connectors), &settings::aws(config));
+    let (url_port, url_key) = bind_urls(config, engines.urls).await?.unzip();
+    let stores = Stores::embedded(wrap(connectors), &settings::aws(config), url_key);
     for warning in aws::provision(&stores, models).await? {
         log_warning(&warning);
     }
-    Ok((stores, token_key(config, Some(engines.token_key))?))
+    Ok(Opened {
+        stores,
+        token_key: token_key(config, Some(engines.token_key))?,
+        url_port,
+    })
+}
+
+/// Binds the port for presigned URLs, if the settings name one.
+#[cfg(feature = "embedded")]
+async fn bind_urls(config: &Config, urls: embedded::Urls) -> Result<Option<(UrlPort, aws::UrlKey)>, Error> {
+    let Some(listen) = &config.embedded.http else {
+        return Ok(None);
+    };
+    let (socket, address) = serve::bind_urls(listen, config.insecure).await?;
+    info!(%address, "presigned URLs");
+    let key = aws::UrlKey {
+        endpoint_url: format!("http://{address}"),
+        access_key: urls.access_key.to_owned(),
+        secret: urls.secret.clone(),
+    };
+    let respond: Respond = Arc::new(move |request| {
+        let urls = urls.clone();
+        Box::pin(async move { urls.respond(request).await })
+    });
+    Ok(Some((UrlPort { socket, respond }, key)))
 }
 
 #[cfg(not(feature = "embedded"))]
@@ -78,7 +123,7 @@ async fn open_embedded(
     _: &Config,
     _: &Models,
     _: impl FnOnce(Connectors) -> Connectors,
-) -> Result<(Stores, [u8; 32]), Error> {
+) -> Result<Opened, Error> {
     Err(Error::NoEngines)
 }
 

@@ -11,6 +11,7 @@ pub(super) fn aws(config: &Config) -> aws::Settings {
         region: config.aws.region.clone(),
         endpoint_url: config.aws.endpoint_url.clone(),
         s3_in_flight: config.s3.in_flight,
+        s3_public_url: config.s3.public_url.clone(),
         ..aws::Settings::default()
     }
 }

@@ -4,6 +4,7 @@
 use std::future::Future;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::auth::AuthSchemeId;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -16,7 +17,7 @@ use aws_types::service_config::ServiceConfigKey;
 use super::dynamodb::DynamoDb;
 use super::interceptor::Counting;
 use super::kms::Kms;
-use super::s3::S3;
+use super::s3::{CredentialExpiry, S3, Signer};
 use super::sdk_interceptors::DisableSdkInterceptors;
 
 /// The region of the embedded engines.
@@ -46,8 +47,21 @@ pub struct Settings {
     pub endpoint_url: Option<String>,
     /// Concurrent S3 requests of one call.
     pub s3_in_flight: usize,
+    /// The endpoint of presigned URLs, if it differs from that of S3.
+    pub s3_public_url: Option<String>,
     /// Attempts of one request, including the first.
     pub max_attempts: u32,
+}
+
+/// How URLs of the embedded engine are signed.
+#[derive(Clone)]
+pub struct UrlKey {
+    /// The endpoint that serves them.
+    pub endpoint_url: String,
+    /// The id of the key.
+    pub access_key: String,
+    /// The key.
+    pub secret: String,
 }
 
 /// Clients of the three stores. Cheap to clone.
@@ -85,6 +99,7 @@ impl Default for Settings {
             region: None,
             endpoint_url: None,
             s3_in_flight: 8,
+            s3_public_url: None,
             max_attempts: 3,
         }
     }
@@ -104,8 +119,9 @@ impl Connectors {
 
 impl Stores {
     /// Clients for the engines in this process. Requests are not signed and have no transport checksums, because no
-    /// network is involved; the pointer of an object holds its SHA-256 in any case.
-    pub fn embedded(connectors: Connectors, settings: &Settings) -> Stores {
+    /// network is involved; the pointer of an object holds its SHA-256 in any case. `urls`: how URLs are signed, if they
+    /// are served.
+    pub fn embedded(connectors: Connectors, settings: &Settings, urls: Option<UrlKey>) -> Stores {
         let counting = SharedInterceptor::permanent(Counting {
             over_sockets: connectors.over_sockets,
         });
@@ -135,12 +151,13 @@ impl Stores {
             request_checksum_calculation(RequestChecksumCalculation::WhenRequired),
             response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         );
+        let signer = urls.map(|urls| embedded_signer(settings, urls));
         Stores {
             dynamodb: DynamoDb {
                 client: client!(aws_sdk_dynamodb, connectors.dynamodb),
             },
             kms: Kms::new(client!(aws_sdk_kms, connectors.kms)),
-            s3: S3::new(s3, settings.s3_in_flight),
+            s3: S3::new(s3, settings.s3_in_flight, signer),
         }
     }
 
@@ -191,9 +208,48 @@ impl Stores {
                 client: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
             },
             kms: Kms::new(aws_sdk_kms::Client::from_conf(kms.build())),
-            s3: S3::new(aws_sdk_s3::Client::from_conf(s3.build()), settings.s3_in_flight),
+            s3: S3::new(
+                aws_sdk_s3::Client::from_conf(s3.build()),
+                settings.s3_in_flight,
+                Some(signer(sdk_config, settings)),
+            ),
         }
     }
+}
+
+/// Signs URLs of the embedded engine.
+fn embedded_signer(settings: &Settings, urls: UrlKey) -> Signer {
+    let key = Credentials::new(urls.access_key, urls.secret, None, None, "embedded");
+    let endpoint_url = settings.s3_public_url.clone().unwrap_or(urls.endpoint_url);
+    let config = aws_sdk_s3::config::Builder::new()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static(EMBEDDED_REGION))
+        .endpoint_url(endpoint_url)
+        .force_path_style(true)
+        .credentials_provider(key)
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+    Signer::new(
+        aws_sdk_s3::Client::from_conf(config.build()),
+        CredentialExpiry::default(),
+    )
+}
+
+/// Signs URLs with the credentials of the environment.
+fn signer(sdk_config: &SdkConfig, settings: &Settings) -> Signer {
+    let expiry = CredentialExpiry::default();
+    let mut config = aws_sdk_s3::config::Builder::from(sdk_config)
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+    let has_endpoint = settings.s3_public_url.is_some() || has_s3_endpoint(sdk_config);
+    config.set_force_path_style(has_endpoint.then_some(true));
+    if let Some(public_url) = &settings.s3_public_url {
+        config.set_endpoint_url(Some(public_url.clone()));
+    }
+    if let Some(provider) = sdk_config.credentials_provider() {
+        config.set_credentials_provider(Some(expiry.watch(provider)));
+    }
+    Signer::new(aws_sdk_s3::Client::from_conf(config.build()), expiry)
 }
 
 /// The one HTTPS client of the process, for the stores and for the credential providers.

@@ -23,7 +23,7 @@ mod sdk_interceptors;
 mod selected;
 mod table;
 
-pub use clients::{Connectors, Settings, SetupError, Stores};
+pub use clients::{Connectors, Settings, SetupError, Stores, UrlKey};
 pub use dynamodb::{
     BatchGetItem, BatchGot, BatchWrite, DeleteItem, DynamoDb, GetItem, KeyAttributes, MAX_GETS,
     MAX_OPERATIONS, MAX_WRITES, Page, PutItem, Query, Scan, TableKeys, TransactItem, TransactKey,
@@ -34,7 +34,8 @@ pub use kms::{GeneratedKey, Kms};
 pub use misfit::Misfit;
 pub use provision::{ProvisionError, Warning, missing, provision};
 pub use s3::{
-    DownloadError, Location, MultipartUpload, ObjectBody, ObjectHead, Part, S3, StoredObject, Wanted,
+    DownloadError, Location, MAX_URL_LIFE, MultipartUpload, ObjectBody, ObjectHead, Part, S3, SignedContent,
+    SignedUrl, StoredObject, Wanted,
 };
 pub use selected::Selected;
 

@@ -2,6 +2,7 @@
 //! streams; splitting, naming and cleaning up objects is the task of `object`. No write has an unknown outcome: callers see an object only once an item points to it.
 
 mod download;
+mod presign;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ use super::request::{Cause, Detail, Failure, Request, SdkFailure};
 use super::response::Response;
 
 pub use download::{DownloadError, ObjectBody, Wanted};
+pub(super) use presign::{CredentialExpiry, Signer};
+pub use presign::{MAX_URL_LIFE, SignedContent, SignedUrl};
 
 /// S3; every request is billed to its call.
 #[derive(Clone, Debug)]
@@ -31,6 +34,8 @@ pub struct S3 {
     /// Clients for other regions that models name; bounded by the number of those regions.
     regional: Arc<RwLock<HashMap<String, aws_sdk_s3::Client>>>,
     in_flight: usize,
+    /// Signs URLs; `None`: nobody serves them.
+    signer: Option<Signer>,
 }
 
 /// The location of an object.
@@ -80,11 +85,12 @@ pub struct Part {
 }
 
 impl S3 {
-    pub(super) fn new(client: aws_sdk_s3::Client, in_flight: usize) -> S3 {
+    pub(super) fn new(client: aws_sdk_s3::Client, in_flight: usize, signer: Option<Signer>) -> S3 {
         S3 {
             client,
             regional: Arc::default(),
             in_flight: in_flight.max(1),
+            signer,
         }
     }
 
@@ -310,16 +316,20 @@ impl S3 {
         if let Some(client) = self.regional.read().get(region) {
             return client.clone();
         }
-        let config = self
-            .client
-            .config()
-            .to_builder()
-            .region(Region::new(region.to_owned()))
-            .build();
-        let client = aws_sdk_s3::Client::from_conf(config);
+        let client = in_region(&self.client, Some(region));
         let mut regional = self.regional.write();
         regional.entry(region.to_owned()).or_insert(client).clone()
     }
+}
+
+/// The client itself, or one that differs in its region.
+fn in_region(client: &aws_sdk_s3::Client, region: Option<&str>) -> aws_sdk_s3::Client {
+    let own = client.config().region().map(Region::as_ref);
+    let Some(region) = region.filter(|&region| own != Some(region)) else {
+        return client.clone();
+    };
+    let config = client.config().to_builder();
+    aws_sdk_s3::Client::from_conf(config.region(Region::new(region.to_owned())).build())
 }
 
 fn request<'a>(operation: AwsOperation, location: Location<'a>) -> Request<'a> {

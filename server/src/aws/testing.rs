@@ -68,7 +68,7 @@ impl FaultyStores {
             s3: faulty(engines.s3),
             over_sockets: false,
         };
-        let stores = Stores::embedded(connectors, &Settings::default());
+        let stores = Stores::embedded(connectors, &Settings::default(), None);
         assert!(provision(&stores, models).await.unwrap().is_empty());
         let faulty = FaultyStores { stores, plan };
         faulty.take_sent();

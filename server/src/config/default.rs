@@ -21,6 +21,7 @@ impl Default for Config {
                 data: PathBuf::from("./tollgate-data"),
                 memory: false,
                 synchronous: Synchronous::Full,
+                http: None,
             },
             aws: Aws::default(),
             limits: Limits {
@@ -42,7 +43,10 @@ impl Default for Config {
                 memory: None,
             },
             kms: Kms { in_flight: 16 },
-            s3: S3 { in_flight: 8 },
+            s3: S3 {
+                in_flight: 8,
+                public_url: None,
+            },
             sessions: Sessions {
                 idle: Duration::from_secs(60 * 60),
                 max: 100_000,

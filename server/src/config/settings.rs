@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::tree::{Backend, Config, LogFormat, LogLevel, Synchronous, Trailer};
 use super::values::{
-    Raw, address, boolean, choice, count, duration, filled, name_of, show_duration, show_size, show_text,
-    size, token_key, url,
+    Raw, address, boolean, choice, count, duration, filled, name_of, origin, show_duration, show_size,
+    show_text, size, token_key, url,
 };
 
 const MESSAGE_BYTES: RangeInclusive<usize> = 1024..=1 << 30;
@@ -124,6 +124,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         "embedded.synchronous",
         |config, raw| set(&mut config.embedded.synchronous, choice(raw.text()?, SYNCHRONOUS)),
         |config| name_of(config.embedded.synchronous, SYNCHRONOUS).to_owned(),
+    ),
+    setting(
+        "embedded.http",
+        |config, raw| set(&mut config.embedded.http, optional_port(raw)),
+        |config| show_port(config.embedded.http.as_deref()),
     ),
     optional(
         "aws.region",
@@ -242,6 +247,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         |config, raw| set(&mut config.s3.in_flight, count(raw, &IN_FLIGHT_PER_CALL)),
         |config| config.s3.in_flight.to_string(),
     ),
+    optional(
+        "s3.public_url",
+        |config, raw| set(&mut config.s3.public_url, origin(raw).map(Some)),
+        |config| config.s3.public_url.as_ref().map(show_text),
+    ),
     setting(
         "sessions.idle",
         |config, raw| set(&mut config.sessions.idle, duration(raw, &SESSION_IDLE)),
@@ -289,11 +299,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     setting(
         "metrics.listen",
-        |config, raw| set(&mut config.metrics.listen, side_port(raw)),
-        |config| match &config.metrics.listen {
-            Some(listen) => show_text(listen),
-            None => OFF.to_owned(),
-        },
+        |config, raw| set(&mut config.metrics.listen, optional_port(raw)),
+        |config| show_port(config.metrics.listen.as_deref()),
     ),
     setting(
         "telemetry.object_keys",
@@ -380,11 +387,15 @@ fn path(raw: &Raw) -> Result<PathBuf, String> {
     filled(raw).map(PathBuf::from)
 }
 
-fn side_port(raw: &Raw) -> Result<Option<String>, String> {
+fn optional_port(raw: &Raw) -> Result<Option<String>, String> {
     match raw.text()? {
         OFF => Ok(None),
         _ => address(raw).map(Some).map_err(|text| format!("{text}, or off")),
     }
+}
+
+fn show_port(listen: Option<&str>) -> String {
+    listen.map_or_else(|| OFF.to_owned(), show_text)
 }
 
 fn cache(raw: &Raw) -> Result<(), String> {

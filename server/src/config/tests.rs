@@ -124,6 +124,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("embedded.data", "/d", "/d"),
     ("embedded.memory", "true", "true"),
     ("embedded.synchronous", "normal", "normal"),
+    ("embedded.http", "'[::1]:9000'", "[::1]:9000"),
     ("aws.region", "eu-central-1", "eu-central-1"),
     (
         "aws.endpoint_url",
@@ -149,6 +150,11 @@ const CASES: &[(&str, &str, &str)] = &[
     ("kms.in_flight", "5", "5"),
     ("kms.cache", "off", "off"),
     ("s3.in_flight", "6", "6"),
+    (
+        "s3.public_url",
+        "https://objects.example.com/",
+        "https://objects.example.com",
+    ),
     ("sessions.idle", "1day", "24h"),
     ("sessions.max", "7", "7"),
     ("finished_calls", "8", "8"),
@@ -270,6 +276,16 @@ fn refuses_values_out_of_bounds() {
         (
             "TOLLGATE_AWS__ENDPOINT_URL",
             &["localhost:1", "ftp://x", "http://user:secret@x", "http://x/?q=1"],
+        ),
+        ("TOLLGATE_EMBEDDED__HTTP", &[" ", "on", "9000"]),
+        (
+            "TOLLGATE_S3__PUBLIC_URL",
+            &[
+                "localhost:1",
+                "https://x/objects",
+                "https://user@x",
+                "https://x/?q=1",
+            ],
         ),
         ("TOLLGATE_LOG__LEVEL", &["loud"]),
         ("TOLLGATE_METRICS__LISTEN", &[" ", "on", "9464"]),

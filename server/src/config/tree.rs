@@ -72,6 +72,8 @@ pub struct Embedded {
     pub memory: bool,
     /// What a write waits for before it is acknowledged.
     pub synchronous: Synchronous,
+    /// Host and port of the listener for presigned URLs. `None`: disabled.
+    pub http: Option<String>,
 }
 
 /// What a write to the embedded engines waits for before it is acknowledged.
@@ -156,6 +158,8 @@ pub struct Kms {
 pub struct S3 {
     /// Maximum number of concurrent requests per call.
     pub in_flight: usize,
+    /// The endpoint of presigned URLs. `None`: that of S3.
+    pub public_url: Option<String>,
 }
 
 /// Settings for sessions.

@@ -158,6 +158,20 @@ pub(super) fn url(raw: &Raw) -> Result<String, String> {
         .ok_or_else(|| "must be a URL such as `http://localhost:4566`".to_owned())
 }
 
+/// Parses an `http://` or `https://` URL of a host: its path would be part of what is signed.
+pub(super) fn origin(raw: &Raw) -> Result<String, String> {
+    let text = url(raw).map_err(|_| ORIGIN.to_owned())?;
+    let origin = text.strip_suffix('/').unwrap_or(&text);
+    let is_bare = origin
+        .split_once("://")
+        .is_some_and(|(_, host)| !host.contains('/'));
+    is_bare
+        .then(|| origin.to_owned())
+        .ok_or_else(|| ORIGIN.to_owned())
+}
+
+const ORIGIN: &str = "must be a URL without a path, such as `https://objects.example.com`";
+
 /// Parses 32 bytes in standard base64. The text is a secret.
 pub(super) fn token_key(raw: &Raw) -> Result<TokenKey, String> {
     let decoded = STANDARD.decode(raw.text()?.trim()).ok();

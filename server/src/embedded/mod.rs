@@ -23,15 +23,24 @@ use std::sync::Arc;
 
 use aws_smithy_runtime_api::client::http::{HttpConnectorFuture, SharedHttpClient};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use hkdf::Hkdf;
+use sha2::Sha256;
 
 use connector::Engine;
 pub use error::Error;
 use folder::Folder;
 pub use place::{Place, Synchronous};
+pub use s3::UrlBody;
+
+/// What the key of presigned URLs is derived for.
+const URL_KEY: &[u8] = b"tollgate presigned urls v1";
 
 /// The three engines, opened over one place, and the key for page tokens that is stored with their data.
 ///
-/// The data folder stays locked until the last of the three clients is dropped.
+/// The data folder stays locked until the last of the three clients and the URLs are dropped.
 pub struct Engines {
     /// Implements DynamoDB's JSON protocol.
     pub dynamodb: SharedHttpClient,
@@ -41,6 +50,44 @@ pub struct Engines {
     pub s3: SharedHttpClient,
     /// The 32-byte key that encrypts page tokens: stored in the data folder, random in memory.
     pub token_key: [u8; 32],
+    /// Responds to requests by presigned URL.
+    pub urls: Urls,
+}
+
+/// Responds to requests by presigned URLs of the S3 engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Urls {
+    service: s3::SignedService,
+    /// The id of the key that signs them.
+    pub access_key: &'static str,
+    /// The key: stored in the data folder, random in memory.
+    pub secret: String,
+    _folder: Arc<Folder>,
+}
+
+impl Urls {
+    fn new(engine: &s3::S3, folder: &Arc<Folder>) -> Urls {
+        let mut key = [0; 32];
+        Hkdf::<Sha256>::new(None, &*folder.token_key)
+            .expand(URL_KEY, &mut key)
+            .expect("32 bytes are one block of SHA-256");
+        let secret = URL_SAFE_NO_PAD.encode(key);
+        Urls {
+            service: s3::SignedService::new(engine, &secret),
+            access_key: s3::ACCESS_KEY,
+            secret,
+            _folder: Arc::clone(folder),
+        }
+    }
+
+    /// Responds to a request. One that is not valid gets an error in S3's format.
+    pub async fn respond<B>(&self, request: http::Request<B>) -> http::Response<UrlBody>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        Box<dyn std::error::Error + Send + Sync>: From<B::Error>,
+    {
+        self.service.respond(request).await
+    }
 }
 
 impl Engines {
@@ -64,6 +111,7 @@ impl Engines {
         let s3 = s3::open(place, synchronous)?;
         folder.complete()?;
         Ok(Self {
+            urls: Urls::new(&s3, &folder),
             dynamodb: LockedEngine::client(dynamodb, &folder),
             kms: LockedEngine::client(kms, &folder),
             s3: LockedEngine::client(s3, &folder),
@@ -106,13 +154,16 @@ mod tests {
             kms,
             s3,
             token_key,
+            urls,
         } = Engines::open(&place, Synchronous::Full).await.unwrap();
-        drop((dynamodb, kms));
+        let secret = urls.secret.clone();
+        drop((dynamodb, kms, urls));
         let refused = Engines::open(&place, Synchronous::Full).await.err().unwrap();
         assert!(matches!(refused, Error::InUse { .. }), "{refused}");
         drop(s3);
         let again = Engines::open(&place, Synchronous::Normal).await.unwrap();
         assert_eq!(again.token_key, token_key);
+        assert_eq!(again.urls.secret, secret, "URLs outlive the process");
     }
 
     #[tokio::test]

@@ -70,6 +70,8 @@ rpcs! {
     Download: ServerStreaming,
     /// Reads an item.
     Get: Unary,
+    /// Signs a URL of an object.
+    Presign: Unary,
     /// Reads items of one partition.
     Query: ServerStreaming,
     /// Writes an item.

@@ -1,4 +1,4 @@
-//! The accept loop: admits connections, serves each as a task, and logs those that are refused.
+//! The accept loop of calls and of presigned URLs: admits connections, serves each as a task, and logs those that are refused.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,25 +13,58 @@ use super::admission::{ConnectionCounter, ConnectionPermit, Refusal};
 use super::connection::{self, CallService};
 use super::descriptors::Descriptors;
 use super::limits::Limits;
+use super::url_connection::{self, UrlPort};
 
 /// Pause after a failed `accept`: the system is out of descriptors or memory and would refuse the next connection too.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Refused connections are logged at most once in this time.
 const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Serves until `stop` changes. Then the socket is closed, every connection gets a GOAWAY, and this returns when the last
-/// connection has ended. Connections are tasks: they continue if this future is dropped.
+/// Serves calls until `stop` changes. Then the socket is closed, every connection gets a GOAWAY, and this returns when the
+/// last connection has ended. Connections are tasks: they continue if this future is dropped.
 pub(crate) async fn serve(
     socket: TcpListener,
     calls: impl CallService,
     limits: Limits,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
+    let ending = stop.clone();
+    let connect_limits = limits.clone();
+    accept(socket, &limits, stop, move |stream, peer| {
+        connection::serve(
+            stream,
+            peer,
+            calls.clone(),
+            connect_limits.clone(),
+            ending.clone(),
+        )
+    })
+    .await;
+}
+
+/// Like [`serve`], for requests by presigned URL.
+pub(crate) async fn serve_urls(port: UrlPort, limits: Limits, stop: watch::Receiver<bool>) {
+    let UrlPort { socket, respond } = port;
+    let ending = stop.clone();
+    let connect_limits = limits.clone();
+    accept(socket, &limits, stop, move |stream, _| {
+        url_connection::serve(stream, respond.clone(), connect_limits.clone(), ending.clone())
+    })
+    .await;
+}
+
+async fn accept<S>(
+    socket: TcpListener,
+    limits: &Limits,
+    mut stop: watch::Receiver<bool>,
+    serve_one: impl Fn(TcpStream, SocketAddr) -> S,
+) where
+    S: Future<Output = ()> + Send + 'static,
+{
     let connections = TaskTracker::new();
     let descriptors = Descriptors::current();
     let counter = ConnectionCounter::new(descriptors.bound(limits.connections), limits.connections_per_peer);
     let mut refusals = Refusals::default();
-    let ending = stop.clone();
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
@@ -51,7 +84,7 @@ pub(crate) async fn serve(
         // a refused connection is closed at once, so that the caller tries elsewhere or later
         match admit(&stream, peer, &counter, &descriptors) {
             Ok(permit) => {
-                let serving = connection::serve(stream, peer, calls.clone(), limits.clone(), ending.clone());
+                let serving = serve_one(stream, peer);
                 connections.spawn(async move {
                     serving.await;
                     drop(permit);

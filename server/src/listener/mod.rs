@@ -1,5 +1,6 @@
 //! The listener of calls: accepts connections, serves HTTP/2 on them, and closes those that are idle for too long. Knows
-//! how many connections there are and how long each may last; never looks at the calls made on them.
+//! how many connections there are and how long each may last; never looks at the calls made on them. The port for presigned
+//! URLs is bounded in the same way, see [`url_connection`].
 //!
 //! | a connection | is closed |
 //! |---|---|
@@ -18,6 +19,8 @@ pub(crate) mod descriptors;
 mod lifetime;
 mod limits;
 mod socket;
+mod url_connection;
 
-pub(crate) use self::accept::serve;
+pub(crate) use self::accept::{serve, serve_urls};
 pub(crate) use self::limits::Limits;
+pub(crate) use self::url_connection::{Respond, UrlPort};

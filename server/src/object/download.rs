@@ -188,7 +188,7 @@ fn read_error(error: DownloadError) -> ReadError {
     }
 }
 
-fn store_error(error: aws::Error) -> ReadError {
+pub(super) fn store_error(error: aws::Error) -> ReadError {
     match error.kind {
         Kind::Missing {
             what: Resource::Object,

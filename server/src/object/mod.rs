@@ -8,6 +8,7 @@ pub mod key;
 pub mod owner;
 mod part_size;
 mod parts;
+pub mod presign;
 pub mod read;
 mod reading;
 pub mod upload;

@@ -1,19 +1,19 @@
 //! Download: the content of one object of an item, whole or a range of it.
 
-use std::fmt;
 use std::sync::Arc;
 
 use futures::stream::{Stream, StreamExt as _};
 
-use super::error::{Error, shorten};
+use super::error::Error;
 use super::fields::check_fields;
 use super::gateway::Gateway;
+use super::object_attribute::{check_mode, check_object};
 use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::Placeholders;
-use crate::fault::{Fault, Faults, did_you_mean};
+use crate::fault::Faults;
 use crate::item::check;
-use crate::model::{Attribute, AttributeType, EncryptionMode, Item, Model, Offload};
+use crate::model::{Item, Model};
 use crate::read::{self, DownloadPart, View};
 
 /// Which object to read, and which bytes of it.
@@ -103,46 +103,11 @@ fn check_download(request: Download) -> Result<read::Download, Error> {
     })
 }
 
-/// The S3 options of an object attribute.
-fn check_object(model: &Model, name: &str) -> Result<Offload, Faults> {
-    let is_object = |attribute: &&Attribute| attribute.kind == AttributeType::Object;
-    let found = model.attribute(name).filter(is_object);
-    if let Some(offload) = found.and_then(|attribute| attribute.s3.clone()) {
-        return Ok(offload);
-    }
-    let description = fmt::from_fn(|formatter| {
-        let objects = model.attributes.iter().filter(is_object);
-        if name.is_empty() {
-            return formatter.write_str("is required: the name of an object attribute");
-        }
-        let near = did_you_mean(name, objects.map(|attribute| attribute.name.as_str()));
-        write!(
-            formatter,
-            "{:?} is not an object attribute of {}{near}",
-            shorten(name),
-            model.name
-        )
-    });
-    Err(Fault::new("attribute", description).into())
-}
-
-/// Refuses an attribute that this server may only write.
-fn check_mode(model: &Model, name: &str) -> Result<(), Error> {
-    let attribute = model.attribute(name);
-    let encryption = attribute.and_then(|attribute| attribute.encrypted.as_ref());
-    match encryption {
-        Some(encryption) if encryption.mode == EncryptionMode::WriteOnly => Err(Error::Mode(
-            Fault::new("attribute", "is write_only: this server may not read it").into(),
-        )),
-        Some(_) | None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::testing::{encrypted, model, object};
-    use crate::model::{Encryption, Value};
+    use crate::model::{Attribute, AttributeType, Encryption, EncryptionMode, Value};
 
     fn request(mode: EncryptionMode) -> Download {
         let text = |text: &str| Value::S(text.to_owned());

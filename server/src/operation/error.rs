@@ -36,6 +36,9 @@ pub enum Error {
     /// The encryption mode of an attribute does not allow the request.
     #[error("{0}")]
     Mode(Faults),
+    /// Nobody serves presigned URLs.
+    #[error("the embedded backend serves presigned URLs only if `embedded.http` is set")]
+    NoUrls,
     /// The item exceeds DynamoDB's limit.
     #[error("the item would take {bytes} bytes, more than DynamoDB's {}", MAX_ITEM_BYTES)]
     ItemTooLarge {

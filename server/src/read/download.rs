@@ -14,12 +14,11 @@ use futures::stream::{self, Stream};
 use super::error::Error;
 use super::memory::reserve_content;
 use super::reader::Reader;
-use super::view::{Match, View};
-use crate::aws::GetItem;
+use super::stored_pointer::StoredPointer;
+use super::view::View;
 use crate::call::Call;
 use crate::capacity::Reservation;
 use crate::item::Key;
-use crate::item::load::LoadError;
 use crate::item::pointer::Pointer;
 use crate::model::{Object, Offload};
 use crate::object::download::{Download as Content, HeldBack, PIECE_BYTES};
@@ -145,30 +144,15 @@ impl Downloader {
             attribute,
             ..
         } = &self.request;
-        let model = &view.model;
-        let read = GetItem {
-            table: model.table.clone(),
-            key: key.item(),
-            projection: view.projection_text(),
-            names: names.clone(),
-            consistent_read,
-            uncounted,
+        let stored = StoredPointer {
+            key,
+            view,
+            names,
+            attribute,
         };
-        let stored = self.reader.stores.dynamodb.get_item(&self.call, read).await?;
-        // neither an item of another model nor one that has expired is there
-        let stored = stored.filter(|stored| matches!(view.match_of(stored), Match::Of(_)));
-        let stored = stored.ok_or_else(|| Error::ItemNotFound {
-            model: model.name.clone(),
-        })?;
-        let value = stored.get(model.stored_name(attribute));
-        let value = value.ok_or_else(|| Error::ObjectNotFound {
-            model: model.name.clone(),
-            attribute: attribute.clone(),
-        })?;
-        let pointer = Pointer::from_value(value).ok_or_else(|| LoadError::Pointer {
-            attribute: attribute.clone(),
-        })?;
-        Ok(pointer)
+        stored
+            .read(&self.reader, &self.call, consistent_read, uncounted)
+            .await
     }
 
     fn check_etag(&self, pointer: &Pointer) -> Result<(), Error> {

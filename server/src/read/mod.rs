@@ -14,11 +14,13 @@ mod page_items;
 mod page_request;
 mod page_token;
 mod pages;
+mod presign;
 mod reader;
 mod request_hash;
 mod segment_position;
 mod source;
 mod store_request;
+mod stored_pointer;
 mod transact_get;
 mod view;
 
@@ -31,10 +33,12 @@ pub use page_items::PageItem;
 pub use page_request::PageRequest;
 pub use page_token::PageTokens;
 pub use pages::{Page, PageEnd};
+pub use presign::Presign;
 pub use reader::{Limits, Reader};
 pub use request_hash::{RequestHash, RequestHasher};
 pub use segment_position::SegmentPosition;
 pub use source::{Segments, Source};
 pub use view::{View, now};
 
+pub use crate::aws::{MAX_URL_LIFE, SignedUrl};
 pub use crate::item::load::{Opened, UnreadableAttribute};

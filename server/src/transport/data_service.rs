@@ -114,6 +114,17 @@ impl DataService for Data {
         Ok(Response::new(encode::transact_write(done)))
     }
 
+    async fn presign(
+        &self,
+        request: Request<v1::PresignRequest>,
+    ) -> Result<Response<v1::PresignResponse>, Status> {
+        let (call, request) = open(request, |_| "")?;
+        let model = self.model(&call, &request.model)?;
+        let outcome = operation::presign(&self.gateway, &call, decode::presign(request, model)).await;
+        let presigned = outcome.map_err(|error| failure::status(&call, error))?;
+        Ok(Response::new(encode::presign(presigned)))
+    }
+
     // add-an-rpc: its method
 
     type BatchGetStream = Pages<v1::BatchGetResponse>;

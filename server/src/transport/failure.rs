@@ -62,6 +62,13 @@ fn from_operation(call: &Call, failure: Error) -> Status {
         Error::Mode(faults) => {
             status::field_preconditions(Reason::EncryptionMode, "ENCRYPTION_MODE", &faults)
         }
+        Error::NoUrls => precondition(
+            Reason::ResourceMissing,
+            "SETTING",
+            "embedded.http",
+            "is not set",
+            text,
+        ),
         Error::ItemTooLarge { .. } => item_too_large(&text),
         Error::Read(error) => from_read(call, error),
         Error::Write(error) => from_write(call, error),

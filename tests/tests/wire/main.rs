@@ -25,6 +25,7 @@ mod page_limits;
 mod pages;
 mod parts;
 mod pointers;
+mod presign;
 mod races;
 mod reflection;
 mod reload;

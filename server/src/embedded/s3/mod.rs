@@ -32,6 +32,7 @@ mod store;
 mod tests;
 mod upload;
 mod upload_lists;
+mod urls;
 mod wire;
 mod workers;
 
@@ -47,10 +48,13 @@ use super::place::{Place, Synchronous};
 pub(super) use audit::audit;
 use service::Service;
 use store::Store;
+pub use urls::UrlBody;
+pub(super) use urls::{ACCESS_KEY, SignedService};
 
 /// The S3 engine: serves the S3 REST protocol, path-style, from one store.
 pub(super) struct S3 {
     service: S3Service,
+    store: Arc<Store>,
 }
 
 impl Engine for S3 {
@@ -65,8 +69,8 @@ impl Engine for S3 {
 ///
 /// [`Error::Io`], [`Error::Sqlite`], [`Error::Unusable`] with the path; [`Error::System`] if threads cannot be started.
 pub(super) fn open(place: &Place, synchronous: Synchronous) -> Result<Arc<S3>, Error> {
-    let store = Store::open(place, synchronous)?;
+    let store = Arc::new(Store::open(place, synchronous)?);
     // no auth provider: accepts unsigned requests and rejects signed ones
-    let service = S3ServiceBuilder::new(Service(Arc::new(store))).build();
-    Ok(Arc::new(S3 { service }))
+    let service = S3ServiceBuilder::new(Service(Arc::clone(&store))).build();
+    Ok(Arc::new(S3 { service, store }))
 }

@@ -6,6 +6,7 @@ mod delete;
 mod download;
 mod get;
 mod pages;
+mod presign;
 mod return_values;
 mod save;
 mod update;
@@ -17,6 +18,7 @@ pub(super) use delete::delete;
 pub(super) use download::download;
 pub(super) use get::get;
 pub(super) use pages::{query, scan};
+pub(super) use presign::presign;
 pub(super) use save::save;
 pub(super) use update::update;
 // add-an-rpc: its decoder

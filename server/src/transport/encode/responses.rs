@@ -6,7 +6,7 @@ use tonic::Status;
 use super::unreadable::unreadable;
 use super::values::{item, object};
 use crate::call::Call;
-use crate::operation::{DownloadPart, Error, Opened, Saved, Updated};
+use crate::operation::{DownloadPart, Error, Opened, Presigned, Saved, Updated};
 use crate::transport::failure;
 
 /// The response of Save.
@@ -49,6 +49,19 @@ pub(crate) fn delete(old: Option<Opened>) -> v1::DeleteResponse {
     v1::DeleteResponse {
         old_item: item(old.item),
         withheld: old.withheld,
+    }
+}
+
+/// The response of Presign; empty if the request was only checked.
+pub(crate) fn presign(presigned: Option<Presigned>) -> v1::PresignResponse {
+    let Some(Presigned { signed, upload_token }) = presigned else {
+        return v1::PresignResponse::default();
+    };
+    v1::PresignResponse {
+        url: signed.url,
+        headers: signed.headers.into_iter().collect(),
+        expires_at: Some(signed.expires.into()),
+        upload_token,
     }
 }
 

@@ -145,7 +145,7 @@ async fn open(place: &Place, minimal: bool) -> Client {
         s3,
         over_sockets: false,
     };
-    let stores = Stores::embedded(connectors, &Settings::default());
+    let stores = Stores::embedded(connectors, &Settings::default(), None);
     provision(&stores, &Models::examples())
         .await
         .expect("the tables are made");

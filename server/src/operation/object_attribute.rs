@@ -1,0 +1,42 @@
+//! Checks which object attribute a request names, and whether this server may read it.
+
+use std::fmt;
+
+use super::error::{Error, shorten};
+use crate::fault::{Fault, Faults, did_you_mean};
+use crate::model::{Attribute, AttributeType, EncryptionMode, Model, Offload};
+
+/// The S3 options of an object attribute.
+pub(super) fn check_object(model: &Model, name: &str) -> Result<Offload, Faults> {
+    let is_object = |attribute: &&Attribute| attribute.kind == AttributeType::Object;
+    let found = model.attribute(name).filter(is_object);
+    if let Some(offload) = found.and_then(|attribute| attribute.s3.clone()) {
+        return Ok(offload);
+    }
+    let description = fmt::from_fn(|formatter| {
+        let objects = model.attributes.iter().filter(is_object);
+        if name.is_empty() {
+            return formatter.write_str("is required: the name of an object attribute");
+        }
+        let near = did_you_mean(name, objects.map(|attribute| attribute.name.as_str()));
+        write!(
+            formatter,
+            "{:?} is not an object attribute of {}{near}",
+            shorten(name),
+            model.name
+        )
+    });
+    Err(Fault::new("attribute", description).into())
+}
+
+/// Refuses an attribute that this server may only write.
+pub(super) fn check_mode(model: &Model, name: &str) -> Result<(), Error> {
+    let attribute = model.attribute(name);
+    let encryption = attribute.and_then(|attribute| attribute.encrypted.as_ref());
+    match encryption {
+        Some(encryption) if encryption.mode == EncryptionMode::WriteOnly => Err(Error::Mode(
+            Fault::new("attribute", "is write_only: this server may not read it").into(),
+        )),
+        Some(_) | None => Ok(()),
+    }
+}

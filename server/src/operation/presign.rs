@@ -1,0 +1,221 @@
+//! Presign: a time-limited URL of one object.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::Error;
+use super::fields::check_fields;
+use super::gateway::Gateway;
+use super::object_attribute::{check_mode, check_object};
+use super::validation::Validation;
+use crate::call::Call;
+use crate::expression::Placeholders;
+use crate::fault::{Fault, Faults};
+use crate::item::check;
+use crate::model::{Item, Model};
+use crate::read::{self, MAX_URL_LIFE, SignedUrl, View};
+
+/// How long a URL is valid if the request does not say.
+const DEFAULT_LIFE: Duration = Duration::from_secs(15 * 60);
+
+/// What a URL is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PresignMethod {
+    /// To read the object.
+    Get,
+    /// To upload a new object.
+    Put,
+}
+
+/// The object to read or upload by URL.
+pub struct Presign {
+    /// The model.
+    pub model: Arc<Model>,
+    /// The key attributes.
+    pub key: Item,
+    /// The object attribute.
+    pub attribute: String,
+    /// What the URL is for; `None` if that was not decoded.
+    pub method: Option<PresignMethod>,
+    /// How long it is to be valid.
+    pub expires: Option<Duration>,
+    /// The file name of an upload.
+    pub name: String,
+    /// The media type of an upload.
+    pub content_type: String,
+    /// The size of an upload.
+    pub size_bytes: u64,
+    /// The SHA-256 of an upload in lower-case hex.
+    pub sha256: String,
+    /// Whether only to check the request.
+    pub validate_only: bool,
+    /// Errors found while decoding.
+    pub faults: Faults,
+}
+
+/// The request's fields in the contract's order.
+const FIELDS: [&str; 9] = [
+    "model",
+    "key",
+    "attribute",
+    "method",
+    "expires",
+    "name",
+    "content_type",
+    "size",
+    "sha256",
+];
+
+/// A URL.
+#[derive(Debug)]
+pub struct Presigned {
+    /// The URL and its headers.
+    pub signed: SignedUrl,
+    /// What takes the upload up; empty if it is not for one.
+    pub upload_token: String,
+}
+
+/// Signs a URL. Returns `None` if the request was only checked.
+///
+/// # Errors
+///
+/// See [`Error`]; the faults of the request are returned together.
+pub async fn presign(gateway: &Gateway, call: &Call, request: Presign) -> Result<Option<Presigned>, Error> {
+    let validate_only = request.validate_only;
+    let checked = check_presign(request)?;
+    if !gateway.reader.signs_urls() {
+        return Err(Error::NoUrls);
+    }
+    if validate_only {
+        return Ok(None);
+    }
+    Ok(Some(Presigned {
+        signed: gateway.reader.presign(call, checked).await?,
+        upload_token: String::new(),
+    }))
+}
+
+fn check_presign(request: Presign) -> Result<read::Presign, Error> {
+    let mut placeholders = Placeholders::new();
+    let mut validation = Validation::new(&FIELDS, request.faults.clone());
+    let model = &request.model;
+    let key = validation.field(check::check_key(model, request.key.clone(), "key"));
+    let offload = validation.field(check_object(model, &request.attribute));
+    let life = validation.field(check_life(request.expires));
+    validation.add_fields(check_upload(&request));
+    let fields = [request.attribute];
+    let projection = match &offload {
+        Some(_) => validation.field(check_fields(model, &fields, &[], &mut placeholders)),
+        None => None,
+    };
+    let valid = validation.finish()?;
+    let [attribute] = fields;
+    check_mode(model, &attribute)?;
+    check_form(model, &attribute)?;
+    let (key, offload, projection) = (valid.take(key)?, valid.take(offload)?, valid.take(projection)?);
+    let (names, _) = placeholders.into_parts();
+    Ok(read::Presign {
+        key,
+        view: View::new(request.model, vec![attribute.clone()], Vec::new(), projection),
+        names,
+        attribute,
+        offload,
+        life: valid.take(life)?,
+    })
+}
+
+/// How long the URL is valid.
+fn check_life(expires: Option<Duration>) -> Result<Duration, Faults> {
+    let life = expires.unwrap_or(DEFAULT_LIFE);
+    let life = Duration::from_secs(life.as_secs());
+    match life.is_zero() || life > MAX_URL_LIFE {
+        false => Ok(life),
+        true => Err(Fault::new("expires", "must be between 1 second and 7 days").into()),
+    }
+}
+
+/// The faults of the fields that describe an upload.
+fn check_upload(request: &Presign) -> Faults {
+    let mut faults = Faults::new();
+    let is_set = [
+        ("name", !request.name.is_empty()),
+        ("content_type", !request.content_type.is_empty()),
+        ("size", request.size_bytes != 0),
+        ("sha256", !request.sha256.is_empty()),
+    ];
+    match request.method {
+        Some(PresignMethod::Get) => {
+            for (field, _) in is_set.into_iter().filter(|(_, is_set)| *is_set) {
+                faults.push(field, "is only for PRESIGN_METHOD_PUT");
+            }
+        }
+        Some(PresignMethod::Put) => {
+            faults.push("method", "PRESIGN_METHOD_PUT is not supported by this version");
+        }
+        None => {}
+    }
+    faults
+}
+
+/// Refuses an attribute whose objects are stored in another form than their content.
+fn check_form(model: &Model, name: &str) -> Result<(), Error> {
+    let attribute = model.attribute(name);
+    let form = match attribute {
+        Some(attribute) if attribute.encrypted.is_some() => "encrypted",
+        Some(attribute) if attribute.compressed.is_some() => "compressed",
+        Some(_) | None => return Ok(()),
+    };
+    let description = format!("is {form}: a URL would transfer what is stored; use Download or Upload");
+    Err(Error::Mode(Fault::new("attribute", description).into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Attribute;
+    use crate::model::AttributeType;
+    use crate::model::Value;
+    use crate::model::testing::{encrypted, model, object};
+
+    fn request(attribute: Attribute) -> Presign {
+        let text = |text: &str| Value::S(text.to_owned());
+        Presign {
+            model: Arc::new(model(vec![attribute])),
+            key: Item::from([("pk".to_owned(), text("A")), ("sk".to_owned(), text("B"))]),
+            attribute: "file".to_owned(),
+            method: Some(PresignMethod::Get),
+            expires: None,
+            name: String::new(),
+            content_type: String::new(),
+            size_bytes: 0,
+            sha256: String::new(),
+            validate_only: false,
+            faults: Faults::new(),
+        }
+    }
+
+    #[test]
+    fn encrypted_objects_have_no_urls() {
+        assert!(check_presign(request(object("file", "docs/"))).is_ok());
+        let attribute = Attribute {
+            encrypted: encrypted("file", AttributeType::Object).encrypted,
+            ..object("file", "docs/")
+        };
+        let refused = check_presign(request(attribute));
+        assert!(matches!(refused, Err(Error::Mode(_))));
+    }
+
+    #[test]
+    fn a_url_lives_between_a_second_and_a_week() {
+        for (expires, life) in [
+            (None, Some(900)),
+            (Some(Duration::from_millis(999)), None),
+            (Some(Duration::from_millis(1999)), Some(1)),
+            (Some(MAX_URL_LIFE), Some(604_800)),
+            (Some(MAX_URL_LIFE + Duration::from_secs(1)), None),
+        ] {
+            let checked = check_life(expires).ok();
+            assert_eq!(checked.map(|life| life.as_secs()), life, "{expires:?}");
+        }
+    }
+}
