@@ -23,10 +23,19 @@ pub(super) const TAG_BYTES: usize = 16;
 /// Bytes of a key commitment.
 pub(super) const COMMITMENT_BYTES: usize = 32;
 
+/// Bytes of the MAC of an object, and of the SHA-256 that it covers.
+pub(super) const MAC_BYTES: usize = 32;
+
 /// The HKDF info of a commitment.
 const COMMIT_INFO: &[u8] = b"tollgate commit v4";
 /// The HKDF info of an attribute's key, before the associated data.
 const ATTRIBUTE_INFO: &[u8] = b"tollgate attribute v4";
+/// The HKDF info of an object's commitment.
+const OBJECT_COMMIT_INFO: &[u8] = b"tollgate commit v3";
+/// The HKDF info of an object's key; with salt.
+const OBJECT_INFO: &[u8] = b"tollgate object v1";
+/// The HKDF info of the key of an object's MAC; with salt.
+const DIGEST_INFO: &[u8] = b"tollgate digest v1";
 
 /// Encryptions under one key with random nonces; beyond them a repeated nonce is too likely (NIST SP 800-38D, section
 /// 8.3).
@@ -129,6 +138,39 @@ impl DataKey {
         decrypt(&self.bytes, nonce, associated_data, buffer, tag)
     }
 
+    /// The commitment of objects to this key.
+    pub(super) fn object_commitment(&self) -> [u8; COMMITMENT_BYTES] {
+        let mut commitment = [0; COMMITMENT_BYTES];
+        self.derive(&[OBJECT_COMMIT_INFO], &mut commitment);
+        commitment
+    }
+
+    /// The keys of a new object with this salt.
+    ///
+    /// # Errors
+    ///
+    /// `KeyExhausted` after 2^32 encryptions.
+    pub(super) fn sealing_object_keys(&self, salt: &[u8]) -> Result<ObjectKeys, SealError> {
+        self.count_seal()?;
+        Ok(self.object_keys(salt))
+    }
+
+    /// The keys of an object with this salt.
+    pub(super) fn object_keys(&self, salt: &[u8]) -> ObjectKeys {
+        let with_salt = Hkdf::<Sha256>::new(Some(salt), &*self.bytes);
+        let derive = |info: &[u8]| {
+            let mut key = Zeroizing::new([0; KEY_BYTES]);
+            with_salt
+                .expand(info, &mut *key)
+                .expect("32 bytes are one block of SHA-256");
+            key
+        };
+        ObjectKeys {
+            content: derive(OBJECT_INFO),
+            digest: derive(DIGEST_INFO),
+        }
+    }
+
     fn count_seal(&self) -> Result<(), SealError> {
         if self.seals.fetch_add(1, Ordering::Relaxed) >= MAX_SEALS {
             return Err(SealError::KeyExhausted);
@@ -151,6 +193,48 @@ impl DataKey {
 }
 
 type KeyBytes = Zeroizing<[u8; KEY_BYTES]>;
+
+/// The keys of one object, derived from a data key.
+pub(super) struct ObjectKeys {
+    content: KeyBytes,
+    digest: KeyBytes,
+}
+
+impl ObjectKeys {
+    /// Encrypts `buffer` in place, and returns the tag. The caller never repeats a nonce.
+    ///
+    /// # Errors
+    ///
+    /// `TooLong` above AES-GCM's 64 GiB.
+    pub(super) fn seal(
+        &self,
+        nonce: &[u8; NONCE_BYTES],
+        associated_data: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<[u8; TAG_BYTES], SealError> {
+        encrypt(&self.content, nonce, associated_data, buffer)
+    }
+
+    /// Decrypts `buffer` in place.
+    ///
+    /// # Errors
+    ///
+    /// `Authentication` if the tag does not match; `buffer` is unchanged then.
+    pub(super) fn open(
+        &self,
+        nonce: &[u8; NONCE_BYTES],
+        associated_data: &[u8],
+        buffer: &mut [u8],
+        tag: &[u8; TAG_BYTES],
+    ) -> Result<(), OpenError> {
+        decrypt(&self.content, nonce, associated_data, buffer, tag)
+    }
+
+    /// The MAC of a content's SHA-256. HKDF's extraction is an HMAC under its salt.
+    pub(super) fn mac(&self, sha256: &[u8; MAC_BYTES]) -> [u8; MAC_BYTES] {
+        Hkdf::<Sha256>::extract(Some(&*self.digest), sha256).0.into()
+    }
+}
 
 fn encrypt(
     key: &KeyBytes,

@@ -5,6 +5,7 @@ mod data_key;
 pub mod envelope;
 mod error;
 mod keyring;
+pub mod object;
 #[cfg(all(test, feature = "embedded", target_os = "linux"))]
 mod residue;
 #[cfg(test)]

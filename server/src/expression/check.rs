@@ -349,6 +349,9 @@ impl<'a> Checker<'a> {
         if attribute.compressed.is_some() && !is_presence {
             return Some(format!("{name} is compressed: {ONLY_PRESENCE}"));
         }
+        if attribute.offloads_values() && !is_presence {
+            return Some(format!("{name} is in S3 above a size: {ONLY_PRESENCE}"));
+        }
         if attribute.kind == AttributeType::Object && (used == Use::Value || !path.steps.is_empty()) {
             return Some(format!("{name} is an object: {ONLY_PRESENCE}"));
         }

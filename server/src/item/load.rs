@@ -8,6 +8,8 @@
 //! accepted; `pydynox`, which is not bound to an item, only in attributes that accept it. With `allow_plaintext`, a value
 //! that does not start like a ciphertext is returned unchanged; one that does must decrypt.
 //!
+//! A value that was offloaded to S3 is left out, unless its content has been put in place of its pointer.
+//!
 //! An attribute that another model of the table encrypts and this model does not declare is withheld, whatever its value.
 
 mod steps;
@@ -18,6 +20,7 @@ pub use self::steps::readable;
 use self::steps::{add_parts, keep_wanted, named_values, parts_of_keys, withhold};
 use super::Key;
 use super::compress::{DecompressError, MAX_BYTES, MAX_INLINE_BYTES, decompress, is_compressed};
+use super::offloaded::take_offloaded;
 use super::pointer::Pointer;
 use crate::aws;
 use crate::crypto::envelope::{self, Envelope, OpenError, Place};
@@ -116,13 +119,14 @@ pub async fn open(
     };
     // add-a-model-option: decode its values
     let is_encrypted =
-        |attribute: &Attribute| attribute.encrypted.is_some() && stored.contains_key(&attribute.stored_name);
+        |attribute: &Attribute| has_ciphertexts(attribute) && stored.contains_key(&attribute.stored_name);
     let has_encrypted = model.attributes.iter().any(is_encrypted);
     let place = has_encrypted.then(|| place(model, &stored));
     let parts = parts_of_keys(model, &stored);
     let mut item = named_values(model, stored);
     keep_wanted(model, &mut item, wanted);
     let withheld = withhold(model, &mut item);
+    let offloaded = take_offloaded(model, &mut item);
     let sealed = read_envelopes(model, &item)?;
     if let (false, Some(place)) = (sealed.is_empty(), place) {
         open_all(model, &sealed, &place?, keys, &mut item).await?;
@@ -131,6 +135,7 @@ pub async fn open(
     add_parts(&mut item, parts, wanted);
     let mut item = readable(model, item);
     resolve_pointers(model, &mut item)?;
+    item.extend(offloaded);
     Ok(Opened {
         item,
         withheld,
@@ -142,9 +147,7 @@ pub async fn open(
 /// as it is.
 pub fn open_at_once(model: &Model, stored: Item, wanted: Option<&[String]>) -> Result<Opened, Item> {
     let takes_time = |attribute: &Attribute| {
-        attribute.encrypted.is_some()
-            || attribute.compressed.is_some()
-            || attribute.kind == AttributeType::Object
+        attribute.encrypted.is_some() || attribute.compressed.is_some() || attribute.s3.is_some()
     };
     let mut attributes = model.attributes.iter();
     if attributes.any(|attribute| takes_time(attribute) && stored.contains_key(&attribute.stored_name)) {
@@ -239,11 +242,20 @@ fn place(model: &Model, stored: &Item) -> Result<Place, LoadError> {
     })
 }
 
+/// Whether the item stores ciphertexts of the attribute. Of an object it stores a pointer, and S3 the ciphertext.
+fn has_ciphertexts(attribute: &Attribute) -> bool {
+    attribute.encrypted.is_some() && attribute.kind != AttributeType::Object
+}
+
 /// Parses all ciphertexts, so that a malformed one fails the item before any request to KMS.
 fn read_envelopes<'a>(model: &'a Model, item: &Item) -> Result<Vec<Sealed<'a>>, LoadError> {
     let mut sealed = Vec::new();
     for attribute in &model.attributes {
-        let Some(encryption) = &attribute.encrypted else {
+        let Some(encryption) = attribute
+            .encrypted
+            .as_ref()
+            .filter(|_| has_ciphertexts(attribute))
+        else {
             continue;
         };
         let Some(value) = item.get(&attribute.name) else {
@@ -316,12 +328,7 @@ async fn open_one(
     let value = envelope
         .open(&key, place, &attribute.stored_name)
         .map_err(|problem| sealed.invalid(problem))?;
-    let has_type = match attribute.kind {
-        // objects are stored as pointers
-        AttributeType::Object => matches!(value, Value::M(_)),
-        _ => attribute.holds(&value),
-    };
-    if has_type || value == Value::Null {
+    if attribute.holds(&value) || value == Value::Null {
         Ok(value)
     } else {
         Err(sealed.invalid(CiphertextProblem::Type))
@@ -362,7 +369,7 @@ fn resolve_pointers(model: &Model, item: &mut Item) -> Result<(), LoadError> {
         let Some(value) = item.get_mut(&attribute.name) else {
             continue;
         };
-        let pointer = Pointer::from_value(value);
+        let pointer = Pointer::from_value(value).filter(|pointer| pointer.kind.is_none());
         let pointer = pointer.ok_or_else(|| LoadError::Pointer {
             attribute: attribute.name.clone(),
         })?;

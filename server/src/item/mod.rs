@@ -17,6 +17,7 @@ mod compress;
 mod item_id;
 mod key;
 pub mod load;
+pub mod offloaded;
 pub mod pointer;
 pub mod store;
 

@@ -7,15 +7,18 @@
 //! | `size` | N, bytes | always |
 //! | `table` | S, the item's table | always, except in pointers of older versions |
 //! | `content_type`, `version_id`, `name` | S | if set |
-//! | `sha256` | S, lower-case hex of the content | always |
+//! | `sha256` | S, lower-case hex of the content | always, unless the object is encrypted |
+//! | `mac` | S, lower-case hex: see [`object`](crate::crypto::object) | if the object is encrypted |
+//! | `encoding` | S, the algorithm: `zstd`, `lz4` or `gzip` | if the object is compressed |
+//! | `kind` | S, the type of the value: `S` or `B` | if a string or binary attribute was offloaded |
 //! | `metadata` | M of S | if not empty |
 //!
 //! Pointers of pydynox lack `table`, `sha256` and `name`. Other fields (such as `last_modified` of pydynox) are ignored, and
-//! NULL means absent.
+//! NULL means absent. A pointer with an unknown `encoding` or `kind` is none: its object could not be read.
 
 use std::collections::HashMap;
 
-use crate::model::{Object, Value};
+use crate::model::{CompressionAlgorithm, Object, Value};
 
 /// The location and the properties of an object.
 #[derive(Clone, Default, PartialEq)]
@@ -36,10 +39,41 @@ pub struct Pointer {
     pub version_id: String,
     /// The caller's metadata.
     pub metadata: HashMap<String, String>,
-    /// SHA-256 of the content in lower-case hex; empty in pydynox's pointers.
+    /// SHA-256 of the content in lower-case hex; empty in pydynox's pointers, and if the object is encrypted.
     pub sha256: String,
     /// The file name, or empty.
     pub name: String,
+    /// The MAC of an encrypted object in lower-case hex; empty if it is not encrypted.
+    pub mac: String,
+    /// How the content is compressed, if it is.
+    pub encoding: Option<CompressionAlgorithm>,
+    /// The type of the value that was offloaded; `None` for an object.
+    pub kind: Option<OffloadedKind>,
+}
+
+/// The type of a value that was offloaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffloadedKind {
+    /// S.
+    String,
+    /// B.
+    Binary,
+}
+
+impl OffloadedKind {
+    /// DynamoDB's name of the type.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            OffloadedKind::String => "S",
+            OffloadedKind::Binary => "B",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<OffloadedKind> {
+        [OffloadedKind::String, OffloadedKind::Binary]
+            .into_iter()
+            .find(|kind| kind.as_str() == name)
+    }
 }
 
 impl Pointer {
@@ -58,9 +92,17 @@ impl Pointer {
             ("version_id", &self.version_id),
             ("sha256", &self.sha256),
             ("name", &self.name),
+            ("mac", &self.mac),
         ];
         for (name, value) in optional.into_iter().filter(|(_, value)| !value.is_empty()) {
             fields.insert(name.to_owned(), text(value));
+        }
+        let forms = [
+            ("encoding", self.encoding.map(CompressionAlgorithm::as_str)),
+            ("kind", self.kind.map(OffloadedKind::as_str)),
+        ];
+        for (name, form) in forms {
+            fields.extend(form.map(|form| (name.to_owned(), Value::S(form.to_owned()))));
         }
         if !self.metadata.is_empty() {
             let metadata = self
@@ -90,6 +132,9 @@ impl Pointer {
             metadata: metadata(fields)?,
             sha256: optional(fields, "sha256")?,
             name: optional(fields, "name")?,
+            mac: optional(fields, "mac")?,
+            encoding: form(fields, "encoding", CompressionAlgorithm::from_name)?,
+            kind: form(fields, "kind", OffloadedKind::from_name)?,
         })
     }
 
@@ -134,6 +179,18 @@ fn optional(fields: &HashMap<String, Value>, name: &str) -> Option<String> {
         Some(Value::S(text)) => Some(text.clone()),
         Some(Value::Null) | None => Some(String::new()),
         Some(_) => None,
+    }
+}
+
+/// `None` inside if the field is absent; `None` if it is not one of the known names.
+fn form<T>(
+    fields: &HashMap<String, Value>,
+    name: &str,
+    known: impl Fn(&str) -> Option<T>,
+) -> Option<Option<T>> {
+    match optional(fields, name)?.as_str() {
+        "" => Some(None),
+        text => known(text).map(Some),
     }
 }
 
@@ -187,6 +244,9 @@ mod tests {
             metadata: HashMap::from([("author".into(), "somebody".into())]),
             sha256: "00ff".into(),
             name: "ñ.txt".into(),
+            mac: "ff00".into(),
+            encoding: Some(CompressionAlgorithm::Gzip),
+            kind: Some(OffloadedKind::Binary),
         }
     }
 
@@ -239,6 +299,11 @@ mod tests {
         wrong[2].1 = Value::N("1.5".parse().unwrap());
         assert!(Pointer::from_value(&stored(&wrong)).is_none());
         assert!(Pointer::from_value(&text("s3://files/docs")).is_none());
+        for unknown in [("encoding", text("br")), ("kind", text("N"))] {
+            let mut fields = pydynox_fields();
+            fields.push(unknown);
+            assert!(Pointer::from_value(&stored(&fields)).is_none());
+        }
     }
 
     #[test]

@@ -1,9 +1,12 @@
-//! Builds the stored item from a checked one: compresses and encrypts values, and gives attributes their stored names.
+//! Builds the stored item from a checked one: compresses and encrypts values, decides which are offloaded to S3, and gives
+//! attributes their stored names.
 //! [`load`](super::load) is the inverse. Never leaves the value of an encrypted attribute in plaintext, whatever its mode.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures::future::join_all;
+use bytes::Bytes;
+use futures::future::{BoxFuture, join_all};
 
 use super::Key;
 use super::compress::{MAX_INLINE_BYTES, compress};
@@ -11,8 +14,8 @@ use crate::aws;
 use crate::crypto::envelope::{self, Place, SealError};
 use crate::crypto::{CallKeys, SealingKey};
 use crate::model::limits::MAX_ITEM_BYTES;
-use crate::model::size::stored_bytes;
-use crate::model::{Attribute, Encryption, Item, Model, Value};
+use crate::model::size::{stored_bytes, value_bytes};
+use crate::model::{Attribute, Encryption, Item, Model, Object, Value};
 
 /// Why an item could not be prepared for storage.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +82,41 @@ pub async fn seal_values(
     mut values: Item,
     keys: &CallKeys,
 ) -> Result<Item, StoreError> {
+    let mut whole: HashMap<&str, Bytes> = model
+        .attributes
+        .iter()
+        .filter(|attribute| attribute.offloads_values())
+        .filter_map(|attribute| Some((attribute.name.as_str(), content(values.get(&attribute.name)?)?)))
+        .collect();
     // add-a-model-option: encode its values
+    compress_values(model, &mut values).await;
+    offload(model, &mut values, &mut whole);
+    check_size(&values)?;
+    let sealed = sealed_values(model, key, &values, keys).await?;
+    values.extend(sealed);
+    offload(model, &mut values, &mut whole);
+    Ok(values)
+}
+
+/// Like [`seal_values`], but all values stay in the item.
+///
+/// # Errors
+///
+/// See [`StoreError`].
+pub async fn seal_inline(
+    model: &Model,
+    key: &Key,
+    mut values: Item,
+    keys: &CallKeys,
+) -> Result<Item, StoreError> {
+    compress_values(model, &mut values).await;
+    check_size(&values)?;
+    let sealed = sealed_values(model, key, &values, keys).await?;
+    values.extend(sealed);
+    Ok(values)
+}
+
+async fn compress_values(model: &Model, values: &mut Item) {
     for attribute in &model.attributes {
         if attribute.compressed.is_some()
             && let Some(value) = values.get_mut(&attribute.name)
@@ -87,10 +124,41 @@ pub async fn seal_values(
             compress_value(attribute, value).await;
         }
     }
-    check_size(&values)?;
-    let sealed = sealed_values(model, key, &values, keys).await?;
-    values.extend(sealed);
-    Ok(values)
+}
+
+/// Turns values that are too long for the item into objects to upload, with the whole value as it was given.
+fn offload(model: &Model, values: &mut Item, whole: &mut HashMap<&str, Bytes>) {
+    for attribute in &model.attributes {
+        let above = attribute.s3.as_ref().and_then(|offload| offload.offload_above);
+        let (Some(above), Some(value)) = (above, values.get_mut(&attribute.name)) else {
+            continue;
+        };
+        if value_bytes(value) as u64 > above
+            && let Some(content) = whole.remove(attribute.name.as_str())
+        {
+            *value = Value::Object(Box::new(Object {
+                data: Some(content),
+                ..Object::default()
+            }));
+        }
+    }
+}
+
+/// The bytes of a string or binary.
+fn content(value: &Value) -> Option<Bytes> {
+    match value {
+        Value::S(text) => Some(Bytes::copy_from_slice(text.as_bytes())),
+        Value::B(bytes) => Some(bytes.clone()),
+        Value::N(_)
+        | Value::Bool(_)
+        | Value::Null
+        | Value::L(_)
+        | Value::M(_)
+        | Value::SS(_)
+        | Value::NS(_)
+        | Value::BS(_)
+        | Value::Object(_) => None,
+    }
 }
 
 /// Compresses a value, if its attribute says so and it becomes smaller.
@@ -121,6 +189,7 @@ async fn sealed_values(
         .iter()
         .filter_map(|attribute| to_seal(attribute, item))
         .collect();
+    generate_for_objects(model, item, keys).await?;
     if to_seal.is_empty() {
         return Ok(Vec::new());
     }
@@ -149,23 +218,50 @@ async fn sealed_values(
     Ok(sealed)
 }
 
-/// An encrypted attribute and its value, unless the value is missing or null.
+/// Generates the data keys of objects that are to be encrypted, so that a failure costs no upload.
+async fn generate_for_objects(model: &Model, item: &Item, keys: &CallKeys) -> Result<(), aws::Error> {
+    let encrypted = model.attributes.iter().filter_map(|attribute| {
+        let encryption = attribute.encrypted.as_ref()?;
+        let is_new = matches!(item.get(&attribute.name), Some(Value::Object(object)) if object.is_new());
+        (is_new && attribute.s3.is_some()).then_some(encryption)
+    });
+    let generating = encrypted.map(|encryption| sealing_key(model, encryption, keys));
+    for generated in join_all(generating).await {
+        generated?;
+    }
+    Ok(())
+}
+
+/// An encrypted attribute and its value, unless the value is missing or null, or an object.
 fn to_seal<'a>(
     attribute: &'a Attribute,
     item: &'a Item,
 ) -> Option<(&'a Attribute, &'a Encryption, &'a Value)> {
     let encryption = attribute.encrypted.as_ref()?;
-    let value = item.get(&attribute.name).filter(|value| **value != Value::Null)?;
-    Some((attribute, encryption, value))
+    let value = item.get(&attribute.name)?;
+    match value {
+        Value::Null => None,
+        Value::Object(_) if attribute.s3.is_some() => None,
+        value => Some((attribute, encryption, value)),
+    }
 }
 
-async fn sealing_key(
-    model: &Model,
-    encryption: &Encryption,
-    keys: &CallKeys,
-) -> Result<Arc<SealingKey>, aws::Error> {
-    let context = envelope::context(encryption.format, &encryption.context, &model.table);
-    keys.generate(&encryption.key_id, &context).await
+/// Whether a value to be stored is a ciphertext, which no other call writes. Pointers to objects are none.
+pub fn is_ciphertext(attribute: &Attribute, value: &Value) -> bool {
+    attribute.encrypted.is_some() && !matches!(value, Value::Null | Value::M(_) | Value::Object(_))
+}
+
+/// The data key for the values and objects of an encrypted attribute.
+pub fn sealing_key<'a>(
+    model: &'a Model,
+    encryption: &'a Encryption,
+    keys: &'a CallKeys,
+) -> BoxFuture<'a, Result<Arc<SealingKey>, aws::Error>> {
+    // boxed: the type of the request would be too deep
+    Box::pin(async move {
+        let context = envelope::context(encryption.format, &encryption.context, &model.table);
+        keys.generate(&encryption.key_id, &context).await
+    })
 }
 
 fn check_size(item: &Item) -> Result<(), StoreError> {

@@ -34,9 +34,9 @@ pub struct Attribute {
     pub checks: Checks,
     /// Set if the attribute is encrypted.
     pub encrypted: Option<Encryption>,
-    /// Set if the attribute is compressed. Then `kind` is `String` or `Json`.
+    /// Set if the attribute is compressed. Then `kind` is `String`, `Json` or `Object`.
     pub compressed: Option<Compression>,
-    /// Set if the attribute is stored in S3. Then `kind` is `Object`.
+    /// Set if the attribute is stored in S3: always if `kind` is `Object`, above a size if it is `String` or `Binary`.
     pub s3: Option<Offload>,
     /// The fields that a map declares, in the order of the model file. Empty: any.
     pub attributes: Vec<Attribute>,
@@ -103,12 +103,28 @@ impl Attribute {
         }
     }
 
+    /// Whether its values may be in S3 in place of the item: strings or binaries above a size.
+    pub fn offloads_values(&self) -> bool {
+        self.kind != AttributeType::Object && self.s3.is_some()
+    }
+
+    /// Whether the size of a stored value is known only when it has been compressed, or not put in the item.
+    pub fn may_shrink(&self) -> bool {
+        self.compressed.is_some() || self.offloads_values()
+    }
+
+    /// Whether a pointer of this form is one of the attribute: that of an offloaded value, or of an object.
+    pub fn is_offloaded(&self, of_value: bool) -> bool {
+        self.s3.is_some() && self.offloads_values() == of_value
+    }
+
     /// The attribute as a part of a template.
     pub(super) fn as_part(&self) -> Source<'_> {
         let conflicts = [
             (self.template.is_some(), "has a template"),
             (self.encrypted.is_some(), "is encrypted, and a key is not"),
             (self.compressed.is_some(), "is compressed, and a key is not"),
+            (self.s3.is_some(), "is in S3, and a key is not"),
         ];
         Source {
             name: &self.name,

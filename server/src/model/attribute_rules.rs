@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::attribute::Attribute;
 use super::attribute_type::AttributeType;
-use super::encryption::EncryptionMode;
+use super::encryption::{EncryptionFormat, EncryptionMode};
 use super::generate::Generate;
 use super::names;
 use super::place::{KeyRole, Place};
@@ -14,7 +14,10 @@ use crate::yaml::{Cursor, Fields, Report};
 /// The options that apply only to some types.
 const TYPES_OF_OPTIONS: &[(&str, &[AttributeType])] = &[
     ("template", &[AttributeType::String]),
-    ("compressed", &[AttributeType::String, AttributeType::Json]),
+    (
+        "compressed",
+        &[AttributeType::String, AttributeType::Json, AttributeType::Object],
+    ),
     ("attributes", &[AttributeType::Map]),
     ("unknown_attributes", &[AttributeType::Map]),
     ("items", &[AttributeType::List]),
@@ -22,7 +25,14 @@ const TYPES_OF_OPTIONS: &[(&str, &[AttributeType])] = &[
     ("null_sets", SETS),
     ("hide_expired", &[AttributeType::Ttl]),
     ("store", &[AttributeType::Datetime]),
-    ("s3", &[AttributeType::Object]),
+    (
+        "s3",
+        &[
+            AttributeType::Object,
+            AttributeType::String,
+            AttributeType::Binary,
+        ],
+    ),
 ];
 
 const SETS: &[AttributeType] = &[
@@ -168,18 +178,53 @@ fn check_storage(fields: &Fields<'_>, attribute: &Attribute, report: &mut Report
     }
     if let Some(at) = fields.get("encrypted") {
         match attribute.kind {
-            Object => report.add(at, "is not supported for objects by this version"),
             Ttl => report.add(at, "does not apply to ttl: DynamoDB reads it"),
             Version => report.add(at, "does not apply to version: DynamoDB compares it"),
             _ => {}
         }
     }
+    check_offload(fields, attribute, report);
     if attribute.template.is_some() {
-        for option in ["encrypted", "compressed"] {
+        for option in ["encrypted", "compressed", "s3"] {
             if let Some(at) = fields.get(option) {
                 report.add(at, "conflicts with `template`: its value is a key");
             }
         }
+    }
+}
+
+/// Reports conflicts of `s3.offload_above`, which strings and binaries have and objects do not.
+fn check_offload(fields: &Fields<'_>, attribute: &Attribute, report: &mut Report) {
+    use AttributeType::{Binary, Object, String};
+    let (Some(at), Some(offload)) = (fields.get("s3"), &attribute.s3) else {
+        return;
+    };
+    match (attribute.kind, offload.offload_above) {
+        (Object, Some(_)) => report.add(
+            at,
+            "`offload_above` does not apply to object, which is always in S3",
+        ),
+        (String | Binary, None) => {
+            let kind = attribute.kind.as_str();
+            report.add(
+                at,
+                format!("requires `offload_above`: the bytes above which a {kind} is in S3"),
+            );
+        }
+        (String | Binary, Some(above)) => {
+            let default = attribute.default.as_ref().and_then(text_length);
+            if let (Some(at), true) = (
+                fields.get("default"),
+                default.is_some_and(|bytes| bytes as u64 > above),
+            ) {
+                report.add(at, "must not be longer than `offload_above`");
+            }
+        }
+        (_, _) => {}
+    }
+    let encryption = attribute.encrypted.as_ref();
+    if encryption.is_some_and(|encryption| encryption.format == EncryptionFormat::Pydynox) {
+        report.add(at, "conflicts with `format: pydynox`, which has no objects");
     }
 }
 
@@ -224,7 +269,11 @@ fn check_key(fields: &Fields<'_>, attribute: &Attribute, role: KeyRole, report: 
         );
         report.add(at, text);
     }
-    for (option, verb) in [("encrypted", "encrypted"), ("compressed", "compressed")] {
+    for (option, verb) in [
+        ("encrypted", "encrypted"),
+        ("compressed", "compressed"),
+        ("s3", "in S3"),
+    ] {
         if let Some(at) = fields.get(option) {
             report.add(at, format!("{} cannot be {verb}", role.name()));
         }
@@ -240,7 +289,7 @@ fn check_key(fields: &Fields<'_>, attribute: &Attribute, role: KeyRole, report: 
     }
     if let (Some(at), Some(length)) = (
         fields.get("default"),
-        attribute.default.as_ref().and_then(key_length),
+        attribute.default.as_ref().and_then(text_length),
     ) && !(1..=role.max_bytes()).contains(&length)
     {
         report.add(
@@ -250,7 +299,7 @@ fn check_key(fields: &Fields<'_>, attribute: &Attribute, role: KeyRole, report: 
     }
 }
 
-fn key_length(value: &Value) -> Option<usize> {
+fn text_length(value: &Value) -> Option<usize> {
     match value {
         Value::S(text) => Some(text.len()),
         Value::B(bytes) => Some(bytes.len()),

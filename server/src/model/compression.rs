@@ -55,6 +55,12 @@ impl CompressionAlgorithm {
         }
     }
 
+    /// The algorithm of this name.
+    pub fn from_name(name: &str) -> Option<CompressionAlgorithm> {
+        let found = Self::CHOICES.iter().find(|(known, _)| *known == name);
+        found.map(|(_, algorithm)| *algorithm)
+    }
+
     /// The lowest and the highest level, if the algorithm has levels.
     const fn levels(self) -> Option<(i32, i32)> {
         match self {

@@ -216,10 +216,11 @@ impl IndexReader<'_> {
             if !matches!(attribute.kind, String | Number | Boolean)
                 || attribute.encrypted.is_some()
                 || attribute.compressed.is_some()
+                || attribute.offloads_values()
             {
                 report.add(
                     &at,
-                    "must be a string, number or boolean, neither encrypted nor compressed",
+                    "must be a string, number or boolean, neither encrypted nor compressed nor in S3",
                 );
                 continue;
             }
@@ -251,6 +252,9 @@ fn key_fault(attribute: &Attribute) -> Option<String> {
     }
     if attribute.compressed.is_some() {
         return Some("is compressed: an index key cannot be".to_owned());
+    }
+    if attribute.offloads_values() {
+        return Some("is in S3 above a size: an index key cannot be".to_owned());
     }
     if !matches!(attribute.kind, String | Number | Binary | Datetime | Ttl) {
         let kind = attribute.kind.as_str();

@@ -88,14 +88,15 @@ pub(super) fn discriminator_fault(attribute: &Attribute, is_key: bool) -> Option
         checks,
         encrypted,
         compressed,
+        s3,
         ..
     } = attribute;
     if is_key {
         Some("must not be a key of the table")
     } else if *kind != AttributeType::String {
         Some("must be an attribute of type string")
-    } else if encrypted.is_some() || compressed.is_some() {
-        Some("must be neither encrypted nor compressed")
+    } else if encrypted.is_some() || compressed.is_some() || s3.is_some() {
+        Some("must be neither encrypted nor compressed nor in S3")
     } else if default.is_some() || generate.is_some() || template.is_some() || !checks.one_of.is_empty() {
         Some(
             "must have no `default`, `generate`, `template` or `enum`: its value is that of the discriminator",

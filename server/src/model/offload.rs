@@ -5,8 +5,8 @@ use crate::yaml::{Cursor, Keys, Report};
 
 /// The keys of `s3`.
 pub(super) const S3: Keys = Keys {
-    known: &["bucket", "prefix", "region", "foreign_pointers"],
-    later: &["offload_above"],
+    known: &["bucket", "prefix", "region", "foreign_pointers", "offload_above"],
+    later: &[],
 };
 
 const FOREIGN_POINTERS: &[(&str, ForeignPointers)] = &[
@@ -25,6 +25,8 @@ pub struct Offload {
     pub region: Option<String>,
     /// What reads do with pointers to objects of other items.
     pub foreign_pointers: ForeignPointers,
+    /// Of a string or binary: values with more stored bytes are in S3.
+    pub offload_above: Option<u64>,
 }
 
 /// What reads do with pointers to objects outside the item's folder.
@@ -67,10 +69,12 @@ pub(super) fn offload(at: &Cursor<'_>, report: &mut Report) -> Option<Offload> {
         .get("foreign_pointers")
         .and_then(|at| at.choice(FOREIGN_POINTERS, report))
         .unwrap_or_default();
+    let offload_above = fields.get("offload_above").and_then(|at| at.whole(report));
     Some(Offload {
         bucket: bucket?,
         prefix,
         region,
         foreign_pointers,
+        offload_above,
     })
 }

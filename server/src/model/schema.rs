@@ -79,6 +79,11 @@ impl Model {
         self.attributes.iter().find(|attribute| attribute.kind == kind)
     }
 
+    /// Whether values of its items may be in S3 in place of the item.
+    pub fn offloads_values(&self) -> bool {
+        self.attributes.iter().any(Attribute::offloads_values)
+    }
+
     /// Names of the key attributes, partition key first.
     pub fn key_names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.partition_key.as_str()).chain(self.sort_key.as_deref())

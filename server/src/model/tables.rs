@@ -190,6 +190,7 @@ fn offload_difference(own: &Offload, other: &Offload) -> Option<&'static str> {
             "s3.foreign_pointers",
             own.foreign_pointers != other.foreign_pointers,
         ),
+        ("s3.offload_above", own.offload_above != other.offload_above),
         ("s3", own != other),
     ])
 }

@@ -73,5 +73,6 @@ pub(crate) fn offload(bucket: &str, prefix: &str) -> Offload {
         prefix: prefix.to_owned(),
         region: None,
         foreign_pointers: ForeignPointers::Refuse,
+        offload_above: None,
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use super::encoder::EncodeError;
 use super::window::{Open, Room, Window};
 
 /// The content of a new object.
@@ -37,6 +38,9 @@ pub enum ContentError {
         /// The most bytes that it may have.
         max_bytes: u64,
     },
+    /// A defect of this program.
+    #[error(transparent)]
+    Encoding(#[from] EncodeError),
 }
 
 /// The receiving end of a streamed content.

@@ -1,18 +1,22 @@
-//! Streams an object, whole or a range of it. A whole object is verified against its pointer's size and SHA-256, which
-//! pointers of pydynox lack; its last bytes are held back until then. A range is verified only by S3, and is read only from
-//! an object with the pointer's etag.
+//! Streams an object, whole or a range of it. A whole object is verified against its pointer's size and SHA-256 (or the MAC,
+//! if it is encrypted), which pointers of pydynox lack; its last bytes are held back until then. A range is read only from an
+//! object with the pointer's etag. Of a plain object it is verified only by S3; of an encrypted one by the tags of the
+//! segments, which are all that is read besides the header. A compressed object is read from its start.
 
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use sha2::{Digest, Sha256};
 
-use super::key;
+use super::decoder::Decoder;
+use super::opening::{Opening, Unsealing};
 use super::owner::Claim;
-use super::reading::{ReadError, Reading};
+use super::reading::{ReadError, Reading, Sealing, invalid};
 use crate::aws::{self, DownloadError, Kind, ObjectBody, Resource, S3, Wanted};
 use crate::call::Call;
+use crate::crypto::object::MAX_HEADER_BYTES;
 use crate::item::pointer::Pointer;
+
+const ANOTHER_SIZE: &str = "the object's size differs from its pointer";
 
 /// The largest piece that [`Download::next`] returns, unless everything is held back.
 pub const PIECE_BYTES: usize = 256 * 1024;
@@ -30,18 +34,11 @@ pub enum HeldBack {
 pub struct Download {
     /// `None` if there is nothing to read.
     stored: Option<ObjectBody>,
-    /// The checks at the end; `None`: a range, which has none.
-    verification: Option<Verification>,
+    decoder: Decoder,
     held_back: HeldBack,
     held: BytesMut,
-    /// Whether a piece has been returned.
-    has_begun: bool,
-}
-
-/// The checks of a whole content.
-struct Verification {
-    hasher: Option<Sha256>,
-    sha256: String,
+    /// Whether what was read can be read again: it begins at the first byte, and no piece has been returned.
+    may_restart: bool,
 }
 
 impl Download {
@@ -61,31 +58,52 @@ impl Download {
             return Err(ReadError::Foreign);
         }
         let pointer = reading.pointer;
+        let sealing = reading.sealing()?;
         let is_whole = range == (0..pointer.size_bytes);
         let mut download = Download {
             stored: None,
-            verification: is_whole.then(|| Verification::new(pointer)),
+            decoder: Decoder::new(pointer, range.clone(), 0, None)?,
             held_back,
             held: BytesMut::new(),
-            has_begun: false,
+            may_restart: true,
         };
         if !is_whole && range.is_empty() {
+            download.decoder = Decoder::empty();
             return Ok(download);
         }
-        let read_bytes = range.end - range.start;
-        let wanted = wanted(reading, (!is_whole).then_some(range));
-        let stored = s3.open_object(call, wanted).await.map_err(read_error)?;
-        if reading.owner.claim(stored.metadata()) == Claim::Other && !reading.reads_foreign() {
-            return Err(ReadError::Foreign);
-        }
-        if stored.object_bytes() != pointer.size_bytes || stored.bytes() != read_bytes {
-            return Err(invalid("the object's size differs from its pointer"));
-        }
         let capacity = match held_back {
-            HeldBack::LastPiece => read_bytes.min(2 * PIECE_BYTES as u64),
-            HeldBack::Everything => read_bytes,
+            HeldBack::LastPiece => (range.end - range.start).min(2 * PIECE_BYTES as u64),
+            HeldBack::Everything => range.end - range.start,
+        };
+        // a compressed object is read from its start
+        let is_ranged = !is_whole && pointer.encoding.is_none();
+        let (stored, decoder) = match (sealing, is_ranged) {
+            (None, false) => {
+                let stored = open_object(s3, call, reading, None, is_whole).await?;
+                if pointer.encoding.is_none() && stored.object_bytes() != pointer.size_bytes {
+                    return Err(invalid(ANOTHER_SIZE));
+                }
+                (stored, Decoder::new(pointer, range, 0, None)?)
+            }
+            (None, true) => {
+                let stored = open_object(s3, call, reading, Some(range.clone()), false).await?;
+                if stored.object_bytes() != pointer.size_bytes {
+                    return Err(invalid(ANOTHER_SIZE));
+                }
+                let start = range.start;
+                (stored, Decoder::new(pointer, range, start, None)?)
+            }
+            (Some(sealing), false) => {
+                let stored = open_object(s3, call, reading, None, is_whole).await?;
+                let unsealing = Unsealing::new(reading, sealing)?;
+                let opening = Opening::whole(unsealing, stored.object_bytes(), sealed_bytes(pointer));
+                (stored, Decoder::new(pointer, range, 0, Some(opening))?)
+            }
+            (Some(sealing), true) => open_segments(s3, call, reading, sealing, range).await?,
         };
         download.held.reserve(usize::try_from(capacity).unwrap_or(0));
+        download.may_restart = !is_ranged;
+        download.decoder = decoder;
         download.stored = Some(stored);
         Ok(download)
     }
@@ -97,69 +115,122 @@ impl Download {
     ///
     /// `Invalid` if the object does not match its pointer, or was replaced or removed meanwhile.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
-        while let Some(stored) = &mut self.stored {
+        loop {
             if self.held_back == HeldBack::LastPiece && self.held.len() > PIECE_BYTES {
-                self.has_begun = true;
+                self.may_restart = false;
                 return Ok(Some(self.held.split_to(PIECE_BYTES).freeze()));
             }
-            match stored.next().await {
+            let Some(stored) = &mut self.stored else {
+                let last = std::mem::take(&mut self.held).freeze();
+                return Ok(Some(last).filter(|last| !last.is_empty()));
+            };
+            match self.decoder.pull(&mut self.held) {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => {
+                    self.restart(error)?;
+                    continue;
+                }
+            }
+            let read = match self.decoder.is_done() {
+                true => Ok(None),
+                false => stored.next().await,
+            };
+            match read {
                 Ok(Some(chunk)) => {
-                    if let Some(verification) = &mut self.verification {
-                        verification.update(&chunk);
-                    }
-                    self.held.extend_from_slice(&chunk);
-                }
-                Ok(None) => {
-                    self.stored = None;
-                    if let Some(verification) = self.verification.take() {
-                        verification.finish()?;
+                    if let Err(error) = self.decoder.push(chunk).await {
+                        self.restart(error)?;
                     }
                 }
-                Err(DownloadError::Checksum) if !self.has_begun => {
-                    stored.restart().map_err(read_error)?;
-                    self.held.clear();
-                    if let Some(verification) = &mut self.verification {
-                        verification.restart();
-                    }
-                }
+                Ok(None) => match self.decoder.finish() {
+                    Ok(()) => self.stored = None,
+                    Err(error) => return Err(error),
+                },
+                Err(error @ DownloadError::Checksum) => self.restart(read_error(error))?,
                 Err(error) => return Err(read_error(error)),
             }
         }
-        let last = std::mem::take(&mut self.held).freeze();
-        Ok(Some(last).filter(|last| !last.is_empty()))
+    }
+
+    /// The SHA-256 of the content in hex, if all of it was read and its pointer has a hash.
+    pub fn sha256(&self) -> Option<&str> {
+        self.decoder.sha256()
+    }
+
+    /// Begins again after content that was damaged on its way, if that is still possible.
+    fn restart(&mut self, error: ReadError) -> Result<(), ReadError> {
+        let is_damaged = matches!(error, ReadError::Invalid { .. });
+        let stored = self.stored.as_mut().filter(|_| self.may_restart && is_damaged);
+        if stored.is_none_or(|stored| stored.restart().is_err()) {
+            return Err(error);
+        }
+        self.held.clear();
+        self.decoder.restart()
     }
 }
 
-impl Verification {
-    fn new(pointer: &Pointer) -> Verification {
-        Verification {
-            hasher: (!pointer.sha256.is_empty()).then(Sha256::new),
-            sha256: pointer.sha256.clone(),
-        }
+/// Opens the object, or a range of its stored bytes. Only a whole content is verified; otherwise the etag must match.
+async fn open_object(
+    s3: &S3,
+    call: &Call,
+    reading: Reading<'_>,
+    range: Option<Range<u64>>,
+    is_verified: bool,
+) -> Result<ObjectBody, ReadError> {
+    let wanted = wanted(reading, range, is_verified);
+    let stored = s3.open_object(call, wanted).await.map_err(read_error)?;
+    if reading.owner.claim(stored.metadata()) == Claim::Other && !reading.reads_foreign() {
+        return Err(ReadError::Foreign);
     }
+    Ok(stored)
+}
 
-    fn restart(&mut self) {
-        self.hasher = self.hasher.is_some().then(Sha256::new);
-    }
-
-    fn update(&mut self, chunk: &[u8]) {
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(chunk);
+/// Opens the segments of an encrypted object that have a range of its content: one request for its header, one for them.
+async fn open_segments(
+    s3: &S3,
+    call: &Call,
+    reading: Reading<'_>,
+    sealing: Sealing<'_>,
+    range: Range<u64>,
+) -> Result<(ObjectBody, Decoder), ReadError> {
+    let pointer = reading.pointer;
+    let unsealing = Unsealing::new(reading, sealing)?;
+    let start = Some(0..MAX_HEADER_BYTES as u64);
+    let mut header = open_object(s3, call, reading, start, false).await?;
+    let stored_bytes = header.object_bytes();
+    let mut start = BytesMut::new();
+    let mut opened = loop {
+        let chunk = header.next().await.map_err(read_error)?;
+        start.extend_from_slice(&chunk.ok_or_else(|| invalid("the object ends in its header"))?);
+        let opening = unsealing.open(&start, stored_bytes, sealed_bytes(pointer));
+        if let Some(opened) = opening.await? {
+            break opened;
         }
+    };
+    drop(header);
+    let segments = opened.seek(&range);
+    let content_start = opened.content_start();
+    let stored = open_object(s3, call, reading, Some(segments), false).await?;
+    if stored.object_bytes() != stored_bytes {
+        return Err(invalid(ANOTHER_SIZE));
     }
+    let opening = Opening::range(unsealing, stored_bytes, opened);
+    Ok((
+        stored,
+        Decoder::new(pointer, range, content_start, Some(opening))?,
+    ))
+}
 
-    /// The size was compared before, and S3 has sent all of it.
-    fn finish(self) -> Result<(), ReadError> {
-        let hash = self.hasher.map(|hasher| key::hex(&hasher.finalize()));
-        match hash.is_none_or(|hash| hash == self.sha256) {
-            true => Ok(()),
-            false => Err(invalid("the object's SHA-256 differs from its pointer")),
-        }
+/// The size of what is encrypted; `None` if that is compressed.
+fn sealed_bytes(pointer: &Pointer) -> Option<u64> {
+    match pointer.encoding {
+        Some(_) => None,
+        None => Some(pointer.size_bytes),
     }
 }
 
-/// The request for the object of a pointer. Only a range needs the etag: a whole content is verified.
-fn wanted(reading: Reading<'_>, range: Option<Range<u64>>) -> Wanted {
+/// The request for the object of a pointer. A content that is verified does not need the etag.
+fn wanted(reading: Reading<'_>, range: Option<Range<u64>>, is_verified: bool) -> Wanted {
     let pointer = reading.pointer;
     let version_id = Some(&pointer.version_id).filter(|version_id| !version_id.is_empty());
     Wanted {
@@ -167,7 +238,7 @@ fn wanted(reading: Reading<'_>, range: Option<Range<u64>>) -> Wanted {
         key: pointer.key.clone(),
         region: reading.offload.region.clone(),
         version_id: version_id.cloned(),
-        if_match: range.as_ref().map(|_| quoted(&pointer.etag)),
+        if_match: (!is_verified).then(|| quoted(&pointer.etag)),
         range,
     }
 }
@@ -213,11 +284,5 @@ pub(super) fn store_error(error: aws::Error) -> ReadError {
         | Kind::Unavailable
         | Kind::OutcomeUnknown
         | Kind::Deadline { .. } => ReadError::Store(error),
-    }
-}
-
-fn invalid(description: &str) -> ReadError {
-    ReadError::Invalid {
-        description: description.to_owned(),
     }
 }

@@ -162,6 +162,17 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     text
 }
 
+/// The bytes of a SHA-256 or MAC in hex; `None` if it is none.
+pub(super) fn unhex(hex: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u32> = hex
+        .chars()
+        .map(|digit| digit.to_digit(16))
+        .collect::<Option<_>>()?;
+    let pairs = digits.chunks(2);
+    let bytes = pairs.map(|pair| u8::try_from(pair.first()? * 16 + pair.get(1)?).ok());
+    bytes.collect::<Option<Vec<u8>>>()?.try_into().ok()
+}
+
 /// The length of the key. Without a sort part it is one less, which makes no difference.
 fn joined_bytes(prefix: &str, parts: &[String; 3], ulid: &str) -> usize {
     prefix.len() + parts.iter().map(String::len).sum::<usize>() + ulid.len() + 3

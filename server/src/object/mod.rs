@@ -2,9 +2,12 @@
 //! or writes DynamoDB: the `write` room keeps objects consistent with their items.
 
 pub mod content;
+mod decoder;
 pub mod download;
-mod encoder;
+pub mod encoder;
+mod inflating;
 pub mod key;
+mod opening;
 pub mod owner;
 mod part_size;
 mod parts;

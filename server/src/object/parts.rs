@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::content::{Content, ContentError, ContentStream, Piece};
-use super::encoder::Encoder;
+use super::encoder::{EncodeError, Encoder};
 use super::key;
 use super::part_size::{PART_BYTES, part_bytes};
 use super::window::Room;
@@ -211,12 +211,12 @@ impl Parts {
             Piece::Bytes(piece) => {
                 self.plain_bytes += piece.len() as u64;
                 self.check_size()?;
-                self.encode(piece).await
+                self.encode(piece).await?
             }
             Piece::End(sha256) => {
                 self.source = Source::Ended;
                 self.check_end(sha256.as_deref())?;
-                self.pass.encoder.finish()
+                self.pass.encoder.finish()?
             }
         };
         self.stored_bytes += stored.iter().map(|piece| piece.len() as u64).sum::<u64>();
@@ -225,7 +225,7 @@ impl Parts {
         Ok(())
     }
 
-    async fn encode(&mut self, piece: Bytes) -> Vec<Bytes> {
+    async fn encode(&mut self, piece: Bytes) -> Result<Vec<Bytes>, EncodeError> {
         if piece.len() <= MAX_INLINE_BYTES || self.pass.passes_on() {
             return self.pass.push(piece);
         }
@@ -274,7 +274,7 @@ impl Parts {
 }
 
 impl Pass {
-    fn push(&mut self, piece: Bytes) -> Vec<Bytes> {
+    fn push(&mut self, piece: Bytes) -> Result<Vec<Bytes>, EncodeError> {
         if let Some(hasher) = &mut self.hasher {
             hasher.update(&piece);
         }
@@ -342,7 +342,7 @@ mod tests {
 
     /// The sizes of all parts, and their bytes.
     async fn read(content: Content, announced: Announced) -> Result<(Vec<usize>, Vec<u8>), ContentError> {
-        let mut parts = Parts::new(content, announced, Encoder::Plain);
+        let mut parts = Parts::new(content, announced, Encoder::default());
         let (mut sizes, mut bytes) = (Vec::new(), Vec::new());
         loop {
             let part = parts.next().await?;

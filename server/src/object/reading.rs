@@ -2,8 +2,9 @@
 
 use super::owner::{self, Owner};
 use crate::aws;
+use crate::crypto::{CallKeys, KeyIds};
 use crate::item::pointer::Pointer;
-use crate::model::{ForeignPointers, Offload};
+use crate::model::{Encryption, ForeignPointers, Offload};
 
 /// Why an object could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +18,15 @@ pub enum ReadError {
     /// The object does not belong to the item, and the attribute does not allow reading foreign objects.
     #[error("the object does not belong to the item")]
     Foreign,
+    /// The object is encrypted under a key that its attribute does not accept.
+    #[error("the object is encrypted under a key that the model does not accept")]
+    KeyNotAccepted {
+        /// The keys that were tried.
+        tried: KeyIds,
+    },
+    /// KMS did not decrypt the data key, for a reason other than an invalid ciphertext.
+    #[error(transparent)]
+    Key(aws::Error),
     /// The request to S3 failed.
     #[error(transparent)]
     Store(#[from] aws::Error),
@@ -31,6 +41,19 @@ pub struct Reading<'a> {
     pub offload: &'a Offload,
     /// The pointer to the object.
     pub pointer: &'a Pointer,
+    /// How the objects of the attribute are opened; `None` if it is not encrypted.
+    pub sealing: Option<Sealing<'a>>,
+}
+
+/// How the objects of an encrypted attribute are opened.
+#[derive(Clone, Copy)]
+pub struct Sealing<'a> {
+    /// The stored name of the attribute.
+    pub attribute: &'a str,
+    /// Its encryption.
+    pub encryption: &'a Encryption,
+    /// The data keys of the call.
+    pub keys: &'a CallKeys,
 }
 
 impl ReadError {
@@ -40,20 +63,44 @@ impl ReadError {
         match self {
             ReadError::Invalid { .. } => true,
             ReadError::Store(error) => error.kind == aws::Kind::Denied,
-            ReadError::Foreign => false,
+            ReadError::Foreign | ReadError::KeyNotAccepted { .. } | ReadError::Key(_) => false,
         }
     }
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
     /// Whether the pointer may be followed.
     pub fn is_allowed(&self) -> bool {
         self.owner.owns(self.offload, self.pointer)
             || (self.reads_foreign() && owner::is_readable(self.pointer))
     }
 
+    /// How this object is opened; `None` if it is stored in plaintext.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if the attribute is encrypted and the object is not, or the other way around: a pointer to another object
+    /// was put in its place.
+    pub(super) fn sealing(&self) -> Result<Option<Sealing<'a>>, ReadError> {
+        let is_sealed = !self.pointer.mac.is_empty();
+        match self.sealing {
+            Some(sealing) if is_sealed => Ok(Some(sealing)),
+            Some(sealing) if !sealing.encryption.allow_plaintext => {
+                Err(invalid("the attribute is encrypted, and the object is not"))
+            }
+            None if is_sealed => Err(invalid("the object is encrypted, and the attribute is not")),
+            Some(_) | None => Ok(None),
+        }
+    }
+
     /// Whether objects of other items may be read.
     pub(super) fn reads_foreign(&self) -> bool {
         self.offload.foreign_pointers == ForeignPointers::Read
+    }
+}
+
+pub(super) fn invalid(description: &str) -> ReadError {
+    ReadError::Invalid {
+        description: description.to_owned(),
     }
 }

@@ -24,7 +24,7 @@ use crate::aws::{Doubt, Error, Kind, Location, MultipartUpload, Part, S3, Stored
 use crate::call::Call;
 use crate::figure::AwsOperation;
 use crate::item::Key;
-use crate::item::pointer::Pointer;
+use crate::item::pointer::{OffloadedKind, Pointer};
 use crate::model::{Model, Object, Offload};
 
 pub use super::part_size::PART_BYTES;
@@ -49,6 +49,9 @@ pub(crate) struct NewObject {
     /// `None`: the upload has begun.
     content: Mutex<Option<Content>>,
     announced: Announced,
+    encoder: Mutex<Encoder>,
+    /// Set if the content is the value of another attribute than an object.
+    kind: Option<OffloadedKind>,
     name: String,
     /// The caller's metadata, with names in lower case.
     metadata: HashMap<String, String>,
@@ -121,11 +124,20 @@ impl NewObject {
                 sha256: Some(object.sha256).filter(|sha256| !sha256.is_empty()),
                 max_bytes: None,
             },
+            encoder: Mutex::default(),
+            kind: None,
             name: object.name,
             metadata: own,
             table: model.table.clone(),
             requests: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// Stores the content in the form that an encoder makes; `kind` is the type of a value that is offloaded.
+    pub(crate) fn encoded(mut self, encoder: Encoder, kind: Option<OffloadedKind>) -> NewObject {
+        self.encoder = Mutex::new(encoder);
+        self.kind = kind;
+        self
     }
 
     /// The location of the object.
@@ -162,11 +174,13 @@ impl NewObject {
         slots: &Arc<Semaphore>,
     ) -> Result<Pointer, UploadError> {
         let content = self.content.lock().take().ok_or(ContentError::Incomplete)?;
+        let encoder = std::mem::take(&mut *self.encoder.lock());
         let whole = match &content {
-            Content::Whole(bytes) => Some(bytes.clone()),
-            Content::Stream(_) => None,
+            Content::Whole(bytes) if encoder.is_plain() => Some(bytes.clone()),
+            // hashed on the way
+            Content::Whole(_) | Content::Stream(_) => None,
         };
-        let mut parts = Parts::new(content, self.announced.clone(), Encoder::Plain);
+        let mut parts = Parts::new(content, self.announced.clone(), encoder);
         let mut upload = Upload {
             destination: &self.destination,
             s3,
@@ -188,6 +202,7 @@ impl NewObject {
             version_id: stored.version_id.unwrap_or_default(),
             metadata: self.metadata.clone(),
             name: self.name.clone(),
+            kind: self.kind,
             ..Pointer::default()
         };
         let sha256 = finished.sha256.or(sha256).unwrap_or_default();

@@ -258,9 +258,15 @@ pub(super) fn whole_condition(
 }
 
 /// Rejects values that no item can hold, before they cost anything.
-pub(super) fn check_size(key: &Key, update: &expression::Update, defaults: &Item) -> Result<(), Error> {
+pub(super) fn check_size(
+    model: &Model,
+    key: &Key,
+    update: &expression::Update,
+    defaults: &Item,
+) -> Result<(), Error> {
     let mut values = key.item();
-    let whole_values = update.whole_values();
+    let may_shrink = |name: &str| model.attribute(name).is_some_and(Attribute::may_shrink);
+    let whole_values = update.whole_values().filter(|(name, _)| !may_shrink(name));
     values.extend(whole_values.map(|(name, value)| (name.to_owned(), value.clone())));
     let bytes = stored_bytes(&values) + stored_bytes(defaults);
     match bytes > MAX_ITEM_BYTES {

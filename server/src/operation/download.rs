@@ -7,7 +7,7 @@ use futures::stream::{Stream, StreamExt as _};
 use super::error::Error;
 use super::fields::check_fields;
 use super::gateway::Gateway;
-use super::object_attribute::{check_mode, check_object};
+use super::object_attribute::{check_in_s3, check_mode};
 use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::Placeholders;
@@ -22,7 +22,7 @@ pub struct Download {
     pub model: Arc<Model>,
     /// The key attributes.
     pub key: Item,
-    /// The object attribute.
+    /// The object attribute, or one whose values may be offloaded.
     pub attribute: String,
     /// The first byte to read.
     pub offset: u64,
@@ -79,7 +79,7 @@ fn check_download(request: Download) -> Result<read::Download, Error> {
     let mut placeholders = Placeholders::new();
     let mut validation = Validation::new(&FIELDS, faults);
     let key = validation.field(check::check_key(&model, key, "key"));
-    let offload = validation.field(check_object(&model, &attribute));
+    let offload = validation.field(check_in_s3(&model, &attribute));
     let fields = [attribute];
     let projection = match &offload {
         Some(_) => validation.field(check_fields(&model, &fields, &[], &mut placeholders)),

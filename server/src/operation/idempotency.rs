@@ -123,7 +123,7 @@ pub(super) fn remember_in_update(item: &mut ItemUpdate, identity: &Identity) -> 
         "" => comparison,
         text => format!("({text}) AND {comparison}"),
     };
-    changes::check_size(key, update, defaults)?;
+    changes::check_size(model, key, update, defaults)?;
     changes::check_length(model, update, defaults, index_keys, condition, placeholders)
 }
 

@@ -8,7 +8,20 @@ use crate::model::{Attribute, AttributeType, EncryptionMode, Model, Offload};
 
 /// The S3 options of an object attribute.
 pub(super) fn check_object(model: &Model, name: &str) -> Result<Offload, Faults> {
-    let is_object = |attribute: &&Attribute| attribute.kind == AttributeType::Object;
+    check_attribute(model, name, |attribute| attribute.kind == AttributeType::Object)
+}
+
+/// The S3 options of an object attribute, or of one whose values may be offloaded.
+pub(super) fn check_in_s3(model: &Model, name: &str) -> Result<Offload, Faults> {
+    check_attribute(model, name, |attribute| attribute.s3.is_some())
+}
+
+fn check_attribute(
+    model: &Model,
+    name: &str,
+    is_accepted: impl Fn(&Attribute) -> bool,
+) -> Result<Offload, Faults> {
+    let is_object = |attribute: &&Attribute| is_accepted(attribute);
     let found = model.attribute(name).filter(is_object);
     if let Some(offload) = found.and_then(|attribute| attribute.s3.clone()) {
         return Ok(offload);

@@ -67,7 +67,7 @@ fn invalid(field: &str, description: impl std::fmt::Display) -> Error {
 /// Whether a repeat of the request would be the same for DynamoDB.
 fn is_reproducible(operation: &Operation) -> bool {
     let model = &operation.model;
-    let has = |kind| model.attributes.iter().any(|attribute| attribute.kind == kind);
+    let has_ttl = model.ttl().is_some();
     let is_plain = match &operation.change {
         Change::Put(item) => model.attributes.iter().all(|attribute| {
             let is_sealed = attribute.encrypted.is_some()
@@ -78,10 +78,11 @@ fn is_reproducible(operation: &Operation) -> bool {
         }),
         Change::Update(change) => is_reproducible_update(change),
         // times to live count from now
-        Change::Delete | Change::Check => operation.condition.is_none() || !has(AttributeType::Ttl),
+        Change::Delete | Change::Check => operation.condition.is_none() || !has_ttl,
     };
     // the stored pointers are part of the request
-    let pins = !matches!(operation.change, Change::Check) && has(AttributeType::Object);
+    let has_pointers = model.attributes.iter().any(|attribute| attribute.s3.is_some());
+    let pins = !matches!(operation.change, Change::Check) && has_pointers;
     is_plain && !pins
 }
 

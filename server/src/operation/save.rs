@@ -221,10 +221,11 @@ fn check_kept(model: &Model, item: &Item) -> Faults {
     faults
 }
 
-/// The pointers to objects, as callers read them.
+/// The pointers to objects, as callers read them. Those of offloaded values are not shown.
 pub(super) fn references(objects: Vec<(String, Pointer)>) -> Item {
     objects
         .into_iter()
+        .filter(|(_, pointer)| pointer.kind.is_none())
         .map(|(name, pointer)| (name, Value::Object(Box::new(pointer.to_object()))))
         .collect()
 }

@@ -183,7 +183,7 @@ pub(super) fn check_update(gateway: &Gateway, request: Update) -> Result<Checked
     let index_keys = build_index_keys(&model, &key, &mut update, &defaults, must_exist, &mut generated)?;
     set_version(&model, &mut update, version);
     let condition = whole_condition(&model, condition, &update, must_exist, version, &mut placeholders);
-    check_size(&key, &update, &defaults)?;
+    check_size(&model, &key, &update, &defaults)?;
     check_length(&model, &update, &defaults, &index_keys, &condition, &placeholders)?;
     let item = ItemUpdate {
         model,
@@ -248,6 +248,7 @@ fn updated(generated: Item, returned: Option<Opened>, is_old: bool) -> Updated {
 fn references(objects: Vec<(String, Pointer)>) -> Item {
     objects
         .into_iter()
+        .filter(|(_, pointer)| pointer.kind.is_none())
         .map(|(name, pointer)| (name, Value::Object(Box::new(pointer.to_object()))))
         .collect()
 }

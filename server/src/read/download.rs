@@ -18,12 +18,13 @@ use super::stored_pointer::StoredPointer;
 use super::view::View;
 use crate::call::Call;
 use crate::capacity::Reservation;
+use crate::crypto::CallKeys;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
 use crate::model::{Object, Offload};
 use crate::object::download::{Download as Content, HeldBack, PIECE_BYTES};
 use crate::object::owner::Owner;
-use crate::object::read::{ReadError, Reading};
+use crate::object::read::{ReadError, Reading, Sealing};
 
 /// How often a download begins before it gives up.
 const MAX_ATTEMPTS: usize = 5;
@@ -62,6 +63,7 @@ pub enum DownloadPart {
 struct Downloader {
     reader: Reader,
     call: Call,
+    keys: CallKeys,
     request: Download,
 }
 
@@ -91,6 +93,7 @@ impl Reader {
         let downloader = Downloader {
             reader: self.clone(),
             call: call.clone(),
+            keys: self.keyring.for_call(call),
             request,
         };
         let begun = downloader.begin().await?;
@@ -192,6 +195,9 @@ impl Downloader {
         let Download {
             key, view, offload, ..
         } = &self.request;
+        let attribute = view.model.attribute(&self.request.attribute);
+        let encryption =
+            attribute.and_then(|attribute| Some((&*attribute.stored_name, attribute.encrypted.as_ref()?)));
         let reading = Reading {
             owner: Owner {
                 model: &view.model,
@@ -199,6 +205,11 @@ impl Downloader {
             },
             offload,
             pointer,
+            sealing: encryption.map(|(attribute, encryption)| Sealing {
+                attribute,
+                encryption,
+                keys: &self.keys,
+            }),
         };
         let s3 = &self.reader.stores.s3;
         let mut content = Content::open(s3, &self.call, reading, range, HeldBack::LastPiece).await?;

@@ -102,7 +102,11 @@ impl Error {
             ReadError::Foreign => Error::ForeignPointer {
                 attribute: attribute.to_owned(),
             },
-            ReadError::Store(error) => Error::Store(error),
+            ReadError::KeyNotAccepted { tried } => Error::KeyNotAccepted {
+                attribute: attribute.to_owned(),
+                tried,
+            },
+            ReadError::Key(error) | ReadError::Store(error) => Error::Store(error),
         }
     }
 

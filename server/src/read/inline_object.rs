@@ -1,20 +1,20 @@
-//! An object whose content is returned inline: what its pointer allows, and its content from S3.
-
-use bytes::Bytes;
+//! An object whose content is returned inline, or an offloaded value: what its pointer allows, and its content from S3.
 
 use super::error::Error;
+use super::view::View;
 use crate::aws::S3;
 use crate::call::Call;
-use crate::item::pointer::Pointer;
-use crate::model::{Item, Model, Offload};
-use crate::object::owner::Owner;
-use crate::object::read::{self as object_read, Reading};
+use crate::crypto::CallKeys;
+use crate::item::offloaded::is_withheld;
+use crate::item::pointer::{OffloadedKind, Pointer};
+use crate::model::{Attribute, Item, Model, Offload, Value};
+use crate::object::owner::{Owner, offloads};
+use crate::object::read::{self as object_read, Content, ReadError, Reading, Sealing};
 
-use super::view::View;
-
-/// An object whose content is returned inline.
+/// An object whose content is returned inline, or in place of which its content is returned.
 pub(super) struct InlineObject<'a> {
     pub(super) attribute: &'a str,
+    declared: &'a Attribute,
     offload: &'a Offload,
     pointer: Pointer,
 }
@@ -26,18 +26,22 @@ pub(super) struct Unreadable<'a> {
 }
 
 impl InlineObject<'_> {
-    /// The inline objects that a stored item points to. Malformed pointers are left out: `load` reports them.
+    /// The inline objects that a stored item points to, and the values of it that were offloaded. Malformed pointers are left
+    /// out: `load` reports them.
     pub(super) fn all_of<'a>(view: &'a View, model: &'a Model, stored: &Item) -> Vec<InlineObject<'a>> {
         let mut objects: Vec<InlineObject<'_>> = Vec::new();
-        for name in &view.include_objects {
-            let attribute = model.attribute(name);
-            let offload = attribute.and_then(|attribute| attribute.s3.as_ref());
-            let pointer = stored.get(model.stored_name(name)).and_then(Pointer::from_value);
-            if let (Some(offload), Some(pointer)) = (offload, pointer)
-                && !objects.iter().any(|other| other.attribute == name)
-            {
+        for (attribute, offload) in offloads(model) {
+            let Some(pointer) = stored.get(&attribute.stored_name).and_then(Pointer::from_value) else {
+                continue;
+            };
+            let is_returned = match pointer.kind {
+                None => view.include_objects.contains(&attribute.name),
+                Some(_) => view.reads(attribute),
+            };
+            if is_returned && attribute.is_offloaded(pointer.kind.is_some()) && !is_withheld(attribute) {
                 objects.push(InlineObject {
-                    attribute: name,
+                    attribute: &attribute.name,
+                    declared: attribute,
                     offload,
                     pointer,
                 });
@@ -63,7 +67,7 @@ impl InlineObject<'_> {
 
     /// Rejects, before any request to S3, objects that may not be read or that exceed `max_bytes`.
     pub(super) fn check(&self, owner: Owner<'_>, max_bytes: usize) -> Result<(), Error> {
-        if !self.reading(owner).is_allowed() {
+        if !self.reading(owner, None).is_allowed() {
             return Err(Error::ForeignPointer {
                 attribute: self.attribute.to_owned(),
             });
@@ -83,9 +87,10 @@ impl InlineObject<'_> {
         s3: &S3,
         call: &Call,
         owner: Owner<'_>,
-    ) -> Result<Result<(&'a str, Bytes), Unreadable<'a>>, Error> {
-        match object_read::read(s3, call, self.reading(owner)).await {
-            Ok(content) => Ok(Ok((self.attribute, content))),
+        keys: &CallKeys,
+    ) -> Result<Result<(&'a InlineObject<'a>, Content), Unreadable<'a>>, Error> {
+        match object_read::read(s3, call, self.reading(owner, Some(keys))).await {
+            Ok(content) => Ok(Ok((self, content))),
             Err(error) => {
                 let may_be_replaced = error.may_be_replaced();
                 let error = Error::from_object(self.attribute, error);
@@ -97,11 +102,42 @@ impl InlineObject<'_> {
         }
     }
 
-    fn reading<'a>(&'a self, owner: Owner<'a>) -> Reading<'a> {
+    /// Puts the content that was read into the opened item.
+    pub(super) fn put(&self, item: &mut Item, content: Content) -> Result<(), Error> {
+        let value = match self.pointer.kind {
+            None => {
+                if let Some(Value::Object(object)) = item.get_mut(self.attribute) {
+                    object.data = Some(content.bytes);
+                    if let Some(sha256) = content.sha256.filter(|_| object.sha256.is_empty()) {
+                        object.sha256 = sha256;
+                    }
+                }
+                return Ok(());
+            }
+            Some(OffloadedKind::Binary) => Value::B(content.bytes),
+            Some(OffloadedKind::String) => {
+                let text = String::from_utf8(content.bytes.into()).map_err(|_| {
+                    let description = "the offloaded string is not UTF-8".to_owned();
+                    Error::from_object(self.attribute, ReadError::Invalid { description })
+                })?;
+                Value::S(text)
+            }
+        };
+        item.insert(self.attribute.to_owned(), value);
+        Ok(())
+    }
+
+    fn reading<'a>(&'a self, owner: Owner<'a>, keys: Option<&'a CallKeys>) -> Reading<'a> {
+        let encryption = self.declared.encrypted.as_ref();
         Reading {
             owner,
             offload: self.offload,
             pointer: &self.pointer,
+            sealing: encryption.zip(keys).map(|(encryption, keys)| Sealing {
+                attribute: &self.declared.stored_name,
+                encryption,
+                keys,
+            }),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::crypto::CallKeys;
 use crate::item::Key;
 use crate::item::load::{self, LoadError, Opened};
 use crate::item::pointer::Pointer;
-use crate::model::{Item, Model, Value};
+use crate::model::{Item, Model};
 use crate::object::owner::Owner;
 
 /// How often an item that keeps changing is opened before the read gives up.
@@ -190,6 +190,14 @@ impl Opener {
         sizes.filter(|bytes| *bytes <= max_bytes).sum()
     }
 
+    /// The attributes of an item whose content is read.
+    pub(super) fn content_names(&self, stored: Option<&Item>) -> String {
+        let none = Item::new();
+        let objects = InlineObject::all_of(&self.view, &self.view.model, stored.unwrap_or(&none));
+        let names: Vec<&str> = objects.iter().map(|object| object.attribute).collect();
+        names.join(", ")
+    }
+
     /// Opens an item as stored, or returns the first of its objects that could not be read.
     async fn open_once<'a>(
         &self,
@@ -239,16 +247,13 @@ impl Opener {
         let Reader { stores, limits, .. } = &self.reader;
         let fetching: Vec<_> = objects
             .iter()
-            .map(|object| object.read(&stores.s3, &self.call, owner))
+            .map(|object| object.read(&stores.s3, &self.call, owner, &self.keys))
             .collect();
         let mut fetched = futures::stream::iter(fetching).buffer_unordered(limits.objects_in_flight);
         while let Some(outcome) = fetched.next().await {
-            let (attribute, content) = match outcome? {
-                Ok(read) => read,
+            match outcome? {
+                Ok((object, content)) => object.put(item, content)?,
                 Err(unreadable) => return Ok(Err(unreadable)),
-            };
-            if let Some(Value::Object(object)) = item.get_mut(attribute) {
-                object.data = Some(content);
             }
         }
         Ok(Ok(()))

@@ -191,7 +191,7 @@ impl Pages {
         let page_bytes = self
             .max_page_bytes()
             .min(MAX_ITEM_BYTES.saturating_mul(max_items));
-        let has_content = page_bytes > 0 && !self.count_only && !self.opener.view.include_objects.is_empty();
+        let has_content = page_bytes > 0 && !self.count_only && self.opener.view.has_content();
         page_bytes * PAGE_COPIES + if has_content { CONTENT_BYTES } else { 0 }
     }
 

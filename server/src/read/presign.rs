@@ -65,6 +65,7 @@ impl Reader {
             },
             offload: &offload,
             pointer: &pointer,
+            sealing: None,
         };
         let signed = presign(&self.stores.s3, call, reading, life).await;
         signed.map_err(|error| Error::from_object(&attribute, error))

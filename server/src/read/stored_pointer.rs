@@ -10,6 +10,7 @@ use crate::call::Call;
 use crate::item::Key;
 use crate::item::load::LoadError;
 use crate::item::pointer::Pointer;
+use crate::model::Attribute;
 
 /// Where a pointer is.
 #[derive(Clone, Copy)]
@@ -63,9 +64,19 @@ impl StoredPointer<'_> {
             model: model.name.clone(),
             attribute: attribute.to_owned(),
         })?;
-        let pointer = Pointer::from_value(value).ok_or_else(|| LoadError::Pointer {
-            attribute: attribute.to_owned(),
-        })?;
-        Ok(pointer)
+        let declared = model.attribute(attribute);
+        let is_offloaded = declared.is_some_and(Attribute::offloads_values);
+        match Pointer::from_value(value) {
+            Some(pointer) if pointer.kind.is_some() == is_offloaded => Ok(pointer),
+            // the value is short enough to be in the item
+            Some(_) | None if is_offloaded => Err(Error::ObjectNotFound {
+                model: model.name.clone(),
+                attribute: attribute.to_owned(),
+            }),
+            Some(_) | None => Err(LoadError::Pointer {
+                attribute: attribute.to_owned(),
+            }
+            .into()),
+        }
     }
 }

@@ -110,7 +110,7 @@ async fn open_all(
             match bytes {
                 Some(bytes) => opener.open_snapshot(item, bytes).await,
                 None => Ok(Snapshot::Read(Err(Error::ResponseTooLarge {
-                    attribute: opener.view.include_objects.join(", "),
+                    attribute: opener.content_names(item.as_ref()),
                 }))),
             }
         })

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::error::Error;
 use crate::expression::{self, Placeholders, Projection, ReadScope};
 use crate::item::load::{self, Opened};
-use crate::model::{self, Index, Item, Model, Number};
+use crate::model::{self, Attribute, Index, Item, Model, Number};
 
 /// The parts of items that a call reads, as far as the request has been checked.
 #[derive(Clone)]
@@ -91,6 +91,18 @@ impl View {
             (false, Some(projection)) => Some(projection.attributes()),
             (true, _) | (_, None) => None,
         }
+    }
+
+    /// Whether the values of an attribute are returned, if the caller may see them.
+    pub(super) fn reads(&self, attribute: &Attribute) -> bool {
+        let is_named = |names: &[String]| names.contains(&attribute.name);
+        !attribute.hidden && self.attributes().is_none_or(is_named)
+    }
+
+    /// Whether the content of objects may be returned, or values that were offloaded.
+    pub(super) fn has_content(&self) -> bool {
+        let mut models = std::iter::once(&self.model).chain(&self.others);
+        !self.include_objects.is_empty() || models.any(|model| model.offloads_values())
     }
 
     /// The projection for a request that has no other expressions, with its placeholder names. It reads an item of `model`

@@ -136,10 +136,16 @@ fn from_write(call: &Call, failure: WriteError) -> Status {
     match failure {
         WriteError::ItemTooLarge { .. } => item_too_large(&text),
         WriteError::Invalid(faults) => status::invalid(Reason::InvalidField, faults),
+        WriteError::Content {
+            error: ContentError::Encoding(_),
+            ..
+        } => internal(call, "the content could not be encoded"),
         WriteError::Content { attribute, error } => {
             let reason = match error {
                 ContentError::Size { .. } | ContentError::Sha256 => Reason::ChecksumMismatch,
-                ContentError::Incomplete | ContentError::TooLarge { .. } => Reason::InvalidField,
+                ContentError::Incomplete | ContentError::TooLarge { .. } | ContentError::Encoding(_) => {
+                    Reason::InvalidField
+                }
             };
             status::invalid(reason, Fault::new(format_args!("item.{attribute}"), error))
         }

@@ -3,9 +3,11 @@
 
 use crate::aws::{self, Doubt, Kind, Stores};
 use crate::call::Call;
+use crate::crypto::CallKeys;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
-use crate::model::{Attribute, Item, Model, Value};
+use crate::item::store::is_ciphertext;
+use crate::model::{Attribute, Item, Model};
 use crate::object::owner::{Owner, owns_objects};
 use crate::object::upload::NewObject;
 
@@ -13,6 +15,7 @@ use super::cleanup::{remove_new, remove_owned};
 use super::error::Error;
 use super::identity::Identity;
 use super::kept::{self, KeptObject};
+use super::offloaded::Offloaded;
 use super::remembered::Seen;
 use super::request::Condition;
 use super::settle::Settlement;
@@ -22,6 +25,7 @@ pub(super) struct Commit<'a> {
     pub(super) stores: &'a Stores,
     /// The call, with the extended deadline.
     pub(super) call: Call,
+    pub(super) keys: &'a CallKeys,
     pub(super) model: &'a Model,
     pub(super) key: Key,
     pub(super) new: &'a [(String, NewObject)],
@@ -49,7 +53,7 @@ impl Commit<'_> {
         let condition = condition.unwrap_or_default();
         for commits in 1.. {
             let error = match self.put(&condition, return_old).await {
-                Ok(old) => return Ok(Put::Written(self.clean_up(old).await.filter(|_| return_old))),
+                Ok(old) => return Ok(Put::Written(self.clean_up(old, return_old).await)),
                 Err(error) => error,
             };
             if let Some(seen) = self.seen(&error).await {
@@ -120,16 +124,34 @@ impl Commit<'_> {
         self.stores.dynamodb.put_item(&self.call, put).await
     }
 
-    /// Deletes the objects that the replaced item owned and the new one does not. Returns the replaced item if it is known.
-    async fn clean_up(&self, old: Option<Item>) -> Option<Item> {
+    /// Deletes the objects that the replaced item owned and the new one does not. Returns the replaced item if it is known
+    /// and requested.
+    async fn clean_up(&self, old: Option<Item>, return_old: bool) -> Option<Item> {
         // a retried attempt may have replaced the item that the first attempt wrote
         let old = old.filter(|old| self.new.is_empty() || !self.is_written(old))?;
+        let returned = match return_old {
+            true => {
+                let mut returned = old.clone();
+                self.offloaded().put(&mut returned, None).await;
+                Some(returned)
+            }
+            false => None,
+        };
         let owner = Owner {
             model: self.model,
             key: &self.key,
         };
         remove_owned(self.stores, &self.call, owner, &old, &self.item).await;
-        Some(old)
+        returned
+    }
+
+    fn offloaded(&self) -> Offloaded<'_> {
+        Offloaded {
+            stores: self.stores,
+            keys: self.keys,
+            call: &self.call,
+            model: self.model,
+        }
     }
 
     /// After a failed condition: takes over the stored pointers of the kept objects. Returns whether any was not known
@@ -182,11 +204,8 @@ impl Commit<'_> {
     /// Whether the item holds something that no other commit writes: an object's key, a ciphertext, or a random value.
     fn is_unique(&self) -> bool {
         let is_sealed = |attribute: &Attribute| {
-            attribute.encrypted.is_some()
-                && self
-                    .item
-                    .get(&attribute.stored_name)
-                    .is_some_and(|value| *value != Value::Null)
+            let value = self.item.get(&attribute.stored_name);
+            value.is_some_and(|value| is_ciphertext(attribute, value))
         };
         self.has_random || !self.new.is_empty() || self.model.attributes.iter().any(is_sealed)
     }

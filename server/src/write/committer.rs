@@ -126,7 +126,7 @@ impl Committer {
                     index_keys,
                     version,
                     item: match item {
-                        Some(item) => view.open(&self.keyring, &call, &model, item).await,
+                        Some(item) => view.open(&self.stores, &self.keyring, &call, &model, item).await,
                         None => None,
                     },
                     first: self.first(&call, &model, repeated, generated, &objects).await,
@@ -200,15 +200,18 @@ impl Committer {
 
     async fn run_delete(&self, request: DeleteRequest) -> Result<Option<Item>, aws::Error> {
         let deadline = request.call.deadline();
+        let keys = self.keyring.for_call(&request.call);
         if !owns_objects(&request.model) {
-            return delete(&self.stores, request, deadline).await;
+            return delete(&self.stores, request, &keys, deadline).await;
         }
         let caller = Caller::new(AwsOperation::DeleteItem);
         caller.begin_commit();
         let stores = self.stores.clone();
         let task = self.tasks.spawn(async move {
             let trace = request.call.trace().clone();
-            trace.scope(delete(&stores, request, deadline + GRACE)).await
+            trace
+                .scope(delete(&stores, request, &keys, deadline + GRACE))
+                .await
         });
         match tokio::time::timeout_at(deadline.into(), task).await {
             Ok(joined) => finished(joined, &caller),
@@ -265,12 +268,24 @@ impl Committer {
         generated: Item,
         objects: &[(String, Pointer)],
     ) -> Option<Item> {
-        let objects = objects.iter().map(|(name, _)| name.as_str());
-        Some(of_first(&self.keyring, call, model, repeated?, generated, objects).await)
+        let objects = objects.iter().filter(|(_, pointer)| pointer.kind.is_none());
+        let names = objects.map(|(name, _)| name.as_str());
+        Some(
+            of_first(
+                &self.stores,
+                &self.keyring,
+                call,
+                model,
+                repeated?,
+                generated,
+                names,
+            )
+            .await,
+        )
     }
 
     async fn open_old(&self, call: &Call, model: &Model, old: Option<Item>) -> Option<Opened> {
-        open_old(&self.keyring, call, model, old?).await
+        open_old(&self.stores, &self.keyring, call, model, old?).await
     }
 }
 

@@ -3,10 +3,12 @@
 use std::time::Instant;
 
 use crate::aws::{self, Doubt, Kind, Stores};
+use crate::crypto::CallKeys;
 use crate::model::{Item, Model};
 use crate::object::owner::{Owner, owns_objects};
 
 use super::cleanup::remove_owned;
+use super::offloaded::Offloaded;
 use super::request::{DeleteRequest, ExpectedVersion};
 use super::settle::unknown;
 use super::versions::stored_version;
@@ -15,6 +17,7 @@ use super::versions::stored_version;
 pub(super) async fn delete(
     stores: &Stores,
     request: DeleteRequest,
+    keys: &CallKeys,
     deadline: Instant,
 ) -> Result<Option<Item>, aws::Error> {
     let DeleteRequest {
@@ -36,7 +39,7 @@ pub(super) async fn delete(
         values: condition.values,
         return_old: return_old || owns_objects(&model),
     };
-    let old = match stores.dynamodb.delete_item(&extended, delete).await {
+    let mut old = match stores.dynamodb.delete_item(&extended, delete).await {
         Ok(old) => old,
         // the item is gone, perhaps deleted by an attempt of this call whose response was lost
         Err(error) if error.doubt != Doubt::None && error.kind == (Kind::ConditionFailed { item: None }) => {
@@ -48,12 +51,22 @@ pub(super) async fn delete(
         }
         Err(error) => return Err(error),
     };
-    if let Some(old) = &old {
+    if let Some(old) = &mut old {
+        let stored = old.clone();
+        if return_old {
+            let offloaded = Offloaded {
+                stores,
+                keys,
+                call: &extended,
+                model: &model,
+            };
+            offloaded.put(old, None).await;
+        }
         let owner = Owner {
             model: &model,
             key: &key,
         };
-        remove_owned(stores, &extended, owner, old, &Item::new()).await;
+        remove_owned(stores, &extended, owner, &stored, &Item::new()).await;
     }
     Ok(old.filter(|_| return_old))
 }

@@ -111,6 +111,8 @@ mod marked;
 mod marked_write;
 mod marker;
 mod marker_content;
+mod new_object;
+mod offloaded;
 mod old_item;
 mod prepared;
 mod refused;

@@ -7,7 +7,7 @@ use crate::aws::{PutItem, TransactItem, TransactKey};
 use crate::crypto::CallKeys;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
-use crate::item::store;
+use crate::item::store::{self, is_ciphertext};
 use crate::model::size::{stored_bytes, value_bytes};
 use crate::model::{Item, Model, Value};
 use crate::object::owner::offloads;
@@ -70,12 +70,12 @@ impl Prepared {
             Change::Put(item) => {
                 let mut item = store::seal(&model, item, keys).await?;
                 sealed = ciphertext(&model, &item);
-                (new, kept) = save::take_objects(&model, &mut item, contents);
+                (new, kept) = save::take_objects(&model, &mut item, contents, keys).await?;
                 Write::Put(item)
             }
             Change::Update(mut change) => {
                 sealed = update::seal(&mut change, keys).await?.into_iter().next();
-                new = update::take_objects(&change.model, &change.key, &change.update, contents);
+                new = update::take_objects(&change, contents, keys).await?;
                 Write::Update(change)
             }
             Change::Delete => Write::Delete,
@@ -257,15 +257,9 @@ pub(super) fn pointers(pins: &Pins) -> Item {
 
 /// One of the ciphertexts of an encrypted item.
 fn ciphertext(model: &Model, item: &Item) -> Option<(String, Value)> {
-    let mut encrypted = model
-        .attributes
-        .iter()
-        .filter(|attribute| attribute.encrypted.is_some());
-    encrypted.find_map(|attribute| {
-        let value = item
-            .get(&attribute.stored_name)
-            .filter(|value| **value != Value::Null)?;
-        Some((attribute.stored_name.clone(), value.clone()))
+    model.attributes.iter().find_map(|attribute| {
+        let value = item.get(&attribute.stored_name)?;
+        is_ciphertext(attribute, value).then(|| (attribute.stored_name.clone(), value.clone()))
     })
 }
 

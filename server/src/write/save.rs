@@ -17,6 +17,7 @@ use super::cleanup::remove_new;
 use super::commit::{Commit, Put};
 use super::error::Error;
 use super::kept::KeptObject;
+use super::new_object::NewObjects;
 use super::request::{Contents, SaveRequest};
 use super::uploads::upload_all;
 
@@ -48,16 +49,10 @@ pub(super) async fn save(
         identity,
         contents,
     } = request;
-    let is_random = |name: &String| {
-        let attribute = model.attribute(name);
-        attribute
-            .and_then(|attribute| attribute.generate)
-            .is_some_and(Generate::is_random)
-    };
-    let has_random = generated.keys().any(is_random);
+    let has_random = has_random(&model, &generated);
     let extended = call.with_deadline(deadline);
     let mut item = caller.step(seal(&model, item, keys)).await?;
-    let (new, kept) = take_objects(&model, &mut item, contents);
+    let (new, kept) = take_objects(&model, &mut item, contents, keys).await?;
     let uploaded = caller.step(upload_all(stores, &call, &new)).await;
     let may_commit = !caller.is_disconnected() && now() < call.deadline();
     let objects = match uploaded {
@@ -81,6 +76,7 @@ pub(super) async fn save(
     let mut commit = Commit {
         stores,
         call: extended,
+        keys,
         model: &model,
         key,
         new: &new,
@@ -102,15 +98,27 @@ pub(super) async fn save(
     })
 }
 
+/// Whether a value is random that the server set.
+fn has_random(model: &Model, generated: &Item) -> bool {
+    let mut attributes = generated.keys().filter_map(|name| model.attribute(name));
+    attributes.any(|attribute| attribute.generate.is_some_and(Generate::is_random))
+}
+
 /// Takes the objects out of an encrypted item: those to upload and those to keep.
-pub(super) fn take_objects(
+pub(super) async fn take_objects(
     model: &Model,
     item: &mut Item,
     mut contents: Contents,
-) -> (Vec<(String, NewObject)>, Vec<KeptObject>) {
+    keys: &CallKeys,
+) -> Result<(Vec<(String, NewObject)>, Vec<KeptObject>), Error> {
     let (mut new, mut kept) = (Vec::new(), Vec::new());
     let Some(key) = Key::from_item(model, item) else {
-        return (new, kept);
+        return Ok((new, kept));
+    };
+    let objects = NewObjects {
+        model,
+        key: &key,
+        keys,
     };
     for (attribute, offload) in offloads(model) {
         let name = &attribute.stored_name;
@@ -122,11 +130,12 @@ pub(super) fn take_objects(
         };
         if !object.is_new() {
             kept.push(KeptObject::new(attribute, *object, &model.table));
-        } else if let Some(object) =
-            NewObject::new(model, &key, offload, *object, contents.remove(&attribute.name))
-        {
+            continue;
+        }
+        let stream = contents.remove(&attribute.name);
+        if let Some(object) = objects.make(attribute, offload, *object, stream).await? {
             new.push((attribute.name.clone(), object));
         }
     }
-    (new, kept)
+    Ok((new, kept))
 }

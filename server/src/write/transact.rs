@@ -12,7 +12,7 @@ use crate::fault::Fault;
 use crate::figure::{AwsOperation, Rpc};
 use crate::item::pointer::Pointer;
 use crate::model::size::{stored_bytes, value_bytes};
-use crate::model::{Item, Value};
+use crate::model::{Attribute, Item, Value};
 use crate::object::owner::owns_objects;
 use crate::object::upload::NewObject;
 
@@ -250,7 +250,14 @@ impl Work<'_> {
             return Err(error);
         };
         let of_marker = reasons.get(commit.operations.len()).cloned().flatten();
-        let refused = refused(&self.parts.keyring, self.call, &commit.operations, reasons).await;
+        let refused = refused(
+            &self.parts.stores,
+            &self.parts.keyring,
+            self.call,
+            &commit.operations,
+            reasons,
+        )
+        .await;
         if let (true, Some(reason)) = (refused.is_empty(), of_marker) {
             return Err(Error::cancelled(kind_of(&reason)));
         }
@@ -290,13 +297,10 @@ fn marker_bytes(recognition: &Recognition) -> usize {
     }
 }
 
-/// The bytes of an operation before anything is encrypted, without values that may be compressed.
+/// The bytes of an operation before anything is encrypted, without values that may be compressed or offloaded.
 fn plain_bytes(operation: &Operation) -> usize {
-    let is_compressed = |name: &str| {
-        let attribute = operation.model.attribute(name);
-        attribute.is_some_and(|attribute| attribute.compressed.is_some())
-    };
-    let size = |name: &str, value: &Value| match is_compressed(name) {
+    let may_shrink = |name: &str| operation.model.attribute(name).is_some_and(Attribute::may_shrink);
+    let size = |name: &str, value: &Value| match may_shrink(name) {
         true => 0,
         false => name.len() + value_bytes(value),
     };

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 
-use crate::aws::Refusal;
+use crate::aws::{Refusal, Stores};
 use crate::call::Call;
 use crate::crypto::Keyring;
 use crate::model::Item;
@@ -15,18 +15,21 @@ use super::versions::unmet;
 
 /// The refused operations, with their current items where the caller wants them.
 pub(super) async fn refused(
+    stores: &Stores,
     keyring: &Keyring,
     call: &Call,
     operations: &[Prepared],
     reasons: Vec<Option<Refusal>>,
 ) -> Vec<RefusedOperation> {
     let reasons = reasons.into_iter().zip(operations).enumerate();
-    let opening = reasons
-        .filter_map(|(index, (reason, operation))| Some(explain(keyring, call, index, reason?, operation)));
+    let opening = reasons.filter_map(|(index, (reason, operation))| {
+        Some(explain(stores, keyring, call, index, reason?, operation))
+    });
     join_all(opening).await
 }
 
 async fn explain(
+    stores: &Stores,
     keyring: &Keyring,
     call: &Call,
     index: usize,
@@ -42,7 +45,7 @@ async fn explain(
         Refusal::Invalid => (OperationRefusal::Invalid, None),
     };
     let current = match item.filter(|_| operation.return_old) {
-        Some(item) => open_old(keyring, call, &operation.model, item).await,
+        Some(item) => open_old(stores, keyring, call, &operation.model, item).await,
         None => None,
     };
     RefusedOperation {

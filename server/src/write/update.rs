@@ -5,16 +5,15 @@ use std::time::Instant;
 use crate::aws::Stores;
 use crate::call::now;
 use crate::crypto::CallKeys;
-use crate::expression::Update;
-use crate::item::Key;
 use crate::item::pointer::Pointer;
-use crate::item::store;
-use crate::model::{Item, Model, ReturnValues, Value};
+use crate::item::store::{self, is_ciphertext};
+use crate::model::{Item, ReturnValues, Value};
 use crate::object::upload::NewObject;
 
 use super::caller::Caller;
 use super::cleanup::remove_new;
 use super::error::Error;
+use super::new_object::NewObjects;
 use super::request::{Contents, ItemUpdate, UpdateRequest};
 use super::update_commit::{Outcome, UpdateCommit};
 use super::uploads::upload_all;
@@ -51,7 +50,7 @@ pub(super) async fn update(
     } = request;
     let extended = call.with_deadline(deadline);
     let sealed = caller.step(seal(&mut item, keys)).await?;
-    let new = take_objects(&item.model, &item.key, &item.update, contents);
+    let new = take_objects(&item, contents, keys).await?;
     let uploaded = caller.step(upload_all(stores, &call, &new)).await;
     let may_commit = !caller.is_disconnected() && now() < call.deadline();
     let objects = match uploaded {
@@ -77,6 +76,7 @@ pub(super) async fn update(
         new: &new,
         sealed,
         identity,
+        keys,
     };
     let Outcome {
         item,
@@ -104,28 +104,24 @@ pub(super) async fn seal(item: &mut ItemUpdate, keys: &CallKeys) -> Result<Item,
         ..
     } = item;
     let defaults = std::mem::take(defaults);
-    let default_names: Vec<_> = defaults.keys().cloned().collect();
     let whole_values = update.whole_values();
-    let mut values: Item = whole_values
-        .map(|(name, value)| (name.to_owned(), value.clone()))
-        .collect();
-    values.extend(defaults);
-    let mut values = store::seal_values(model, key, values, keys).await?;
-    for name in default_names {
-        if let Some(value) = values.remove(&name) {
-            update.set_if_not_exists(&name, value);
-        }
+    let values = whole_values.map(|(name, value)| (name.to_owned(), value.clone()));
+    let mut values = store::seal_values(model, key, values.collect(), keys).await?;
+    // of an item that has the attribute, an object would be left behind
+    let defaults = store::seal_inline(model, key, defaults, keys).await?;
+    for (name, value) in defaults {
+        update.set_if_not_exists(&name, value);
     }
     let mut sealed = Item::new();
     for attribute in &model.attributes {
-        if attribute.encrypted.is_none() && attribute.compressed.is_none() {
+        if attribute.encrypted.is_none() && !attribute.may_shrink() {
             continue;
         }
         let Some(value) = values.remove(&attribute.name) else {
             continue;
         };
         update.set(&attribute.name, value.clone());
-        if attribute.encrypted.is_some() && value != Value::Null {
+        if is_ciphertext(attribute, &value) {
             sealed.insert(attribute.stored_name.clone(), value);
         }
     }
@@ -133,26 +129,30 @@ pub(super) async fn seal(item: &mut ItemUpdate, keys: &CallKeys) -> Result<Item,
 }
 
 /// The objects to upload.
-pub(super) fn take_objects(
-    model: &Model,
-    key: &Key,
-    update: &Update,
+pub(super) async fn take_objects(
+    item: &ItemUpdate,
     mut contents: Contents,
-) -> Vec<(String, NewObject)> {
+    keys: &CallKeys,
+) -> Result<Vec<(String, NewObject)>, Error> {
+    let objects = NewObjects {
+        model: &item.model,
+        key: &item.key,
+        keys,
+    };
     let mut new = Vec::new();
-    for attribute in &model.attributes {
-        let whole_value = update.whole_values().find(|(name, _)| *name == attribute.name);
-        if let (Some(offload), Some((_, Value::Object(object)))) = (&attribute.s3, whole_value)
-            && let Some(object) = NewObject::new(
-                model,
-                key,
-                offload,
-                (**object).clone(),
-                contents.remove(&attribute.name),
-            )
-        {
+    for attribute in &item.model.attributes {
+        let whole_value = item
+            .update
+            .whole_values()
+            .find(|(name, _)| *name == attribute.name);
+        let (Some(offload), Some((_, Value::Object(object)))) = (&attribute.s3, whole_value) else {
+            continue;
+        };
+        let stream = contents.remove(&attribute.name);
+        let object = objects.make(attribute, offload, (**object).clone(), stream);
+        if let Some(object) = object.await? {
             new.push((attribute.name.clone(), object));
         }
     }
-    new
+    Ok(new)
 }

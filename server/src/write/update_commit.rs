@@ -2,6 +2,7 @@
 
 use crate::aws::{self, Doubt, Kind, Stores, UpdateError};
 use crate::call::{Backoff, Call};
+use crate::crypto::CallKeys;
 use crate::expression::Bound;
 use crate::figure::AwsOperation;
 use crate::item::pointer::Pointer;
@@ -12,6 +13,7 @@ use crate::object::upload::NewObject;
 use super::cleanup::{remove_new, remove_owned};
 use super::error::Error;
 use super::identity::Identity;
+use super::offloaded::Offloaded;
 use super::remembered::Seen;
 use super::rendered::{Pins, pins};
 use super::request::{ExpectedVersion, ItemUpdate};
@@ -31,6 +33,8 @@ pub(super) struct UpdateCommit<'a> {
     /// Whether the update has the same result if it is applied twice.
     pub(super) is_idempotent: bool,
     pub(super) new: &'a [(String, NewObject)],
+    /// The data keys of the call.
+    pub(super) keys: &'a CallKeys,
     /// The ciphertexts that the update sets.
     pub(super) sealed: Item,
     /// The identity of the request, which the item remembers.
@@ -75,7 +79,7 @@ impl UpdateCommit<'_> {
                 Sent::Applied(item, index_keys) => {
                     let version = self.new_version(requested, item.as_ref());
                     let old = Some(pinned).filter(|_| returned.is_new());
-                    let item = self.clean_up(item, old.as_ref()).await;
+                    let item = self.clean_up(item, old.as_ref(), returned.is_old()).await;
                     return Ok(Outcome {
                         item,
                         index_keys,
@@ -210,7 +214,12 @@ impl UpdateCommit<'_> {
 
     /// Deletes the objects that the item owned and no longer points to. Returns the item that the store returned, unless a
     /// repeated attempt returned what the first one wrote as the old item.
-    async fn clean_up(&self, returned: Option<Item>, pinned: Option<&Pins>) -> Option<Item> {
+    async fn clean_up(
+        &self,
+        mut returned: Option<Item>,
+        pinned: Option<&Pins>,
+        return_old: bool,
+    ) -> Option<Item> {
         let old: Item = match pinned {
             Some(pinned) => pinned
                 .iter()
@@ -224,6 +233,17 @@ impl UpdateCommit<'_> {
                     .collect()
             }
         };
+        if let (Some(returned), true) = (&mut returned, return_old) {
+            let offloaded = Offloaded {
+                stores: self.stores,
+                keys: self.keys,
+                call: &self.call,
+                model: &self.item.model,
+            };
+            // the store may return changed attributes alone
+            returned.extend(self.item.key.item());
+            offloaded.put(returned, None).await;
+        }
         let owner = Owner {
             model: &self.item.model,
             key: &self.item.key,

@@ -13,6 +13,7 @@ mod download;
 mod errors;
 mod exact;
 mod expired;
+mod forms;
 mod idempotency;
 mod indexes;
 mod kept;

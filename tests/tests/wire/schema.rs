@@ -166,6 +166,7 @@ fn converted() -> Vec<v1::Attribute> {
                 prefix: text("photos/"),
                 region: text("us-east-1"),
                 foreign_pointers: text("read"),
+                offload_above: None,
             }),
             ..plain("photo", "object")
         },

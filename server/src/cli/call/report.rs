@@ -1,6 +1,7 @@
 //! Totals and models, as tables for people and as JSON fields. Sends nothing.
 
 use tollgate_client::{Attribute, Item, Model, OperationMetrics, Totals, Value, to_value};
+use tollgate_proto::v1::Offload;
 
 use super::json::printable;
 use super::table::table;
@@ -223,14 +224,21 @@ fn attribute_fields(attribute: &Attribute) -> Item {
         fields.insert("encrypted".to_owned(), options.into());
     }
     if let Some(place) = &attribute.s3 {
-        let options = texts(&[
-            ("bucket", &place.bucket),
-            ("prefix", &place.prefix),
-            ("region", &place.region),
-        ]);
-        fields.insert("s3".to_owned(), options.into());
+        fields.insert("s3".to_owned(), offload_fields(place).into());
     }
     fields
+}
+
+fn offload_fields(place: &Offload) -> Item {
+    let mut options = texts(&[
+        ("bucket", &place.bucket),
+        ("prefix", &place.prefix),
+        ("region", &place.region),
+    ]);
+    if let Some(above) = place.offload_above {
+        options.insert("offload_above".to_owned(), above.into());
+    }
+    options
 }
 
 fn texts(fields: &[(&str, &String)]) -> Item {
@@ -258,7 +266,9 @@ fn options(attribute: &Attribute) -> String {
         ));
     }
     if let Some(place) = &attribute.s3 {
-        options.push(format!("in S3 ({}/{})", place.bucket, place.prefix));
+        let above = place.offload_above.map(|above| format!(" above {above} bytes"));
+        let above = above.unwrap_or_default();
+        options.push(format!("in S3{above} ({}/{})", place.bucket, place.prefix));
     }
     let bounds = [
         ("min", &attribute.min),

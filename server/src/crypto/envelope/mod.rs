@@ -4,7 +4,7 @@
 //! |---|---|---|---|---|
 //! | 1 | `pydynox` | S, `ENC:` + base64 | `pydynox.rs` | nothing; its KMS context is exactly the attribute's |
 //! | 2 | `sealed`, of the first version | B | `sealed.rs` | associated data ([`Place`]); its KMS context is the attribute's and `tollgate:table` |
-//! | 3 | reserved for objects in S3 | | | |
+//! | 3 | objects in S3 | an object | [`object`](super::object) | like id 4, with one nonce per segment |
 //! | 4 | `sealed` | B | `sealed.rs` | like id 2, and a key per attribute and a commitment to the data key |
 //!
 //! Every later version reads ids 1, 2 and 4: `../golden/` has stored values of each. Any other id is an error.

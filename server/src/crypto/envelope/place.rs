@@ -33,7 +33,7 @@ impl Place {
     }
 
     /// The associated data of the ciphertext of one attribute.
-    pub(super) fn associated_data(&self, format_id: u8, kind: u8, attribute: &str) -> Vec<u8> {
+    pub(in crate::crypto) fn associated_data(&self, format_id: u8, kind: u8, attribute: &str) -> Vec<u8> {
         let mut whole = Vec::with_capacity(self.encoded.len() + attribute.len() + 14);
         push_part(&mut whole, &[&[format_id]]);
         push_part(&mut whole, &[&[kind]]);

@@ -169,6 +169,11 @@ pub(super) fn within_refusal(attribute: &Attribute) -> Option<String> {
             "{name} is compressed: it can only be set to a :value, as a whole"
         ));
     }
+    if attribute.offloads_values() {
+        return Some(format!(
+            "{name} is in S3 above a size: it can only be set to a :value, as a whole"
+        ));
+    }
     (attribute.kind == AttributeType::Object)
         .then(|| format!("{name} is an object: it can only be set to a :value, as a whole"))
 }

@@ -109,17 +109,14 @@ pub fn check_value(
     }
 }
 
-/// Checks the size of an item before encryption. If the model compresses attributes, the size is known only afterwards.
+/// Checks the size of an item before encryption. If the model compresses or offloads attributes, the size is known only
+/// afterwards.
 ///
 /// # Errors
 ///
 /// `TooLarge`.
 pub fn check_size(model: &Model, item: &Item) -> Result<(), CheckError> {
-    if model
-        .attributes
-        .iter()
-        .any(|attribute| attribute.compressed.is_some())
-    {
+    if model.attributes.iter().any(Attribute::may_shrink) {
         return Ok(());
     }
     let names: usize = item.keys().map(String::len).sum();

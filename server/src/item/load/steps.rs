@@ -1,6 +1,7 @@
 //! The steps of opening an item that need no data keys: names, parts of keys, what is left out and what is withheld.
 
-use crate::model::{Attribute, EncryptionMode, Item, Model, REMEMBERED_REQUEST, Value};
+use crate::item::offloaded::is_withheld;
+use crate::model::{Attribute, Item, Model, REMEMBERED_REQUEST, Value};
 
 /// The item as callers read it, from one by the model's names whose values are in their stored form, decrypted and
 /// decompressed. Leaves out hidden attributes, and the request id that the item remembers.
@@ -71,12 +72,7 @@ pub(super) fn add_parts(item: &mut Item, parts: Vec<(String, Value)>, wanted: Op
 
 /// Removes the attributes that may not be decrypted and returns their names.
 pub(super) fn withhold(model: &Model, item: &mut Item) -> Vec<String> {
-    let write_only = model.attributes.iter().filter(|attribute| {
-        attribute
-            .encrypted
-            .as_ref()
-            .is_some_and(|encryption| encryption.mode == EncryptionMode::WriteOnly)
-    });
+    let write_only = model.attributes.iter().filter(|attribute| is_withheld(attribute));
     let sealed_by_others = model
         .sealed_by_others
         .iter()

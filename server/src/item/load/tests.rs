@@ -13,9 +13,8 @@ use crate::call::Call;
 use crate::crypto::Keyring;
 use crate::crypto::testing::keyring;
 use crate::item::store::seal;
-use crate::model::EncryptionFormat;
-use crate::model::EncryptionMode;
 use crate::model::testing::{attribute, encrypted, model};
+use crate::model::{EncryptionFormat, EncryptionMode};
 
 fn text(text: &str) -> Value {
     Value::S(text.to_owned())

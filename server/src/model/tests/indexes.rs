@@ -174,7 +174,7 @@ fn reports_faults_of_projections_and_conditions() {
         (
             "when: { secret: [a], statuss: [b], status: [opne] }",
             &[
-                "when.secret: must be a string, number or boolean, neither encrypted nor compressed",
+                "when.secret: must be a string, number or boolean, neither encrypted nor compressed nor in S3",
                 "when.statuss: is not an attribute of this model (did you mean `status`?)",
                 "when.status[0]: must be one of open, paid, closed",
             ],
@@ -230,7 +230,7 @@ fn a_discriminator_is_an_implied_attribute_with_one_value() {
         ),
         (
             "{ attribute: secret, value: a }",
-            "discriminator: the attribute `secret` must be neither encrypted nor compressed",
+            "discriminator: the attribute `secret` must be neither encrypted nor compressed nor in S3",
         ),
         (
             "{ attribute: status, value: open }",

@@ -4,6 +4,7 @@ mod attributes;
 mod changes;
 mod files;
 mod indexes;
+mod objects;
 mod shared_tables;
 
 use std::collections::BTreeMap;
@@ -88,6 +89,7 @@ fn the_examples_match_the_documentation() {
         prefix: "docs/".into(),
         region: None,
         foreign_pointers: crate::model::ForeignPointers::Refuse,
+        offload_above: None,
     };
     assert_eq!(
         (content.kind, content.s3.as_ref()),

@@ -22,7 +22,7 @@ use crate::item::load::readable;
 use crate::item::{ItemId, Key, check};
 use crate::model::limits::MAX_ITEM_BYTES;
 use crate::model::size::stored_bytes;
-use crate::model::{AttributeType, Item, Model, ReturnValues};
+use crate::model::{Item, Model, ReturnValues};
 use crate::read;
 use crate::write::{Identity, PlainWrite};
 
@@ -413,8 +413,5 @@ impl Written {
 }
 
 fn has_objects(model: &Model) -> bool {
-    model
-        .attributes
-        .iter()
-        .any(|attribute| attribute.kind == AttributeType::Object)
+    model.attributes.iter().any(|attribute| attribute.s3.is_some())
 }

@@ -133,6 +133,7 @@ fn encode_offload(offload: &Offload) -> v1::Offload {
         prefix: offload.prefix.clone(),
         region: offload.region.clone().unwrap_or_default(),
         foreign_pointers: offload.foreign_pointers.as_str().to_owned(),
+        offload_above: offload.offload_above,
     }
 }
 

@@ -121,6 +121,7 @@ impl Harness {
             },
             offload: file.s3.as_ref().unwrap(),
             pointer,
+            sealing: None,
         };
         let (s3, call) = (&self.faulty.stores.s3, Call::for_test());
         let opened = Download::open(s3, &call, reading, range, HeldBack::Everything).await;
