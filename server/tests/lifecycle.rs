@@ -4,6 +4,8 @@
 mod kill;
 mod outside;
 mod process;
+#[path = "lifecycle/uploads.rs"]
+mod uploads;
 
 use std::fs;
 use std::net::TcpListener;

@@ -140,6 +140,17 @@ def dynamodb_local(folder):
         yield url
 
 
+@contextlib.contextmanager
+def minio(folder):
+    """Runs MinIO and yields its URL and its credentials, whose secret must be longer than those of the other stores."""
+    secrets = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing-testing"}
+    port = free_port()
+    command = [os.environ["MINIO"], "server", "--quiet", "--address", f"127.0.0.1:{port}", str(folder / "minio")]
+    root = {"MINIO_ROOT_USER": "testing", "MINIO_ROOT_PASSWORD": "testing-testing"}
+    with listening(command, port, clean_environment(**root), folder) as url:
+        yield url, secrets
+
+
 @pytest.fixture(scope="session")
 def moto():
     """A moto server for the whole test run."""

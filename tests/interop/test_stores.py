@@ -7,29 +7,20 @@ import boto3
 import grpc
 import pytest
 
-from conftest import CREDENTIALS, clean_environment, dynamodb_local, free_port, gateway, listening
+from conftest import CREDENTIALS, clean_environment, dynamodb_local, gateway, minio
 from wire import Client
 
-# MinIO requires secrets of at least this length
-SECRETS = {**CREDENTIALS, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing-testing"}
 MIB = 1024 * 1024
 
 
 @pytest.fixture(scope="module")
 def client(moto, tmp_path_factory):
     """A client of a gateway that uses all three."""
-    minio_port = free_port()
-    minio = [os.environ["MINIO"], "server", "--quiet", "--address", f"127.0.0.1:{minio_port}"]
     folder = tmp_path_factory.mktemp("stores")
-    minio.append(str(folder / "minio"))
-    environment = clean_environment(MINIO_ROOT_USER="testing", MINIO_ROOT_PASSWORD="testing-testing")
-    with (
-        dynamodb_local(folder) as dynamodb,
-        listening(minio, minio_port, environment, folder) as s3,
-    ):
+    with dynamodb_local(folder) as dynamodb, minio(folder) as (s3, secrets):
         provision(dynamodb, s3, moto)
         endpoints = {"AWS_ENDPOINT_URL_DYNAMODB": dynamodb, "AWS_ENDPOINT_URL_S3": s3, "AWS_ENDPOINT_URL_KMS": moto}
-        with gateway("--backend", "aws", environment=clean_environment(**SECRETS, **endpoints)) as served:
+        with gateway("--backend", "aws", environment=clean_environment(**CREDENTIALS | secrets, **endpoints)) as served:
             yield Client(served.address)
 
 

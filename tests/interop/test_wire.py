@@ -1,4 +1,5 @@
-"""The black-box tests of `tests/tests/wire` on moto, and on DynamoDB Local with moto for KMS and S3.
+"""The black-box tests of `tests/tests/wire` on moto, and on DynamoDB Local with MinIO for objects and
+moto for keys.
 
 `tests/stores.md` lists what differs there, and why.
 """
@@ -9,7 +10,7 @@ import subprocess
 
 import pytest
 
-from conftest import CREDENTIALS, HERE, clean_environment, dynamodb_local, moto_server
+from conftest import CREDENTIALS, HERE, clean_environment, dynamodb_local, minio, moto_server
 
 # moto is slow: these read or write thousands of items, or many megabytes
 SLOW = {
@@ -46,7 +47,8 @@ def run(store, endpoints, folder):
     arguments = ["--test-threads", "8"]
     for name in SLOW[store] if not os.environ.get("TOLLGATE_TEST_ALL") else []:
         arguments += ["--skip", name]
-    environment = clean_environment(**CREDENTIALS, **endpoints, TOLLGATE_TEST_STORES=store, RUST_BACKTRACE="0")
+    environment = {**CREDENTIALS, **endpoints, "TOLLGATE_TEST_STORES": store, "RUST_BACKTRACE": "0"}
+    environment = clean_environment(**environment)
     code, output = execute(arguments, environment, folder / "wire.log")
     failures = re.findall(r"^test (.*) \.\.\. FAILED$", output, re.MULTILINE)
     passed = re.search(r"(\d+) passed", output)
@@ -63,7 +65,10 @@ def test_on_moto(tmp_path):
         run("moto", {"AWS_ENDPOINT_URL": moto}, tmp_path)
 
 
-@pytest.mark.skipif("DYNAMODB_LOCAL" not in os.environ, reason="needs the path of DynamoDB Local")
+@pytest.mark.skipif(
+    not {"DYNAMODB_LOCAL", "MINIO"} <= os.environ.keys(), reason="needs the paths of DynamoDB Local and MinIO"
+)
 def test_on_dynamodb_local(tmp_path):
-    with moto_server() as moto, dynamodb_local(tmp_path) as dynamodb:
-        run("dynamodb-local", {"AWS_ENDPOINT_URL": moto, "AWS_ENDPOINT_URL_DYNAMODB": dynamodb}, tmp_path)
+    with moto_server() as moto, dynamodb_local(tmp_path) as dynamodb, minio(tmp_path) as (s3, secrets):
+        endpoints = {"AWS_ENDPOINT_URL": moto, "AWS_ENDPOINT_URL_DYNAMODB": dynamodb, "AWS_ENDPOINT_URL_S3": s3}
+        run("dynamodb-local", {**endpoints, **secrets}, tmp_path)

@@ -1,9 +1,10 @@
-//! Stores outside the process in place of the embedded backend: moto, or DynamoDB Local with moto for KMS and S3.
+//! Stores outside the process in place of the embedded backend: moto, or DynamoDB Local for items, MinIO for objects and
+//! moto for keys.
 //!
 //! `TOLLGATE_TEST_STORES` names them; the SDK's environment has their endpoints, the region and credentials. Each
 //! gateway has a separate account there, so that tests that run in parallel do not see each other's items:
-//! DynamoDB Local keeps a database per access key, moto an account per `x-moto-account-id`, except for buckets, whose
-//! names are unique across accounts and therefore carry a prefix.
+//! DynamoDB Local keeps a database per access key, moto an account per `x-moto-account-id`. The names of buckets are
+//! unique across accounts and therefore carry a prefix; requests for them are signed again with it.
 //!
 //! A test that cannot pass on one of them says so with [`differs_on!`](crate::differs_on); `tests/stores.md` has the
 //! reasons.
@@ -26,6 +27,8 @@ use tollgate::aws::{self, Connectors, Stores};
 use tollgate::config::Config;
 use tollgate::model::Models;
 
+use crate::signing::sign_s3;
+
 /// Where a test run keeps its items, objects and keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Store {
@@ -33,7 +36,7 @@ pub enum Store {
     Embedded,
     /// moto, for all three services.
     Moto,
-    /// DynamoDB Local for items, moto for the rest.
+    /// DynamoDB Local for items, MinIO for objects, moto for keys.
     DynamoDbLocal,
 }
 
@@ -153,7 +156,7 @@ impl Account {
         warnings.expect("the stores create what the models need");
     }
 
-    /// Neither store verifies signatures.
+    /// Only MinIO verifies signatures.
     fn adapt(self, request: &mut HttpRequest) {
         let headers = request.headers_mut();
         headers.insert("x-moto-account-id", format!("{:012}", self.0));
@@ -168,6 +171,7 @@ impl Account {
         if service == "s3" {
             let uri = self.with_prefix(request.uri());
             request.set_uri(uri).expect("a bucket with a prefix");
+            sign_s3(request);
         }
     }
 

@@ -2,6 +2,7 @@
 //! under it.
 
 pub mod collector;
+pub mod counted;
 pub mod external;
 pub mod figures;
 pub mod gateway;
@@ -9,7 +10,8 @@ pub mod polling;
 pub mod random;
 pub mod raw;
 pub mod refusal;
-mod scripted;
+pub mod scripted;
+mod signing;
 pub mod stores;
 pub mod streams;
 pub mod urls;

@@ -42,7 +42,11 @@ impl Body for Scripted {
 }
 
 /// The body ends cleanly after so many bytes.
-pub(crate) async fn cut(response: HttpResponse, bytes: usize) -> Result<HttpResponse, ConnectorError> {
+///
+/// # Errors
+///
+/// If the original body cannot be read.
+pub async fn cut(response: HttpResponse, bytes: usize) -> Result<HttpResponse, ConnectorError> {
     scripted(response, |content| {
         vec![Step::Chunk(Ok(content.slice(..bytes.min(content.len()))))]
     })
@@ -50,7 +54,11 @@ pub(crate) async fn cut(response: HttpResponse, bytes: usize) -> Result<HttpResp
 }
 
 /// The connection is reset after so many bytes of the body.
-pub(crate) async fn broken(response: HttpResponse, bytes: usize) -> Result<HttpResponse, ConnectorError> {
+///
+/// # Errors
+///
+/// If the original body cannot be read.
+pub async fn broken(response: HttpResponse, bytes: usize) -> Result<HttpResponse, ConnectorError> {
     scripted(response, |content| {
         let reset = io::Error::from(io::ErrorKind::ConnectionReset);
         let sent = content.slice(..bytes.min(content.len()));
@@ -60,7 +68,11 @@ pub(crate) async fn broken(response: HttpResponse, bytes: usize) -> Result<HttpR
 }
 
 /// The body pauses after its first byte.
-pub(crate) async fn paused(response: HttpResponse, time: Duration) -> Result<HttpResponse, ConnectorError> {
+///
+/// # Errors
+///
+/// If the original body cannot be read.
+pub async fn paused(response: HttpResponse, time: Duration) -> Result<HttpResponse, ConnectorError> {
     scripted(response, |content| {
         let (first, rest) = (content.slice(..1), content.slice(1..));
         let pause = Step::Pause(Box::pin(tokio::time::sleep(time)));
@@ -70,7 +82,11 @@ pub(crate) async fn paused(response: HttpResponse, time: Duration) -> Result<Htt
 }
 
 /// The response and its body.
-pub(crate) async fn buffered(mut response: HttpResponse) -> Result<(HttpResponse, Bytes), ConnectorError> {
+///
+/// # Errors
+///
+/// If the body cannot be read.
+pub async fn buffered(mut response: HttpResponse) -> Result<(HttpResponse, Bytes), ConnectorError> {
     let stored = std::mem::replace(response.body_mut(), SdkBody::taken());
     let content = stored.collect().await.map_err(ConnectorError::io)?.to_bytes();
     *response.body_mut() = SdkBody::from(content.clone());

@@ -376,7 +376,8 @@ fn is_consistent(request: &HttpRequest) -> bool {
     body.windows(wanted.len()).any(|window| window == wanted)
 }
 
-fn failure(speaks_json: bool) -> HttpResponse {
+/// HTTP 500 of DynamoDB and KMS, or of S3.
+pub fn failure(speaks_json: bool) -> HttpResponse {
     match speaks_json {
         true => response(500, r#"{"__type":"InternalServerError","message":"injected"}"#),
         false => response(
@@ -386,7 +387,8 @@ fn failure(speaks_json: bool) -> HttpResponse {
     }
 }
 
-fn throttling(speaks_json: bool) -> HttpResponse {
+/// A throttled request to DynamoDB and KMS, or to S3.
+pub fn throttling(speaks_json: bool) -> HttpResponse {
     match speaks_json {
         true => response(400, r#"{"__type":"ThrottlingException","message":"injected"}"#),
         false => response(

@@ -2,6 +2,8 @@
 //! every write the item that failed its condition. Knows nothing of models: items are as stored.
 
 mod batch;
+mod once;
+mod put;
 mod transact;
 mod update;
 
@@ -9,7 +11,6 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConsumedCapacity, ReturnConsumedCapacity, ReturnValue,
     ReturnValuesOnConditionCheckFailure,
@@ -28,6 +29,7 @@ use super::response::Response;
 use super::selected::Selected;
 
 pub use batch::{BatchGetItem, BatchGot, BatchWrite, KeyAttributes, MAX_GETS, MAX_WRITES, TableKeys};
+pub use put::PutItem;
 pub use transact::{MAX_OPERATIONS, TransactItem, TransactKey};
 pub use update::{UpdateError, UpdateItem};
 
@@ -52,23 +54,6 @@ pub struct GetItem {
     pub consistent_read: bool,
     /// The item is not counted in the bill: it is read for a check, not to be returned.
     pub uncounted: bool,
-}
-
-/// Writes a whole item.
-#[derive(Clone, Debug, Default)]
-pub struct PutItem {
-    /// The table.
-    pub table: String,
-    /// As stored: encrypted, with pointers.
-    pub item: Item,
-    /// A condition expression.
-    pub condition: Option<String>,
-    /// Attribute names of the condition.
-    pub names: HashMap<String, String>,
-    /// Values of the condition.
-    pub values: Item,
-    /// Whether to return the replaced item.
-    pub return_old: bool,
 }
 
 /// Deletes an item.
@@ -187,38 +172,6 @@ impl DynamoDb {
             call.add_items(1, 0);
         }
         Ok(output.item.map(from_sdk))
-    }
-
-    /// Writes a whole item. Returns the item that it replaced, if requested.
-    ///
-    /// # Errors
-    ///
-    /// `ConditionFailed` with the current item, `OutcomeUnknown` and `Deadline`; see [`Kind`].
-    pub async fn put_item(&self, call: &Call, put: PutItem) -> Result<Option<Item>, Error> {
-        let request = write_request(AwsOperation::PutItem, &put.table);
-        let sent = Box::pin(
-            self.client
-                .put_item()
-                .table_name(&put.table)
-                .set_item(Some(storable(&request, put.item)?))
-                .set_condition_expression(put.condition)
-                .set_expression_attribute_names(some_names(put.names))
-                .set_expression_attribute_values(some_values(&request, put.values)?)
-                .return_values(return_value(put.return_old))
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-                .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-                .send(),
-        );
-        match meter::send(call, &request, sent).await {
-            Ok(output) => {
-                call.add_capacity(0.0, units(output.consumed_capacity.as_ref()));
-                Ok(output.attributes.map(from_sdk))
-            }
-            Err(failure) => {
-                let condition_failure = put_condition_failure(&failure);
-                Err(write_error(call, &request, &failure, condition_failure))
-            }
-        }
     }
 
     /// Deletes an item, if it exists. Returns it, if requested.
@@ -349,17 +302,6 @@ where
 
 /// The current item if the condition of a write failed; the outer `None` for any other failure.
 type ConditionFailure = Option<Option<HashMap<String, AttributeValue>>>;
-
-fn put_condition_failure(failure: &Failure<PutItemError>) -> ConditionFailure {
-    let Cause::Sdk(error) = &failure.cause else {
-        return None;
-    };
-    match error.as_service_error()? {
-        PutItemError::ConditionalCheckFailedException(failed) => Some(failed.item.clone()),
-        // the SDK's enum is non-exhaustive; all other errors are classified by their code
-        _ => None,
-    }
-}
 
 fn delete_condition_failure(failure: &Failure<DeleteItemError>) -> ConditionFailure {
     let Cause::Sdk(error) = &failure.cause else {

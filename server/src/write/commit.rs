@@ -120,6 +120,8 @@ impl Commit<'_> {
             names: condition.names,
             values: condition.values,
             return_old: return_old || owns_objects(self.model),
+            // another writer may have replaced the item and deleted the objects since an attempt was applied
+            once: !self.new.is_empty(),
         };
         self.stores.dynamodb.put_item(&self.call, put).await
     }

@@ -98,6 +98,7 @@ impl Marker {
                 .into(),
             values: [(":now".to_owned(), number(now))].into(),
             return_old: false,
+            once: false,
         }
     }
 

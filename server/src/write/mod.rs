@@ -8,6 +8,9 @@
 //! 3. Commit: one PutItem, which returns the item that it replaced.
 //! 4. Delete the objects of the replaced item.
 //!
+//! A PutItem with pointers to new objects is not sent again after an attempt that may have been applied: another writer may
+//! have replaced the item since then and deleted these objects.
+//!
 //! An object is deleted only if it certainly belongs to the item (see [`owner`](crate::object::owner)) and no item points
 //! to it. An object that is left behind costs storage until a sweep removes it.
 //!
@@ -43,7 +46,8 @@
 //! the commit, which is conditional on what it found. If the item changes in between, the commit is repeated with the item
 //! that the failed condition returned, until the deadline.
 //!
-//! An attempt that may have been applied is repeated only if the update is idempotent and returns no old values. What
+//! An attempt that may have been applied is repeated only if the update is idempotent, sets no objects and returns no old
+//! values. What
 //! follows from each outcome is as for a save, except that only a new object or a ciphertext shows that an update was
 //! applied: without one, the outcome of an attempt that got no response is unknown.
 //!

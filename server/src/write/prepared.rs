@@ -231,6 +231,7 @@ impl Prepared {
                 names,
                 values,
                 return_old: false,
+                once: false,
             }));
         }
         let on = TransactKey {

@@ -120,7 +120,11 @@ impl TransactCommit<'_> {
                     continue;
                 }
             }
-            return self.resolve(error, &pins).await.map(|()| Ending::Applied);
+            let changed = self.refused_for_objects(&error, &pins);
+            return match (self.resolve(error, &pins).await, changed) {
+                (Err(_), Some(changed)) => Err(Error::Cancelled(changed)),
+                (resolved, _) => resolved.map(|()| Ending::Applied),
+            };
         }
     }
 
@@ -226,6 +230,28 @@ impl TransactCommit<'_> {
                 )
                 | None => false,
             })
+    }
+
+    /// The operations whose pointers changed, if the transaction was refused for nothing else: no condition of the caller
+    /// is known to be unmet.
+    fn refused_for_objects(&self, error: &aws::Error, pins: &[Pins]) -> Option<Vec<RefusedOperation>> {
+        let Kind::TransactionCancelled { reasons } = &error.kind else {
+            return None;
+        };
+        let mut now = pins.to_vec();
+        for (index, reason) in reasons.iter().enumerate() {
+            match (reason, self.operations.get(index)) {
+                (None, _) => {}
+                (Some(Refusal::ConditionFailed { item }), Some(operation)) => {
+                    now[index] = operation.pins(item.as_ref());
+                    if now[index] == pins[index] {
+                        return None;
+                    }
+                }
+                (Some(_), _) => return None,
+            }
+        }
+        Some(self.changed_objects(pins, &now)).filter(|changed| !changed.is_empty())
     }
 
     /// The operations whose pointers changed.

@@ -71,7 +71,7 @@ pub(super) async fn update(
     let commit = UpdateCommit {
         stores,
         call: extended,
-        is_idempotent: item.update.is_idempotent() && !returned.is_old(),
+        is_idempotent: new.is_empty() && item.update.is_idempotent() && !returned.is_old(),
         item: &item,
         new: &new,
         sealed,

@@ -202,8 +202,10 @@ impl UpdateCommit<'_> {
             names: rendered.names,
             values: rendered.values,
             returned: requested,
-            // a version or an identity in the condition prevents that two attempts are applied
-            is_repeatable: self.item.version.is_some() || self.identity.is_some() || self.is_idempotent,
+            // a version or an identity in the condition prevents that two attempts are applied, but another writer may
+            // have deleted new objects since the first was
+            is_repeatable: self.new.is_empty()
+                && (self.item.version.is_some() || self.identity.is_some() || self.is_idempotent),
         };
         match self.stores.dynamodb.update_item(&self.call, update).await {
             Ok(item) => Sent::Applied(item, rendered.index_keys),

@@ -11,8 +11,10 @@ use tollgate_proto::v1::data_service_client::DataServiceClient;
 use tollgate_tests::differs_on;
 use tollgate_tests::gateway::Gateway;
 use tollgate_tests::refusal::Refusal;
-use tollgate_tests::values::{delete, document, get_content, key, query, s, save, scan};
-use tollgate_tests::wiretap::Wiretap;
+use tollgate_tests::values::{
+    delete, document, expression, get_content, key, object, query, s, save, scan, update,
+};
+use tollgate_tests::wiretap::{Fate, Wiretap};
 use tonic::Code;
 use tonic::transport::Channel;
 use tonic_types::RpcStatusExt as _;
@@ -190,4 +192,67 @@ async fn an_unchanged_pointer_to_a_missing_object_is_data_loss() {
     );
     assert_eq!(refusal.bill.decimal("tollgate-rcu"), 1.5);
     assert_eq!(refusal.bill.count("tollgate-s3-calls"), 1);
+}
+
+/// A gateway where the response to the first request of an operation is lost, and another caller saves document A before
+/// the next request for an item.
+async fn losing_a_race(operation: &'static str) -> (Wiretap, Gateway) {
+    let writer: Arc<OnceLock<DataServiceClient<Channel>>> = Arc::default();
+    let (lost, of_hook) = (Arc::new(AtomicU64::new(0)), writer.clone());
+    let (is_lost, has_written) = (lost.clone(), AtomicU64::new(0));
+    let judge = move |name: &str| match name == operation && lost.fetch_add(1, Ordering::SeqCst) == 0 {
+        true => Fate::LoseResponse,
+        false => Fate::Pass,
+    };
+    let wiretap = Wiretap::new(judge).and_before(move |name| {
+        let sent = is_lost.load(Ordering::SeqCst);
+        let is_next = sent > u64::from(name == operation) && (name == "GetItem" || name == operation);
+        let is_now = is_next && has_written.fetch_add(1, Ordering::SeqCst) == 0;
+        let writer = of_hook.get().cloned().filter(|_| is_now);
+        async move {
+            let Some(mut writer) = writer else { return };
+            let other = save("Document", document("A", "other"));
+            writer.save(other).await.expect("the writer is served");
+        }
+        .boxed()
+    });
+    let gateway = Gateway::tapped(&wiretap).await;
+    writer.set(gateway.data()).expect("it is set once");
+    (wiretap, gateway)
+}
+
+/// Document A has this content, and no other object is left than the one that nobody can know the outcome of.
+async fn reads_alone(wiretap: &Wiretap, gateway: &Gateway, content: &str) {
+    let found = gateway.get(get_content("A")).await.ok().item;
+    let Some(Kind::Object(found)) = &found["content"].kind else {
+        panic!("no object")
+    };
+    assert_eq!(found.data.as_deref(), Some(content.as_bytes()));
+    let objects = wiretap.stores().objects("my-bucket").await;
+    assert!(objects.contains(&found.key), "{objects:?}");
+}
+
+#[tokio::test]
+async fn a_commit_without_a_response_never_restores_objects_that_another_writer_deleted() {
+    let create = expression("attribute_not_exists(pk)", []);
+    for condition in [None, create] {
+        let (wiretap, gateway) = losing_a_race("PutItem").await;
+        let request = v1::SaveRequest {
+            condition,
+            ..save("Document", document("A", "first"))
+        };
+        Refusal::of(gateway.save(request).await).is("OUTCOME_UNKNOWN", &[]);
+        assert_eq!(wiretap.count("PutItem"), 2, "one of each writer");
+        reads_alone(&wiretap, &gateway, "other").await;
+    }
+    let (wiretap, gateway) = losing_a_race("UpdateItem").await;
+    let set = update(
+        "Document",
+        key("A", "V1"),
+        "SET content = :c",
+        [(":c", object("first"))],
+    );
+    Refusal::of(gateway.update(set).await).is("OUTCOME_UNKNOWN", &[]);
+    assert_eq!(wiretap.count("UpdateItem"), 1);
+    reads_alone(&wiretap, &gateway, "other").await;
 }

@@ -5,13 +5,11 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
-use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 
+use super::once::NotAppliedTwice;
 use super::{ConditionFailure, DynamoDb, some_values, storable, units, write_error, write_request};
 use crate::aws::convert::{from_sdk, some_names};
 use crate::aws::error::{Doubt, Error};
-use crate::aws::interceptor::may_be_applied;
 use crate::aws::meter;
 use crate::aws::misfit::Misfit;
 use crate::aws::request::{Cause, Failure};
@@ -74,8 +72,7 @@ impl DynamoDb {
         let sent = match update.is_repeatable {
             true => meter::send(call, &request, Box::pin(sending.send())).await,
             false => {
-                let once = aws_sdk_dynamodb::config::Builder::new().retry_classifier(NotAppliedTwice);
-                let sending = sending.customize().config_override(once);
+                let sending = sending.customize().config_override(NotAppliedTwice::config());
                 meter::send(call, &request, Box::pin(sending.send())).await
             }
         };
@@ -94,23 +91,6 @@ impl DynamoDb {
                 Err(write_error(call, &request, &failure, condition_failure).into())
             }
         }
-    }
-}
-
-/// Ends the retries after an attempt that may have been applied.
-#[derive(Debug)]
-struct NotAppliedTwice;
-
-impl ClassifyRetry for NotAppliedTwice {
-    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        match may_be_applied(context) {
-            true => RetryAction::RetryForbidden,
-            false => RetryAction::NoActionIndicated,
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        "tollgate::aws::NotAppliedTwice"
     }
 }
 
