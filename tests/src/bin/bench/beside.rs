@@ -1,122 +1,107 @@
-//! The gateway beside direct calls of the SDK to the same engine: CPU per call, calls per second, and what share of
-//! the direct calls a core does through the gateway.
+//! The gateway beside what a user would write: a program that calls the SDK, and a tonic service that does. All call one
+//! DynamoDB with canned responses over TCP, signed.
 
-use std::path::Path;
 use std::time::Duration;
 
-use super::Plan;
-use super::direct::{Direct, Setting};
+use super::direct::Direct;
 use super::load::{Load, Turn, Work};
-use super::process::{Cores, Gateway, Store};
+use super::naive::ALONE;
+use super::process::{Cores, Gateway};
 use super::table::{Table, at_least, median};
+use super::{Plan, canned};
 
-/// Throughput per core, of direct calls with the same client.
-const GOAL: f64 = 0.6;
+/// CPU of a direct call, of one through the gateway.
+const GOAL: f64 = 0.9;
 /// Before the first turn of a side.
 const WARM_UP: Duration = Duration::from_millis(500);
 
-/// The three sides over engines of one kind.
+/// All sides of one kind of call.
 struct Sides {
-    load: Load,
-    minimal: Direct,
-    default: Direct,
-    _gateway: Gateway,
+    gateway: Load,
+    direct: Direct,
+    /// The service that calls the SDK, and the one that calls nothing.
+    naive: [Load; 2],
 }
 
 /// The turns of one kind of call.
 #[derive(Default)]
 struct Turns {
     gateway: Vec<Turn>,
-    minimal: Vec<Turn>,
-    default: Vec<Turn>,
+    direct: Vec<Turn>,
+    naive: [Vec<Turn>; 2],
 }
 
 pub(crate) async fn measure(plan: &Plan) {
-    let head = [
+    let endpoint = format!("http://{}", canned::serve().await);
+    let settings = [
+        ("TOLLGATE_AWS__ENDPOINT_URL", endpoint.as_str()),
+        ("AWS_ACCESS_KEY_ID", "bench"),
+        ("AWS_SECRET_ACCESS_KEY", "bench"),
+        ("AWS_REGION", "us-east-1"),
+    ];
+    let gateway = Gateway::start_on_aws(&plan.program, Cores::First, &settings).await;
+    let service = Gateway::start_naive(&endpoint).await;
+    let hop = Gateway::start_naive(ALONE).await;
+    let mut sides = Sides {
+        gateway: Load::on(&gateway, plan.callers, None).await,
+        direct: Direct::on_network(&endpoint, plan.callers).await,
+        naive: [
+            Load::on(&service, plan.callers, None).await,
+            Load::on(&hop, plan.callers, None).await,
+        ],
+    };
+    let mut table = Table::new(&[
         "call",
-        "engine",
         "µs of CPU: gateway",
         "SDK",
-        "SDK, signed",
-        "calls/s: gateway",
-        "SDK",
-        "SDK, signed",
-    ];
-    let mut table = Table::new(&[&head[..], &["per core", "per core, signed", "goal"]].concat());
-    let folder = tempfile::tempdir().expect("a folder");
-    for (name, folder) in [("memory", None), ("folder, normal", Some(folder.path()))] {
-        let mut sides = Sides::start(plan, folder).await;
-        for work in Work::ALL {
-            table.row(sides.turns(plan, work).await.row(work, name));
-        }
+        "tonic and SDK",
+        "tonic alone",
+        "SDK over gateway",
+        "goal",
+    ]);
+    for work in Work::NETWORK {
+        table.row(sides.turns(plan, work).await.row(work));
     }
-    table.print("The gateway beside direct SDK calls to the same engine");
+    table.print("The gateway beside direct SDK calls to a canned DynamoDB over TCP");
     println!(
-        "\nCPU is that of the whole process, engine included, load generator excluded. `SDK` is a program that calls the \
-         SDK in a loop, unsigned and without stalled-stream protection, as the gateway's own client is; `signed` has \
-         the SDK's defaults."
+        "\nCPU is that of the whole process, load generator and DynamoDB excluded. `SDK` is a program that calls the SDK \
+         in a loop, with its defaults; `tonic and SDK` a service that calls it and checks nothing; `tonic alone` one \
+         that returns an item from memory. Every request to DynamoDB is signed."
     );
 }
 
 impl Sides {
-    async fn start(plan: &Plan, folder: Option<&Path>) -> Sides {
-        let places: Option<Vec<_>> = folder.map(|folder| {
-            ["gateway", "minimal", "default"]
-                .map(|name| folder.join(name))
-                .into()
-        });
-        let store = |number: usize| {
-            places
-                .as_ref()
-                .map_or(Store::Memory, |places| Store::Folder(&places[number]))
-        };
-        let normal = [("TOLLGATE_EMBEDDED__SYNCHRONOUS", "normal")];
-        let gateway = Gateway::start(&plan.program, Cores::First, store(0), &normal).await;
-        Sides {
-            load: Load::on(&gateway, plan.callers, None).await,
-            minimal: Direct::start(store(1), Setting::Minimal, plan.callers).await,
-            default: Direct::start(store(2), Setting::Default, plan.callers).await,
-            _gateway: gateway,
-        }
-    }
-
     async fn turns(&mut self, plan: &Plan, work: Work) -> Turns {
-        self.load.turn(work, WARM_UP).await;
-        self.minimal.turn(work, WARM_UP).await;
-        self.default.turn(work, WARM_UP).await;
         let mut turns = Turns::default();
+        self.round(work, WARM_UP, &mut Turns::default()).await;
         for _ in 0..plan.rounds {
-            turns.gateway.push(self.load.turn(work, plan.turn).await);
-            turns.minimal.push(self.minimal.turn(work, plan.turn).await);
-            turns.default.push(self.default.turn(work, plan.turn).await);
+            self.round(work, plan.turn, &mut turns).await;
         }
         turns
+    }
+
+    async fn round(&mut self, work: Work, time: Duration, turns: &mut Turns) {
+        turns.gateway.push(self.gateway.turn(work, time).await);
+        turns.direct.push(self.direct.turn(work, time).await);
+        if work.items() == 1 {
+            for (load, turns) in self.naive.iter().zip(&mut turns.naive) {
+                turns.push(load.turn(work, time).await);
+            }
+        }
     }
 }
 
 impl Turns {
-    fn row(&self, work: Work, engine: &str) -> Vec<String> {
-        let cpu = |turns: &[Turn]| format!("{:.1}", median(turns.iter().map(|turn| turn.cpu_us)));
-        let rate = |turns: &[Turn]| format!("{:.0}", median(turns.iter().map(|turn| turn.rate)));
-        let (per_core, per_core_signed) = (self.per_core(&self.minimal), self.per_core(&self.default));
-        let mut row = vec![work.name().to_owned(), engine.to_owned()];
-        row.extend([&self.gateway, &self.minimal, &self.default].map(|turns| cpu(turns)));
-        row.extend([&self.gateway, &self.minimal, &self.default].map(|turns| rate(turns)));
-        row.extend([
-            format!("{per_core:.2}"),
-            format!("{per_core_signed:.2}"),
-            at_least(GOAL, per_core),
-        ]);
+    fn row(&self, work: Work) -> Vec<String> {
+        let cpu = |turns: &Vec<Turn>| match turns.is_empty() {
+            true => "–".to_owned(),
+            false => format!("{:.1}", median(turns.iter().map(|turn| turn.cpu_us))),
+        };
+        let pairs = self.gateway.iter().zip(&self.direct);
+        let ratio = median(pairs.map(|(gateway, direct)| direct.cpu_us / gateway.cpu_us));
+        let mut row = vec![work.name().to_owned()];
+        row.extend([&self.gateway, &self.direct, &self.naive[0], &self.naive[1]].map(cpu));
+        row.extend([format!("{ratio:.2}"), at_least(GOAL, ratio)]);
         row
-    }
-
-    /// Calls of the gateway per CPU second, of the direct calls in the same round.
-    fn per_core(&self, direct: &[Turn]) -> f64 {
-        median(
-            self.gateway
-                .iter()
-                .zip(direct)
-                .map(|(gateway, direct)| direct.cpu_us / gateway.cpu_us),
-        )
     }
 }

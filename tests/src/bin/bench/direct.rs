@@ -2,6 +2,7 @@
 //! a program pays that has the SDK in it and no gateway before it.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use aws_sdk_dynamodb::config::{
     BehaviorVersion, Builder, Credentials, Region, StalledStreamProtectionConfig,
 };
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_http_client::{Builder as HttpClientBuilder, tls};
 use aws_smithy_runtime_api::client::auth::AuthSchemeId;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::future::join_all;
@@ -23,7 +25,7 @@ use tollgate::model::Models;
 
 use super::direct_many;
 use super::load::{
-    AGE, EMAIL, ITEMS, LIST, NAME, SORT, Turn, Work, measure, numbers, partition, sort_of_list,
+    AGE, EMAIL, ITEMS, LIST, NAME, SORT, Turn, UPDATE, Work, measure, numbers, partition, sort_of_list,
 };
 use super::process::{self, Cores, Store};
 
@@ -63,6 +65,15 @@ impl Direct {
         } else {
             "default"
         };
+        Direct::run_at(place, setting, callers).await
+    }
+
+    /// Starts the process on an endpoint, with the SDK's defaults.
+    pub(crate) async fn on_network(endpoint: &str, callers: usize) -> Direct {
+        Direct::run_at(endpoint.as_ref(), "default", callers).await
+    }
+
+    async fn run_at(place: &OsStr, setting: &str, callers: usize) -> Direct {
         let own = std::env::current_exe().expect("a process knows its program");
         let mut command = process::on(Cores::First, &own);
         command
@@ -108,13 +119,13 @@ impl Direct {
 /// The process's own side: opens the engine, then runs commands until stdin closes.
 pub(crate) async fn run(arguments: &[String]) {
     let [place, setting] = arguments else {
-        panic!("{ROLE} FOLDER|{MEMORY} minimal|default")
+        panic!("{ROLE} FOLDER|{MEMORY}|URL minimal|default")
     };
-    let place = match place.as_str() {
-        MEMORY => Place::Memory,
-        folder => Place::Folder(Path::new(folder).to_owned()),
+    let client = match place.as_str() {
+        MEMORY => open(&Place::Memory, setting == "minimal").await,
+        endpoint if endpoint.starts_with("http://") => default_client(endpoint),
+        folder => open(&Place::Folder(Path::new(folder).to_owned()), setting == "minimal").await,
     };
-    let client = open(&place, setting == "minimal").await;
     for number in 0..ITEMS {
         put(&client, partition(number), SORT.to_owned()).await;
         put(&client, LIST.to_owned(), sort_of_list(number)).await;
@@ -168,6 +179,18 @@ fn client(engine: SharedHttpClient, minimal: bool) -> Client {
     Client::from_conf(config.build())
 }
 
+/// A client of an endpoint, with the SDK's defaults.
+pub(crate) fn default_client(endpoint: &str) -> Client {
+    let https = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+    let config = Builder::new()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("us-east-1"))
+        .endpoint_url(endpoint)
+        .http_client(HttpClientBuilder::new().tls_provider(https).build_https())
+        .credentials_provider(Credentials::new("id", "secret", None, None, "bench"));
+    Client::from_conf(config.build())
+}
+
 async fn run_turn(client: &Client, callers: usize, work: Work, time: Duration) -> u64 {
     let until = Instant::now() + time;
     let next = Arc::new(AtomicU64::new(0));
@@ -188,7 +211,9 @@ async fn call_until(until: Instant, work: Work, client: Client, next: Arc<Atomic
             Work::Save => put(&client, partition(number), SORT.to_owned()).await,
             Work::BatchGet => direct_many::batch_get(&client, numbers(number)).await,
             Work::BatchWrite => direct_many::batch_write(&client, numbers(number)).await,
+            Work::Update => update(&client, number).await,
             Work::Query => direct_many::query(&client).await,
+            Work::Page => direct_many::page(&client).await,
         }
         calls += 1;
     }
@@ -199,6 +224,18 @@ async fn get(client: &Client, number: u64) {
     let request = client.get_item().table_name(TABLE).set_key(Some(key(number)));
     let found = request.send().await.expect("GetItem succeeds");
     assert_eq!(found.item.map(|item| item.len()), Some(5));
+}
+
+async fn update(client: &Client, number: u64) {
+    client
+        .update_item()
+        .table_name(TABLE)
+        .set_key(Some(key(number)))
+        .update_expression(UPDATE)
+        .expression_attribute_values(":age", AttributeValue::N(AGE.to_string()))
+        .send()
+        .await
+        .expect("UpdateItem succeeds");
 }
 
 async fn put(client: &Client, partition: String, sort: String) {

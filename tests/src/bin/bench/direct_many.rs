@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, PutRequest, Wri
 use futures::future::join_all;
 
 use super::direct::{TABLE, key, user};
-use super::load::{BATCH, ITEMS, LIST, SORT, partition};
+use super::load::{BATCH, ITEMS, LIST, PAGE, SORT, partition};
 
 /// Writes that one BatchWriteItem takes.
 const WRITES: usize = 25;
@@ -44,12 +44,22 @@ pub(crate) async fn batch_write(client: &Client, numbers: impl Iterator<Item = u
 
 /// Reads all items of a partition.
 pub(crate) async fn query(client: &Client) {
+    found(client, None, ITEMS).await;
+}
+
+/// Reads the first items of a partition.
+pub(crate) async fn page(client: &Client) {
+    found(client, Some(PAGE as i32), PAGE).await;
+}
+
+async fn found(client: &Client, limit: Option<i32>, expected: u64) {
     let request = client
         .query()
         .table_name(TABLE)
+        .set_limit(limit)
         .key_condition_expression("pk = :pk");
     let request = request.expression_attribute_values(":pk", AttributeValue::S(LIST.to_owned()));
     let found = request.send().await.expect("Query succeeds");
-    assert_eq!(found.items().len() as u64, ITEMS);
+    assert_eq!(found.items().len() as u64, expected);
     assert!(found.last_evaluated_key.is_none(), "one page");
 }

@@ -20,15 +20,19 @@ pub(crate) const CONNECTIONS: usize = 4;
 pub(crate) const ITEMS: u64 = 1000;
 /// Items of a batch.
 pub(crate) const BATCH: u64 = 100;
+/// Items of a page.
+pub(crate) const PAGE: u64 = 100;
 
 /// One kind of call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
     Get,
     Save,
+    Update,
     BatchGet,
     BatchWrite,
     Query,
+    Page,
 }
 
 /// What one turn came to.
@@ -38,8 +42,6 @@ pub(crate) struct Turn {
     pub(crate) calls: f64,
     /// CPU of the measured process per call.
     pub(crate) cpu_us: f64,
-    /// Calls per second of wall time.
-    pub(crate) rate: f64,
 }
 
 /// Callers of one gateway.
@@ -52,7 +54,9 @@ pub(crate) struct Load {
 }
 
 impl Work {
-    /// Calls of one item.
+    /// Calls to a DynamoDB over the network.
+    pub(crate) const NETWORK: [Work; 5] = [Work::Get, Work::Save, Work::Update, Work::Page, Work::BatchGet];
+    /// Calls of one item to the embedded engine.
     pub(crate) const ALL: [Work; 2] = [Work::Get, Work::Save];
     /// Calls of many items.
     pub(crate) const MANY: [Work; 3] = [Work::BatchGet, Work::BatchWrite, Work::Query];
@@ -65,19 +69,22 @@ impl Work {
             Work::BatchGet => "BatchGet",
             Work::BatchWrite => "BatchWrite",
             Work::Query => "Query",
+            Work::Update => "Update",
+            Work::Page => "Page",
         }
     }
 
     /// The one with this name.
     pub(crate) fn named(name: &str) -> Option<Work> {
-        let mut all = Work::ALL.into_iter().chain(Work::MANY);
+        let mut all = Work::NETWORK.into_iter().chain(Work::MANY);
         all.find(|work| work.name() == name)
     }
 
     /// Items of one call.
     pub(crate) fn items(self) -> u64 {
         match self {
-            Work::Get | Work::Save => 1,
+            Work::Get | Work::Save | Work::Update => 1,
+            Work::Page => PAGE,
             Work::BatchGet | Work::BatchWrite => BATCH,
             Work::Query => ITEMS,
         }
@@ -135,13 +142,12 @@ impl Load {
 
 /// Measures a process while it does so many calls.
 pub(crate) async fn measure(process: u32, work: impl Future<Output = u64>) -> Turn {
-    let (begun, cpu) = (Instant::now(), process::cpu_seconds(process));
+    let cpu = process::cpu_seconds(process);
     let calls = work.await as f64;
-    let (elapsed, used) = (begun.elapsed(), process::cpu_seconds(process) - cpu);
+    let used = process::cpu_seconds(process) - cpu;
     Turn {
         calls,
         cpu_us: used * 1e6 / calls,
-        rate: calls / elapsed.as_secs_f64(),
     }
 }
 
@@ -171,7 +177,14 @@ async fn call_until(
             }
             Work::BatchGet => many::batch_get(&mut client, numbers(number)).await,
             Work::BatchWrite => many::batch_write(&mut client, numbers(number)).await,
+            Work::Update => {
+                client
+                    .update(billed(update(number), session))
+                    .await
+                    .expect("an Update succeeds");
+            }
             Work::Query => many::query(&mut client).await,
+            Work::Page => many::page(&mut client).await,
         }
         calls += 1;
     }
@@ -197,6 +210,18 @@ pub(crate) fn get(number: u64) -> v1::GetRequest {
 pub(crate) fn save(number: u64) -> v1::SaveRequest {
     values::save("User", user(&partition(number), SORT))
 }
+
+fn update(number: u64) -> v1::UpdateRequest {
+    values::update(
+        "User",
+        values::key(&partition(number), SORT),
+        UPDATE,
+        [(":age", n(AGE))],
+    )
+}
+
+/// An update of an item.
+pub(crate) const UPDATE: &str = "SET age = :age";
 
 /// The partition that is queried.
 pub(crate) const LIST: &str = "LIST";

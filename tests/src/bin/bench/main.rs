@@ -7,10 +7,12 @@
 mod batches;
 mod beside;
 mod big_scan;
+mod canned;
 mod direct;
 mod direct_many;
 mod load;
 mod many;
+mod naive;
 mod pair;
 mod process;
 mod program;
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some(direct::ROLE) => block_on(direct::run(&arguments[1..])),
+        Some(naive::ROLE) => block_on(naive::run(&arguments[1..])),
         _ => match plan(arguments) {
             Some(plan) => {
                 introduce(&plan);

@@ -8,7 +8,7 @@ use tollgate_proto::v1::get_result::Result as Got;
 use tollgate_tests::values;
 use tonic::transport::Channel;
 
-use super::load::{self, BATCH, ITEMS, LIST};
+use super::load::{self, BATCH, ITEMS, LIST, PAGE};
 
 /// Reads a batch; every item is found.
 pub(crate) async fn batch_get(client: &mut DataServiceClient<Channel>, numbers: impl Iterator<Item = u64>) {
@@ -49,11 +49,23 @@ pub(crate) async fn batch_write(client: &mut DataServiceClient<Channel>, numbers
 
 /// Reads all items of a partition.
 pub(crate) async fn query(client: &mut DataServiceClient<Channel>) {
-    let request = values::query("User", LIST);
+    found(client, values::query("User", LIST), ITEMS).await;
+}
+
+/// Reads the first items of a partition.
+pub(crate) async fn page(client: &mut DataServiceClient<Channel>) {
+    let request = v1::QueryRequest {
+        limit: PAGE as u32,
+        ..values::query("User", LIST)
+    };
+    found(client, request, PAGE).await;
+}
+
+async fn found(client: &mut DataServiceClient<Channel>, request: v1::QueryRequest, expected: u64) {
     let mut stream = client.query(request).await.expect("a Query begins").into_inner();
     let mut found = 0;
     while let Some(message) = stream.message().await.expect("a Query succeeds") {
         found += message.results.len();
     }
-    assert_eq!(found as u64, ITEMS);
+    assert_eq!(found as u64, expected);
 }

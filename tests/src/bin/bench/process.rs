@@ -13,6 +13,8 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdout, Command};
 
+use super::naive;
+
 /// `tollgate serve` on a free port.
 pub(crate) struct Gateway {
     process: Child,
@@ -107,6 +109,14 @@ impl Gateway {
         let mut command = on(cores, program);
         command.args(SERVE).args(["--backend", "aws"]);
         Gateway::run(program, command, settings).await
+    }
+
+    /// Starts this program as the service that a user might write instead.
+    pub(crate) async fn start_naive(endpoint: &str) -> Gateway {
+        let own = std::env::current_exe().expect("a process knows its program");
+        let mut command = on(Cores::First, &own);
+        command.arg(naive::ROLE).arg(endpoint);
+        Gateway::run(&own, command, &[]).await
     }
 
     async fn run(program: &Path, mut command: Command, settings: &[(&str, &str)]) -> Gateway {
