@@ -18,7 +18,8 @@ use super::dynamodb::DynamoDb;
 use super::interceptor::Counting;
 use super::kms::Kms;
 use super::s3::{CredentialExpiry, S3, Signer};
-use super::sdk_interceptors::DisableSdkInterceptors;
+use super::sdk_interceptors::LeanSdk;
+use super::signing::Signing;
 
 /// The region of the embedded engines.
 const EMBEDDED_REGION: &str = "us-east-1";
@@ -125,7 +126,7 @@ impl Stores {
         let counting = SharedInterceptor::permanent(Counting {
             over_sockets: connectors.over_sockets,
         });
-        let disable = SharedInterceptor::permanent(DisableSdkInterceptors::new());
+        let disable = SharedInterceptor::permanent(LeanSdk::in_process());
         let retries = RetryConfig::standard().with_max_attempts(settings.max_attempts);
         macro_rules! client {
             ($service:ident, $connector:expr $(, $option:ident($value:expr))*) => {{
@@ -203,6 +204,13 @@ impl Stores {
         dynamodb.push_interceptor(counting.clone());
         kms.push_interceptor(counting.clone());
         s3.push_interceptor(counting);
+        let lean = SharedInterceptor::permanent(LeanSdk::over_network(sdk_config.app_name()));
+        dynamodb.push_interceptor(lean.clone());
+        kms.push_interceptor(lean);
+        let (dynamodb, kms) = (
+            dynamodb.push_auth_scheme(Signing::default()),
+            kms.push_auth_scheme(Signing::default()),
+        );
         Stores {
             dynamodb: DynamoDb {
                 client: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),

@@ -21,6 +21,7 @@ mod response;
 mod s3;
 mod sdk_interceptors;
 mod selected;
+mod signing;
 mod table;
 
 pub use clients::{Connectors, Settings, SetupError, Stores, UrlKey};

@@ -10,9 +10,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::ProvideCredentials;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 
 use super::*;
 use crate::aws::{Doubt, DownloadError, GetItem, Kind, Location};
@@ -314,4 +316,109 @@ async fn content_that_never_matches_its_checksum_is_damaged() {
     let failure = stores_at(&url).s3.whole_object(&call, FILE).await.unwrap_err();
     assert!(matches!(failure, DownloadError::Damaged(what) if what.contains("checksum")));
     assert_eq!((call.bill().s3_calls, call.bill().retries), (2, 1));
+}
+
+/// A DynamoDB whose clock is an hour ahead, and refuses signatures of another time. Reports the status of each response.
+fn dynamodb_an_hour_ahead() -> (String, std::sync::mpsc::Receiver<u16>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (report, reported) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap_or(0) > 0 {}
+            let time = DateTime::from(SystemTime::now() + Duration::from_secs(3600));
+            let (status, body) = match signed_at(&head).abs_diff(time.secs()) < 300 {
+                true => (200, "{}"),
+                false => (
+                    400,
+                    r#"{"__type":"com.amazon.coral.service#InvalidSignatureException"}"#,
+                ),
+            };
+            report.send(status).unwrap();
+            let date = time.fmt(Format::HttpDate).unwrap();
+            let head = format!("HTTP/1.1 {status} Status\r\ndate: {date}\r\nconnection: close\r\n");
+            let length = body.len();
+            let response = format!("{head}content-length: {length}\r\n\r\n{body}");
+            stream.write_all(response.as_bytes()).unwrap();
+        }
+    });
+    (format!("http://{address}"), reported)
+}
+
+/// The time in a request's `x-amz-date`, in seconds since 1970.
+fn signed_at(head: &str) -> i64 {
+    let (_, rest) = head.split_once("x-amz-date: ").unwrap();
+    let part = |from: usize, to: usize| &rest[from..to];
+    let text = format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        part(0, 4),
+        part(4, 6),
+        part(6, 8),
+        part(9, 11),
+        part(11, 13),
+        part(13, 15)
+    );
+    DateTime::from_str(&text, Format::DateTime).unwrap().secs()
+}
+
+/// A request that was refused for its time is signed again with the service's, and so are the next ones.
+#[tokio::test]
+async fn signs_with_the_clock_of_the_service() {
+    let (url, reported) = dynamodb_an_hour_ahead();
+    let stores = stores_at(&url);
+    for _ in 0..2 {
+        let item = stores
+            .dynamodb
+            .get_item(&Call::for_test(), somewhere())
+            .await
+            .unwrap();
+        assert!(item.is_none());
+    }
+    assert_eq!(reported.try_iter().collect::<Vec<_>>(), [400, 200, 200]);
+}
+
+/// The headers of a request, as DynamoDB receives them.
+#[tokio::test]
+async fn sends_no_header_that_aws_does_not_need() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stores = stores_at(&format!("http://{}", listener.local_addr().unwrap()));
+    let received = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap_or(0) > 0 {}
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+            .unwrap();
+        head
+    });
+    stores
+        .dynamodb
+        .get_item(&Call::for_test(), somewhere())
+        .await
+        .unwrap();
+    let head = received.join().unwrap();
+    let mut names: Vec<_> = head
+        .lines()
+        .skip(1)
+        .filter_map(|line| Some(line.split_once(": ")?.0))
+        .collect();
+    names.sort_unstable();
+    let expected = [
+        "authorization",
+        "content-length",
+        "content-type",
+        "host",
+        "user-agent",
+        "x-amz-date",
+        "x-amz-target",
+    ];
+    assert_eq!(names, expected);
+    assert!(head.contains(concat!(
+        "user-agent: tollgate/",
+        env!("CARGO_PKG_VERSION"),
+        "\r\n"
+    )));
 }
