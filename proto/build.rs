@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const PROTOS: [&str; 4] = [
+const PROTOS: [&str; 5] = [
     "tollgate/v1/value.proto",
     "tollgate/v1/data_service.proto",
     "tollgate/v1/metrics_service.proto",
     "tollgate/v1/schema_service.proto",
+    "tollgate/v1/admin_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -99,6 +99,8 @@ reasons! {
     ResourceMissing = "RESOURCE_MISSING", FailedPrecondition, false, true;
     /// The store refused the server's credentials or the request.
     StoreRefused = "STORE_REFUSED", FailedPrecondition, false, true;
+    /// A sweep found more orphans than it deletes without `force`, or a table that is not ACTIVE.
+    SweepStopped = "SWEEP_STOPPED", FailedPrecondition, false, true;
     /// The caller is not authenticated.
     Unauthenticated = "UNAUTHENTICATED", Unauthenticated, false, true;
     /// The caller is not authorized.

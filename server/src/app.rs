@@ -4,10 +4,13 @@ mod backend;
 mod error;
 mod reload;
 mod settings;
+mod sweeping;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 use tracing::warn;
@@ -22,14 +25,16 @@ use crate::model::{Models, Served};
 use crate::operation::Gateway;
 use crate::read::{self, PageTokens, Reader};
 use crate::serve::{self, BoundListener, Services};
+use crate::sweep::Sweeper;
 use crate::telemetry::{SidePort, Telemetry};
 use crate::transport::layer::{CallLayer, CallService};
-use crate::transport::{Data, Metrics, Schema};
+use crate::transport::{Admin, Data, Metrics, Schema};
 use crate::write::{Committer, RequestIds, TransactionTokens};
 
 pub use backend::connect;
 pub use error::Error;
 pub use reload::{Refused, Reloader};
+pub use sweeping::sweep;
 
 #[cfg(feature = "telemetry")]
 use crate::telemetry::InstrumentSources;
@@ -40,6 +45,8 @@ pub struct App {
     services: Services,
     summary: Summary,
     reloader: Arc<Reloader>,
+    sweeper: Sweeper,
+    sweep_every: Option<Duration>,
 }
 
 /// The facts that are shown at the start.
@@ -91,9 +98,10 @@ impl App {
             url_port,
         } = backend::open(config, &models, wrap).await?;
         let prices = read_prices(config, stores.dynamodb.region())?;
+        let served = Served::new(models.clone());
+        let sweeper = sweeping::sweeper(config, stores.clone(), served.clone(), prices.clone())?;
         let accounting = Arc::new(Accounting::new(settings::accounting(config), prices));
         let writes = TaskTracker::new();
-        let served = Served::new(models.clone());
         let reader = Reader {
             stores: stores.clone(),
             keyring: Keyring::new(stores.kms.clone(), config.kms.in_flight),
@@ -126,11 +134,12 @@ impl App {
             side_port: side_port.as_ref().map(SidePort::address),
         };
         let layer = CallLayer::traced(accounting.clone(), settings::calls(config), telemetry.clone());
-        observe(&telemetry, &accounting, &layer, reloader.max_models);
+        observe(&telemetry, &accounting, &layer, &sweeper, reloader.max_models);
         let services = Services {
             data: Data::new(gateway),
             metrics: Metrics::new(accounting, served.clone()),
             schema: Schema::new(served),
+            admin: Admin::new(sweeper.clone()),
             layer,
             side_port,
             url_port,
@@ -146,6 +155,8 @@ impl App {
             services,
             summary,
             reloader: Arc::new(reloader),
+            sweeper,
+            sweep_every: config.sweep.every,
         })
     }
 
@@ -179,6 +190,11 @@ impl App {
         shutdown: impl Future<Output = ()> + Send,
         ready: impl FnOnce(SocketAddr),
     ) -> Result<(), Error> {
+        // aborted when it is dropped
+        let mut background = JoinSet::new();
+        if let Some(every) = self.sweep_every {
+            background.spawn(sweeping::run_every(self.sweeper, every));
+        }
         Ok(self.listener.serve(self.services, shutdown, ready).await?)
     }
 }
@@ -209,20 +225,28 @@ async fn bind_side_port(config: &Config) -> Result<Option<SidePort>, Error> {
 
 /// Makes the instruments read their figures from the accounting and the call layer.
 #[cfg(feature = "telemetry")]
-fn observe(telemetry: &Telemetry, accounting: &Arc<Accounting>, layer: &CallLayer, models: usize) {
+fn observe(
+    telemetry: &Telemetry,
+    accounting: &Arc<Accounting>,
+    layer: &CallLayer,
+    sweeper: &Sweeper,
+    models: usize,
+) {
+    let sweeper = sweeper.clone();
     let (accounting, in_flight, capacity) = (Arc::clone(accounting), layer.in_flight(), layer.capacity());
     telemetry.observe(InstrumentSources {
         limit: in_flight.limit() as u64,
         memory_limit: capacity.memory_bytes() as u64,
         models,
         bills: Box::new(move || accounting.since_start()),
+        sweeps: Box::new(move || sweeping::figures(&sweeper)),
         in_flight: Box::new(move || in_flight.count() as u64),
         memory_reserved: Box::new(move || capacity.reserved_bytes() as u64),
     });
 }
 
 #[cfg(not(feature = "telemetry"))]
-fn observe(_: &Telemetry, _: &Arc<Accounting>, _: &CallLayer, _: usize) {}
+fn observe(_: &Telemetry, _: &Arc<Accounting>, _: &CallLayer, _: &Sweeper, _: usize) {}
 
 /// The price book of the settings, else the built-in one, which covers a single region.
 fn read_prices(config: &Config, region: &str) -> Result<Prices, Error> {

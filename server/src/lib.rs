@@ -21,6 +21,7 @@ pub mod object;
 pub mod operation;
 pub mod read;
 mod serve;
+pub mod sweep;
 pub mod telemetry;
 pub mod transport;
 pub mod write;

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
+use tollgate_proto::v1::admin_service_server::AdminServiceServer;
 use tollgate_proto::v1::data_service_server::DataServiceServer;
 use tollgate_proto::v1::metrics_service_server::MetricsServiceServer;
 use tollgate_proto::v1::schema_service_server::SchemaServiceServer;
@@ -24,7 +25,7 @@ use crate::listener::{self, UrlPort};
 use crate::telemetry::{SidePort, Telemetry};
 use crate::transport::layer::{CallLayer, CallService};
 use crate::transport::reflection::{Reflection, V1};
-use crate::transport::{Budgeted, Data, Metrics, Schema};
+use crate::transport::{Admin, Budgeted, Data, Metrics, Schema};
 
 /// Once no call is in flight, how long health watches and idle connections get to close by themselves.
 const LINGER: Duration = Duration::from_millis(500);
@@ -34,6 +35,7 @@ pub(crate) struct Services {
     pub(crate) data: Data,
     pub(crate) metrics: Metrics,
     pub(crate) schema: Schema,
+    pub(crate) admin: Admin,
     pub(crate) layer: CallLayer,
     /// `/metrics` and probes.
     pub(crate) side_port: Option<SidePort>,
@@ -117,6 +119,10 @@ impl Services {
             ))
             .add_service(Budgeted::new(
                 SchemaServiceServer::new(self.schema),
+                self.max_values,
+            ))
+            .add_service(Budgeted::new(
+                AdminServiceServer::new(self.admin),
                 self.max_values,
             ))
     }
@@ -291,6 +297,7 @@ fn reflection() -> Result<Reflection<V1>, Error> {
 async fn set_health(health: &HealthReporter, status: ServingStatus) {
     let names = [
         "",
+        AdminServiceServer::<Admin>::NAME,
         DataServiceServer::<Data>::NAME,
         MetricsServiceServer::<Metrics>::NAME,
         SchemaServiceServer::<Schema>::NAME,

@@ -79,6 +79,7 @@ async fn serve_prints_one_line_once_it_is_serving() {
         "tollgate.v1.DataService",
         "tollgate.v1.MetricsService",
         "tollgate.v1.SchemaService",
+        "tollgate.v1.AdminService",
     ] {
         assert_eq!(
             status_of(&mut health, service).await,

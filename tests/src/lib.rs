@@ -1,11 +1,13 @@
 //! Support for the black-box tests and benchmarks: a real gateway on a free port, raw requests, bills, and the stores
 //! under it.
 
+pub mod aged;
 pub mod collector;
 pub mod counted;
 pub mod external;
 pub mod figures;
 pub mod gateway;
+pub mod operation;
 pub mod polling;
 pub mod random;
 pub mod raw;

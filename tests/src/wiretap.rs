@@ -20,6 +20,8 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tollgate::aws::Connectors;
 
+use crate::aged::Aged;
+pub use crate::operation::{operation, s3_operation};
 use crate::scripted;
 use crate::stores::RawStores;
 
@@ -72,6 +74,7 @@ pub struct Wiretap {
     stores: Arc<OnceLock<RawStores>>,
     under_way: Arc<Mutex<BTreeMap<String, UnderWay>>>,
     remembered: Arc<Mutex<BTreeMap<String, Bytes>>>,
+    aged: Option<Aged>,
 }
 
 /// Requests of one operation that have no response yet.
@@ -92,6 +95,7 @@ impl Wiretap {
             stores: Arc::default(),
             under_way: Arc::default(),
             remembered: Arc::default(),
+            aged: None,
         }
     }
 
@@ -113,6 +117,15 @@ impl Wiretap {
     ) -> Wiretap {
         Wiretap {
             before: Some(Arc::new(before)),
+            ..self
+        }
+    }
+
+    /// The same, with lists that report these keys as old.
+    #[must_use]
+    pub fn with_aged(self, aged: &Aged) -> Wiretap {
+        Wiretap {
+            aged: Some(aged.clone()),
             ..self
         }
     }
@@ -297,6 +310,14 @@ impl Inner {
     /// Sends a request, and counts the capacity that a response in JSON reports.
     async fn pass(&self, request: HttpRequest, speaks_json: bool) -> Result<HttpResponse, ConnectorError> {
         let response = self.call(request).await?;
+        if let Some(aged) = &self.tap.aged
+            && matches!(self.operation.as_str(), "ListObjectsV2" | "ListMultipartUploads")
+        {
+            let (mut response, body) = scripted::buffered(response).await?;
+            let list = aged.rewrite(&String::from_utf8_lossy(&body));
+            *response.body_mut() = SdkBody::from(list);
+            return Ok(response);
+        }
         if !speaks_json {
             return Ok(response);
         }
@@ -407,34 +428,4 @@ fn made_up(status: u16, body: &'static str) -> HttpResponse {
 fn response(status: u16, body: &'static str) -> HttpResponse {
     let status = StatusCode::try_from(status).expect("a status code");
     HttpResponse::new(status, SdkBody::from(body))
-}
-
-/// The operation of a request: named by DynamoDB and KMS, derived from method and query for S3.
-pub fn operation(request: &HttpRequest) -> String {
-    if let Some(target) = request.headers().get("x-amz-target") {
-        return target.rsplit('.').next().unwrap_or(target).to_owned();
-    }
-    s3_operation(request.method(), request.uri()).to_owned()
-}
-
-/// The S3 operation of a method and a URI.
-pub fn s3_operation(method: &str, uri: &str) -> &'static str {
-    let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
-    let path = path.split_once("://").map_or(path, |(_, rest)| {
-        rest.split_once('/').map_or("", |(_, path)| path)
-    });
-    let names_object = path.trim_matches('/').contains('/');
-    match (method, names_object) {
-        ("PUT", true) if query.contains("partNumber=") => "UploadPart",
-        ("PUT", true) => "PutObject",
-        ("PUT", false) => "CreateBucket",
-        ("POST", _) if query.contains("uploadId=") => "CompleteMultipartUpload",
-        ("POST", _) if query.contains("uploads") => "CreateMultipartUpload",
-        ("DELETE", true) if query.contains("uploadId=") => "AbortMultipartUpload",
-        ("DELETE", true) => "DeleteObject",
-        ("HEAD", true) => "HeadObject",
-        ("HEAD", false) => "HeadBucket",
-        ("GET", true) => "GetObject",
-        _ => "Other",
-    }
 }

@@ -41,6 +41,9 @@ pub enum Error {
         /// The model.
         model: String,
     },
+    /// The settings of the sweeper contradict those of calls.
+    #[error("{0}")]
+    Sweep(String),
     /// The system random source failed.
     #[error("the system random source failed")]
     Random,
@@ -51,7 +54,7 @@ impl Error {
     pub fn is_invalid_setting(&self) -> bool {
         matches!(
             self,
-            Error::Serve(serve::Error::Insecure { .. }) | Error::NoTokenKey { .. }
+            Error::Serve(serve::Error::Insecure { .. }) | Error::NoTokenKey { .. } | Error::Sweep(_)
         )
     }
 }

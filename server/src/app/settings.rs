@@ -4,6 +4,7 @@ use crate::aws;
 use crate::billing::{Bounds, TrailerChoice};
 use crate::config::{Backend, Config, Trailer};
 use crate::listener;
+use crate::sweep;
 use crate::transport::layer;
 
 pub(super) fn aws(config: &Config) -> aws::Settings {
@@ -54,6 +55,18 @@ pub(super) fn calls(config: &Config) -> layer::Settings {
             orca: has(Trailer::Orca),
             server_timing: has(Trailer::ServerTiming),
         },
+    }
+}
+
+pub(super) fn sweep(config: &Config) -> sweep::Options {
+    sweep::Options {
+        dry_run: false,
+        grace: config.sweep.grace,
+        least_grace: config.limits.stream_deadline_max * 2,
+        force: false,
+        adopt: false,
+        rate: u32::try_from(config.sweep.rate).unwrap_or(u32::MAX),
+        held: sweep::MAX_HELD,
     }
 }
 

@@ -23,6 +23,7 @@ mod sdk_interceptors;
 mod selected;
 mod signing;
 mod table;
+mod table_status;
 
 pub use clients::{Connectors, Settings, SetupError, Stores, UrlKey};
 pub use dynamodb::{
@@ -35,10 +36,11 @@ pub use kms::{GeneratedKey, Kms};
 pub use misfit::Misfit;
 pub use provision::{ProvisionError, Warning, missing, provision};
 pub use s3::{
-    DownloadError, Location, MAX_URL_LIFE, MultipartUpload, ObjectBody, ObjectHead, Part, S3, SignedContent,
-    SignedUrl, StoredObject, Wanted,
+    DownloadError, ListedObject, ListedUpload, Location, MAX_URL_LIFE, MultipartUpload, ObjectBody,
+    ObjectHead, ObjectPage, Part, S3, SignedContent, SignedUrl, StoredObject, UploadPage, Wanted,
 };
 pub use selected::Selected;
+pub use table_status::ACTIVE;
 
 /// Prefix of the SDK's log targets whose lines may hold items: if an attempt fails twice, the SDK logs the first error in
 /// full, with the item that failed the condition of a write.

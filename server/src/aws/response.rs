@@ -1,14 +1,14 @@
 //! The span attributes of the SDK's responses. Reads counts and capacity; never items, keys or contents.
 
 use aws_sdk_dynamodb::operation::{
-    batch_get_item, batch_write_item, delete_item, get_item, put_item, query, scan, transact_get_items,
-    transact_write_items, update_item,
+    batch_get_item, batch_write_item, delete_item, describe_table, get_item, put_item, query, scan,
+    transact_get_items, transact_write_items, update_item,
 };
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 use aws_sdk_kms::operation::{decrypt, describe_key, generate_data_key};
 use aws_sdk_s3::operation::{
     abort_multipart_upload, complete_multipart_upload, create_multipart_upload, delete_object, get_object,
-    head_object, put_object, upload_part,
+    head_object, list_multipart_uploads, list_objects_v2, list_parts, put_object, upload_part,
 };
 
 use crate::call::ResponseFacts;
@@ -81,6 +81,7 @@ impl Response for transact_write_items::TransactWriteItemsOutput {
     }
 }
 
+impl Response for describe_table::DescribeTableOutput {}
 impl Response for generate_data_key::GenerateDataKeyOutput {}
 impl Response for decrypt::DecryptOutput {}
 impl Response for describe_key::DescribeKeyOutput {}
@@ -91,6 +92,9 @@ impl Response for create_multipart_upload::CreateMultipartUploadOutput {}
 impl Response for delete_object::DeleteObjectOutput {}
 impl Response for get_object::GetObjectOutput {}
 impl Response for head_object::HeadObjectOutput {}
+impl Response for list_multipart_uploads::ListMultipartUploadsOutput {}
+impl Response for list_objects_v2::ListObjectsV2Output {}
+impl Response for list_parts::ListPartsOutput {}
 impl Response for put_object::PutObjectOutput {}
 impl Response for upload_part::UploadPartOutput {}
 

@@ -2,6 +2,7 @@
 //! streams; splitting, naming and cleaning up objects is the task of `object`. No write has an unknown outcome: callers see an object only once an item points to it.
 
 mod download;
+mod list;
 mod presign;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use super::request::{Cause, Detail, Failure, Request, SdkFailure};
 use super::response::Response;
 
 pub use download::{DownloadError, ObjectBody, Wanted};
+pub use list::{ListedObject, ListedUpload, ObjectPage, UploadPage};
 pub(super) use presign::{CredentialExpiry, Signer};
 pub use presign::{MAX_URL_LIFE, SignedContent, SignedUrl};
 

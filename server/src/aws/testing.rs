@@ -81,6 +81,11 @@ impl FaultyStores {
         faults.push_back((operation.to_owned(), fault));
     }
 
+    /// Drops the faults that are still planned.
+    pub(crate) fn heal(&self) {
+        self.plan.faults.lock().clear();
+    }
+
     /// The operations sent since the last time, in order.
     pub(crate) fn take_sent(&self) -> Vec<String> {
         std::mem::take(&mut self.plan.sent.lock())

@@ -12,6 +12,7 @@ mod log_writer;
 mod provision;
 mod reload;
 mod serve;
+mod sweep;
 #[cfg(test)]
 mod testing;
 mod variables;
@@ -41,6 +42,8 @@ enum Command {
     Call(call::Args),
     /// Create the tables, buckets and keys that the models need, and show what differs
     Provision(provision::Args),
+    /// Remove objects that no item points to, and report pointers to nothing
+    Sweep(sweep::Args),
     /// Print the least-privilege IAM policy that the models need on AWS
     Iam(iam::Args),
     /// Check a data folder of the embedded backend
@@ -74,6 +77,7 @@ fn run(command: Command) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Call(args) => call::run(args),
         Command::Provision(args) => provision::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
         Command::Iam(args) => iam::run(&args),
         #[cfg(feature = "embedded")]
         Command::Fsck(args) => fsck::run(&args),

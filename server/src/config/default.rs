@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::tree::{
-    Aws, Backend, Config, Embedded, Kms, Limits, Log, LogFormat, LogLevel, Metrics, S3, Sessions,
+    Aws, Backend, Config, Embedded, Kms, Limits, Log, LogFormat, LogLevel, Metrics, S3, Sessions, Sweep,
     Synchronous, Telemetry, Trailer,
 };
 
@@ -46,6 +46,11 @@ impl Default for Config {
             s3: S3 {
                 in_flight: 8,
                 public_url: None,
+            },
+            sweep: Sweep {
+                every: None,
+                grace: Duration::from_secs(24 * 60 * 60),
+                rate: 100,
             },
             sessions: Sessions {
                 idle: Duration::from_secs(60 * 60),

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::tree::{Backend, Config, LogFormat, LogLevel, Synchronous, Trailer};
 use super::values::{
-    Raw, address, boolean, choice, count, duration, filled, name_of, origin, show_duration, show_size,
-    show_text, size, token_key, url,
+    Raw, address, boolean, choice, count, duration, duration_or, filled, name_of, origin, show_duration,
+    show_size, show_text, size, token_key, url,
 };
 
 const MESSAGE_BYTES: RangeInclusive<usize> = 1024..=1 << 30;
@@ -26,6 +26,8 @@ const HANDSHAKE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duratio
 const CONNECTION_TIME: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(365 * 24 * 60 * 60);
 const IN_FLIGHT_PER_CALL: RangeInclusive<usize> = 1..=1024;
+const SWEEP_TIME: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(365 * 24 * 60 * 60);
+const SWEEP_RATE: RangeInclusive<usize> = 1..=100_000;
 const SESSION_IDLE: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(30 * 24 * 60 * 60);
 const SESSIONS: RangeInclusive<usize> = 1..=10_000_000;
@@ -251,6 +253,21 @@ pub(super) const SETTINGS: &[Setting] = &[
         "s3.public_url",
         |config, raw| set(&mut config.s3.public_url, origin(raw).map(Some)),
         |config| config.s3.public_url.as_ref().map(show_text),
+    ),
+    setting(
+        "sweep.every",
+        |config, raw| set(&mut config.sweep.every, duration_or(OFF, raw, &SWEEP_TIME)),
+        |config| config.sweep.every.map_or_else(|| OFF.to_owned(), show_duration),
+    ),
+    setting(
+        "sweep.grace",
+        |config, raw| set(&mut config.sweep.grace, duration(raw, &SWEEP_TIME)),
+        |config| show_duration(config.sweep.grace),
+    ),
+    setting(
+        "sweep.rate",
+        |config, raw| set(&mut config.sweep.rate, count(raw, &SWEEP_RATE)),
+        |config| config.sweep.rate.to_string(),
     ),
     setting(
         "sessions.idle",

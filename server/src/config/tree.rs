@@ -31,6 +31,8 @@ pub struct Config {
     pub kms: Kms,
     /// Settings for S3.
     pub s3: S3,
+    /// Settings of the sweeper.
+    pub sweep: Sweep,
     /// Settings for sessions.
     pub sessions: Sessions,
     /// The number of bills that are kept for `GetCallMetrics`.
@@ -160,6 +162,17 @@ pub struct S3 {
     pub in_flight: usize,
     /// The endpoint of presigned URLs. `None`: that of S3.
     pub public_url: Option<String>,
+}
+
+/// Settings of the sweeper, which removes objects that no item points to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sweep {
+    /// How often it runs in the background. `None`: never.
+    pub every: Option<Duration>,
+    /// Objects and uploads that are younger are left alone.
+    pub grace: Duration,
+    /// Maximum number of deletes a second.
+    pub rate: usize,
 }
 
 /// Settings for sessions.

@@ -84,6 +84,20 @@ pub(super) fn duration(raw: &Raw, bounds: &RangeInclusive<Duration>) -> Result<D
         .ok_or_else(fault)
 }
 
+/// Parses a duration within bounds, or the word that disables it.
+pub(super) fn duration_or(
+    word: &str,
+    raw: &Raw,
+    bounds: &RangeInclusive<Duration>,
+) -> Result<Option<Duration>, String> {
+    if raw.text()? == word {
+        return Ok(None);
+    }
+    duration(raw, bounds)
+        .map(Some)
+        .map_err(|text| format!("{text}, or {word}"))
+}
+
 /// Parses `true` or `false`.
 pub(super) fn boolean(raw: &Raw) -> Result<bool, String> {
     raw.text()?

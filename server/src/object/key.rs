@@ -21,7 +21,7 @@ use crate::model::limits::MAX_OBJECT_KEY_BYTES;
 /// The name part of an object without a name.
 const UNNAMED: &str = "content";
 /// The folder that is reserved for uploads by presigned URLs.
-const UPLOADS: &str = ".uploads";
+pub(super) const UPLOADS: &str = ".uploads";
 /// The prefix of a hashed part.
 const HASH_PREFIX: &str = "sha256-";
 /// The number of hex digits of a SHA-256.
@@ -145,7 +145,7 @@ pub(super) fn hashed_part(whole: &str, part: &str) -> Option<String> {
     Some(hashed).filter(|hashed| hashed.len() < part.len())
 }
 
-fn is_hash(text: &str) -> bool {
+pub(super) fn is_hash(text: &str) -> bool {
     text.strip_prefix(HASH_PREFIX).is_some_and(|digits| {
         digits.len() == HASH_DIGITS
             && digits

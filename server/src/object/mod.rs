@@ -5,6 +5,7 @@ pub mod content;
 mod decoder;
 pub mod download;
 pub mod encoder;
+pub mod folder;
 mod inflating;
 pub mod key;
 mod opening;

@@ -15,8 +15,8 @@ use crate::model::{Attribute, Model, Offload, is_bucket_name};
 use super::key;
 
 const TABLE: &str = "tollgate-table";
-const PARTITION: &str = "tollgate-partition";
-const SORT: &str = "tollgate-sort";
+pub(super) const PARTITION: &str = "tollgate-partition";
+pub(super) const SORT: &str = "tollgate-sort";
 
 /// The item that an object is checked against.
 #[derive(Clone, Copy)]
@@ -89,6 +89,11 @@ impl Owner<'_> {
         }
         values
     }
+}
+
+/// Whether an object's metadata names this table.
+pub fn names_table(metadata: &HashMap<String, String>, table: &str) -> bool {
+    metadata.get(TABLE).is_some_and(|named| is_value(named, table))
 }
 
 /// Whether the model has object attributes.

@@ -14,6 +14,7 @@ use super::counters;
 use super::export::Dropped;
 use super::histograms::Histograms;
 use super::names::{self, instrument, label};
+use super::sweeps;
 use crate::build::{COMMIT, VERSION};
 use crate::figure::{AwsOperation, Rpc};
 
@@ -65,6 +66,7 @@ impl Instruments {
         let sources = Arc::new(sources);
         counters::observe(&self.meter, &sources);
         self.observe_gauges(&sources);
+        sweeps::observe(&self.meter, &sources);
         self.meter
             .u64_observable_counter(instrument::DROPPED)
             .with_unit("{record}")

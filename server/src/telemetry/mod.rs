@@ -9,6 +9,7 @@
 //! | `trace`, `tracer`, `request_span` | the server span of a call, and the client spans of its requests |
 //! | `histograms` | durations, recorded as calls and attempts end |
 //! | `counters` | the counters of figures, read from the totals when somebody collects |
+//! | `sweeps` | the instruments of sweeps |
 //! | `instruments` | all instruments together |
 //! | `parts` | the parts that the settings enable |
 //! | `scrape`, `side_port` | the Prometheus exposition, and the HTTP port that serves it |
@@ -42,6 +43,8 @@ mod scrape;
 #[cfg(feature = "telemetry")]
 mod side_port;
 #[cfg(feature = "telemetry")]
+mod sweeps;
+#[cfg(feature = "telemetry")]
 mod trace;
 #[cfg(feature = "telemetry")]
 mod tracer;
@@ -70,10 +73,33 @@ use crate::figure::{AwsOperation, Bill, ModelBill, Rpc};
 /// The log target of what this room says; never exported, so that a failing export does not feed itself.
 pub const TARGET: &str = "tollgate::telemetry";
 
+/// What the sweeps of this process did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SweepFigures {
+    /// Sweeps that succeeded.
+    pub succeeded: u64,
+    /// Sweeps that failed or were stopped.
+    pub failed: u64,
+    /// Objects deleted.
+    pub deleted: u64,
+    /// Uploads aborted.
+    pub aborted: u64,
+    /// Orphans that the last successful sweep found.
+    pub orphans: u64,
+    /// Stray uploads that it found.
+    pub stray_uploads: u64,
+    /// Pointers to nothing that it found.
+    pub dangling: u64,
+    /// The bytes of these orphans and uploads.
+    pub bytes: u64,
+}
+
 /// Where the figures of instruments are read when somebody collects them.
 pub struct InstrumentSources {
     /// The bills of all calls since the start by model and RPC; no figure is ever less than before.
     pub bills: Box<dyn Fn() -> Vec<ModelBill> + Send + Sync>,
+    /// What the sweeps did.
+    pub sweeps: Box<dyn Fn() -> SweepFigures + Send + Sync>,
     /// Calls in flight.
     pub in_flight: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Calls that may be in flight.

@@ -40,6 +40,14 @@ pub mod instrument {
     pub const DROPPED: &str = "tollgate.telemetry.dropped";
     /// Log lines that were dropped since nothing read them.
     pub const LOG_DROPPED: &str = "tollgate.log.dropped";
+    /// Sweeps, by outcome.
+    pub const SWEEP_RUNS: &str = "tollgate.sweep.runs";
+    /// What sweeps removed, by kind.
+    pub const SWEEP_REMOVED: &str = "tollgate.sweep.removed";
+    /// What the last sweep found, by kind.
+    pub const SWEEP_FOUND: &str = "tollgate.sweep.found";
+    /// The bytes that the last sweep found.
+    pub const SWEEP_SIZE: &str = "tollgate.sweep.size";
 
     /// The instrument whose unit the Prometheus exporter does not know: its name there, and the right one.
     pub const COST_IN_PROMETHEUS: (&str, &str) = ("tollgate_cost_total", "tollgate_cost_usd_total");
@@ -57,6 +65,10 @@ pub mod label {
     pub const COMMIT: &str = "commit";
     /// `traces`, `metrics` or `logs`.
     pub const SIGNAL: &str = "signal";
+    /// `succeeded` or `failed`.
+    pub const OUTCOME: &str = "outcome";
+    /// `orphan`, `stray_upload` or `dangling`.
+    pub const KIND: &str = "kind";
 }
 
 /// Attributes of spans, and labels that the conventions share with them.

@@ -183,7 +183,7 @@ mod tests {
 
     use tonic::Code;
 
-    use super::super::EndedCall;
+    use super::super::{EndedCall, SweepFigures};
     use super::*;
     use crate::config::Flags;
     use crate::figure::{AwsOperation, Bill, ModelBill};
@@ -238,6 +238,7 @@ mod tests {
             memory_limit: 1,
             memory_reserved: Box::new(|| 0),
             bills: Box::new(move || lines.clone()),
+            sweeps: Box::new(SweepFigures::default),
             in_flight: Box::new(|| 0),
             limit: 1,
             models: models.len(),

@@ -209,9 +209,14 @@ fn internal(call: &Call, cause: &str) -> Status {
 }
 
 fn from_store(call: &Call, cause: &aws::Error) -> Status {
+    store_status(call.request_id(), cause)
+}
+
+/// The status of a failed request to a store. Logs the cause.
+pub(super) fn store_status(request_id: &str, cause: &aws::Error) -> Status {
     let reason = store_reason(&cause.kind);
     error!(
-        request_id = call.request_id(),
+        request_id,
         reason = reason.as_str(),
         service = cause.service_name(),
         operation = cause.operation.name(),

@@ -1,6 +1,7 @@
 //! gRPC: the tonic services, the decoding of requests, the encoding of responses, and the mapping of errors to statuses.
 //! Of `aws` it knows the kinds of failures, which it maps to statuses; it never sends a request to a store.
 
+mod admin_service;
 mod batches;
 mod budget;
 mod connection;
@@ -15,6 +16,7 @@ mod schema_service;
 pub mod status;
 pub(crate) mod stream;
 
+pub use admin_service::Admin;
 pub use budget::Budgeted;
 pub use connection::Connection;
 pub use data_service::Data;

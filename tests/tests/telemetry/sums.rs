@@ -233,7 +233,7 @@ const HISTOGRAMS: [&str; 4] = [
 ];
 
 /// Counters and their units.
-const COUNTERS: [(&str, &str); 12] = [
+const COUNTERS: [(&str, &str); 14] = [
     ("tollgate.dynamodb.consumed_capacity", "{unit}"),
     ("tollgate.kms.calls", "{call}"),
     ("tollgate.kms.cache.hits", "{call}"),
@@ -246,6 +246,14 @@ const COUNTERS: [(&str, &str); 12] = [
     ("tollgate.throttled", "{attempt}"),
     ("tollgate.telemetry.dropped", "{record}"),
     ("tollgate.log.dropped", "{line}"),
+    ("tollgate.sweep.runs", "{sweep}"),
+    ("tollgate.sweep.removed", "{object}"),
+];
+
+/// What the last sweep found.
+const FOUND: [(&str, &str); 2] = [
+    ("tollgate.sweep.found", "{object}"),
+    ("tollgate.sweep.size", "By"),
 ];
 
 const GAUGES: [&str; 4] = [
@@ -286,6 +294,11 @@ async fn instruments_have_their_kind_unit_bounds_and_labels() {
             "{name}"
         );
     }
+    for (name, unit) in FOUND {
+        let metric = received.metric(name);
+        assert_eq!(metric.unit, unit, "{name}");
+        assert!(matches!(&metric.data, Some(Data::Gauge(_))), "{name}");
+    }
     let build = received.metric("tollgate.build_info");
     let Some(Data::Gauge(gauge)) = &build.data else {
         panic!("{build:?}")
@@ -296,7 +309,7 @@ async fn instruments_have_their_kind_unit_bounds_and_labels() {
     assert_eq!(labels.len(), 2);
     assert_eq!(
         received.metrics.len(),
-        HISTOGRAMS.len() + COUNTERS.len() + GAUGES.len() + 1
+        HISTOGRAMS.len() + COUNTERS.len() + GAUGES.len() + FOUND.len() + 1
     );
     assert_documented(&received);
     let models: BTreeSet<_> = number_points(received.metric("tollgate.kms.calls"))

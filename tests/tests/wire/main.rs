@@ -33,6 +33,7 @@ mod reload;
 mod schema;
 mod sealing;
 mod sessions;
+mod sweep;
 mod tamper;
 mod tracker;
 mod transactions;

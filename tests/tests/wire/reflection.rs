@@ -120,6 +120,7 @@ async fn services_files_and_symbols_are_described() {
                 "grpc.health.v1.Health",
                 "grpc.reflection.v1.ServerReflection",
                 "grpc.reflection.v1alpha.ServerReflection",
+                "tollgate.v1.AdminService",
                 "tollgate.v1.DataService",
                 "tollgate.v1.MetricsService",
                 "tollgate.v1.SchemaService",

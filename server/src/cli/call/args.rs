@@ -1,5 +1,6 @@
 //! The arguments of `tollgate call`, as clap reads them. Their documentation is the help text.
 
+mod admin;
 mod bulk;
 mod update;
 
@@ -11,6 +12,7 @@ use clap::{Subcommand, ValueEnum};
 use super::failure::Failure;
 use super::output::Form;
 
+pub(super) use admin::{Admin, Sweep};
 pub(super) use bulk::{BatchGet, BatchWrite, Count, Export, Format, Transact};
 pub(super) use update::{Returned, Update};
 
@@ -26,6 +28,7 @@ Exit codes:
   0  done
   1  the call failed, or some of its items
   2  wrong arguments, or a file that they name
+  3  `admin sweep --dry-run` found something
 
 Environment:
   TOLLGATE_ADDRESS  where the server listens, unless --address is given";
@@ -99,6 +102,9 @@ pub(super) enum Command {
     Models(Models),
     /// Show whether the server is serving
     Health(Health),
+    /// Maintain what the server stores
+    #[command(subcommand)]
+    Admin(Admin),
 }
 
 #[derive(Debug, clap::Args)]

@@ -22,7 +22,7 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connects, sends the call of the arguments, prints its response.
 pub(super) async fn execute(args: Args, output: &mut Output<'_>) -> Result<Outcome, Failure> {
     let plain = connection::connect(&args).await?;
-    let is_quiet = args.quiet;
+    let (is_json, is_quiet) = (args.json, args.quiet);
     let client = match &args.session {
         Some(session) => Client::clone(&plain.session(session)),
         None => plain.clone(),
@@ -43,6 +43,7 @@ pub(super) async fn execute(args: Args, output: &mut Output<'_>) -> Result<Outco
         Command::Scan(scan) => scan.run(&plain, &client, output).await,
         Command::Metrics(metrics) => metrics.run(&plain, args.session, output).await,
         Command::Models(models) => models.run(&plain, output).await,
+        Command::Admin(admin) => admin.run(&plain, is_json, is_quiet).await,
         Command::Health(health) => health.run(&plain, args.timeout, output).await,
     }
 }

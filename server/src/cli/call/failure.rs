@@ -35,4 +35,6 @@ pub(super) enum Outcome {
     ItemsFailed,
     /// The server is not serving.
     NotServing,
+    /// A dry run found something.
+    Found,
 }

@@ -1,5 +1,6 @@
 //! `tollgate call …`: RPCs from the shell. Talks to a server through the client library; uses nothing of the server.
 
+mod admin;
 mod args;
 mod batch_get;
 mod batch_write;
@@ -82,6 +83,7 @@ fn ended(outcome: Result<Outcome, Failure>, output: Option<&mut Output<'_>>) -> 
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::ItemsFailed | Outcome::NotServing) => FAILED.into(),
+        Ok(Outcome::Found) => exit::found(""),
         Err(Failure::Call(error)) => failed(&error, None),
         Err(Failure::Placed(error, place)) => failed(&error, Some(&place)),
         Err(Failure::Arguments(what)) => {

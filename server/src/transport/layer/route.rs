@@ -34,7 +34,9 @@ impl Route {
     fn unbilled(path: &str) -> Route {
         let is_reflection = path.starts_with("/grpc.reflection.");
         let pool = match path {
-            "/grpc.health.v1.Health/Watch" | "/tollgate.v1.MetricsService/WatchMetrics" => Pool::LongLived,
+            "/grpc.health.v1.Health/Watch"
+            | "/tollgate.v1.AdminService/Sweep"
+            | "/tollgate.v1.MetricsService/WatchMetrics" => Pool::LongLived,
             _ if is_reflection => Pool::LongLived,
             _ if path.starts_with("/grpc.health.v1.Health/") => Pool::Health,
             _ => Pool::Control,
@@ -42,7 +44,7 @@ impl Route {
         Route {
             rpc: None,
             pool,
-            streams: pool == Pool::LongLived || path == "/tollgate.v1.AdminService/Sweep",
+            streams: pool == Pool::LongLived,
             streams_requests: is_reflection,
         }
     }
@@ -70,6 +72,8 @@ mod tests {
         let reflection = (None, Pool::LongLived, true, true);
         let path = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo";
         assert_eq!(of(path), reflection);
+        let sweep = (None, Pool::LongLived, true, false);
+        assert_eq!(of("/tollgate.v1.AdminService/Sweep"), sweep);
         let metrics = (None, Pool::Control, false, false);
         assert_eq!(of("/tollgate.v1.MetricsService/ResetMetrics"), metrics);
     }
