@@ -22,19 +22,25 @@ impl Key {
         Key::from_parts(model, |name| item.get(name))
     }
 
-    /// Takes the key out of an item that passed the checks of a request, like [`Key::from_request`].
-    pub fn take_from_request(model: &Model, item: &mut Item) -> Option<Key> {
-        values(model, |name| item.get(name))?;
-        let mut part = |name: &str| {
-            let (given, value) = item.remove_entry(name)?;
-            let stored_name = model.stored_name(name);
-            let has_alias = given != stored_name;
-            let name = if has_alias { stored_name.to_owned() } else { given };
-            Some((name, value))
-        };
-        let partition = part(&model.partition_key)?;
-        let sort = model.sort_key.as_ref().and_then(|name| part(name));
-        Some(Key { partition, sort })
+    /// The key of the attributes of a request that are just its key, like [`Key::from_request`].
+    pub fn from_attributes(model: &Model, attributes: Item) -> Option<Key> {
+        let (mut partition, mut sort) = (None, None);
+        // compared, not looked up: there are one or two
+        for (name, value) in attributes.into_iter().filter(|(_, value)| is_scalar(value)) {
+            let part = if name == model.partition_key {
+                &mut partition
+            } else if Some(&name) == model.sort_key.as_ref() {
+                &mut sort
+            } else {
+                continue;
+            };
+            let stored_name = model.stored_name(&name);
+            let has_alias = name != stored_name;
+            let name = if has_alias { stored_name.to_owned() } else { name };
+            *part = Some((name, value));
+        }
+        let partition = partition?;
+        (model.sort_key.is_some() == sort.is_some()).then_some(Key { partition, sort })
     }
 
     fn from_parts<'v>(model: &Model, value: impl Fn(&str) -> Option<&'v Value>) -> Option<Key> {

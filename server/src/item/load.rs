@@ -147,7 +147,10 @@ pub async fn open(
 /// as it is.
 pub fn open_at_once(model: &Model, stored: Item, wanted: Option<&[String]>) -> Result<Opened, Item> {
     let takes_time = |attribute: &Attribute| {
-        attribute.encrypted.is_some() || attribute.compressed.is_some() || attribute.s3.is_some()
+        attribute.encrypted.is_some()
+            || attribute.compressed.is_some()
+            || attribute.s3.is_some()
+            || attribute.kind == AttributeType::Object
     };
     let mut attributes = model.attributes.iter();
     if attributes.any(|attribute| takes_time(attribute) && stored.contains_key(&attribute.stored_name)) {

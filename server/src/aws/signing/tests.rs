@@ -171,8 +171,7 @@ async fn signs_as_the_sdk_does() {
         assert_eq!(pairs.len(), 4, "{endpoint}");
         // or else the SDK has signed twice
         let key = signer.signer.key.load();
-        let is_own = key.as_ref().is_some_and(|key| key.day == at / SECONDS_PER_DAY);
-        assert_eq!(is_own, !endpoint.ends_with("/base"), "{endpoint}");
+        assert!(key.as_ref().is_some_and(|key| key.day == at / SECONDS_PER_DAY));
         for (own, sdk) in pairs {
             assert_eq!(own, sdk, "{endpoint}");
             assert!(own.contains("authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"));

@@ -9,18 +9,17 @@ use crate::model::{Attribute, AttributeType, Index, Item, Model, Template, Templ
 
 /// The key of a request that has just the key attributes, if there is nothing to convert, to build or to refuse. Other
 /// values are returned as they are.
-pub(super) fn plain(model: &Model, mut given: Item) -> Result<Key, Item> {
+pub(super) fn plain(model: &Model, given: Item) -> Result<Key, Item> {
     let is_plain = model.key_names().count() == given.len()
-        && model.key_names().all(|name| {
-            let attribute = model
-                .attribute(name)
-                .filter(|attribute| attribute.template.is_none());
-            attribute
-                .zip(given.get(name))
-                .is_some_and(|(attribute, value)| is_plain(model, attribute, value))
+        && given.iter().all(|(name, value)| {
+            let attribute = model.attribute(name).filter(|_| model.is_key(name));
+            let attribute = attribute.filter(|attribute| attribute.template.is_none());
+            attribute.is_some_and(|attribute| is_plain(model, attribute, value))
         });
-    let key = is_plain.then(|| Key::take_from_request(model, &mut given));
-    key.flatten().ok_or(given)
+    if !is_plain {
+        return Err(given);
+    }
+    Key::from_attributes(model, given).ok_or_else(Item::new)
 }
 
 /// Whether a value is a valid key as it is.
