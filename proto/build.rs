@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ".tollgate.v1.DownloadResponse",
             ".tollgate.v1.Object",
             ".tollgate.v1.PresignResponse",
+            ".tollgate.v1.ObjectChunk",
         ])
         .compile_fds_with_config(descriptors, config)?;
     Ok(())

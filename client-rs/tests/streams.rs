@@ -180,6 +180,13 @@ impl DataService for Canned {
         Err(refused(Reason::Unimplemented))
     }
 
+    async fn upload(
+        &self,
+        _: Request<tonic::Streaming<v1::UploadRequest>>,
+    ) -> Result<Response<v1::UploadResponse>, Status> {
+        Err(refused(Reason::Unimplemented))
+    }
+
     async fn presign(&self, _: Request<v1::PresignRequest>) -> Result<Response<v1::PresignResponse>, Status> {
         Err(refused(Reason::Unimplemented))
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::v1::attribute_value::Kind;
-use crate::v1::{AttributeValue, DownloadResponse, Object, PresignResponse};
+use crate::v1::{AttributeValue, DownloadResponse, Object, ObjectChunk, PresignResponse};
 
 impl fmt::Debug for AttributeValue {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -57,5 +57,16 @@ impl fmt::Debug for DownloadResponse {
             .field("object", &self.object)
             .field("bytes", &self.data.len())
             .finish()
+    }
+}
+
+impl fmt::Debug for ObjectChunk {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ObjectChunk")
+            .field("attribute", &self.attribute)
+            .field("bytes", &self.data.len())
+            .field("end", &self.end)
+            .finish_non_exhaustive()
     }
 }

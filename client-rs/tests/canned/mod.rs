@@ -185,6 +185,13 @@ impl DataService for Canned {
             .map(|()| Response::new(v1::TransactWriteResponse::default()))
     }
 
+    async fn upload(
+        &self,
+        _: Request<Streaming<v1::UploadRequest>>,
+    ) -> Result<Response<v1::UploadResponse>, Status> {
+        Err(refused(Reason::Unimplemented))
+    }
+
     async fn presign(&self, _: Request<v1::PresignRequest>) -> Result<Response<v1::PresignResponse>, Status> {
         Err(refused(Reason::Unimplemented))
     }

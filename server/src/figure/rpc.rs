@@ -84,6 +84,8 @@ rpcs! {
     TransactWrite: Unary,
     /// Changes attributes of an item.
     Update: Unary,
+    /// Writes an item with contents that arrive in chunks.
+    Upload: ClientStreaming,
     // add-an-rpc: its name and kind, in alphabetical order
 }
 
@@ -96,7 +98,7 @@ impl Rpc {
 
     /// Whether it streams the content of objects. Without a deadline of the caller, it may take as long as any stream.
     pub const fn streams_content(self) -> bool {
-        matches!(self, Rpc::Download)
+        matches!(self, Rpc::Download | Rpc::Upload)
     }
 }
 

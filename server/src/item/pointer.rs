@@ -142,7 +142,7 @@ impl Pointer {
     pub fn to_object(&self) -> Object {
         Object {
             data: None,
-            is_streamed: false,
+            stream: None,
             name: self.name.clone(),
             content_type: self.content_type.clone(),
             metadata: self.metadata.clone(),

@@ -9,6 +9,7 @@ use super::attribute_type::AttributeType;
 use super::checks::Checks;
 use super::models::Models;
 use super::number::Number;
+use super::offload::Offload;
 use super::schema::Model;
 use super::value::Value;
 
@@ -231,7 +232,7 @@ impl<'a> Comparison<'a> {
                 old.compressed.is_some() != new.compressed.is_some(),
                 "stored values depend",
             ),
-            ("s3", old.s3 != new.s3, "stored objects depend"),
+            ("s3", objects_of(old) != objects_of(new), "stored objects depend"),
             (
                 "set_encoding",
                 old.set_encoding != new.set_encoding,
@@ -267,7 +268,7 @@ impl<'a> Comparison<'a> {
             checks: _,
             encrypted: _,
             compressed,
-            s3: _,
+            s3,
             attributes: _,
             items: _,
             nested_unknown,
@@ -281,6 +282,7 @@ impl<'a> Comparison<'a> {
         for (option, is_changed) in [
             ("default", *default != new.default),
             ("generate", *generate != new.generate),
+            ("s3", *s3 != new.s3 && objects_of(old) == objects_of(new)),
         ] {
             match is_changed {
                 true if is_key => self.refuse(format!(
@@ -358,4 +360,12 @@ fn shown(value: Option<impl fmt::Display>) -> String {
 /// Compares two enums regardless of order.
 fn same_members(left: &[Value], right: &[Value]) -> bool {
     left.len() == right.len() && left.iter().all(|value| right.contains(value))
+}
+/// The options that say where objects are, without those that limit new ones.
+fn objects_of(attribute: &Attribute) -> Option<Offload> {
+    attribute.s3.clone().map(|offload| Offload {
+        max_bytes: None,
+        content_types: Vec::new(),
+        ..offload
+    })
 }

@@ -61,8 +61,12 @@ fn number_bytes(number: &Number) -> usize {
     whole.len().div_ceil(2) + fraction.len().div_ceil(2) + 1 + sign
 }
 
-/// The minimum size of its pointer: everything the caller sent except the content. Only an object that is already stored
-/// has a bucket, key and version.
+/// The most that the pointer to a content that follows holds beside what the caller sent: a key, an etag and a version of
+/// 1,024 bytes each, a hash, the names of table and bucket, and those of the fields.
+const STREAMED_POINTER_BYTES: usize = 4 * 1024;
+
+/// The minimum size of its pointer: everything the caller sent except the content; the maximum if the content follows. Only
+/// an object that is already stored has a bucket, key and version.
 fn object_bytes(object: &Object) -> usize {
     let metadata: usize = object
         .metadata
@@ -70,7 +74,17 @@ fn object_bytes(object: &Object) -> usize {
         .map(|(name, value)| name.len() + value.len())
         .sum();
     let place = object.bucket.len() + object.key.len() + object.etag.len() + object.version_id.len();
-    CONTAINER_BYTES + object.name.len() + object.content_type.len() + object.sha256.len() + place + metadata
+    let streamed = match object.stream {
+        Some(_) => STREAMED_POINTER_BYTES,
+        None => 0,
+    };
+    CONTAINER_BYTES
+        + streamed
+        + object.name.len()
+        + object.content_type.len()
+        + object.sha256.len()
+        + place
+        + metadata
 }
 
 #[cfg(test)]

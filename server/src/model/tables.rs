@@ -191,6 +191,8 @@ fn offload_difference(own: &Offload, other: &Offload) -> Option<&'static str> {
             own.foreign_pointers != other.foreign_pointers,
         ),
         ("s3.offload_above", own.offload_above != other.offload_above),
+        ("s3.max_size", own.max_bytes != other.max_bytes),
+        ("s3.content_types", own.content_types != other.content_types),
         ("s3", own != other),
     ])
 }

@@ -74,5 +74,7 @@ pub(crate) fn offload(bucket: &str, prefix: &str) -> Offload {
         region: None,
         foreign_pointers: ForeignPointers::Refuse,
         offload_above: None,
+        max_bytes: None,
+        content_types: Vec::new(),
     }
 }

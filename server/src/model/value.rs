@@ -43,8 +43,8 @@ pub enum Value {
 pub struct Object {
     /// The content. `None` if the request does not contain it or does not ask for it.
     pub data: Option<Bytes>,
-    /// Whether the content follows in the chunks of an Upload.
-    pub is_streamed: bool,
+    /// The name by which the chunks of an Upload call the content that follows. `None` if none follows.
+    pub stream: Option<String>,
     /// The file name. Empty if not set.
     pub name: String,
     /// The media type. Empty if not set.
@@ -68,7 +68,7 @@ pub struct Object {
 impl Object {
     /// Whether the object is to be stored: the request has its content. An object without one is a stored object.
     pub fn is_new(&self) -> bool {
-        self.data.is_some() || self.is_streamed
+        self.data.is_some() || self.stream.is_some()
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod content;
 mod decoder;
+pub mod digest;
 pub mod download;
 pub mod encoder;
 pub mod folder;

@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use ulid::Ulid;
 
 use super::content::{Content, ContentError, ContentStream};
+use super::digest::sha256_hex;
 use super::encoder::Encoder;
 use super::key;
 use super::owner::Owner;
@@ -28,9 +28,6 @@ use crate::item::pointer::{OffloadedKind, Pointer};
 use crate::model::{Model, Object, Offload};
 
 pub use super::part_size::PART_BYTES;
-
-/// The largest content that is hashed on an async thread; larger contents are hashed on a blocking thread.
-const MAX_INLINE_HASH_BYTES: usize = 256 * 1024;
 
 /// Why an object could not be uploaded.
 #[derive(Debug, thiserror::Error)]
@@ -96,10 +93,10 @@ impl NewObject {
         object: Object,
         stream: Option<ContentStream>,
     ) -> Option<NewObject> {
-        let content = match (object.data, object.is_streamed) {
+        let content = match (object.data, object.stream) {
             (Some(data), _) => Content::Whole(data),
-            (None, true) => Content::Stream(stream.unwrap_or_else(ContentStream::closed)),
-            (None, false) => return None,
+            (None, Some(_)) => Content::Stream(stream.unwrap_or_else(ContentStream::closed)),
+            (None, None) => return None,
         };
         let own: HashMap<_, _> = object
             .metadata
@@ -122,7 +119,7 @@ impl NewObject {
             announced: Announced {
                 size_bytes: Some(object.size_bytes).filter(|bytes| *bytes != 0),
                 sha256: Some(object.sha256).filter(|sha256| !sha256.is_empty()),
-                max_bytes: None,
+                max_bytes: offload.max_bytes,
             },
             encoder: Mutex::default(),
             kind: None,
@@ -445,28 +442,5 @@ fn may_have_been_applied(kind: &Kind) -> bool {
         | Kind::UnknownKey
         | Kind::TooLarge
         | Kind::Refused => false,
-    }
-}
-
-/// SHA-256 in lower-case hex.
-pub(crate) async fn sha256_hex(content: Bytes) -> String {
-    if content.len() <= MAX_INLINE_HASH_BYTES {
-        return key::hex(&Sha256::digest(&content));
-    }
-    let hashed = tokio::task::spawn_blocking(move || key::hex(&Sha256::digest(&content))).await;
-    hashed.expect("hashing does not panic, and nobody aborts it")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn hashes_are_equal_on_async_and_blocking_threads() {
-        let small = Bytes::from_static(b"abc");
-        let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(sha256_hex(small).await, digest);
-        let large = Bytes::from(vec![0; MAX_INLINE_HASH_BYTES + 1]);
-        assert_eq!(sha256_hex(large.clone()).await, key::hex(&Sha256::digest(&large)));
     }
 }

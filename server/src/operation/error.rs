@@ -39,6 +39,12 @@ pub enum Error {
     /// Nobody serves presigned URLs.
     #[error("the embedded backend serves presigned URLs only if `embedded.http` is set")]
     NoUrls,
+    /// Contents are not as announced; all other fields are valid.
+    #[error("{0}")]
+    Checksum(Faults),
+    /// The request broke off.
+    #[error("the request ended before its last message")]
+    Interrupted,
     /// The item exceeds DynamoDB's limit.
     #[error("the item would take {bytes} bytes, more than DynamoDB's {}", MAX_ITEM_BYTES)]
     ItemTooLarge {

@@ -6,6 +6,7 @@ mod batch_get;
 mod batch_write;
 mod changes;
 mod condition;
+mod contents;
 mod delete;
 mod download;
 mod error;
@@ -25,6 +26,7 @@ mod selection;
 mod transact_get;
 mod transact_write;
 mod update;
+mod upload;
 mod validation;
 // add-an-rpc: the module
 
@@ -43,6 +45,7 @@ pub use selection::Selection;
 pub use transact_get::{TransactGet, transact_get};
 pub use transact_write::{Check, TransactOperation, TransactWrite, Transacted, transact_write};
 pub use update::{Update, Updated, update};
+pub use upload::{Chunks, ObjectChunk, Upload, UploadWrite, Uploaded, upload};
 // add-an-rpc: its request and function
 
 pub use crate::read::{

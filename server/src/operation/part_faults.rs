@@ -11,6 +11,7 @@ pub(super) struct PartFaults {
     fields: Faults,
     expressions: Faults,
     modes: Faults,
+    checksums: Faults,
 }
 
 impl From<Faults> for PartFaults {
@@ -38,6 +39,7 @@ impl PartFaults {
             Error::Invalid(faults) => self.fields.extend(faults.under(&place)),
             Error::InvalidExpression(faults) => self.expressions.extend(faults.under(&place)),
             Error::Mode(faults) => self.modes.extend(faults.under(&place)),
+            Error::Checksum(faults) => self.checksums.extend(faults.under(&place)),
             Error::ItemTooLarge { bytes } => {
                 let text = Error::ItemTooLarge { bytes }.to_string();
                 self.fields.push(place, text);
@@ -52,7 +54,7 @@ impl PartFaults {
         self.fields.push(field, description);
     }
 
-    /// Fails with the faults of fields and expressions, else with those of modes.
+    /// Fails with the faults of fields and expressions, else with those of modes, else with those of contents.
     pub(super) fn into_result(mut self) -> Result<(), Error> {
         if !self.fields.is_empty() {
             self.fields.extend(self.expressions);
@@ -61,9 +63,12 @@ impl PartFaults {
         if !self.expressions.is_empty() {
             return Err(Error::InvalidExpression(self.expressions));
         }
-        match self.modes.is_empty() {
+        if !self.modes.is_empty() {
+            return Err(Error::Mode(self.modes));
+        }
+        match self.checksums.is_empty() {
             true => Ok(()),
-            false => Err(Error::Mode(self.modes)),
+            false => Err(Error::Checksum(self.checksums)),
         }
     }
 }

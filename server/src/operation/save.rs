@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::condition::{check_condition, check_length, check_pinned, versioned};
+use super::contents;
 use super::error::Error;
 use super::gateway::Gateway;
 use super::idempotency;
 use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::Expression;
-use crate::fault::Faults;
+use crate::fault::{Faults, Path};
 use crate::item::check::{self, CheckError, VersionExpectation};
 use crate::item::load::{Opened, readable};
 use crate::item::pointer::Pointer;
@@ -64,7 +65,8 @@ pub async fn save(gateway: &Gateway, call: &Call, request: Save) -> Result<Saved
     if validate_only {
         return Ok(Saved::default());
     }
-    commit(gateway, call, checked, identity, return_values).await
+    let contents = Contents::new();
+    commit(gateway, call, checked, identity, return_values, contents).await
 }
 
 /// Checks a save outside of a transaction, and its request id.
@@ -155,6 +157,7 @@ pub(super) async fn check_save(gateway: &Gateway, request: Save) -> Result<Check
     };
     let valid = validation.finish()?;
     let (condition, checked) = (valid.take(condition)?, valid.take(checked)?);
+    contents::check(Path::Root("item"), contents::announced(&checked.item)).await?;
     let version = match checked.version {
         VersionExpectation::None => None,
         VersionExpectation::Create => Some(ExpectedVersion::Create),
@@ -171,13 +174,14 @@ pub(super) async fn check_save(gateway: &Gateway, request: Save) -> Result<Check
     })
 }
 
-/// Writes the item of a checked save.
+/// Writes the item of a checked save. `contents` are those of its streamed objects.
 pub(super) async fn commit(
     gateway: &Gateway,
     call: &Call,
     checked: CheckedSave,
     identity: Option<Identity>,
     return_values: ReturnValues,
+    contents: Contents,
 ) -> Result<Saved, Error> {
     let written =
         (return_values == ReturnValues::AllNew).then(|| readable(&checked.model, checked.item.clone()));
@@ -190,7 +194,7 @@ pub(super) async fn commit(
         return_old: return_values == ReturnValues::AllOld,
         generated: checked.generated.clone(),
         identity: identity.clone(),
-        contents: Contents::new(),
+        contents,
     };
     let committed = match idempotency::table(&request.model).zip(identity) {
         Some((table, identity)) => gateway.committer.save_once(request, identity, &table).await?,

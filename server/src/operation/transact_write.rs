@@ -225,7 +225,7 @@ async fn check_operation(
             Ok((operation, Transacted::Saved(saved)))
         }
         TransactOperation::Update(update) => {
-            let (operation, updated) = check_updating(gateway, update)?;
+            let (operation, updated) = check_updating(gateway, update).await?;
             Ok((operation, Transacted::Updated(updated)))
         }
         TransactOperation::Delete(delete) => Ok((check_deleting(gateway, delete)?, Transacted::Deleted)),
@@ -261,10 +261,10 @@ async fn check_saving(gateway: &Gateway, save: Save) -> Result<(Operation, Saved
     Ok((operation, saved))
 }
 
-fn check_updating(gateway: &Gateway, update: Update) -> Result<(Operation, Updated), Error> {
+async fn check_updating(gateway: &Gateway, update: Update) -> Result<(Operation, Updated), Error> {
     check_inner(update.validate_only, update.return_values)?;
     let return_old = update.return_values == ReturnValues::AllOld;
-    let CheckedUpdate { item, mut generated } = check_update(gateway, update)?;
+    let CheckedUpdate { item, mut generated } = check_update(gateway, update).await?;
     // without an expected version, the new one is not known
     if let (Some(attribute), Some(ExpectedVersion::Exactly(number))) = (item.model.version(), item.version) {
         let next = Number::from(number.saturating_add(1));

@@ -8,6 +8,7 @@ use super::changes::{
     lacks_required, remove_nulls, set_version, whole_condition,
 };
 use super::condition::check_version;
+use super::contents;
 use super::error::Error;
 use super::gateway::Gateway;
 use super::idempotency;
@@ -15,11 +16,11 @@ use super::selection::check_values;
 use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::{self, Expression, Placeholders};
-use crate::fault::Faults;
+use crate::fault::{Faults, Path};
 use crate::item::check;
 use crate::item::load::{Opened, readable};
 use crate::item::pointer::Pointer;
-use crate::model::{Item, Model, Number, ReturnValues, Value};
+use crate::model::{Item, Model, Number, Object, ReturnValues, Value};
 use crate::read::RequestHasher;
 use crate::write::{Contents, Identity, ItemUpdate, UpdateRequest, digest_contents};
 
@@ -80,16 +81,17 @@ pub async fn update(gateway: &Gateway, call: &Call, request: Update) -> Result<U
     if validate_only {
         return Ok(Updated::default());
     }
-    commit(gateway, call, checked, identity, return_values).await
+    let contents = Contents::new();
+    commit(gateway, call, checked, identity, return_values, contents).await
 }
 
 /// Checks an update outside of a transaction, and its request id.
-async fn check_single_update(
+pub(super) async fn check_single_update(
     gateway: &Gateway,
     mut request: Update,
 ) -> Result<(CheckedUpdate, Option<Identity>), Error> {
     let identity = identity(gateway, &mut request).await;
-    let mut checked = check_update(gateway, request)?;
+    let mut checked = check_update(gateway, request).await?;
     if let Some(identity) = &identity {
         idempotency::remember_in_update(&mut checked.item, identity)?;
     }
@@ -136,7 +138,7 @@ pub(super) struct CheckedUpdate {
 }
 
 /// Checks everything about an update.
-pub(super) fn check_update(gateway: &Gateway, request: Update) -> Result<CheckedUpdate, Error> {
+pub(super) async fn check_update(gateway: &Gateway, request: Update) -> Result<CheckedUpdate, Error> {
     let Update {
         model,
         key,
@@ -150,6 +152,7 @@ pub(super) fn check_update(gateway: &Gateway, request: Update) -> Result<Checked
         faults,
     } = request;
     let now = SystemTime::now();
+    let announced = update.as_ref().map(|update| contents::announced(&update.values));
     let mut validation = Validation::new(&FIELDS, faults);
     let version = validation.field(check_version(&model, version));
     let key = validation.field(check::check_key_parts(&model, key, "key"));
@@ -174,6 +177,7 @@ pub(super) fn check_update(gateway: &Gateway, request: Update) -> Result<Checked
         (valid.take(key)?, valid.take(condition)?, valid.take(update)?);
     let version = valid.take(version)?;
     check_modes(&model, &update)?;
+    check_contents(announced.unwrap_or_default()).await?;
     remove_nulls(&model, &mut update);
     let mut generated = generate(&model, &mut update, now)?;
     let defaults = match must_exist {
@@ -199,13 +203,19 @@ pub(super) fn check_update(gateway: &Gateway, request: Update) -> Result<Checked
     Ok(CheckedUpdate { item, generated })
 }
 
-/// Changes the item of a checked update.
-async fn commit(
+async fn check_contents(announced: Vec<(String, Object)>) -> Result<(), Error> {
+    let root = Path::Root("update");
+    contents::check(Path::Name(&root, "values"), announced).await
+}
+
+/// Changes the item of a checked update. `contents` are those of its streamed objects.
+pub(super) async fn commit(
     gateway: &Gateway,
     call: &Call,
     checked: CheckedUpdate,
     identity: Option<Identity>,
     return_values: ReturnValues,
+    contents: Contents,
 ) -> Result<Updated, Error> {
     let CheckedUpdate { item, mut generated } = checked;
     let model = Arc::clone(&item.model);
@@ -215,7 +225,7 @@ async fn commit(
         returned: return_values,
         generated: generated.clone(),
         identity: identity.clone(),
-        contents: Contents::new(),
+        contents,
     };
     let committed = match idempotency::table(&model).zip(identity) {
         Some((table, identity)) => gateway.committer.update_once(request, identity, &table).await?,

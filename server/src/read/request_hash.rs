@@ -115,7 +115,7 @@ impl RequestHasher {
         // lists every field, so that none is left out
         let Object {
             data,
-            is_streamed,
+            stream,
             name,
             content_type,
             metadata,
@@ -128,7 +128,7 @@ impl RequestHasher {
         } = object;
         match data {
             Some(data) => self.part(2, data),
-            None => self.number(u64::from(*is_streamed)),
+            None => self.number(u64::from(stream.is_some())),
         }
         for text in [name, content_type, bucket, key, etag, version_id, sha256] {
             self.text(text);

@@ -80,6 +80,11 @@ pub(super) fn model_of(operation: &TransactOperation) -> &Arc<Model> {
 pub(super) struct StreamEnd(Arc<Mutex<Option<Status>>>);
 
 impl StreamEnd {
+    /// Keeps the error that ended the stream.
+    pub(super) fn set(&self, status: Status) {
+        *self.0.lock() = Some(status);
+    }
+
     /// The error that ended the stream.
     pub(super) fn take(&self) -> Option<Status> {
         self.0.lock().take()
@@ -97,7 +102,7 @@ pub(super) fn writes(
         match requests.message().await {
             Ok(message) => message.map(|message| (message, (requests, end))),
             Err(status) => {
-                *end.0.lock() = Some(status);
+                end.set(status);
                 None
             }
         }

@@ -9,7 +9,7 @@ use tollgate_proto::{Reason, metadata};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::batches::{self, StreamEnd};
-use super::{decode, encode, failure, status};
+use super::{decode, encode, failure, status, uploads};
 use crate::billing;
 use crate::call::Call;
 use crate::fault::{Fault, Faults};
@@ -125,6 +125,30 @@ impl DataService for Data {
         Ok(Response::new(encode::presign(presigned)))
     }
 
+    async fn upload(
+        &self,
+        request: Request<Streaming<v1::UploadRequest>>,
+    ) -> Result<Response<v1::UploadResponse>, Status> {
+        let named_in_metadata = request.metadata().contains_key(metadata::REQUEST_ID);
+        let (call, mut messages) = open(request, |_| "")?;
+        let first = messages.message().await?.unwrap_or_default();
+        name(&call, named_in_metadata, uploads::request_id(&first))?;
+        let end = StreamEnd::default();
+        let outcome = match uploads::write(&self.gateway, &call, first) {
+            Ok(write) => {
+                let chunks = uploads::chunks(messages, end.clone());
+                let request = operation::Upload { write, chunks };
+                operation::upload(&self.gateway, &call, request).await
+            }
+            Err(error) => Err(error),
+        };
+        match (outcome, end.take()) {
+            (Ok(uploaded), _) => Ok(Response::new(encode::upload(uploaded))),
+            (Err(operation::Error::Interrupted), Some(status)) => Err(status),
+            (Err(error), _) => Err(failure::status(&call, error)),
+        }
+    }
+
     // add-an-rpc: its method
 
     type BatchGetStream = Pages<v1::BatchGetResponse>;
@@ -223,13 +247,19 @@ fn open<T>(request: Request<T>, request_id: impl Fn(&T) -> &str) -> Result<(Call
     let call: Call = extensions
         .remove()
         .ok_or_else(|| status::status(Reason::Internal, "the call has no ledger"))?;
-    let id = request_id(&message);
-    if !named_in_metadata && !id.is_empty() {
-        if !billing::is_valid_name(id) {
-            let fault = Fault::new("request_id", "must be 1 to 128 characters of A-Za-z0-9._:-");
-            return Err(status::invalid(Reason::InvalidField, fault));
-        }
-        call.set_request_id(id);
-    }
+    name(&call, named_in_metadata, request_id(&message))?;
     Ok((call, message))
+}
+
+/// Sets the id of the call from the request, unless the metadata has one.
+fn name(call: &Call, named_in_metadata: bool, id: &str) -> Result<(), Status> {
+    if named_in_metadata || id.is_empty() {
+        return Ok(());
+    }
+    if !billing::is_valid_name(id) {
+        let fault = Fault::new("request_id", "must be 1 to 128 characters of A-Za-z0-9._:-");
+        return Err(status::invalid(Reason::InvalidField, fault));
+    }
+    call.set_request_id(id);
+    Ok(())
 }

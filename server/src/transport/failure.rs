@@ -69,6 +69,8 @@ fn from_operation(call: &Call, failure: Error) -> Status {
             "is not set",
             text,
         ),
+        Error::Checksum(faults) => status::invalid(Reason::ChecksumMismatch, faults),
+        Error::Interrupted => status::status(Reason::UndecodableMessage, text),
         Error::ItemTooLarge { .. } => item_too_large(&text),
         Error::Read(error) => from_read(call, error),
         Error::Write(error) => from_write(call, error),

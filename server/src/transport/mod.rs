@@ -15,6 +15,7 @@ pub mod reflection;
 mod schema_service;
 pub mod status;
 pub(crate) mod stream;
+mod uploads;
 
 pub use admin_service::Admin;
 pub use budget::Budgeted;

@@ -14,6 +14,7 @@ use crate::item::load::Opened;
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Model, Number, ReturnValues, Value};
 use crate::object::owner::owns_objects;
+use crate::object::window::MAX_OPEN;
 
 use super::caller::Caller;
 use super::delete::delete;
@@ -64,6 +65,11 @@ impl Committer {
     /// The requests with ids that are being worked on.
     pub(super) fn in_flight(&self) -> &InFlight {
         &self.in_flight
+    }
+
+    /// How many streamed contents of one call may be open at once.
+    pub fn max_open_contents(&self) -> usize {
+        self.stores.s3.in_flight().min(MAX_OPEN)
     }
 
     /// Runs a task that shutdown waits for.
@@ -161,14 +167,22 @@ impl Committer {
         let keys = self.keyring.for_call(&request.call);
         let caller = Caller::new(AwsOperation::PutItem);
         if !owns_objects(&request.model) {
-            return save(&self.stores, request, &keys, &caller, deadline).await;
+            return save(&self.stores, &self.in_flight, request, &keys, &caller, deadline).await;
         }
         let _disconnected_when_dropped = caller.disconnect_on_drop();
         let (stores, in_task) = (self.stores.clone(), caller.clone());
+        let in_flight = self.in_flight.clone();
         let task = self.tasks.spawn(async move {
             let trace = request.call.trace().clone();
             trace
-                .scope(save(&stores, request, &keys, &in_task, deadline + GRACE))
+                .scope(save(
+                    &stores,
+                    &in_flight,
+                    request,
+                    &keys,
+                    &in_task,
+                    deadline + GRACE,
+                ))
                 .await
         });
         match tokio::time::timeout_at(deadline.into(), task).await {
@@ -182,14 +196,22 @@ impl Committer {
         let keys = self.keyring.for_call(&request.call);
         let caller = Caller::new(AwsOperation::UpdateItem);
         if !owns_objects(&request.item.model) {
-            return update(&self.stores, request, &keys, &caller, deadline).await;
+            return update(&self.stores, &self.in_flight, request, &keys, &caller, deadline).await;
         }
         let _disconnected_when_dropped = caller.disconnect_on_drop();
         let (stores, in_task) = (self.stores.clone(), caller.clone());
+        let in_flight = self.in_flight.clone();
         let task = self.tasks.spawn(async move {
             let trace = request.call.trace().clone();
             trace
-                .scope(update(&stores, request, &keys, &in_task, deadline + GRACE))
+                .scope(update(
+                    &stores,
+                    &in_flight,
+                    request,
+                    &keys,
+                    &in_task,
+                    deadline + GRACE,
+                ))
                 .await
         });
         match tokio::time::timeout_at(deadline.into(), task).await {

@@ -8,7 +8,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 
 use crate::model::{Item, Value};
-use crate::object::upload::sha256_hex;
+use crate::object::digest::sha256_hex;
 
 /// What the key is used for; never changes, since all replicas must derive the same identities.
 const PURPOSE: &[u8] = b"tollgate request id v1";
@@ -50,14 +50,13 @@ impl RequestIds {
         request_hash: &[u8],
         now: SystemTime,
     ) -> Identity {
-        let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Identity {
             id: hmac(
                 &self.key,
                 &[b"id", caller.as_bytes(), model.as_bytes(), request_id.as_bytes()],
             ),
             request: hmac(&self.key, &[b"request", request_hash]),
-            seconds: since_epoch.as_secs(),
+            seconds: seconds(now),
         }
     }
 }
@@ -71,6 +70,14 @@ impl Identity {
     /// The hash of the request.
     pub(super) fn request(&self) -> &[u8; HASH_BYTES] {
         &self.request
+    }
+
+    /// The same identity, as if the request had arrived then.
+    pub(super) fn at(self, now: SystemTime) -> Identity {
+        Identity {
+            seconds: seconds(now),
+            ..self
+        }
     }
 
     /// When the request arrived, in seconds since 1970.
@@ -89,6 +96,11 @@ pub async fn digest_contents(mut values: Item) -> Item {
         }
     }
     values
+}
+
+fn seconds(now: SystemTime) -> u64 {
+    let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH);
+    since_epoch.unwrap_or_default().as_secs()
 }
 
 /// HMAC-SHA256 of the length-prefixed parts; HKDF's extraction is one.

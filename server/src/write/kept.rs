@@ -8,8 +8,8 @@ use crate::item::Key;
 use crate::item::check::names_stored_object;
 use crate::item::pointer::Pointer;
 use crate::model::{Attribute, ForeignPointers, Item, Model, Object, Value};
+use crate::object::digest::sha256_hex;
 use crate::object::owner::{Owner, offloads};
-use crate::object::upload::sha256_hex;
 
 use super::conjunction::conjunction;
 use super::error::Error;

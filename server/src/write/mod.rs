@@ -127,6 +127,7 @@ mod request;
 mod save;
 mod settle;
 mod stored_items;
+mod streamed;
 mod token;
 mod transact;
 mod transact_commit;
@@ -138,7 +139,9 @@ mod uploads;
 mod versions;
 
 pub use crate::aws::Misfit;
-pub use crate::object::content::ContentError;
+pub use crate::object::content::{ContentError, ContentSender, stream};
+pub use crate::object::digest::sha256_hex;
+pub use crate::object::window::Window;
 
 pub use self::batch::PlainWrite;
 pub use self::committer::{Committer, GRACE};

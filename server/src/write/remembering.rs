@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::aws::Stores;
-use crate::call::Call;
+use crate::call::{Call, now};
 use crate::crypto::CallKeys;
 use crate::model::{Item, Model, Value};
 
@@ -44,7 +44,14 @@ impl<'a> Remembering<'a> {
             identity,
             generated,
         } = marking;
-        let turn = in_flight.enter(&identity, callers.deadline()).await?;
+        let uploads = operations.iter().any(Operation::uploads);
+        let streams = operations.iter().any(|operation| !operation.contents.is_empty());
+        // a stream may take long: its repeat does not wait
+        let deadline = match streams {
+            true => now(),
+            false => callers.deadline(),
+        };
+        let turn = in_flight.enter(&identity, deadline).await?;
         let remembering = Remembering {
             stores,
             call,
@@ -55,7 +62,7 @@ impl<'a> Remembering<'a> {
                 .collect(),
             keys,
             turn,
-            uploads: operations.iter().any(Operation::uploads),
+            uploads,
         };
         Ok((remembering, generated))
     }

@@ -3,23 +3,24 @@
 use std::time::Instant;
 
 use crate::aws::Stores;
-use crate::call::now;
 use crate::crypto::CallKeys;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
 use crate::item::store::seal;
-use crate::model::{Generate, Item, Model, Value};
+use crate::model::{Generate, Item, Model, REMEMBERED_REQUEST, Value};
 use crate::object::owner::offloads;
 use crate::object::upload::NewObject;
 
 use super::caller::Caller;
-use super::cleanup::remove_new;
 use super::commit::{Commit, Put};
 use super::error::Error;
+use super::identity::Identity;
+use super::in_flight::InFlight;
 use super::kept::KeptObject;
 use super::new_object::NewObjects;
 use super::request::{Contents, SaveRequest};
-use super::uploads::upload_all;
+use super::streamed::{Beginning, at_commit, new_objects};
+use super::uploads::upload;
 
 /// A save that was committed; the old item is as stored.
 pub(super) struct Saved {
@@ -30,9 +31,22 @@ pub(super) struct Saved {
     pub(super) repeated: Option<Item>,
 }
 
+impl Saved {
+    /// A save that changed nothing: an earlier equal request wrote this item.
+    fn repeated(item: &Item, earlier: Item) -> Saved {
+        Saved {
+            old: None,
+            objects: new_objects(item.iter()),
+            kept: Vec::new(),
+            repeated: Some(earlier),
+        }
+    }
+}
+
 /// Saves an item; the commit and the cleanup must be done by `deadline`.
 pub(super) async fn save(
     stores: &Stores,
+    in_flight: &InFlight,
     request: SaveRequest,
     keys: &CallKeys,
     caller: &Caller,
@@ -41,37 +55,41 @@ pub(super) async fn save(
     let SaveRequest {
         call,
         model,
-        item,
+        mut item,
         condition,
         version: _,
         return_old,
         generated,
-        identity,
+        mut identity,
         contents,
     } = request;
     let has_random = has_random(&model, &generated);
     let extended = call.with_deadline(deadline);
-    let mut item = caller.step(seal(&model, item, keys)).await?;
-    let (new, kept) = take_objects(&model, &mut item, contents, keys).await?;
-    let uploaded = caller.step(upload_all(stores, &call, &new)).await;
-    let may_commit = !caller.is_disconnected() && now() < call.deadline();
-    let objects = match uploaded {
-        Ok(objects) if may_commit => objects,
-        Ok(_) => {
-            remove_new(stores, &extended, &new).await;
-            return Err(caller.gave_up().into());
-        }
-        Err(error) => {
-            remove_new(stores, &extended, &new).await;
-            return Err(error);
-        }
+    let key = Key::from_request(&model, &item).ok_or(Error::Internal("a checked item has no key"))?;
+    let beginning = Beginning {
+        stores,
+        in_flight,
+        call: &call,
     };
+    let beginning = beginning.begin(&model, &key, identity.as_ref(), &contents);
+    let begun = caller.step(beginning).await?;
+    if let Some(earlier) = begun.earlier {
+        return Ok(Saved::repeated(&item, earlier));
+    }
+    let is_streamed = !contents.is_empty();
+    item = caller.step(seal(&model, item, keys)).await?;
+    let (new, kept) = take_objects(&model, &mut item, contents, keys).await?;
+    let objects = upload(stores, &call, &extended, &new, caller).await?;
     item.extend(
         objects
             .iter()
             .map(|(name, pointer)| (model.stored_name(name).to_owned(), pointer.to_value())),
     );
-    let key = Key::from_item(&model, &item).ok_or(Error::Internal("a checked item has no key"))?;
+    if is_streamed {
+        identity = at_commit(identity);
+        let remembered = identity.as_ref().map(Identity::remembered);
+        item.extend(remembered.map(|value| (REMEMBERED_REQUEST.to_owned(), value)));
+    }
     caller.begin_commit();
     let mut commit = Commit {
         stores,
@@ -89,11 +107,10 @@ pub(super) async fn save(
         Put::Written(old) => (old, None),
         Put::Repeated(item) => (None, Some(item)),
     };
-    let kept = commit.kept_pointers();
     Ok(Saved {
         old,
         objects,
-        kept,
+        kept: commit.kept_pointers(),
         repeated,
     })
 }

@@ -6,15 +6,13 @@ use std::time::Instant;
 use futures::future::try_join_all;
 
 use crate::aws::{self, Kind, Refusal, Stores};
-use crate::call::{Call, now};
+use crate::call::Call;
 use crate::crypto::{CallKeys, Keyring};
 use crate::fault::Fault;
 use crate::figure::{AwsOperation, Rpc};
-use crate::item::pointer::Pointer;
 use crate::model::size::{stored_bytes, value_bytes};
 use crate::model::{Attribute, Item, Value};
 use crate::object::owner::owns_objects;
-use crate::object::upload::NewObject;
 
 use super::caller::Caller;
 use super::cleanup::remove_new;
@@ -26,7 +24,7 @@ use super::remembering::Remembering;
 use super::transact_commit::{Ending, TransactCommit};
 use super::transact_refusal::refused;
 use super::transact_request::{AppliedOperation, Change, Operation, Recognition, TransactOutcome};
-use super::uploads::upload_all;
+use super::uploads::upload;
 
 /// DynamoDB's limit for the items of one transaction.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -177,7 +175,7 @@ impl Work<'_> {
             new.extend(objects);
             operations.push(operation);
         }
-        let uploaded = self.upload(&new).await?;
+        let uploaded = upload(stores, self.call, &self.extended, &new, self.caller).await?;
         let mut applied: Vec<AppliedOperation> =
             operations.iter().map(|_| AppliedOperation::default()).collect();
         for (&index, (attribute, pointer)) in owners.iter().zip(uploaded) {
@@ -219,20 +217,6 @@ impl Work<'_> {
             (Ok(Ending::Repeated(_)), None) => Err(Error::Internal("a transaction has no marker")),
             (Err(error), remembering) => self.refused(error, &commit, remembering).await,
         }
-    }
-
-    /// Uploads new objects, unless the caller disconnects meanwhile.
-    async fn upload(&self, new: &[(String, NewObject)]) -> Result<Vec<(String, Pointer)>, Error> {
-        let stores = &self.parts.stores;
-        let uploaded = self.caller.step(upload_all(stores, self.call, new)).await;
-        let may_commit = !self.caller.is_disconnected() && now() < self.call.deadline();
-        let error = match uploaded {
-            Ok(uploaded) if may_commit => return Ok(uploaded),
-            Ok(_) => self.caller.gave_up().into(),
-            Err(error) => error,
-        };
-        remove_new(stores, &self.extended, new).await;
-        Err(error)
     }
 
     /// The outcome of a failed commit.

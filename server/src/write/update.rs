@@ -3,20 +3,20 @@
 use std::time::Instant;
 
 use crate::aws::Stores;
-use crate::call::now;
 use crate::crypto::CallKeys;
 use crate::item::pointer::Pointer;
 use crate::item::store::{self, is_ciphertext};
-use crate::model::{Item, ReturnValues, Value};
+use crate::model::{Item, REMEMBERED_REQUEST, ReturnValues, Value};
 use crate::object::upload::NewObject;
 
 use super::caller::Caller;
-use super::cleanup::remove_new;
 use super::error::Error;
+use super::in_flight::InFlight;
 use super::new_object::NewObjects;
-use super::request::{Contents, ItemUpdate, UpdateRequest};
+use super::request::{Contents, ExpectedVersion, ItemUpdate, UpdateRequest};
+use super::streamed::{Beginning, at_commit, new_objects};
 use super::update_commit::{Outcome, UpdateCommit};
-use super::uploads::upload_all;
+use super::uploads::upload;
 
 /// An update that was committed.
 pub(super) struct Updated {
@@ -32,9 +32,23 @@ pub(super) struct Updated {
     pub(super) repeated: Option<Item>,
 }
 
+impl Updated {
+    /// An update that changed nothing: an earlier equal request updated this item.
+    fn repeated(item: &ItemUpdate, earlier: Item) -> Updated {
+        Updated {
+            item: None,
+            objects: new_objects(item.update.whole_values()),
+            index_keys: Item::new(),
+            version: next_version(item),
+            repeated: Some(earlier),
+        }
+    }
+}
+
 /// Updates an item; the commit and the cleanup must be done by `deadline`.
 pub(super) async fn update(
     stores: &Stores,
+    in_flight: &InFlight,
     request: UpdateRequest,
     keys: &CallKeys,
     caller: &Caller,
@@ -45,27 +59,32 @@ pub(super) async fn update(
         mut item,
         returned,
         generated: _,
-        identity,
+        mut identity,
         contents,
     } = request;
     let extended = call.with_deadline(deadline);
+    let beginning = Beginning {
+        stores,
+        in_flight,
+        call: &call,
+    };
+    let beginning = beginning.begin(&item.model, &item.key, identity.as_ref(), &contents);
+    let begun = caller.step(beginning).await?;
+    if let Some(earlier) = begun.earlier {
+        return Ok(Updated::repeated(&item, earlier));
+    }
+    let is_streamed = !contents.is_empty();
     let sealed = caller.step(seal(&mut item, keys)).await?;
     let new = take_objects(&item, contents, keys).await?;
-    let uploaded = caller.step(upload_all(stores, &call, &new)).await;
-    let may_commit = !caller.is_disconnected() && now() < call.deadline();
-    let objects = match uploaded {
-        Ok(objects) if may_commit => objects,
-        Ok(_) => {
-            remove_new(stores, &extended, &new).await;
-            return Err(caller.gave_up().into());
-        }
-        Err(error) => {
-            remove_new(stores, &extended, &new).await;
-            return Err(error);
-        }
-    };
+    let objects = upload(stores, &call, &extended, &new, caller).await?;
     for (name, pointer) in &objects {
         item.update.set(name, pointer.to_value());
+    }
+    if is_streamed {
+        identity = at_commit(identity);
+        if let Some(identity) = &identity {
+            item.update.set(REMEMBERED_REQUEST, identity.remembered());
+        }
     }
     caller.begin_commit();
     let commit = UpdateCommit {
@@ -91,6 +110,15 @@ pub(super) async fn update(
         version,
         repeated,
     })
+}
+
+/// The version that an update sets, if the request says which one the item has.
+fn next_version(item: &ItemUpdate) -> Option<u64> {
+    item.model.version()?;
+    match item.version? {
+        ExpectedVersion::Exactly(number) => number.checked_add(1),
+        ExpectedVersion::Create => Some(1),
+    }
 }
 
 /// Encrypts the values of encrypted attributes, and adds the defaults of attributes that the item may lack. Returns the

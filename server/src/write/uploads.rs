@@ -6,14 +6,16 @@ use futures::future::try_join_all;
 use tokio::sync::Semaphore;
 
 use crate::aws::Stores;
-use crate::call::Call;
+use crate::call::{Call, now};
 use crate::item::pointer::Pointer;
 use crate::object::upload::{NewObject, UploadError};
 
+use super::caller::Caller;
+use super::cleanup::remove_new;
 use super::error::Error;
 
 /// Uploads all objects. Returns their pointers, by attribute.
-pub(super) async fn upload_all(
+async fn upload_all(
     stores: &Stores,
     call: &Call,
     new: &[(String, NewObject)],
@@ -34,4 +36,24 @@ pub(super) async fn upload_all(
         }
     });
     try_join_all(uploads).await
+}
+
+/// Uploads all objects, unless the caller disconnects meanwhile. After an error, none is left: `extended` has the time for
+/// that.
+pub(super) async fn upload(
+    stores: &Stores,
+    call: &Call,
+    extended: &Call,
+    new: &[(String, NewObject)],
+    caller: &Caller,
+) -> Result<Vec<(String, Pointer)>, Error> {
+    let uploaded = caller.step(upload_all(stores, call, new)).await;
+    let may_commit = !caller.is_disconnected() && now() < call.deadline();
+    let error = match uploaded {
+        Ok(uploaded) if may_commit => return Ok(uploaded),
+        Ok(_) => caller.gave_up().into(),
+        Err(error) => error,
+    };
+    remove_new(stores, extended, new).await;
+    Err(error)
 }

@@ -39,5 +39,6 @@ mod tracker;
 mod transactions;
 mod traps;
 mod update;
+mod upload;
 mod values;
 mod versions;

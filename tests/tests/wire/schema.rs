@@ -32,7 +32,7 @@ attributes:
       allow_plaintext: true
   photo:
     type: object
-    s3: { bucket: my-bucket, prefix: photos/, region: us-east-1, foreign_pointers: read }
+    s3: { bucket: my-bucket, prefix: photos/, region: us-east-1, foreign_pointers: read, max_size: 1000000, content_types: [image/png, image/*] }
   roles: { type: string_set, set_encoding: list }
   data: { type: json }
   created: { type: datetime, generate: utc_now, store: zulu_ms }
@@ -167,6 +167,8 @@ fn converted() -> Vec<v1::Attribute> {
                 region: text("us-east-1"),
                 foreign_pointers: text("read"),
                 offload_above: None,
+                max_size: 1_000_000,
+                content_types: vec![text("image/png"), text("image/*")],
             }),
             ..plain("photo", "object")
         },

@@ -45,6 +45,12 @@ impl<'a> Checker<'a> {
                         .value_fault(value.name, format!("{violation}, for {name}")),
                 );
             }
+            if let (Value::Object(object), Some(offload)) = (given, &attribute.s3) {
+                for (field, violation) in offload.violations(object) {
+                    let description = format!("{violation}, its {field}");
+                    self.push(self.definitions.value_fault(value.name, description));
+                }
+            }
             match converted(attribute, given, self.now) {
                 Ok(_) if is_object => {}
                 Ok(stored) => {

@@ -5,8 +5,8 @@
 use std::collections::HashSet;
 
 use crate::fault::{Faults, Path, by_name};
-use crate::model::Object;
 use crate::model::limits::{MAX_METADATA_BYTES, OWNER_METADATA_BYTES};
+use crate::model::{Object, Offload};
 
 /// Most bytes of names and values in a caller's metadata: S3's limit minus the metadata that identifies the owner.
 const MAX_CALLER_METADATA_BYTES: usize = MAX_METADATA_BYTES - OWNER_METADATA_BYTES;
@@ -17,20 +17,23 @@ const MAX_NAME_BYTES: usize = 255;
 /// Most bytes of a media type: two names of 127 characters and a slash (RFC 6838, section 4.2), doubled for parameters.
 const MAX_CONTENT_TYPE_BYTES: usize = 512;
 
-pub(super) fn check(object: &Object, path: Path<'_>, faults: &mut Faults) {
-    if object.data.is_none() && names_stored_object(object) {
+pub(super) fn check(object: &Object, offload: Option<&Offload>, path: Path<'_>, faults: &mut Faults) {
+    if !object.is_new() && names_stored_object(object) {
         // the commit compares the other fields with the stored pointer
         return check_kept(object, Path::Name(&path, "metadata"), faults);
     }
-    if object.data.is_none() {
+    if !object.is_new() {
         faults.push(Path::Name(&path, "data"), REQUIRED_OR_KEPT);
     }
     check_fields(object, path, faults);
+    for (field, violation) in offload.into_iter().flat_map(|offload| offload.violations(object)) {
+        faults.push(Path::Name(&path, field), violation);
+    }
 }
 
 /// Checks an object that an update sets.
 pub(super) fn check_new(object: &Object, path: Path<'_>, faults: &mut Faults) {
-    if object.data.is_none() {
+    if !object.is_new() {
         faults.push(
             Path::Name(&path, "data"),
             "is required; to keep the stored object, leave it out of the update",
@@ -88,18 +91,34 @@ const REQUIRED_OR_KEPT: &str =
 const HEADER_VALUE: &str =
     "must be printable ASCII without leading or trailing spaces, because it is sent as a header";
 
+/// Size and SHA-256 may be announced with a content, unless the object was read from an item.
 fn check_server_fields(object: &Object, path: Path<'_>, faults: &mut Faults) {
-    let fields = [
-        ("bucket", !object.bucket.is_empty()),
-        ("key", !object.key.is_empty()),
-        ("size", object.size_bytes != 0),
-        ("etag", !object.etag.is_empty()),
-        ("version_id", !object.version_id.is_empty()),
-        ("sha256", !object.sha256.is_empty()),
+    let place = [
+        ("bucket", &object.bucket),
+        ("key", &object.key),
+        ("etag", &object.etag),
+        ("version_id", &object.version_id),
     ];
-    for (name, _) in fields.into_iter().filter(|(_, is_set)| *is_set) {
+    let place = place.map(|(name, value)| (name, !value.is_empty()));
+    let is_stored = !object.is_new() || place.iter().any(|(_, is_set)| *is_set);
+    let announced = [
+        ("size", is_stored && object.size_bytes != 0),
+        ("sha256", is_stored && !object.sha256.is_empty()),
+    ];
+    for (name, _) in place.into_iter().chain(announced).filter(|(_, is_set)| *is_set) {
         faults.push(Path::Name(&path, name), "is set by the server; send data instead");
     }
+    if !is_stored && !object.sha256.is_empty() && !is_sha256(&object.sha256) {
+        faults.push(
+            Path::Name(&path, "sha256"),
+            "must be 64 hexadecimal digits in lower case",
+        );
+    }
+}
+
+/// Whether a text is a SHA-256 as callers announce it: in lower-case hex.
+pub fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn check_metadata(object: &Object, path: Path<'_>, faults: &mut Faults) {

@@ -299,11 +299,36 @@ fn rejects_server_set_fields_of_objects() {
     let expected =
         ["data", "etag", "key", "sha256", "size", "version_id"].map(|field| format!("item.content.{field}"));
     assert_eq!(fields, expected);
+    let both = object(|object| {
+        object.etag = "e".to_owned();
+        object.size_bytes = 4;
+    });
+    let reported = faults(&[("content", both)]);
+    let expected = ["etag", "size"]
+        .map(|field| format!("item.content.{field}: is set by the server; send data instead"));
+    assert_eq!(reported, expected);
     let as_map = Value::M(map(&[("bucket", text("theirs")), ("key", text("k"))]));
     assert_eq!(
         faults(&[("content", as_map)]),
         ["item.content: must be an object, got a map"]
     );
+}
+
+#[test]
+fn accepts_the_announced_size_and_hash_of_a_content() {
+    let hash = "0f".repeat(32);
+    let announced = object(|object| {
+        object.size_bytes = 4;
+        object.sha256.clone_from(&hash);
+    });
+    assert!(checked(&[("content", announced)]).is_ok());
+    for invalid in ["0f", &hash.to_uppercase(), &format!("{hash}0"), &"g".repeat(64)] {
+        let reported = faults(&[("content", object(|object| object.sha256 = invalid.to_owned()))]);
+        assert_eq!(
+            reported,
+            ["item.content.sha256: must be 64 hexadecimal digits in lower case"]
+        );
+    }
 }
 
 #[test]

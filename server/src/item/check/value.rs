@@ -57,7 +57,7 @@ impl Rules {
         }
         let stored = match (value, &attribute.items) {
             (Value::Object(object), _) => {
-                object::check(&object, path, faults);
+                object::check(&object, attribute.s3.as_ref(), path, faults);
                 Some(Value::Object(object))
             }
             (value @ (Value::L(_) | Value::M(_)), _) if level > self.max_depth => {

@@ -85,6 +85,8 @@ fn the_examples_match_the_documentation() {
     let document = models.get("Document").unwrap();
     let content = document.attribute("content").unwrap();
     let expected = Offload {
+        max_bytes: None,
+        content_types: Vec::new(),
         bucket: "my-bucket".into(),
         prefix: "docs/".into(),
         region: None,

@@ -24,7 +24,7 @@ use crate::model::limits::MAX_ITEM_BYTES;
 use crate::model::size::stored_bytes;
 use crate::model::{Item, Model, ReturnValues};
 use crate::read;
-use crate::write::{Identity, PlainWrite};
+use crate::write::{Contents, Identity, PlainWrite};
 
 /// Writes of one batch, DynamoDB's limit.
 const MAX_BATCH: usize = 25;
@@ -379,7 +379,7 @@ impl Work {
     async fn run(self, gateway: &Gateway, call: &Call) -> Result<Written, Error> {
         match self {
             Work::Save(checked, identity, return_values) => {
-                save::commit(gateway, call, checked, identity, return_values)
+                save::commit(gateway, call, checked, identity, return_values, Contents::new())
                     .await
                     .map(Written::Saved)
             }

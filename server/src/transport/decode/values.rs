@@ -158,7 +158,7 @@ fn plain(value: v1::AttributeValue) -> Result<Value, v1::AttributeValue> {
 fn decode_object(object: v1::Object) -> Object {
     Object {
         data: object.data,
-        is_streamed: false,
+        stream: None,
         name: object.name,
         content_type: object.content_type,
         metadata: object.metadata,

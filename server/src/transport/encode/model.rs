@@ -134,6 +134,8 @@ fn encode_offload(offload: &Offload) -> v1::Offload {
         region: offload.region.clone().unwrap_or_default(),
         foreign_pointers: offload.foreign_pointers.as_str().to_owned(),
         offload_above: offload.offload_above,
+        max_size: offload.max_bytes.unwrap_or_default(),
+        content_types: offload.content_types.clone(),
     }
 }
 

@@ -1,12 +1,13 @@
 //! The responses that are a single message, and the messages of a Download.
 
 use tollgate_proto::v1;
+use tollgate_proto::v1::upload_response::Result as UploadResult;
 use tonic::Status;
 
 use super::unreadable::unreadable;
 use super::values::{item, object};
 use crate::call::Call;
-use crate::operation::{DownloadPart, Error, Opened, Presigned, Saved, Updated};
+use crate::operation::{DownloadPart, Error, Opened, Presigned, Saved, Updated, Uploaded};
 use crate::transport::failure;
 
 /// The response of Save.
@@ -27,6 +28,16 @@ pub(crate) fn get(call: &Call, read: Option<Opened>) -> v1::GetResponse {
         item: item(read.item),
         withheld: read.withheld,
         unreadable: unreadable(call, read.unreadable),
+    }
+}
+
+/// The response of Upload.
+pub(crate) fn upload(uploaded: Uploaded) -> v1::UploadResponse {
+    v1::UploadResponse {
+        result: Some(match uploaded {
+            Uploaded::Saved(saved) => UploadResult::Saved(save(saved)),
+            Uploaded::Updated(updated) => UploadResult::Updated(update(updated)),
+        }),
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn admit(
     if let Some(connection) = request.extensions().get::<Connection>().filter(|_| route.streams) {
         connection.stream_began(head.deadline.into());
     }
-    let receipt = Arc::new(Receipt::new());
+    let receipt = Arc::new(Receipt::new(route.streams_contents));
     let open = open.admitted(Arc::clone(&hold));
     let body = std::mem::take(request.body_mut());
     match RequestBody::wrap(body, route, &receipt, &hold, shared.settings.message_bytes) {

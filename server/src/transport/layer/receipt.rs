@@ -25,7 +25,12 @@ pub(super) struct Receipt {
     counts_from_ms: AtomicU64,
     /// Since when the caller waits for the server.
     our_turn_from_ms: AtomicU64,
+    /// The request message is complete; of a request that streams, the first one.
     complete: AtomicBool,
+    /// The limit applies to what follows the first message too.
+    limits_all: bool,
+    /// All messages have arrived.
+    ended: AtomicBool,
     broken: AtomicBool,
     refused: OnceLock<Reason>,
 }
@@ -40,13 +45,16 @@ pub(super) enum Timeout {
 }
 
 impl Receipt {
-    /// The receipt of a request whose head just arrived.
-    pub(super) fn new() -> Receipt {
+    /// The receipt of a request whose head just arrived. `limits_all`: the limit applies to all messages, not only to the
+    /// first one.
+    pub(super) fn new(limits_all: bool) -> Receipt {
         Receipt {
             started: call::now(),
             counts_from_ms: AtomicU64::new(0),
             our_turn_from_ms: AtomicU64::new(NEVER),
             complete: AtomicBool::new(false),
+            limits_all,
+            ended: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             refused: OnceLock::new(),
         }
@@ -84,6 +92,11 @@ impl Receipt {
 
     pub(super) fn is_complete(&self) -> bool {
         self.complete.load(Ordering::Relaxed)
+    }
+
+    /// All messages have arrived.
+    pub(super) fn set_ended(&self) {
+        self.ended.store(true, Ordering::Relaxed);
     }
 
     /// The caller reset the stream, or the connection closed.
@@ -136,9 +149,13 @@ impl Receipt {
         next.unwrap_or_else(|| now + FAR)
     }
 
-    /// When the message must be complete; `None` if it is.
+    /// When the next message must be complete; `None` if none is awaited.
     fn due(&self, receive: Duration, now: Instant) -> Option<Instant> {
-        if self.is_complete() {
+        let has_arrived = match self.limits_all {
+            true => self.ended.load(Ordering::Relaxed),
+            false => self.is_complete(),
+        };
+        if has_arrived {
             return None;
         }
         if self.our_turn_from_ms.load(Ordering::Relaxed) != NEVER {

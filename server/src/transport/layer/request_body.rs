@@ -75,6 +75,7 @@ impl RequestBody {
     /// Returns a frame, or keeps it until there is memory for the messages in it.
     fn take(&mut self, frame: Frame<Bytes>) -> Result<Option<Frame<Bytes>>, Refusal> {
         let Some(bytes) = frame.data_ref() else {
+            self.receipt.set_ended();
             self.complete()?;
             return Ok(Some(frame));
         };
@@ -163,6 +164,7 @@ impl http_body::Body for RequestBody {
                     return Poll::Ready(Some(Err(error)));
                 }
                 Poll::Ready(None) => {
+                    self.receipt.set_ended();
                     return match self.complete() {
                         Ok(()) => Poll::Ready(None),
                         Err(refusal) => self.refuse(refusal),

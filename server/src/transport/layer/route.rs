@@ -14,6 +14,8 @@ pub(super) struct Route {
     pub(super) streams: bool,
     /// Whether it accepts more than one request message.
     pub(super) streams_requests: bool,
+    /// Whether the request streams contents: the limit on the time of a message applies to all of them.
+    pub(super) streams_contents: bool,
 }
 
 impl Route {
@@ -28,6 +30,7 @@ impl Route {
             pool: Pool::Data,
             streams: rpc.kind().streams(),
             streams_requests: rpc.kind().streams_requests(),
+            streams_contents: rpc.kind().streams_requests() && rpc.streams_content(),
         }
     }
 
@@ -46,6 +49,7 @@ impl Route {
             pool,
             streams: pool == Pool::LongLived,
             streams_requests: is_reflection,
+            streams_contents: false,
         }
     }
 }

@@ -44,7 +44,7 @@ impl Unbilled {
                 Some(request::deadline(request.headers(), deadlines))
             }
         };
-        let receipt = Arc::new(Receipt::new());
+        let receipt = Arc::new(Receipt::new(false));
         let body = std::mem::take(request.body_mut());
         let max_bytes = shared.settings.message_bytes;
         match RequestBody::wrap(body, route, &receipt, &hold, max_bytes) {
