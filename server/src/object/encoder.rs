@@ -1,62 +1,21 @@
 //! How the bytes of a content are stored. An encoder turns a caller's pieces into stored ones, one after the other: it
 //! compresses, then encrypts, as far as the attribute says so.
-//!
-//! Whether compression pays is judged on the first 5 MiB, or on the whole of a shorter content; what does not pay is stored
-//! uncompressed.
-
-use std::io::Write;
 
 use bytes::{Bytes, BytesMut};
-use flate2::write::GzEncoder;
-use zstd::stream::raw::CParameter;
-use zstd::stream::write::Encoder as ZstdEncoder;
 
-use super::inflating::{LZ4_BLOCK_BYTES, LZ4_HEADER, LZ4_PLAIN};
+pub use super::compressing::EncodeError;
+
+use super::compressing::Compressing;
 use super::key;
 use crate::crypto::object::{self, MAX_HEADER_BYTES, ObjectSealer, SEGMENT_BYTES};
 use crate::item::pointer::Pointer;
-use crate::model::{Compression, CompressionAlgorithm};
-
-/// The content by which it is judged whether compression pays.
-const JUDGED_BYTES: usize = 5 * 1024 * 1024;
-/// The window of the Zstandard frames that are written, as a power of two: 2 MiB, that of the default level.
-const WINDOW_LOG: u32 = 21;
-/// Why a content could not be encoded: always a defect of this program.
-const BROKEN: &str = "the content could not be encoded";
+use crate::model::Compression;
 
 /// An encoder of one content; by default, the content is stored as it is.
 #[derive(Default)]
 pub struct Encoder {
     compressing: Option<Compressing>,
     sealing: Option<Segmenting>,
-}
-
-/// A content is not encoded completely.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{BROKEN}")]
-pub struct EncodeError;
-
-/// Compresses a content, if that pays.
-struct Compressing {
-    options: Compression,
-    state: Compressed,
-}
-
-enum Compressed {
-    /// What arrived so far, in both forms.
-    Judging {
-        plain: Vec<Bytes>,
-        plain_bytes: usize,
-        compressor: Compressor,
-    },
-    Pays(Compressor),
-    No,
-}
-
-enum Compressor {
-    Zstd(ZstdEncoder<'static, Vec<u8>>),
-    Gzip(GzEncoder<Vec<u8>>),
-    Lz4 { pending: Vec<u8>, out: Vec<u8> },
 }
 
 /// Encrypts a content in segments.
@@ -71,15 +30,7 @@ struct Segmenting {
 impl Encoder {
     /// Compresses the content, if that pays.
     pub fn compress(&mut self, options: Compression) -> Result<(), EncodeError> {
-        let compressor = Compressor::new(options)?;
-        self.compressing = Some(Compressing {
-            options,
-            state: Compressed::Judging {
-                plain: Vec::new(),
-                plain_bytes: 0,
-                compressor,
-            },
-        });
+        self.compressing = Some(Compressing::new(options)?);
         Ok(())
     }
 
@@ -146,166 +97,6 @@ impl Encoder {
     }
 }
 
-impl Compressing {
-    fn push(&mut self, piece: Bytes) -> Result<Vec<Bytes>, EncodeError> {
-        match &mut self.state {
-            Compressed::Judging {
-                plain,
-                plain_bytes,
-                compressor,
-            } => {
-                compressor.write(&piece)?;
-                *plain_bytes += piece.len();
-                plain.push(piece);
-                if *plain_bytes < JUDGED_BYTES {
-                    return Ok(Vec::new());
-                }
-                compressor.flush()?;
-                self.judge()
-            }
-            Compressed::Pays(compressor) => {
-                compressor.write(&piece)?;
-                Ok(vec![compressor.take()])
-            }
-            Compressed::No => Ok(vec![piece]),
-        }
-    }
-
-    fn finish(&mut self) -> Result<Vec<Bytes>, EncodeError> {
-        match &mut self.state {
-            Compressed::Judging { compressor, .. } => {
-                compressor.finish()?;
-                self.judge()
-            }
-            Compressed::Pays(compressor) => {
-                compressor.finish()?;
-                Ok(vec![compressor.take()])
-            }
-            Compressed::No => Ok(Vec::new()),
-        }
-    }
-
-    /// Decides by what arrived so far, and returns it.
-    fn judge(&mut self) -> Result<Vec<Bytes>, EncodeError> {
-        let Compressed::Judging {
-            plain,
-            plain_bytes,
-            mut compressor,
-        } = std::mem::replace(&mut self.state, Compressed::No)
-        else {
-            return Err(EncodeError);
-        };
-        let ratio = compressor.out().len() as f64 / plain_bytes.max(1) as f64;
-        if (plain_bytes as u64) < self.options.min_size || ratio >= self.options.threshold {
-            return Ok(plain);
-        }
-        let compressed = compressor.take();
-        self.state = Compressed::Pays(compressor);
-        Ok(vec![compressed])
-    }
-
-    fn algorithm(&self) -> Option<CompressionAlgorithm> {
-        match self.state {
-            Compressed::Pays(_) => Some(self.options.algorithm),
-            Compressed::Judging { .. } | Compressed::No => None,
-        }
-    }
-}
-
-impl Compressor {
-    fn new(options: Compression) -> Result<Compressor, EncodeError> {
-        Ok(match options.algorithm {
-            CompressionAlgorithm::Zstd => {
-                let level = options.level.unwrap_or(zstd::DEFAULT_COMPRESSION_LEVEL);
-                let mut encoder = ZstdEncoder::new(Vec::new(), level).map_err(|_| EncodeError)?;
-                encoder
-                    .set_parameter(CParameter::WindowLog(WINDOW_LOG))
-                    .map_err(|_| EncodeError)?;
-                Compressor::Zstd(encoder)
-            }
-            CompressionAlgorithm::Lz4 => Compressor::Lz4 {
-                pending: Vec::new(),
-                out: LZ4_HEADER.to_vec(),
-            },
-            CompressionAlgorithm::Gzip => {
-                let level = options.level.and_then(|level| u32::try_from(level).ok());
-                let level = level.map_or_else(flate2::Compression::default, flate2::Compression::new);
-                Compressor::Gzip(GzEncoder::new(Vec::new(), level))
-            }
-        })
-    }
-
-    fn write(&mut self, piece: &[u8]) -> Result<(), EncodeError> {
-        match self {
-            Compressor::Zstd(encoder) => encoder.write_all(piece).map_err(|_| EncodeError),
-            Compressor::Gzip(encoder) => encoder.write_all(piece).map_err(|_| EncodeError),
-            Compressor::Lz4 { pending, out } => {
-                let mut rest = piece;
-                while !rest.is_empty() {
-                    let taken = rest.len().min(LZ4_BLOCK_BYTES - pending.len());
-                    pending.extend_from_slice(&rest[..taken]);
-                    rest = &rest[taken..];
-                    if pending.len() == LZ4_BLOCK_BYTES {
-                        write_block(pending, out)?;
-                    }
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Completes the bytes of what was written.
-    fn flush(&mut self) -> Result<(), EncodeError> {
-        match self {
-            Compressor::Zstd(encoder) => encoder.flush().map_err(|_| EncodeError),
-            Compressor::Gzip(encoder) => encoder.flush().map_err(|_| EncodeError),
-            Compressor::Lz4 { pending, out } => write_block(pending, out),
-        }
-    }
-
-    fn finish(&mut self) -> Result<(), EncodeError> {
-        match self {
-            Compressor::Zstd(encoder) => encoder.do_finish().map_err(|_| EncodeError),
-            Compressor::Gzip(encoder) => encoder.try_finish().map_err(|_| EncodeError),
-            Compressor::Lz4 { pending, out } => {
-                write_block(pending, out)?;
-                out.extend_from_slice(&[0; 4]);
-                Ok(())
-            }
-        }
-    }
-
-    /// The compressed bytes that were not taken yet.
-    fn out(&mut self) -> &mut Vec<u8> {
-        match self {
-            Compressor::Zstd(encoder) => encoder.get_mut(),
-            Compressor::Gzip(encoder) => encoder.get_mut(),
-            Compressor::Lz4 { out, .. } => out,
-        }
-    }
-
-    fn take(&mut self) -> Bytes {
-        Bytes::from(std::mem::take(self.out()))
-    }
-}
-
-/// Writes a block of an LZ4 frame, as it is if it does not compress.
-fn write_block(pending: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-    if pending.is_empty() {
-        return Ok(());
-    }
-    let compressed = lz4_flex::block::compress(pending);
-    let (block, flag) = match compressed.len() < pending.len() {
-        true => (&compressed, 0),
-        false => (&*pending, LZ4_PLAIN),
-    };
-    let length = u32::try_from(block.len()).map_err(|_| EncodeError)?;
-    out.extend_from_slice(&(length | flag).to_le_bytes());
-    out.extend_from_slice(block);
-    pending.clear();
-    Ok(())
-}
-
 impl Segmenting {
     fn push(&mut self, pieces: &[Bytes]) -> Result<Vec<Bytes>, EncodeError> {
         let bytes: usize = pieces.iter().map(Bytes::len).sum();
@@ -353,5 +144,137 @@ impl Segmenting {
             .into_iter()
             .filter(|piece| !piece.is_empty())
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use zeroize::Zeroizing;
+
+    use super::super::inflating::Inflating;
+    use super::*;
+    use crate::crypto::DataKey;
+    use crate::crypto::envelope::Place;
+    use crate::crypto::object::{Header, ObjectOpener, STORED_SEGMENT_BYTES};
+    use crate::model::{CompressionAlgorithm, Value};
+
+    fn options(algorithm: CompressionAlgorithm) -> Compression {
+        Compression {
+            algorithm,
+            level: None,
+            min_size: 0,
+            threshold: 1.0,
+        }
+    }
+
+    fn encode(mut encoder: Encoder, content: &[u8], piece_bytes: usize) -> (Vec<u8>, Pointer) {
+        let mut stored = Vec::new();
+        for piece in content.chunks(piece_bytes) {
+            stored.extend(encoder.push(Bytes::copy_from_slice(piece)).unwrap());
+        }
+        stored.extend(encoder.finish().unwrap());
+        let stored = stored.concat();
+        assert!(stored.len() as u64 <= encoder.stored_bytes(content.len() as u64));
+        let mut pointer = Pointer::default();
+        encoder.describe(&mut pointer, "00".repeat(32));
+        (stored, pointer)
+    }
+
+    fn inflate(algorithm: CompressionAlgorithm, stored: Vec<u8>, bytes: usize) -> Vec<u8> {
+        let mut inflating = Inflating::new(algorithm, bytes as u64).unwrap();
+        let (mut input, mut content) = (Bytes::from(stored), Vec::new());
+        loop {
+            let piece = inflating.pull(&mut input).unwrap();
+            if piece.is_empty() && input.is_empty() {
+                inflating.finish().unwrap();
+                return content;
+            }
+            content.extend_from_slice(&piece);
+        }
+    }
+
+    fn place() -> Place {
+        Place::new("files", &Value::S("A".to_owned()), None).unwrap()
+    }
+
+    fn sealed(key: &DataKey) -> Encoder {
+        let (sealer, header) = ObjectSealer::new(key, b"wrapped", &place(), "scan").unwrap();
+        let mut encoder = Encoder::default();
+        encoder.seal(sealer, header);
+        encoder
+    }
+
+    fn open(key: &DataKey, stored: Vec<u8>) -> Vec<u8> {
+        let stored = Bytes::from(stored);
+        let header = Header::read(&stored).unwrap().unwrap();
+        let opener = ObjectOpener::new(&header, key, &place(), "scan").unwrap();
+        let segments = stored.slice(header.bytes()..);
+        let count = segments.len().div_ceil(STORED_SEGMENT_BYTES);
+        let mut content = BytesMut::new();
+        for (index, segment) in segments.chunks(STORED_SEGMENT_BYTES).enumerate() {
+            let is_last = index + 1 == count;
+            opener.open(index as u32, is_last, segment, &mut content).unwrap();
+        }
+        content.to_vec()
+    }
+
+    fn content(bytes: usize) -> Vec<u8> {
+        (0..bytes).map(|at| (at / 11 % 253) as u8).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn any_pieces_are_one_stream(bytes in 1..700_000_usize, piece_bytes in 1000..400_000_usize) {
+            let content = content(bytes);
+            for algorithm in [CompressionAlgorithm::Zstd, CompressionAlgorithm::Lz4, CompressionAlgorithm::Gzip] {
+                let mut encoder = Encoder::default();
+                encoder.compress(options(algorithm)).unwrap();
+                let (stored, pointer) = encode(encoder, &content, piece_bytes);
+                match pointer.encoding {
+                    Some(encoding) => prop_assert!(inflate(encoding, stored, bytes) == content),
+                    // too short to shrink
+                    None => prop_assert!(stored == content && bytes < 200),
+                }
+            }
+        }
+
+        #[test]
+        fn any_pieces_are_the_same_segments(bytes in 0..300_000_usize, piece_bytes in 1000..200_000_usize) {
+            let key = DataKey::new(Zeroizing::new([7; 32]));
+            let content = content(bytes);
+            let (stored, pointer) = encode(sealed(&key), &content, piece_bytes);
+            prop_assert!(open(&key, stored) == content);
+            prop_assert_eq!((pointer.mac.len(), pointer.sha256.len()), (64, 0));
+        }
+    }
+
+    #[test]
+    fn content_that_does_not_pay_is_stored_as_it_is() {
+        for (min_size, threshold) in [(10_001, 1.0), (0, 0.001)] {
+            let mut encoder = Encoder::default();
+            let strict = Compression {
+                min_size,
+                threshold,
+                ..options(CompressionAlgorithm::Zstd)
+            };
+            encoder.compress(strict).unwrap();
+            let (stored, pointer) = encode(encoder, &content(10_000), 3000);
+            assert_eq!((stored, pointer.encoding), (content(10_000), None));
+        }
+    }
+
+    #[test]
+    fn it_is_judged_by_the_first_5_mib() {
+        let mut encoder = Encoder::default();
+        encoder.compress(options(CompressionAlgorithm::Zstd)).unwrap();
+        let piece = Bytes::from(vec![0; 1024 * 1024]);
+        for _ in 0..4 {
+            assert!(encoder.push(piece.clone()).unwrap().is_empty());
+        }
+        let first = encoder.push(piece).unwrap().concat();
+        assert!((1..100_000).contains(&first.len()), "{}", first.len());
     }
 }

@@ -40,7 +40,7 @@ attributes:
     type: object
     s3: { bucket: my-bucket, prefix: archive/ }
     encrypted: { key_id: alias/my-app-key, context: { app: archive } }
-    compressed: { algorithm: zstd, level: 19 }
+    compressed: { algorithm: zstd, level: 1 }
   sent:
     type: object
     s3: { bucket: my-bucket, prefix: archive/ }
