@@ -222,6 +222,10 @@ fn check_offload(fields: &Fields<'_>, attribute: &Attribute, report: &mut Report
         }
         (_, _) => {}
     }
+    let is_limited = offload.max_bytes.is_some() || !offload.content_types.is_empty();
+    if attribute.kind != Object && is_limited {
+        report.add(at, "`max_size` and `content_types` apply only to object");
+    }
     let encryption = attribute.encrypted.as_ref();
     if encryption.is_some_and(|encryption| encryption.format == EncryptionFormat::Pydynox) {
         report.add(at, "conflicts with `format: pydynox`, which has no objects");

@@ -17,6 +17,10 @@ const OBJECTS: &[Case] = &[
         &[".s3: `offload_above` does not apply to object, which is always in S3"],
     ),
     (
+        "{ type: string, s3: { bucket: abc, offload_above: 5, max_size: 10 } }",
+        &[".s3: `max_size` and `content_types` apply only to object"],
+    ),
+    (
         "{ type: string, default: abcdef, s3: { bucket: abc, offload_above: 5 } }",
         &[".default: must not be longer than `offload_above`"],
     ),

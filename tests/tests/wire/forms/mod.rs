@@ -3,6 +3,7 @@
 mod compressed;
 mod encrypted;
 mod offloaded;
+mod streamed;
 mod tampered;
 
 use futures::StreamExt as _;
