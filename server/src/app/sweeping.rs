@@ -147,7 +147,6 @@ fn log_failure(error: &SweepError) {
     match error {
         SweepError::Store(cause) => log_store_failure(cause),
         SweepError::Grace { .. }
-        | SweepError::Adopt
         | SweepError::NotActive { .. }
         | SweepError::TooManyOrphans { .. }
         | SweepError::OtherSweep

@@ -7,8 +7,9 @@ use aws_sdk_dynamodb::operation::{
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 use aws_sdk_kms::operation::{decrypt, describe_key, generate_data_key};
 use aws_sdk_s3::operation::{
-    abort_multipart_upload, complete_multipart_upload, create_multipart_upload, delete_object, get_object,
-    head_object, list_multipart_uploads, list_objects_v2, list_parts, put_object, upload_part,
+    abort_multipart_upload, complete_multipart_upload, copy_object, create_multipart_upload, delete_object,
+    get_object, head_object, list_multipart_uploads, list_objects_v2, list_parts, put_object, upload_part,
+    upload_part_copy,
 };
 
 use crate::call::ResponseFacts;
@@ -88,6 +89,8 @@ impl Response for describe_key::DescribeKeyOutput {}
 
 impl Response for abort_multipart_upload::AbortMultipartUploadOutput {}
 impl Response for complete_multipart_upload::CompleteMultipartUploadOutput {}
+impl Response for copy_object::CopyObjectOutput {}
+impl Response for upload_part_copy::UploadPartCopyOutput {}
 impl Response for create_multipart_upload::CreateMultipartUploadOutput {}
 impl Response for delete_object::DeleteObjectOutput {}
 impl Response for get_object::GetObjectOutput {}

@@ -1,6 +1,7 @@
 //! S3: typed requests for single objects. Uploaded contents are whole buffers of bounded size, and downloaded ones are
 //! streams; splitting, naming and cleaning up objects is the task of `object`. No write has an unknown outcome: callers see an object only once an item points to it.
 
+mod copy;
 mod download;
 mod list;
 mod presign;
@@ -24,6 +25,7 @@ use super::meter;
 use super::request::{Cause, Detail, Failure, Request, SdkFailure};
 use super::response::Response;
 
+pub use copy::{CopySource, MAX_COPIED_BYTES};
 pub use download::{DownloadError, ObjectBody, Wanted};
 pub use list::{ListedObject, ListedUpload, ObjectPage, UploadPage};
 pub(super) use presign::{CredentialExpiry, Signer};
@@ -67,6 +69,8 @@ pub struct ObjectHead {
     pub stored: StoredObject,
     /// Its user-defined metadata, names in lower case.
     pub metadata: HashMap<String, String>,
+    /// The size of its content, as stored.
+    pub bytes: u64,
 }
 
 /// A multipart upload in progress.
@@ -260,6 +264,7 @@ impl S3 {
         Ok(ObjectHead {
             stored,
             metadata: output.metadata.unwrap_or_default(),
+            bytes: output.content_length.map_or(0, i64::unsigned_abs),
         })
     }
 

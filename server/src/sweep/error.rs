@@ -33,9 +33,6 @@ pub enum Error {
         /// The objects of the served prefixes.
         objects: u64,
     },
-    /// Not possible yet.
-    #[error("adopt: is not supported by this version")]
-    Adopt,
     /// The position belongs to a sweep of other buckets or tables, or with other options.
     #[error("the position is of another sweep: of other models or options")]
     OtherSweep,

@@ -12,6 +12,7 @@
 //! it is older than the grace period, the item does not point to it, and it is still there a moment later. Nothing is
 //! deleted if more than a tenth of the objects are orphans, or if a table is not active, unless it is forced.
 
+mod adoption;
 mod claims;
 mod context;
 mod counts;

@@ -35,9 +35,6 @@ impl Options {
     ///
     /// [`Error::Grace`] if it is too short to delete.
     pub fn check(&self) -> Result<(), Error> {
-        if self.adopt {
-            return Err(Error::Adopt);
-        }
         if !self.dry_run && self.grace < self.least_grace {
             return Err(Error::Grace {
                 least: self.least_grace,

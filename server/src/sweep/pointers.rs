@@ -1,19 +1,21 @@
-//! The walk over all pointers in items: reports those whose object does not exist.
+//! The walk over all pointers in items: reports those whose object does not exist, and adopts the objects of those that
+//! were copied in, if asked to.
 
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
+use super::adoption::{self, Foreign};
 use super::claims::is_gone;
 use super::context::Context;
 use super::error::Error;
 use super::event::Finding;
 use super::pointed::points_to;
 use super::position::{Position, StoredKey};
-use crate::aws::{self, Kind, Location, Scan};
+use crate::aws::{self, Kind, Location, ObjectHead, Scan};
 use crate::item::Key;
 use crate::item::pointer::Pointer;
-use crate::model::{Attribute, Item, Model, Offload};
+use crate::model::{Attribute, Item, Model, Offload, Value};
 use crate::object::owner::{self, Owner, offloads};
 
 /// An attribute of a table that may hold a pointer.
@@ -28,6 +30,8 @@ struct Slot<'a> {
 struct Found<'a> {
     slot: Slot<'a>,
     item_key: Key,
+    /// The pointer as it is stored.
+    stored: &'a Value,
     pointer: Pointer,
 }
 
@@ -81,8 +85,10 @@ async fn check_page(context: &Context, slots: &[Slot<'_>], items: &[Item]) -> Re
     let mut checks = Vec::new();
     for item in items {
         for &slot in slots {
-            let stored = item.get(&slot.attribute.stored_name);
-            let Some(pointer) = stored.and_then(Pointer::from_value) else {
+            let Some(stored) = item.get(&slot.attribute.stored_name) else {
+                continue;
+            };
+            let Some(pointer) = Pointer::from_value(stored) else {
                 continue;
             };
             let Some(item_key) = Key::from_item(slot.model, item) else {
@@ -93,6 +99,7 @@ async fn check_page(context: &Context, slots: &[Slot<'_>], items: &[Item]) -> Re
                 Found {
                     slot,
                     item_key,
+                    stored,
                     pointer,
                 },
             ));
@@ -123,7 +130,8 @@ async fn check<'a>(context: &Context, found: Found<'a>) -> Result<Option<Found<'
     }
     let location = found.location();
     match context.stores.s3.head_object(&context.call(), location).await {
-        Ok(_) => return Ok(None),
+        Ok(_) if is_own => return Ok(None),
+        Ok(head) => return adopt(context, &found, &head).await.map(|()| None),
         Err(error) if is_gone(&error) || is_bucket_gone(&error) => {}
         // a foreign pointer may lead to what this program may not read
         Err(error) if !is_own && error.kind == Kind::Denied => return Ok(None),
@@ -134,6 +142,30 @@ async fn check<'a>(context: &Context, found: Found<'a>) -> Result<Option<Found<'
     let (bucket, key) = (&found.pointer.bucket, &found.pointer.key);
     let is_unchanged = item.is_some_and(|item| points_to(&item, bucket, key));
     Ok(is_unchanged.then_some(found))
+}
+
+/// Adopts the object of a foreign pointer, if asked to.
+async fn adopt(context: &Context, found: &Found<'_>, head: &ObjectHead) -> Result<(), Error> {
+    if !context.options.adopt || context.options.dry_run {
+        return Ok(());
+    }
+    let foreign = Foreign {
+        model: found.slot.model,
+        attribute: found.slot.attribute,
+        offload: found.slot.offload,
+        item_key: &found.item_key,
+        stored: found.stored,
+        pointer: &found.pointer,
+        region: found.location().region,
+        head,
+    };
+    if adoption::adopt(context, &foreign).await? {
+        context.count(|counts| {
+            counts.adopted += 1;
+            counts.foreign = counts.foreign.saturating_sub(1);
+        });
+    }
+    Ok(())
 }
 
 fn is_bucket_gone(error: &aws::Error) -> bool {

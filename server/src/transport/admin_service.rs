@@ -159,10 +159,6 @@ fn sweep_status(error: &Error) -> Status {
             let (_, what) = text.split_once(": ").unwrap_or_default();
             status::invalid(Reason::InvalidField, Fault::new("grace", what))
         }
-        Error::Adopt => {
-            let (field, what) = text.split_once(": ").unwrap_or_default();
-            status::invalid(Reason::InvalidField, Fault::new(field, what))
-        }
         Error::NotActive { table, .. } => {
             precondition(Reason::SweepStopped, "TABLE", table, "is not ACTIVE", &text)
         }

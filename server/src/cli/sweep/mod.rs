@@ -167,12 +167,10 @@ fn failure(error: &Error, args: &Args) -> ExitCode {
     let mut text = match error {
         Error::Store(cause) => format!("{cause}: {}", cause.cause),
         Error::NotActive { .. } | Error::TooManyOrphans { .. } => format!("{error} (--force)"),
-        Error::Grace { .. } | Error::Adopt | Error::OtherSweep | Error::Stopped => error.to_string(),
+        Error::Grace { .. } | Error::OtherSweep | Error::Stopped => error.to_string(),
     };
     match error {
-        Error::Grace { .. } | Error::Adopt | Error::OtherSweep => {
-            exit::wrong_to(&mut std::io::stderr().lock(), &text)
-        }
+        Error::Grace { .. } | Error::OtherSweep => exit::wrong_to(&mut std::io::stderr().lock(), &text),
         Error::NotActive { .. } | Error::TooManyOrphans { .. } | Error::Stopped | Error::Store(_) => {
             if args.checkpoint.is_some() {
                 text.push_str("; run it again with the same --checkpoint to go on");
