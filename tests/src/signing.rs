@@ -65,7 +65,7 @@ fn canonical(request: &HttpRequest) -> (String, String) {
         .collect();
     let headers = request.headers().iter();
     let mut headers: Vec<_> = headers
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .map(|(name, value)| (name.to_ascii_lowercase(), single_spaced(value)))
         .filter(|(name, _)| name == "host" || name.starts_with("x-amz-"))
         .collect();
     headers.sort_unstable();
@@ -83,6 +83,12 @@ fn canonical(request: &HttpRequest) -> (String, String) {
         lines.concat()
     );
     (canonical, signed)
+}
+
+/// A header's value without spaces around it and with single spaces in it.
+fn single_spaced(value: &str) -> String {
+    let words: Vec<_> = value.split_ascii_whitespace().collect();
+    words.join(" ")
 }
 
 /// HMAC-SHA256 (RFC 2104).

@@ -86,7 +86,7 @@ impl<'a> Caller<'a> {
             Call::One(write, _) => match self.model {
                 Model::Marked => true,
                 Model::Remembered => self.is_alone && !matches!(write.effect, Effect::Delete),
-                Model::Plain | Model::Copied => false,
+                Model::Plain | Model::Sealed | Model::Copied => false,
             },
             Call::Batch(_)
             | Call::Keep { .. }

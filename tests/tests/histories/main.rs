@@ -39,7 +39,7 @@ const CASES: u64 = 300;
 /// Histories that share a store.
 const BLOCK: u64 = 25;
 /// Failures after which no further history begins.
-const MOST_FAILURES: usize = 10;
+const MOST_FAILURES: u64 = 10;
 
 /// What runs.
 struct Choice {
@@ -54,7 +54,7 @@ struct Run {
     choice: Choice,
     next: AtomicU64,
     total: Mutex<Report>,
-    failures: Mutex<Vec<(u64, String)>>,
+    failures: AtomicU64,
 }
 
 fn main() -> ExitCode {
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
         choice,
         next: AtomicU64::new(0),
         total: Mutex::default(),
-        failures: Mutex::default(),
+        failures: AtomicU64::new(0),
     };
     let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
@@ -84,7 +84,7 @@ impl Run {
     fn work(&self, models: &Path) {
         loop {
             let first = self.next.fetch_add(BLOCK, Ordering::Relaxed);
-            if first >= self.choice.cases || self.failures.lock().len() >= MOST_FAILURES {
+            if first >= self.choice.cases || self.failures.load(Ordering::Relaxed) >= MOST_FAILURES {
                 return;
             }
             let store = Store::open();
@@ -101,28 +101,26 @@ impl Run {
         }));
         match ended {
             Ok(Ok(report)) => *self.total.lock() += report,
-            Ok(Err(what)) => self.failures.lock().push((seed, what)),
-            Err(_) => self.failures.lock().push((seed, "a panic".to_owned())),
+            Ok(Err(what)) => self.fail(seed, &what),
+            Err(_) => self.fail(seed, "a panic"),
         }
     }
 
+    fn fail(&self, seed: u64, what: &str) {
+        println!("FAILED, seed {seed}: {what}");
+        println!("repeat: cargo test --workspace --test histories -- --seed {seed}");
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn report(&self, seconds: f64) -> ExitCode {
-        let failures = self.failures.lock();
-        for (seed, what) in failures.iter() {
-            println!("FAILED, seed {seed}: {what}");
-            println!("repeat: cargo test --workspace --test histories -- --seed {seed}");
-        }
+        let failures = self.failures.load(Ordering::Relaxed);
         let (total, Choice { seed, cases, .. }) = (self.total.lock(), &self.choice);
         println!(
-            "histories: {cases} from seed {seed} in {seconds:.1} s, {} failed; {} calls, {} requests, {} kills, {} \
-             objects left for a sweep",
-            failures.len(),
-            total.calls,
-            total.requests,
-            total.kills,
-            total.unreferenced
+            "histories: {cases} from seed {seed} in {seconds:.1} s, {failures} failed; {} calls, {} requests, {} kills, \
+             {} objects left for a sweep",
+            total.calls, total.requests, total.kills, total.unreferenced
         );
-        ExitCode::from(u8::from(!failures.is_empty()))
+        ExitCode::from(u8::from(failures > 0))
     }
 }
 

@@ -54,6 +54,25 @@ attributes:
   content: { type: object, s3: { bucket: histories, prefix: marked/ } }
   cover: { type: object, s3: { bucket: histories, prefix: marked/ } }
 ---
+name: Sealed
+table: sealed
+partition_key: pk
+sort_key: sk
+attributes:
+  pk: { type: string }
+  sk: { type: string }
+  note: { type: string }
+  hits: { type: number }
+  content:
+    type: object
+    encrypted: { key_id: alias/my-app-key }
+    s3: { bucket: histories, prefix: sealed/ }
+  cover:
+    type: object
+    compressed: { algorithm: zstd }
+    encrypted: { key_id: alias/my-app-key }
+    s3: { bucket: histories, prefix: sealed/ }
+---
 name: Copied
 table: copies
 partition_key: pk
@@ -74,6 +93,8 @@ pub(crate) enum Model {
     Remembered,
     /// A table remembers request ids.
     Marked,
+    /// Objects are encrypted, and some compressed.
+    Sealed,
     /// Holds pointers copied from `Plain`.
     Copied,
 }
@@ -118,6 +139,7 @@ impl Model {
             Model::Plain => "Plain",
             Model::Remembered => "Remembered",
             Model::Marked => "Marked",
+            Model::Sealed => "Sealed",
             Model::Copied => "Copied",
         }
     }
@@ -127,6 +149,7 @@ impl Model {
             Model::Plain => "plains",
             Model::Remembered => "remembered",
             Model::Marked => "marked",
+            Model::Sealed => "sealed",
             Model::Copied => "copies",
         }
     }
@@ -137,6 +160,7 @@ impl Model {
             Model::Plain | Model::Copied => "plains/",
             Model::Remembered => "remembered/",
             Model::Marked => "marked/",
+            Model::Sealed => "sealed/",
         }
     }
 }
@@ -152,6 +176,10 @@ impl Plan {
         maker.model = maker
             .random
             .pick(&[Model::Plain, Model::Plain, Model::Remembered, Model::Marked]);
+        // the histories of other seeds stay what they were
+        if seed % 5 == 4 {
+            maker.model = Model::Sealed;
+        }
         maker.large = u32::from(maker.random.once_in(12));
         let is_calm = maker.random.once_in(6);
         let steps = 3 + maker.random.below(7);
@@ -350,6 +378,9 @@ impl Call {
     /// The operations that the call may send.
     fn operations(&self, model: Model) -> Vec<&'static str> {
         let mut operations = vec!["GetItem", "DeleteObject"];
+        if model == Model::Sealed {
+            operations.extend(["GenerateDataKey", "Decrypt"]);
+        }
         for write in self.writes() {
             let (commit, objects): (_, Vec<_>) = match &write.effect {
                 Effect::Save(state) => ("PutItem", state.objects().collect()),
@@ -359,7 +390,7 @@ impl Call {
             };
             operations.push(match model {
                 Model::Marked => "TransactWriteItems",
-                Model::Plain | Model::Remembered | Model::Copied => commit,
+                Model::Plain | Model::Remembered | Model::Sealed | Model::Copied => commit,
             });
             operations.extend(objects.into_iter().flat_map(uploads));
         }

@@ -42,7 +42,7 @@ impl Target<'_> {
         // what is remembered in a table is written by a transaction, which returns no items
         let return_values = match self.model {
             Model::Marked => 0,
-            Model::Plain | Model::Remembered | Model::Copied => return_values,
+            Model::Plain | Model::Remembered | Model::Sealed | Model::Copied => return_values,
         };
         match &write.effect {
             Effect::Save(state) => Request::Save(v1::SaveRequest {
@@ -100,7 +100,9 @@ impl Target<'_> {
     /// The request id; none if nothing would remember it.
     fn request_id(&self, effect: &Effect) -> String {
         match (self.model, effect) {
-            (Model::Plain | Model::Copied, _) | (Model::Remembered, Effect::Delete) => String::new(),
+            (Model::Plain | Model::Sealed | Model::Copied, _) | (Model::Remembered, Effect::Delete) => {
+                String::new()
+            }
             (Model::Remembered | Model::Marked, _) => self.request_id.to_owned(),
         }
     }

@@ -88,7 +88,9 @@ impl Store {
         let object = read.map_err(|_| format!("a dangling pointer to {key}"))?;
         let metadata = object.metadata.unwrap_or_default();
         let content = object.body.collect().await.map_err(|error| error.to_string())?;
-        if content.into_bytes() != written.content() {
+        // what is sealed or compressed is read through the server at the end
+        let is_plain = !pointer.contains_key("mac") && !pointer.contains_key("encoding");
+        if is_plain && content.into_bytes() != written.content() {
             return Err(format!("another content than {name} in {key}"));
         }
         let owner = [
