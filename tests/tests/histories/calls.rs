@@ -14,7 +14,7 @@ use tonic_types::{RpcStatusExt as _, StatusExt as _};
 use super::content::{Slot, Written};
 use super::plan::{Call, Model};
 use super::process::{Calls, Process};
-use super::requests::{Request, Target};
+use super::requests::{Request, Target, uploading};
 use super::state::{Condition, Effect, Event, State, Verdict, Write};
 use super::store::write_of;
 
@@ -33,6 +33,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) known: Mutex<Known>,
     /// No other call of the step may overwrite what an item remembers of this one.
     is_alone: bool,
+    /// A Save is sent as an Upload.
+    streams: bool,
     was_sent: AtomicBool,
 }
 
@@ -51,6 +53,7 @@ impl<'a> Caller<'a> {
         partitions: &'a [String],
         request_id: String,
         is_alone: bool,
+        streams: bool,
     ) -> Caller<'a> {
         let caller = Caller {
             call,
@@ -59,6 +62,7 @@ impl<'a> Caller<'a> {
             request_id,
             known: Mutex::default(),
             is_alone,
+            streams,
             was_sent: AtomicBool::new(false),
         };
         caller.report(caller.unknown());
@@ -169,6 +173,9 @@ impl<'a> Caller<'a> {
     async fn one(&self, client: &mut Client, write: &Write, returned: i32) -> Verdict {
         let request = self.target(write.item).request(write, returned);
         let outcome = match request {
+            Request::Save(save) if self.streams => {
+                client.upload(stream::iter(uploading(save))).await.map(drop)
+            }
             Request::Save(save) => client.save(save).await.map(drop),
             Request::Update(update) => client.update(update).await.map(drop),
             Request::Delete(delete) => client.delete(delete).await.map(drop),

@@ -12,10 +12,11 @@ use tollgate_tests::figures::Figures;
 use super::calls::Caller;
 use super::content::Slot;
 use super::faults::Weather;
-use super::plan::{Call, ITEMS, Plan, Step};
+use super::plan::{Call, ITEMS, Model, Plan, Step};
 use super::process::{Killed, Process};
 use super::state::{Event, World, possible};
 use super::store::Store;
+use super::sweeping::{Found, sweep};
 
 /// What work may take that goes on when its callers have left: the deadline of a call, the grace of a commit, and its reads.
 const SETTLE: Duration = Duration::from_secs(120);
@@ -80,7 +81,14 @@ impl History<'_> {
         let (partitions, is_alone) = (self.partitions.clone(), step.calls.len() == 1);
         let callers = step.calls.iter().enumerate().map(|(index, call)| {
             let request_id = format!("r{}-{number}-{index}", self.plan.seed);
-            Caller::new(call, self.plan.model, &partitions, request_id, is_alone)
+            Caller::new(
+                call,
+                self.plan.model,
+                &partitions,
+                request_id,
+                is_alone,
+                self.plan.streams(),
+            )
         });
         let callers: Vec<_> = callers.collect();
         self.report.calls += callers.len() as u64;
@@ -165,9 +173,16 @@ impl History<'_> {
                 slot,
                 offset: 0,
             }));
-            let callers = reads
-                .iter()
-                .map(|call| Caller::new(call, self.plan.model, &self.partitions, String::new(), true));
+            let callers = reads.iter().map(|call| {
+                Caller::new(
+                    call,
+                    self.plan.model,
+                    &self.partitions,
+                    String::new(),
+                    true,
+                    false,
+                )
+            });
             let callers: Vec<_> = callers.collect();
             let read = self.process.run(all(&self.process, &callers), Duration::ZERO);
             read.map_err(|Killed| "killed in calm weather".to_owned())?;
@@ -183,9 +198,25 @@ impl History<'_> {
         self.compare_bills()
     }
 
-    /// Without faults, no object is left behind.
+    /// Without faults, no object is left behind. With them, a sweep finds what was.
     fn look_for_orphans(&mut self) -> Result<(), String> {
         let (unreferenced, uploads) = self.store.unreferenced(&self.plan.items());
+        let expected = Found {
+            orphans: unreferenced.clone(),
+            uploads,
+            ..Found::default()
+        };
+        let partitions = self.partitions.iter();
+        let folders: Vec<_> = partitions
+            .map(|partition| format!("{}{partition}/", self.plan.model.prefix()))
+            .collect();
+        let sweeping = sweep(&self.process, &folders, Model::Copied.table());
+        let found = self.process.run(sweeping, Duration::ZERO);
+        let found = found.map_err(|Killed| "killed in calm weather".to_owned())?;
+        let found = found.map_err(|status| status.to_string())?;
+        if found != expected {
+            return Err(format!("a sweep found {found:?} of {expected:?}"));
+        }
         self.report.unreferenced = unreferenced.len() as u64;
         if self.plan.is_calm() && (!unreferenced.is_empty() || uploads > 0) {
             return Err(format!(

@@ -21,6 +21,7 @@ mod process;
 mod requests;
 mod state;
 mod store;
+mod sweeping;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;

@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use tollgate::app::App;
 use tollgate::telemetry::Telemetry;
 use tollgate::transport::layer::CallService;
+use tollgate_proto::v1::admin_service_client::AdminServiceClient;
 use tollgate_proto::v1::data_service_client::DataServiceClient;
 use tollgate_proto::v1::metrics_service_client::MetricsServiceClient;
 use tollgate_tests::gateway::Setup;
@@ -81,6 +82,10 @@ impl Process {
         DataServiceClient::new(self.calls.clone())
             .max_decoding_message_size(MESSAGE_BYTES)
             .max_encoding_message_size(MESSAGE_BYTES)
+    }
+
+    pub(crate) fn admin(&self) -> AdminServiceClient<Calls> {
+        AdminServiceClient::new(self.calls.clone())
     }
 
     pub(crate) fn metrics(&self) -> MetricsServiceClient<Calls> {

@@ -4,11 +4,15 @@ use tollgate_proto::v1;
 use tollgate_proto::v1::attribute_value::Kind;
 use tollgate_proto::v1::batch_write_request::Write as BatchWrite;
 use tollgate_proto::v1::transact_operation::Operation;
+use tollgate_proto::v1::upload_request::Message;
 use tollgate_tests::values::{AttributeValue, Item, expression, item, key, n, s};
 
 use super::content::Written;
 use super::plan::Model;
 use super::state::{Change, Condition, Effect, State, Write};
+
+/// Bytes of a message of an Upload.
+const CHUNK_BYTES: usize = 1024 * 1024;
 
 /// A write as a request of its own RPC.
 pub(crate) enum Request {
@@ -117,6 +121,33 @@ impl Target<'_> {
         }
         written
     }
+}
+
+/// The messages of an Upload that writes the same as a Save.
+pub(crate) fn uploading(mut save: v1::SaveRequest) -> Vec<v1::UploadRequest> {
+    let mut chunks = Vec::new();
+    for (name, value) in &mut save.item {
+        let Some(Kind::Object(object)) = &mut value.kind else {
+            continue;
+        };
+        let data = object.data.take().unwrap_or_default();
+        let count = data.len().div_ceil(CHUNK_BYTES).max(1);
+        chunks.extend((1..=count).map(|number| {
+            let from = (number - 1) * CHUNK_BYTES;
+            Message::Chunk(v1::ObjectChunk {
+                attribute: name.clone(),
+                data: data.slice(from..data.len().min(from + CHUNK_BYTES)),
+                end: number == count,
+                ..v1::ObjectChunk::default()
+            })
+        }));
+    }
+    let messages = std::iter::once(Message::Save(save)).chain(chunks);
+    messages
+        .map(|message| v1::UploadRequest {
+            message: Some(message),
+        })
+        .collect()
 }
 
 impl Request {

@@ -10,9 +10,12 @@ mod big_scan;
 mod canned;
 mod direct;
 mod direct_many;
+mod direct_objects;
 mod load;
 mod many;
 mod naive;
+mod object_stores;
+mod objects;
 mod pair;
 mod process;
 mod program;
@@ -29,14 +32,14 @@ use std::time::Duration;
 use process::Cores;
 
 const USAGE: &str = "cargo bench-gateway [--quick] [--callers N] [--tollgate FILE] [--bare FILE] [--collector URL] \
-[beside|batches|scan|trailers|telemetry|keys|start ...]
+[beside|batches|scan|objects|trailers|telemetry|keys|start ...]
 
   --quick           a fifth of the rounds: to see that it runs, not to compare
   --callers N       calls in flight, 64 where nothing is said
   --tollgate FILE   the program that is measured; without it `tollgate` is built, in this benchmark's own profile
   --bare FILE       the same program without telemetry; without it that is built too, where it is needed
   --collector URL   the OTLP collector that everything is exported to, over gRPC; without it one in this process
-  beside ...        only these parts; without any, all seven";
+  beside ...        only these parts; without any, all eight";
 
 /// How much is measured, and of what.
 #[derive(Clone)]
@@ -57,10 +60,11 @@ struct Plan {
     parts: Vec<String>,
 }
 
-const PARTS: [&str; 7] = [
+const PARTS: [&str; 8] = [
     "beside",
     "batches",
     "scan",
+    "objects",
     "trailers",
     "telemetry",
     "keys",
@@ -153,6 +157,9 @@ async fn measure(plan: &Plan) {
     }
     if plan.has("scan") {
         big_scan::measure(plan).await;
+    }
+    if plan.has("objects") {
+        objects::measure(plan).await;
     }
     if plan.has("trailers") {
         trailers::measure(plan).await;
