@@ -93,7 +93,7 @@ async fn on_minio(plan: &Plan) -> Option<Measured> {
     let direct = DirectS3::over_http(minio.url(), access_key, secret).await;
     direct.create_bucket(BUCKET).await;
     let gateway = Gateway::start_on_aws(&plan.program, Cores::All, &settings).await;
-    let measured = rounds(plan, &gateway, &direct).await;
+    let measured = Box::pin(rounds(plan, &gateway, &direct)).await;
     gateway.kill().await;
     Some(measured)
 }
@@ -105,7 +105,7 @@ async fn on_embedded(plan: &Plan) -> Measured {
     let gateway = Gateway::start(&plan.program, Cores::All, Store::Folder(&own), &settings).await;
     let direct = DirectS3::embedded(&other).await;
     direct.create_bucket(BUCKET).await;
-    let measured = rounds(plan, &gateway, &direct).await;
+    let measured = Box::pin(rounds(plan, &gateway, &direct)).await;
     gateway.kill().await;
     measured
 }
