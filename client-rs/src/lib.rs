@@ -120,6 +120,9 @@
 //! ([`Content::write_to`]) or in a file ([`Content::into_file`]). If the connection breaks, it is resumed where it broke. A
 //! whole content is verified against its SHA-256.
 //!
+//! [`Client::presign`] returns a time-limited URL with which any HTTP client reads or uploads one object. A write takes an
+//! upload up with [`Object::uploaded`].
+//!
 //! # Errors and retries
 //!
 //! An [`Error`] contains tollgate's [`Reason`], the invalid fields ([`Error::violations`]), the reason of a refused write as a
@@ -144,6 +147,7 @@ mod listing;
 mod metrics;
 mod options;
 mod partial;
+mod presign;
 mod progress;
 mod refusal;
 mod requests;
@@ -168,6 +172,7 @@ pub use listing::{Query, Scan};
 pub use metrics::{CallMetrics, SessionMetrics};
 pub use options::Options;
 pub use partial::{ByModel, Partial, Readable, Unreadable};
+pub use presign::{Presign, PresignedContent, PresignedUrl};
 pub use progress::Progress;
 pub use refusal::{OperationFailure, Refusal};
 pub use requests::{DeleteOptions, Get, GetOptions, ReturnValues, SaveOptions, UpdateOptions};

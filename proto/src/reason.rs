@@ -95,6 +95,8 @@ reasons! {
     ForeignPointer = "FOREIGN_POINTER", FailedPrecondition, false, true;
     /// The object has another etag than the request demands.
     EtagMismatch = "ETAG_MISMATCH", FailedPrecondition, false, true;
+    /// Nothing is uploaded for the upload token, or it was taken up already.
+    UploadMissing = "UPLOAD_MISSING", FailedPrecondition, false, true;
     /// A table or bucket that the model needs does not exist.
     ResourceMissing = "RESOURCE_MISSING", FailedPrecondition, false, true;
     /// The store refused the server's credentials or the request.

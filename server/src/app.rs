@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 use tracing::warn;
 
-use crate::aws::Connectors;
+use crate::aws::{Connectors, Stores};
 use crate::billing::{Accounting, Prices};
 use crate::capacity::Capacity;
 use crate::config::Config;
@@ -29,7 +29,7 @@ use crate::sweep::Sweeper;
 use crate::telemetry::{SidePort, Telemetry};
 use crate::transport::layer::{CallLayer, CallService};
 use crate::transport::{Admin, Data, Metrics, Schema};
-use crate::write::{Committer, RequestIds, TransactionTokens};
+use crate::write::{Committer, RequestIds, TransactionTokens, UploadTokens};
 
 pub use backend::connect;
 pub use error::Error;
@@ -102,20 +102,13 @@ impl App {
         let sweeper = sweeping::sweeper(config, stores.clone(), served.clone(), prices.clone())?;
         let accounting = Arc::new(Accounting::new(settings::accounting(config), prices));
         let writes = TaskTracker::new();
-        let reader = Reader {
-            stores: stores.clone(),
-            keyring: Keyring::new(stores.kms.clone(), config.kms.in_flight),
-            page_tokens: PageTokens::new(&token_key),
-            limits: read::Limits {
-                message_bytes: config.limits.message_bytes,
-                objects_in_flight: config.s3.in_flight,
-            },
-        };
+        let reader = reader(config, &stores, &token_key);
         let gateway = Arc::new(Gateway {
             models: served.clone(),
             committer: Committer::new(stores.clone(), reader.keyring.clone(), writes.clone()),
             transaction_tokens: has_lasting_key.then(|| TransactionTokens::new(&token_key)),
             request_ids: has_lasting_key.then(|| RequestIds::new(&token_key)),
+            upload_tokens: UploadTokens::new(&token_key),
             reader,
             attribute_depth: config.limits.attribute_depth,
         });
@@ -214,6 +207,18 @@ fn check_token_key(config: &Config, models: &Models) -> Result<bool, Error> {
 pub fn raise_descriptor_limit() {
     if let Err(error) = listener::descriptors::raise() {
         warn!(%error, "cannot raise the descriptor limit");
+    }
+}
+
+fn reader(config: &Config, stores: &Stores, token_key: &[u8; 32]) -> Reader {
+    Reader {
+        stores: stores.clone(),
+        keyring: Keyring::new(stores.kms.clone(), config.kms.in_flight),
+        page_tokens: PageTokens::new(token_key),
+        limits: read::Limits {
+            message_bytes: config.limits.message_bytes,
+            objects_in_flight: config.s3.in_flight,
+        },
     }
 }
 

@@ -6,6 +6,8 @@ mod bulk;
 mod changing;
 #[path = "call/downloading.rs"]
 mod downloading;
+#[path = "call/presigning.rs"]
+mod presigning;
 mod process;
 #[path = "call/saving.rs"]
 mod saving;
@@ -98,7 +100,12 @@ struct Rig {
 
 impl Rig {
     fn start() -> Rig {
+        Rig::with_settings("")
+    }
+
+    fn with_settings(settings: &str) -> Rig {
         let folder = free_folder();
+        fs::write(folder.path().join("tollgate.yaml"), settings).expect("as the test made it");
         fs::create_dir(folder.path().join("models")).expect("as the test made it");
         fs::write(folder.path().join("models/all.yaml"), MODELS).expect("as the test made it");
         let process = Process::serve(

@@ -7,6 +7,9 @@ pub fn operation(request: &HttpRequest) -> String {
     if let Some(target) = request.headers().get("x-amz-target") {
         return target.rsplit('.').next().unwrap_or(target).to_owned();
     }
+    if request.headers().get("x-amz-copy-source").is_some() {
+        return "CopyObject".to_owned();
+    }
     s3_operation(request.method(), request.uri()).to_owned()
 }
 

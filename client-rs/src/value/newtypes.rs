@@ -155,6 +155,9 @@ pub struct Object {
     pub version_id: String,
     /// SHA-256 of the content in lower-case hex.
     pub sha256: String,
+    /// What [`Client::presign`](crate::Client::presign) returned for an upload by URL, to take it up in place of `data`.
+    /// Never returned.
+    pub upload_token: String,
 }
 
 impl Object {
@@ -162,6 +165,14 @@ impl Object {
     pub fn new(data: impl Into<Bytes>) -> Object {
         Object {
             data: Some(Binary(data.into())),
+            ..Object::default()
+        }
+    }
+
+    /// Creates an object from an upload by URL, to be written.
+    pub fn uploaded(token: impl Into<String>) -> Object {
+        Object {
+            upload_token: token.into(),
             ..Object::default()
         }
     }
@@ -183,6 +194,7 @@ impl Object {
             ("etag", Value::String(self.etag)),
             ("version_id", Value::String(self.version_id)),
             ("sha256", Value::String(self.sha256)),
+            ("upload_token", Value::String(self.upload_token)),
         ];
         fields
             .into_iter()

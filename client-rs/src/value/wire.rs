@@ -99,6 +99,7 @@ impl From<Object> for v1::Object {
             etag: object.etag,
             version_id: object.version_id,
             sha256: object.sha256,
+            upload_token: object.upload_token,
         }
     }
 }
@@ -116,6 +117,7 @@ impl From<v1::Object> for Object {
             etag: wire.etag,
             version_id: wire.version_id,
             sha256: wire.sha256,
+            upload_token: wire.upload_token,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! streams; splitting, naming and cleaning up objects is the task of `object`. No write has an unknown outcome: callers see an object only once an item points to it.
 
 mod copy;
+mod copy_checked;
 mod download;
 mod list;
 mod presign;
@@ -26,6 +27,7 @@ use super::request::{Cause, Detail, Failure, Request, SdkFailure};
 use super::response::Response;
 
 pub use copy::{CopySource, MAX_COPIED_BYTES};
+pub use copy_checked::{CopiedObject, CopyError};
 pub use download::{DownloadError, ObjectBody, Wanted};
 pub use list::{ListedObject, ListedUpload, ObjectPage, UploadPage};
 pub(super) use presign::{CredentialExpiry, Signer};
@@ -290,12 +292,18 @@ impl S3 {
         send(call, &request, sent).await.map(|_output| ())
     }
 
-    /// Deletes an object; succeeds if it does not exist.
+    /// Deletes an object, or only this version of it; succeeds if it does not exist. Without a version, a versioned bucket
+    /// keeps it behind a delete marker.
     ///
     /// # Errors
     ///
     /// The errors of any request.
-    pub async fn delete_object(&self, call: &Call, location: Location<'_>) -> Result<(), Error> {
+    pub async fn delete_object(
+        &self,
+        call: &Call,
+        location: Location<'_>,
+        version_id: Option<&str>,
+    ) -> Result<(), Error> {
         let request = request(AwsOperation::DeleteObject, location);
         let client = self.client(location.region);
         let sent = Box::pin(
@@ -303,6 +311,7 @@ impl S3 {
                 .delete_object()
                 .bucket(location.bucket)
                 .key(location.key)
+                .set_version_id(version_id.map(str::to_owned))
                 .send(),
         );
         send(call, &request, sent).await.map(|_output| ())

@@ -30,6 +30,11 @@ impl ItemId {
         Some(ItemId::of_values(&model.table, partition, sort))
     }
 
+    /// The identity as bytes, of which none begins with another.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     fn of_values(table: &str, partition: &Value, sort: Option<&Value>) -> ItemId {
         let mut bytes = Vec::with_capacity(USUAL_BYTES);
         add(&mut bytes, b'T', table.as_bytes());

@@ -141,8 +141,6 @@ impl Pointer {
     /// The object as callers see it, without data.
     pub fn to_object(&self) -> Object {
         Object {
-            data: None,
-            stream: None,
             name: self.name.clone(),
             content_type: self.content_type.clone(),
             metadata: self.metadata.clone(),
@@ -152,6 +150,7 @@ impl Pointer {
             etag: self.etag.clone(),
             version_id: self.version_id.clone(),
             sha256: self.sha256.clone(),
+            ..Object::default()
         }
     }
 }

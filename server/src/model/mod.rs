@@ -67,4 +67,4 @@ pub use served::Served;
 pub use stored_form::{Compat, DatetimeStore, SetEncoding};
 pub use template::{Leading, Part, PartFormat, Piece, Template, TemplateError};
 pub use unknown_attributes::UnknownAttributes;
-pub use value::{Item, Object, Value};
+pub use value::{Item, Object, Upload, Value};

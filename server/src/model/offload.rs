@@ -15,6 +15,7 @@ pub(super) const S3: Keys = Keys {
         "max_size",
         "content_types",
         "offload_above",
+        "purge_versions",
     ],
     later: &[],
 };
@@ -41,6 +42,8 @@ pub struct Offload {
     pub max_bytes: Option<u64>,
     /// The media types that an object may have, in lower case: `image/png`, or all of a kind: `image/*`. Empty: any.
     pub content_types: Vec<String>,
+    /// Whether the objects of replaced and deleted items are deleted with their versions in a versioned bucket.
+    pub purge_versions: bool,
 }
 
 /// What reads do with pointers to objects outside the item's folder.
@@ -121,6 +124,10 @@ pub(super) fn offload(at: &Cursor<'_>, report: &mut Report) -> Option<Offload> {
         .get("content_types")
         .map(|at| content_types(at, report))
         .unwrap_or_default();
+    let purge_versions = fields
+        .get("purge_versions")
+        .and_then(|at| at.boolean(report))
+        .unwrap_or_default();
     Some(Offload {
         bucket: bucket?,
         prefix,
@@ -129,6 +136,7 @@ pub(super) fn offload(at: &Cursor<'_>, report: &mut Report) -> Option<Offload> {
         offload_above,
         max_bytes,
         content_types,
+        purge_versions,
     })
 }
 
@@ -189,6 +197,7 @@ mod tests {
             offload_above: None,
             max_bytes,
             content_types: content_types.iter().map(|&kind| kind.to_owned()).collect(),
+            purge_versions: false,
         }
     }
 

@@ -193,6 +193,7 @@ fn offload_difference(own: &Offload, other: &Offload) -> Option<&'static str> {
         ("s3.offload_above", own.offload_above != other.offload_above),
         ("s3.max_size", own.max_bytes != other.max_bytes),
         ("s3.content_types", own.content_types != other.content_types),
+        ("s3.purge_versions", own.purge_versions != other.purge_versions),
         ("s3", own != other),
     ])
 }

@@ -76,5 +76,6 @@ pub(crate) fn offload(bucket: &str, prefix: &str) -> Offload {
         offload_above: None,
         max_bytes: None,
         content_types: Vec::new(),
+        purge_versions: false,
     }
 }

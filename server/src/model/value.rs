@@ -63,12 +63,27 @@ pub struct Object {
     pub version_id: String,
     /// SHA-256 of the content in lower-case hex. Empty if the pointer has none.
     pub sha256: String,
+    /// What Presign returned for an upload by URL. Empty if there is none.
+    pub upload_token: String,
+    /// The upload of the token, once it was opened.
+    pub upload: Option<Box<Upload>>,
+}
+
+/// Where the content of an upload by URL is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// The bucket.
+    pub bucket: String,
+    /// The key.
+    pub key: String,
+    /// The region of the bucket, if it differs from the client's.
+    pub region: Option<String>,
 }
 
 impl Object {
     /// Whether the object is to be stored: the request has its content. An object without one is a stored object.
     pub fn is_new(&self) -> bool {
-        self.data.is_some() || self.stream.is_some()
+        self.data.is_some() || self.stream.is_some() || !self.upload_token.is_empty()
     }
 }
 

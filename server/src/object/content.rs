@@ -29,6 +29,9 @@ pub enum ContentError {
         /// The announced size.
         announced_bytes: u64,
     },
+    /// Nothing is uploaded by URL for it.
+    #[error("nothing is uploaded with the URL of this upload_token, or it was taken up already")]
+    NotUploaded,
     /// It has another SHA-256 than announced.
     #[error("the content has another SHA-256")]
     Sha256,

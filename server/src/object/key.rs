@@ -62,6 +62,11 @@ pub fn object_key(prefix: &str, key: &Key, ulid: Ulid, name: &str) -> String {
     format!("{prefix}{partition}/{sort}/{ulid}/{name}")
 }
 
+/// A new key for an upload by URL.
+pub fn upload_key(prefix: &str, ulid: Ulid) -> String {
+    format!("{prefix}{UPLOADS}/{ulid}")
+}
+
 /// Whether [`object_key`] can return `object_key` for the item with `key`: the item's folder, followed by one part for the
 /// ULID and one for the name. Compares the encoded parts byte by byte.
 pub fn belongs_to(prefix: &str, key: &Key, object_key: &str) -> bool {

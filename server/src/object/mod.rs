@@ -5,6 +5,7 @@ pub mod adopt;
 mod compressing;
 pub mod content;
 mod decoder;
+mod destination;
 pub mod digest;
 pub mod download;
 pub mod encoder;

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -15,36 +14,28 @@ use tokio::task::{JoinError, JoinSet};
 use ulid::Ulid;
 
 use super::content::{Content, ContentError, ContentStream};
+use super::destination::{Destination, Sent, broken};
 use super::digest::sha256_hex;
 use super::encoder::Encoder;
 use super::key;
 use super::owner::Owner;
 use super::parts::{Announced, PartContent, Parts};
-use crate::aws::{Doubt, Error, Kind, Location, MultipartUpload, Part, S3, StoredObject};
+use crate::aws::{Error, Location, MultipartUpload, Part, S3, StoredObject};
 use crate::call::Call;
-use crate::figure::AwsOperation;
 use crate::item::Key;
 use crate::item::pointer::{OffloadedKind, Pointer};
-use crate::model::{Model, Object, Offload};
+use crate::model::{self, Model, Object, Offload};
 
+pub(crate) use super::destination::UploadError;
 pub use super::part_size::PART_BYTES;
-
-/// Why an object could not be uploaded.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum UploadError {
-    /// The content cannot be stored.
-    #[error(transparent)]
-    Content(#[from] ContentError),
-    /// S3 returned an error, or could not be reached.
-    #[error(transparent)]
-    Store(#[from] Error),
-}
 
 /// An object to upload under a new key.
 pub(crate) struct NewObject {
     destination: Arc<Destination>,
     /// `None`: the upload has begun.
     content: Mutex<Option<Content>>,
+    /// The upload by URL that is the content.
+    taken_up: Option<Box<model::Upload>>,
     announced: Announced,
     encoder: Mutex<Encoder>,
     /// Set if the content is the value of another attribute than an object.
@@ -57,30 +48,7 @@ pub(crate) struct NewObject {
     requests: tokio::sync::Mutex<Requests>,
 }
 
-/// Where an object goes, and what S3 may hold there.
-struct Destination {
-    offload: Offload,
-    key: String,
-    content_type: String,
-    /// The metadata of the caller and of the owner. Checked items do not exceed S3's limit.
-    metadata: HashMap<String, String>,
-    /// Whether S3 may hold the object.
-    stored: AtomicBool,
-    /// The id of a multipart upload that is not completed.
-    multipart: Mutex<Option<String>>,
-}
-
 type Requests = JoinSet<Result<Sent, Error>>;
-
-/// What a request did.
-enum Sent {
-    /// It stored the object.
-    Stored(StoredObject),
-    /// It began a multipart upload.
-    Begun,
-    /// It stored the part with this number.
-    Part(i32, Part),
-}
 
 impl NewObject {
     /// A new object of the item with this key. Sends nothing yet. `stream` delivers the content of an object that is
@@ -96,6 +64,7 @@ impl NewObject {
         let content = match (object.data, object.stream) {
             (Some(data), _) => Content::Whole(data),
             (None, Some(_)) => Content::Stream(stream.unwrap_or_else(ContentStream::closed)),
+            (None, None) if object.upload.is_some() => Content::Whole(Bytes::new()),
             (None, None) => return None,
         };
         let own: HashMap<_, _> = object
@@ -107,15 +76,14 @@ impl NewObject {
         let owner = Owner { model, key: item_key }.metadata(own_bytes);
         let owner = owner.into_iter().map(|(name, value)| (name.to_owned(), value));
         Some(NewObject {
-            destination: Arc::new(Destination {
-                offload: offload.clone(),
-                key: key::object_key(&offload.prefix, item_key, Ulid::generate(), &object.name),
-                content_type: object.content_type,
-                metadata: own.clone().into_iter().chain(owner).collect(),
-                stored: AtomicBool::new(false),
-                multipart: Mutex::new(None),
-            }),
+            destination: Arc::new(Destination::new(
+                offload.clone(),
+                key::object_key(&offload.prefix, item_key, Ulid::generate(), &object.name),
+                object.content_type,
+                own.clone().into_iter().chain(owner).collect(),
+            )),
             content: Mutex::new(Some(content)),
+            taken_up: object.upload,
             announced: Announced {
                 size_bytes: Some(object.size_bytes).filter(|bytes| *bytes != 0),
                 sha256: Some(object.sha256).filter(|sha256| !sha256.is_empty()),
@@ -149,7 +117,17 @@ impl NewObject {
 
     /// Whether S3 may hold the object.
     pub(crate) fn may_be_stored(&self) -> bool {
-        self.destination.stored.load(Ordering::Acquire)
+        self.destination.may_be_stored()
+    }
+
+    /// The version that S3 stored, if the bucket is versioned.
+    pub(crate) fn version_id(&self) -> Option<String> {
+        self.destination.version_id()
+    }
+
+    /// The upload by URL that the object takes up, if it does.
+    pub(crate) fn taken_up(&self) -> Option<&model::Upload> {
+        self.taken_up.as_deref()
     }
 
     /// The multipart upload that is not completed, if any.
@@ -170,6 +148,15 @@ impl NewObject {
         call: &Call,
         slots: &Arc<Semaphore>,
     ) -> Result<Pointer, UploadError> {
+        if let Some(upload) = self.taken_up() {
+            let announced = &self.announced;
+            let taking = self.destination.take_up(s3, call, slots, upload, announced);
+            let stored = taking.await?;
+            return Ok(Pointer {
+                sha256: announced.sha256.clone().unwrap_or_default(),
+                ..self.pointer(stored, announced.size_bytes.unwrap_or_default())
+            });
+        }
         let content = self.content.lock().take().ok_or(ContentError::Incomplete)?;
         let encoder = std::mem::take(&mut *self.encoder.lock());
         let whole = match &content {
@@ -189,10 +176,18 @@ impl NewObject {
         let (sha256, stored) = tokio::join!(self.sha256(whole), upload.run(&mut parts));
         let stored = stored?;
         let finished = parts.finish();
-        let mut pointer = Pointer {
+        let mut pointer = self.pointer(stored, finished.plain_bytes);
+        let sha256 = finished.sha256.or(sha256).unwrap_or_default();
+        finished.encoder.describe(&mut pointer, sha256);
+        Ok(pointer)
+    }
+
+    /// The pointer to the stored object, without its hash.
+    fn pointer(&self, stored: StoredObject, size_bytes: u64) -> Pointer {
+        Pointer {
             bucket: self.destination.offload.bucket.clone(),
             key: self.destination.key.clone(),
-            size_bytes: finished.plain_bytes,
+            size_bytes,
             etag: stored.etag,
             table: self.table.clone(),
             content_type: self.destination.content_type.clone(),
@@ -201,10 +196,7 @@ impl NewObject {
             name: self.name.clone(),
             kind: self.kind,
             ..Pointer::default()
-        };
-        let sha256 = finished.sha256.or(sha256).unwrap_or_default();
-        finished.encoder.describe(&mut pointer, sha256);
-        Ok(pointer)
+        }
     }
 
     /// The SHA-256 of a whole content; it is known already if it was announced.
@@ -213,69 +205,6 @@ impl NewObject {
             Some(sha256) => Some(sha256.clone()),
             None => Some(sha256_hex(whole?).await),
         }
-    }
-}
-
-impl Destination {
-    fn location(&self) -> Location<'_> {
-        Location {
-            bucket: &self.offload.bucket,
-            key: &self.key,
-            region: self.offload.region.as_deref(),
-        }
-    }
-
-    fn content_type(&self) -> Option<&str> {
-        Some(self.content_type.as_str()).filter(|content_type| !content_type.is_empty())
-    }
-
-    fn open_multipart(&self) -> Option<MultipartUpload<'_>> {
-        let id = self.multipart.lock().clone()?;
-        Some(MultipartUpload {
-            location: self.location(),
-            id,
-        })
-    }
-
-    async fn put(&self, s3: &S3, call: &Call, content: Bytes) -> Result<Sent, Error> {
-        self.stored.store(true, Ordering::Release);
-        let (content_type, metadata) = (self.content_type(), &self.metadata);
-        let put = s3.put_object(call, self.location(), content, content_type, metadata);
-        let stored = put.await;
-        if stored
-            .as_ref()
-            .is_err_and(|error| !may_have_been_applied(&error.kind))
-        {
-            self.stored.store(false, Ordering::Release);
-        }
-        stored.map(Sent::Stored)
-    }
-
-    async fn begin(&self, s3: &S3, call: &Call) -> Result<Sent, Error> {
-        let (content_type, metadata) = (self.content_type(), &self.metadata);
-        let begin = s3.create_multipart_upload(call, self.location(), content_type, metadata);
-        let upload = begin.await?;
-        *self.multipart.lock() = Some(upload.id);
-        Ok(Sent::Begun)
-    }
-
-    async fn part(&self, s3: &S3, call: &Call, number: i32, content: Bytes) -> Result<Sent, Error> {
-        let upload = self.multipart_begun()?;
-        let part = s3.upload_part(call, &upload, number, content).await?;
-        Ok(Sent::Part(number, part))
-    }
-
-    async fn complete(&self, s3: &S3, call: &Call, parts: Vec<Part>) -> Result<Sent, Error> {
-        let upload = self.multipart_begun()?;
-        self.stored.store(true, Ordering::Release);
-        let stored = s3.complete_multipart_upload(call, &upload, parts).await?;
-        *self.multipart.lock() = None;
-        Ok(Sent::Stored(stored))
-    }
-
-    fn multipart_begun(&self) -> Result<MultipartUpload<'_>, Error> {
-        self.open_multipart()
-            .ok_or_else(|| broken("the multipart upload has no id"))
     }
 }
 
@@ -410,37 +339,5 @@ fn outcome(ended: Result<Result<Sent, Error>, JoinError>) -> Result<Sent, Error>
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(_dropped) => Err(broken("the server is shutting down")),
         },
-    }
-}
-
-/// The error of an upload that ended without a request's error.
-fn broken(cause: &'static str) -> Error {
-    Error {
-        kind: Kind::Unavailable,
-        operation: AwsOperation::PutObject,
-        request_id: None,
-        doubt: Doubt::None,
-        endpoint: None,
-        cause: cause.into(),
-    }
-}
-
-/// Whether a failed request may have been applied.
-fn may_have_been_applied(kind: &Kind) -> bool {
-    match kind {
-        Kind::Unavailable | Kind::OutcomeUnknown | Kind::Deadline { .. } => true,
-        Kind::ConditionFailed { .. }
-        | Kind::TransactionCancelled { .. }
-        | Kind::Conflict
-        | Kind::TokenMismatch
-        | Kind::Missing { .. }
-        | Kind::Throttled
-        | Kind::Denied
-        | Kind::KeyUnusable
-        | Kind::InvalidCiphertext
-        | Kind::IncorrectKey
-        | Kind::UnknownKey
-        | Kind::TooLarge
-        | Kind::Refused => false,
     }
 }

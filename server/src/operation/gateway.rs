@@ -6,7 +6,7 @@ use super::error::{Error, shorten};
 use crate::fault::Fault;
 use crate::model::{Model, Served};
 use crate::read::Reader;
-use crate::write::{Committer, RequestIds, TransactionTokens};
+use crate::write::{Committer, RequestIds, TransactionTokens, UploadTokens};
 
 /// What all operations share.
 pub struct Gateway {
@@ -20,6 +20,8 @@ pub struct Gateway {
     pub transaction_tokens: Option<TransactionTokens>,
     /// Identifies requests with a request id; none if its key ends with this process, but the tables do not.
     pub request_ids: Option<RequestIds>,
+    /// Seals and opens the tokens of uploads by URL.
+    pub upload_tokens: UploadTokens,
     /// Levels of lists and maps that one attribute may have.
     pub attribute_depth: usize,
 }

@@ -27,6 +27,7 @@ mod transact_get;
 mod transact_write;
 mod update;
 mod upload;
+mod upload_tokens;
 mod validation;
 // add-an-rpc: the module
 

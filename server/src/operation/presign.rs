@@ -12,11 +12,19 @@ use crate::call::Call;
 use crate::expression::Placeholders;
 use crate::fault::{Fault, Faults};
 use crate::item::check;
-use crate::model::{Item, Model};
+use crate::model::{Item, Model, Object, Offload};
 use crate::read::{self, MAX_URL_LIFE, SignedUrl, View};
+use crate::write::NewUpload;
 
 /// How long a URL is valid if the request does not say.
 const DEFAULT_LIFE: Duration = Duration::from_secs(15 * 60);
+/// The largest content of one PutObject, and of one CopyObject.
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html>
+const MAX_UPLOAD_BYTES: u64 = 5 << 30;
+const SHA256_BYTES: usize = 32;
+/// Of no bytes.
+const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// What a URL is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,27 +90,65 @@ pub struct Presigned {
 /// See [`Error`]; the faults of the request are returned together.
 pub async fn presign(gateway: &Gateway, call: &Call, request: Presign) -> Result<Option<Presigned>, Error> {
     let validate_only = request.validate_only;
-    let checked = check_presign(request)?;
+    let (checked, upload) = check_presign(request)?;
     if !gateway.reader.signs_urls() {
         return Err(Error::NoUrls);
     }
     if validate_only {
         return Ok(None);
     }
-    Ok(Some(Presigned {
-        signed: gateway.reader.presign(call, checked).await?,
-        upload_token: String::new(),
-    }))
+    let (signed, upload_token) = match upload {
+        None => (gateway.reader.presign(call, checked).await?, String::new()),
+        Some(upload) => sign_upload(gateway, call, checked, upload).await?,
+    };
+    Ok(Some(Presigned { signed, upload_token }))
 }
 
-fn check_presign(request: Presign) -> Result<read::Presign, Error> {
+async fn sign_upload(
+    gateway: &Gateway,
+    call: &Call,
+    checked: read::Presign,
+    upload: Upload,
+) -> Result<(SignedUrl, String), Error> {
+    let model = &checked.view.model;
+    let attribute = model.attribute(&checked.attribute);
+    let new = NewUpload {
+        model,
+        key: &checked.key,
+        attribute: attribute.ok_or(Error::Internal("a checked attribute is not in the model"))?,
+        offload: &checked.offload,
+        name: upload.name,
+        content_type: upload.content_type,
+        size_bytes: upload.size_bytes,
+        sha256: upload.sha256,
+        sha256_hex: upload.sha256_hex,
+        life: checked.life,
+    };
+    let signing = gateway.committer.presign(call, &gateway.upload_tokens, new);
+    Ok(signing.await?)
+}
+
+/// The checked description of an upload.
+struct Upload {
+    name: String,
+    content_type: String,
+    size_bytes: u64,
+    sha256: [u8; SHA256_BYTES],
+    sha256_hex: String,
+}
+
+/// Checks everything about a request; an upload if it is for one.
+fn check_presign(request: Presign) -> Result<(read::Presign, Option<Upload>), Error> {
     let mut placeholders = Placeholders::new();
     let mut validation = Validation::new(&FIELDS, request.faults.clone());
     let model = &request.model;
     let key = validation.field(check::check_key(model, request.key.clone(), "key"));
     let offload = validation.field(check_object(model, &request.attribute));
     let life = validation.field(check_life(request.expires));
-    validation.add_fields(check_upload(&request));
+    let upload = validation.field(check_upload(&request));
+    if let (Some(Some(upload)), Some(offload)) = (&upload, &offload) {
+        validation.add_fields(check_options(upload, offload));
+    }
     let fields = [request.attribute];
     let projection = match &offload {
         Some(_) => validation.field(check_fields(model, &fields, &[], &mut placeholders)),
@@ -114,14 +160,15 @@ fn check_presign(request: Presign) -> Result<read::Presign, Error> {
     check_form(model, &attribute)?;
     let (key, offload, projection) = (valid.take(key)?, valid.take(offload)?, valid.take(projection)?);
     let (names, _) = placeholders.into_parts();
-    Ok(read::Presign {
+    let checked = read::Presign {
         key,
         view: View::new(request.model, vec![attribute.clone()], Vec::new(), projection),
         names,
         attribute,
         offload,
         life: valid.take(life)?,
-    })
+    };
+    Ok((checked, valid.take(upload)?))
 }
 
 /// How long the URL is valid.
@@ -134,27 +181,86 @@ fn check_life(expires: Option<Duration>) -> Result<Duration, Faults> {
     }
 }
 
-/// The faults of the fields that describe an upload.
-fn check_upload(request: &Presign) -> Faults {
+/// The upload that the request describes, if it is for one.
+fn check_upload(request: &Presign) -> Result<Option<Upload>, Faults> {
     let mut faults = Faults::new();
-    let is_set = [
-        ("name", !request.name.is_empty()),
-        ("content_type", !request.content_type.is_empty()),
-        ("size", request.size_bytes != 0),
-        ("sha256", !request.sha256.is_empty()),
-    ];
     match request.method {
+        Some(PresignMethod::Put) => {}
         Some(PresignMethod::Get) => {
+            let is_set = [
+                ("name", !request.name.is_empty()),
+                ("content_type", !request.content_type.is_empty()),
+                ("size", request.size_bytes != 0),
+                ("sha256", !request.sha256.is_empty()),
+            ];
             for (field, _) in is_set.into_iter().filter(|(_, is_set)| *is_set) {
                 faults.push(field, "is only for PRESIGN_METHOD_PUT");
             }
+            return if faults.is_empty() { Ok(None) } else { Err(faults) };
         }
-        Some(PresignMethod::Put) => {
-            faults.push("method", "PRESIGN_METHOD_PUT is not supported by this version");
+        None => return Ok(None),
+    }
+    faults.extend(check::check_description(&request.name, &request.content_type));
+    if request.size_bytes > MAX_UPLOAD_BYTES {
+        faults.push(
+            "size",
+            "must be at most 5368709120 (5 GiB), the limit of one PutObject",
+        );
+    }
+    let sha256 = decode_hex(&request.sha256);
+    match &sha256 {
+        None => faults.push(
+            "sha256",
+            "must be the SHA-256 of the content, as 64 lower-case hex digits",
+        ),
+        Some(_) if request.size_bytes == 0 && request.sha256 != EMPTY_SHA256 => {
+            faults.push("size", "is required: the size of the content in bytes");
         }
-        None => {}
+        Some(_) => {}
+    }
+    match sha256 {
+        Some(sha256) if faults.is_empty() => Ok(Some(Upload {
+            name: request.name.clone(),
+            content_type: request.content_type.clone(),
+            size_bytes: request.size_bytes,
+            sha256,
+            sha256_hex: request.sha256.clone(),
+        })),
+        Some(_) | None => Err(faults),
+    }
+}
+
+/// The faults of an upload that the options of the attribute do not allow.
+fn check_options(upload: &Upload, offload: &Offload) -> Faults {
+    let object = Object {
+        content_type: upload.content_type.clone(),
+        size_bytes: upload.size_bytes,
+        ..Object::default()
+    };
+    let mut faults = Faults::new();
+    for (field, violation) in offload.violations(&object) {
+        faults.push(field, violation);
     }
     faults
+}
+
+/// The bytes of a SHA-256 in lower-case hex.
+fn decode_hex(text: &str) -> Option<[u8; SHA256_BYTES]> {
+    let mut bytes = [0; SHA256_BYTES];
+    if text.len() != 2 * SHA256_BYTES {
+        return None;
+    }
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        for digit in digits {
+            let value = match digit {
+                b'0'..=b'9' => digit - b'0',
+                b'a'..=b'f' => digit - b'a' + 10,
+                _ => return None,
+            };
+            *byte = *byte << 4 | value;
+        }
+    }
+    Some(bytes)
 }
 
 /// Refuses an attribute whose objects are stored in another form than their content.
@@ -203,6 +309,20 @@ mod tests {
         };
         let refused = check_presign(request(attribute));
         assert!(matches!(refused, Err(Error::Mode(_))));
+    }
+
+    #[test]
+    fn hashes_are_lower_case_hex() {
+        let decoded = decode_hex(EMPTY_SHA256).unwrap();
+        assert_eq!((decoded[0], decoded[31]), (0xe3, 0x55));
+        for text in [
+            "",
+            &EMPTY_SHA256[1..],
+            &EMPTY_SHA256.to_uppercase(),
+            &"g".repeat(64),
+        ] {
+            assert_eq!(decode_hex(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::contents;
 use super::error::Error;
 use super::gateway::Gateway;
 use super::idempotency;
+use super::upload_tokens::open_in_item;
 use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::Expression;
@@ -140,8 +141,9 @@ pub(super) async fn check_save(gateway: &Gateway, request: Save) -> Result<Check
     let item = keep_unchanged(item).await;
     let condition = check_condition(&model, condition.as_ref(), max_depth, &mut validation);
     let checked = match check::check_item(&model, item, "item", max_depth, SystemTime::now()) {
-        Ok(checked) => {
+        Ok(mut checked) => {
             validation.add_fields(check_kept(&model, &checked.item));
+            validation.add_fields(open_in_item(&gateway.upload_tokens, &model, &mut checked.item));
             Some(checked)
         }
         Err(CheckError::Invalid(faults)) => {

@@ -13,6 +13,7 @@ use super::error::Error;
 use super::gateway::Gateway;
 use super::idempotency;
 use super::selection::check_values;
+use super::upload_tokens::open_in_update;
 use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::{self, Expression, Placeholders};
@@ -157,7 +158,12 @@ pub(super) async fn check_update(gateway: &Gateway, request: Update) -> Result<C
     let version = validation.field(check_version(&model, version));
     let key = validation.field(check::check_key_parts(&model, key, "key"));
     let depth = gateway.attribute_depth;
-    let update = check_expression(&model, update.as_ref(), depth, now, &mut validation);
+    let requested = update;
+    let mut update = check_expression(&model, requested.as_ref(), depth, now, &mut validation);
+    if let (Some(requested), Some(update), Some((key, _))) = (&requested, &mut update, &key) {
+        let tokens = &gateway.upload_tokens;
+        validation.add_fields(open_in_update(tokens, &model, key, update, &requested.values));
+    }
     let must_exist = must_exist
         || match (&update, &key) {
             (Some(update), Some((_, parts))) => lacks_required(&model, update, parts),

@@ -203,7 +203,9 @@ impl Announced {
             ContentError::Incomplete | ContentError::TooLarge { .. } => {
                 Error::Invalid(Fault::new(path, error).into())
             }
-            ContentError::Encoding(_) => Error::Write(write::Error::Content { attribute, error }),
+            ContentError::Encoding(_) | ContentError::NotUploaded => {
+                Error::Write(write::Error::Content { attribute, error })
+            }
         }
     }
 }

@@ -125,6 +125,8 @@ impl RequestHasher {
             etag,
             version_id,
             sha256,
+            upload_token,
+            upload: _,
         } = object;
         match data {
             Some(data) => self.part(2, data),
@@ -132,6 +134,10 @@ impl RequestHasher {
         }
         for text in [name, content_type, bucket, key, etag, version_id, sha256] {
             self.text(text);
+        }
+        // the hashes of requests without a token are stored
+        if !upload_token.is_empty() {
+            self.text(upload_token);
         }
         self.number(*size_bytes);
         let mut metadata: Vec<_> = metadata.iter().collect();

@@ -23,7 +23,11 @@ pub(super) async fn delete(context: &Context, root: &Root, claimed: &Claimed) ->
         }
     }
     let location = root.at(&claimed.object.key);
-    context.stores.s3.delete_object(&context.call(), location).await?;
+    context
+        .stores
+        .s3
+        .delete_object(&context.call(), location, None)
+        .await?;
     context.count(|counts| counts.deleted += 1);
     Ok(())
 }

@@ -142,15 +142,7 @@ fn from_write(call: &Call, failure: WriteError) -> Status {
             error: ContentError::Encoding(_),
             ..
         } => internal(call, "the content could not be encoded"),
-        WriteError::Content { attribute, error } => {
-            let reason = match error {
-                ContentError::Size { .. } | ContentError::Sha256 => Reason::ChecksumMismatch,
-                ContentError::Incomplete | ContentError::TooLarge { .. } | ContentError::Encoding(_) => {
-                    Reason::InvalidField
-                }
-            };
-            status::invalid(reason, Fault::new(format_args!("item.{attribute}"), error))
-        }
+        WriteError::Content { attribute, error } => content_refused(&attribute, error),
         WriteError::ObjectChanged { .. } => retry_later(Reason::ObjectChanged, text),
         WriteError::ItemNotFound { model } => item_not_found(&model, text),
         WriteError::WrongModel { model } => precondition(
@@ -200,6 +192,22 @@ fn from_write(call: &Call, failure: WriteError) -> Status {
         WriteError::Store(cause) => from_store(call, &cause),
         WriteError::Internal(cause) => internal(call, cause),
     }
+}
+
+/// Of an object whose content cannot be stored.
+fn content_refused(attribute: &str, error: ContentError) -> Status {
+    let place = format!("item.{attribute}");
+    let reason = match error {
+        ContentError::Size { .. } | ContentError::Sha256 => Reason::ChecksumMismatch,
+        ContentError::Incomplete | ContentError::TooLarge { .. } | ContentError::Encoding(_) => {
+            Reason::InvalidField
+        }
+        ContentError::NotUploaded => {
+            let text = error.to_string();
+            return precondition(Reason::UploadMissing, "UPLOAD", &place, &text, text.as_str());
+        }
+    };
+    status::invalid(reason, Fault::new(place, error))
 }
 
 fn internal(call: &Call, cause: &str) -> Status {

@@ -33,8 +33,29 @@ async fn undo_upload(s3: &S3, call: &Call, object: &NewObject) {
         log_left_behind(call, upload.location, aborted);
     }
     if object.may_be_stored() {
-        remove(s3, call, object.location()).await;
+        let version_id = object.version_id();
+        remove(s3, call, object.location(), version_id.as_deref()).await;
     }
+}
+
+/// Deletes the uploads by URL that a commit has taken up: the item points to their copies.
+pub(super) async fn remove_taken_up(stores: &Stores, call: &Call, new: &[(String, NewObject)]) {
+    let s3 = &stores.s3;
+    let uploads = new.iter().filter_map(|(_name, object)| object.taken_up());
+    let removals: Vec<_> = uploads
+        .map(|upload| {
+            let location = Location {
+                bucket: &upload.bucket,
+                key: &upload.key,
+                region: upload.region.as_deref(),
+            };
+            remove(s3, call, location, None)
+        })
+        .collect();
+    stream::iter(removals)
+        .buffer_unordered(s3.in_flight())
+        .collect::<()>()
+        .await;
 }
 
 /// Deletes the objects that belong to the item and that `old` points to but `new` does not.
@@ -89,7 +110,8 @@ async fn remove_superseded(s3: &S3, call: &Call, owner: Owner<'_>, pointer: Poin
             Err(error) => return log_left_behind(call, location, Err(error)),
         }
     }
-    remove(s3, call, location).await;
+    let version_id = Some(pointer.version_id.as_str()).filter(|id| offload.purge_versions && !id.is_empty());
+    remove(s3, call, location, version_id).await;
 }
 
 fn is_gone(error: &aws::Error) -> bool {
@@ -111,8 +133,9 @@ fn log_unowned(call: &Call, location: Location<'_>) {
     );
 }
 
-async fn remove(s3: &S3, call: &Call, location: Location<'_>) {
-    log_left_behind(call, location, s3.delete_object(call, location).await);
+async fn remove(s3: &S3, call: &Call, location: Location<'_>, version_id: Option<&str>) {
+    let removed = s3.delete_object(call, location, version_id).await;
+    log_left_behind(call, location, removed);
 }
 
 /// Logs a failed deletion. The object's key holds the caller's data and is not logged: the request ids identify it.

@@ -70,6 +70,12 @@
 //! | an attempt gets no response | live if one of two reads, 500 ms apart, finds one of them or a ciphertext, else left behind | deleted if that was found, else left behind, or live | success if it was found, else unknown outcome |
 //! | the process is killed | live if the transaction was applied, else left behind | left behind, or live | none; each item points to complete objects |
 //!
+//! # Uploads by URL
+//!
+//! An object may take up what was uploaded by URL: in place of its upload, the content is copied to the new key, if its
+//! size, etag and SHA-256 are those that the token names. Everything else is as above. Once the commit is known to have
+//! been applied, the upload is deleted; otherwise it stays, so that the write can be repeated, until the sweep removes it.
+//!
 //! # Requests with an id
 //!
 //! With `idempotency: item`, a Save or Update sets the attribute `_tollgate_id` (see `remembered`), and its commit requires
@@ -119,6 +125,7 @@ mod new_object;
 mod offloaded;
 mod old_item;
 mod prepared;
+mod presign;
 mod refused;
 mod remembered;
 mod remembering;
@@ -135,6 +142,7 @@ mod transact_refusal;
 mod transact_request;
 mod update;
 mod update_commit;
+mod upload_token;
 mod uploads;
 mod versions;
 
@@ -150,6 +158,7 @@ pub use self::identity::{Identity, RequestIds, digest_contents};
 pub use self::index_keys::{IndexKeyError, IndexKeys};
 pub use self::kept::{condition_bytes, count_kept, foreign_kept, keep_unchanged};
 pub use self::prepared::pinned_bytes;
+pub use self::presign::NewUpload;
 pub use self::refused::{OperationRefusal, RefusedOperation};
 pub use self::remembered::{REMEMBERED_CONDITION_BYTES, Term};
 pub use self::request::{
@@ -160,6 +169,7 @@ pub use self::token::TransactionTokens;
 pub use self::transact_request::{
     AppliedOperation, Change, Marking, Operation, Recognition, TransactOutcome,
 };
+pub use self::upload_token::{PresignedUpload, UploadTokens};
 pub use self::versions::VERSION_CONDITION_BYTES;
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::object::owner::offloads;
 use crate::object::upload::NewObject;
 
 use super::caller::Caller;
+use super::cleanup::remove_taken_up;
 use super::commit::{Commit, Put};
 use super::error::Error;
 use super::identity::Identity;
@@ -19,7 +20,7 @@ use super::in_flight::InFlight;
 use super::kept::KeptObject;
 use super::new_object::NewObjects;
 use super::request::{Contents, SaveRequest};
-use super::streamed::{Beginning, at_commit, new_objects};
+use super::streamed::{Beginning, at_commit, new_objects, takes_up};
 use super::uploads::upload;
 
 /// A save that was committed; the old item is as stored.
@@ -71,7 +72,8 @@ pub(super) async fn save(
         in_flight,
         call: &call,
     };
-    let beginning = beginning.begin(&model, &key, identity.as_ref(), &contents);
+    let is_read_first = !contents.is_empty() || takes_up(item.values());
+    let beginning = beginning.begin(&model, &key, identity.as_ref(), is_read_first);
     let begun = caller.step(beginning).await?;
     if let Some(earlier) = begun.earlier {
         return Ok(Saved::repeated(&item, earlier));
@@ -107,6 +109,7 @@ pub(super) async fn save(
         Put::Written(old) => (old, None),
         Put::Repeated(item) => (None, Some(item)),
     };
+    remove_taken_up(stores, &commit.call, &new).await;
     Ok(Saved {
         old,
         objects,

@@ -13,7 +13,6 @@ use super::error::Error;
 use super::identity::Identity;
 use super::in_flight::{InFlight, Turn};
 use super::remembered::Seen;
-use super::request::Contents;
 
 /// A write whose contents may be read now.
 #[derive(Default)]
@@ -32,7 +31,8 @@ pub(super) struct Beginning<'a> {
 }
 
 impl Beginning<'_> {
-    /// Begins a write of the item with this key.
+    /// Begins a write of the item with this key. The item is read first if a repeat could not do its work again: contents
+    /// are streamed, or an upload by URL that the first request has taken up is gone.
     ///
     /// # Errors
     ///
@@ -42,9 +42,9 @@ impl Beginning<'_> {
         model: &Model,
         key: &Key,
         identity: Option<&Identity>,
-        contents: &Contents,
+        is_read_first: bool,
     ) -> Result<Begun, Error> {
-        let Some(identity) = identity.filter(|_| !contents.is_empty()) else {
+        let Some(identity) = identity.filter(|_| is_read_first) else {
             return Ok(Begun::default());
         };
         let turn = self.in_flight.enter(identity, now()).await?;
@@ -69,6 +69,11 @@ impl Beginning<'_> {
             _turn: Some(turn),
         })
     }
+}
+
+/// Whether one of the values takes up an upload by URL.
+pub(super) fn takes_up<'a>(mut values: impl Iterator<Item = &'a Value>) -> bool {
+    values.any(|value| matches!(value, Value::Object(object) if object.upload.is_some()))
 }
 
 /// The identity with which a write is committed: the time of a long upload does not count.

@@ -15,7 +15,7 @@ use crate::model::{Attribute, Item, Value};
 use crate::object::owner::owns_objects;
 
 use super::caller::Caller;
-use super::cleanup::remove_new;
+use super::cleanup::{remove_new, remove_taken_up};
 use super::committer::{Committer, GRACE, finished};
 use super::error::Error;
 use super::in_flight::InFlight;
@@ -206,6 +206,7 @@ impl Work<'_> {
         };
         match (commit.run(token).await, remembering) {
             (Ok(Ending::Applied), _) => {
+                remove_taken_up(stores, &self.extended, &commit.new).await;
                 let operations = commit.operations.iter().zip(&commit.pins);
                 for (applied, (operation, pins)) in applied.iter_mut().zip(operations) {
                     applied.kept = operation.kept();
@@ -213,7 +214,10 @@ impl Work<'_> {
                 }
                 Ok(TransactOutcome::Applied(applied))
             }
-            (Ok(Ending::Repeated(stored)), Some(remembering)) => remembering.outcome(&stored).await,
+            (Ok(Ending::Repeated(stored)), Some(remembering)) => {
+                remove_taken_up(stores, &self.extended, &commit.new).await;
+                remembering.outcome(&stored).await
+            }
             (Ok(Ending::Repeated(_)), None) => Err(Error::Internal("a transaction has no marker")),
             (Err(error), remembering) => self.refused(error, &commit, remembering).await,
         }

@@ -10,11 +10,12 @@ use crate::model::{Item, REMEMBERED_REQUEST, ReturnValues, Value};
 use crate::object::upload::NewObject;
 
 use super::caller::Caller;
+use super::cleanup::remove_taken_up;
 use super::error::Error;
 use super::in_flight::InFlight;
 use super::new_object::NewObjects;
 use super::request::{Contents, ExpectedVersion, ItemUpdate, UpdateRequest};
-use super::streamed::{Beginning, at_commit, new_objects};
+use super::streamed::{Beginning, at_commit, new_objects, takes_up};
 use super::update_commit::{Outcome, UpdateCommit};
 use super::uploads::upload;
 
@@ -68,7 +69,8 @@ pub(super) async fn update(
         in_flight,
         call: &call,
     };
-    let beginning = beginning.begin(&item.model, &item.key, identity.as_ref(), &contents);
+    let is_read_first = !contents.is_empty() || takes_up(item.update.whole_values().map(|(_, value)| value));
+    let beginning = beginning.begin(&item.model, &item.key, identity.as_ref(), is_read_first);
     let begun = caller.step(beginning).await?;
     if let Some(earlier) = begun.earlier {
         return Ok(Updated::repeated(&item, earlier));
@@ -89,7 +91,7 @@ pub(super) async fn update(
     caller.begin_commit();
     let commit = UpdateCommit {
         stores,
-        call: extended,
+        call: extended.clone(),
         is_idempotent: new.is_empty() && item.update.is_idempotent() && !returned.is_old(),
         item: &item,
         new: &new,
@@ -103,6 +105,7 @@ pub(super) async fn update(
         version,
         repeated,
     } = commit.run(returned).await?;
+    remove_taken_up(stores, &extended, &new).await;
     Ok(Updated {
         item: item.filter(|_| returned != ReturnValues::None),
         objects,

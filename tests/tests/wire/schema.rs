@@ -169,6 +169,7 @@ fn converted() -> Vec<v1::Attribute> {
                 offload_above: None,
                 max_size: 1_000_000,
                 content_types: vec![text("image/png"), text("image/*")],
+                purge_versions: false,
             }),
             ..plain("photo", "object")
         },

@@ -32,7 +32,7 @@ pub struct CopySource<'a> {
 }
 
 impl CopySource<'_> {
-    fn header(&self) -> String {
+    pub(super) fn header(&self) -> String {
         let Location { bucket, key, .. } = self.location;
         let path = utf8_percent_encode(key, ENCODED);
         match self.version_id {

@@ -118,8 +118,8 @@ impl S3 {
         life: Duration,
     ) -> Result<SignedUrl, Error> {
         let request = request(AwsOperation::GetObject, location);
-        let client = self.signing_client(&request, location.region)?;
-        let get = client
+        let signing = self.signing_client(&request, location.region)?;
+        let get = signing
             .get_object()
             .bucket(location.bucket)
             .key(location.key)
@@ -141,9 +141,9 @@ impl S3 {
         life: Duration,
     ) -> Result<SignedUrl, Error> {
         let request = request(AwsOperation::PutObject, location);
-        let client = self.signing_client(&request, location.region)?;
+        let signing = self.signing_client(&request, location.region)?;
         let put = |config| {
-            let put = client
+            let put = signing
                 .put_object()
                 .bucket(location.bucket)
                 .key(location.key)

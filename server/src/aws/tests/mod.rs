@@ -332,8 +332,8 @@ async fn objects_are_billed_by_their_content() {
     );
     assert_eq!(s3.whole_object(&call, FILE).await.unwrap(), content);
     assert_eq!(call.bill().downloaded_bytes, 100_000);
-    s3.delete_object(&call, FILE).await.unwrap();
-    s3.delete_object(&call, FILE).await.unwrap();
+    s3.delete_object(&call, FILE, None).await.unwrap();
+    s3.delete_object(&call, FILE, None).await.unwrap();
     let bill = call.bill();
     assert_eq!((bill.s3_calls, bill.downloaded_bytes), (6, 100_000));
     assert!(bill.s3_us > 0);

@@ -78,6 +78,8 @@ pub(super) enum Command {
     Get(Get),
     /// Write the content of an object to a file
     Download(Download),
+    /// Print a time-limited URL to read an object or to upload one
+    Presign(Presign),
     /// Change attributes of one item in place
     Update(Update),
     /// Remove one item and the objects that it owns
@@ -175,6 +177,36 @@ pub(super) struct Download {
     #[arg(long)]
     pub(super) consistent: bool,
     /// Check everything, read nothing
+    #[arg(long)]
+    pub(super) validate_only: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Presign {
+    /// The model's name
+    pub(super) model: String,
+    /// The key attributes, as name=value
+    #[arg(value_name = "KEY", required = true)]
+    pub(super) key: Vec<String>,
+    /// The object attribute; by default the only one of the model
+    #[arg(long, value_name = "NAME")]
+    pub(super) attribute: Option<String>,
+    /// How long the URL is valid, such as `1h`; by default 15 minutes
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(super) expires: Option<Duration>,
+    /// Print a URL to upload this file, and the token with which a save takes it up
+    #[arg(long, value_name = "FILE")]
+    pub(super) put: Option<PathBuf>,
+    /// The media type of the file
+    #[arg(
+        long,
+        value_name = "TYPE",
+        default_value = "",
+        hide_default_value = true,
+        requires = "put"
+    )]
+    pub(super) content_type: String,
+    /// Check everything, sign nothing
     #[arg(long)]
     pub(super) validate_only: bool,
 }

@@ -63,7 +63,7 @@ impl Download {
 }
 
 /// The attribute of this name, or the only object attribute of the model.
-fn attribute(model: &Model, name: Option<String>) -> Result<String, Failure> {
+pub(super) fn attribute(model: &Model, name: Option<String>) -> Result<String, Failure> {
     if let Some(name) = name {
         input::check_names(model, [name.as_str()])?;
         return Ok(name);

@@ -20,6 +20,7 @@ mod keys;
 mod operation_fields;
 mod output;
 mod placeholders;
+mod presign;
 mod progress;
 mod progress_bar;
 mod records;

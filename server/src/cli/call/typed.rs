@@ -29,7 +29,7 @@ const TAGS: [&str; 11] = [
 ];
 
 /// The fields of a printed object.
-const OBJECT_FIELDS: [&str; 10] = [
+const OBJECT_FIELDS: [&str; 11] = [
     "data",
     "name",
     "content_type",
@@ -40,6 +40,7 @@ const OBJECT_FIELDS: [&str; 10] = [
     "etag",
     "version_id",
     "sha256",
+    "upload_token",
 ];
 
 /// The type that the model declares for an attribute; empty for others.
@@ -232,6 +233,7 @@ fn reference(object: Object) -> Value {
         ("etag", object.etag),
         ("version_id", object.version_id),
         ("sha256", object.sha256),
+        ("upload_token", object.upload_token),
     ];
     let texts = texts.into_iter().filter(|(_, text)| !text.is_empty());
     let mut fields: Item = texts
@@ -307,13 +309,25 @@ mod tests {
     prop_compose! {
         fn objects()(
             data in prop::option::of(binary()),
-            texts in prop::collection::vec("[a-z]{0,3}", 7),
+            texts in prop::collection::vec("[a-z]{0,3}", 8),
             metadata in prop::collection::hash_map(name(), any::<String>(), 0..3),
             size in any::<u64>(),
         ) -> Object {
-            let [bucket, key, name, content_type, etag, version_id, sha256] =
-                <[String; 7]>::try_from(texts).expect("seven");
-            Object { data, name, content_type, metadata, bucket, key, size, etag, version_id, sha256 }
+            let [bucket, key, name, content_type, etag, version_id, sha256, upload_token] =
+                <[String; 8]>::try_from(texts).expect("eight");
+            Object {
+                data,
+                name,
+                content_type,
+                metadata,
+                bucket,
+                key,
+                size,
+                etag,
+                version_id,
+                sha256,
+                upload_token,
+            }
         }
     }
 

@@ -47,11 +47,13 @@ const CHECK_TABLES: Actions = &["dynamodb:DescribeTable"];
 const MAKE_DATA_KEYS: Actions = &["kms:GenerateDataKey"];
 const OPEN_DATA_KEYS: Actions = &["kms:Decrypt"];
 const CHECK_KEYS: Actions = &["kms:DescribeKey"];
-/// PutObject includes creating, uploading to and completing a multipart upload; GetObject includes HeadObject.
-/// Objects in versioned buckets are read by their version.
+/// PutObject includes creating, uploading to and completing a multipart upload; GetObject includes HeadObject, and both
+/// together CopyObject. In versioned buckets, objects are read by their version, and those that no item ever pointed to are
+/// deleted by it.
 const KEEP_OBJECTS: Actions = &[
     "s3:AbortMultipartUpload",
     "s3:DeleteObject",
+    "s3:DeleteObjectVersion",
     "s3:GetObject",
     "s3:GetObjectVersion",
     "s3:PutObject",

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use self::item::ItemCheck;
 pub use self::item::is_read_only;
-pub use self::object::{is_sha256, names_stored_object, reject_kept};
+pub use self::object::{check_description, is_sha256, names_stored_object, reject_kept};
 use self::value::{REQUIRED, Rules};
 pub use self::version::VersionExpectation;
 

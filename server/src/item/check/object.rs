@@ -18,6 +18,9 @@ const MAX_NAME_BYTES: usize = 255;
 const MAX_CONTENT_TYPE_BYTES: usize = 512;
 
 pub(super) fn check(object: &Object, offload: Option<&Offload>, path: Path<'_>, faults: &mut Faults) {
+    if !object.upload_token.is_empty() {
+        return check_upload(object, path, faults);
+    }
     if !object.is_new() && names_stored_object(object) {
         // the commit compares the other fields with the stored pointer
         return check_kept(object, Path::Name(&path, "metadata"), faults);
@@ -33,6 +36,9 @@ pub(super) fn check(object: &Object, offload: Option<&Offload>, path: Path<'_>, 
 
 /// Checks an object that an update sets.
 pub(super) fn check_new(object: &Object, path: Path<'_>, faults: &mut Faults) {
+    if !object.upload_token.is_empty() {
+        return check_upload(object, path, faults);
+    }
     if !object.is_new() {
         faults.push(
             Path::Name(&path, "data"),
@@ -42,25 +48,50 @@ pub(super) fn check_new(object: &Object, path: Path<'_>, faults: &mut Faults) {
     check_fields(object, path, faults);
 }
 
-fn check_fields(object: &Object, path: Path<'_>, faults: &mut Faults) {
-    check_server_fields(object, path, faults);
-    if object.name.len() > MAX_NAME_BYTES {
+/// Checks an object that was uploaded by URL. Its name, type, size and hash are compared with the token when that is
+/// opened.
+fn check_upload(object: &Object, path: Path<'_>, faults: &mut Faults) {
+    if object.data.is_some() {
         faults.push(
-            Path::Name(&path, "name"),
-            format_args!("must have at most {MAX_NAME_BYTES} bytes"),
+            Path::Name(&path, "upload_token"),
+            "must not be set together with data",
         );
     }
-    let content_type = Path::Name(&path, "content_type");
-    if object.content_type.len() > MAX_CONTENT_TYPE_BYTES {
+    check_server_fields(object, path, faults);
+    check_metadata(object, Path::Name(&path, "metadata"), faults);
+}
+
+fn check_fields(object: &Object, path: Path<'_>, faults: &mut Faults) {
+    check_server_fields(object, path, faults);
+    check_name(&object.name, Path::Name(&path, "name"), faults);
+    check_content_type(&object.content_type, Path::Name(&path, "content_type"), faults);
+    check_metadata(object, Path::Name(&path, "metadata"), faults);
+}
+
+/// Checks the file name and the media type of an upload by URL, which are fields of its request.
+pub fn check_description(name: &str, content_type: &str) -> Faults {
+    let mut faults = Faults::new();
+    check_name(name, Path::Root("name"), &mut faults);
+    check_content_type(content_type, Path::Root("content_type"), &mut faults);
+    faults
+}
+
+fn check_name(name: &str, path: Path<'_>, faults: &mut Faults) {
+    if name.len() > MAX_NAME_BYTES {
+        faults.push(path, format_args!("must have at most {MAX_NAME_BYTES} bytes"));
+    }
+}
+
+fn check_content_type(content_type: &str, path: Path<'_>, faults: &mut Faults) {
+    if content_type.len() > MAX_CONTENT_TYPE_BYTES {
         faults.push(
-            content_type,
+            path,
             format_args!("must have at most {MAX_CONTENT_TYPE_BYTES} bytes"),
         );
     }
-    if !is_header_value(&object.content_type) {
-        faults.push(content_type, HEADER_VALUE);
+    if !is_header_value(content_type) {
+        faults.push(path, HEADER_VALUE);
     }
-    check_metadata(object, Path::Name(&path, "metadata"), faults);
 }
 
 /// The faults of an object that must not be kept: those that it would have as a new object.

@@ -92,6 +92,7 @@ fn the_examples_match_the_documentation() {
         region: None,
         foreign_pointers: crate::model::ForeignPointers::Refuse,
         offload_above: None,
+        purge_versions: false,
     };
     assert_eq!(
         (content.kind, content.s3.as_ref()),

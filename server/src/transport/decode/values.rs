@@ -168,6 +168,8 @@ fn decode_object(object: v1::Object) -> Object {
         etag: object.etag,
         version_id: object.version_id,
         sha256: object.sha256,
+        upload_token: object.upload_token,
+        upload: None,
     }
 }
 

@@ -136,6 +136,7 @@ fn encode_offload(offload: &Offload) -> v1::Offload {
         offload_above: offload.offload_above,
         max_size: offload.max_bytes.unwrap_or_default(),
         content_types: offload.content_types.clone(),
+        purge_versions: offload.purge_versions,
     }
 }
 

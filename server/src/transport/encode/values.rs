@@ -53,5 +53,6 @@ pub(crate) fn object(object: Object) -> v1::Object {
         etag: object.etag,
         version_id: object.version_id,
         sha256: object.sha256,
+        upload_token: String::new(),
     }
 }

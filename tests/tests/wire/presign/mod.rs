@@ -1,12 +1,18 @@
 //! Presign: URLs that read and upload objects over HTTP, what they cost, and how they are refused.
 
+mod faults;
 mod get;
+mod put;
 
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use tollgate_proto::v1;
+use tollgate_proto::v1::PresignMethod;
+use tollgate_proto::v1::attribute_value::Kind;
 use tollgate_tests::gateway::{CallResult, Gateway, Setup};
-use tollgate_tests::values::{document, key, save};
+use tollgate_tests::urls::follow;
+use tollgate_tests::values::{AttributeValue, Item, document, key, save};
 use tollgate_tests::wiretap::Wiretap;
 
 /// A gateway that serves URLs.
@@ -47,4 +53,53 @@ async fn presign(gateway: &Gateway, request: v1::PresignRequest) -> CallResult<v
 async fn store(gateway: &Gateway, partition: &str, content: &[u8]) {
     let saved = save("Document", document(partition, content.to_vec()));
     gateway.save(saved).await.ok();
+}
+
+/// A request for a URL that uploads this content as that of document `partition`.
+fn upload(partition: &str, content: &[u8]) -> v1::PresignRequest {
+    let sha256: Vec<String> = Sha256::digest(content)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    v1::PresignRequest {
+        name: "scan 1.pdf".to_owned(),
+        content_type: "application/pdf".to_owned(),
+        size: content.len() as u64,
+        sha256: sha256.concat(),
+        ..url(partition, PresignMethod::Put)
+    }
+}
+
+/// Uploads content by URL, and returns the token.
+async fn uploaded(gateway: &Gateway, partition: &str, content: &[u8]) -> String {
+    let presigned = presign(gateway, upload(partition, content)).await.ok();
+    let response = follow("PUT", &presigned, content.to_vec()).await;
+    assert_eq!(response.status, 200, "{response:?}");
+    presigned.upload_token
+}
+
+/// An object that takes up an upload.
+fn taken_up(token: &str) -> AttributeValue {
+    let object = v1::Object {
+        upload_token: token.to_owned(),
+        metadata: [("author".to_owned(), "me".to_owned())].into(),
+        ..v1::Object::default()
+    };
+    AttributeValue {
+        kind: Some(Kind::Object(Box::new(object))),
+    }
+}
+
+/// Document `partition` with this upload as its content.
+fn with_upload(partition: &str, token: &str) -> Item {
+    let mut item = document(partition, Vec::new());
+    item.insert("content".to_owned(), taken_up(token));
+    item
+}
+
+/// The keys of the uploads that are not deleted.
+async fn uploads(wiretap: &Wiretap) -> Vec<String> {
+    let mut keys = wiretap.stores().objects("my-bucket").await;
+    keys.retain(|key| key.starts_with("docs/.uploads/"));
+    keys
 }

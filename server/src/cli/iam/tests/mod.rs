@@ -34,6 +34,7 @@ const NEEDED: &[(&str, Option<&str>)] = &[
     ("BatchGetItem", Some("dynamodb:BatchGetItem")),
     ("BatchWriteItem", Some("dynamodb:BatchWriteItem")),
     ("CompleteMultipartUpload", Some("s3:PutObject")),
+    ("CopyObject", Some("s3:PutObject")),
     ("CreateAlias", None),
     ("CreateBucket", None),
     ("CreateKey", None),

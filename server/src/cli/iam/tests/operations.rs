@@ -20,8 +20,8 @@ fn the_policy_allows_the_operations_that_the_code_calls() {
         .collect();
     assert_eq!(called_operations(), known);
     let mut needed: BTreeSet<&str> = NEEDED.iter().filter_map(|(_, action)| *action).collect();
-    // of GetObject with a version
-    needed.insert("s3:GetObjectVersion");
+    // of GetObject and DeleteObject with a version
+    needed.extend(["s3:DeleteObjectVersion", "s3:GetObjectVersion"]);
     assert_eq!(actions(&json(&Models::examples())), owned(needed));
 }
 

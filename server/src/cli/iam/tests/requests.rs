@@ -81,6 +81,7 @@ fn object_requests(offload: &Offload) -> Vec<Request> {
         .iter()
         .map(|operation| request(action_of(operation), &object));
     on_objects
+        .chain([request("s3:DeleteObjectVersion", &object)])
         .chain([request("s3:GetObjectVersion", &object)])
         .chain([request(action_of("HeadBucket"), &bucket)])
         .collect()
