@@ -18,4 +18,5 @@ pub mod stores;
 pub mod streams;
 pub mod urls;
 pub mod values;
+pub mod versions;
 pub mod wiretap;

@@ -24,6 +24,7 @@ use crate::aged::Aged;
 pub use crate::operation::{operation, s3_operation};
 use crate::scripted;
 use crate::stores::RawStores;
+use crate::versions::Versions;
 
 /// The request id of responses that a test defines.
 pub const RESPONSE_ID: &str = "MADEUP0123456789";
@@ -75,6 +76,7 @@ pub struct Wiretap {
     under_way: Arc<Mutex<BTreeMap<String, UnderWay>>>,
     remembered: Arc<Mutex<BTreeMap<String, Bytes>>>,
     aged: Option<Aged>,
+    versions: Option<Versions>,
 }
 
 /// Requests of one operation that have no response yet.
@@ -96,6 +98,7 @@ impl Wiretap {
             under_way: Arc::default(),
             remembered: Arc::default(),
             aged: None,
+            versions: None,
         }
     }
 
@@ -126,6 +129,15 @@ impl Wiretap {
     pub fn with_aged(self, aged: &Aged) -> Wiretap {
         Wiretap {
             aged: Some(aged.clone()),
+            ..self
+        }
+    }
+
+    /// The same, over buckets that look versioned.
+    #[must_use]
+    pub fn versioned(self, versions: &Versions) -> Wiretap {
+        Wiretap {
+            versions: Some(versions.clone()),
             ..self
         }
     }
@@ -327,8 +339,14 @@ impl Inner {
     }
 
     /// Sends a request. One whose connection is refused never reaches a store, and does not count.
-    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let response = self.connector.call(request).await;
+    async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let is_of_s3 = request.headers().get("x-amz-target").is_none();
+        let versions = self.tap.versions.as_ref().filter(|_| is_of_s3);
+        let path = versions.map(|versions| versions.take(&self.operation, &mut request));
+        let mut response = self.connector.call(request).await;
+        if let (Some(versions), Some(path), Ok(response)) = (versions, path, &mut response) {
+            versions.add(&self.operation, &path, response);
+        }
         if response.as_ref().is_err_and(is_refused) {
             let mut counts = self.tap.counts.lock();
             if let Some(count) = counts.get_mut(&self.operation) {

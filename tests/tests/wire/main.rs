@@ -22,6 +22,7 @@ mod leaving;
 mod load;
 mod memory;
 mod objects;
+mod ownership;
 mod page_limits;
 mod pages;
 mod parts;
