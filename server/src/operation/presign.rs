@@ -98,7 +98,13 @@ pub async fn presign(gateway: &Gateway, call: &Call, request: Presign) -> Result
         return Ok(None);
     }
     let (signed, upload_token) = match upload {
-        None => (gateway.reader.presign(call, checked).await?, String::new()),
+        None => {
+            let signed = gateway.reader.presign(call, checked).await?;
+            (
+                signed.ok_or_else(|| encoded("stored encrypted or compressed"))?,
+                String::new(),
+            )
+        }
         Some(upload) => sign_upload(gateway, call, checked, upload).await?,
     };
     Ok(Some(Presigned { signed, upload_token }))
@@ -271,8 +277,13 @@ fn check_form(model: &Model, name: &str) -> Result<(), Error> {
         Some(attribute) if attribute.compressed.is_some() => "compressed",
         Some(_) | None => return Ok(()),
     };
+    Err(encoded(form))
+}
+
+/// The error of an object whose stored bytes are not its content.
+fn encoded(form: &str) -> Error {
     let description = format!("is {form}: a URL would transfer what is stored; use Download or Upload");
-    Err(Error::Mode(Fault::new("attribute", description).into()))
+    Error::Mode(Fault::new("attribute", description).into())
 }
 
 #[cfg(test)]

@@ -38,11 +38,12 @@ impl Reader {
     }
 
     /// Signs a URL that reads the object which the item has now: a consistent read, since nobody sees that a URL is stale.
+    /// `None` if the object is stored in another form than its content, encrypted or compressed.
     ///
     /// # Errors
     ///
     /// `ItemNotFound`, `ObjectNotFound` and `ForeignPointer`; otherwise see [`Error`].
-    pub async fn presign(&self, call: &Call, request: Presign) -> Result<SignedUrl, Error> {
+    pub async fn presign(&self, call: &Call, request: Presign) -> Result<Option<SignedUrl>, Error> {
         let Presign {
             key,
             view,
@@ -58,6 +59,9 @@ impl Reader {
             attribute: &attribute,
         };
         let pointer = stored.read(self, call, true, false).await?;
+        if !pointer.mac.is_empty() || pointer.encoding.is_some() {
+            return Ok(None);
+        }
         let reading = Reading {
             owner: Owner {
                 model: &view.model,
@@ -68,6 +72,9 @@ impl Reader {
             sealing: None,
         };
         let signed = presign(&self.stores.s3, call, reading, life).await;
-        signed.map_err(|error| Error::from_object(&attribute, error))
+        match signed {
+            Ok(signed) => Ok(Some(signed)),
+            Err(error) => Err(Error::from_object(&attribute, error)),
+        }
     }
 }

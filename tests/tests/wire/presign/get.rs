@@ -281,3 +281,45 @@ async fn the_object_of_another_item_has_no_url() {
     assert_eq!(presigned.bill.count("tollgate-s3-calls"), 1);
     assert_eq!(follow("GET", &presigned.ok(), "").await.body, "another");
 }
+
+#[tokio::test]
+async fn encrypted_and_compressed_objects_have_no_urls() {
+    differs_on!(Moto | DynamoDbLocal, "urls");
+    let models = tempfile::tempdir().expect("a folder");
+    let path = models.path().join("document.yaml");
+    let model = |option: &str| {
+        format!(
+            "name: Document\ntable: documents\npartition_key: pk\nsort_key: sk\nattributes:\n  pk: {{ type: string \
+             }}\n  sk: {{ type: string }}\n  name: {{ type: string }}\n  content: {{ type: object, s3: {{ bucket: \
+             my-bucket, prefix: docs/ }}{option} }}\n"
+        )
+    };
+    for option in [", encrypted: { key_id: alias/my-app-key }", ", compressed: {}"] {
+        let data = tempfile::tempdir().expect("a folder");
+        let setup = || Setup {
+            data: Some(data.path().join("data")),
+            models: Some(models.path().to_path_buf()),
+            settings: vec![("TOLLGATE_EMBEDDED__HTTP", "127.0.0.1:0".to_owned())],
+            ..Setup::default()
+        };
+        std::fs::write(&path, model(option)).expect("a model");
+        let gateway = Gateway::with(setup()).await;
+        store(&gateway, "A", &[7; 100_000]).await;
+        for method in [PresignMethod::Get, PresignMethod::Put] {
+            let request = match method {
+                PresignMethod::Put => super::upload("A", b"x"),
+                _ => url("A", method),
+            };
+            let refused = presign(&gateway, request).await;
+            assert_eq!(refused.bill.count("tollgate-dynamodb-calls"), 0);
+            assert_eq!(Refusal::of(refused).reason, "ENCRYPTION_MODE", "{option}");
+        }
+        gateway.stop().await;
+        // the stored object is what counts, whatever the model says now
+        std::fs::write(&path, model("")).expect("a model");
+        let gateway = Gateway::with(setup()).await;
+        let refused = presign(&gateway, url("A", PresignMethod::Get)).await;
+        assert_eq!(Refusal::of(refused).reason, "ENCRYPTION_MODE", "{option}");
+        gateway.stop().await;
+    }
+}
