@@ -118,5 +118,9 @@ async fn settle(
 
 /// Deletes a copy that no item points to.
 async fn remove(context: &Context, location: Location<'_>) -> Result<(), Error> {
-    Ok(context.stores.s3.delete_object(&context.call(), location).await?)
+    Ok(context
+        .stores
+        .s3
+        .delete_object(&context.call(), location, None)
+        .await?)
 }

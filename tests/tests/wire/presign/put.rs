@@ -206,9 +206,6 @@ async fn only_the_presigned_content_can_be_uploaded() {
         assert!(uploads(&wiretap).await.is_empty(), "{changed:?}");
     }
     assert_eq!(follow("PUT", &presigned, "content").await.status, 200);
-    // what is uploaded cannot be read by the same URL
-    let response = follow("GET", &presigned, "").await;
-    assert_eq!(response.status, 403);
 }
 
 #[tokio::test]
