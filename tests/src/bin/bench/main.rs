@@ -21,6 +21,7 @@ mod process;
 mod program;
 mod slow_keys;
 mod start;
+mod sweep;
 mod table;
 mod telemetry;
 mod trailers;
@@ -32,14 +33,14 @@ use std::time::Duration;
 use process::Cores;
 
 const USAGE: &str = "cargo bench-gateway [--quick] [--callers N] [--tollgate FILE] [--bare FILE] [--collector URL] \
-[beside|batches|scan|objects|trailers|telemetry|keys|start ...]
+[beside|batches|scan|objects|trailers|telemetry|keys|start|sweep ...]
 
   --quick           a fifth of the rounds: to see that it runs, not to compare
   --callers N       calls in flight, 64 where nothing is said
   --tollgate FILE   the program that is measured; without it `tollgate` is built, in this benchmark's own profile
   --bare FILE       the same program without telemetry; without it that is built too, where it is needed
   --collector URL   the OTLP collector that everything is exported to, over gRPC; without it one in this process
-  beside ...        only these parts; without any, all eight";
+  beside ...        only these parts; without any, all nine";
 
 /// How much is measured, and of what.
 #[derive(Clone)]
@@ -60,7 +61,7 @@ struct Plan {
     parts: Vec<String>,
 }
 
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 9] = [
     "beside",
     "batches",
     "scan",
@@ -69,6 +70,7 @@ const PARTS: [&str; 8] = [
     "telemetry",
     "keys",
     "start",
+    "sweep",
 ];
 
 fn main() -> ExitCode {
@@ -172,6 +174,9 @@ async fn measure(plan: &Plan) {
     }
     if plan.has("start") {
         start::measure(plan).await;
+    }
+    if plan.has("sweep") {
+        sweep::measure(plan).await;
     }
 }
 
