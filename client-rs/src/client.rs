@@ -44,7 +44,7 @@ pub struct Response<T> {
 
 impl<T> Response<T> {
     /// The response after attempts with this bill.
-    fn after(self, mut metrics: CallMetrics) -> Response<T> {
+    pub(crate) fn after(self, mut metrics: CallMetrics) -> Response<T> {
         metrics.add(self.metrics);
         Response {
             value: self.value,

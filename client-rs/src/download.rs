@@ -150,10 +150,10 @@ impl Content {
     ) -> Result<Response<Object>, Error> {
         while let Some(piece) = self.next().await {
             let written = writer.write_all(&piece?).await;
-            written.map_err(|error| Error::not_written(error).with_metrics(self.metrics.clone()))?;
+            written.map_err(|error| Error::of_content("write", error).with_metrics(self.metrics.clone()))?;
         }
         let flushed = writer.flush().await;
-        flushed.map_err(|error| Error::not_written(error).with_metrics(self.metrics.clone()))?;
+        flushed.map_err(|error| Error::of_content("write", error).with_metrics(self.metrics.clone()))?;
         self.end()
     }
 
@@ -385,7 +385,7 @@ impl Reader {
     }
 }
 
-fn hex(hash: &[u8]) -> String {
+pub(crate) fn hex(hash: &[u8]) -> String {
     use std::fmt::Write as _;
 
     let mut text = String::with_capacity(hash.len() * 2);

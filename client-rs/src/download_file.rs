@@ -24,12 +24,14 @@ impl Content {
     /// If the call fails, if the file cannot be written, or if the content does not match its SHA-256.
     pub async fn into_file(self, path: impl AsRef<Path>) -> Result<Response<Object>, Error> {
         let path = path.as_ref();
-        let (mut temporary, mut file) = TemporaryFile::beside(path).await.map_err(Error::not_written)?;
+        let (mut temporary, mut file) = TemporaryFile::beside(path)
+            .await
+            .map_err(|error| Error::of_content("write", error))?;
         let downloaded = self.write_to(&mut file).await?;
         let renamed = temporary.rename(&mut file, path).await;
         match renamed {
             Ok(()) => Ok(downloaded),
-            Err(error) => Err(Error::not_written(error).with_metrics(downloaded.metrics)),
+            Err(error) => Err(Error::of_content("write", error).with_metrics(downloaded.metrics)),
         }
     }
 }

@@ -224,9 +224,9 @@ impl Error {
         error
     }
 
-    /// The content that was received could not be written.
-    pub(crate) fn not_written(error: std::io::Error) -> Error {
-        let mut local = Error::local(Code::Unknown, format!("cannot write the content: {error}"));
+    /// The content could not be read where it comes from, or written where it goes.
+    pub(crate) fn of_content(verb: &str, error: std::io::Error) -> Error {
+        let mut local = Error::local(Code::Unknown, format!("cannot {verb} the content: {error}"));
         local.inner.nothing_sent = false;
         local.caused_by(error)
     }

@@ -122,6 +122,8 @@
 //!
 //! [`Client::presign`] returns a time-limited URL with which any HTTP client reads or uploads one object. A write takes an
 //! upload up with [`Object::uploaded`].
+//! [`Client::upload`] writes an item with contents of any size, from bytes, files or readers ([`Source`]). The server
+//! compares each with its SHA-256 before it writes the item.
 //!
 //! # Errors and retries
 //!
@@ -155,6 +157,7 @@ mod retry;
 mod stream;
 mod totals;
 mod transaction;
+mod upload;
 mod value;
 mod written;
 
@@ -180,6 +183,7 @@ pub use retry::Retry;
 pub use stream::{Items, Page, Pages};
 pub use totals::{Attribute, FinishedCall, Model, OperationMetrics, Scope, Totals};
 pub use transaction::Transaction;
+pub use upload::{Source, Upload};
 pub use value::{
     Binary, BinarySet, InvalidNumber, Item, Number, NumberSet, Object, StringSet, Value, ValueError,
     from_item, to_item, to_value,

@@ -76,6 +76,8 @@ pub(super) enum Command {
     Save(Save),
     /// Read one item by its key
     Get(Get),
+    /// Write one item whose object contents are streamed from files
+    Upload(Upload),
     /// Write the content of an object to a file
     Download(Download),
     /// Print a time-limited URL to read an object or to upload one
@@ -147,6 +149,23 @@ pub(super) struct Get {
     #[arg(long)]
     pub(super) consistent: bool,
     /// Check everything, read nothing
+    #[arg(long)]
+    pub(super) validate_only: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Upload {
+    /// The model's name
+    pub(super) model: String,
+    /// The item's attributes; the content of an object as name=@FILE, where `-` is standard input
+    #[arg(value_name = "ATTRIBUTE", required = true)]
+    pub(super) attributes: Vec<String>,
+    /// The media type of the contents
+    #[arg(long, value_name = "TYPE", default_value = "", hide_default_value = true)]
+    pub(super) content_type: String,
+    #[command(flatten)]
+    pub(super) condition: Condition,
+    /// Check everything, write nothing
     #[arg(long)]
     pub(super) validate_only: bool,
 }

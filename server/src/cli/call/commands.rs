@@ -37,6 +37,7 @@ pub(super) async fn execute(args: Args, output: &mut Output<'_>) -> Result<Outco
         Command::Transact(transact) => transact.run(&plain, &client, output).await,
         Command::Export(export) => export.run(&plain, &client, output, (form, is_quiet)).await,
         Command::Get(get) => get.run(&plain, &client, output).await,
+        Command::Upload(upload) => upload.run(&plain, &client, is_quiet, output).await,
         Command::Download(download) => download.run(&plain, &client, is_quiet, output).await,
         Command::Presign(presign) => presign.run(&plain, &client, output).await,
         Command::Delete(delete) => delete.run(&plain, &client, output).await,

@@ -33,6 +33,7 @@ mod texts;
 mod transact;
 mod typed;
 mod update;
+mod upload;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

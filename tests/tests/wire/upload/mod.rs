@@ -1,5 +1,6 @@
 //! Upload: what it stores, what it costs, how it is refused.
 
+mod client;
 mod ended;
 mod faults;
 mod idempotency;
