@@ -9,6 +9,7 @@ mod destination;
 pub mod digest;
 pub mod download;
 pub mod encoder;
+mod filling;
 pub mod folder;
 mod inflating;
 pub mod key;

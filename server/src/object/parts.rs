@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::content::{Content, ContentError, ContentStream, Piece};
 use super::encoder::{EncodeError, Encoder};
+use super::filling::Filling;
 use super::key;
 use super::part_size::{PART_BYTES, part_bytes};
 use super::window::Room;
@@ -71,13 +72,6 @@ struct Pass {
     encoder: Encoder,
     /// `None`: the content is hashed elsewhere.
     hasher: Option<Sha256>,
-}
-
-/// The bytes of a part that is being filled.
-enum Filling {
-    /// One piece, not copied.
-    Piece(Bytes),
-    Copied(Vec<u8>),
 }
 
 impl Parts {
@@ -284,50 +278,6 @@ impl Pass {
     /// Whether pieces pass without any work.
     fn passes_on(&self) -> bool {
         self.hasher.is_none() && self.encoder.is_plain()
-    }
-}
-
-impl Filling {
-    fn bytes(&self) -> usize {
-        match self {
-            Filling::Piece(piece) => piece.len(),
-            Filling::Copied(bytes) => bytes.len(),
-        }
-    }
-
-    /// Adds a piece to a part that becomes no larger than `target_bytes`.
-    fn append(&mut self, piece: Bytes, target_bytes: usize) {
-        if self.bytes() == 0 {
-            *self = Filling::Piece(piece);
-            return;
-        }
-        if let Filling::Piece(first) = self {
-            let first = std::mem::take(first);
-            let mut bytes = Vec::new();
-            grow(&mut bytes, first.len() + piece.len(), target_bytes);
-            bytes.extend_from_slice(&first);
-            *self = Filling::Copied(bytes);
-        }
-        if let Filling::Copied(bytes) = self {
-            grow(bytes, piece.len(), target_bytes);
-            bytes.extend_from_slice(&piece);
-        }
-    }
-
-    fn into_bytes(self) -> Bytes {
-        match self {
-            Filling::Piece(piece) => piece,
-            Filling::Copied(bytes) => bytes.into(),
-        }
-    }
-}
-
-/// Makes room for `more` bytes: twice as much as before, but no more than the part needs.
-fn grow(bytes: &mut Vec<u8>, more: usize, target_bytes: usize) {
-    let needed = bytes.len() + more;
-    if needed > bytes.capacity() {
-        let capacity = (2 * bytes.capacity()).min(target_bytes).max(needed);
-        bytes.reserve_exact(capacity - bytes.len());
     }
 }
 
