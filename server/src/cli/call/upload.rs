@@ -11,6 +11,9 @@ use super::output::Output;
 use super::progress_bar::ProgressBar;
 use super::{connection, input, typed};
 
+/// Object attributes, each with the path of its content.
+type Files = Vec<(String, String)>;
+
 /// The path that stands for standard input.
 const STDIN: &str = "-";
 
@@ -74,7 +77,7 @@ async fn stdin() -> Result<tokio::fs::File, Failure> {
 }
 
 /// The object attributes with their files, and the other arguments.
-fn split(model: &Model, arguments: Vec<String>) -> Result<(Vec<(String, String)>, Vec<String>), Failure> {
+fn split(model: &Model, arguments: Vec<String>) -> Result<(Files, Vec<String>), Failure> {
     let is_object = |name: &str| {
         let mut attributes = model.attributes.iter();
         attributes.any(|attribute| attribute.name == name && attribute.r#type == "object")
