@@ -64,10 +64,9 @@ async fn contents_come_from_bytes_files_and_readers() {
         saved.metrics.s3_calls, 5,
         "a multipart upload of two parts, and one PutObject"
     );
-    let seen = seen.lock();
+    let seen = seen.lock().clone();
     assert!(seen.windows(2).all(|pair| pair[0].bytes < pair[1].bytes));
     assert_eq!(seen.last().map(|progress| progress.bytes), Some(6_700_000));
-    drop(seen);
 
     let mut again = album();
     again.insert("rev".to_owned(), Value::from(1));
