@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
-use tonic::service::Routes;
 use tracing::warn;
 
 use crate::aws::{Connectors, Stores};
@@ -24,10 +23,10 @@ use crate::listener;
 use crate::model::{Models, Served};
 use crate::operation::Gateway;
 use crate::read::{self, PageTokens, Reader};
-use crate::serve::{self, BoundListener, Services};
+use crate::serve::{self, BoundListener, Calls, Services};
 use crate::sweep::Sweeper;
 use crate::telemetry::{SidePort, Telemetry};
-use crate::transport::layer::{CallLayer, CallService};
+use crate::transport::layer::CallLayer;
 use crate::transport::{Admin, Data, Metrics, Schema};
 use crate::write::{Committer, RequestIds, TransactionTokens, UploadTokens};
 
@@ -169,7 +168,7 @@ impl App {
     }
 
     /// Its services as a tower service for callers in this process, which need no socket. The listener is closed.
-    pub fn into_calls(self) -> CallService<Routes> {
+    pub fn into_calls(self) -> Calls {
         self.services.into_calls()
     }
 

@@ -30,6 +30,9 @@ use crate::transport::{Admin, Budgeted, Data, Metrics, Schema};
 /// Once no call is in flight, how long health watches and idle connections get to close by themselves.
 const LINGER: Duration = Duration::from_millis(500);
 
+/// The services of the contract in their layers.
+pub(crate) type Calls = CallService<Routes>;
+
 /// The services, and how they are served.
 pub(crate) struct Services {
     pub(crate) data: Data,
@@ -103,7 +106,7 @@ pub enum Error {
 
 impl Services {
     /// The services of the contract in their layers, without a listener.
-    pub(crate) fn into_calls(self) -> CallService<Routes> {
+    pub(crate) fn into_calls(self) -> Calls {
         let layer = self.layer.clone();
         layer.layer(self.into_routes().prepare())
     }

@@ -37,8 +37,8 @@ pub use misfit::Misfit;
 pub use provision::{ProvisionError, Warning, missing, provision};
 pub use s3::{
     CopiedObject, CopyError, CopySource, DownloadError, ListedObject, ListedUpload, Location,
-    MAX_COPIED_BYTES, MAX_URL_LIFE, MultipartUpload, ObjectBody, ObjectHead, ObjectPage, Part, S3,
-    SignedContent, SignedUrl, StoredObject, UploadPage, Wanted,
+    MAX_COPIED_BYTES, MultipartUpload, ObjectBody, ObjectHead, ObjectPage, Part, S3, SignedContent,
+    SignedUrl, StoredObject, UploadPage, Wanted,
 };
 pub use selected::Selected;
 pub use table_status::ACTIVE;

@@ -6,6 +6,7 @@ mod copy_checked;
 mod download;
 mod list;
 mod presign;
+mod signer;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,8 +31,8 @@ pub use copy::{CopySource, MAX_COPIED_BYTES};
 pub use copy_checked::{CopiedObject, CopyError};
 pub use download::{DownloadError, ObjectBody, Wanted};
 pub use list::{ListedObject, ListedUpload, ObjectPage, UploadPage};
-pub(super) use presign::{CredentialExpiry, Signer};
-pub use presign::{MAX_URL_LIFE, SignedContent, SignedUrl};
+pub use presign::{SignedContent, SignedUrl};
+pub(super) use signer::{CredentialExpiry, Signer};
 
 /// S3; every request is billed to its call.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! The limits of DynamoDB, KMS and S3, and those that several rooms of this program share. Constants only.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 /// Bytes of a DynamoDB item, names and values: 400 KB.
 ///
@@ -160,3 +161,8 @@ pub const MAX_PARTS: usize = 10_000;
 /// Encoded bytes of one message of a Query or Scan stream, unless a single item is larger: gRPC clients accept 4 MiB
 /// by default.
 pub const PAGE_MESSAGE_BYTES: usize = 3 * 1024 * 1024;
+
+/// The longest life of a presigned URL, with Signature Version 4.
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html>
+pub const MAX_URL_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);

@@ -1,7 +1,7 @@
 //! Presign: a time-limited URL of one object.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::error::Error;
 use super::fields::check_fields;
@@ -12,8 +12,9 @@ use crate::call::Call;
 use crate::expression::Placeholders;
 use crate::fault::{Fault, Faults};
 use crate::item::check;
+use crate::model::limits::MAX_URL_LIFE;
 use crate::model::{Item, Model, Object, Offload};
-use crate::read::{self, MAX_URL_LIFE, SignedUrl, View};
+use crate::read::{self, View};
 use crate::write::NewUpload;
 
 /// How long a URL is valid if the request does not say.
@@ -75,10 +76,13 @@ const FIELDS: [&str; 9] = [
 ];
 
 /// A URL.
-#[derive(Debug)]
 pub struct Presigned {
-    /// The URL and its headers.
-    pub signed: SignedUrl,
+    /// The URL.
+    pub url: String,
+    /// The headers that must be sent with it.
+    pub headers: Vec<(String, String)>,
+    /// When it expires, in whole seconds.
+    pub expires: SystemTime,
     /// What takes the upload up; empty if it is not for one.
     pub upload_token: String,
 }
@@ -105,20 +109,24 @@ pub async fn presign(gateway: &Gateway, call: &Call, request: Presign) -> Result
                 String::new(),
             )
         }
-        Some(upload) => sign_upload(gateway, call, checked, upload).await?,
+        Some(upload) => {
+            let new = new_upload(&checked, upload)?;
+            let signing = gateway.committer.presign(call, &gateway.upload_tokens, new);
+            signing.await?
+        }
     };
-    Ok(Some(Presigned { signed, upload_token }))
+    Ok(Some(Presigned {
+        url: signed.url,
+        headers: signed.headers,
+        expires: signed.expires,
+        upload_token,
+    }))
 }
 
-async fn sign_upload(
-    gateway: &Gateway,
-    call: &Call,
-    checked: read::Presign,
-    upload: Upload,
-) -> Result<(SignedUrl, String), Error> {
+fn new_upload(checked: &read::Presign, upload: Upload) -> Result<NewUpload<'_>, Error> {
     let model = &checked.view.model;
     let attribute = model.attribute(&checked.attribute);
-    let new = NewUpload {
+    Ok(NewUpload {
         model,
         key: &checked.key,
         attribute: attribute.ok_or(Error::Internal("a checked attribute is not in the model"))?,
@@ -129,9 +137,7 @@ async fn sign_upload(
         sha256: upload.sha256,
         sha256_hex: upload.sha256_hex,
         life: checked.life,
-    };
-    let signing = gateway.committer.presign(call, &gateway.upload_tokens, new);
-    Ok(signing.await?)
+    })
 }
 
 /// The checked description of an upload.

@@ -40,5 +40,4 @@ pub use segment_position::SegmentPosition;
 pub use source::{Segments, Source};
 pub use view::{View, now};
 
-pub use crate::aws::{MAX_URL_LIFE, SignedUrl};
 pub use crate::item::load::{Opened, UnreadableAttribute};

@@ -88,9 +88,7 @@ pub(super) async fn save(
             .map(|(name, pointer)| (model.stored_name(name).to_owned(), pointer.to_value())),
     );
     if is_streamed {
-        identity = at_commit(identity);
-        let remembered = identity.as_ref().map(Identity::remembered);
-        item.extend(remembered.map(|value| (REMEMBERED_REQUEST.to_owned(), value)));
+        identity = remember_at_commit(identity, &mut item);
     }
     caller.begin_commit();
     let mut commit = Commit {
@@ -116,6 +114,14 @@ pub(super) async fn save(
         kept: commit.kept_pointers(),
         repeated,
     })
+}
+
+/// Remembers the request in the item as of now, after its contents have arrived.
+fn remember_at_commit(identity: Option<Identity>, item: &mut Item) -> Option<Identity> {
+    let identity = at_commit(identity);
+    let remembered = identity.as_ref().map(Identity::remembered);
+    item.extend(remembered.map(|value| (REMEMBERED_REQUEST.to_owned(), value)));
+    identity
 }
 
 /// Whether a value is random that the server set.

@@ -1,25 +1,17 @@
 //! Presigned URLs: requests for one object that are signed now, and that anyone may send until they expire. Sends nothing.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::{
-    self, ProvideCredentials, SharedCredentialsProvider, future::ProvideCredentials as Provided,
-};
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use parking_lot::Mutex;
 
 use super::{Location, S3, request};
 use crate::aws::error::{Doubt, Error, Kind};
 use crate::aws::request::{Cause, Failure, Request, SdkFailure};
 use crate::call::Call;
 use crate::figure::AwsOperation;
-
-/// The longest life of a URL (Signature Version 4).
-pub const MAX_URL_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+use crate::model::limits::MAX_URL_LIFE;
 
 /// A URL and the headers that must be sent with it. `Debug` shows neither: whoever has them may use them.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,62 +33,6 @@ pub struct SignedContent<'a> {
     pub size_bytes: u64,
     /// The SHA-256 in base64.
     pub sha256: &'a str,
-}
-
-/// Signs URLs with the credentials of its client.
-#[derive(Clone, Debug)]
-pub(in crate::aws) struct Signer {
-    client: aws_sdk_s3::Client,
-    expiry: CredentialExpiry,
-}
-
-/// When the credentials of a signer expire, as far as its provider has returned any.
-#[derive(Clone, Debug, Default)]
-pub(in crate::aws) struct CredentialExpiry(Arc<Mutex<Option<SystemTime>>>);
-
-/// Passes on credentials, and remembers when they expire.
-#[derive(Debug)]
-struct Watched {
-    provider: SharedCredentialsProvider,
-    expiry: CredentialExpiry,
-}
-
-impl Signer {
-    /// A signer whose credentials never expire, or are watched by `expiry`.
-    pub(in crate::aws) fn new(client: aws_sdk_s3::Client, expiry: CredentialExpiry) -> Signer {
-        Signer { client, expiry }
-    }
-}
-
-impl CredentialExpiry {
-    /// A provider of the same credentials, which records when they expire.
-    pub(in crate::aws) fn watch(&self, provider: SharedCredentialsProvider) -> SharedCredentialsProvider {
-        SharedCredentialsProvider::new(Watched {
-            provider,
-            expiry: self.clone(),
-        })
-    }
-
-    /// The time that is left from `start`, in whole seconds; `None`: any.
-    fn rest(&self, start: SystemTime) -> Option<Duration> {
-        let expiry = (*self.0.lock())?;
-        let rest = expiry.duration_since(start).unwrap_or_default();
-        Some(Duration::from_secs(rest.as_secs()))
-    }
-}
-
-impl ProvideCredentials for Watched {
-    fn provide_credentials<'a>(&'a self) -> Provided<'a>
-    where
-        Self: 'a,
-    {
-        Provided::new(async move {
-            let provided: provider::Result = self.provider.provide_credentials().await;
-            let credentials: Credentials = provided?;
-            *self.expiry.0.lock() = credentials.expiry();
-            Ok(credentials)
-        })
-    }
 }
 
 impl S3 {
@@ -229,27 +165,4 @@ impl std::fmt::Debug for SignedUrl {
 fn whole_seconds(time: SystemTime) -> SystemTime {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     UNIX_EPOCH + Duration::from_secs(since.as_secs())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn the_life_of_credentials_is_watched() {
-        let expiry = CredentialExpiry::default();
-        let start = UNIX_EPOCH + Duration::from_secs(1000);
-        assert_eq!(expiry.rest(start), None);
-        let until = |seconds: u64| Some(start + Duration::from_millis(seconds * 1000 + 900));
-        for (expires, rest) in [
-            (until(7), Some(Duration::from_secs(7))),
-            (Some(UNIX_EPOCH), Some(Duration::ZERO)),
-            (None, None),
-        ] {
-            let credentials = Credentials::new("id", "secret", None, expires, "test");
-            let watched = expiry.watch(SharedCredentialsProvider::new(credentials));
-            watched.provide_credentials().await.unwrap();
-            assert_eq!(expiry.rest(start), rest);
-        }
-    }
 }

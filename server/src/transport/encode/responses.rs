@@ -65,14 +65,14 @@ pub(crate) fn delete(old: Option<Opened>) -> v1::DeleteResponse {
 
 /// The response of Presign; empty if the request was only checked.
 pub(crate) fn presign(presigned: Option<Presigned>) -> v1::PresignResponse {
-    let Some(Presigned { signed, upload_token }) = presigned else {
+    let Some(presigned) = presigned else {
         return v1::PresignResponse::default();
     };
     v1::PresignResponse {
-        url: signed.url,
-        headers: signed.headers.into_iter().collect(),
-        expires_at: Some(signed.expires.into()),
-        upload_token,
+        url: presigned.url,
+        headers: presigned.headers.into_iter().collect(),
+        expires_at: Some(presigned.expires.into()),
+        upload_token: presigned.upload_token,
     }
 }
 
