@@ -56,10 +56,11 @@ const KEEP_OBJECTS: Actions = &[
     "s3:DeleteObjectVersion",
     "s3:GetObject",
     "s3:GetObjectVersion",
+    "s3:ListMultipartUploadParts",
     "s3:PutObject",
 ];
-/// The permission for HeadBucket.
-const CHECK_BUCKETS: Actions = &["s3:ListBucket"];
+/// The permissions for HeadBucket, and for the lists of a sweep.
+const CHECK_BUCKETS: Actions = &["s3:ListBucket", "s3:ListBucketMultipartUploads"];
 
 /// An identity-based policy.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html>

@@ -54,6 +54,9 @@ const NEEDED: &[(&str, Option<&str>)] = &[
     ("GetPublicAccessBlock", None),
     ("HeadBucket", Some("s3:ListBucket")),
     ("HeadObject", Some("s3:GetObject")),
+    ("ListMultipartUploads", Some("s3:ListBucketMultipartUploads")),
+    ("ListObjectsV2", Some("s3:ListBucket")),
+    ("ListParts", Some("s3:ListMultipartUploadParts")),
     ("PutBucketLifecycleConfiguration", None),
     ("PutItem", Some("dynamodb:PutItem")),
     ("PutObject", Some("s3:PutObject")),
@@ -67,6 +70,7 @@ const NEEDED: &[(&str, Option<&str>)] = &[
     ("UpdateTable", None),
     ("UpdateTimeToLive", None),
     ("UploadPart", Some("s3:PutObject")),
+    ("UploadPartCopy", Some("s3:PutObject")),
 ];
 
 /// What the operations need that only `tollgate provision` calls, and those that `tollgate serve` calls too.

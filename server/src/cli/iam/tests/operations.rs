@@ -61,7 +61,7 @@ fn owned(actions: BTreeSet<&str>) -> BTreeSet<String> {
 
 /// Names of all operations that the sources of `aws` ask an SDK client for.
 fn called_operations() -> BTreeSet<String> {
-    let call = Regex::new(r"\bclient\b(?:\([^()]*\))?\s*\.([a-z_]+)\(\)").unwrap();
+    let call = Regex::new(r"\bclient\b(?:\([^()]*\))?\s*\.([a-z0-9_]+)\(\)").unwrap();
     let mut names = BTreeSet::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/aws")];
     while let Some(folder) = folders.pop() {
@@ -83,9 +83,14 @@ fn called_operations() -> BTreeSet<String> {
                 .map(|captures| captures.get(1).unwrap().as_str())
                 .filter(|method| !["clone", "config"].contains(method))
                 .collect();
-            // a request that is customized before it is sent is one of those that are sent as they are too
-            let sent = source.matches(".send()").count() - source.matches(".customize()").count();
-            assert_eq!(called.len(), sent, "{}: a call that is not seen", path.display());
+            // a request that is customized may be one of those that are sent as they are too
+            let sent = source.matches(".send()").count();
+            let customized = source.matches(".customize()").count();
+            assert!(
+                (sent - customized..=sent).contains(&called.len()),
+                "{}: a call that is not seen",
+                path.display()
+            );
             names.extend(called.into_iter().map(pascal_case));
         }
     }

@@ -74,6 +74,7 @@ fn object_requests(offload: &Offload) -> Vec<Request> {
         "PutObject",
         "UploadPart",
         "AbortMultipartUpload",
+        "ListParts",
         "GetObject",
         "DeleteObject",
     ];
@@ -84,6 +85,7 @@ fn object_requests(offload: &Offload) -> Vec<Request> {
         .chain([request("s3:DeleteObjectVersion", &object)])
         .chain([request("s3:GetObjectVersion", &object)])
         .chain([request(action_of("HeadBucket"), &bucket)])
+        .chain([request(action_of("ListMultipartUploads"), &bucket)])
         .collect()
 }
 
