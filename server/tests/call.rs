@@ -347,7 +347,7 @@ fn every_command_and_option_is_documented() {
             .split_whitespace()
             .filter(|word| word.starts_with("--"))
         {
-            let option = word.trim_end_matches([',', ']', '.', ';']);
+            let option = word.trim_end_matches([',', ']', '.', ';', '`']);
             assert!(
                 option == "--help" || page.contains(&format!("`{option}")),
                 "{command} {option}"

@@ -36,7 +36,7 @@ use plan::{MODELS, Plan};
 use store::Store;
 
 /// Histories of every test run.
-const CASES: u64 = 300;
+const CASES: u64 = 40;
 /// Histories that share a store.
 const BLOCK: u64 = 25;
 /// Failures after which no further history begins.

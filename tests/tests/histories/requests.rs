@@ -14,7 +14,7 @@ use super::state::{Change, Condition, Effect, State, Write};
 /// Bytes of a message of an Upload.
 const CHUNK_BYTES: usize = 1024 * 1024;
 
-/// A write as a request of its own RPC.
+/// A write as one request: a Save, an Update or a Delete.
 pub(crate) enum Request {
     Save(v1::SaveRequest),
     Update(v1::UpdateRequest),
