@@ -171,6 +171,11 @@ impl Account {
         if service == "s3" {
             let uri = self.with_prefix(request.uri());
             request.set_uri(uri).expect("a bucket with a prefix");
+            let source = request.headers().get("x-amz-copy-source").map(str::to_owned);
+            if let Some(source) = source {
+                let prefixed = format!("t{}-{}", self.0, source.trim_start_matches('/'));
+                request.headers_mut().insert("x-amz-copy-source", prefixed);
+            }
             sign_s3(request);
         }
     }

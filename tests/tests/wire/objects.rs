@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tollgate_proto::v1;
 use tollgate_proto::v1::attribute_value::Kind;
 use tollgate_tests::differs_on;
@@ -283,7 +284,16 @@ fn named(message: v1::SaveRequest, id: &str) -> Request<v1::SaveRequest> {
 
 #[tokio::test]
 async fn a_disconnect_during_the_upload_leaves_no_object() {
-    let wiretap = always("UploadPart", Fate::Hang);
+    let parts = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&parts);
+    let wiretap = Wiretap::before(move |operation| {
+        let held = (operation == "UploadPart").then(|| Arc::clone(&held));
+        Box::pin(async move {
+            if let Some(held) = held {
+                held.acquire().await.expect("never closed").forget();
+            }
+        })
+    });
     let gateway = Gateway::tapped(&wiretap).await;
     let mut data = gateway.data();
     let request = named(save("Document", document("A", vec![3; LARGE_BYTES])), "left");
@@ -293,6 +303,9 @@ async fn a_disconnect_during_the_upload_leaves_no_object() {
     })
     .await;
     caller.abort();
+    bill_of(&gateway, "left", |bill| bill.cancelled_call_count == 1).await;
+    assert_eq!(wiretap.count("AbortMultipartUpload"), 0, "parts are in flight");
+    parts.add_permits(2);
     until("the upload is aborted", async || {
         wiretap.count("AbortMultipartUpload") == 1
     })

@@ -41,6 +41,12 @@ async fn a_passing_fault_is_retried() {
             let gateway = serving(&wiretap, &[]).await;
             let content = numbered(bytes);
             let response = upload_photo(&gateway, &content).await;
+            // a commit that may have been done is not repeated: another writer may have replaced its object since
+            if (operation, fault) == ("PutItem", Fate::Error500) {
+                Refusal::of(response).is("STORE_UNAVAILABLE", &[]);
+                assert!(wiretap.stores().objects(BUCKET).await.is_empty());
+                continue;
+            }
             assert!(
                 response.outcome.is_ok(),
                 "{operation} {fault:?}: {:?}",
