@@ -252,6 +252,7 @@ impl BoundListener {
 /// # Errors
 ///
 /// The address cannot be bound, or is reachable from other machines without `insecure`.
+#[cfg(feature = "embedded")]
 pub(crate) async fn bind_urls(listen: &str, insecure: bool) -> Result<(TcpListener, SocketAddr), Error> {
     let failed = |source| Error::Bind {
         option: "embedded.http",

@@ -23,4 +23,6 @@ mod url_connection;
 
 pub(crate) use self::accept::{serve, serve_urls};
 pub(crate) use self::limits::Limits;
-pub(crate) use self::url_connection::{Respond, UrlPort};
+#[cfg(feature = "embedded")]
+pub(crate) use self::url_connection::Respond;
+pub(crate) use self::url_connection::UrlPort;

@@ -1,4 +1,4 @@
-//! From the key of an object back to the item in whose folder it is: the opposite of [`key`](super::key). A key that
+//! From the key of an object back to the item in whose folder it is: the opposite of [`key`]. A key that
 //! `object_key` does not return has no item.
 
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! Uploads a new object: one PutObject up to 5 MiB, and a multipart upload with parallel parts above. Never deletes an
 //! object: records what S3 may hold, so that the `write` room can delete it.
 //!
-//! Every request runs in a task, so that it ends as it would if the caller leaves; [`NewObject::settle`] waits for those in
+//! Every request runs in a task, so that it ends as it would if the caller leaves; `NewObject::settle` waits for those in
 //! flight, after which nothing more is stored.
 
 use std::collections::HashMap;

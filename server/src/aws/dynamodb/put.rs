@@ -41,7 +41,7 @@ impl DynamoDb {
     ///
     /// # Errors
     ///
-    /// `ConditionFailed` with the current item, `OutcomeUnknown` and `Deadline`; see [`Kind`].
+    /// `ConditionFailed` with the current item, `OutcomeUnknown` and `Deadline`; see [`Kind`](crate::aws::Kind).
     pub async fn put_item(&self, call: &Call, put: PutItem) -> Result<Option<Item>, Error> {
         let request = write_request(AwsOperation::PutItem, &put.table);
         let sending = self
