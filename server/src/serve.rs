@@ -135,18 +135,12 @@ impl BoundListener {
     /// Binds `HOST:PORT`; port 0 picks a free port. Every address of the host must be a loopback address unless
     /// `insecure` is set.
     pub(crate) async fn bind(listen: &str, insecure: bool) -> Result<BoundListener, Error> {
-        let failed = |source| Error::Bind {
-            option: "--listen",
-            listen: listen.to_owned(),
-            source,
-        };
-        let refused = |address| Error::Insecure {
+        let port = Port {
             setting: "listen",
-            address,
+            option: "--listen",
             harm: "read and write everything",
         };
-        let listener = bind(listen, insecure, failed, refused).await?;
-        let address = listener.local_addr().map_err(failed)?;
+        let (listener, address) = port.bind(listen, insecure).await?;
         Ok(BoundListener { listener, address })
     }
 
@@ -254,34 +248,45 @@ impl BoundListener {
 /// The address cannot be bound, or is reachable from other machines without `insecure`.
 #[cfg(feature = "embedded")]
 pub(crate) async fn bind_urls(listen: &str, insecure: bool) -> Result<(TcpListener, SocketAddr), Error> {
-    let failed = |source| Error::Bind {
-        option: "embedded.http",
-        listen: listen.to_owned(),
-        source,
-    };
-    let refused = |address| Error::Insecure {
+    let port = Port {
         setting: "embedded.http",
-        address,
+        option: "embedded.http",
         harm: "see the objects that are sent by URL",
     };
-    let listener = bind(listen, insecure, failed, refused).await?;
-    let address = listener.local_addr().map_err(failed)?;
-    Ok((listener, address))
+    port.bind(listen, insecure).await
 }
 
-async fn bind(
-    listen: &str,
-    insecure: bool,
-    failed: impl Fn(std::io::Error) -> Error,
-    refused: impl Fn(SocketAddr) -> Error,
-) -> Result<TcpListener, Error> {
-    // looked up once, so that the addresses checked are those bound
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host(listen).await.map_err(&failed)?.collect();
-    let outer = addresses.iter().find(|address| !is_loopback(address));
-    if let (Some(address), false) = (outer, insecure) {
-        return Err(refused(*address));
+/// A port, as errors name it.
+struct Port {
+    setting: &'static str,
+    /// What chooses another address: a flag, or the setting.
+    option: &'static str,
+    /// What others can do who reach it.
+    harm: &'static str,
+}
+
+impl Port {
+    /// Binds an address; every address of its host must be a loopback address unless `insecure` is set.
+    async fn bind(&self, listen: &str, insecure: bool) -> Result<(TcpListener, SocketAddr), Error> {
+        let failed = |source| Error::Bind {
+            option: self.option,
+            listen: listen.to_owned(),
+            source,
+        };
+        // looked up once, so that the addresses checked are those bound
+        let addresses: Vec<SocketAddr> = tokio::net::lookup_host(listen).await.map_err(failed)?.collect();
+        let outer = addresses.iter().find(|address| !is_loopback(address));
+        if let (Some(address), false) = (outer, insecure) {
+            return Err(Error::Insecure {
+                setting: self.setting,
+                address: *address,
+                harm: self.harm,
+            });
+        }
+        let listener = TcpListener::bind(addresses.as_slice()).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok((listener, address))
     }
-    TcpListener::bind(addresses.as_slice()).await.map_err(failed)
 }
 
 /// Treats an IPv4 address mapped to IPv6 like the IPv4 address.

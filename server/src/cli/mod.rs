@@ -3,6 +3,7 @@
 mod call;
 mod check;
 mod exit;
+mod for_aws;
 #[cfg(feature = "embedded")]
 mod fsck;
 mod iam;

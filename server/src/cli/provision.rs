@@ -9,10 +9,10 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use parking_lot::Mutex;
 
-use super::exit;
+use super::{exit, for_aws};
 use crate::app;
 use crate::aws::reconcile::{Options, Resource, apply, compare};
-use crate::config::{Backend, Config, Flags, environment};
+use crate::config::{Backend, Config};
 use crate::model::Models;
 
 const HELP: &str = "\
@@ -55,18 +55,14 @@ pub(super) struct Args {
 
 /// Compares, prints the differences, and creates what is missing.
 pub(super) fn run(args: &Args) -> ExitCode {
-    let flags = Flags {
-        backend: args.backend.clone(),
-        config: args.config.clone(),
-        ..Flags::default()
-    };
-    let config = match Config::load(&flags, environment()) {
-        Ok(config) => config,
-        Err(faults) => return exit::faults("settings", &faults),
-    };
-    let models = match Models::read(args.folder.as_deref().unwrap_or(&config.models)) {
-        Ok(models) => models,
-        Err(faults) => return exit::faults("models", &faults),
+    let loaded = for_aws::load(
+        args.backend.as_deref(),
+        args.config.as_deref(),
+        args.folder.as_deref(),
+    );
+    let (config, models) = match loaded {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
     };
     if config.backend == Backend::Embedded {
         exit::note("the embedded backend provisions itself when it starts; for AWS use --backend aws");

@@ -1,10 +1,8 @@
 //! Checks which parts of an item a read asks for: `fields` and `include_objects`.
 
-use std::fmt;
-
-use super::error::shorten;
+use super::object_attribute::not_an_object;
 use crate::expression::{self, Placeholders, Projection, ReadScope};
-use crate::fault::{Faults, Path, did_you_mean};
+use crate::fault::{Faults, Path};
 use crate::model::{Attribute, AttributeType, Model};
 
 /// The projection to `fields` and the objects that are returned inline; `None`: whole items.
@@ -44,17 +42,7 @@ pub(super) fn check_include_objects(
             }
             continue;
         }
-        let description = fmt::from_fn(|formatter| {
-            let objects = model.attributes.iter().filter(is_object);
-            let near = did_you_mean(name, objects.map(|attribute| attribute.name.as_str()));
-            write!(
-                formatter,
-                "{:?} is not an object attribute of {}{near}",
-                shorten(name),
-                model.name
-            )
-        });
-        faults.push(path, description);
+        faults.push(path, not_an_object(model, name, is_object));
     }
     faults.into_result().map(|()| included)
 }

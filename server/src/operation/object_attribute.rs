@@ -26,11 +26,21 @@ fn check_attribute(
     if let Some(offload) = found.and_then(|attribute| attribute.s3.clone()) {
         return Ok(offload);
     }
-    let description = fmt::from_fn(|formatter| {
-        let objects = model.attributes.iter().filter(is_object);
-        if name.is_empty() {
-            return formatter.write_str("is required: the name of an object attribute");
-        }
+    let fault = match name.is_empty() {
+        true => Fault::new("attribute", "is required: the name of an object attribute"),
+        false => Fault::new("attribute", not_an_object(model, name, is_object)),
+    };
+    Err(fault.into())
+}
+
+/// Describes a name that is not one of the attributes that are accepted as objects.
+pub(super) fn not_an_object(
+    model: &Model,
+    name: &str,
+    is_object: impl Fn(&&Attribute) -> bool,
+) -> impl fmt::Display {
+    fmt::from_fn(move |formatter| {
+        let objects = model.attributes.iter().filter(&is_object);
         let near = did_you_mean(name, objects.map(|attribute| attribute.name.as_str()));
         write!(
             formatter,
@@ -38,8 +48,7 @@ fn check_attribute(
             shorten(name),
             model.name
         )
-    });
-    Err(Fault::new("attribute", description).into())
+    })
 }
 
 /// Refuses an attribute that this server may only write.

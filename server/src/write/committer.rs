@@ -169,26 +169,14 @@ impl Committer {
         if !owns_objects(&request.model) {
             return save(&self.stores, &self.in_flight, request, &keys, &caller, deadline).await;
         }
+        let (stores, in_flight) = (self.stores.clone(), self.in_flight.clone());
+        let (call, in_task) = (request.call.clone(), caller.clone());
+        let write = async move {
+            let end = deadline + GRACE;
+            save(&stores, &in_flight, request, &keys, &in_task, end).await
+        };
         let _disconnected_when_dropped = caller.disconnect_on_drop();
-        let (stores, in_task) = (self.stores.clone(), caller.clone());
-        let in_flight = self.in_flight.clone();
-        let task = self.tasks.spawn(async move {
-            let trace = request.call.trace().clone();
-            trace
-                .scope(save(
-                    &stores,
-                    &in_flight,
-                    request,
-                    &keys,
-                    &in_task,
-                    deadline + GRACE,
-                ))
-                .await
-        });
-        match tokio::time::timeout_at(deadline.into(), task).await {
-            Ok(joined) => finished(joined, &caller),
-            Err(_elapsed) => Err(caller.gave_up().into()),
-        }
+        self.run_in_task(&call, &caller, write).await
     }
 
     async fn run_update(&self, request: UpdateRequest) -> Result<Updated, Error> {
@@ -198,26 +186,14 @@ impl Committer {
         if !owns_objects(&request.item.model) {
             return update(&self.stores, &self.in_flight, request, &keys, &caller, deadline).await;
         }
+        let (stores, in_flight) = (self.stores.clone(), self.in_flight.clone());
+        let (call, in_task) = (request.call.clone(), caller.clone());
+        let write = async move {
+            let end = deadline + GRACE;
+            update(&stores, &in_flight, request, &keys, &in_task, end).await
+        };
         let _disconnected_when_dropped = caller.disconnect_on_drop();
-        let (stores, in_task) = (self.stores.clone(), caller.clone());
-        let in_flight = self.in_flight.clone();
-        let task = self.tasks.spawn(async move {
-            let trace = request.call.trace().clone();
-            trace
-                .scope(update(
-                    &stores,
-                    &in_flight,
-                    request,
-                    &keys,
-                    &in_task,
-                    deadline + GRACE,
-                ))
-                .await
-        });
-        match tokio::time::timeout_at(deadline.into(), task).await {
-            Ok(joined) => finished(joined, &caller),
-            Err(_elapsed) => Err(caller.gave_up().into()),
-        }
+        self.run_in_task(&call, &caller, write).await
     }
 
     async fn run_delete(&self, request: DeleteRequest) -> Result<Option<Item>, aws::Error> {
@@ -228,16 +204,28 @@ impl Committer {
         }
         let caller = Caller::new(AwsOperation::DeleteItem);
         caller.begin_commit();
-        let stores = self.stores.clone();
-        let task = self.tasks.spawn(async move {
-            let trace = request.call.trace().clone();
-            trace
-                .scope(delete(&stores, request, &keys, deadline + GRACE))
-                .await
-        });
-        match tokio::time::timeout_at(deadline.into(), task).await {
-            Ok(joined) => finished(joined, &caller),
-            Err(_elapsed) => Err(caller.gave_up()),
+        let (stores, call) = (self.stores.clone(), request.call.clone());
+        let write = async move { delete(&stores, request, &keys, deadline + GRACE).await };
+        self.run_in_task(&call, &caller, write).await
+    }
+
+    /// Runs a write of items with objects as a task, which shutdown waits for and which goes on when the caller disconnects.
+    /// The caller gets a response by its deadline.
+    pub(super) async fn run_in_task<T, E>(
+        &self,
+        call: &Call,
+        caller: &Caller,
+        write: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<aws::Error> + Send + 'static,
+    {
+        let trace = call.trace().clone();
+        let task = self.spawn(async move { trace.scope(write).await });
+        match tokio::time::timeout_at(call.deadline().into(), task).await {
+            Ok(joined) => finished(joined, caller),
+            Err(_elapsed) => Err(caller.gave_up().into()),
         }
     }
 
@@ -312,7 +300,7 @@ impl Committer {
 }
 
 /// The result of the task. If the runtime dropped the task, the outcome depends on whether the commit had begun.
-pub(super) fn finished<T, E: From<aws::Error>>(
+fn finished<T, E: From<aws::Error>>(
     joined: Result<Result<T, E>, JoinError>,
     caller: &Caller,
 ) -> Result<T, E> {

@@ -16,7 +16,7 @@ use crate::object::owner::owns_objects;
 
 use super::caller::Caller;
 use super::cleanup::{remove_new, remove_taken_up};
-use super::committer::{Committer, GRACE, finished};
+use super::committer::{Committer, GRACE};
 use super::error::Error;
 use super::in_flight::InFlight;
 use super::prepared::Prepared;
@@ -80,17 +80,10 @@ impl Committer {
         if !has_objects {
             return transact(&parts, transaction, &caller, deadline).await;
         }
+        let (call, in_task) = (transaction.call.clone(), caller.clone());
+        let write = async move { transact(&parts, transaction, &in_task, deadline + GRACE).await };
         let _disconnected_when_dropped = caller.disconnect_on_drop();
-        let in_task = caller.clone();
-        let task = self.spawn(async move {
-            let trace = transaction.call.trace().clone();
-            let end = deadline + GRACE;
-            trace.scope(transact(&parts, transaction, &in_task, end)).await
-        });
-        match tokio::time::timeout_at(deadline.into(), task).await {
-            Ok(joined) => finished(joined, &caller),
-            Err(_elapsed) => Err(caller.gave_up().into()),
-        }
+        self.run_in_task(&call, &caller, write).await
     }
 }
 

@@ -10,9 +10,9 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 
-use super::exit;
+use super::{exit, for_aws};
 use crate::app;
-use crate::config::{Backend, Config, Flags, environment};
+use crate::config::{Backend, Config};
 use crate::model::Models;
 use crate::sweep::{Counts, Error, Event, Mark, Sweep};
 
@@ -74,18 +74,14 @@ pub(super) struct Args {
 
 /// Sweeps and prints what was found.
 pub(super) fn run(args: &Args) -> ExitCode {
-    let flags = Flags {
-        backend: args.backend.clone(),
-        config: args.config.clone(),
-        ..Flags::default()
-    };
-    let config = match Config::load(&flags, environment()) {
-        Ok(config) => config,
-        Err(faults) => return exit::faults("settings", &faults),
-    };
-    let models = match Models::read(args.folder.as_deref().unwrap_or(&config.models)) {
-        Ok(models) => models,
-        Err(faults) => return exit::faults("models", &faults),
+    let loaded = for_aws::load(
+        args.backend.as_deref(),
+        args.config.as_deref(),
+        args.folder.as_deref(),
+    );
+    let (config, models) = match loaded {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
     };
     if config.backend == Backend::Embedded {
         return exit::failure(
