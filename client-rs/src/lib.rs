@@ -173,6 +173,8 @@ pub use expression::{
 };
 pub use listing::{Query, Scan};
 pub use metrics::{CallMetrics, SessionMetrics};
+#[cfg(feature = "tls")]
+pub use options::ClientIdentity;
 pub use options::Options;
 pub use partial::{ByModel, Partial, Readable, Unreadable};
 pub use presign::{Presign, PresignedContent, PresignedUrl};

@@ -45,6 +45,27 @@ pub struct Options {
     /// An additional certificate authority for the server's certificate, in PEM.
     #[cfg(feature = "tls")]
     pub ca_certificate_pem: Option<String>,
+    /// The certificate by which this client identifies itself, with its private key.
+    #[cfg(feature = "tls")]
+    pub identity: Option<ClientIdentity>,
+}
+
+/// The certificate of a client, and its private key.
+#[cfg(feature = "tls")]
+#[derive(Clone)]
+pub struct ClientIdentity {
+    /// The certificate, followed by its intermediates; PEM.
+    pub certificate_pem: String,
+    /// The private key; PEM.
+    pub key_pem: String,
+}
+
+/// Shows neither part.
+#[cfg(feature = "tls")]
+impl fmt::Debug for ClientIdentity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ClientIdentity").finish_non_exhaustive()
+    }
 }
 
 impl Default for Options {
@@ -59,6 +80,8 @@ impl Default for Options {
             connect_timeout: CONNECT_TIMEOUT,
             #[cfg(feature = "tls")]
             ca_certificate_pem: None,
+            #[cfg(feature = "tls")]
+            identity: None,
         }
     }
 }
@@ -100,11 +123,14 @@ impl Options {
 
     #[cfg(feature = "tls")]
     fn secure(&self, endpoint: Endpoint) -> Result<Endpoint, Error> {
-        use tonic::transport::{Certificate, ClientTlsConfig};
+        use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
         let mut tls = ClientTlsConfig::new().with_native_roots();
         if let Some(pem) = &self.ca_certificate_pem {
             tls = tls.ca_certificate(Certificate::from_pem(pem));
+        }
+        if let Some(identity) = &self.identity {
+            tls = tls.identity(Identity::from_pem(&identity.certificate_pem, &identity.key_pem));
         }
         let address = endpoint.uri().to_string();
         endpoint

@@ -26,6 +26,7 @@ use crate::read::{self, PageTokens, Reader};
 use crate::serve::{self, BoundListener, Calls, Services};
 use crate::sweep::Sweeper;
 use crate::telemetry::{SidePort, Telemetry};
+use crate::tls::Certificates;
 use crate::transport::layer::CallLayer;
 use crate::transport::{Admin, Data, Metrics, Schema};
 use crate::write::{Committer, RequestIds, TransactionTokens, UploadTokens};
@@ -89,13 +90,12 @@ impl App {
         let source = reload::Source::new(config);
         let models = source.read().map_err(Error::Models)?;
         let has_lasting_key = check_token_key(config, &models)?;
-        let listener = BoundListener::bind(&config.listen, config.insecure).await?;
-        let side_port = bind_side_port(config).await?;
+        let (tls, listener, side_port) = Box::pin(bind(config)).await?;
         let backend::Opened {
             stores,
             token_key,
             url_port,
-        } = backend::open(config, &models, wrap).await?;
+        } = Box::pin(backend::open(config, &models, wrap)).await?;
         let prices = read_prices(config, stores.dynamodb.region())?;
         let served = Served::new(models.clone());
         let sweeper = sweeping::sweeper(config, stores.clone(), served.clone(), prices.clone())?;
@@ -116,15 +116,11 @@ impl App {
             backend: config.backend,
             stores,
             served: served.clone(),
+            tls: tls.clone(),
             max_models: reload::max_models(models.len()),
             has_lasting_key,
         };
-        let summary = Summary {
-            address: listener.address(),
-            backend: settings::backend(config),
-            models: models.len(),
-            side_port: side_port.as_ref().map(SidePort::address),
-        };
+        let summary = summary(config, &listener, &models, side_port.as_ref());
         let layer = CallLayer::traced(accounting.clone(), settings::calls(config), telemetry.clone());
         observe(&telemetry, &accounting, &layer, &sweeper, reloader.max_models);
         let services = Services {
@@ -136,6 +132,7 @@ impl App {
             side_port,
             url_port,
             telemetry,
+            tls,
             writes,
             message_bytes: config.limits.message_bytes,
             connections: settings::connections(config),
@@ -221,9 +218,38 @@ fn reader(config: &Config, stores: &Stores, token_key: &[u8; 32]) -> Reader {
     }
 }
 
-async fn bind_side_port(config: &Config) -> Result<Option<SidePort>, Error> {
+fn summary(
+    config: &Config,
+    listener: &BoundListener,
+    models: &Models,
+    side_port: Option<&SidePort>,
+) -> Summary {
+    Summary {
+        address: listener.address(),
+        backend: settings::backend(config),
+        models: models.len(),
+        side_port: side_port.map(SidePort::address),
+    }
+}
+
+/// The certificates, and the ports that use them.
+async fn bind(
+    config: &Config,
+) -> Result<(Option<Arc<Certificates>>, BoundListener, Option<SidePort>), Error> {
+    let tls = settings::tls(config)
+        .map(Certificates::open)
+        .transpose()?
+        .map(Arc::new);
+    let missing = settings::missing_protection(config, tls.as_deref());
+    let listener = BoundListener::bind(&config.listen, missing).await?;
+    let side_port = bind_side_port(config, tls.as_ref()).await?;
+    Ok((tls, listener, side_port))
+}
+
+async fn bind_side_port(config: &Config, tls: Option<&Arc<Certificates>>) -> Result<Option<SidePort>, Error> {
     let listen = config.metrics.listen.clone().unwrap_or_default();
-    let bound = SidePort::bind(&config.metrics).await;
+    let tls = tls.filter(|_| config.metrics.tls).cloned();
+    let bound = SidePort::bind(&config.metrics, tls).await;
     bound.map_err(|source| serve::Error::SidePort { listen, source }.into())
 }
 

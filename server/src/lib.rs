@@ -7,6 +7,7 @@ pub mod aws;
 pub mod billing;
 pub mod build;
 pub mod call;
+pub mod caller;
 pub mod capacity;
 pub mod cli;
 pub mod config;
@@ -23,7 +24,9 @@ pub mod read;
 mod serve;
 pub mod sweep;
 pub mod telemetry;
+pub mod tls;
 pub mod transport;
+pub mod trusted_file;
 pub mod write;
 pub mod yaml;
 

@@ -23,6 +23,7 @@ use tracing::{info, warn};
 
 use crate::listener::{self, UrlPort};
 use crate::telemetry::{SidePort, Telemetry};
+use crate::tls::Certificates;
 use crate::transport::layer::{CallLayer, CallService};
 use crate::transport::reflection::{Reflection, V1};
 use crate::transport::{Admin, Budgeted, Data, Metrics, Schema};
@@ -46,6 +47,8 @@ pub(crate) struct Services {
     pub(crate) url_port: Option<UrlPort>,
     /// Flushed after the drain.
     pub(crate) telemetry: Telemetry,
+    /// The certificates of the listener; `None`: no TLS.
+    pub(crate) tls: Option<Arc<Certificates>>,
     /// Multi-step writes, which continue after their callers disconnect.
     pub(crate) writes: TaskTracker,
     pub(crate) message_bytes: usize,
@@ -61,6 +64,23 @@ pub(crate) struct BoundListener {
     address: SocketAddr,
 }
 
+/// The protection that a listener lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Missing {
+    /// TLS, and so authentication too.
+    #[error(
+        "anyone who can reach it can read and write everything, in plaintext: set tls.certificate, tls.key and \
+         tls.client_ca"
+    )]
+    Tls,
+    /// TLS of presigned URLs, which the embedded backend does not have.
+    #[error("anyone on the way can see the objects that are sent by URL, in plaintext: set")]
+    UrlTls,
+    /// Authentication.
+    #[error("anyone who can reach it can read and write everything: set tls.client_ca")]
+    Authentication,
+}
+
 /// Why the listener cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -74,11 +94,10 @@ pub enum Error {
         /// The cause.
         source: std::io::Error,
     },
-    /// The address is reachable from other machines, and `insecure` is not set.
+    /// The address is reachable from other machines, protection is missing, and `insecure` is not set.
     #[error(
-        "{setting}: {address} is not a loopback address, and anyone who can reach it can {harm}, in \
-         plaintext: set insecure: true (--insecure, TOLLGATE_INSECURE=true) if only a proxy or a trusted network \
-         can reach it, or listen on 127.0.0.1:{port}",
+        "{setting}: {address} is not a loopback address, and {missing}, or insecure: true (--insecure, \
+         TOLLGATE_INSECURE=true) if only a proxy or a trusted network can reach it, or listen on 127.0.0.1:{port}",
         port = address.port()
     )]
     Insecure {
@@ -86,8 +105,8 @@ pub enum Error {
         setting: &'static str,
         /// The address.
         address: SocketAddr,
-        /// What others can do.
-        harm: &'static str,
+        /// The protection that it lacks.
+        missing: Missing,
     },
     /// The address of the side port cannot be bound.
     #[error(
@@ -132,15 +151,14 @@ impl Services {
 }
 
 impl BoundListener {
-    /// Binds `HOST:PORT`; port 0 picks a free port. Every address of the host must be a loopback address unless
-    /// `insecure` is set.
-    pub(crate) async fn bind(listen: &str, insecure: bool) -> Result<BoundListener, Error> {
+    /// Binds `HOST:PORT`; port 0 picks a free port. Every address of the host must be a loopback address if protection
+    /// is missing.
+    pub(crate) async fn bind(listen: &str, missing: Option<Missing>) -> Result<BoundListener, Error> {
         let port = Port {
             setting: "listen",
             option: "--listen",
-            harm: "read and write everything",
         };
-        let (listener, address) = port.bind(listen, insecure).await?;
+        let (listener, address) = port.bind(listen, missing).await?;
         Ok(BoundListener { listener, address })
     }
 
@@ -163,6 +181,9 @@ impl BoundListener {
         let accepting = Arc::new(AtomicBool::new(false));
         // dropped last: metrics and probes are served until the end
         let mut side_tasks = JoinSet::new();
+        if let Some(tls) = &services.tls {
+            side_tasks.spawn(Arc::clone(tls).watch());
+        }
         if let Some(side_port) = services.side_port.take() {
             side_tasks.spawn(side_port.serve(telemetry.clone(), Arc::clone(&accepting)));
         }
@@ -190,6 +211,7 @@ impl BoundListener {
         let (writes, connections) = (services.writes.clone(), services.connections.clone());
         let url_port = services.url_port.take();
         let (shutdown_grace, layer) = (services.shutdown_grace, services.layer.clone());
+        let tls = services.tls.clone();
         let routes = services
             .into_routes()
             .add_service(health_service)
@@ -204,7 +226,7 @@ impl BoundListener {
                 stopped.clone(),
             ));
         }
-        let serving = listener::serve(self.listener, layer.layer(routes), connections, stopped);
+        let serving = listener::serve(self.listener, tls, layer.layer(routes), connections, stopped);
         tokio::pin!(serving);
         set_health(&health, ServingStatus::Serving).await;
         accepting.store(true, Ordering::Relaxed);
@@ -251,9 +273,8 @@ pub(crate) async fn bind_urls(listen: &str, insecure: bool) -> Result<(TcpListen
     let port = Port {
         setting: "embedded.http",
         option: "embedded.http",
-        harm: "see the objects that are sent by URL",
     };
-    port.bind(listen, insecure).await
+    port.bind(listen, (!insecure).then_some(Missing::UrlTls)).await
 }
 
 /// A port, as errors name it.
@@ -261,13 +282,11 @@ struct Port {
     setting: &'static str,
     /// What chooses another address: a flag, or the setting.
     option: &'static str,
-    /// What others can do who reach it.
-    harm: &'static str,
 }
 
 impl Port {
-    /// Binds an address; every address of its host must be a loopback address unless `insecure` is set.
-    async fn bind(&self, listen: &str, insecure: bool) -> Result<(TcpListener, SocketAddr), Error> {
+    /// Binds an address; every address of its host must be a loopback address if protection is missing.
+    async fn bind(&self, listen: &str, missing: Option<Missing>) -> Result<(TcpListener, SocketAddr), Error> {
         let failed = |source| Error::Bind {
             option: self.option,
             listen: listen.to_owned(),
@@ -276,11 +295,11 @@ impl Port {
         // looked up once, so that the addresses checked are those bound
         let addresses: Vec<SocketAddr> = tokio::net::lookup_host(listen).await.map_err(failed)?.collect();
         let outer = addresses.iter().find(|address| !is_loopback(address));
-        if let (Some(address), false) = (outer, insecure) {
+        if let (Some(address), Some(missing)) = (outer, missing) {
             return Err(Error::Insecure {
                 setting: self.setting,
                 address: *address,
-                harm: self.harm,
+                missing,
             });
         }
         let listener = TcpListener::bind(addresses.as_slice()).await.map_err(failed)?;

@@ -11,6 +11,8 @@ mod presigning;
 mod process;
 #[path = "call/saving.rs"]
 mod saving;
+#[path = "call/secured.rs"]
+mod secured;
 #[path = "call/uploading.rs"]
 mod uploading;
 

@@ -56,7 +56,8 @@ fn the_settings_table_matches_the_program() {
         } else {
             default.trim_matches(['[', ']'])
         };
-        let by_variable = load(&Flags::default(), &[(variable, value)]);
+        let variables = [&required_by(name), &[(variable.as_str(), value)][..]].concat();
+        let by_variable = load(&Flags::default(), &variables);
         assert!(origin(&by_variable, name, variable), "{variable} sets {name}");
         if !flag.is_empty() {
             let arguments = if value == "false" {
@@ -372,8 +373,22 @@ fn any_value(setting: &str) -> &'static str {
         "token_key" => "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
         "limits.in_flight_per_connection" => "7",
         "limits.memory" => "64MiB",
+        "tls.client_certificates" => "require",
         _ => "something",
     }
+}
+
+/// The variables that a setting requires, without its own.
+fn required_by(setting: &str) -> Vec<(&'static str, &'static str)> {
+    let files = [
+        ("tls.certificate", "TOLLGATE_TLS__CERTIFICATE"),
+        ("tls.key", "TOLLGATE_TLS__KEY"),
+        ("tls.client_ca", "TOLLGATE_TLS__CLIENT_CA"),
+    ];
+    let required = files
+        .into_iter()
+        .filter(|(name, _)| setting.starts_with("tls.") && *name != setting);
+    required.map(|(_, variable)| (variable, "a file")).collect()
 }
 
 fn load(flags: &Flags, variables: &[(&str, &str)]) -> Config {

@@ -16,7 +16,7 @@ use tollgate_proto::v1::data_service_client::DataServiceClient;
 use tollgate_proto::v1::metrics_service_client::MetricsServiceClient;
 use tollgate_proto::v1::schema_service_client::SchemaServiceClient;
 use tonic::metadata::MetadataMap;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, ClientTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::external::{Account, Store, store};
@@ -35,6 +35,8 @@ pub struct Setup {
     pub settings: Vec<(&'static str, String)>,
     /// Between the clients and the engines.
     pub wiretap: Option<Wiretap>,
+    /// How callers connect; in plaintext if `None`.
+    pub tls: Option<ClientTlsConfig>,
 }
 
 /// A running gateway.
@@ -80,7 +82,7 @@ impl Gateway {
     /// A gateway with this setup.
     pub async fn with(setup: Setup) -> Gateway {
         let telemetry = Telemetry::open(&setup.config()).0;
-        Gateway::with_telemetry(setup, telemetry).await
+        Box::pin(Gateway::with_telemetry(setup, telemetry)).await
     }
 
     /// Like [`Gateway::with`], but with existing telemetry.
@@ -88,12 +90,12 @@ impl Gateway {
         let account = Account::of(setup.data.as_deref());
         let config = setup.config_for(account);
         account.provision(&config).await;
-        let wiretap = setup.wiretap;
+        let (wiretap, tls) = (setup.wiretap, setup.tls);
         let wrap = |connectors| match &wiretap {
             Some(wiretap) => wiretap.wrap(account.connect(connectors)),
             None => account.connect(connectors),
         };
-        let app = App::build_with(&config, telemetry, wrap);
+        let app = Box::pin(App::build_with(&config, telemetry, wrap));
         let app = app.await.expect("the gateway builds");
         let side_port = app.summary().side_port;
         let capacity = app.capacity();
@@ -111,7 +113,10 @@ impl Gateway {
             ready.send(address).expect("a test waits");
         }));
         let address = address.await.expect("the gateway serves");
-        let channel = connect(address).await;
+        let channel = match tls {
+            Some(tls) => connect_securely(address, tls).await.expect("a secure connection"),
+            None => connect(address).await,
+        };
         Gateway {
             address,
             side_port,
@@ -361,6 +366,20 @@ pub fn in_session<T>(message: T, session: &str) -> Request<T> {
 pub async fn connect(address: SocketAddr) -> Channel {
     let endpoint = Channel::from_shared(format!("http://{address}")).expect("an address");
     endpoint.connect().await.expect("the gateway listens")
+}
+
+/// Connects under TLS, to `localhost`.
+///
+/// # Errors
+///
+/// The connection or its handshake failed.
+pub async fn connect_securely(
+    address: SocketAddr,
+    tls: ClientTlsConfig,
+) -> Result<Channel, tonic::transport::Error> {
+    let endpoint = Channel::from_shared(format!("https://localhost:{}", address.port()));
+    let endpoint = endpoint.expect("an address").tls_config(tls)?;
+    endpoint.connect().await
 }
 
 impl Setup {

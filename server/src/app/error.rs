@@ -5,6 +5,7 @@ use crate::aws;
 use crate::embedded;
 use crate::model::ModelFault;
 use crate::serve;
+use crate::tls;
 use crate::yaml::Fault;
 
 /// Why the gateway cannot start, or stopped.
@@ -32,6 +33,9 @@ pub enum Error {
     /// The listener cannot be opened.
     #[error("{0}")]
     Serve(#[from] serve::Error),
+    /// The certificates or keys of the listener cannot be used.
+    #[error("{0}")]
+    Tls(#[from] tls::Error),
     /// A model remembers request ids, for which all replicas need the same key.
     #[error(
         "the model {model} has `idempotency`: set token_key, the same on all replicas, so that they recognise the \
@@ -54,7 +58,10 @@ impl Error {
     pub fn is_invalid_setting(&self) -> bool {
         matches!(
             self,
-            Error::Serve(serve::Error::Insecure { .. }) | Error::NoTokenKey { .. } | Error::Sweep(_)
+            Error::Serve(serve::Error::Insecure { .. })
+                | Error::Tls(_)
+                | Error::NoTokenKey { .. }
+                | Error::Sweep(_)
         )
     }
 }

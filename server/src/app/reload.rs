@@ -9,6 +9,7 @@ use tracing::{info, warn};
 use crate::aws::{self, Stores};
 use crate::config::{Backend, Config};
 use crate::model::{Change, Changes, Model, ModelFault, Models, Served};
+use crate::tls::{Certificates, Reloaded};
 
 /// Log lines about one reload; any more are counted only.
 const MAX_LINES: usize = 100;
@@ -30,6 +31,8 @@ pub struct Reloader {
     pub(super) backend: Backend,
     pub(super) stores: Stores,
     pub(super) served: Served,
+    /// The certificates of the listeners.
+    pub(super) tls: Option<Arc<Certificates>>,
     /// The most models that can be served without a restart.
     pub(super) max_models: usize,
     /// Whether request ids can be remembered: all processes that serve the tables have the same key.
@@ -73,6 +76,14 @@ impl Reloader {
     /// The folder that the models are read from.
     pub fn folder(&self) -> &std::path::Path {
         &self.source.folder
+    }
+
+    /// Reads the certificates again, without waiting for the next look at their files. Logs what changed. `None` if there
+    /// are none.
+    pub async fn reload_certificates(&self) -> Option<Reloaded> {
+        let certificates = Arc::clone(self.tls.as_ref()?);
+        let reloading = tokio::task::spawn_blocking(move || certificates.reload());
+        reloading.await.ok()
     }
 
     /// Reads the models and serves them if all changes are safe. Logs the changes, or why they were refused.
@@ -223,6 +234,7 @@ mod tests {
             backend: Backend::Aws,
             stores: FaultyStores::new(&models).await.stores,
             served: Served::new(models),
+            tls: None,
             max_models: 2,
             has_lasting_key: false,
         }

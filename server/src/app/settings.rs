@@ -2,9 +2,11 @@
 
 use crate::aws;
 use crate::billing::{Bounds, TrailerChoice};
-use crate::config::{Backend, Config, Trailer};
+use crate::config::{Backend, ClientCertificates, Config, Trailer};
 use crate::listener;
+use crate::serve::Missing;
 use crate::sweep;
+use crate::tls::{self, Certificates};
 use crate::transport::layer;
 
 pub(super) fn aws(config: &Config) -> aws::Settings {
@@ -34,6 +36,28 @@ pub(super) fn connections(config: &Config) -> listener::Limits {
         handshake: limits.handshake,
         idle: limits.idle,
         age: limits.connection_age,
+    }
+}
+
+/// The files of TLS; `None`: no TLS.
+pub(super) fn tls(config: &Config) -> Option<tls::Settings> {
+    let tls = &config.tls;
+    let (certificate, key) = tls.certificate.clone().zip(tls.key.clone())?;
+    Some(tls::Settings {
+        certificate,
+        key,
+        client_ca: tls.client_ca.clone(),
+        requires_client_certificate: tls.client_certificates != Some(ClientCertificates::Request),
+    })
+}
+
+/// What the listener lacks to be reachable from other machines; `None` if nothing, or if `insecure` is set.
+pub(super) fn missing_protection(config: &Config, tls: Option<&Certificates>) -> Option<Missing> {
+    match tls {
+        _ if config.insecure => None,
+        None => Some(Missing::Tls),
+        Some(tls) if tls.requires_client_certificate() => None,
+        Some(_) => Some(Missing::Authentication),
     }
 }
 

@@ -9,6 +9,7 @@ use tonic::Code;
 
 use super::attempt::Attempt;
 use crate::billing::{Closed, Ledger};
+use crate::caller::Caller;
 use crate::capacity::{Hold, OutOfMemory, Reservation};
 use crate::figure::unit::micros;
 use crate::figure::{AwsOperation, Bill, Rpc};
@@ -21,6 +22,7 @@ pub struct Call {
     trace: CallTrace,
     deadline: Instant,
     hold: Option<Arc<Hold>>,
+    caller: Option<Arc<Caller>>,
 }
 
 impl Call {
@@ -31,7 +33,21 @@ impl Call {
             trace,
             deadline,
             hold: None,
+            caller: None,
         }
+    }
+
+    /// The same call, of an authenticated caller.
+    pub fn with_caller(self, caller: Arc<Caller>) -> Call {
+        Call {
+            caller: Some(caller),
+            ..self
+        }
+    }
+
+    /// Who calls; `None` if callers are not authenticated.
+    pub fn caller(&self) -> Option<&Arc<Caller>> {
+        self.caller.as_ref()
     }
 
     /// The same call with another deadline, for work that runs to completion after the caller disconnected.

@@ -40,7 +40,7 @@ enum Command {
     /// Check model files and report every fault
     Check(check::Args),
     /// Call a running tollgate: print the response, then its bill
-    Call(call::Args),
+    Call(Box<call::Args>),
     /// Create the tables, buckets and keys that the models need, and show what differs
     Provision(provision::Args),
     /// Remove objects that no item points to, and report pointers to nothing
@@ -76,7 +76,7 @@ fn run(command: Command) -> ExitCode {
     match command {
         Command::Serve(flags) => serve::run(&flags),
         Command::Check(args) => check::run(&args),
-        Command::Call(args) => call::run(args),
+        Command::Call(args) => call::run(*args),
         Command::Provision(args) => provision::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Iam(args) => iam::run(&args),

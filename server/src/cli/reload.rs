@@ -1,4 +1,4 @@
-//! Triggers of a reload of the models: SIGHUP, and with `--watch` a change of their files. `app` decides what a reload
+//! Triggers of a reload of the models: SIGHUP, which reloads the certificates too, and with `--watch` a change of their files. `app` decides what a reload
 //! may change.
 
 use std::collections::BTreeMap;
@@ -34,7 +34,11 @@ impl Triggers {
     pub(super) async fn run(mut self, reloader: Arc<Reloader>) {
         loop {
             let trigger = tokio::select! {
-                () = self.hangups.next() => "SIGHUP",
+                () = self.hangups.next() => {
+                    // the outcome is logged
+                    let _ = reloader.reload_certificates().await;
+                    "SIGHUP"
+                }
                 () = changed(self.watcher.as_mut()) => "changed files",
             };
             info!(trigger, folder = %reloader.folder().display(), "reading the models");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::tree::{
     Aws, Backend, Config, Embedded, Kms, Limits, Log, LogFormat, LogLevel, Metrics, S3, Sessions, Sweep,
-    Synchronous, Telemetry, Trailer,
+    Synchronous, Telemetry, Tls, Trailer,
 };
 
 impl Default for Config {
@@ -14,6 +14,7 @@ impl Default for Config {
         Config {
             listen: "127.0.0.1:50051".to_owned(),
             insecure: false,
+            tls: Tls::default(),
             models: PathBuf::from("./models"),
             models_set: false,
             backend: Backend::Embedded,
@@ -24,24 +25,7 @@ impl Default for Config {
                 http: None,
             },
             aws: Aws::default(),
-            limits: Limits {
-                message_bytes: 32 * 1024 * 1024,
-                values: 100_000,
-                in_flight: 1024,
-                in_flight_per_connection: None,
-                deadline: Duration::from_secs(30),
-                deadline_max: Duration::from_secs(5 * 60),
-                stream_deadline_max: Duration::from_secs(60 * 60),
-                receive: Duration::from_secs(10),
-                attribute_depth: 32,
-                connections: 4096,
-                connections_per_peer: 1024,
-                streams_per_connection: 256,
-                handshake: Duration::from_secs(10),
-                idle: Duration::from_secs(10 * 60),
-                connection_age: Duration::from_secs(60 * 60),
-                memory: None,
-            },
+            limits: limits(),
             kms: Kms { in_flight: 16 },
             s3: S3 {
                 in_flight: 8,
@@ -73,11 +57,33 @@ impl Default for Config {
             metrics: Metrics {
                 listen: Some("127.0.0.1:9464".to_owned()),
                 listen_set: false,
+                tls: false,
             },
             telemetry: Telemetry::default(),
             shutdown_grace: Duration::from_secs(30),
             // add-a-setting: add its default here or in its section
             origins: BTreeMap::new(),
         }
+    }
+}
+
+fn limits() -> Limits {
+    Limits {
+        message_bytes: 32 * 1024 * 1024,
+        values: 100_000,
+        in_flight: 1024,
+        in_flight_per_connection: None,
+        deadline: Duration::from_secs(30),
+        deadline_max: Duration::from_secs(5 * 60),
+        stream_deadline_max: Duration::from_secs(60 * 60),
+        receive: Duration::from_secs(10),
+        attribute_depth: 32,
+        connections: 4096,
+        connections_per_peer: 1024,
+        streams_per_connection: 256,
+        handshake: Duration::from_secs(10),
+        idle: Duration::from_secs(10 * 60),
+        connection_age: Duration::from_secs(60 * 60),
+        memory: None,
     }
 }

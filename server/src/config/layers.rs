@@ -8,7 +8,8 @@ use std::path::Path;
 use super::environment::PREFIX;
 use super::fault::ConfigFault;
 use super::flags::Flags;
-use super::settings::{LATER, SETTINGS, Setting, variable};
+use super::setting::{Setting, variable};
+use super::settings::{LATER, SETTINGS};
 use super::values::Raw;
 use crate::yaml::{self, Cursor, Report, View, did_you_mean};
 

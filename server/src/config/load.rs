@@ -8,6 +8,7 @@ use super::fault::ConfigFault;
 use super::flags::Flags;
 use super::layers::{self, Given};
 use super::otel::OtelVariables;
+use super::setting;
 use super::settings;
 use super::tree::Config;
 
@@ -51,6 +52,7 @@ impl Config {
         for given in given {
             config.apply(given, &mut faults);
         }
+        config.check_together(&mut faults);
         let limits = &mut config.limits;
         limits.in_flight_per_connection = Some(limits.in_flight_per_connection());
         limits.memory = Some(limits.memory());
@@ -58,6 +60,49 @@ impl Config {
             Ok(config)
         } else {
             Err(faults)
+        }
+    }
+
+    /// Adds the faults of settings that require others.
+    fn check_together(&self, faults: &mut Vec<ConfigFault>) {
+        let tls = &self.tls;
+        let (has_certificate, has_key) = (tls.certificate.is_some(), tls.key.is_some());
+        let requirements = [
+            ("tls.certificate", has_certificate, "tls.key", has_key),
+            ("tls.key", has_key, "tls.certificate", has_certificate),
+            (
+                "tls.client_ca",
+                tls.client_ca.is_some(),
+                "tls.certificate",
+                has_certificate,
+            ),
+            (
+                "tls.client_certificates",
+                tls.client_certificates.is_some(),
+                "tls.client_ca",
+                tls.client_ca.is_some(),
+            ),
+            (
+                "metrics.tls",
+                self.metrics.tls,
+                "tls.certificate",
+                has_certificate,
+            ),
+        ];
+        for (path, is_set, required, has_required) in requirements {
+            if is_set && !has_required {
+                let origin = self.origins.get(path).cloned().unwrap_or_default();
+                let is_variable = origin == setting::variable(path);
+                faults.push(ConfigFault {
+                    path: if is_variable {
+                        String::new()
+                    } else {
+                        path.to_owned()
+                    },
+                    origin,
+                    text: format!("requires {required}, which is not set"),
+                });
+            }
         }
     }
 

@@ -9,6 +9,7 @@ mod layers;
 mod load;
 mod machine;
 mod otel;
+mod setting;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,6 @@ pub use flags::Flags;
 pub use otel::OtelVariables;
 pub use token_key::TokenKey;
 pub use tree::{
-    Aws, Backend, Config, Embedded, Kms, Limits, Log, LogFormat, LogLevel, Metrics, S3, Sessions,
-    Synchronous, Telemetry, Trailer,
+    Aws, Backend, ClientCertificates, Config, Embedded, Kms, Limits, Log, LogFormat, LogLevel, Metrics, S3,
+    Sessions, Synchronous, Telemetry, Tls, Trailer,
 };

@@ -6,7 +6,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::tree::{Backend, Config, LogFormat, LogLevel, Synchronous, Trailer};
+use super::setting::{Setting, optional, setting};
+use super::tree::{Backend, ClientCertificates, Config, LogFormat, LogLevel, Synchronous, Trailer};
 use super::values::{
     Raw, address, boolean, choice, count, duration, duration_or, filled, name_of, origin, show_duration,
     show_size, show_text, size, token_key, url,
@@ -37,6 +38,10 @@ const SHUTDOWN_GRACE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from
 
 const BACKENDS: &[(&str, Backend)] = &[("embedded", Backend::Embedded), ("aws", Backend::Aws)];
 const SYNCHRONOUS: &[(&str, Synchronous)] = &[("full", Synchronous::Full), ("normal", Synchronous::Normal)];
+const CLIENT_CERTIFICATES: &[(&str, ClientCertificates)] = &[
+    ("require", ClientCertificates::Require),
+    ("request", ClientCertificates::Request),
+];
 const TRAILERS: &[(&str, Trailer)] = &[
     ("call", Trailer::Call),
     ("session", Trailer::Session),
@@ -60,26 +65,6 @@ const LOG_LEVELS: &[(&str, LogLevel)] = &[
 const OFF: &str = "off";
 /// The value of an empty list.
 const NONE: &str = "none";
-/// The printed value of a setting that is not set.
-const UNSET: &str = "null";
-
-/// One setting.
-pub(super) struct Setting {
-    /// Its path in the settings file, such as `limits.in_flight`.
-    pub(super) path: &'static str,
-    /// Parses the raw value into the settings, or returns what is expected.
-    pub(super) read: Read,
-    show: Show,
-}
-
-type Read = fn(&mut Config, &Raw) -> Result<(), String>;
-
-/// Prints the value of a setting as YAML.
-enum Show {
-    Always(fn(&Config) -> String),
-    /// `None` if it is not set.
-    Optional(fn(&Config) -> Option<String>),
-}
 
 /// Settings of a later version.
 pub(super) const LATER: &[&str] = &[
@@ -101,6 +86,44 @@ pub(super) const SETTINGS: &[Setting] = &[
         "insecure",
         |config, raw| set(&mut config.insecure, boolean(raw)),
         |config| config.insecure.to_string(),
+    ),
+    optional(
+        "tls.certificate",
+        |config, raw| set(&mut config.tls.certificate, path(raw).map(Some)),
+        |config| {
+            config
+                .tls
+                .certificate
+                .as_ref()
+                .map(|path| show_text(path.display()))
+        },
+    ),
+    optional(
+        "tls.key",
+        |config, raw| set(&mut config.tls.key, path(raw).map(Some)),
+        |config| config.tls.key.as_ref().map(|path| show_text(path.display())),
+    ),
+    optional(
+        "tls.client_ca",
+        |config, raw| set(&mut config.tls.client_ca, path(raw).map(Some)),
+        |config| {
+            config
+                .tls
+                .client_ca
+                .as_ref()
+                .map(|path| show_text(path.display()))
+        },
+    ),
+    optional(
+        "tls.client_certificates",
+        |config, raw| {
+            let place = &mut config.tls.client_certificates;
+            set(place, choice(raw.text()?, CLIENT_CERTIFICATES).map(Some))
+        },
+        |config| {
+            let chosen = config.tls.client_certificates?;
+            Some(name_of(chosen, CLIENT_CERTIFICATES).to_owned())
+        },
     ),
     setting(
         "models",
@@ -320,6 +343,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         |config| show_port(config.metrics.listen.as_deref()),
     ),
     setting(
+        "metrics.tls",
+        |config, raw| set(&mut config.metrics.tls, boolean(raw)),
+        |config| config.metrics.tls.to_string(),
+    ),
+    setting(
         "telemetry.object_keys",
         |config, raw| set(&mut config.telemetry.object_keys, boolean(raw)),
         |config| config.telemetry.object_keys.to_string(),
@@ -330,30 +358,6 @@ pub(super) const SETTINGS: &[Setting] = &[
         |config| show_duration(config.shutdown_grace),
     ),
 ];
-
-impl Setting {
-    /// The environment variable of the setting.
-    pub(super) fn variable(&self) -> String {
-        variable(self.path)
-    }
-
-    /// Whether `null` in the file leaves the setting unset.
-    pub(super) fn is_optional(&self) -> bool {
-        matches!(self.show, Show::Optional(_))
-    }
-
-    fn value(&self, config: &Config) -> String {
-        match self.show {
-            Show::Always(show) => show(config),
-            Show::Optional(show) => show(config).unwrap_or_else(|| UNSET.to_owned()),
-        }
-    }
-}
-
-/// The environment variable of a path, such as `TOLLGATE_LIMITS__IN_FLIGHT` for `limits.in_flight`.
-pub(super) fn variable(path: &str) -> String {
-    format!("TOLLGATE_{}", path.replace('.', "__").to_uppercase())
-}
 
 /// All settings as a settings file.
 pub(super) fn render(config: &Config) -> String {
@@ -377,22 +381,6 @@ pub(super) fn render(config: &Config) -> String {
         ));
     }
     text
-}
-
-const fn setting(path: &'static str, read: Read, show: fn(&Config) -> String) -> Setting {
-    Setting {
-        path,
-        read,
-        show: Show::Always(show),
-    }
-}
-
-const fn optional(path: &'static str, read: Read, show: fn(&Config) -> Option<String>) -> Setting {
-    Setting {
-        path,
-        read,
-        show: Show::Optional(show),
-    }
 }
 
 fn set<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {

@@ -15,6 +15,8 @@ pub struct Config {
     pub listen: String,
     /// Allows listening beyond loopback without TLS and authentication.
     pub insecure: bool,
+    /// TLS of the listeners.
+    pub tls: Tls,
     /// The folder with the model files.
     pub models: PathBuf,
     /// Whether `models` was set explicitly.
@@ -54,6 +56,28 @@ pub struct Config {
     // add-a-setting: add its field here or in a section
     /// The origin of each setting that was set.
     pub(super) origins: BTreeMap<&'static str, String>,
+}
+
+/// TLS of the listeners: PEM files, which are reloaded when they change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// The server's certificate and its intermediates. `None`: no TLS.
+    pub certificate: Option<PathBuf>,
+    /// The private key of the certificate.
+    pub key: Option<PathBuf>,
+    /// The authorities of client certificates. `None`: callers have none.
+    pub client_ca: Option<PathBuf>,
+    /// Whether callers must present a certificate. `None`: yes if there is `client_ca`.
+    pub client_certificates: Option<ClientCertificates>,
+}
+
+/// Whether callers must present a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// They must.
+    Require,
+    /// They may: a bearer token may take its place.
+    Request,
 }
 
 /// Where the data is stored.
@@ -241,6 +265,8 @@ pub struct Metrics {
     pub listen: Option<String>,
     /// Whether `listen` was set explicitly. If not, the program runs without the port if it cannot be opened.
     pub listen_set: bool,
+    /// Whether the port uses TLS, with the certificate of the listener; it never asks for client certificates.
+    pub tls: bool,
 }
 
 /// Traces, metrics and logs for collectors.

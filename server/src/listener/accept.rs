@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -10,10 +11,11 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use super::admission::{ConnectionCounter, ConnectionPermit, Refusal};
-use super::connection::{self, CallService};
+use super::connection::{self, Accepted, CallService};
 use super::descriptors::Descriptors;
 use super::limits::Limits;
 use super::url_connection::{self, UrlPort};
+use crate::tls::Certificates;
 
 /// Pause after a failed `accept`: the system is out of descriptors or memory and would refuse the next connection too.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -24,6 +26,7 @@ const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// last connection has ended. Connections are tasks: they continue if this future is dropped.
 pub(crate) async fn serve(
     socket: TcpListener,
+    tls: Option<Arc<Certificates>>,
     calls: impl CallService,
     limits: Limits,
     stop: watch::Receiver<bool>,
@@ -32,8 +35,8 @@ pub(crate) async fn serve(
     let connect_limits = limits.clone();
     accept(socket, &limits, stop, move |stream, peer| {
         connection::serve(
-            stream,
-            peer,
+            Accepted { stream, peer },
+            tls.clone(),
             calls.clone(),
             connect_limits.clone(),
             ending.clone(),

@@ -19,9 +19,10 @@ use tower::util::Oneshot;
 use tracing::debug;
 
 use super::activity::Activity;
-use super::lifetime::{Due, Lifetime};
+use super::lifetime::{Cause, Due, Lifetime};
 use super::limits::{KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, Limits, MAX_HEADER_BYTES};
-use super::socket::Socket;
+use super::socket::{Socket, Stream};
+use crate::tls::Certificates;
 use crate::transport::{Connection, stream};
 
 /// The service behind every connection.
@@ -41,23 +42,58 @@ impl<S> CallService for S where
 {
 }
 
-/// Serves a connection to its end.
+/// A connection that was just accepted.
+pub(super) struct Accepted {
+    pub(super) stream: TcpStream,
+    pub(super) peer: SocketAddr,
+}
+
+/// Serves a connection to its end: its TLS handshake if there are certificates, then its calls.
 pub(super) async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
+    accepted: Accepted,
+    tls: Option<Arc<Certificates>>,
     calls: impl CallService,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
 ) {
+    let Accepted { stream, peer } = accepted;
     let activity = Arc::new(Activity::new());
-    let socket = TokioIo::new(Socket::new(stream, Arc::clone(&activity)));
+    let (stream, authorities) = match tls {
+        None => (Stream::Left(stream), None),
+        Some(certificates) => {
+            let authorities = certificates.authorities();
+            let until = activity.opened() + limits.handshake;
+            tokio::select! {
+                secured = tokio::time::timeout_at(until, certificates.accept_calls(stream)) => match secured {
+                    Ok(Ok(secured)) => (Stream::Right(Box::new(secured)), Some(authorities)),
+                    Ok(Err(cause)) => return debug!(%peer, %cause, "tls handshake failed"),
+                    Err(_) => return debug!(%peer, cause = ?Cause::Handshake, "connection closed"),
+                },
+                _ = stop.changed() => return,
+            }
+        }
+    };
+    let socket = Socket::new(stream, Arc::clone(&activity));
+    serve_calls(socket, peer, activity, authorities, calls, limits, stop).await;
+}
+
+/// Serves the calls of a connection. It ends soon after the authorities of client certificates were replaced.
+async fn serve_calls(
+    socket: Socket,
+    peer: SocketAddr,
+    activity: Arc<Activity>,
+    mut authorities: Option<watch::Receiver<()>>,
+    calls: impl CallService,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+) {
     let connection = Connection::new(Some(peer));
     let service = Service {
         calls,
         connection: connection.clone(),
     };
     let streams = StreamExecutor(Arc::clone(&activity));
-    let mut serving = pin!(http2(&limits, streams).serve_connection(socket, service));
+    let mut serving = pin!(http2(&limits, streams).serve_connection(TokioIo::new(socket), service));
     let mut lifetime = Lifetime::new(&limits, activity.opened(), jitter());
     let mut timer = pin!(tokio::time::sleep_until(activity.opened() + limits.handshake));
     let mut is_stopping = false;
@@ -73,6 +109,14 @@ pub(super) async fn serve(
                 }
                 Due::Close(cause) => return debug!(%peer, ?cause, "connection closed"),
             },
+            () = replaced(&mut authorities) => {
+                if !activity.is_established() {
+                    return;
+                }
+                lifetime.distrust(Instant::now());
+                serving.as_mut().graceful_shutdown();
+                timer.as_mut().reset(Instant::now());
+            }
             _ = stop.changed(), if !is_stopping => {
                 if !activity.is_established() {
                     return;
@@ -82,6 +126,17 @@ pub(super) async fn serve(
             }
         }
     }
+}
+
+/// Returns once, when the authorities are replaced.
+async fn replaced(authorities: &mut Option<watch::Receiver<()>>) {
+    if let Some(watched) = authorities
+        && watched.changed().await.is_ok()
+    {
+        *authorities = None;
+        return;
+    }
+    std::future::pending::<()>().await;
 }
 
 fn http2(limits: &Limits, streams: StreamExecutor) -> http2::Builder<StreamExecutor> {

@@ -29,6 +29,8 @@ struct Closing {
     idle: Option<Instant>,
     /// When it is closed, unless calls that stream have more time.
     deadline: Instant,
+    /// Whether calls that stream have no more time than others: the caller may no longer be trusted.
+    is_distrusted: bool,
 }
 
 /// The next step of a connection's lifetime.
@@ -49,6 +51,8 @@ pub(super) enum Cause {
     Idle,
     Age,
     Stall,
+    /// The authorities of client certificates were replaced.
+    Distrust,
 }
 
 impl Lifetime {
@@ -97,10 +101,21 @@ impl Lifetime {
         Due::Wait(next.min(stalled_until.unwrap_or(now + STALL_TIME)))
     }
 
+    /// Closes the connection after the grace period, also if its calls stream: its caller authenticated itself by
+    /// authorities that were replaced. Follow with a GOAWAY.
+    pub(super) fn distrust(&mut self, now: Instant) {
+        self.closing = Some(Closing {
+            idle: Some(now + LAST_STREAMS),
+            deadline: now + GRACE,
+            is_distrusted: true,
+        });
+    }
+
     fn go_away(&mut self, idle: Option<Instant>, now: Instant) -> Due {
         self.closing = Some(Closing {
             idle,
             deadline: now + GRACE,
+            is_distrusted: false,
         });
         Due::GoAway
     }
@@ -108,9 +123,14 @@ impl Lifetime {
 
 impl Closing {
     fn due(&self, idle_since: Option<Instant>, streams_until: Option<Instant>, now: Instant) -> Due {
+        let streams_until = streams_until.filter(|_| !self.is_distrusted);
         let deadline = streams_until.map_or(self.deadline, |until| until.max(self.deadline));
+        let (late, idle_cause) = match self.is_distrusted {
+            true => (Cause::Distrust, Cause::Distrust),
+            false => (Cause::Age, Cause::Idle),
+        };
         if now >= deadline {
-            return Due::Close(Cause::Age);
+            return Due::Close(late);
         }
         let Some(idle) = self.idle else {
             return Due::Wait(deadline);
@@ -118,7 +138,7 @@ impl Closing {
         // a stream arrived after all: it may finish, and its response gets time to arrive
         let idle = idle_since.map_or(now + LAST_STREAMS, |since| idle.max(since + LAST_STREAMS));
         match now >= idle {
-            true => Due::Close(Cause::Idle),
+            true => Due::Close(idle_cause),
             false => Due::Wait(idle.min(deadline)),
         }
     }
@@ -225,6 +245,26 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn streams_of_a_distrusted_caller_get_the_grace_period_only() {
+        for (has_stream, closed) in [(true, 60), (false, 1)] {
+            let (activity, mut lifetime) = begin();
+            activity.established();
+            if has_stream {
+                activity.stream_started();
+            }
+            let opened = activity.opened();
+            lifetime.distrust(opened);
+            let until = Some(opened + Duration::from_secs(4000));
+            let mut now = opened;
+            while let Due::Wait(next) = lifetime.due(&activity, until, now) {
+                now = next;
+            }
+            assert_eq!(lifetime.due(&activity, until, now), Due::Close(Cause::Distrust));
+            assert_eq!((now - opened).as_secs(), closed);
         }
     }
 

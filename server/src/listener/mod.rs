@@ -5,9 +5,10 @@
 //! | a connection | is closed |
 //! |---|---|
 //! | beyond `connections`, `connections_per_peer` or the descriptors available to connections | at once |
-//! | without a preface and SETTINGS after `handshake` | at once |
+//! | without a TLS handshake, a preface and SETTINGS after `handshake` | at once |
 //! | without a stream for `idle` | with GOAWAY |
 //! | older than `age`, plus or minus a tenth | with GOAWAY; calls in flight get [`limits::GRACE`] to end, those that stream until their deadline |
+//! | under TLS, once the authorities of client certificates are replaced | with GOAWAY; all calls in flight get [`limits::GRACE`] |
 //! | that does not acknowledge a ping, or accepts no bytes | after [`limits::KEEPALIVE_INTERVAL`] and [`limits::KEEPALIVE_TIMEOUT`] |
 //! | at shutdown | with GOAWAY; without a handshake, at once |
 

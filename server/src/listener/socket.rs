@@ -8,8 +8,13 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 
 use super::activity::Activity;
+
+/// The bytes of a connection: as they are, or under TLS.
+pub(super) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 /// `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`, which the HTTP/2 layer checks (RFC 9113, 3.4).
 const PREFACE_BYTES: usize = 24;
@@ -21,7 +26,7 @@ const SETTINGS: u8 = 4;
 /// A socket that records its activity.
 #[derive(Debug)]
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     activity: Arc<Activity>,
     /// `None` once the handshake is complete.
     handshake: Option<Handshake>,
@@ -35,7 +40,7 @@ struct Handshake {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>) -> Socket {
+    pub(super) fn new(stream: Stream, activity: Arc<Activity>) -> Socket {
         Socket {
             stream,
             activity,

@@ -118,7 +118,10 @@ impl RequestSpan {
 }
 
 impl SidePort {
-    pub async fn bind(_: &crate::config::Metrics) -> Result<Option<SidePort>, std::io::Error> {
+    pub async fn bind(
+        _: &crate::config::Metrics,
+        _: Option<Arc<crate::tls::Certificates>>,
+    ) -> Result<Option<SidePort>, std::io::Error> {
         Ok(None)
     }
 

@@ -19,11 +19,14 @@ use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use tracing::{info, warn};
 
 use super::on::Telemetry;
 use super::{TARGET, scrape};
 use crate::config;
+use crate::tls::Certificates;
 
 /// The most connections at one time.
 const MAX_CONNECTIONS: usize = 64;
@@ -42,6 +45,8 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 pub struct SidePort {
     listener: TcpListener,
     address: SocketAddr,
+    /// `None`: no TLS.
+    tls: Option<Arc<Certificates>>,
 }
 
 impl SidePort {
@@ -51,14 +56,21 @@ impl SidePort {
     /// # Errors
     ///
     /// An address that was set explicitly cannot be bound.
-    pub async fn bind(metrics: &config::Metrics) -> Result<Option<SidePort>, std::io::Error> {
+    pub async fn bind(
+        metrics: &config::Metrics,
+        tls: Option<Arc<Certificates>>,
+    ) -> Result<Option<SidePort>, std::io::Error> {
         let Some(listen) = &metrics.listen else {
             return Ok(None);
         };
         let bound = TcpListener::bind(listen).await;
         let bound = bound.and_then(|listener| Ok((listener.local_addr()?, listener)));
         match bound {
-            Ok((address, listener)) => Ok(Some(SidePort { listener, address })),
+            Ok((address, listener)) => Ok(Some(SidePort {
+                listener,
+                address,
+                tls,
+            })),
             Err(error) if metrics.listen_set => Err(error),
             Err(error) => {
                 warn!(target: TARGET, %listen, %error, "metrics port disabled: the address cannot be bound; set metrics.listen to another one, or to off");
@@ -87,7 +99,7 @@ impl SidePort {
                 }
             };
             connections.make_room().await;
-            connections.add(stream, telemetry.clone(), Arc::clone(&ready));
+            connections.add(stream, self.tls.clone(), telemetry.clone(), Arc::clone(&ready));
         }
     }
 }
@@ -144,9 +156,15 @@ impl Connections {
         }
     }
 
-    fn add(&mut self, stream: TcpStream, telemetry: Telemetry, ready: Arc<AtomicBool>) {
+    fn add(
+        &mut self,
+        stream: TcpStream,
+        tls: Option<Arc<Certificates>>,
+        telemetry: Telemetry,
+        ready: Arc<AtomicBool>,
+    ) {
         let activity = Activity::new();
-        let serving = connection(stream, telemetry, ready, Arc::clone(&activity));
+        let serving = serve(stream, tls, telemetry, ready, Arc::clone(&activity));
         let task = self.tasks.spawn(serving);
         self.open.push(Open { task, activity });
     }
@@ -178,8 +196,29 @@ impl Activity {
     }
 }
 
-async fn connection(
+/// Serves a connection, after its TLS handshake if there are certificates.
+async fn serve(
     stream: TcpStream,
+    tls: Option<Arc<Certificates>>,
+    telemetry: Telemetry,
+    ready: Arc<AtomicBool>,
+    activity: Arc<Activity>,
+) {
+    let stream = match tls {
+        None => Either::Left(stream),
+        Some(certificates) => {
+            let handshake = certificates.accept_probes(stream);
+            match tokio::time::timeout(FIRST_REQUEST_TIME, handshake).await {
+                Ok(Ok(secured)) => Either::Right(Box::new(secured)),
+                Ok(Err(_)) | Err(_) => return,
+            }
+        }
+    };
+    connection(stream, telemetry, ready, activity).await;
+}
+
+async fn connection(
+    stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
     telemetry: Telemetry,
     ready: Arc<AtomicBool>,
     activity: Arc<Activity>,
@@ -236,8 +275,9 @@ mod tests {
         let metrics = config::Metrics {
             listen: Some("127.0.0.1:0".to_owned()),
             listen_set: true,
+            tls: false,
         };
-        let side_port = SidePort::bind(&metrics).await.unwrap().unwrap();
+        let side_port = SidePort::bind(&metrics, None).await.unwrap().unwrap();
         let stream = TcpStream::connect(side_port.address()).await.unwrap();
         let mut serving = JoinSet::new();
         serving.spawn(side_port.serve(Telemetry::off(), Arc::default()));

@@ -36,6 +36,7 @@ mod sealing;
 mod sessions;
 mod sweep;
 mod tamper;
+mod tls;
 mod tracker;
 mod transactions;
 mod traps;

@@ -2,6 +2,8 @@
 
 mod admin;
 mod bulk;
+mod condition;
+mod objects;
 mod update;
 
 use std::path::PathBuf;
@@ -14,6 +16,8 @@ use super::output::Form;
 
 pub(super) use admin::{Admin, Sweep};
 pub(super) use bulk::{BatchGet, BatchWrite, Count, Export, Format, Transact};
+pub(super) use condition::Condition;
+pub(super) use objects::{Download, Presign, Upload};
 pub(super) use update::{Returned, Update};
 
 const HELP: &str = "\
@@ -40,6 +44,18 @@ pub(in crate::cli) struct Args {
     /// Where the server listens [default: TOLLGATE_ADDRESS, or http://127.0.0.1:50051]
     #[arg(long, global = true, value_name = "URL")]
     pub(super) address: Option<String>,
+    /// The authority of the server's certificate, in PEM, beside those of the system
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) ca: Option<PathBuf>,
+    /// The certificate of this caller, in PEM
+    #[arg(long, global = true, value_name = "FILE", requires = "key")]
+    pub(super) cert: Option<PathBuf>,
+    /// The private key of --cert, in PEM
+    #[arg(long, global = true, value_name = "FILE", requires = "cert")]
+    pub(super) key: Option<PathBuf>,
+    /// A file with the bearer token of this caller
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
     /// The session that the call is billed to; for `metrics`: the one whose totals to print
     #[arg(long, global = true, value_name = "NAME")]
     pub(super) session: Option<String>,
@@ -154,83 +170,6 @@ pub(super) struct Get {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Upload {
-    /// The model's name
-    pub(super) model: String,
-    /// The item's attributes; the content of an object as name=@FILE, where `-` is standard input
-    #[arg(value_name = "ATTRIBUTE", required = true)]
-    pub(super) attributes: Vec<String>,
-    /// The media type of the contents
-    #[arg(long, value_name = "TYPE", default_value = "", hide_default_value = true)]
-    pub(super) content_type: String,
-    #[command(flatten)]
-    pub(super) condition: Condition,
-    /// Check everything, write nothing
-    #[arg(long)]
-    pub(super) validate_only: bool,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct Download {
-    /// The model's name
-    pub(super) model: String,
-    /// The key attributes, as name=value
-    #[arg(value_name = "KEY", required = true)]
-    pub(super) key: Vec<String>,
-    /// The file to write, which appears once the content is verified; `-` is standard output
-    #[arg(long, value_name = "FILE", value_parser = target)]
-    pub(super) to: PathBuf,
-    /// The object attribute; by default the only one of the model
-    #[arg(long, value_name = "NAME")]
-    pub(super) attribute: Option<String>,
-    /// The first byte to read
-    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
-    pub(super) offset: u64,
-    /// The number of bytes to read; by default to the end
-    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
-    pub(super) length: u64,
-    /// Read only an object with this etag
-    #[arg(long, value_name = "ETAG", default_value = "", hide_default_value = true)]
-    pub(super) if_match: String,
-    /// Read the item with strong consistency, for twice the capacity
-    #[arg(long)]
-    pub(super) consistent: bool,
-    /// Check everything, read nothing
-    #[arg(long)]
-    pub(super) validate_only: bool,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct Presign {
-    /// The model's name
-    pub(super) model: String,
-    /// The key attributes, as name=value
-    #[arg(value_name = "KEY", required = true)]
-    pub(super) key: Vec<String>,
-    /// The object attribute; by default the only one of the model
-    #[arg(long, value_name = "NAME")]
-    pub(super) attribute: Option<String>,
-    /// How long the URL is valid, such as `1h`; by default 15 minutes
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    pub(super) expires: Option<Duration>,
-    /// Print a URL to upload this file, and the token with which a save takes it up
-    #[arg(long, value_name = "FILE")]
-    pub(super) put: Option<PathBuf>,
-    /// The media type of the file
-    #[arg(
-        long,
-        value_name = "TYPE",
-        default_value = "",
-        hide_default_value = true,
-        requires = "put"
-    )]
-    pub(super) content_type: String,
-    /// Check everything, sign nothing
-    #[arg(long)]
-    pub(super) validate_only: bool,
-}
-
-#[derive(Debug, clap::Args)]
 pub(super) struct Delete {
     /// The model's name
     pub(super) model: String,
@@ -299,16 +238,6 @@ pub(super) struct Health {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Condition {
-    /// Write only if the stored item meets this condition, such as 'attribute_not_exists(pk)'
-    #[arg(long, value_name = "EXPRESSION")]
-    pub(super) condition: Option<String>,
-    /// A placeholder of the expression, typed by the attribute it is compared with: :name=text, or :name:=JSON
-    #[arg(long = "value", value_name = ":NAME=VALUE", requires = "condition")]
-    pub(super) values: Vec<String>,
-}
-
-#[derive(Debug, clap::Args)]
 pub(super) struct Listing {
     /// The index to read; by default the table
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
@@ -359,15 +288,6 @@ impl Args {
             (false, Some(Printed::Table)) => Ok(Form::Table),
             (false, None) => Ok(Form::Plain),
         }
-    }
-}
-
-/// The file of `--to`, or `-`.
-fn target(text: &str) -> Result<PathBuf, &'static str> {
-    let path = PathBuf::from(text);
-    match path.file_name() {
-        Some(_) => Ok(path),
-        None => Err("is not the name of a file"),
     }
 }
 

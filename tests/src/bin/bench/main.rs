@@ -176,7 +176,7 @@ async fn measure(plan: &Plan) {
         start::measure(plan).await;
     }
     if plan.has("sweep") {
-        sweep::measure(plan).await;
+        Box::pin(sweep::measure(plan)).await;
     }
 }
 
