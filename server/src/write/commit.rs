@@ -59,10 +59,14 @@ impl Commit<'_> {
             if let Some(seen) = self.seen(&error).await {
                 return seen;
             }
-            let may_retry = commits < kept::MAX_COMMITS && error.doubt == Doubt::None;
+            // without new objects, the SDK also repeats what may have been applied
+            let is_repeatable = error.doubt == Doubt::None || self.new.is_empty();
+            let may_retry = commits < kept::MAX_COMMITS && is_repeatable;
             let not_kept = match self.adopt_kept(&error).await {
                 Ok(true) if may_retry => continue,
-                Ok(_) => None,
+                // the caller's own condition was not judged
+                Ok(true) => self.kept.first().map(KeptObject::changed),
+                Ok(false) => None,
                 Err(not_kept) => Some(not_kept),
             };
             let is_conditional = !condition.text.is_empty() || !self.kept.is_empty();

@@ -107,7 +107,8 @@ impl KeptObject {
         }
     }
 
-    fn changed(&self) -> Error {
+    /// The error of an item that no longer holds the pointer.
+    pub(super) fn changed(&self) -> Error {
         Error::ObjectChanged {
             attribute: self.attribute.clone(),
         }

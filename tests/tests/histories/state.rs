@@ -23,7 +23,7 @@ pub(crate) type World = Vec<Option<State>>;
 pub(crate) enum Effect {
     /// Replaces it.
     Save(State),
-    /// Replaces it by its objects and this note, if it still has these objects.
+    /// Replaces it by the objects that were seen and this note, if it still has them. Without any there is no condition.
     Keep { note: u32, seen: State },
     /// Changes it, and creates it if it is missing.
     Update(Change),
@@ -98,6 +98,20 @@ impl State {
         }
     }
 
+    /// The item after it was written back as it was seen, with another note; none if it no longer has the objects.
+    fn keep(&self, note: u32, old: Option<&State>) -> Option<State> {
+        let mut kept = self.objects();
+        if !kept.all(|object| old.and_then(|old| old.object(object.slot)) == Some(object)) {
+            return None;
+        }
+        Some(State {
+            note: Some(note),
+            hits: 0,
+            content: self.content,
+            cover: self.cover,
+        })
+    }
+
     /// All its objects.
     pub(crate) fn objects(&self) -> impl Iterator<Item = Written> {
         [self.content, self.cover].into_iter().flatten()
@@ -118,17 +132,7 @@ impl Write {
         }
         let new = match &self.effect {
             Effect::Save(state) => Some(state.clone()),
-            Effect::Keep { note, seen } => {
-                let old = old.as_ref()?;
-                if (old.content, old.cover) != (seen.content, seen.cover) {
-                    return None;
-                }
-                Some(State {
-                    note: Some(*note),
-                    hits: 0,
-                    ..old.clone()
-                })
-            }
+            Effect::Keep { note, seen } => Some(seen.keep(*note, old.as_ref())?),
             Effect::Update(change) => Some(change.apply(old.clone().unwrap_or_default())),
             Effect::Delete => None,
             Effect::Check => old.clone(),

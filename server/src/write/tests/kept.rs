@@ -80,21 +80,41 @@ async fn deletes_new_objects_if_a_kept_one_changed() {
     assert_eq!(harness.keys().await, [newer.key]);
 }
 
-#[tokio::test]
-async fn keeps_stored_fields_that_the_caller_did_not_send() {
-    let harness = Harness::new().await;
-    let live = harness.saved(&content(100)).await;
-    let call = Call::for_test();
-    let mut write = kept(&harness, &call).await;
+/// A request that keeps the stored file, without the fields that a pointer may lack.
+async fn kept_by_its_key(harness: &Harness, call: &Call, live: &Pointer) -> SaveRequest {
+    let mut write = kept(harness, call).await;
     let known = Object {
         bucket: live.bucket.clone(),
         key: live.key.clone(),
         etag: live.etag.clone(),
         ..Object::default()
     };
+    let known = Value::Object(Box::new(known));
+    write.item.insert("file".to_owned(), known);
     write
-        .item
-        .insert("file".to_owned(), Value::Object(Box::new(known)));
+}
+
+/// The first attempt is lost, and the SDK's second one fails because the stored pointer has more fields.
+#[tokio::test]
+async fn keeps_stored_fields_that_the_caller_did_not_send_after_an_attempt_without_response() {
+    for lost in [LOST, Fault::LoseRequest, SERVER_ERROR] {
+        let harness = Harness::new().await;
+        let live = harness.saved(&content(100)).await;
+        let call = Call::for_test();
+        let write = kept_by_its_key(&harness, &call, &live).await;
+        harness.faulty.inject("PutItem", lost);
+        let committed = harness.committer.save(write).await.unwrap();
+        assert_eq!(committed.kept, [("file".to_owned(), live.clone())]);
+        assert_eq!(harness.pointer().await.unwrap(), live);
+    }
+}
+
+#[tokio::test]
+async fn keeps_stored_fields_that_the_caller_did_not_send() {
+    let harness = Harness::new().await;
+    let live = harness.saved(&content(100)).await;
+    let call = Call::for_test();
+    let mut write = kept_by_its_key(&harness, &call, &live).await;
     write.item.insert("photo".to_owned(), object(&content(50)));
     let committed = harness.committer.save(write).await.unwrap();
     assert_eq!(
