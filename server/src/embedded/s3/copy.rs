@@ -77,12 +77,13 @@ async fn copy(store: &Store, found: FoundObject, target: Target) -> Result<Objec
     store_whole(store, target, received).await
 }
 
-fn source(input: &mut CopyObjectInput, replaced: bool) -> Result<ReadRequest, Fault> {
+/// The bucket and the key of the source of a copy.
+pub(super) fn source_name(source: &CopySource) -> Result<(String, String), Fault> {
     let CopySource::Bucket {
         bucket,
         key,
         version_id,
-    } = &input.copy_source
+    } = source
     else {
         return Err(Fault::refused(
             S3ErrorCode::NotImplemented,
@@ -90,7 +91,12 @@ fn source(input: &mut CopyObjectInput, replaced: bool) -> Result<ReadRequest, Fa
         ));
     };
     require_null_version(version_id.as_deref())?;
-    if **bucket == *input.bucket && **key == *input.key && !replaced {
+    Ok((bucket.to_string(), key.to_string()))
+}
+
+fn source(input: &mut CopyObjectInput, replaced: bool) -> Result<ReadRequest, Fault> {
+    let (bucket, key) = source_name(&input.copy_source)?;
+    if bucket == *input.bucket && key == *input.key && !replaced {
         return Err(invalid_request(
             "This copy request is illegal because it is trying to copy an object to itself without changing \
              the object's metadata, storage class, website redirect location or encryption attributes.",
@@ -103,8 +109,8 @@ fn source(input: &mut CopyObjectInput, replaced: bool) -> Result<ReadRequest, Fa
         if_unmodified_since: input.copy_source_if_unmodified_since.take(),
     };
     Ok(ReadRequest {
-        bucket: bucket.to_string(),
-        key: key.to_string(),
+        bucket,
+        key,
         condition,
         ..ReadRequest::default()
     })

@@ -15,6 +15,7 @@ mod chunked;
 mod complete;
 mod conditions;
 mod copy;
+mod copy_part;
 mod delete;
 mod digest;
 mod fault;

@@ -19,7 +19,7 @@ use super::upload::{Upload, UploadName, find_upload, insert_upload, remove_uploa
 use super::workers::BodyChanges;
 
 /// Valid part numbers, as in S3.
-const PARTS: std::ops::RangeInclusive<i32> = 1..=10_000;
+pub(super) const PARTS: std::ops::RangeInclusive<i32> = 1..=10_000;
 
 /// Handles CreateMultipartUpload.
 pub(super) async fn create(
@@ -69,9 +69,7 @@ pub(super) async fn upload_part(
     let expected = expected_body!(request)?;
     let input = &mut request.input;
     if !PARTS.contains(&input.part_number) {
-        return Err(invalid_argument(
-            "Part number must be an integer between 1 and 10000, inclusive",
-        ));
+        return Err(invalid_number());
     }
     if expected.length_bytes().is_some_and(|length| length > BODY_BYTES) {
         return Err(too_large());
@@ -98,7 +96,13 @@ pub(super) async fn upload_part(
     Ok(output)
 }
 
-fn part_segment(number: i32, received: &Received, kept: Algorithm) -> Result<Segment, Fault> {
+/// `InvalidArgument` for the number of a part.
+pub(super) fn invalid_number() -> Fault {
+    invalid_argument("Part number must be an integer between 1 and 10000, inclusive")
+}
+
+/// The row of a part that was received.
+pub(super) fn part_segment(number: i32, received: &Received, kept: Algorithm) -> Result<Segment, Fault> {
     Ok(Segment {
         number: i64::from(number),
         size: received.digested.size,
@@ -143,7 +147,8 @@ pub(super) async fn abort(
         .await
 }
 
-fn insert_part(
+/// Adds a part to its upload, in place of an earlier one with its number.
+pub(super) fn insert_part(
     connection: &Connection,
     name: &UploadName,
     segment: &Segment,
@@ -160,7 +165,7 @@ fn insert_part(
 }
 
 /// The checksums to compute over a part: the one that is stored with it, and the one that the caller sent.
-fn part_algorithms(upload: &Upload, expected: Option<Algorithm>) -> Result<Vec<Algorithm>, Fault> {
+pub(super) fn part_algorithms(upload: &Upload, expected: Option<Algorithm>) -> Result<Vec<Algorithm>, Fault> {
     let kept = upload.kept_algorithm();
     match (upload.algorithm, expected) {
         (_, None) => Ok(vec![kept]),

@@ -130,7 +130,7 @@ pub(super) async fn find(store: &Store, request: ReadRequest) -> Result<FoundObj
 
 impl FoundObject {
     /// The number of requested bytes.
-    fn length_bytes(&self) -> u64 {
+    pub(super) fn length_bytes(&self) -> u64 {
         self.range
             .as_ref()
             .map_or(self.object.size, |range| range.end - range.start)

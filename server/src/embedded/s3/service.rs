@@ -11,12 +11,13 @@ use s3s::dto::{
     DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, GetObjectInput,
     GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
     ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectsV2Input, ListObjectsV2Output,
-    ListPartsInput, ListPartsOutput, PutObjectInput, PutObjectOutput, UploadPartInput, UploadPartOutput,
+    ListPartsInput, ListPartsOutput, PutObjectInput, PutObjectOutput, UploadPartCopyInput,
+    UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3, S3Request, S3Response, S3Result};
 
 use super::store::Store;
-use super::{buckets, complete, copy, delete, list, multipart, put, read, upload_lists};
+use super::{buckets, complete, copy, copy_part, delete, list, multipart, put, read, upload_lists};
 
 /// Implements the service trait of `s3s` for a store.
 pub(super) struct Service(pub(super) Arc<Store>);
@@ -52,6 +53,8 @@ operations! {
     input list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output = list::list_objects_v2;
     whole create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput = multipart::create;
     whole upload_part(UploadPartInput) -> UploadPartOutput = multipart::upload_part;
+    // for adopting an object of more than 5 GiB
+    whole upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput = copy_part::upload_part_copy;
     // for upload streams, which continue an interrupted upload
     input list_parts(ListPartsInput) -> ListPartsOutput = upload_lists::list_parts;
     // for the sweep, which aborts abandoned uploads

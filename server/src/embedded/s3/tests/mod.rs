@@ -7,6 +7,7 @@ mod lists;
 mod multipart;
 mod objects;
 mod part_checksums;
+mod part_copies;
 mod refusals;
 
 use std::path::Path;
