@@ -135,7 +135,6 @@ fn new_upload(checked: &read::Presign, upload: Upload) -> Result<NewUpload<'_>, 
         content_type: upload.content_type,
         size_bytes: upload.size_bytes,
         sha256: upload.sha256,
-        sha256_hex: upload.sha256_hex,
         life: checked.life,
     })
 }
@@ -146,7 +145,6 @@ struct Upload {
     content_type: String,
     size_bytes: u64,
     sha256: [u8; SHA256_BYTES],
-    sha256_hex: String,
 }
 
 /// Checks everything about a request; an upload if it is for one.
@@ -236,7 +234,6 @@ fn check_upload(request: &Presign) -> Result<Option<Upload>, Faults> {
             content_type: request.content_type.clone(),
             size_bytes: request.size_bytes,
             sha256,
-            sha256_hex: request.sha256.clone(),
         })),
         Some(_) | None => Err(faults),
     }

@@ -13,7 +13,7 @@ use crate::aws::{Location, SignedContent, SignedUrl};
 use crate::call::Call;
 use crate::item::Key;
 use crate::model::{Attribute, Model, Offload};
-use crate::object::key::upload_key;
+use crate::object::key::{hex, upload_key};
 
 /// The media type that an upload has until it is taken up, if Presign names none: the URL signs one in any case.
 const DEFAULT_CONTENT_TYPE: &str = "application/octet-stream";
@@ -36,8 +36,6 @@ pub struct NewUpload<'a> {
     pub size_bytes: u64,
     /// The SHA-256.
     pub sha256: [u8; 32],
-    /// The SHA-256 in lower-case hex.
-    pub sha256_hex: String,
     /// How long the URL is to be valid.
     pub life: Duration,
 }
@@ -61,7 +59,7 @@ impl Committer {
             name: new.name,
             content_type: new.content_type,
             size: new.size_bytes,
-            sha256: new.sha256_hex,
+            sha256: hex(&new.sha256),
         };
         let content_type = match upload.content_type.as_str() {
             "" => DEFAULT_CONTENT_TYPE,
