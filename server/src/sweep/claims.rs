@@ -29,6 +29,8 @@ pub(super) struct Claimed {
     /// The item that it belongs to; `None` for uploads by presigned URLs, and if only hashes name it.
     pub(super) item_key: Option<Key>,
     pub(super) kind: ClaimedKind,
+    /// Its version, if the bucket is versioned and its metadata was read.
+    pub(super) version_id: Option<String>,
 }
 
 /// Why an object is ours.
@@ -75,6 +77,7 @@ pub(super) async fn unclaimed(
                     place,
                     item_key: None,
                     kind: ClaimedKind::Upload,
+                    version_id: None,
                 });
             }
             Kind::Upload(_) | Kind::Foreign => {}
@@ -170,6 +173,7 @@ async fn claim(context: &Context, root: &Root, candidate: Candidate) -> Result<O
             place,
             item_key,
             kind,
+            version_id: head.stored.version_id,
         }));
     }
     Ok(None)

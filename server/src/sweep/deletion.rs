@@ -1,8 +1,9 @@
-//! Deletes orphans, at a bounded rate, each right after a consistent read of the item that it belongs to.
+//! Deletes orphans, at a bounded rate, each right after a consistent read of the item that it belongs to. In a versioned
+//! bucket the version that was found is deleted: nothing points to it, and a delete marker would only hide it.
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::claims::Claimed;
+use super::claims::{self, Claimed, ClaimedKind};
 use super::context::Context;
 use super::error::Error;
 use super::places::Root;
@@ -22,11 +23,19 @@ pub(super) async fn delete(context: &Context, root: &Root, claimed: &Claimed) ->
             return Ok(());
         }
     }
+    let version_id = match (claimed.kind, &claimed.version_id) {
+        // its metadata was not read
+        (ClaimedKind::Upload, None) => match claims::head(context, root, &claimed.object.key).await? {
+            Some(head) => head.stored.version_id,
+            None => return Ok(()),
+        },
+        (ClaimedKind::Owned | ClaimedKind::Hashed | ClaimedKind::Upload, version_id) => version_id.clone(),
+    };
     let location = root.at(&claimed.object.key);
     context
         .stores
         .s3
-        .delete_object(&context.call(), location, None)
+        .delete_object(&context.call(), location, version_id.as_deref())
         .await?;
     context.count(|counts| counts.deleted += 1);
     Ok(())

@@ -205,7 +205,10 @@ impl Walk<'_> {
             }
         }
         let head = claims::head(self.context, self.root, &claimed.object.key).await?;
-        Ok(head.map(|_| claimed))
+        Ok(head.map(|head| Claimed {
+            version_id: head.stored.version_id,
+            ..claimed
+        }))
     }
 
     async fn report(&self, after: &str, task: &Task<'_>) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 
 mod adoption;
 mod traffic;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
