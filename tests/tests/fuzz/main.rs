@@ -18,6 +18,7 @@ mod model_files;
 mod models;
 mod mutation;
 mod runner;
+mod sealed_objects;
 mod stored;
 mod templates;
 mod tree;
@@ -47,7 +48,7 @@ pub(crate) struct Target {
     pub(crate) run: fn(&mut Input) -> Outcome,
 }
 
-const TARGETS: [Target; 11] = [
+const TARGETS: [Target; 12] = [
     target("conditions", expressions::conditions),
     target("key_conditions", expressions::key_conditions),
     target("updates", expressions::updates),
@@ -58,6 +59,7 @@ const TARGETS: [Target; 11] = [
     target("numbers", conversions::numbers),
     target("envelopes", stored::envelopes),
     target("compressed", stored::compressed),
+    target("sealed_objects", sealed_objects::sealed_objects),
     target("tokens", stored::tokens),
 ];
 
