@@ -137,7 +137,11 @@ fn key_of(storage: &Storage, table: &str, item: &Item) -> Result<ItemKey, Dynoxi
 
 /// A digest of the items of a transaction; independent of the order of attributes.
 fn digest(items: &[TransactWriteItem]) -> Result<ItemsDigest, DynoxideError> {
-    let canonical = serde_json::to_value(items).and_then(|items| serde_json::to_vec(&items));
+    let canonical = serde_json::to_value(items).and_then(|mut items| {
+        // items are hash maps, whose order is random
+        items.sort_all_objects();
+        serde_json::to_vec(&items)
+    });
     let canonical = canonical.map_err(|failure| DynoxideError::InternalServerError(failure.to_string()))?;
     Ok(Sha256::digest(&canonical).into())
 }
@@ -145,6 +149,29 @@ fn digest(items: &[TransactWriteItem]) -> Result<ItemsDigest, DynoxideError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_order_of_attributes_does_not_matter() {
+        let digest = |hits: u32| {
+            let names = (0..20).map(|number| (number.to_string(), AttributeValue::N(number.to_string())));
+            let inner: Item = names.collect();
+            let mut item: Item = inner.clone();
+            item.insert("inner".to_owned(), AttributeValue::M(inner));
+            item.insert("hits".to_owned(), AttributeValue::N(hits.to_string()));
+            let put = dynoxide::actions::transact_write_items::TransactPut {
+                table_name: "t".to_owned(),
+                item,
+                ..Default::default()
+            };
+            let put = TransactWriteItem {
+                put: Some(put),
+                ..Default::default()
+            };
+            digest(&[put]).unwrap()
+        };
+        assert_eq!(digest(1), digest(1));
+        assert_ne!(digest(1), digest(2));
+    }
 
     #[test]
     fn drops_tokens_by_age_and_by_number() {
