@@ -117,6 +117,18 @@ mod tests {
     }
 
     #[test]
+    fn calls_take_keys_of_items_and_of_certificates() {
+        let certificate = ["--cert", "c.crt", "--key", "c.key"];
+        for verb in ["get", "delete", "query"] {
+            let plain = ["tollgate", "call", verb, "User", "pk=u#1"];
+            assert!(Cli::try_parse_from(plain).is_ok(), "{verb}");
+            let with_certificate = plain.into_iter().chain(certificate);
+            assert!(Cli::try_parse_from(with_certificate).is_ok(), "{verb}");
+        }
+        assert!(Cli::try_parse_from(["tollgate", "call", "--cert", "c.crt", "models"]).is_err());
+    }
+
+    #[test]
     fn every_shell_has_completions() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             assert!(completions(shell).contains("print-config"), "{shell}");

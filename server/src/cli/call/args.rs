@@ -48,10 +48,11 @@ pub(in crate::cli) struct Args {
     #[arg(long, global = true, value_name = "FILE")]
     pub(super) ca: Option<PathBuf>,
     /// The certificate of this caller, in PEM
-    #[arg(long, global = true, value_name = "FILE", requires = "key")]
+    #[arg(long, global = true, value_name = "FILE", requires = "key_file")]
     pub(super) cert: Option<PathBuf>,
     /// The private key of --cert, in PEM
-    #[arg(long, global = true, value_name = "FILE", requires = "cert")]
+    // another id than that of the subcommands' `key`, which a global argument would replace
+    #[arg(id = "key_file", long = "key", global = true, value_name = "FILE", requires = "cert")]
     pub(super) key: Option<PathBuf>,
     /// A file with the bearer token of this caller
     #[arg(long, global = true, value_name = "FILE")]
