@@ -10,10 +10,11 @@ import sys
 import pytest
 import yaml
 
+import certificates
 from program import BINARY, DEPLOY, LOCAL_STORES, ROOT, checked, clean_environment, gateway, image, run, serve_settings
 
 GATEWAYS = {"tollgate": "embedded", "tollgate-aws": "aws-local"}
-ALWAYS = {"collector", "jaeger", "prometheus", "grafana"}
+ALWAYS = {"certificates", "collector", "jaeger", "prometheus", "grafana"}
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +25,29 @@ def compose():
 
 def mounts(service):
     return {volume["target"]: volume["source"] for volume in service.get("volumes", [])}
+
+
+def test_tls_with_client_certificates_is_the_default(compose):
+    services = compose["services"]
+    made = services["certificates"]
+    assert made["user"] == "65532:65532" if "user" in made else "USER 65532:65532" in made["build"]["dockerfile_inline"]
+    assert made["network_mode"] == "none"
+    script, folder, names, caller = made["command"][1:]
+    assert mounts(made)[script] == str(DEPLOY / "certificates")
+    volumes = {target.removeprefix(f"{folder}/"): source for target, source in mounts(made).items() if target != script}
+    assert set(volumes) == {"authority", "server", caller}
+    for name in GATEWAYS:
+        service = services[name]
+        assert service["depends_on"]["certificates"]["condition"] == "service_completed_successfully"
+        assert "--insecure" not in service["command"] if service.get("command") else True
+        assert {name, "localhost", *service["networks"]["default"]["aliases"]} < set(names.split(","))
+        # only the service that issues certificates has the key of the authority
+        assert volumes["authority"] not in mounts(service).values()
+        server, callers = (next(at for at, source in mounts(service).items() if source == volumes[of]) for of in ("server", caller))
+        environment = {path: service["environment"][f"TOLLGATE_TLS__{path}"] for path in ("CERTIFICATE", "KEY", "CLIENT_CA")}
+        assert environment == {"CERTIFICATE": f"{server}/tls.crt", "KEY": f"{server}/tls.key", "CLIENT_CA": f"{server}/ca.crt"}
+        words = service["healthcheck"]["test"]
+        assert f"--key={callers}/tls.key" in words
 
 
 @pytest.mark.parametrize(
@@ -75,18 +99,28 @@ def test_the_program_accepts_its_arguments_and_variables(compose, name):
         assert settings["embedded.data"] == image()["volume"] and mounts(service)[image()["volume"]] == "data"
 
 
-def test_the_healthcheck_is_a_command_of_the_program(compose):
+def from_here(words, folder):
+    """The words of a command, with the caller's files from this folder."""
+    return [word.replace("/etc/tollgate/caller", str(folder / "caller")) for word in words]
+
+
+def address_of(running):
+    return clean_environment(TOLLGATE_ADDRESS=running.address)
+
+
+def test_the_healthcheck_is_a_command_of_the_program(compose, tmp_path):
     words = compose["services"]["tollgate"]["healthcheck"]["test"][2:]
-    with gateway("--memory") as running:
-        assert "User" in running.call(*words[1:])
+    with certificates.secure_gateway(tmp_path) as running:
+        assert "SERVING" in checked(BINARY, *from_here(words, tmp_path), env=address_of(running))
 
 
-def test_the_call_in_the_readme_is_a_command_of_the_program(compose):
-    words = re.search(r"compose\.yaml exec (.*)", (DEPLOY / "README.md").read_text()).group(1)
+def test_the_call_in_the_readme_is_a_command_of_the_program(compose, tmp_path):
+    text = (DEPLOY / "README.md").read_text().replace("\\\n", " ")
+    words = re.search(r"compose\.yaml exec (.*)", text).group(1)
     service, program, *words = shlex.split(words)
     assert service in compose["services"] and program == image()["entrypoint"] and words[0] == "call"
-    with gateway("--memory") as running:
-        ended = run(BINARY, "call", "--address", f"http://{running.address}", *words[1:], env=clean_environment())
+    with certificates.secure_gateway(tmp_path) as running:
+        ended = run(BINARY, *from_here(words, tmp_path), env=address_of(running))
         # the item is printed to stdout, the bill to stderr
         assert ended.returncode == 0 and "ssn" in ended.stdout and "KMS calls" in ended.stderr
 

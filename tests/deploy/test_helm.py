@@ -1,17 +1,23 @@
 """deploy/helm: linted, rendered, validated against the Kubernetes schemas, and loaded by the program as in a pod."""
 
 import base64
+import copy
 import json
 import os
 import pathlib
 import re
+import urllib.request
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
 
+import certificates
 import queries
-from program import BINARY, DEPLOY, ROOT, checked, clean_environment, image, leaves, run, serve_settings, variable
+from program import (
+    BINARY, DEPLOY, ROOT, checked, clean_environment, gateway, image, leaves, run, serve_settings, variable,
+)  # fmt: skip
 
 CHART = DEPLOY / "helm/tollgate"
 CASES = ["default", *sorted(path.name.removesuffix("-values.yaml") for path in CHART.glob("ci/*-values.yaml"))]
@@ -19,8 +25,9 @@ KUBERNETES = ["1.30", "1.34"]
 NONROOT = 65532
 # settings that the chart sets through other values, and one that has a single value
 OWNED = {
-    "listen", "insecure", "models", "backend", "embedded.data", "embedded.memory", "metrics.listen", "token_key", "prices",
-    "shutdown_grace", "kms.cache",
+    "listen", "insecure", "models", "backend", "embedded.data", "embedded.memory", "metrics.listen", "metrics.tls",
+    "tls.certificate", "tls.key", "tls.client_ca", "tls.client_certificates", "token_key", "prices", "shutdown_grace",
+    "kms.cache",
 }  # fmt: skip
 
 
@@ -72,13 +79,42 @@ def test_lint(case):
     checked(os.environ["HELM"], "lint", "--strict", CHART, *values_of(case))
 
 
+def custom_schemas():
+    """The schemas of cert-manager's kinds."""
+    found = {}
+    for path in pathlib.Path(os.environ["CERT_MANAGER_CRDS"]).glob("cert-manager.io_*.yaml"):
+        for definition in yaml.safe_load_all(path.read_text()):
+            (version,) = (entry for entry in definition["spec"]["versions"] if entry["storage"])
+            found[definition["spec"]["names"]["kind"]] = closed(version["schema"]["openAPIV3Schema"])
+    return found
+
+
+def closed(schema):
+    """The schema, with unknown fields refused, as `kubectl apply` does."""
+    schema = copy.deepcopy(schema)
+    if "properties" in schema:
+        schema["properties"] = {name: closed(inner) for name, inner in schema["properties"].items()}
+        schema.setdefault("additionalProperties", False)
+    if "items" in schema:
+        schema["items"] = closed(schema["items"])
+    return schema
+
+
+def validate_custom(document):
+    schema = custom_schemas()[document["kind"]]
+    schema["properties"]["metadata"] = {}
+    jsonschema.validate(document, schema)
+
+
 @pytest.mark.parametrize("version", KUBERNETES)
 @pytest.mark.parametrize("case", CASES)
 def test_kubernetes_accepts_all_manifests(case, version):
     kinds = set()
     for document in render(*values_of(case), version=version):
         kinds.add(document["kind"])
-        if document["kind"] != "PodMonitor":
+        if document["apiVersion"].startswith("cert-manager.io/"):
+            validate_custom(document)
+        elif document["kind"] != "PodMonitor":
             kubernetes_validate.validate(document, version, strict=True)
     assert {"ConfigMap", "Service"} < kinds and kinds & {"Deployment", "StatefulSet"}
 
@@ -131,11 +167,13 @@ def test_the_program_accepts_the_arguments_settings_and_models_of_the_pod(render
     }
     assert arguments[0] == "serve"
     settings = serve_settings(*arguments[1:], environment=environment)
+    # files that the pod mounts from Secrets
+    mounts = [pathlib.PurePath(mount["mountPath"]) for mount in container["volumeMounts"]]
+    for path in ("tls.certificate", "tls.key", "tls.client_ca"):
+        assert settings[path] is None or pathlib.PurePath(settings[path]).parent in mounts
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert settings["listen"].endswith(f":{ports['grpc']}")
-    # `off` is a boolean in YAML
-    side = settings["metrics.listen"]
-    assert side.endswith(f":{ports['metrics']}") if "metrics" in ports else side in (False, "off")
+    assert settings["metrics.listen"].endswith(f":{ports['metrics']}")
     assert settings["models"] == "/etc/tollgate/models" == image()["models"]
     assert settings["token_key"] == "[redacted]"
     if "/etc/tollgate/models" in replaced:
@@ -218,6 +256,13 @@ def test_every_value_is_documented_and_typed():
         "config.trailers={bill}",
         "tokenKey.value=c2hvcnQ=",
         "metrics.port=50051",
+        "image.digest=0.1.0",
+        "tls.clientCertificates=perhaps",
+        "tls.unheard=1",
+        "tls.callers[0].name=Shop",
+        "tls.callers[0].uri=spiffe://example.com/shop",
+        "config.tls.key=x",
+        "config.insecure=true",
         "service.port=70000",
         "telemetry.endpoint=collector:4317",
         "telemetry.protocol=http/json",
@@ -239,6 +284,14 @@ def test_the_schema_rejects_invalid_values(wrong):
         (r"models.a\.yaml=x,existingModels=y", "models and existingModels"),
         (f"tokenKey.existingSecret=x,tokenKey.value={base64.b64encode(bytes(32)).decode()}", "tokenKey.value and"),
         ("autoscaling.enabled=true,autoscaling.minReplicas=11", "minReplicas is greater"),
+        ("tls.enabled=false", "set insecure to true"),
+        ("tls.enabled=false,insecure=true,metrics.tls=true", "metrics.tls needs tls.enabled"),
+        ("tls.clientCertificates=request", "set insecure to true"),
+        ("tls.clientCertificates=none", "set insecure to true"),
+        ("tls.existingSecret=x", "tls.clientCa.secret: set the authorities"),
+        ("tls.issuer.name=x", "tls.clientCa.secret: set the authorities"),
+        ("tls.issuer.name=x,tls.existingSecret=y,tls.clientCa.secret=z", "set only one of them"),
+        ("tls.issuer.name=x,tls.clientCa.secret=z,tls.callers[0].name=shop", "tls.callers: the chart has no authority"),
         ("autoscaling.enabled=true,autoscaling.cpuPercent=0", "both 0"),
         ("autoscaling.enabled=true,autoscaling.inFlightPercent=70,metrics.enabled=false", "needs metrics.enabled"),
     ],
@@ -259,11 +312,129 @@ def test_pods_are_unprivileged(rendered):
     assert pod["enableServiceLinks"] is False and pod["automountServiceAccountToken"] is False
 
 
-def test_probes_use_the_port_of_the_gateway(rendered):
+def settings_of(documents):
+    return yaml.safe_load(one(documents, "ConfigMap", "-settings")["data"]["tollgate.yaml"])
+
+
+def test_probes_use_the_side_port_which_needs_no_certificate(rendered):
     container = container_of(rendered)
-    grpc = next(port["containerPort"] for port in container["ports"] if port["name"] == "grpc")
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        assert container[probe]["grpc"]["port"] == grpc
+    named = {port["name"]: port["containerPort"] for port in container["ports"]}
+    metrics = settings_of(rendered)["metrics"]
+    assert metrics["listen"].endswith(f":{named['metrics']}")
+    paths = {"startupProbe": "/readyz", "readinessProbe": "/readyz", "livenessProbe": "/healthz"}
+    for probe, path in paths.items():
+        scheme = "HTTPS" if metrics["tls"] else "HTTP"
+        assert container[probe]["httpGet"] == {"path": path, "port": "metrics", "scheme": scheme}
+
+
+def test_the_paths_of_the_probes_are_served():
+    with gateway("--memory") as running:
+        for path in {container_of(render())[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")}:
+            with urllib.request.urlopen(f"http://{running.metrics}{path}", timeout=30) as response:
+                assert response.status == 200
+
+
+def test_tls_with_client_certificates_is_the_default():
+    documents = render()
+    assert "insecure" not in settings_of(documents) and "--insecure" not in container_of(documents)["args"]
+    assert settings_of(documents)["tls"] == {
+        "certificate": "/etc/tollgate/tls/tls.crt",
+        "key": "/etc/tollgate/tls/tls.key",
+        "client_ca": "/etc/tollgate/client-ca/ca.crt",
+        "client_certificates": "require",
+    }
+    for service in (entry for entry in documents if entry["kind"] == "Service"):
+        assert service["spec"]["ports"][0]["appProtocol"] == "https"
+    bare = render(*values_of("bare"))
+    assert settings_of(bare)["insecure"] is True and "tls" not in settings_of(bare)
+    assert one(bare, "Service")["spec"]["ports"][0]["appProtocol"] == "kubernetes.io/h2c"
+    assert not [entry for entry in bare if entry["apiVersion"].startswith("cert-manager.io/")]
+
+
+def secret_volumes(documents):
+    volumes = {volume["name"]: volume["secret"] for volume in pod_of(documents)["volumes"] if "secret" in volume}
+    return {name: (volume["secretName"], volume["items"]) for name, volume in volumes.items()}
+
+
+@pytest.mark.parametrize(
+    "case, server, callers, key",
+    [
+        ("default", "gate-tollgate-tls", "gate-tollgate-tls", "ca.crt"),
+        ("embedded", "gate-tollgate-tls", "gate-tollgate-tls", "ca.crt"),
+        ("production", "gate-tollgate-tls", "callers-ca", "bundle.pem"),
+        ("tracing", "gateway-tls", "callers-ca", "ca.crt"),
+    ],
+)
+def test_certificates_are_mounted_without_keys_of_authorities(case, server, callers, key):
+    documents = render(*values_of(case))
+    pair = [{"key": "tls.crt", "path": "tls.crt"}, {"key": "tls.key", "path": "tls.key"}]
+    assert secret_volumes(documents) == {
+        "tls": (server, pair),
+        "client-ca": (callers, [{"key": key, "path": "ca.crt"}]),
+    }
+    issued = [entry["spec"]["secretName"] for entry in documents if entry["kind"] == "Certificate"]
+    assert (server in issued) == (case != "tracing")
+
+
+def test_the_program_accepts_the_modes_of_mounted_keys(tmp_path):
+    """The kubelet writes the files of a Secret as root, with the mode of the volume and the group of `fsGroup`."""
+    documents = render()
+    volumes = {volume["name"]: volume["secret"] for volume in pod_of(documents)["volumes"] if "secret" in volume}
+    assert {volume["defaultMode"] for volume in volumes.values()} == {0o440}
+    assert pod_of(documents)["securityContext"]["fsGroup"] == NONROOT
+    certificates.make(tmp_path, "localhost")
+    tls = {**settings_of(documents)["tls"], **certificates.settings(tmp_path)["tls"]}
+    (tmp_path / "tollgate.yaml").write_text(yaml.safe_dump({"tls": tls}))
+    os.chmod(tls["key"], 0o440)
+    with gateway("--memory", "--config", tmp_path / "tollgate.yaml"):
+        pass
+    os.chmod(tls["key"], 0o444)
+    command = [BINARY, "serve", "--memory", "--listen", "127.0.0.1:0", "--metrics-listen", "off"]
+    ended = run(*command, "--config", tmp_path / "tollgate.yaml", env=clean_environment())
+    assert ended.returncode == 2 and "tls.key" in ended.stderr
+
+
+def issued(documents):
+    return {entry["spec"]["secretName"]: entry["spec"] for entry in documents if entry["kind"] == "Certificate"}
+
+
+def test_certificates_have_the_names_of_the_services():
+    documents = render(*values_of("embedded"), "--namespace", "data")
+    names = issued(documents)["gate-tollgate-tls"]["dnsNames"]
+    for service in (entry["metadata"]["name"] for entry in documents if entry["kind"] == "Service"):
+        assert {service, f"{service}.data", f"{service}.data.svc", f"{service}.data.svc.cluster.local"} < set(names)
+    assert "tollgate.example.com" in names
+
+
+def test_the_authority_of_the_release_issues_to_server_and_callers():
+    documents = render(*values_of("embedded"))
+    issuers = {entry["metadata"]["name"]: entry["spec"] for entry in documents if entry["kind"] == "Issuer"}
+    assert issuers == {"gate-tollgate-self-signed": {"selfSigned": {}}, "gate-tollgate-ca": {"ca": {"secretName": "gate-tollgate-ca"}}}
+    specs = issued(documents)
+    authority = specs.pop("gate-tollgate-ca")
+    assert authority["isCA"] and authority["issuerRef"]["name"] == "gate-tollgate-self-signed"
+    # a renewed authority with another key would invalidate every certificate at once
+    assert authority["privateKey"]["rotationPolicy"] == "Never"
+    assert {spec["issuerRef"]["name"] for spec in specs.values()} == {"gate-tollgate-ca"}
+    usage = {name: spec["usages"][-1] for name, spec in specs.items()}
+    assert usage.pop("gate-tollgate-tls") == "server auth" and set(usage.values()) == {"client auth"}
+    assert specs["gate-tollgate-caller-shop"]["uris"] == ["spiffe://example.com/shop"]
+    assert specs["gate-tollgate-caller-reports"]["dnsNames"] == ["reports"]
+    other = render(*values_of("production"))
+    assert not [entry for entry in other if entry["kind"] == "Issuer"]
+    assert issued(other)["gate-tollgate-tls"]["issuerRef"]["kind"] == "ClusterIssuer"
+
+
+def test_metrics_over_tls_are_scraped_over_tls():
+    endpoint = one(render(*values_of("production")), "PodMonitor")["spec"]["podMetricsEndpoints"][0]
+    assert endpoint["scheme"] == "https" and endpoint["tlsConfig"]["serverName"] == "gate-tollgate"
+    annotations = lambda *arguments: workload(render(*arguments))["spec"]["template"]["metadata"]["annotations"]
+    assert annotations()["prometheus.io/scheme"] == "http"
+    assert annotations("--set", "metrics.tls=true")["prometheus.io/scheme"] == "https"
+
+
+def test_a_digest_selects_the_image():
+    assert "tollgate@sha256:" in container_of(render(*values_of("production")))["image"]
 
 
 @pytest.mark.parametrize("case, pause_s, grace_s", [("default", 5, 30), ("production", 15, 60), ("bare", 0, 0)])
@@ -330,8 +501,16 @@ def test_scales_by_calls_in_flight_and_by_cpu():
 def test_the_network_policy_allows_clients_scrapes_and_required_egress():
     default = one(render(), "NetworkPolicy")["spec"]
     calls, scrapes = default["ingress"]
-    assert calls == {"from": [{"podSelector": {}}], "ports": [{"protocol": "TCP", "port": "grpc"}]}
-    assert scrapes["ports"] == [{"protocol": "TCP", "port": "metrics"}]
+    labelled = {"podSelector": {"matchLabels": {"gate-tollgate-client": "true"}}}
+    assert calls == {"from": [labelled], "ports": [{"protocol": "TCP", "port": "grpc"}]}
+    assert one(render(), "Pod")["metadata"]["labels"]["gate-tollgate-client"] == "true"
+    monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    assert scrapes == {"from": [monitoring], "ports": [{"protocol": "TCP", "port": "metrics"}]}
+    named = one(render(*values_of("production")), "NetworkPolicy")["spec"]["ingress"][0]["from"]
+    assert len(named) == 2 and named[0] == labelled and named[1]["namespaceSelector"]
+    # an empty list would allow everyone
+    for rule in one(render("--set", "networkPolicy.scrapers=null"), "NetworkPolicy")["spec"]["ingress"]:
+        assert rule["from"]
     out = lambda documents: {
         port["port"] for rule in one(documents, "NetworkPolicy")["spec"]["egress"] for port in rule["ports"]
     }
@@ -347,7 +526,16 @@ def test_the_role_is_set_on_the_service_account():
     assert pod_of(render(*values_of("production")))["serviceAccountName"] == account["metadata"]["name"]
 
 
-def test_the_command_of_the_test_pod_is_valid():
-    words = one(render(), "Pod")["spec"]["containers"][0]["args"]
-    assert run(BINARY, *words[:1], "--help").returncode == 0
-    assert words[-1] in checked(BINARY, "call", "--help") and "--address" in checked(BINARY, "call", "--help")
+def test_the_command_of_the_test_pod_is_valid(tmp_path):
+    pod = one(render(), "Pod")["spec"]
+    words = pod["containers"][0]["args"]
+    assert words[:2] == ["call", "--address"] and words[2] == "https://gate-tollgate:50051"
+    mounted_at = pod["containers"][0]["volumeMounts"][0]["mountPath"]
+    spec = issued(render())[pod["volumes"][0]["secret"]["secretName"]]
+    assert "client auth" in spec["usages"]
+    with certificates.secure_gateway(tmp_path) as running:
+        words = [word.replace(mounted_at, str(tmp_path / "caller")) for word in words]
+        words[2] = f"https://{running.address}"
+        assert "SERVING" in checked(BINARY, *words, env=clean_environment())
+    # with authorities of others the chart has no certificate to call with
+    assert not [entry for entry in render(*values_of("production")) if entry["kind"] == "Pod"]

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+import certificates
 from program import BINARY, DEPLOY, checked, clean_environment, image, run, serve_settings
 
 UNIT = DEPLOY / "systemd/tollgate.service"
@@ -54,6 +55,24 @@ def test_the_program_accepts_its_command_and_variables(service, tmp_path):
     assert pathlib.PurePath(settings["models"]).parent == pathlib.PurePath("/etc") / service["ConfigurationDirectory"][0]
     grace_s = int(re.fullmatch(r"(\d+)s", settings["shutdown_grace"]).group(1))
     assert int(service["TimeoutStopSec"][0]) > grace_s
+
+
+def test_systemd_passes_the_certificate_and_its_key(service, tmp_path):
+    """TLS is the default, and the service reads only copies of the files that root alone may read."""
+    shutil.copy(UNIT.with_name("tollgate.yaml"), tmp_path)
+    settings = serve_settings(cwd=tmp_path)
+    credentials = dict(entry.split(":", 1) for entry in service["LoadCredential"])
+    for path in ("tls.certificate", "tls.key"):
+        folder, name = settings[path].rsplit("/", 1)
+        assert folder == f"/run/credentials/{UNIT.name}" and name in credentials
+    # the commands in the unit create what it loads
+    words = re.search(r"deploy/certificates (\S+) \"([^\"]+)\" (\w+)", UNIT.read_text())
+    folder, caller = words.group(1), words.group(3)
+    certificates.make(tmp_path / "tls", "localhost", caller)
+    for path in (*credentials.values(), settings["tls.client_ca"]):
+        assert (tmp_path / "tls" / pathlib.PurePath(path).relative_to(folder)).is_file()
+    assert not settings["insecure"] and settings["tls.client_certificates"] in (None, "require")
+    assert settings["listen"].startswith("0.0.0.0:")
 
 
 def test_settings_are_read_from_the_working_folder(service, tmp_path):

@@ -37,7 +37,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
 {{- define "tollgate.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
 {{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "tollgate.tokenSecret" -}}
@@ -50,6 +54,35 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- else if .Values.models -}}
 {{- printf "%s-models" (include "tollgate.fullname" .) -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Whether the chart creates the authority of this release: for the server's certificate, or for those of callers. */}}
+{{- define "tollgate.hasAuthority" -}}
+{{- with .Values.tls -}}
+{{- if and .enabled (not .existingSecret) (not .issuer.name) -}}yes{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The Secrets of the server's certificate and of the authorities of client certificates. */}}
+{{- define "tollgate.tlsSecret" -}}
+{{- default (printf "%s-tls" (include "tollgate.fullname" .)) .Values.tls.existingSecret -}}
+{{- end -}}
+
+{{- define "tollgate.clientCaSecret" -}}
+{{- default (include "tollgate.tlsSecret" .) .Values.tls.clientCa.secret -}}
+{{- end -}}
+
+{{- define "tollgate.asksForCertificates" -}}
+{{- if and .Values.tls.enabled (ne .Values.tls.clientCertificates "none") -}}yes{{- end -}}
+{{- end -}}
+
+{{- define "tollgate.hasHeadless" -}}
+{{- if or .Values.service.headless (eq .Values.backend "embedded") -}}yes{{- end -}}
+{{- end -}}
+
+{{/* The label of pods of the namespace that may call. */}}
+{{- define "tollgate.clientLabel" -}}
+{{ include "tollgate.fullname" . }}-client: "true"
 {{- end -}}
 
 {{/* HOST:PORT, with IPv6 hosts in brackets. Arguments: host and port. */}}
@@ -66,6 +99,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* tollgate.yaml */}}
 {{- define "tollgate.settings" -}}
 shutdown_grace: {{ int .Values.shutdownGraceSeconds }}s
+{{- if .Values.insecure }}
+insecure: true
+{{- end }}
+{{- if .Values.tls.enabled }}
+tls:
+  certificate: /etc/tollgate/tls/tls.crt
+  key: /etc/tollgate/tls/tls.key
+  {{- if include "tollgate.asksForCertificates" . }}
+  client_ca: /etc/tollgate/client-ca/ca.crt
+  client_certificates: {{ .Values.tls.clientCertificates }}
+  {{- end }}
+{{- end }}
+metrics:
+  listen: {{ include "tollgate.address" (list .Values.listenHost .Values.metrics.port) | quote }}
+  tls: {{ .Values.metrics.tls }}
 {{- if .Values.prices }}
 prices: /etc/tollgate/settings/prices.yaml
 {{- end }}
@@ -89,6 +137,29 @@ prices: /etc/tollgate/settings/prices.yaml
 {{- end -}}
 {{- if .Values.autoscaling.enabled -}}
 {{- fail "backend embedded: only one process at a time can use the data folder; set autoscaling.enabled to false" -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.tls -}}
+{{- if not .enabled -}}
+{{- if not $.Values.insecure -}}
+{{- fail "tls.enabled is false: anyone who can reach the pods could read and write everything; set insecure to true if a mesh encrypts and authenticates" -}}
+{{- end -}}
+{{- if $.Values.metrics.tls -}}
+{{- fail "metrics.tls needs tls.enabled" -}}
+{{- end -}}
+{{- else -}}
+{{- if and (ne .clientCertificates "require") (not $.Values.insecure) -}}
+{{- fail (printf "tls.clientCertificates is %s: callers without a certificate would be served; set insecure to true if a mesh authenticates them" .clientCertificates) -}}
+{{- end -}}
+{{- if and (ne .clientCertificates "none") (not .clientCa.secret) (not (include "tollgate.hasAuthority" $)) -}}
+{{- fail "tls.clientCa.secret: set the authorities of client certificates, since the chart creates none with tls.existingSecret or tls.issuer" -}}
+{{- end -}}
+{{- if and .existingSecret .issuer.name -}}
+{{- fail "tls.existingSecret and tls.issuer: set only one of them" -}}
+{{- end -}}
+{{- end -}}
+{{- if and .callers (not (include "tollgate.hasAuthority" $)) -}}
+{{- fail "tls.callers: the chart has no authority that could issue them; it needs tls.enabled without tls.existingSecret and tls.issuer" -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.models .Values.existingModels -}}
@@ -158,6 +229,7 @@ prices: /etc/tollgate/settings/prices.yaml
 {{/* The pod, of the Deployment and of the StatefulSet. */}}
 {{- define "tollgate.pod" -}}
 {{- $embedded := eq .Values.backend "embedded" -}}
+{{- $scheme := ternary "HTTPS" "HTTP" .Values.metrics.tls -}}
 metadata:
   labels:
     {{- include "tollgate.selector" . | nindent 4 }}
@@ -175,6 +247,7 @@ metadata:
     {{- end }}
     {{- if and .Values.metrics.enabled .Values.metrics.podAnnotations }}
     prometheus.io/scrape: "true"
+    prometheus.io/scheme: {{ lower $scheme }}
     prometheus.io/path: /metrics
     prometheus.io/port: {{ .Values.metrics.port | toString | quote }}
     {{- end }}
@@ -192,11 +265,10 @@ spec:
     runAsNonRoot: true
     runAsUser: 65532
     runAsGroup: 65532
-    {{- if $embedded }}
-    # makes the root of the volume writable; the key files below it must keep mode 0600
+    # makes the key of the certificate readable (root:65532, 0440), and the root of the data volume writable, below which
+    # the key files must keep mode 0600
     fsGroup: 65532
     fsGroupChangePolicy: OnRootMismatch
-    {{- end }}
     seccompProfile: { type: RuntimeDefault }
   {{- with .Values.image.pullSecrets }}
   imagePullSecrets:
@@ -218,10 +290,6 @@ spec:
         - /etc/tollgate/models
         - --listen
         - {{ include "tollgate.address" (list .Values.listenHost 50051) | quote }}
-        # there is no TLS or authentication: the network policy controls access
-        - --insecure
-        - --metrics-listen
-        - {{ if .Values.metrics.enabled }}{{ include "tollgate.address" (list .Values.listenHost .Values.metrics.port) | quote }}{{ else }}"off"{{ end }}
         {{- if $embedded }}
         - --data
         - /var/lib/tollgate/data
@@ -230,21 +298,20 @@ spec:
         {{- include "tollgate.env" . | nindent 8 }}
       ports:
         - { name: grpc, containerPort: 50051 }
-        {{- if .Values.metrics.enabled }}
         - { name: metrics, containerPort: {{ .Values.metrics.port }} }
-        {{- end }}
-      # gRPC health: SERVING once the backend is open, NOT_SERVING after SIGTERM
+      # on the side port, since the kubelet has no client certificate: /readyz is 200 once the backend is open, 503 after
+      # SIGTERM
       startupProbe:
-        grpc: { port: 50051 }
+        httpGet: { path: /readyz, port: metrics, scheme: {{ $scheme }} }
         periodSeconds: 2
         failureThreshold: 60
       readinessProbe:
-        grpc: { port: 50051 }
+        httpGet: { path: /readyz, port: metrics, scheme: {{ $scheme }} }
         periodSeconds: 5
         timeoutSeconds: 2
         failureThreshold: 2
       livenessProbe:
-        grpc: { port: 50051 }
+        httpGet: { path: /healthz, port: metrics, scheme: {{ $scheme }} }
         periodSeconds: 10
         timeoutSeconds: 5
         failureThreshold: 6
@@ -261,6 +328,12 @@ spec:
         {{- toYaml .Values.resources | nindent 8 }}
       volumeMounts:
         - { name: settings, mountPath: /etc/tollgate/settings, readOnly: true }
+        {{- if .Values.tls.enabled }}
+        - { name: tls, mountPath: /etc/tollgate/tls, readOnly: true }
+        {{- end }}
+        {{- if include "tollgate.asksForCertificates" . }}
+        - { name: client-ca, mountPath: /etc/tollgate/client-ca, readOnly: true }
+        {{- end }}
         {{- if include "tollgate.modelsMap" . }}
         - { name: models, mountPath: /etc/tollgate/models, readOnly: true }
         {{- end }}
@@ -271,6 +344,22 @@ spec:
   volumes:
     - name: settings
       configMap: { name: {{ include "tollgate.fullname" . }}-settings }
+    {{- if .Values.tls.enabled }}
+    - name: tls
+      secret:
+        secretName: {{ include "tollgate.tlsSecret" . }}
+        # tollgate refuses a key that every user may read
+        defaultMode: 0440
+        items: [{ key: tls.crt, path: tls.crt }, { key: tls.key, path: tls.key }]
+    {{- end }}
+    {{- if include "tollgate.asksForCertificates" . }}
+    - name: client-ca
+      secret:
+        secretName: {{ include "tollgate.clientCaSecret" . }}
+        defaultMode: 0440
+        # the certificates only: a Secret of an authority also has its key
+        items: [{ key: {{ .Values.tls.clientCa.secretKey }}, path: ca.crt }]
+    {{- end }}
     {{- with include "tollgate.modelsMap" . }}
     - name: models
       configMap: { name: {{ . }} }

@@ -52,7 +52,13 @@ pub(in crate::cli) struct Args {
     pub(super) cert: Option<PathBuf>,
     /// The private key of --cert, in PEM
     // another id than that of the subcommands' `key`, which a global argument would replace
-    #[arg(id = "key_file", long = "key", global = true, value_name = "FILE", requires = "cert")]
+    #[arg(
+        id = "key_file",
+        long = "key",
+        global = true,
+        value_name = "FILE",
+        requires = "cert"
+    )]
     pub(super) key: Option<PathBuf>,
     /// A file with the bearer token of this caller
     #[arg(long, global = true, value_name = "FILE")]
