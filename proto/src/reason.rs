@@ -123,6 +123,8 @@ reasons! {
     OutOfMemory = "OUT_OF_MEMORY", ResourceExhausted, true, true;
     /// A ciphertext is malformed or not authentic.
     CiphertextInvalid = "CIPHERTEXT_INVALID", DataLoss, false, true;
+    /// The item as a whole is not the one that was written: its seal is missing or does not match.
+    SealInvalid = "SEAL_INVALID", DataLoss, false, true;
     /// An object is missing or does not match the item.
     ObjectInvalid = "OBJECT_INVALID", DataLoss, false, true;
     /// The stored item does not match the model.

@@ -15,6 +15,9 @@ pub enum Misfit {
     /// It changes something within an attribute that the item does not have, or that is not a map or list.
     #[error("it changes a value inside an attribute that the item does not have, or that is no map or list")]
     MissingPath,
+    /// A result is a number that DynamoDB cannot hold.
+    #[error("a result has more than 38 digits, or is out of the range of DynamoDB's numbers")]
+    Number,
 }
 
 impl Misfit {

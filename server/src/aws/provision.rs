@@ -112,21 +112,18 @@ pub(super) fn needs(models: &Models) -> Vec<Need<'_>> {
     let tables = models.tables();
     let mut needs: Vec<Need<'_>> = tables.iter().filter_map(Table::needed).map(Need::Table).collect();
     for model in models.iter() {
-        for attribute in &model.attributes {
-            if let Some(encryption) = &attribute.encrypted
-                && seen.insert(("key", encryption.key_id.as_str()))
-            {
+        for encryption in model.encryptions() {
+            if seen.insert(("key", encryption.key_id.as_str())) {
                 needs.push(Need::Key(&encryption.key_id));
             }
-            let accepted = attribute
-                .encrypted
-                .iter()
-                .flat_map(|encryption| &encryption.accepts);
-            needs.extend(
-                accepted
-                    .filter(|key| seen.insert(("accepted key", key.as_str())))
-                    .map(|key| Need::AcceptedKey(key)),
-            );
+        }
+        for key in model.encryptions().flat_map(|encryption| &encryption.accepts) {
+            // another attribute may be encrypted under it
+            if !seen.contains(&("key", key.as_str())) && seen.insert(("accepted key", key.as_str())) {
+                needs.push(Need::AcceptedKey(key));
+            }
+        }
+        for attribute in &model.attributes {
             if let Some(offload) = &attribute.s3
                 && seen.insert(("bucket", offload.bucket.as_str()))
             {

@@ -23,7 +23,7 @@ pub(super) const TAG_BYTES: usize = 16;
 /// Bytes of a key commitment.
 pub(super) const COMMITMENT_BYTES: usize = 32;
 
-/// Bytes of the MAC of an object, and of the SHA-256 that it covers.
+/// Bytes of the MAC of an object or item, and of a SHA-256.
 pub(super) const MAC_BYTES: usize = 32;
 
 /// The HKDF info of a commitment.
@@ -36,6 +36,9 @@ const OBJECT_COMMIT_INFO: &[u8] = b"tollgate commit v3";
 const OBJECT_INFO: &[u8] = b"tollgate object v1";
 /// The HKDF info of the key of an object's MAC; with salt.
 const DIGEST_INFO: &[u8] = b"tollgate digest v1";
+
+/// The HKDF info of the key of an item's seal.
+const ITEM_SEAL_INFO: &[u8] = b"tollgate seal v5";
 
 /// Encryptions under one key with random nonces; beyond them a repeated nonce is too likely (NIST SP 800-38D, section
 /// 8.3).
@@ -169,6 +172,18 @@ impl DataKey {
             content: derive(OBJECT_INFO),
             digest: derive(DIGEST_INFO),
         }
+    }
+
+    /// The MAC of what the seal of an item covers. HKDF's extraction is an HMAC under its salt.
+    pub(super) fn item_mac(&self, text: &[u8]) -> [u8; MAC_BYTES] {
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        self.derive(&[ITEM_SEAL_INFO], &mut key);
+        Hkdf::<Sha256>::extract(Some(&*key), text).0.into()
+    }
+
+    /// Whether this is the MAC of what the seal of an item covers.
+    pub(super) fn is_item_mac(&self, text: &[u8], mac: &[u8; MAC_BYTES]) -> bool {
+        self.item_mac(text).ct_eq(mac).into()
     }
 
     fn count_seal(&self) -> Result<(), SealError> {

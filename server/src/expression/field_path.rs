@@ -18,6 +18,16 @@ pub(super) enum Part<'a> {
     Name(Cow<'a, str>),
 }
 
+impl Part<'_> {
+    /// The step, without its text's lifetime.
+    pub(super) fn to_static(&self) -> Part<'static> {
+        match self {
+            Part::Index(index) => Part::Index(*index),
+            Part::Name(name) => Part::Name(Cow::Owned(name.clone().into_owned())),
+        }
+    }
+}
+
 impl<'a> FieldPath<'a> {
     /// A whole attribute.
     pub(super) fn whole(attribute: &'a str) -> FieldPath<'a> {

@@ -1,7 +1,7 @@
 //! Attribute names in rendered text and in faults.
 
 use crate::fault::did_you_mean;
-use crate::model::{Attribute, Model, REMEMBERED_REQUEST, UnknownAttributes};
+use crate::model::{Attribute, ITEM_SEAL, Model, REMEMBERED_REQUEST, UnknownAttributes};
 
 /// Maximum number of characters of a name in a fault.
 const MAX_QUOTED_CHARS: usize = 64;
@@ -14,7 +14,7 @@ pub(super) fn stored_name<'a>(model: &'a Model, attribute: &'a str) -> &'a str {
 /// Why no expression can use the name of an attribute that the model does not declare, if that is so: the model rejects
 /// such names, or the name is the stored name of another attribute, which would bypass the options of that attribute.
 pub(super) fn undeclared(model: &Model, name: &str) -> Option<String> {
-    if name == REMEMBERED_REQUEST {
+    if name == REMEMBERED_REQUEST || name == ITEM_SEAL {
         return Some(format!("{} is reserved", quoted(name)));
     }
     if model.unknown_attributes == UnknownAttributes::Reject {

@@ -7,11 +7,12 @@ use super::ast::{Name, Step};
 use super::check::step_refusal;
 use super::field_path::{FieldPath, Part};
 use super::names::{quoted, undeclared, undeclared_field};
+use super::narrow::narrow;
 use super::placeholders::Placeholders;
 use crate::fault;
 use crate::fault::{Fault, Faults};
 use crate::model::limits::MAX_EXPRESSION_BYTES;
-use crate::model::{Attribute, AttributeType, Index, Model};
+use crate::model::{Attribute, AttributeType, Index, Item, Model};
 
 /// Maximum number of fields: as many as the text can contain, with three bytes each and a comma.
 const MAX_FIELDS: usize = MAX_EXPRESSION_BYTES / 4;
@@ -44,12 +45,20 @@ pub struct Projection {
     /// pages, and to distinguish an item without the requested attributes from a missing item. They cost no capacity.
     pub text: String,
     attributes: Vec<String>,
+    /// The paths that lead into attributes.
+    nested: Vec<(String, Vec<Part<'static>>)>,
 }
 
 impl Projection {
     /// The keys alone, and what else the read needs: for counting.
     pub fn keys_only(scope: &ReadScope<'_>, out: &mut Placeholders) -> Projection {
         rendered(scope, &[], out)
+    }
+
+    /// Leaves of an opened item that was read as a whole what the store would return: of attributes that paths lead into,
+    /// the members at these paths.
+    pub fn narrow(&self, item: &mut Item) {
+        narrow(item, &self.nested);
     }
 
     /// The requested top-level names, without duplicates, in the order of the fields.
@@ -189,9 +198,15 @@ fn rendered(scope: &ReadScope<'_>, paths: &[FieldPath<'_>], out: &mut Placeholde
             texts.push(out.name(name));
         }
     }
+    let nested = paths.iter().filter(|path| !path.steps.is_empty());
+    let nested = nested.map(|path| {
+        let steps = path.steps.iter().map(Part::to_static);
+        (path.attribute.clone().into_owned(), steps.collect())
+    });
     Projection {
         text: texts.join(","),
         attributes,
+        nested: nested.collect(),
     }
 }
 

@@ -14,7 +14,7 @@
 
 mod steps;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 
 pub use self::steps::readable;
 use self::steps::{add_parts, keep_wanted, named_values, parts_of_keys, withhold};
@@ -22,10 +22,11 @@ use super::Key;
 use super::compress::{DecompressError, MAX_BYTES, MAX_INLINE_BYTES, decompress, is_compressed};
 use super::offloaded::take_offloaded;
 use super::pointer::Pointer;
+use super::protect::{Extent, Verification, VerifyError, verification};
 use crate::aws;
 use crate::crypto::envelope::{self, Envelope, OpenError, Place};
 use crate::crypto::{CallKeys, KeyIds};
-use crate::model::{Attribute, AttributeType, Encryption, Item, Model, Value};
+use crate::model::{Attribute, AttributeType, Encryption, ITEM_SEAL, Item, Model, Value};
 
 /// A stored item, opened for a caller.
 #[derive(Debug, Default)]
@@ -36,6 +37,8 @@ pub struct Opened {
     pub withheld: Vec<String>,
     /// Attributes that could not be read; they are not in the item.
     pub unreadable: Vec<UnreadableAttribute>,
+    /// Whether the model protects items as a whole, but this one could not be verified.
+    pub unverified: bool,
 }
 
 /// An attribute that could not be read.
@@ -78,9 +81,25 @@ pub enum LoadError {
         /// The model.
         model: String,
     },
+    /// The item is not the one that was written.
+    #[error(transparent)]
+    Unverified(VerifyError),
     /// KMS did not decrypt the data key, for a reason other than an invalid ciphertext.
     #[error(transparent)]
     Kms(#[from] aws::Error),
+}
+
+impl From<VerifyError> for LoadError {
+    fn from(error: VerifyError) -> LoadError {
+        match error {
+            VerifyError::Seal(_) => LoadError::Unverified(error),
+            VerifyError::KeyNotAccepted { tried } => LoadError::KeyNotAccepted {
+                attribute: ITEM_SEAL.to_owned(),
+                tried,
+            },
+            VerifyError::Kms(error) => LoadError::Kms(error),
+        }
+    }
 }
 
 /// Why a ciphertext is invalid.
@@ -102,7 +121,7 @@ pub enum CiphertextProblem {
 
 /// Opens a stored item. If `wanted` is set, only those attributes are decrypted and returned. To decrypt any, `stored` must
 /// have the item's key attributes, wanted or not. Sends KMS one request per distinct data key of the call, in parallel,
-/// and none if any of the ciphertexts is malformed.
+/// and none for values if any of the ciphertexts is malformed. Verifies the item's seal if `extent` says that it can be.
 ///
 /// # Errors
 ///
@@ -112,11 +131,28 @@ pub async fn open(
     stored: Item,
     keys: &CallKeys,
     wanted: Option<&[String]>,
+    extent: Extent,
 ) -> Result<Opened, LoadError> {
-    let stored = match open_at_once(model, stored, wanted) {
+    let stored = match open_at_once(model, stored, wanted, extent) {
         Ok(opened) => return Ok(opened),
         Err(stored) => stored,
     };
+    let pending = verification(model, &stored, wanted, extent).check(model, &stored)?;
+    // a failure does not cancel a `Decrypt` that other items of the call wait for
+    let (unverified, opened) = join(pending.run(model, keys), open_values(model, stored, keys, wanted)).await;
+    Ok(Opened {
+        unverified: unverified?,
+        ..opened?
+    })
+}
+
+/// Opens the values of a stored item.
+async fn open_values(
+    model: &Model,
+    stored: Item,
+    keys: &CallKeys,
+    wanted: Option<&[String]>,
+) -> Result<Opened, LoadError> {
     // add-a-model-option: decode its values
     let is_encrypted =
         |attribute: &Attribute| has_ciphertexts(attribute) && stored.contains_key(&attribute.stored_name);
@@ -140,12 +176,21 @@ pub async fn open(
         item,
         withheld,
         unreadable,
+        unverified: false,
     })
 }
 
-/// Opens a stored item that has no ciphertexts, compressed values or objects, as [`open`] does. Any other item is returned
-/// as it is.
-pub fn open_at_once(model: &Model, stored: Item, wanted: Option<&[String]>) -> Result<Opened, Item> {
+/// Opens a stored item that has no ciphertexts, compressed values or objects, and no seal to verify, as [`open`] does. Any
+/// other item is returned as it is.
+pub fn open_at_once(
+    model: &Model,
+    stored: Item,
+    wanted: Option<&[String]>,
+    extent: Extent,
+) -> Result<Opened, Item> {
+    let Verification::Done { unverified } = verification(model, &stored, wanted, extent) else {
+        return Err(stored);
+    };
     let takes_time = |attribute: &Attribute| {
         attribute.encrypted.is_some()
             || attribute.compressed.is_some()
@@ -165,6 +210,7 @@ pub fn open_at_once(model: &Model, stored: Item, wanted: Option<&[String]>) -> R
         item: readable(model, item),
         withheld,
         unreadable: Vec::new(),
+        unverified,
     })
 }
 

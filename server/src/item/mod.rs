@@ -7,6 +7,7 @@
 //! | compressed | S, in the format of `compress` |
 //! | encrypted | a ciphertext of [`crypto::envelope`](crate::crypto::envelope): B (`sealed`) or S (`pydynox`); null as NULL |
 //! | object | M, the [`mod@pointer`] to the object in S3 |
+//! | `tollgate:seal`, of a model that protects items | B, a seal of [`crypto::envelope`](crate::crypto::envelope); see [`protect`] |
 //!
 //! [`store`] builds the stored item and [`load`] the caller's; they are inverses. Never sends requests to DynamoDB or S3,
 //! and reaches KMS only through the call's keyring.
@@ -19,6 +20,7 @@ mod key;
 pub mod load;
 pub mod offloaded;
 pub mod pointer;
+pub mod protect;
 pub mod store;
 
 pub use compress::{DecompressError, MAX_BYTES as MAX_DECOMPRESSED_BYTES, compress, decompress};

@@ -102,6 +102,7 @@ impl<'a> Comparison<'a> {
             unknown_attributes,
             compat,
             idempotency,
+            protection,
             // derived from the other models of the table
             sealed_by_others: _,
         } = old;
@@ -129,6 +130,7 @@ impl<'a> Comparison<'a> {
             ("discriminator", *discriminator != new.discriminator),
             ("compat", *compat != new.compat),
             ("idempotency", *idempotency != new.idempotency),
+            ("protect", *protection != new.protection),
         ] {
             if is_changed {
                 self.refuse(format!(

@@ -37,6 +37,8 @@ pub(super) struct Lines {
     pub(super) discriminator: usize,
     /// The line of `idempotency`.
     pub(super) idempotency: usize,
+    /// The line of `protect`.
+    pub(super) protect: usize,
 }
 
 /// An attribute with its place.

@@ -173,7 +173,7 @@ pub(super) fn encryption(at: &Cursor<'_>, kind: AttributeType, report: &mut Repo
 }
 
 /// Reads `accepts`. Reports duplicates, including `key_id`.
-fn accepts(at: &Cursor<'_>, key_id: Option<&str>, report: &mut Report) -> Vec<String> {
+pub(super) fn accepts(at: &Cursor<'_>, key_id: Option<&str>, report: &mut Report) -> Vec<String> {
     let mut accepted: Vec<String> = Vec::new();
     let items = at.items(report).unwrap_or_default();
     if items.len() > MAX_ACCEPTED_KEYS {
@@ -210,7 +210,8 @@ fn accept_formats(at: &Cursor<'_>, report: &mut Report) -> Vec<EncryptionFormat>
     accepted
 }
 
-fn context(at: &Cursor<'_>, report: &mut Report) -> BTreeMap<String, String> {
+/// Reads `context`.
+pub(super) fn context(at: &Cursor<'_>, report: &mut Report) -> BTreeMap<String, String> {
     let mut context = BTreeMap::new();
     for (name, cursor) in at.entries(report).unwrap_or_default() {
         if name.is_empty() || name.starts_with(OWN_CONTEXT) {

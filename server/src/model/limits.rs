@@ -8,6 +8,9 @@ use std::time::Duration;
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-items>
 pub const MAX_ITEM_BYTES: usize = 400 * 1024;
 
+/// Bytes that a seal adds to an item, at least: its name, and the seal with the shortest wrapped key.
+pub const MIN_ITEM_SEAL_BYTES: usize = 13 + 53;
+
 /// Bytes that one write capacity unit covers.
 ///
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>

@@ -1,6 +1,7 @@
 //! The schema language: models, their attributes, and the values that attributes hold. Pure, except that it reads the
 //! model files. Imports no room but `yaml` and `fault`.
 
+mod arithmetic;
 mod attribute;
 mod attribute_reader;
 mod attribute_rules;
@@ -29,6 +30,7 @@ mod overlap;
 mod ownership;
 mod parse;
 mod place;
+mod protection;
 mod return_values;
 mod schema;
 mod served;
@@ -57,10 +59,11 @@ pub use index::{Index, Projection};
 pub use index_keys::Known;
 pub use model_options::{Discriminator, Idempotency};
 pub use models::Models;
-pub use names::{REMEMBERED_REQUEST, is_bucket_name};
+pub use names::{ITEM_SEAL, REMEMBERED_REQUEST, is_bucket_name};
 pub use needed_tables::{MARKER_EXPIRES, MARKER_KEY, NeededTable};
 pub use number::{InvalidNumber, Number};
 pub use offload::{ForeignPointers, Offload};
+pub use protection::{Coverage, Protection};
 pub use return_values::ReturnValues;
 pub use schema::Model;
 pub use served::Served;

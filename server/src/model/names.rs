@@ -12,6 +12,9 @@ const MAX_MODEL_NAME_BYTES: usize = 128;
 /// The attribute of an item that remembers the request id of its newest write. Callers neither set nor see it.
 pub const REMEMBERED_REQUEST: &str = "_tollgate_id";
 
+/// The attribute of an item that protects it as a whole. Callers neither set nor see it.
+pub const ITEM_SEAL: &str = "tollgate:seal";
+
 /// Longest prefix; a key has 1,024 bytes in all.
 const MAX_PREFIX_BYTES: usize = 256;
 
@@ -37,6 +40,7 @@ pub(super) fn attribute(name: &str, is_key: bool) -> Result<(), &'static str> {
     match name.len() {
         0 => Err("an attribute's name must not be empty"),
         _ if name == REMEMBERED_REQUEST => Err("the name `_tollgate_id` is reserved"),
+        _ if name == ITEM_SEAL => Err("the name `tollgate:seal` is reserved"),
         length if is_key && length > MAX_KEY_NAME_BYTES => {
             Err("a key attribute's name must not be longer than 255 bytes")
         }

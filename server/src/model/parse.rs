@@ -6,10 +6,12 @@ use super::attribute_reader::Reader;
 use super::attribute_rules;
 use super::attribute_type::AttributeType;
 use super::declared::{Declared, Lines, Parsed, Table};
+use super::index::Index;
 use super::index_reader::IndexReader;
 use super::model_options::{self, Discriminator, Idempotency};
 use super::names::{self, valid};
 use super::place::{KeyRole, Place};
+use super::protection::{self, Protection};
 use super::schema::Model;
 use super::stored_form::Compat;
 use super::template::{Source, Template};
@@ -29,8 +31,10 @@ pub(super) const MODEL: Keys = Keys {
         "indexes",
         "discriminator",
         "idempotency",
+        "protect",
+        "allow_unsealed",
     ],
-    later: &["tenant", "protect", "kms_cache"],
+    later: &["tenant", "kms_cache"],
 };
 
 /// Reads one document. Returns `None` if it is not a map.
@@ -62,17 +66,13 @@ pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed>
     };
     let indexes = indexes.read(&fields, report);
     let line = |key: &str| fields.get(key).map_or(document.line(), Cursor::line);
-    let lines = Lines {
-        keys: line("partition_key"),
-        indexes: indexes.iter().map(|(_, line)| *line).collect(),
-        discriminator: line("discriminator"),
-        idempotency: line("idempotency"),
-    };
-    let attributes = declared
+    let lines = lines(&line, &indexes);
+    let attributes: Vec<Attribute> = declared
         .iter()
         .filter_map(|declared| declared.attribute.clone())
         .chain(implied)
         .collect();
+    let protection = protection_of(&fields, &attributes, report);
     let keys = kinds_of(&declared, [partition_key, sort_key]);
     let keeps = options.unknown_attributes == UnknownAttributes::Keep;
     let known_table = table.clone().zip(keys).map(|(name, keys)| Table {
@@ -94,6 +94,7 @@ pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed>
         unknown_attributes: options.unknown_attributes,
         compat: options.compat,
         idempotency: options.idempotency,
+        protection,
         sealed_by_others: Vec::new(),
     });
     check_idempotency(&fields, model.as_ref(), report);
@@ -103,6 +104,16 @@ pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed>
         table: known_table,
         lines,
     })
+}
+
+fn lines(line: &dyn Fn(&str) -> usize, indexes: &[(Index, usize)]) -> Lines {
+    Lines {
+        keys: line("partition_key"),
+        indexes: indexes.iter().map(|(_, line)| *line).collect(),
+        discriminator: line("discriminator"),
+        idempotency: line("idempotency"),
+        protect: line("protect"),
+    }
 }
 
 /// The options that need no attributes.
@@ -132,6 +143,12 @@ impl Options {
                 .and_then(|at| model_options::idempotency(at, report)),
         }
     }
+}
+
+/// The protection of whole items, if it is declared and valid.
+fn protection_of(fields: &Fields<'_>, attributes: &[Attribute], report: &mut Report) -> Option<Protection> {
+    let declared = protection::declared(fields, report)?;
+    protection::resolve(declared, attributes, fields.get("protect")?, report)
 }
 
 /// Reports a second attribute of the types of which a model has one.

@@ -2,8 +2,10 @@
 
 use super::attribute::Attribute;
 use super::attribute_type::AttributeType;
+use super::encryption::Encryption;
 use super::index::Index;
 use super::model_options::{Discriminator, Idempotency};
+use super::protection::Protection;
 use super::stored_form::Compat;
 use super::unknown_attributes::UnknownAttributes;
 
@@ -30,6 +32,8 @@ pub struct Model {
     pub compat: Compat,
     /// Where a write's `request_id` is remembered, if it is.
     pub idempotency: Option<Idempotency>,
+    /// How items are protected as a whole, if they are.
+    pub protection: Option<Protection>,
     /// Stored names of the attributes that this model does not declare but another model of the same table encrypts. Set by
     /// [`Models::new`](super::Models::new). Reads withhold them, and conditions cannot use them.
     pub sealed_by_others: Vec<String>,
@@ -82,6 +86,15 @@ impl Model {
     /// Whether values of its items may be in S3 in place of the item.
     pub fn offloads_values(&self) -> bool {
         self.attributes.iter().any(Attribute::offloads_values)
+    }
+
+    /// The keys of all encrypted values: those of attributes, in their order, and those of seals.
+    pub fn encryptions(&self) -> impl Iterator<Item = &Encryption> {
+        let attributes = self
+            .attributes
+            .iter()
+            .filter_map(|attribute| attribute.encrypted.as_ref());
+        attributes.chain(self.protection.as_ref().map(|protection| &protection.encryption))
     }
 
     /// Names of the key attributes, partition key first.

@@ -47,6 +47,7 @@ pub(super) fn check(parsed: &[(usize, Parsed)], reports: &mut [Report]) {
         check_discriminators(members, reports);
         check_ownership(members, reports);
         check_templates(members, reports);
+        check_protection(members, reports);
     }
 }
 
@@ -318,6 +319,28 @@ fn check_templates(members: &[Member<'_>], reports: &mut [Report]) {
                 other.place(other.parsed.lines.keys)
             );
             member.add(line, "partition_key", text, reports);
+        }
+    }
+}
+
+/// A seal that one model writes is verified by all.
+fn check_protection(members: &[Member<'_>], reports: &mut [Report]) {
+    let Some((first, others)) = members.split_first() else {
+        return;
+    };
+    for other in others {
+        let protections = (&first.model.protection, &other.model.protection);
+        let is_same = match protections {
+            (Some(one), Some(other)) => one.is_like(other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !is_same {
+            let text = format!(
+                "must be the same as in {}, which uses the same table; name the `mode` and `key_id` in both",
+                first.place(first.parsed.lines.protect)
+            );
+            other.add(other.parsed.lines.protect, "protect", text, reports);
         }
     }
 }

@@ -24,6 +24,7 @@ pub(crate) fn model(attributes: Vec<Attribute>) -> Model {
         unknown_attributes: UnknownAttributes::Keep,
         compat: Compat::default(),
         idempotency: None,
+        protection: None,
         sealed_by_others: Vec::new(),
     }
 }

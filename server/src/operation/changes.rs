@@ -9,9 +9,9 @@ use super::validation::Validation;
 use crate::expression::{self, Expression, Placeholders};
 use crate::fault::{Fault, Faults, Path};
 use crate::item::{Key, check};
-use crate::model::limits::{MAX_EXPRESSION_BYTES, MAX_ITEM_BYTES};
+use crate::model::limits::{MAX_EXPRESSION_BYTES, MAX_ITEM_BYTES, MIN_ITEM_SEAL_BYTES};
 use crate::model::size::stored_bytes;
-use crate::model::{Attribute, AttributeType, Generate, Item, Model, Number, Value};
+use crate::model::{Attribute, AttributeType, Generate, ITEM_SEAL, Item, Model, Number, Value};
 use crate::write::{ExpectedVersion, IndexKeys};
 
 /// Bytes that one attribute of the stored item adds to the text of the condition if the commit pins it.
@@ -268,7 +268,8 @@ pub(super) fn check_size(
     let may_shrink = |name: &str| model.attribute(name).is_some_and(Attribute::may_shrink);
     let whole_values = update.whole_values().filter(|(name, _)| !may_shrink(name));
     values.extend(whole_values.map(|(name, value)| (name.to_owned(), value.clone())));
-    let bytes = stored_bytes(&values) + stored_bytes(defaults);
+    let seal = model.protection.as_ref().map_or(0, |_| MIN_ITEM_SEAL_BYTES);
+    let bytes = stored_bytes(&values) + stored_bytes(defaults) + seal;
     match bytes > MAX_ITEM_BYTES {
         true => Err(Error::ItemTooLarge { bytes }),
         false => Ok(()),
@@ -291,6 +292,9 @@ pub(super) fn check_length(
     for name in index_keys.names() {
         complete.set(name, Value::Null);
     }
+    if model.protection.is_some() {
+        complete.set(ITEM_SEAL, Value::Null);
+    }
     complete
         .render(model, "update", &mut placeholders.clone())
         .map_err(Error::InvalidExpression)?;
@@ -299,7 +303,8 @@ pub(super) fn check_length(
         .attributes
         .iter()
         .filter(|attribute| attribute.null_sets_repair && update.completes(&attribute.name));
-    let pins = objects.count() + index_keys.pins() + repaired.count();
+    let seal = usize::from(model.protection.is_some());
+    let pins = objects.count() + index_keys.pins() + repaired.count() + seal;
     let max_bytes = MAX_EXPRESSION_BYTES.saturating_sub(pins * PIN_BYTES);
     if condition.len() > max_bytes {
         let description = format!("has more than {max_bytes} bytes with the conditions that the model adds");

@@ -14,8 +14,8 @@ use crate::call::Call;
 use crate::expression::{self, Expression, Placeholders, Projection, query_filter};
 use crate::fault::{Fault, Faults, Path};
 use crate::item::check;
-use crate::model::{Model, Number};
-use crate::read::{self, Page, PageRequest, RequestHasher, Source, View};
+use crate::model::{self, Model, Number};
+use crate::read::{self, Extent, Page, PageRequest, RequestHasher, Source, View};
 
 /// What a Query or Scan selects.
 pub struct Selection {
@@ -143,6 +143,10 @@ impl Selection {
         if self.count_only {
             return Ok(Some(Projection::keys_only(&scope, placeholders)));
         }
+        if self.model.protection.is_some() {
+            // read whole: its placeholders are not sent
+            return Ok(checked.projection.clone());
+        }
         if self.fields.is_empty() {
             return Ok(None);
         }
@@ -194,6 +198,7 @@ impl Selection {
         let projection = self.sent_projection(&from, &checked, &mut placeholders)?;
         let (names, values) = placeholders.into_parts();
         let view = View {
+            extent: extent(&from, checked.all_attributes),
             others: from.others().to_vec(),
             index: from.index,
             now: Some(checked.now),
@@ -227,6 +232,14 @@ impl Selection {
         hasher.texts(&self.include_objects);
         hasher.number(u64::from(self.consistent_read));
         hasher.number(u64::from(self.count_only));
+    }
+}
+
+/// How much of each item a read returns.
+fn extent(from: &ReadFrom, all_attributes: bool) -> Extent {
+    match &from.index {
+        Some(index) if index.projection != model::Projection::All && !all_attributes => Extent::Part,
+        Some(_) | None => Extent::Whole,
     }
 }
 

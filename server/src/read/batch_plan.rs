@@ -237,11 +237,12 @@ impl Builder {
             names,
             consistent_read,
         } = get;
+        let (projection, names) = view.projection_with(names);
         let mut names: Vec<_> = names.into_iter().collect();
         names.sort_unstable();
         let group = GroupId {
             table: view.model.table.clone(),
-            projection: view.projection_text(),
+            projection,
             names,
             consistent_read,
         };

@@ -154,7 +154,7 @@ impl Downloader {
             attribute,
         };
         stored
-            .read(&self.reader, &self.call, consistent_read, uncounted)
+            .read(&self.reader, &self.call, &self.keys, consistent_read, uncounted)
             .await
     }
 

@@ -5,6 +5,7 @@ use tollgate_proto::Reason;
 use crate::aws;
 use crate::capacity::OutOfMemory;
 use crate::item::load::LoadError;
+use crate::item::protect::VerifyError;
 use crate::object::read::ReadError;
 
 /// Why a read failed.
@@ -136,6 +137,7 @@ impl From<LoadError> for Error {
         let description = error.to_string();
         let reason = match error {
             LoadError::Ciphertext { .. } => Reason::CiphertextInvalid,
+            LoadError::Unverified(_) => Reason::SealInvalid,
             LoadError::Pointer { .. } => Reason::ObjectInvalid,
             LoadError::Key { .. } => Reason::ItemInvalid,
             LoadError::KeyNotAccepted { attribute, tried } => {
@@ -144,6 +146,12 @@ impl From<LoadError> for Error {
             LoadError::Kms(error) => return Error::Store(error),
         };
         Error::DataLoss { reason, description }
+    }
+}
+
+impl From<VerifyError> for Error {
+    fn from(error: VerifyError) -> Error {
+        LoadError::from(error).into()
     }
 }
 

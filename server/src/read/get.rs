@@ -37,10 +37,11 @@ impl Reader {
             names,
             consistent_read,
         } = get;
+        let (projection, names) = view.projection_with(names);
         let request = GetItem {
             table: view.model.table.clone(),
             key: key.item(),
-            projection: view.projection_text(),
+            projection,
             names,
             consistent_read,
             uncounted: false,

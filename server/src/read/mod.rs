@@ -41,3 +41,4 @@ pub use source::{Segments, Source};
 pub use view::{View, now};
 
 pub use crate::item::load::{Opened, UnreadableAttribute};
+pub use crate::item::protect::Extent;

@@ -207,7 +207,9 @@ impl Opener {
         stored: Item,
         reserved_bytes: &mut u64,
     ) -> Result<Result<Opened, Unreadable<'a>>, Error> {
-        let mut opened = load::open(model, stored, &self.keys, self.view.attributes()).await?;
+        let (wanted, extent) = (self.view.attributes(), self.view.extent);
+        let mut opened = load::open(model, stored, &self.keys, wanted, extent).await?;
+        self.view.narrow(&mut opened);
         if objects.is_empty() {
             return Ok(Ok(opened));
         }

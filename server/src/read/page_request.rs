@@ -57,6 +57,11 @@ impl PageRequest {
     /// The projection for the store; DynamoDB allows none if it counts, or if it returns all attributes.
     pub(super) fn projection(&self) -> Option<String> {
         match self.selected() {
+            // the keys
+            Selected::Attributes if self.count_only => {
+                let projection = self.view.projection.as_ref();
+                projection.map(|projection| projection.text.clone())
+            }
             Selected::Attributes => self.view.projection_text(),
             Selected::AllAttributes | Selected::Count => None,
         }

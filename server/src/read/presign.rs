@@ -58,7 +58,8 @@ impl Reader {
             names: &names,
             attribute: &attribute,
         };
-        let pointer = stored.read(self, call, true, false).await?;
+        let keys = self.keyring.for_call(call);
+        let pointer = stored.read(self, call, &keys, true, false).await?;
         if !pointer.mac.is_empty() || pointer.encoding.is_some() {
             return Ok(None);
         }

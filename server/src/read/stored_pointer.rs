@@ -7,10 +7,12 @@ use super::reader::Reader;
 use super::view::{Match, View};
 use crate::aws::GetItem;
 use crate::call::Call;
+use crate::crypto::CallKeys;
 use crate::item::Key;
 use crate::item::load::LoadError;
 use crate::item::pointer::Pointer;
-use crate::model::Attribute;
+use crate::item::protect::verify;
+use crate::model::{Attribute, Coverage};
 
 /// Where a pointer is.
 #[derive(Clone, Copy)]
@@ -30,11 +32,13 @@ impl StoredPointer<'_> {
     ///
     /// # Errors
     ///
-    /// `ItemNotFound`, `ObjectNotFound`, and `DataLoss` if the stored value is not a pointer.
+    /// `ItemNotFound`, `ObjectNotFound`, and `DataLoss` if the stored value is not a pointer, or not the one that was
+    /// written into a protected item.
     pub(super) async fn read(
         self,
         reader: &Reader,
         call: &Call,
+        keys: &CallKeys,
         consistent_read: bool,
         uncounted: bool,
     ) -> Result<Pointer, Error> {
@@ -45,11 +49,12 @@ impl StoredPointer<'_> {
             attribute,
         } = self;
         let model = &view.model;
+        let (projection, names) = view.projection_with(names.clone());
         let read = GetItem {
             table: model.table.clone(),
             key: key.item(),
-            projection: view.projection_text(),
-            names: names.clone(),
+            projection,
+            names,
             consistent_read,
             uncounted,
         };
@@ -59,12 +64,18 @@ impl StoredPointer<'_> {
         let stored = stored.ok_or_else(|| Error::ItemNotFound {
             model: model.name.clone(),
         })?;
+        let declared = model.attribute(attribute);
+        let is_encrypted = declared.is_some_and(|attribute| attribute.encrypted.is_some());
+        if let Some(protection) = &model.protection
+            && (is_encrypted || protection.coverage == Coverage::All)
+        {
+            verify(model, &stored, keys).await?;
+        }
         let value = stored.get(model.stored_name(attribute));
         let value = value.ok_or_else(|| Error::ObjectNotFound {
             model: model.name.clone(),
             attribute: attribute.to_owned(),
         })?;
-        let declared = model.attribute(attribute);
         let is_offloaded = declared.is_some_and(Attribute::offloads_values);
         match Pointer::from_value(value) {
             Some(pointer) if pointer.kind.is_some() == is_offloaded => Ok(pointer),

@@ -43,11 +43,12 @@ impl Reader {
         let mut memory = reserve_page(call, MAX_BYTES * COPIES).await?;
         let (mut requests, mut openers) = (Vec::with_capacity(gets.len()), Vec::with_capacity(gets.len()));
         for get in gets {
+            let (projection, names) = get.view.projection_with(get.names);
             requests.push(GetItem {
                 table: get.view.model.table.clone(),
                 key: get.key.item(),
-                projection: get.view.projection_text(),
-                names: get.names,
+                projection,
+                names,
                 ..GetItem::default()
             });
             openers.push(Opener::with_keys(self, call, get.view, keys.clone()));

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::error::Error;
 use crate::expression::{self, Placeholders, Projection, ReadScope};
 use crate::item::load::{self, Opened};
+use crate::item::protect::Extent;
 use crate::model::{self, Attribute, Index, Item, Model, Number};
 
 /// The parts of items that a call reads, as far as the request has been checked.
@@ -24,6 +25,8 @@ pub struct View {
     pub include_objects: Vec<String>,
     /// What the store is asked for; `None`: whole items.
     pub projection: Option<Projection>,
+    /// How much of each item is read.
+    pub extent: Extent,
     /// The time at which the call began, in epoch seconds: items that have expired by then are left out. `None` if no model
     /// says so.
     pub now: Option<Number>,
@@ -55,6 +58,7 @@ impl View {
             fields,
             include_objects,
             projection,
+            extent: Extent::Whole,
         }
     }
 
@@ -80,9 +84,33 @@ impl View {
         !self.fields.is_empty() || self.index.as_ref().is_some_and(is_narrow)
     }
 
-    /// The text of the projection.
+    /// The text of the projection. Items that are protected as a whole are read whole.
     pub(super) fn projection_text(&self) -> Option<String> {
-        self.projection.as_ref().map(|projection| projection.text.clone())
+        let projection = self.projection.as_ref().filter(|_| !self.is_protected());
+        projection.map(|projection| projection.text.clone())
+    }
+
+    /// The text of the projection, with the placeholder names that only it has.
+    pub(super) fn projection_with(
+        &self,
+        names: HashMap<String, String>,
+    ) -> (Option<String>, HashMap<String, String>) {
+        match self.projection_text() {
+            Some(text) => (Some(text), names),
+            None => (None, HashMap::new()),
+        }
+    }
+
+    /// Whether the items are protected as a whole. The models of a table agree on that.
+    pub(super) fn is_protected(&self) -> bool {
+        self.model.protection.is_some()
+    }
+
+    /// Leaves out what the store would have left out of an item that was read whole.
+    pub(super) fn narrow(&self, opened: &mut Opened) {
+        if let (true, Some(projection)) = (self.is_protected(), &self.projection) {
+            projection.narrow(&mut opened.item);
+        }
     }
 
     /// The attributes to open; `None`: all.
@@ -112,7 +140,7 @@ impl View {
         model: &Model,
     ) -> Result<(Option<String>, HashMap<String, String>), Error> {
         // in a collection, the fields may be those of other models: the whole item has them too
-        if self.fields.is_empty() || !self.others.is_empty() {
+        if self.fields.is_empty() || !self.others.is_empty() || self.is_protected() {
             return Ok((None, HashMap::new()));
         }
         let mut placeholders = Placeholders::new();
@@ -133,7 +161,11 @@ impl View {
     /// other item is returned as it is.
     pub(super) fn open_at_once(&self, model: &Model, stored: Item) -> Result<Opened, Item> {
         match self.include_objects.is_empty() {
-            true => load::open_at_once(model, stored, self.attributes()),
+            true => {
+                let mut opened = load::open_at_once(model, stored, self.attributes(), self.extent)?;
+                self.narrow(&mut opened);
+                Ok(opened)
+            }
             false => Err(stored),
         }
     }

@@ -29,6 +29,10 @@ pub(super) struct Foreign<'a> {
 
 /// Copies the object and moves the pointer. Returns whether the item owns its object now.
 pub(super) async fn adopt(context: &Context, foreign: &Foreign<'_>) -> Result<bool, Error> {
+    if foreign.model.protection.is_some() {
+        // the item would no longer match its seal
+        return Ok(false);
+    }
     let owner = Owner {
         model: foreign.model,
         key: foreign.item_key,

@@ -187,6 +187,7 @@ fn from_write(call: &Call, failure: WriteError) -> Status {
             &error.problem,
             text,
         ),
+        WriteError::Unverified(error) => from_read(call, error.into()),
         WriteError::Cancelled(refused) => cancelled(refused),
         WriteError::ConditionFailed { current } => condition_failed(text, current),
         WriteError::Store(cause) => from_store(call, &cause),

@@ -9,9 +9,10 @@ use futures::future::join_all;
 use crate::aws::{self, BatchWrite, DeleteItem, DynamoDb, Kind, PutItem};
 use crate::call::{Backoff, Call};
 use crate::figure::AwsOperation;
+use crate::item::protect::Sealer;
 use crate::item::store::seal;
 use crate::item::{ItemId, Key};
-use crate::model::{Item, Model};
+use crate::model::{ITEM_SEAL, Item, Model};
 
 use super::committer::Committer;
 use super::error::Error;
@@ -92,7 +93,12 @@ impl Committer {
         };
         // each item has a data key for itself
         let keys = self.keyring().for_call(call);
-        let item = seal(&model, item, &keys).await?;
+        let mut item = seal(&model, item, &keys).await?;
+        if let Some(sealer) = Sealer::new(&model, &key, &keys).await? {
+            sealer.check_size(&item)?;
+            let seal = sealer.seal(&model, &item)?;
+            item.insert(ITEM_SEAL.to_owned(), seal);
+        }
         Ok(BatchWrite::Put { table, item })
     }
 

@@ -6,8 +6,9 @@ use crate::call::Call;
 use crate::crypto::CallKeys;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
+use crate::item::protect::Sealer;
 use crate::item::store::is_ciphertext;
-use crate::model::{Attribute, Item, Model};
+use crate::model::{Attribute, ITEM_SEAL, Item, Model};
 use crate::object::owner::{Owner, owns_objects};
 use crate::object::upload::NewObject;
 
@@ -32,6 +33,8 @@ pub(super) struct Commit<'a> {
     pub(super) kept: Vec<KeptObject>,
     /// The item to store.
     pub(super) item: Item,
+    /// Makes the item's seal, if the model protects items.
+    pub(super) sealer: Option<Sealer>,
     /// Whether the item holds a random value that this call generated.
     pub(super) has_random: bool,
     /// The identity of the request, which the item remembers.
@@ -52,6 +55,10 @@ impl Commit<'_> {
     pub(super) async fn run(&mut self, condition: Option<Condition>, return_old: bool) -> Result<Put, Error> {
         let condition = condition.unwrap_or_default();
         for commits in 1.. {
+            if let Err(error) = self.complete() {
+                remove_new(self.stores, &self.call, self.new).await;
+                return Err(error);
+            }
             let error = match self.put(&condition, return_old).await {
                 Ok(old) => return Ok(Put::Written(self.clean_up(old, return_old).await)),
                 Err(error) => error,
@@ -112,10 +119,19 @@ impl Commit<'_> {
             .collect()
     }
 
-    async fn put(&mut self, condition: &Condition, return_old: bool) -> Result<Option<Item>, aws::Error> {
+    /// Adds the pointers to kept objects and the seal.
+    fn complete(&mut self) -> Result<(), Error> {
         let kept = self.kept.iter();
         self.item
             .extend(kept.map(|kept| (kept.stored_name.clone(), kept.pointer.clone())));
+        if let Some(sealer) = &self.sealer {
+            let seal = sealer.seal(self.model, &self.item)?;
+            self.item.insert(ITEM_SEAL.to_owned(), seal);
+        }
+        Ok(())
+    }
+
+    async fn put(&self, condition: &Condition, return_old: bool) -> Result<Option<Item>, aws::Error> {
         let condition = kept::condition(condition, &self.kept);
         let put = aws::PutItem {
             table: self.model.table.clone(),
@@ -207,13 +223,15 @@ impl Commit<'_> {
         }
     }
 
-    /// Whether the item holds something that no other commit writes: an object's key, a ciphertext, or a random value.
+    /// Whether the item holds something that no other commit writes: a seal, an object's key, a ciphertext, or a random
+    /// value.
     fn is_unique(&self) -> bool {
         let is_sealed = |attribute: &Attribute| {
             let value = self.item.get(&attribute.stored_name);
             value.is_some_and(|value| is_ciphertext(attribute, value))
         };
-        self.has_random || !self.new.is_empty() || self.model.attributes.iter().any(is_sealed)
+        let is_protected = self.sealer.is_some();
+        is_protected || self.has_random || !self.new.is_empty() || self.model.attributes.iter().any(is_sealed)
     }
 
     /// Whether the commit wrote this item. The keys of new objects are unique; without new objects, the whole items are

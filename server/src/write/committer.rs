@@ -264,6 +264,7 @@ impl Committer {
             | Error::RequestInFlight
             | Error::MarkerInvalid { .. }
             | Error::IndexKey(_)
+            | Error::Unverified(_)
             | Error::Cancelled(_)
             | Error::Internal(_) => error,
         }

@@ -4,6 +4,7 @@ use crate::aws::{self, Doubt, Kind, Misfit};
 use crate::fault::Faults;
 use crate::figure::AwsOperation;
 use crate::item::load::Opened;
+use crate::item::protect::VerifyError;
 use crate::item::store::StoreError;
 use crate::model::limits::MAX_ITEM_BYTES;
 use crate::object::content::ContentError;
@@ -96,6 +97,9 @@ pub enum Error {
     /// Operations of a transaction were refused, so that none was applied.
     #[error("the transaction was cancelled: {} of its operations were refused", .0.len())]
     Cancelled(Vec<RefusedOperation>),
+    /// The item to update is not the one that was written.
+    #[error(transparent)]
+    Unverified(VerifyError),
     /// DynamoDB, KMS or S3 returned an error. The outcome is unknown if its kind is `OutcomeUnknown` or
     /// `Deadline { sent: true }`.
     #[error(transparent)]
@@ -116,6 +120,15 @@ impl Error {
             endpoint: None,
             cause: "DynamoDB cancelled the transaction of the write and its marker".into(),
         })
+    }
+}
+
+impl From<VerifyError> for Error {
+    fn from(error: VerifyError) -> Error {
+        match error {
+            VerifyError::Kms(error) => Error::Store(error),
+            VerifyError::Seal(_) | VerifyError::KeyNotAccepted { .. } => Error::Unverified(error),
+        }
     }
 }
 

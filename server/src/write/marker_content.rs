@@ -28,6 +28,7 @@ const OUT_OF_BOUNDS: &str = "OUT_OF_BOUNDS";
 const MISSING_ATTRIBUTE: &str = "MISSING_ATTRIBUTE";
 const WRONG_TYPE: &str = "WRONG_TYPE";
 const MISSING_PATH: &str = "MISSING_PATH";
+const NUMBER: &str = "NUMBER";
 
 /// The attribute whose key seals what the server set: the first one that this server may seal and open.
 fn sealing(models: &[Arc<Model>]) -> Option<(usize, &Encryption)> {
@@ -167,6 +168,7 @@ fn refusal(refused: &RefusedOperation) -> Option<Value> {
         OperationRefusal::Misfit(Misfit::MissingAttribute) => MISSING_ATTRIBUTE,
         OperationRefusal::Misfit(Misfit::WrongType) => WRONG_TYPE,
         OperationRefusal::Misfit(Misfit::MissingPath) => MISSING_PATH,
+        OperationRefusal::Misfit(Misfit::Number) => NUMBER,
         OperationRefusal::ObjectChanged { .. }
         | OperationRefusal::Conflict
         | OperationRefusal::TooLarge
@@ -209,6 +211,7 @@ fn read_refusal(stored: &Value) -> Option<RefusedOperation> {
         MISSING_ATTRIBUTE => OperationRefusal::Misfit(Misfit::MissingAttribute),
         WRONG_TYPE => OperationRefusal::Misfit(Misfit::WrongType),
         MISSING_PATH => OperationRefusal::Misfit(Misfit::MissingPath),
+        NUMBER => OperationRefusal::Misfit(Misfit::Number),
         _ => return None,
     };
     Some(RefusedOperation {
@@ -245,6 +248,7 @@ mod tests {
             OperationRefusal::Misfit(Misfit::MissingAttribute),
             OperationRefusal::Misfit(Misfit::WrongType),
             OperationRefusal::Misfit(Misfit::MissingPath),
+            OperationRefusal::Misfit(Misfit::Number),
         ];
         for refusal in stand {
             let kept = refusals(&[refused(refusal.clone())]).unwrap();

@@ -126,6 +126,8 @@ mod offloaded;
 mod old_item;
 mod prepared;
 mod presign;
+mod protected;
+mod races;
 mod refused;
 mod remembered;
 mod remembering;

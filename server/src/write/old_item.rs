@@ -6,6 +6,7 @@ use crate::aws::Stores;
 use crate::call::Call;
 use crate::crypto::Keyring;
 use crate::item::load::{self, Opened};
+use crate::item::protect::{Extent, verify};
 use crate::model::{Item, Model, ReturnValues};
 
 use super::offloaded::Offloaded;
@@ -19,7 +20,7 @@ pub(super) async fn open_old(
     model: &Model,
     old: Item,
 ) -> Option<Opened> {
-    open(stores, keyring, call, model, old, None).await
+    open(stores, keyring, call, model, old, None, Extent::Whole).await
 }
 
 /// What an update returns of an item.
@@ -59,11 +60,12 @@ impl UpdateView {
         mut item: Item,
     ) -> Option<Opened> {
         item.extend(self.key);
-        open(stores, keyring, call, model, item, self.attributes.as_deref()).await
+        let wanted = self.attributes.as_deref();
+        open(stores, keyring, call, model, item, wanted, Extent::Verified).await
     }
 }
 
-/// Opens an item, or the wanted attributes of it. One that cannot be decrypted is logged and left out.
+/// Opens an item, or the wanted attributes of it. One that cannot be decrypted or verified is logged and left out.
 pub(super) async fn open(
     stores: &Stores,
     keyring: &Keyring,
@@ -71,8 +73,19 @@ pub(super) async fn open(
     model: &Model,
     mut item: Item,
     wanted: Option<&[String]>,
+    extent: Extent,
 ) -> Option<Opened> {
     let keys = keyring.for_call(call);
+    // as it is stored, before the content of its objects is put in place of pointers
+    if extent == Extent::Whole
+        && let Err(error) = verify(model, &item, &keys).await
+    {
+        warn!(
+            request_id = call.request_id(),
+            "cannot verify the item that a write returned: {error}"
+        );
+        return None;
+    }
     let offloaded = Offloaded {
         stores,
         keys: &keys,
@@ -80,7 +93,7 @@ pub(super) async fn open(
         model,
     };
     offloaded.put(&mut item, wanted).await;
-    match load::open(model, item, &keys, wanted).await {
+    match load::open(model, item, &keys, wanted, Extent::Verified).await {
         Ok(opened) => Some(opened),
         Err(error) => {
             warn!(

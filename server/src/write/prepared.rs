@@ -7,15 +7,17 @@ use crate::aws::{PutItem, TransactItem, TransactKey};
 use crate::crypto::CallKeys;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
+use crate::item::protect::Sealer;
 use crate::item::store::{self, is_ciphertext};
 use crate::model::size::{stored_bytes, value_bytes};
-use crate::model::{Item, Model, Value};
+use crate::model::{ITEM_SEAL, Item, Model, Value};
 use crate::object::owner::offloads;
 use crate::object::upload::NewObject;
 
 use super::conjunction::conjunction;
 use super::error::Error;
 use super::kept::{self, KeptObject};
+use super::protected::ProtectedItem;
 use super::rendered::{Pins, pins};
 use super::request::{Condition, ExpectedVersion, ItemUpdate};
 use super::save;
@@ -39,8 +41,10 @@ pub(super) struct Prepared {
     pub(super) version: Option<ExpectedVersion>,
     pub(super) return_old: bool,
     kept: Vec<KeptObject>,
-    /// A ciphertext that no other call writes, and the stored name of its attribute.
+    /// A ciphertext or seal that no other call writes, and the stored name of its attribute.
     pub(super) sealed: Option<(String, Value)>,
+    /// Makes the item's seal, if the model protects items and the operation writes one.
+    sealer: Option<Sealer>,
 }
 
 enum Write {
@@ -66,6 +70,10 @@ impl Prepared {
             contents,
         } = operation;
         let (mut new, mut kept, mut sealed) = (Vec::new(), Vec::new(), None);
+        let sealer = match &change {
+            Change::Put(_) | Change::Update(_) => Sealer::new(&model, &key, keys).await?,
+            Change::Delete | Change::Check => None,
+        };
         let write = match change {
             Change::Put(item) => {
                 let mut item = store::seal(&model, item, keys).await?;
@@ -90,18 +98,20 @@ impl Prepared {
             return_old,
             kept,
             sealed,
+            sealer,
         };
         Ok((prepared, new))
     }
 
     /// The bytes that count towards the limit of a transaction.
     pub(super) fn bytes(&self) -> usize {
+        let seal = self.sealer.as_ref().map_or(0, Sealer::bytes);
         match &self.write {
-            Write::Put(item) => stored_bytes(item),
+            Write::Put(item) => stored_bytes(item) + seal,
             Write::Update(change) => {
                 let values = change.update.whole_values();
                 let bytes = values.map(|(name, value)| name.len() + value_bytes(value));
-                stored_bytes(&change.key.item()) + bytes.sum::<usize>()
+                stored_bytes(&change.key.item()) + bytes.sum::<usize>() + seal
             }
             Write::Delete | Write::Check => stored_bytes(&self.key.item()),
         }
@@ -143,9 +153,11 @@ impl Prepared {
 
     /// The index keys that an update built of the stored item, by the model's names.
     pub(super) fn index_keys(&self, pins: &Pins) -> Item {
-        let rendered = self.update().map(|change| change.render(pins));
-        match rendered {
-            Some(Ok(rendered)) => rendered.index_keys,
+        let built = self
+            .update()
+            .map(|change| change.complete_index_keys(&mut change.update.clone(), pins));
+        match built {
+            Some(Ok(index_keys)) => index_keys,
             Some(Err(_)) | None => Item::new(),
         }
     }
@@ -162,22 +174,34 @@ impl Prepared {
         }
     }
 
-    /// Takes over the stored pointers of the objects that the item keeps.
+    /// Takes over the stored pointers of the objects that a whole item keeps, and seals it.
     ///
     /// # Errors
     ///
-    /// `ObjectChanged` if an attribute points to another object, `Invalid` if the caller changed fields of one.
+    /// `ObjectChanged` if an attribute points to another object, `Invalid` if the caller changed fields of one,
+    /// `ItemTooLarge`.
     pub(super) fn adopt(&mut self, pins: &Pins) -> Result<(), Error> {
-        if self.kept.is_empty() {
-            return Ok(());
+        if !self.kept.is_empty() {
+            kept::adopt(&mut self.kept, Some(&pointers(pins)))?;
         }
-        kept::adopt(&mut self.kept, Some(&pointers(pins)))?;
         let Write::Put(item) = &mut self.write else {
             return Ok(());
         };
         let kept = self.kept.iter();
         item.extend(kept.map(|kept| (kept.stored_name.clone(), kept.pointer.clone())));
+        if let Some(sealer) = &self.sealer {
+            item.remove(ITEM_SEAL);
+            sealer.check_size(item)?;
+            let seal = sealer.seal(&self.model, item)?;
+            item.insert(ITEM_SEAL.to_owned(), seal.clone());
+            self.sealed = Some((ITEM_SEAL.to_owned(), seal));
+        }
         Ok(())
+    }
+
+    /// Whether the whole stored item is read and verified before the operation: the update of a protected one.
+    pub(super) fn is_read_whole(&self) -> bool {
+        self.sealer.is_some() && self.update().is_some()
     }
 
     /// The pointers to the objects that the item keeps, by attribute.
@@ -216,10 +240,19 @@ impl Prepared {
         }
     }
 
-    /// The operation as it is sent, conditional on the stored pointers.
-    pub(super) fn request(&self, pins: &Pins) -> Result<TransactItem, Error> {
+    /// The operation as it is sent, conditional on the stored pointers. `stored` is the item of an operation that
+    /// [`is_read_whole`](Self::is_read_whole).
+    pub(super) fn request(&mut self, pins: &Pins, stored: Option<&Item>) -> Result<TransactItem, Error> {
         if let Write::Update(change) = &self.write {
-            return update_request(change, pins);
+            let protected = self.sealer.as_ref().map(|sealer| ProtectedItem {
+                sealer,
+                stored: stored.cloned().unwrap_or_else(|| change.key.item()),
+            });
+            let (request, seal) = update_request(change, pins, protected.as_ref())?;
+            if let Some(seal) = seal {
+                self.sealed = Some((ITEM_SEAL.to_owned(), seal));
+            }
+            return Ok(request);
         }
         let Condition { text, names, values } = pinned(self.condition.clone(), pins);
         let condition = Some(text).filter(|text| !text.is_empty());
@@ -282,14 +315,20 @@ fn pinned(mut condition: Condition, pins: &Pins) -> Condition {
     condition
 }
 
-fn update_request(change: &ItemUpdate, pins: &Pins) -> Result<TransactItem, Error> {
-    let rendered = change.render(pins)?;
-    Ok(TransactItem::Update(TransactKey {
+/// The request of an update, and the new seal of a protected item.
+fn update_request(
+    change: &ItemUpdate,
+    pins: &Pins,
+    protected: Option<&ProtectedItem<'_>>,
+) -> Result<(TransactItem, Option<Value>), Error> {
+    let rendered = change.render(pins, protected)?;
+    let request = TransactItem::Update(TransactKey {
         table: change.model.table.clone(),
         key: change.key.item(),
         update: rendered.update,
         condition: rendered.condition,
         names: rendered.names,
         values: rendered.values,
-    }))
+    });
+    Ok((request, rendered.seal))
 }

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::model::{Attribute, Item, Value};
+use crate::expression::Update;
+use crate::model::{Attribute, ITEM_SEAL, Item, Value};
 
 use super::conjunction::conjunction;
 use super::error::Error;
+use super::protected::ProtectedItem;
 use super::request::ItemUpdate;
 
 /// Values of the stored item that the commit expects, by stored name; `None`: the item does not have the attribute.
@@ -26,6 +28,8 @@ pub(super) struct Rendered {
     pub(super) values: Item,
     /// The index keys that depend on the stored item and are set, by the model's names.
     pub(super) index_keys: Item,
+    /// The new seal of a protected item.
+    pub(super) seal: Option<Value>,
 }
 
 impl ItemUpdate {
@@ -40,9 +44,17 @@ impl ItemUpdate {
         attributes.filter(|attribute| attribute.null_sets_repair && self.update.completes(&attribute.name))
     }
 
-    /// The values of a stored item that the commit depends on: those of `read_names`, and sets that are NULL.
+    /// Whether the stored item must be read before the update is rendered.
+    pub(super) fn is_read_first(&self) -> bool {
+        self.model.protection.is_some() || self.read_names().next().is_some()
+    }
+
+    /// The values of a stored item that the commit depends on: those of `read_names`, the seal, and sets that are NULL.
     pub(super) fn pins(&self, stored: Option<&Item>) -> Pins {
         let mut pinned = pins(self.read_names(), stored);
+        if self.model.protection.is_some() {
+            pinned.extend(pins(std::iter::once(ITEM_SEAL), stored));
+        }
         for attribute in self.repaired() {
             if let Some(Value::Null) = stored.and_then(|item| item.get(&attribute.stored_name)) {
                 pinned.insert(attribute.stored_name.clone(), Some(Value::Null));
@@ -52,8 +64,13 @@ impl ItemUpdate {
     }
 
     /// Renders the update, on the condition that the stored item has the pinned values, among them all of `read_names`.
-    /// Sets in which NULL counts as absent are expected not to be NULL unless they are pinned.
-    pub(super) fn render(&self, pinned: &Pins) -> Result<Rendered, Error> {
+    /// Sets in which NULL counts as absent are expected not to be NULL unless they are pinned. `protected` is the stored
+    /// item, if it is protected.
+    pub(super) fn render(
+        &self,
+        pinned: &Pins,
+        protected: Option<&ProtectedItem<'_>>,
+    ) -> Result<Rendered, Error> {
         let mut update = self.update.clone();
         let mut repaired = Vec::new();
         for attribute in self.repaired() {
@@ -62,16 +79,10 @@ impl ItemUpdate {
                 false => repaired.push(attribute.stored_name.as_str()),
             }
         }
-        let index_keys = match self.index_keys.is_empty() {
-            true => Item::new(),
-            false => {
-                let stored = pinned
-                    .iter()
-                    .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
-                    .collect();
-                let keys = &self.index_keys;
-                keys.complete(&self.model, &self.key, &mut update, &self.defaults, &stored)?
-            }
+        let index_keys = self.complete_index_keys(&mut update, pinned)?;
+        let seal = match protected {
+            Some(item) => Some(item.complete(&self.model, &mut update)?),
+            None => None,
         };
         let mut placeholders = self.placeholders.clone();
         let text = update
@@ -100,6 +111,20 @@ impl ItemUpdate {
             names,
             values,
             index_keys,
+            seal,
         })
+    }
+
+    /// Sets the index keys that depend on the stored item, and returns them by the model's names.
+    pub(super) fn complete_index_keys(&self, update: &mut Update, pinned: &Pins) -> Result<Item, Error> {
+        if self.index_keys.is_empty() {
+            return Ok(Item::new());
+        }
+        let stored = pinned
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
+            .collect();
+        let keys = &self.index_keys;
+        Ok(keys.complete(&self.model, &self.key, update, &self.defaults, &stored)?)
     }
 }

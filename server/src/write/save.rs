@@ -6,7 +6,8 @@ use crate::aws::Stores;
 use crate::crypto::CallKeys;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
-use crate::item::store::seal;
+use crate::item::protect::Sealer;
+use crate::item::store::{StoreError, seal};
 use crate::model::{Generate, Item, Model, REMEMBERED_REQUEST, Value};
 use crate::object::owner::offloads;
 use crate::object::upload::NewObject;
@@ -80,13 +81,11 @@ pub(super) async fn save(
     }
     let is_streamed = !contents.is_empty();
     item = caller.step(seal(&model, item, keys)).await?;
+    let sealer = caller.step(sealer(&model, &key, &item, keys)).await?;
     let (new, kept) = take_objects(&model, &mut item, contents, keys).await?;
     let objects = upload(stores, &call, &extended, &new, caller).await?;
-    item.extend(
-        objects
-            .iter()
-            .map(|(name, pointer)| (model.stored_name(name).to_owned(), pointer.to_value())),
-    );
+    let pointers = objects.iter();
+    item.extend(pointers.map(|(name, pointer)| (model.stored_name(name).to_owned(), pointer.to_value())));
     if is_streamed {
         identity = remember_at_commit(identity, &mut item);
     }
@@ -100,6 +99,7 @@ pub(super) async fn save(
         new: &new,
         kept,
         item,
+        sealer,
         has_random,
         identity: identity.as_ref(),
     };
@@ -114,6 +114,20 @@ pub(super) async fn save(
         kept: commit.kept_pointers(),
         repeated,
     })
+}
+
+/// Makes the seal of an encrypted item, if the model protects items; its objects are not uploaded yet.
+async fn sealer(
+    model: &Model,
+    key: &Key,
+    item: &Item,
+    keys: &CallKeys,
+) -> Result<Option<Sealer>, StoreError> {
+    let sealer = Sealer::new(model, key, keys).await?;
+    if let Some(sealer) = &sealer {
+        sealer.check_size(item)?;
+    }
+    Ok(sealer)
 }
 
 /// Remembers the request in the item as of now, after its contents have arrived.

@@ -15,6 +15,8 @@ pub(super) struct Wanted<'a> {
     pub(super) key: &'a Key,
     /// Their stored names.
     pub(super) names: Vec<&'a str>,
+    /// Whether all attributes are wanted.
+    pub(super) is_whole: bool,
 }
 
 /// Reads the wanted attributes of up to 100 different items, in their order; `None` for items that do not exist. Keys that
@@ -45,7 +47,8 @@ pub(super) async fn read_items(
         for (table, items) in got.items {
             for mut item in items {
                 if let Some(index) = place(&table, &item) {
-                    item.retain(|name, _| wanted[index].names.contains(&name.as_str()));
+                    let Wanted { names, is_whole, .. } = &wanted[index];
+                    item.retain(|name, _| *is_whole || names.contains(&name.as_str()));
                     found[index] = Some(item);
                 }
             }
@@ -67,17 +70,24 @@ pub(super) async fn read_items(
     }
 }
 
-/// The request for some of the items: one projection for each table.
+/// The request for some of the items: one projection for each table, and none if one of its items is read whole.
 fn request(wanted: &[Wanted<'_>], indexes: &[usize]) -> BatchGetItem {
+    let mut whole_tables: BTreeSet<&str> = BTreeSet::new();
     let mut tables: BTreeMap<&str, (Vec<KeyAttributes>, BTreeSet<String>)> = BTreeMap::new();
     for item in indexes.iter().map(|&index| &wanted[index]) {
         let (keys, names) = tables.entry(&item.model.table).or_default();
+        if item.is_whole {
+            whole_tables.insert(&item.model.table);
+        }
         let key: Vec<_> = item.key.attributes().collect();
         names.extend(key.iter().map(|(name, _)| name.clone()));
         names.extend(item.names.iter().map(|name| (*name).to_owned()));
         keys.push(key);
     }
-    let tables = tables.into_iter().map(|(table, (keys, attributes))| {
+    let tables = tables.into_iter().map(|(table, (keys, mut attributes))| {
+        if whole_tables.contains(table) {
+            attributes.clear();
+        }
         let names: HashMap<String, String> = attributes
             .into_iter()
             .enumerate()
@@ -87,7 +97,7 @@ fn request(wanted: &[Wanted<'_>], indexes: &[usize]) -> BatchGetItem {
         TableKeys {
             table: table.to_owned(),
             keys,
-            projection: Some(projection.join(",")),
+            projection: Some(projection.join(",")).filter(|text| !text.is_empty()),
             names,
             consistent_read: true,
         }

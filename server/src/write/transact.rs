@@ -193,6 +193,7 @@ impl Work<'_> {
             operations,
             new,
             owners,
+            keys: self.keys,
             pins: Vec::new(),
             is_single: self.call.rpc() != Rpc::TransactWrite,
             marker: remembering.map(|one| &one.marker).zip(content),

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use crate::aws::{self, Doubt, Kind, Refusal, Stores, TransactItem};
 use crate::call::{Backoff, Call};
+use crate::crypto::CallKeys;
 use crate::item::pointer::Pointer;
-use crate::model::{Item, Value};
+use crate::item::protect::verify;
+use crate::model::{ITEM_SEAL, Item, Value};
 use crate::object::owner::Owner;
 use crate::object::upload::NewObject;
 
@@ -37,6 +39,8 @@ pub(super) struct TransactCommit<'a> {
     pub(super) new: Vec<(String, NewObject)>,
     /// The operations that point to them.
     pub(super) owners: Vec<usize>,
+    /// The data keys of the operations.
+    pub(super) keys: &'a [CallKeys],
     /// The stored values that the last request was conditional on, by operation.
     pub(super) pins: Vec<Pins>,
     /// Its caller made a single write, no transaction.
@@ -74,13 +78,13 @@ impl TransactCommit<'_> {
     /// Applies all operations, and deletes the objects that their items no longer point to.
     pub(super) async fn run(&mut self, token: Option<String>) -> Result<Ending, Error> {
         let first = self.caller.step(self.read_pins(self.call)).await;
-        let mut pins = match first {
-            Ok(pins) => pins,
+        let (mut pins, mut stored) = match first {
+            Ok(read) => read,
             Err(error) => return Err(self.give_up(error).await),
         };
         let mut backoff = Backoff::default();
         loop {
-            let requests = match self.requests(&pins) {
+            let requests = match self.requests(&pins, &stored) {
                 Ok(requests) => requests,
                 Err(error) => return Err(self.give_up(error).await),
             };
@@ -109,14 +113,14 @@ impl TransactCommit<'_> {
                 if let Some(next) = next {
                     next.wait(&self.extended).await;
                 }
-                if let Ok(current) = self.read_pins(&self.extended).await
+                if let Ok((current, items)) = self.read_pins(&self.extended).await
                     && current != pins
                 {
                     let Some(next) = next else {
                         let changed = self.changed_objects(&pins, &current);
                         return Err(self.give_up(Error::Cancelled(changed)).await);
                     };
-                    (pins, backoff) = (current, next);
+                    (pins, stored, backoff) = (current, items, next);
                     continue;
                 }
             }
@@ -170,41 +174,48 @@ impl TransactCommit<'_> {
         }
     }
 
-    /// Reads the pointers that the operations replace or remove.
-    async fn read_pins(&self, call: &Call) -> Result<Vec<Pins>, aws::Error> {
+    /// Reads the pointers that the operations replace or remove, and the protected items that they update, which are
+    /// verified and returned too.
+    async fn read_pins(&self, call: &Call) -> Result<(Vec<Pins>, Vec<Option<Item>>), Error> {
         let replaced: Vec<Vec<&str>> = self.operations.iter().map(Prepared::replaced).collect();
-        let wanted: Vec<Wanted<'_>> = self
-            .operations
-            .iter()
-            .zip(&replaced)
-            .filter(|(_, names)| !names.is_empty())
-            .map(|(operation, names)| Wanted {
+        let is_read = |index: usize| !replaced[index].is_empty() || self.operations[index].is_read_whole();
+        let operations = self.operations.iter().enumerate();
+        let wanted: Vec<Wanted<'_>> = operations
+            .filter(|(index, _)| is_read(*index))
+            .map(|(index, operation)| Wanted {
                 model: &operation.model,
                 key: &operation.key,
-                names: names.clone(),
+                names: replaced[index].clone(),
+                is_whole: operation.is_read_whole(),
             })
             .collect();
-        let mut found = read_items(&self.stores.dynamodb, call, &wanted)
-            .await?
-            .into_iter();
-        let pins = self.operations.iter().zip(&replaced).map(|(operation, names)| {
-            let stored = match names.is_empty() {
-                true => None,
-                false => found.next().flatten(),
+        let found = read_items(&self.stores.dynamodb, call, &wanted).await?;
+        let mut found = found.into_iter();
+        let (mut pins, mut items) = (Vec::new(), Vec::new());
+        for (index, operation) in self.operations.iter().enumerate() {
+            let stored = match is_read(index) {
+                true => found.next().flatten(),
+                false => None,
             };
-            operation.pins(stored.as_ref())
-        });
-        Ok(pins.collect())
+            if let (true, Some(stored)) = (operation.is_read_whole(), &stored) {
+                verify(&operation.model, stored, &self.keys[index]).await?;
+            }
+            pins.push(operation.pins(stored.as_ref()));
+            items.push(stored);
+        }
+        Ok((pins, items))
     }
 
-    fn requests(&mut self, pins: &[Pins]) -> Result<Vec<TransactItem>, Error> {
+    fn requests(&mut self, pins: &[Pins], stored: &[Option<Item>]) -> Result<Vec<TransactItem>, Error> {
         let mut requests = Vec::with_capacity(pins.len());
-        for (index, (operation, pins)) in self.operations.iter_mut().zip(pins).enumerate() {
-            operation.adopt(pins).map_err(|error| match self.is_single {
+        let operations = self.operations.iter_mut().zip(pins).zip(stored);
+        for (index, ((operation, pins), stored)) in operations.enumerate() {
+            let adopted = operation.adopt(pins);
+            let request = adopted.and_then(|()| operation.request(pins, stored.as_ref()));
+            requests.push(request.map_err(|error| match self.is_single {
                 true => error,
                 false => located(error, index),
-            })?;
-            requests.push(operation.request(pins)?);
+            })?);
         }
         if let Some((marker, content)) = &self.marker {
             requests.push(TransactItem::Put(marker.put((GENERATED, content.clone()))));
@@ -261,6 +272,9 @@ impl TransactCommit<'_> {
             let (name, _) = before
                 .iter()
                 .find(|(name, value)| now.get(*name) != Some(*value))?;
+            if name == ITEM_SEAL {
+                return Some(refused(index, OperationRefusal::Conflict));
+            }
             let attribute = operation.model.stored_attribute(name);
             let name = attribute.map_or(name, |attribute| &attribute.name);
             Some(object_changed(index, name.clone()))
@@ -349,6 +363,7 @@ impl TransactCommit<'_> {
                 model: &self.operations[*index].model,
                 key: &self.operations[*index].key,
                 names: proofs.iter().map(Proof::stored_name).collect(),
+                is_whole: false,
             })
             .collect();
         let found = read_items(&self.stores.dynamodb, &self.extended, &wanted).await;
@@ -406,16 +421,21 @@ fn is_passing(error: &aws::Error) -> bool {
 }
 
 fn object_changed(index: usize, attribute: String) -> RefusedOperation {
+    refused(index, OperationRefusal::ObjectChanged { attribute })
+}
+
+fn refused(index: usize, refusal: OperationRefusal) -> RefusedOperation {
     RefusedOperation {
         index,
-        refusal: OperationRefusal::ObjectChanged { attribute },
+        refusal,
         current: None,
     }
 }
 
-/// The error about an object that an operation keeps, at its place in the transaction.
+/// The error about an item or an object that an operation keeps, at its place in the transaction.
 fn located(error: Error, index: usize) -> Error {
     match error {
+        Error::Misfit(misfit) => Error::Cancelled(vec![refused(index, OperationRefusal::Misfit(misfit))]),
         Error::ObjectChanged { attribute } => Error::Cancelled(vec![object_changed(index, attribute)]),
         Error::Invalid(faults) => Error::Invalid(faults.under(&format!("operations[{index}].save"))),
         error => error,

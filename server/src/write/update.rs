@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::aws::Stores;
 use crate::crypto::CallKeys;
 use crate::item::pointer::Pointer;
+use crate::item::protect::Sealer;
 use crate::item::store::{self, is_ciphertext};
 use crate::model::{Item, REMEMBERED_REQUEST, ReturnValues, Value};
 use crate::object::upload::NewObject;
@@ -77,6 +78,7 @@ pub(super) async fn update(
     }
     let is_streamed = !contents.is_empty();
     let sealed = caller.step(seal(&mut item, keys)).await?;
+    let sealer = caller.step(Sealer::new(&item.model, &item.key, keys)).await?;
     let new = take_objects(&item, contents, keys).await?;
     let objects = upload(stores, &call, &extended, &new, caller).await?;
     for (name, pointer) in &objects {
@@ -89,13 +91,14 @@ pub(super) async fn update(
         }
     }
     caller.begin_commit();
-    let commit = UpdateCommit {
+    let mut commit = UpdateCommit {
         stores,
         call: extended.clone(),
         is_idempotent: new.is_empty() && item.update.is_idempotent() && !returned.is_old(),
         item: &item,
         new: &new,
         sealed,
+        sealer: sealer.as_ref(),
         identity,
         keys,
     };

@@ -1,12 +1,12 @@
 //! The commit of an update: one UpdateItem, and what follows from its outcome. The table at the top of the room lists it.
 
 use crate::aws::{self, Doubt, Kind, Stores, UpdateError};
-use crate::call::{Backoff, Call};
+use crate::call::Call;
 use crate::crypto::CallKeys;
 use crate::expression::Bound;
-use crate::figure::AwsOperation;
 use crate::item::pointer::Pointer;
-use crate::model::{Item, ReturnValues};
+use crate::item::protect::{Sealer, verify};
+use crate::model::{ITEM_SEAL, Item, ReturnValues};
 use crate::object::owner::Owner;
 use crate::object::upload::NewObject;
 
@@ -14,14 +14,13 @@ use super::cleanup::{remove_new, remove_owned};
 use super::error::Error;
 use super::identity::Identity;
 use super::offloaded::Offloaded;
+use super::protected::ProtectedItem;
+use super::races::Races;
 use super::remembered::Seen;
 use super::rendered::{Pins, pins};
 use super::request::{ExpectedVersion, ItemUpdate};
 use super::settle::{Settlement, unknown};
 use super::versions::{stored_version, unmet};
-
-/// UpdateItem requests of one update. Each after the first expects the stored pointers that the previous one returned.
-const MAX_COMMITS: usize = 3;
 
 /// The UpdateItem of an update, and what follows from its outcome.
 pub(super) struct UpdateCommit<'a> {
@@ -35,8 +34,10 @@ pub(super) struct UpdateCommit<'a> {
     pub(super) new: &'a [(String, NewObject)],
     /// The data keys of the call.
     pub(super) keys: &'a CallKeys,
-    /// The ciphertexts that the update sets.
+    /// The ciphertexts that the update sets; of a protected item the seal that was sent last.
     pub(super) sealed: Item,
+    /// Makes the new seal, if the model protects items.
+    pub(super) sealer: Option<&'a Sealer>,
     /// The identity of the request, which the item remembers.
     pub(super) identity: Option<Identity>,
 }
@@ -56,26 +57,29 @@ pub(super) struct Outcome {
 
 impl UpdateCommit<'_> {
     /// Updates the item and deletes the objects that it no longer points to.
-    pub(super) async fn run(&self, returned: ReturnValues) -> Result<Outcome, Error> {
-        let changed: Vec<&str> = self.changed_objects();
+    pub(super) async fn run(&mut self, returned: ReturnValues) -> Result<Outcome, Error> {
+        let item = self.item;
+        let changed: Vec<&str> = changed_objects(item);
         // DynamoDB returns either the old or the new values
         let pinned_objects: &[&str] = match returned.is_new() {
             true => &changed,
             false => &[],
         };
         let pinned_of = |stored: Option<&Item>| {
-            let mut pinned = self.item.pins(stored);
+            let mut pinned = item.pins(stored);
             pinned.extend(pins(pinned_objects.iter().copied(), stored));
             pinned
         };
-        let mut pinned = match pinned_objects.is_empty() && self.item.read_names().next().is_none() {
-            true => Pins::new(),
-            false => pinned_of(self.read().await?.as_ref()),
-        };
+        let is_read_first = !pinned_objects.is_empty() || item.is_read_first();
+        let (mut before, mut pinned) = (None, Pins::new());
+        if is_read_first {
+            before = self.read().await?;
+            pinned = pinned_of(before.as_ref());
+        }
         let requested = self.requested(returned, !changed.is_empty());
         let mut races = Races::default();
         loop {
-            let (error, index_keys) = match self.send(requested, &pinned).await {
+            let (error, index_keys) = match self.send(requested, &pinned, before.as_ref()).await {
                 Sent::Applied(item, index_keys) => {
                     let version = self.new_version(requested, item.as_ref());
                     let old = Some(pinned).filter(|_| returned.is_new());
@@ -96,22 +100,17 @@ impl UpdateCommit<'_> {
             if let Some(seen) = self.seen(&error, returned).await {
                 return seen;
             }
-            // with a version, the condition would not be met again if the update was applied
-            let is_stable = self.is_idempotent && self.item.version.is_none();
+            // with a version or a seal, the condition would not be met again if the update was applied
+            let is_stable = self.is_idempotent && item.version.is_none() && self.sealer.is_none();
             let may_repeat = error.doubt == Doubt::None || is_stable;
-            if let (true, Kind::ConditionFailed { item }) = (may_repeat, &error.kind) {
-                let current = pinned_of(item.as_ref());
+            if let (true, Kind::ConditionFailed { item: found }) = (may_repeat, &error.kind) {
+                let current = pinned_of(found.as_ref());
                 if current != pinned {
                     let of_object = pinned_objects
                         .iter()
                         .find(|name| current.get(**name) != pinned.get(**name));
-                    let of_object = of_object.map(|name| self.item.model.model_name(name));
-                    let lost = races.lose(of_object, &self.call).await;
-                    pinned = current;
-                    if let Err(error) = lost {
-                        remove_new(self.stores, &self.call, self.new).await;
-                        return Err(error);
-                    }
+                    self.lose(&mut races, of_object.copied(), found.as_ref()).await?;
+                    (before, pinned) = (found.clone(), current);
                     continue;
                 }
             }
@@ -189,11 +188,47 @@ impl UpdateCommit<'_> {
         }
     }
 
-    async fn send(&self, requested: ReturnValues, pinned: &Pins) -> Sent {
-        let rendered = match self.item.render(pinned) {
+    /// Waits before the next commit, with the item that is stored now, or returns why there is none.
+    async fn lose(
+        &self,
+        races: &mut Races,
+        object: Option<&str>,
+        stored: Option<&Item>,
+    ) -> Result<(), Error> {
+        let object = object.map(|name| self.item.model.model_name(name));
+        if let Err(error) = races.lose(object, &self.call).await {
+            remove_new(self.stores, &self.call, self.new).await;
+            return Err(error);
+        }
+        self.verify(stored).await
+    }
+
+    /// Verifies the stored item, if the model protects items.
+    async fn verify(&self, stored: Option<&Item>) -> Result<(), Error> {
+        let (Some(_), Some(stored)) = (self.sealer, stored) else {
+            return Ok(());
+        };
+        match verify(&self.item.model, stored, self.keys).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                remove_new(self.stores, &self.call, self.new).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn send(&mut self, requested: ReturnValues, pinned: &Pins, before: Option<&Item>) -> Sent {
+        let protected = self.sealer.map(|sealer| ProtectedItem {
+            sealer,
+            stored: before.cloned().unwrap_or_else(|| self.item.key.item()),
+        });
+        let rendered = match self.item.render(pinned, protected.as_ref()) {
             Ok(rendered) => rendered,
             Err(error) => return Sent::Refused(error),
         };
+        if let Some(seal) = rendered.seal {
+            self.sealed = Item::from([(ITEM_SEAL.to_owned(), seal)]);
+        }
         let update = aws::UpdateItem {
             table: self.item.model.table.clone(),
             key: self.item.key.item(),
@@ -228,7 +263,7 @@ impl UpdateCommit<'_> {
                 .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
                 .collect(),
             None => {
-                let changed = self.changed_objects();
+                let changed = changed_objects(self.item);
                 let item = returned.as_ref().into_iter().flatten();
                 item.filter(|(name, _)| changed.contains(&name.as_str()))
                     .map(|(name, value)| (name.clone(), value.clone()))
@@ -345,21 +380,6 @@ impl UpdateCommit<'_> {
         }
     }
 
-    /// Stored names of the object attributes that the update changes.
-    fn changed_objects(&self) -> Vec<&str> {
-        let touched = self.item.update.touched();
-        let objects = self
-            .item
-            .model
-            .attributes
-            .iter()
-            .filter(|attribute| attribute.s3.is_some());
-        objects
-            .filter(|attribute| touched.contains(attribute.name.as_str()))
-            .map(|attribute| attribute.stored_name.as_str())
-            .collect()
-    }
-
     /// The pointers that the update sets, by stored name.
     fn written_pointers(&self) -> Item {
         let is_new = |name: &str| self.new.iter().any(|(other, _)| other == name);
@@ -369,7 +389,7 @@ impl UpdateCommit<'_> {
             .collect()
     }
 
-    /// Reads the stored item.
+    /// Reads the stored item, and verifies it if the model protects items.
     async fn read(&self) -> Result<Option<Item>, Error> {
         let get = aws::GetItem {
             table: self.item.model.table.clone(),
@@ -379,13 +399,23 @@ impl UpdateCommit<'_> {
             ..aws::GetItem::default()
         };
         match self.stores.dynamodb.get_item(&self.call, get).await {
-            Ok(item) => Ok(item),
+            Ok(item) => self.verify(item.as_ref()).await.map(|()| item),
             Err(error) => {
                 remove_new(self.stores, &self.call, self.new).await;
                 Err(error.into())
             }
         }
     }
+}
+
+/// Stored names of the object attributes that the update changes.
+fn changed_objects(item: &ItemUpdate) -> Vec<&str> {
+    let touched = item.update.touched();
+    let attributes = item.model.attributes.iter();
+    attributes
+        .filter(|attribute| attribute.s3.is_some() && touched.contains(attribute.name.as_str()))
+        .map(|attribute| attribute.stored_name.as_str())
+        .collect()
 }
 
 /// The outcome of one UpdateItem.
@@ -396,39 +426,4 @@ enum Sent {
     Refused(Error),
     /// The store returned an error.
     Failed(aws::Error, Item),
-}
-
-/// Commits that failed because the item changed after it was read.
-#[derive(Default)]
-struct Races {
-    of_objects: usize,
-    backoff: Backoff,
-}
-
-impl Races {
-    /// Waits before the next commit, or returns why there is none.
-    async fn lose(&mut self, object: Option<&str>, call: &Call) -> Result<(), Error> {
-        if let Some(attribute) = object {
-            self.of_objects += 1;
-            return match self.of_objects < MAX_COMMITS {
-                true => Ok(()),
-                false => Err(Error::ObjectChanged {
-                    attribute: attribute.to_owned(),
-                }),
-            };
-        }
-        let Some(backoff) = self.backoff.next(false, call.deadline()) else {
-            return Err(Error::Store(aws::Error {
-                kind: Kind::Deadline { sent: false },
-                operation: AwsOperation::UpdateItem,
-                request_id: None,
-                doubt: Doubt::None,
-                endpoint: None,
-                cause: "the parts of index keys changed before each commit".into(),
-            }));
-        };
-        self.backoff = backoff;
-        self.backoff.wait(call).await;
-        Ok(())
-    }
 }

@@ -48,7 +48,7 @@ pub(crate) struct Target {
     pub(crate) run: fn(&mut Input) -> Outcome,
 }
 
-const TARGETS: [Target; 12] = [
+const TARGETS: [Target; 13] = [
     target("conditions", expressions::conditions),
     target("key_conditions", expressions::key_conditions),
     target("updates", expressions::updates),
@@ -58,6 +58,7 @@ const TARGETS: [Target; 12] = [
     target("conversions", conversions::conversions),
     target("numbers", conversions::numbers),
     target("envelopes", stored::envelopes),
+    target("item_seals", stored::item_seals),
     target("compressed", stored::compressed),
     target("sealed_objects", sealed_objects::sealed_objects),
     target("tokens", stored::tokens),

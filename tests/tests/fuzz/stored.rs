@@ -9,9 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use tollgate::crypto::DataKey;
-use tollgate::crypto::envelope::{self, Envelope, Place};
+use tollgate::crypto::envelope::{self, Envelope, ItemSeal, Place};
 use tollgate::item::{compress, decompress};
-use tollgate::model::{Compression, CompressionAlgorithm, EncryptionFormat, Value};
+use tollgate::model::{Compression, CompressionAlgorithm, Coverage, EncryptionFormat, Value};
 use tollgate::read::{PageTokens, RequestHash, RequestHasher};
 
 use super::Outcome;
@@ -56,6 +56,34 @@ pub(crate) fn envelopes(input: &mut Input) -> Outcome {
         let is_other_key = envelope.wrapped_key().as_ref() != wrapped;
         assert!(is_other_key || edited == stored, "an edited ciphertext opens");
     }
+    Outcome::Accepted
+}
+
+/// Seals of items: they verify over what they cover, and edited ones do not.
+pub(crate) fn item_seals(input: &mut Input) -> Outcome {
+    let value = values::any(input, 0);
+    input.note(|| values::shown(&value));
+    let place = Place::new("orders", &Value::S("CUSTOMER#1".to_owned()), None).expect("a key");
+    let covered = envelope::Covered::from([("ssn", &value)]);
+    let coverage = input.pick(&[Coverage::Sealed, Coverage::All]);
+    let write_id = envelope::WriteId::random().expect("random bytes");
+    let wrapped = b"wrapped key";
+    let Ok(stored) = envelope::seal_item(coverage, &DATA_KEY, wrapped, write_id, &place, &covered) else {
+        return Outcome::Refused;
+    };
+    let verifies = |stored: &Value| {
+        let seal = ItemSeal::read(stored).ok()?;
+        let text = seal.text(&place, &covered).ok()?;
+        let is_own_key = seal.wrapped_key().as_ref() == wrapped;
+        (is_own_key && seal.verify(&DATA_KEY, &text).is_ok()).then_some(())
+    };
+    assert!(verifies(&stored).is_some(), "what was sealed");
+    let edited = edited(input, &stored);
+    input.note(|| values::shown(&edited));
+    assert!(
+        edited == stored || verifies(&edited).is_none(),
+        "an edited seal verifies"
+    );
     Outcome::Accepted
 }
 

@@ -28,6 +28,7 @@ mod pages;
 mod parts;
 mod pointers;
 mod presign;
+mod protect;
 mod races;
 mod reflection;
 mod reload;

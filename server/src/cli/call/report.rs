@@ -160,6 +160,11 @@ pub(super) fn model_fields(model: &Model) -> Item {
         .map(|attribute| attribute_fields(attribute).into())
         .collect();
     fields.insert("attributes".to_owned(), attributes.into());
+    if let Some(protect) = &model.protect {
+        let mut of_protect = texts(&[("mode", &protect.mode), ("key_id", &protect.key_id)]);
+        of_protect.insert("allow_unsealed".to_owned(), protect.allow_unsealed.into());
+        fields.insert("protect".to_owned(), of_protect.into());
+    }
     fields
 }
 

@@ -195,11 +195,11 @@ pub(super) fn looked_up_keys(models: &Models, scope: &Scope) -> Vec<Statement> {
     check_keys(ids.map(|key_id| Key::new(key_id, scope)).collect())
 }
 
-/// The encrypted attributes, each with its table.
+/// The keys of encrypted attributes and of seals, each with its table.
 pub(super) fn encryptions(models: &Models) -> impl Iterator<Item = (&str, &Encryption)> {
     models.iter().flat_map(|model| {
-        let attributes = model.attributes.iter();
-        attributes.filter_map(|attribute| Some((model.table.as_str(), attribute.encrypted.as_ref()?)))
+        let encryptions = model.encryptions();
+        encryptions.map(|encryption| (model.table.as_str(), encryption))
     })
 }
 

@@ -6,9 +6,11 @@
 //! | 2 | `sealed`, of the first version | B | `sealed.rs` | associated data ([`Place`]); its KMS context is the attribute's and `tollgate:table` |
 //! | 3 | objects in S3 | an object | [`object`](super::object) | like id 4, with one nonce per segment |
 //! | 4 | `sealed` | B | `sealed.rs` | like id 2, and a key per attribute and a commitment to the data key |
+//! | 5 | the seal of an item | B | `item_seal.rs` | a code over [`Place`] and the covered attributes |
 //!
-//! Every later version reads ids 1, 2 and 4: `../golden/` has stored values of each. Any other id is an error.
+//! Every later version reads ids 1, 2, 4 and 5: `../golden/` has stored values of each. Any other id is an error.
 
+mod item_seal;
 mod json;
 mod layout;
 mod place;
@@ -22,6 +24,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use super::error::{OpenError, SealError};
+pub use item_seal::{Covered, ItemSeal, WriteId, item_seal_bytes, seal_item};
 pub use layout::Envelope;
 pub use place::Place;
 

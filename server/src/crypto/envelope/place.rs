@@ -32,6 +32,15 @@ impl Place {
         Some(Place { encoded })
     }
 
+    /// The beginning of what the seal of the item covers.
+    pub(in crate::crypto) fn item_text(&self, format_id: u8, coverage: u8) -> Vec<u8> {
+        let mut whole = Vec::with_capacity(self.encoded.len() + 10);
+        push_part(&mut whole, &[&[format_id]]);
+        push_part(&mut whole, &[&[coverage]]);
+        whole.extend_from_slice(&self.encoded);
+        whole
+    }
+
     /// The associated data of the ciphertext of one attribute.
     pub(in crate::crypto) fn associated_data(&self, format_id: u8, kind: u8, attribute: &str) -> Vec<u8> {
         let mut whole = Vec::with_capacity(self.encoded.len() + attribute.len() + 14);

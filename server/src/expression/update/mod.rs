@@ -1,6 +1,7 @@
 //! Update expressions: parsed, checked against a model, and kept as changes that a write can complete before they are
 //! rendered: values to seal, attributes that the server sets.
 
+mod apply;
 mod assignment;
 mod ast;
 mod bounds;
@@ -14,6 +15,7 @@ mod render;
 #[cfg(test)]
 mod tests;
 
+pub use apply::Unfit;
 pub use bounds::Bound;
 pub use changes::{Effect, Update};
 

@@ -8,8 +8,8 @@ use super::value::{self, REQUIRED, Rules, stored_name_of, stores_no_null, unknow
 use super::version::{self, VersionExpectation, given_version};
 use crate::fault::{Faults, Path};
 use crate::model::{
-    Attribute, AttributeType, EncryptionMode, Index, Item, Known, Model, REMEMBERED_REQUEST, TemplateError,
-    UnknownAttributes, Value,
+    Attribute, AttributeType, EncryptionMode, ITEM_SEAL, Index, Item, Known, Model, REMEMBERED_REQUEST,
+    TemplateError, UnknownAttributes, Value,
 };
 
 /// An item that is being checked.
@@ -163,7 +163,7 @@ impl<'a> ItemCheck<'a> {
         unknown.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
         for (name, value) in unknown {
             let path = Path::Name(&self.root, &name);
-            if name == REMEMBERED_REQUEST {
+            if name == REMEMBERED_REQUEST || name == ITEM_SEAL {
                 self.faults.push(path, "is reserved");
                 continue;
             }

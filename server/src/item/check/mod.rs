@@ -18,7 +18,7 @@ pub use self::version::VersionExpectation;
 
 use super::Key;
 use crate::fault::{Faults, Path, by_name, did_you_mean};
-use crate::model::limits::MAX_ITEM_BYTES;
+use crate::model::limits::{MAX_ITEM_BYTES, MIN_ITEM_SEAL_BYTES};
 use crate::model::size::stored_bytes;
 use crate::model::{Attribute, Item, Model, Value};
 
@@ -121,7 +121,8 @@ pub fn check_size(model: &Model, item: &Item) -> Result<(), CheckError> {
     }
     let names: usize = item.keys().map(String::len).sum();
     let stored_names: usize = item.keys().map(|name| model.stored_name(name).len()).sum();
-    match stored_bytes(item) + stored_names - names {
+    let seal = model.protection.as_ref().map_or(0, |_| MIN_ITEM_SEAL_BYTES);
+    match stored_bytes(item) + stored_names + seal - names {
         bytes if bytes > MAX_ITEM_BYTES => Err(CheckError::TooLarge { bytes }),
         _ => Ok(()),
     }

@@ -1,15 +1,15 @@
 //! The steps of opening an item that need no data keys: names, parts of keys, what is left out and what is withheld.
 
 use crate::item::offloaded::is_withheld;
-use crate::model::{Attribute, Item, Model, REMEMBERED_REQUEST, Value};
+use crate::model::{Attribute, ITEM_SEAL, Item, Model, REMEMBERED_REQUEST, Value};
 
 /// The item as callers read it, from one by the model's names whose values are in their stored form, decrypted and
-/// decompressed. Leaves out hidden attributes, and the request id that the item remembers.
+/// decompressed. Leaves out hidden attributes, the request id that the item remembers, and its seal.
 pub fn readable(model: &Model, mut item: Item) -> Item {
     // in place, since a page has thousands of items
     item.retain(|name, value| {
         let Some(attribute) = model.attribute(name) else {
-            return name != REMEMBERED_REQUEST;
+            return name != REMEMBERED_REQUEST && name != ITEM_SEAL;
         };
         if attribute.hidden {
             return false;

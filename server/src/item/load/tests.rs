@@ -90,7 +90,7 @@ async fn sealed(keyring: &Keyring, model: &Model, plain: Item) -> Item {
 /// Opens an item in a separate call. Also returns the number of KMS calls.
 async fn opened(keyring: &Keyring, model: &Model, stored: Item) -> (Result<Opened, LoadError>, u64) {
     let call = Call::for_test();
-    let opened = open(model, stored, &keyring.for_call(&call), None).await;
+    let opened = open(model, stored, &keyring.for_call(&call), None, Extent::Whole).await;
     (opened, call.bill().kms_calls)
 }
 
@@ -231,9 +231,15 @@ async fn opens_and_returns_only_wanted_attributes() {
         let call = Call::for_test();
         let keys = keyring.for_call(&call);
         let wanted: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let opened = open(&secure_user(), stored.clone(), &keys, Some(&wanted))
-            .await
-            .unwrap();
+        let opened = open(
+            &secure_user(),
+            stored.clone(),
+            &keys,
+            Some(&wanted),
+            Extent::Whole,
+        )
+        .await
+        .unwrap();
         assert!(opened.item.keys().all(|name| wanted.contains(name)));
         assert_eq!(
             (call.bill().kms_calls, opened.item.len()),
@@ -257,7 +263,12 @@ async fn items_of_a_call_share_data_keys() {
     let call = Call::for_test();
     let keys = keyring.for_call(&call);
     let model = secure_user();
-    let opened = join_all(stored.into_iter().map(|stored| open(&model, stored, &keys, None))).await;
+    let opened = join_all(
+        stored
+            .into_iter()
+            .map(|stored| open(&model, stored, &keys, None, Extent::Whole)),
+    )
+    .await;
     assert!(opened.iter().all(Result::is_ok));
     assert_eq!(call.bill().kms_calls, 1);
 }

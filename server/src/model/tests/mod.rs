@@ -5,6 +5,7 @@ mod changes;
 mod files;
 mod indexes;
 mod objects;
+mod protection;
 mod shared_tables;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use super::index_reader::INDEX;
 use super::model_options::DISCRIMINATOR;
 use super::offload::S3;
 use super::parse::MODEL;
+use super::protection::PROTECT;
 
 use super::*;
 use crate::yaml::Keys;
@@ -298,6 +300,7 @@ fn the_json_schema_has_the_same_keys() {
     same("/$defs/index", &INDEX);
     same("/properties/discriminator", &DISCRIMINATOR);
     same("/$defs/s3", &S3);
+    same("/$defs/protect", &PROTECT);
 }
 
 #[test]

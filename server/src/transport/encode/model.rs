@@ -5,7 +5,7 @@ use tollgate_proto::v1;
 use super::values::value;
 use crate::model::{
     Attribute, AttributeType, Compression, Discriminator, Encryption, Generate, Idempotency, Index, Model,
-    Number, Offload, Projection, Template, UnknownAttributes,
+    Number, Offload, Projection, Protection, Template, UnknownAttributes,
 };
 
 /// A model.
@@ -21,6 +21,7 @@ pub(crate) fn model(model: &Model) -> v1::Model {
         discriminator: model.discriminator.as_ref().map(encode_discriminator),
         compat: model.compat.as_str().to_owned(),
         idempotency: model.idempotency.as_ref().map(encode_idempotency),
+        protect: model.protection.as_ref().map(encode_protection),
     }
 }
 
@@ -61,6 +62,22 @@ fn encode_idempotency(idempotency: &Idempotency) -> v1::Idempotency {
     v1::Idempotency {
         kind: kind.to_owned(),
         table,
+    }
+}
+
+fn encode_protection(protection: &Protection) -> v1::Protection {
+    let Encryption {
+        key_id,
+        accepts,
+        context,
+        ..
+    } = &protection.encryption;
+    v1::Protection {
+        mode: protection.coverage.as_str().to_owned(),
+        key_id: key_id.clone(),
+        accepts: accepts.clone(),
+        context: context.clone().into_iter().collect(),
+        allow_unsealed: protection.allow_unsealed,
     }
 }
 

@@ -72,6 +72,7 @@ fn item_result(call: &Call, result: PageItem) -> v1::ItemResult {
             error: None,
             model,
             partial,
+            unverified: opened.unverified,
         },
         Err((key, error)) => v1::ItemResult {
             item: item(key),
@@ -80,6 +81,7 @@ fn item_result(call: &Call, result: PageItem) -> v1::ItemResult {
             error: Some(failure::item_status(call, error)),
             model,
             partial: true,
+            unverified: false,
         },
     }
 }

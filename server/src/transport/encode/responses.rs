@@ -28,6 +28,7 @@ pub(crate) fn get(call: &Call, read: Option<Opened>) -> v1::GetResponse {
         item: item(read.item),
         withheld: read.withheld,
         unreadable: unreadable(call, read.unreadable),
+        unverified: read.unverified,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The stored formats. Also the key, the values and the helpers that these tests share.
 
 mod golden;
+mod item_seal;
 mod json;
 mod malformed;
 mod properties;
