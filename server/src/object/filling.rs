@@ -1,7 +1,10 @@
-//! The bytes of one part while it is filled. A part that is one piece is not copied; otherwise it grows to its size and not
-//! beyond.
+//! The bytes of one part while it is filled. A part that is one piece is not copied; a small one grows with its pieces, and
+//! any other is allocated once, so that filling it leaves nothing behind in the allocator.
 
 use bytes::Bytes;
+
+/// A part with more bytes is allocated whole.
+const SMALL_BYTES: usize = 256 * 1024;
 
 /// The bytes of a part that is being filled.
 pub(super) enum Filling {
@@ -47,11 +50,51 @@ impl Filling {
     }
 }
 
-/// Makes room for `more` bytes: twice as much as before, but no more than the part needs.
+/// Makes room for `more` bytes, but no more than the part needs.
 fn grow(bytes: &mut Vec<u8>, more: usize, target_bytes: usize) {
     let needed = bytes.len() + more;
     if needed > bytes.capacity() {
-        let capacity = (2 * bytes.capacity()).min(target_bytes).max(needed);
+        let wanted = match needed {
+            0..=SMALL_BYTES => 2 * bytes.capacity(),
+            _ => target_bytes,
+        };
+        let capacity = wanted.min(target_bytes).max(needed);
         bytes.reserve_exact(capacity - bytes.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(piece_bytes: usize, pieces: usize, target_bytes: usize) -> (Filling, Vec<usize>) {
+        let (mut filling, mut capacities) = (Filling::Piece(Bytes::new()), Vec::new());
+        for _ in 0..pieces {
+            filling.append(Bytes::from(vec![7; piece_bytes]), target_bytes);
+            if let Filling::Copied(bytes) = &filling {
+                capacities.push(bytes.capacity());
+            }
+        }
+        capacities.dedup();
+        (filling, capacities)
+    }
+
+    #[test]
+    fn a_large_part_is_allocated_once() {
+        let target_bytes = 5 << 20;
+        let (filling, capacities) = filled(1 << 20, 5, target_bytes);
+        assert_eq!((filling.bytes(), capacities), (target_bytes, vec![target_bytes]));
+        let (filling, _) = filled(1000, 1, target_bytes);
+        assert!(matches!(filling, Filling::Piece(_)), "not copied");
+    }
+
+    #[test]
+    fn a_small_part_takes_little() {
+        let (filling, capacities) = filled(1000, 100, 5 << 20);
+        assert_eq!(filling.into_bytes(), vec![7; 100_000]);
+        assert!(
+            capacities.iter().all(|capacity| *capacity <= 256 * 1024),
+            "{capacities:?}"
+        );
     }
 }
