@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
-use sha2::{Digest, Sha256};
+use bytes::Bytes;
 
+use super::hashing::Hashing;
 use super::inflating::Inflating;
 use super::key;
 use super::opening::Opening;
@@ -33,7 +33,7 @@ pub(super) struct Decoder {
 /// The checks of a whole content.
 struct Verification {
     /// `None` if the pointer has no hash.
-    hasher: Option<Sha256>,
+    hashing: Option<Hashing>,
     sha256: String,
     mac: String,
 }
@@ -106,27 +106,28 @@ impl Decoder {
         Ok(())
     }
 
-    /// Appends a piece of the content to `out`. Returns whether there may be more without further stored bytes.
-    pub(super) fn pull(&mut self, out: &mut BytesMut) -> Result<bool, ReadError> {
+    /// A piece of the content, which is empty if nothing of it is in the range. `None`: more stored bytes are needed.
+    pub(super) async fn pull(&mut self) -> Result<Option<Bytes>, ReadError> {
         let before = self.ready.len();
         let piece = match &mut self.inflating {
             Some(inflating) => inflating.pull(&mut self.ready)?,
             None => std::mem::take(&mut self.ready),
         };
         if piece.is_empty() {
-            return Ok(self.ready.len() < before && !self.ready.is_empty());
+            let goes_on = self.ready.len() < before && !self.ready.is_empty();
+            return Ok(goes_on.then(Bytes::new));
         }
         if let Some(verification) = &mut self.verification {
-            verification.update(&piece);
+            verification.update(piece.clone()).await;
         }
-        let end = self.at + piece.len() as u64;
-        let wanted = self.range.start.max(self.at)..self.range.end.min(end);
-        if wanted.start < wanted.end {
-            let within = |at: u64| usize::try_from(at - self.at).unwrap_or(piece.len());
-            out.extend_from_slice(&piece[within(wanted.start)..within(wanted.end)]);
-        }
-        self.at = end;
-        Ok(true)
+        let start = self.at;
+        self.at += piece.len() as u64;
+        let wanted = self.range.start.max(start)..self.range.end.min(self.at);
+        let within = |at: u64| usize::try_from(at - start).unwrap_or(piece.len());
+        Ok(Some(match wanted.start < wanted.end {
+            true => piece.slice(within(wanted.start)..within(wanted.end)),
+            false => Bytes::new(),
+        }))
     }
 
     /// Whether nothing of the stored bytes that are left is needed.
@@ -135,7 +136,7 @@ impl Decoder {
     }
 
     /// Verifies the content when all stored bytes were taken.
-    pub(super) fn finish(&mut self) -> Result<(), ReadError> {
+    pub(super) async fn finish(&mut self) -> Result<(), ReadError> {
         if self.verification.is_some()
             && let Some(inflating) = &self.inflating
         {
@@ -145,7 +146,7 @@ impl Decoder {
             return Err(invalid("the object is shorter than its pointer says"));
         }
         if let Some(verification) = self.verification.take() {
-            self.sha256 = verification.finish(self.opening.as_ref())?;
+            self.sha256 = verification.finish(self.opening.as_ref()).await?;
         }
         Ok(())
     }
@@ -160,28 +161,28 @@ impl Verification {
     fn new(pointer: &Pointer) -> Verification {
         let has_hash = !pointer.sha256.is_empty() || !pointer.mac.is_empty();
         Verification {
-            hasher: has_hash.then(Sha256::new),
+            hashing: has_hash.then(Hashing::new),
             sha256: pointer.sha256.clone(),
             mac: pointer.mac.clone(),
         }
     }
 
     fn restart(&mut self) {
-        self.hasher = self.hasher.is_some().then(Sha256::new);
+        self.hashing = self.hashing.is_some().then(Hashing::new);
     }
 
-    fn update(&mut self, content: &[u8]) {
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(content);
+    async fn update(&mut self, content: Bytes) {
+        if let Some(hashing) = &mut self.hashing {
+            hashing.update(content).await;
         }
     }
 
     /// The SHA-256 of the content, if its pointer has a hash.
-    fn finish(self, opening: Option<&Opening>) -> Result<Option<String>, ReadError> {
-        let Some(hasher) = self.hasher else {
+    async fn finish(self, opening: Option<&Opening>) -> Result<Option<String>, ReadError> {
+        let Some(hashing) = self.hashing else {
             return Ok(None);
         };
-        let digest: [u8; 32] = hasher.finalize().into();
+        let digest = hashing.finish().await;
         let hash = key::hex(&digest);
         let is_of_pointer = match opening {
             Some(opening) => opening.has_mac(&digest, &self.mac),

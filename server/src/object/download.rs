@@ -8,6 +8,7 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 use super::decoder::Decoder;
+use super::held::Held;
 use super::opening::{Opening, Unsealing};
 use super::owner::Claim;
 use super::reading::{ReadError, Reading, Sealing, invalid};
@@ -16,10 +17,9 @@ use crate::call::Call;
 use crate::crypto::object::MAX_HEADER_BYTES;
 use crate::item::pointer::Pointer;
 
-const ANOTHER_SIZE: &str = "the object's size differs from its pointer";
+pub use super::held::PIECE_BYTES;
 
-/// The largest piece that [`Download::next`] returns, unless everything is held back.
-pub const PIECE_BYTES: usize = 256 * 1024;
+const ANOTHER_SIZE: &str = "the object's size differs from its pointer";
 
 /// What is held back until the content is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +35,7 @@ pub struct Download {
     /// `None` if there is nothing to read.
     stored: Option<ObjectBody>,
     decoder: Decoder,
-    held_back: HeldBack,
-    held: BytesMut,
+    held: Held,
     /// Whether what was read can be read again: it begins at the first byte, and no piece has been returned.
     may_restart: bool,
 }
@@ -63,18 +62,17 @@ impl Download {
         let mut download = Download {
             stored: None,
             decoder: Decoder::new(pointer, range.clone(), 0, None)?,
-            held_back,
-            held: BytesMut::new(),
+            held: match held_back {
+                HeldBack::LastPiece => Held::pieces(),
+                HeldBack::Everything => Held::whole(0),
+            },
             may_restart: true,
         };
         if !is_whole && range.is_empty() {
             download.decoder = Decoder::empty();
             return Ok(download);
         }
-        let capacity = match held_back {
-            HeldBack::LastPiece => (range.end - range.start).min(2 * PIECE_BYTES as u64),
-            HeldBack::Everything => range.end - range.start,
-        };
+        let range_bytes = range.end - range.start;
         // a compressed object is read from its start
         let is_ranged = !is_whole && pointer.encoding.is_none();
         let (stored, decoder) = match (sealing, is_ranged) {
@@ -101,32 +99,37 @@ impl Download {
             }
             (Some(sealing), true) => open_segments(s3, call, reading, sealing, range).await?,
         };
-        download.held.reserve(usize::try_from(capacity).unwrap_or(0));
+        if held_back == HeldBack::Everything {
+            download.held = Held::whole(range_bytes);
+        }
         download.may_restart = !is_ranged;
         download.decoder = decoder;
         download.stored = Some(stored);
         Ok(download)
     }
 
-    /// The next piece of the content, which is not empty; `None` at the end, when all is verified. Not to be called again
-    /// after an error.
+    /// The next piece of the content, which is not empty, and has at most [`PIECE_BYTES`] unless everything is held back.
+    /// `None` at the end, when all is verified. Not to be called again after an error.
     ///
     /// # Errors
     ///
     /// `Invalid` if the object does not match its pointer, or was replaced or removed meanwhile.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
         loop {
-            if self.held_back == HeldBack::LastPiece && self.held.len() > PIECE_BYTES {
+            if let Some(piece) = self.held.take_piece() {
                 self.may_restart = false;
-                return Ok(Some(self.held.split_to(PIECE_BYTES).freeze()));
+                return Ok(Some(piece));
             }
             let Some(stored) = &mut self.stored else {
-                let last = std::mem::take(&mut self.held).freeze();
+                let last = self.held.take_all();
                 return Ok(Some(last).filter(|last| !last.is_empty()));
             };
-            match self.decoder.pull(&mut self.held) {
-                Ok(true) => continue,
-                Ok(false) => {}
+            match self.decoder.pull().await {
+                Ok(Some(piece)) => {
+                    self.held.push(piece);
+                    continue;
+                }
+                Ok(None) => {}
                 Err(error) => {
                     self.restart(error)?;
                     continue;
@@ -142,7 +145,7 @@ impl Download {
                         self.restart(error)?;
                     }
                 }
-                Ok(None) => match self.decoder.finish() {
+                Ok(None) => match self.decoder.finish().await {
                     Ok(()) => self.stored = None,
                     Err(error) => return Err(error),
                 },

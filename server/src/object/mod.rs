@@ -11,6 +11,8 @@ pub mod download;
 pub mod encoder;
 mod filling;
 pub mod folder;
+mod hashing;
+mod held;
 mod inflating;
 pub mod key;
 mod opening;

@@ -180,9 +180,9 @@ impl Downloader {
         Ok(offset..end)
     }
 
-    /// Waits for the memory of the pieces that are held and sent.
+    /// Waits for the memory of the pieces that are held, hashed and sent.
     async fn reserve(&self, range: &Range<u64>) -> Result<Reservation, Error> {
-        let held_bytes = (range.end - range.start).min(2 * PIECE_BYTES as u64);
+        let held_bytes = (range.end - range.start).min(4 * PIECE_BYTES as u64);
         reserve_content(&self.call, held_bytes, 0).await
     }
 
