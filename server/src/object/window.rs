@@ -1,6 +1,7 @@
 //! The memory for the parts of the contents that one call streams: at most [`WINDOW_BYTES`], or one part if that is larger.
 //! Every stream is promised room for one part of [`PART_BYTES`], so that streams whose pieces arrive interleaved always
-//! proceed; the rest of the window lets a stream fill a part while others are being sent.
+//! proceed. The rest lets a stream fill a part while others are being sent: up to [`FEW_BYTES`] together, which is as fast,
+//! and leaves room for everything around the parts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +15,8 @@ use crate::capacity::{OutOfMemory, Reservation};
 
 /// What the parts of a call may hold together.
 pub const WINDOW_BYTES: usize = 40 * 1024 * 1024;
+/// What the parts of a call with few streams may hold together.
+const FEW_BYTES: usize = 30 * 1024 * 1024;
 /// The most streams of a call that may be open at once: each is promised room for a part.
 pub const MAX_OPEN: usize = WINDOW_BYTES / PART_BYTES;
 /// Rooms are counted in these units.
@@ -53,7 +56,7 @@ impl Window {
         let reserving = call.reserve(promised_bytes);
         let reserved = timeout_at(call.deadline().into(), reserving).await;
         let memory = reserved.map_err(|_elapsed| OutOfMemory)??;
-        let spare_bytes = WINDOW_BYTES - promised_bytes;
+        let spare_bytes = FEW_BYTES.saturating_sub(promised_bytes);
         Ok(Arc::new(Window {
             call: call.clone(),
             promised: Arc::new(Semaphore::new(promised_bytes / UNIT_BYTES)),
@@ -171,7 +174,7 @@ mod tests {
         let window = Window::open(&Call::for_test(), 1).await.unwrap();
         let _open = window.enter();
         let mut rooms = Vec::new();
-        for _ in 0..8 {
+        for _ in 0..FEW_BYTES / PART_BYTES {
             rooms.push(window.room(PART_BYTES).await);
         }
         assert!(window.room(PART_BYTES).now_or_never().is_none());
