@@ -12,6 +12,7 @@ use tonic::Status;
 use tonic_types::{RpcStatusExt as _, StatusExt as _};
 
 use super::content::{Slot, Written};
+use super::faults::Weather;
 use super::plan::{Call, Model};
 use super::process::{Calls, Process};
 use super::requests::{Request, Target, uploading};
@@ -20,6 +21,8 @@ use super::store::write_of;
 
 type Client = v1::data_service_client::DataServiceClient<Calls>;
 
+/// The error of a content that ended early in all attempts.
+const TRUNCATED: &str = "content ends before its announced length";
 /// Repeats of a call with a request id that may not have been applied.
 const ATTEMPTS: usize = 3;
 
@@ -35,6 +38,8 @@ pub(crate) struct Caller<'a> {
     is_alone: bool,
     /// A Save is sent as an Upload.
     streams: bool,
+    /// Contents may end early again and again, as those of objects that are truncated in S3.
+    may_truncate: bool,
     was_sent: AtomicBool,
 }
 
@@ -63,10 +68,19 @@ impl<'a> Caller<'a> {
             known: Mutex::default(),
             is_alone,
             streams,
+            may_truncate: false,
             was_sent: AtomicBool::new(false),
         };
         caller.report(caller.unknown());
         caller
+    }
+
+    /// A caller who knows the faults of the step.
+    pub(crate) fn in_weather(self, weather: &Weather) -> Caller<'a> {
+        Caller {
+            may_truncate: weather.may_truncate(),
+            ..self
+        }
     }
 
     /// The events of a call that reported nothing.
@@ -344,6 +358,9 @@ impl<'a> Caller<'a> {
             // an error whose body ends too early
             | Reason::StoreRefused
             | Reason::RequestInFlight => Verdict::Refused(known.as_str().to_owned()),
+            Reason::ObjectInvalid if self.may_truncate && text.contains(TRUNCATED) => {
+                Verdict::Refused(known.as_str().to_owned())
+            }
             Reason::OutcomeUnknown | Reason::DeadlineExceeded | Reason::Cancelled => Verdict::Unknown,
             _ => {
                 self.wrong(format!("an unexpected error: {text}"));

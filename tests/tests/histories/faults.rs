@@ -134,6 +134,13 @@ impl Weather {
         self.aims.is_empty() && self.rough_permille == 0
     }
 
+    /// Whether contents may end early in as many attempts in a row as a read makes.
+    pub(crate) fn may_truncate(&self) -> bool {
+        let ends_early =
+            |aim: &Aim| aim.fate == Fate::ShortBody && aim.operation == "GetObject" && aim.times > 2;
+        self.rough_permille > 0 || self.aims.iter().any(ends_early)
+    }
+
     /// The course of the next request of an operation.
     pub(crate) fn course(&mut self, operation: &str) -> Course {
         let count = self.counts.entry(operation.to_owned()).or_default();

@@ -89,6 +89,7 @@ impl History<'_> {
                 is_alone,
                 self.plan.streams(),
             )
+            .in_weather(&step.weather)
         });
         let callers: Vec<_> = callers.collect();
         self.report.calls += callers.len() as u64;
