@@ -1,4 +1,5 @@
 # syntax=docker/dockerfile:1
+# deploy/pin writes the digests of the bases after their tags.
 # The build caches crates and build artifacts; the image contains one binary, the example models, and no shell.
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src

@@ -3,17 +3,18 @@
 //! The section "Add an RPC" lists the files to touch, one per list item, which begins with the file's path in backticks.
 //! Each of them has a comment with `add-an-rpc:` at the place to edit. Two notes after the path make exceptions:
 //! ``1. `path` (new)`` is a file to create, ``1. `path` (docs)`` a file that exists and has no marker. The sections on
-//! figures, model options and settings are checked in the same way.
+//! figures, model options, settings and parsers are checked in the same way.
 
 use std::collections::BTreeSet;
 
 use super::{read, repository};
 
-const SECTIONS: [(&str, &str); 4] = [
+const SECTIONS: [(&str, &str); 5] = [
     ("Add an RPC", "add-an-rpc:"),
     ("Add a figure", "add-a-figure:"),
     ("Add a model option", "add-a-model-option:"),
     ("Add a setting", "add-a-setting:"),
+    ("Add a parser", "add-a-parser:"),
 ];
 
 /// Files that name the markers without being places to edit.

@@ -2,10 +2,11 @@
 //! panics, it checks what must be true of every input. Each case follows from its seed and can be repeated.
 //!
 //! ```text
-//! cargo test --workspace --test fuzz -- [TARGET ...] [--seed N] [--cases N] [--seconds N]
+//! cargo test --workspace --test fuzz -- [TARGET ...] [--seed N] [--cases N] [--seconds N | --seconds-each N]
 //! ```
 //!
-//! Without arguments all targets together run for a second.
+//! Without arguments all targets together run for a second. With `--seconds-each`, every target runs for so long on one core,
+//! as many at once as there are cores.
 
 #![allow(clippy::print_stdout, reason = "a program whose output is its report")]
 
@@ -28,7 +29,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use input::Input;
-use runner::Plan;
+use runner::{Cores, Plan};
 
 /// What became of one input.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,7 @@ pub(crate) struct Target {
     pub(crate) run: fn(&mut Input) -> Outcome,
 }
 
+// add-a-parser: add its target; `.ci/run` runs each of them for a minute
 const TARGETS: [Target; 13] = [
     target("conditions", expressions::conditions),
     target("key_conditions", expressions::key_conditions),
@@ -73,13 +75,12 @@ const SECONDS: f64 = 1.0;
 
 fn main() -> ExitCode {
     let Some((plan, targets)) = arguments(std::env::args().skip(1)) else {
-        println!("fuzz [TARGET ...] [--seed N] [--cases N of each target] [--seconds N in all]");
+        println!(
+            "fuzz [TARGET ...] [--seed N] [--cases N of each target] [--seconds N in all | --seconds-each N]"
+        );
         return ExitCode::from(2);
     };
-    let failed = targets
-        .iter()
-        .filter(|target| !runner::run(target, &plan))
-        .count();
+    let failed = runner::run(&targets, &plan);
     println!(
         "fuzz: {} targets, {failed} failed, seed {}",
         targets.len(),
@@ -91,7 +92,7 @@ fn main() -> ExitCode {
 /// The plan and the targets. Ignores the options of the standard test harness, which `cargo test` passes to all tests;
 /// none if an option is invalid.
 fn arguments(arguments: impl Iterator<Item = String>) -> Option<(Plan, Vec<Target>)> {
-    let (mut seed, mut cases, mut seconds) = (1, None, None);
+    let (mut seed, mut cases, mut seconds, mut seconds_each) = (1, None, None, None);
     let mut names = Vec::new();
     let mut arguments = arguments.peekable();
     while let Some(argument) = arguments.next() {
@@ -99,10 +100,11 @@ fn arguments(arguments: impl Iterator<Item = String>) -> Option<(Plan, Vec<Targe
             "--seed" => seed = arguments.next()?.parse().ok()?,
             "--cases" => cases = Some(arguments.next()?.parse().ok()?),
             "--seconds" => seconds = Some(arguments.next()?.parse::<f64>().ok()?),
+            "--seconds-each" => seconds_each = Some(arguments.next()?.parse::<f64>().ok()?),
             "--skip" | "--test-threads" | "--format" | "--color" | "--logfile" | "-Z" => {
                 drop(arguments.next());
             }
-            "--list" => return Some((Plan::new(seed, Some(0), None), Vec::new())),
+            "--list" => return Some((Plan::new(seed, Some(0), None, Cores::All), Vec::new())),
             option if option.starts_with('-') => {}
             _ => names.push(argument),
         }
@@ -113,7 +115,12 @@ fn arguments(arguments: impl Iterator<Item = String>) -> Option<(Plan, Vec<Targe
     if cases.is_none() && seconds.is_none() {
         seconds = Some(SECONDS);
     }
-    let each = seconds.map(|seconds| Duration::try_from_secs_f64(seconds / targets.len().max(1) as f64));
+    let share = seconds.map(|seconds| seconds / targets.len().max(1) as f64);
+    let cores = match seconds_each {
+        Some(_) => Cores::One,
+        None => Cores::All,
+    };
+    let each = seconds_each.or(share).map(Duration::try_from_secs_f64);
     let each = each.transpose().ok()?;
-    Some((Plan::new(seed, cases, each), targets))
+    Some((Plan::new(seed, cases, each, cores), targets))
 }

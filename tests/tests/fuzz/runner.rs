@@ -1,8 +1,8 @@
-//! Runs the cases of a target on all cores until one fails, all are done, or the time is over.
+//! Runs the cases of each target until one fails, all are done, or the time is over.
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,16 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     cases: u64,
     time: Option<Duration>,
+    cores: Cores,
+}
+
+/// Which cores a target runs on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cores {
+    /// All of them: one target after the other.
+    All,
+    /// One: as many targets at once as there are cores.
+    One,
 }
 
 /// The first case that failed.
@@ -46,18 +56,45 @@ thread_local! {
 }
 
 impl Plan {
-    /// Runs so many cases of each target, or for so long.
-    pub(crate) fn new(seed: u64, cases: Option<u64>, time: Option<Duration>) -> Plan {
+    /// Runs so many cases of each target, or each for so long.
+    pub(crate) fn new(seed: u64, cases: Option<u64>, time: Option<Duration>, cores: Cores) -> Plan {
         Plan {
             seed,
             cases: cases.unwrap_or(u64::MAX),
             time,
+            cores,
         }
     }
 }
 
+/// Runs the targets and prints a line about each. Returns how many failed.
+pub(crate) fn run(targets: &[Target], plan: &Plan) -> usize {
+    let standard = panic::take_hook();
+    panic::set_hook(Box::new(|info| {
+        MESSAGE.with_borrow_mut(|message| *message = info.to_string());
+    }));
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let (targets_at_once, threads_of_each) = match plan.cores {
+        Cores::All => (1, cores),
+        Cores::One => (cores, 1),
+    };
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..targets_at_once {
+            scope.spawn(|| {
+                while let Some(target) = targets.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let is_failed = !run_one(target, plan, threads_of_each);
+                    failed.fetch_add(usize::from(is_failed), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    panic::set_hook(standard);
+    failed.into_inner()
+}
+
 /// Runs a target and prints a line about it. Returns whether all cases passed.
-pub(crate) fn run(target: &Target, plan: &Plan) -> bool {
+fn run_one(target: &Target, plan: &Plan, threads: usize) -> bool {
     let run = Run {
         target,
         plan,
@@ -68,11 +105,6 @@ pub(crate) fn run(target: &Target, plan: &Plan) -> bool {
         is_over: AtomicBool::new(false),
         failure: Mutex::new(None),
     };
-    let standard = panic::take_hook();
-    panic::set_hook(Box::new(|info| {
-        MESSAGE.with_borrow_mut(|message| *message = info.to_string());
-    }));
-    let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| run.work());
@@ -80,7 +112,6 @@ pub(crate) fn run(target: &Target, plan: &Plan) -> bool {
     });
     let failure = run.failure.lock().take();
     let notes = failure.as_ref().map(|failure| run.notes(failure.seed));
-    panic::set_hook(standard);
     run.report(failure.as_ref(), &notes.unwrap_or_default())
 }
 
@@ -133,15 +164,16 @@ impl Run<'_> {
         );
         let rate = done as f64 / self.begun.elapsed().as_secs_f64();
         let share = 100.0 * accepted as f64 / done.max(1) as f64;
-        println!("fuzz {name}: {done} cases, {share:.0} % accepted, {rate:.0} per second");
+        let line = format!("fuzz {name}: {done} cases, {share:.0} % accepted, {rate:.0} per second");
         let Some(Failure { seed, message }) = failure else {
+            println!("{line}");
             return true;
         };
-        println!("FAILED: {message}");
-        for note in notes {
-            println!("  {note}");
-        }
-        println!("repeat: cargo test --workspace --test fuzz -- {name} --seed {seed} --cases 1");
+        let notes = notes.join("\n  ");
+        // in one piece: other targets print too
+        println!(
+            "{line}\nFAILED: {message}\n  {notes}\nrepeat: cargo test --workspace --test fuzz -- {name} --seed {seed} --cases 1"
+        );
         false
     }
 }
