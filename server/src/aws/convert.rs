@@ -16,9 +16,13 @@ pub(super) struct NotStorable;
 pub(super) fn to_sdk(
     item: impl IntoIterator<Item = (String, Value)>,
 ) -> Result<HashMap<String, AttributeValue>, NotStorable> {
-    item.into_iter()
-        .map(|(name, value)| Ok((name, value_to_sdk(value)?)))
-        .collect()
+    let item = item.into_iter();
+    // collecting results would not know how many there are, and grow the map step by step
+    let mut converted = HashMap::with_capacity(item.size_hint().0);
+    for (name, value) in item {
+        converted.insert(name, value_to_sdk(value)?);
+    }
+    Ok(converted)
 }
 
 /// An item that the service returned.

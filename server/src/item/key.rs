@@ -66,6 +66,14 @@ impl Key {
         std::iter::once(&self.partition).chain(&self.sort).cloned()
     }
 
+    /// The key attributes, by move.
+    pub fn into_attributes(self) -> Vec<(String, Value)> {
+        let mut attributes = Vec::with_capacity(2);
+        attributes.push(self.partition);
+        attributes.extend(self.sort);
+        attributes
+    }
+
     /// The value of the partition key.
     pub fn partition(&self) -> &Value {
         &self.partition.1

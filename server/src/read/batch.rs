@@ -4,7 +4,7 @@
 //!
 //! What DynamoDB leaves unprocessed is read again after a backoff, within the deadline of the call.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
 use futures::future::BoxFuture;
 use futures::stream::{self, FuturesUnordered, Stream, StreamExt as _};
@@ -61,8 +61,8 @@ struct Fetched {
 
 /// Results that have not been sent.
 struct Current {
-    /// Reads with the item that they found, if any. The items of equal reads are copied one message at a time.
-    found: VecDeque<(Vec<usize>, Found)>,
+    /// Reads with the item that they found, if any, and its size. The items of equal reads are copied one message at a time.
+    found: VecDeque<(Vec<usize>, Found, usize)>,
     memory: PageMemory,
 }
 
@@ -156,39 +156,39 @@ impl Batch {
                 }
                 Some(_) | None => {
                     let reads = chunk.targets.iter().map(|&target| self.plan.take_reads(target));
-                    found.extend(reads.map(|reads| (reads, Err(error.clone()))));
+                    found.extend(reads.map(|reads| (reads, Err(error.clone()), 0)));
                 }
             },
         }
-        let items = found.iter().filter_map(|(_, item)| item.as_ref().ok()?.as_ref());
-        let bytes: usize = items.map(stored_bytes).sum();
+        let bytes: usize = found.iter().map(|(_, _, bytes)| bytes).sum();
         Current {
             found,
             memory: PageMemory::for_page(memory, bytes, bytes as u64),
         }
     }
 
-    fn take(&mut self, chunk: &Chunk, got: BatchGot, found: &mut VecDeque<(Vec<usize>, Found)>) {
-        let mut missing: HashSet<usize> = chunk.targets.iter().copied().collect();
-        let some_were_read = got.unprocessed.len() < missing.len();
-        found.reserve(missing.len());
+    fn take(&mut self, chunk: &Chunk, got: BatchGot, found: &mut VecDeque<(Vec<usize>, Found, usize)>) {
+        let mut missing = Missing::new(&chunk.targets);
+        let some_were_read = got.unprocessed.len() < chunk.targets.len();
+        found.reserve(chunk.targets.len());
         for (table, items) in got.items {
             let group = self.plan.group_of(chunk, &table);
             for item in items {
                 let target = group.and_then(|group| self.plan.target_of(group, &item));
-                if let Some(target) = target.filter(|target| missing.remove(target)) {
-                    found.push_back((self.plan.take_reads(target), Ok(Some(item))));
+                if let Some(target) = target.filter(|target| missing.remove(*target)) {
+                    let bytes = stored_bytes(&item);
+                    found.push_back((self.plan.take_reads(target), Ok(Some(item)), bytes));
                 }
             }
         }
         let unprocessed = got.unprocessed.iter();
         let mut left: Vec<_> = unprocessed
-            .filter_map(|(table, key)| self.plan.target(chunk, table, key))
-            .filter(|target| missing.remove(target))
+            .filter_map(|(table, key)| self.plan.take_back(chunk, table, key))
+            .filter(|target| missing.remove(*target))
             .collect();
         // DynamoDB returns no item for a key that does not exist
-        for target in missing {
-            found.push_back((self.plan.take_reads(target), Ok(None)));
+        for target in missing.into_rest() {
+            found.push_back((self.plan.take_reads(target), Ok(None), 0));
         }
         if left.is_empty() {
             return;
@@ -204,7 +204,7 @@ impl Batch {
             }
             None => {
                 let reads = left.into_iter().map(|target| self.plan.take_reads(target));
-                found.extend(reads.map(|reads| (reads, Err(unprocessed_error()))));
+                found.extend(reads.map(|reads| (reads, Err(unprocessed_error()), 0)));
             }
         }
     }
@@ -212,18 +212,16 @@ impl Batch {
     /// The next message of the current results.
     async fn message(&mut self, mut current: Current) -> Result<BatchPart, Error> {
         let (mut part, mut bytes, mut inline_bytes) = (Vec::new(), 0_u64, 0_u64);
-        while let Some((reads, item)) = current.found.front_mut() {
+        while let Some((reads, item, stored)) = current.found.front_mut() {
             let Some(&read) = reads.last() else {
                 current.found.pop_front();
                 continue;
             };
             let opener = &self.openers[self.plan.view(read)];
-            let (stored, inline) = match item {
-                Ok(Some(item)) => (
-                    stored_bytes(item) as u64,
-                    opener.inline_bytes(&opener.view.model, item),
-                ),
-                Ok(None) | Err(_) => (0, 0),
+            let stored = *stored as u64;
+            let inline = match item {
+                Ok(Some(item)) if opener.view.has_content() => opener.inline_bytes(&opener.view.model, item),
+                Ok(_) | Err(_) => 0,
             };
             if !part.is_empty() && bytes + stored + inline > MESSAGE_BYTES {
                 break;
@@ -232,7 +230,7 @@ impl Batch {
             inline_bytes += inline;
             reads.pop();
             let item = match reads.is_empty() {
-                true => current.found.pop_front().map_or(Ok(None), |(_, item)| item),
+                true => current.found.pop_front().map_or(Ok(None), |(_, item, _)| item),
                 false => item.clone(),
             };
             part.push((read, item));
@@ -262,6 +260,35 @@ impl Batch {
             results.push((read, opened?));
         }
         Ok(results)
+    }
+}
+
+/// The targets of a chunk of which nothing has been returned.
+struct Missing {
+    /// Ascending.
+    targets: Vec<usize>,
+    is_missing: Vec<bool>,
+}
+
+impl Missing {
+    fn new(targets: &[usize]) -> Missing {
+        let mut targets = targets.to_vec();
+        targets.sort_unstable();
+        Missing {
+            is_missing: vec![true; targets.len()],
+            targets,
+        }
+    }
+
+    /// Whether a target was missing; it no longer is.
+    fn remove(&mut self, target: usize) -> bool {
+        let position = self.targets.binary_search(&target);
+        position.is_ok_and(|position| std::mem::take(&mut self.is_missing[position]))
+    }
+
+    fn into_rest(self) -> impl Iterator<Item = usize> {
+        let all = self.targets.into_iter().zip(self.is_missing);
+        all.filter_map(|(target, is_missing)| is_missing.then_some(target))
     }
 }
 

@@ -48,7 +48,8 @@ struct GroupId {
 /// A key of a group, and the reads that ask for it.
 struct Target {
     group: usize,
-    key: Key,
+    /// `None` while a request that will not be split has it.
+    key: Option<Key>,
     reads: Vec<usize>,
 }
 
@@ -122,21 +123,34 @@ impl Plan {
     }
 
     /// The request for a chunk.
-    pub(super) fn request(&self, chunk: &Chunk) -> BatchGetItem {
+    pub(super) fn request(&mut self, chunk: &Chunk) -> BatchGetItem {
         let mut tables: Vec<(usize, TableKeys)> = Vec::new();
+        let is_split_if_refused = self.has_several_groups(chunk);
         for &target in &chunk.targets {
-            let Target { group, key, .. } = &self.targets[target];
+            let Target { group, key, .. } = &mut self.targets[target];
             if tables.last().is_none_or(|(last, _)| last != group) {
-                tables.push((*group, self.groups[*group].id.table_keys()));
+                let mut keys = self.groups[*group].id.table_keys();
+                keys.keys.reserve(chunk.targets.len());
+                tables.push((*group, keys));
             }
-            if let Some((_, table)) = tables.last_mut() {
-                table.keys.push(key.attributes().collect());
+            let key = match is_split_if_refused {
+                true => key.clone(),
+                false => key.take(),
+            };
+            if let (Some((_, table)), Some(key)) = (tables.last_mut(), key) {
+                table.keys.push(key.into_attributes());
             }
         }
         BatchGetItem {
             tables: tables.into_iter().map(|(_, table)| table).collect(),
             uncounted: false,
         }
+    }
+
+    fn has_several_groups(&self, chunk: &Chunk) -> bool {
+        let mut groups = chunk.targets.iter().map(|&target| self.targets[target].group);
+        let first = groups.next();
+        groups.any(|group| Some(group) != first)
     }
 
     /// The parts of a chunk, one for each table; `None` if it has a single one.
@@ -152,9 +166,15 @@ impl Plan {
         (parts.len() > 1).then(|| parts.into_iter().map(|(_, part)| part).collect())
     }
 
-    /// The target of an item or key that the store returned for a chunk.
-    pub(super) fn target(&self, chunk: &Chunk, table: &str, item: &Item) -> Option<usize> {
-        self.target_of(self.group_of(chunk, table)?, item)
+    /// Takes back the key that the store left unprocessed in a chunk. Returns its target.
+    pub(super) fn take_back(&mut self, chunk: &Chunk, table: &str, key: &Item) -> Option<usize> {
+        let group = self.group_of(chunk, table)?;
+        let target = self.target_of(group, key)?;
+        let kept = &mut self.targets[target].key;
+        if kept.is_none() {
+            *kept = Key::from_item(&self.groups[group].model, key);
+        }
+        kept.is_some().then_some(target)
     }
 
     /// The group of a chunk that reads a table.
@@ -201,7 +221,7 @@ impl Builder {
         let target = *self.by_target.entry((group, id)).or_insert_with(|| {
             targets.push(Target {
                 group,
-                key,
+                key: Some(key),
                 reads: Vec::new(),
             });
             targets.len() - 1

@@ -18,8 +18,13 @@ use crate::operation::{BatchWrite, BatchedWrite, Error, Gateway, Get, TransactOp
 
 /// Decodes reads.
 pub(super) fn gets(gateway: &Gateway, requests: Vec<v1::GetRequest>) -> Vec<Result<Get, Error>> {
+    let mut last: Option<Arc<Model>> = None;
     let decoded = requests.into_iter().map(|request| {
-        let model = gateway.model(&request.model)?;
+        // most reads of a batch are of one model
+        let model = match &last {
+            Some(model) if model.name == request.model => Arc::clone(model),
+            _ => Arc::clone(last.insert(gateway.model(&request.model)?)),
+        };
         Ok(decode::get(request, model))
     });
     decoded.collect()

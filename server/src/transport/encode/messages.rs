@@ -1,5 +1,11 @@
 //! The messages that a page is split into.
 
+use std::collections::HashMap;
+
+use prost::Message as _;
+use tollgate_proto::v1;
+use tollgate_proto::v1::attribute_value::Kind;
+use tollgate_proto::v1::get_result;
 use tonic::Status;
 
 use crate::model::limits::PAGE_MESSAGE_BYTES;
@@ -7,13 +13,65 @@ use crate::operation::PageMemory;
 
 /// The most bytes of a field's tag and length, or of a count.
 const FIELD_BYTES: usize = 6;
+/// The longest name of a model.
+const MAX_NAME_BYTES: usize = 128;
+/// The most bytes of a result beside its values: an index or the name of a model, and the tags and lengths around.
+const RESULT_BYTES: usize = MAX_NAME_BYTES + 8 * FIELD_BYTES;
+
+/// The result of one read.
+pub(super) trait ReadResult: prost::Message {
+    /// Its values, if there is little else: their size is a bound of its own.
+    fn values(&self) -> Option<&HashMap<String, v1::AttributeValue>>;
+
+    /// A bound of its encoded size that is cheaper to compute.
+    fn max_bytes(&self) -> usize {
+        match self.values() {
+            Some(values) => values.iter().map(max_value_bytes).sum::<usize>() + RESULT_BYTES,
+            None => self.encoded_len(),
+        }
+    }
+}
+
+impl ReadResult for v1::ItemResult {
+    fn values(&self) -> Option<&HashMap<String, v1::AttributeValue>> {
+        let is_plain = self.withheld.is_empty() && self.unreadable.is_empty() && self.error.is_none();
+        (is_plain && self.model.len() <= MAX_NAME_BYTES).then_some(&self.item)
+    }
+}
+
+impl ReadResult for v1::GetResult {
+    fn values(&self) -> Option<&HashMap<String, v1::AttributeValue>> {
+        match &self.result {
+            Some(get_result::Result::Found(found)) => {
+                let is_plain = found.withheld.is_empty() && found.unreadable.is_empty();
+                is_plain.then_some(&found.item)
+            }
+            Some(get_result::Result::Error(_)) | None => None,
+        }
+    }
+}
+
+fn max_value_bytes((name, value): (&String, &v1::AttributeValue)) -> usize {
+    let bytes = match &value.kind {
+        Some(Kind::S(text) | Kind::N(text)) => text.len(),
+        Some(Kind::B(bytes)) => bytes.len(),
+        _ => value.encoded_len(),
+    };
+    // the tags and lengths of the entry, its name, its value and the kind of that
+    name.len() + bytes + 4 * FIELD_BYTES
+}
 
 /// Splits the results of a page into messages of bounded size. The last one has room for the page's token and counts, if
 /// there are any; it is empty if they do not fit elsewhere.
-pub(super) fn split<T: prost::Message>(
+pub(super) fn split<T: ReadResult>(
     results: impl Iterator<Item = T>,
     token_bytes: Option<usize>,
 ) -> Vec<Vec<T>> {
+    let results: Vec<T> = results.collect();
+    let max_bytes: usize = results.iter().map(T::max_bytes).sum();
+    if max_bytes + token_bytes.unwrap_or(0) + 4 * FIELD_BYTES <= PAGE_MESSAGE_BYTES {
+        return vec![results];
+    }
     let mut messages = vec![Vec::new()];
     let mut message_bytes = 0;
     for result in results {
@@ -63,8 +121,7 @@ impl<T> Iterator for Messages<T> {
 
 #[cfg(test)]
 mod tests {
-    use prost::Message as _;
-    use tollgate_proto::v1;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::model::Value;
@@ -75,6 +132,39 @@ mod tests {
         v1::ItemResult {
             item: [("a".to_owned(), value)].into(),
             ..v1::ItemResult::default()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_cheap_bound_is_one(
+            names in proptest::collection::vec(".{0,200}", 0..6),
+            text in ".{0,300}",
+            index in any::<u32>(),
+        ) {
+            let kinds = [
+                Kind::S(text.clone()),
+                Kind::N(text.clone()),
+                Kind::B(text.clone().into()),
+                Kind::Bool(true),
+                Kind::Ss(v1::StringSet { values: vec![text.clone()] }),
+                Kind::M(v1::MapValue { fields: [(text, v1::AttributeValue { kind: None })].into() }),
+            ];
+            let values = kinds.map(|kind| v1::AttributeValue { kind: Some(kind) });
+            let item: HashMap<String, v1::AttributeValue> = names.into_iter().zip(values).collect();
+            let of_page = v1::ItemResult {
+                item: item.clone(),
+                model: "m".repeat(MAX_NAME_BYTES),
+                partial: true,
+                ..v1::ItemResult::default()
+            };
+            let found = v1::GetResponse { item, ..v1::GetResponse::default() };
+            let of_batch = v1::GetResult {
+                index,
+                result: Some(get_result::Result::Found(found)),
+            };
+            prop_assert!(of_page.encoded_len() + FIELD_BYTES <= of_page.max_bytes());
+            prop_assert!(of_batch.encoded_len() + FIELD_BYTES <= of_batch.max_bytes());
         }
     }
 
