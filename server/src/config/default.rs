@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::auth::Auth;
 use super::tree::{
     Aws, Backend, Config, Embedded, Kms, Limits, Log, LogFormat, LogLevel, Metrics, S3, Sessions, Sweep,
     Synchronous, Telemetry, Tls, Trailer,
@@ -15,6 +16,7 @@ impl Default for Config {
             listen: "127.0.0.1:50051".to_owned(),
             insecure: false,
             tls: Tls::default(),
+            auth: Auth::default(),
             models: PathBuf::from("./models"),
             models_set: false,
             backend: Backend::Embedded,

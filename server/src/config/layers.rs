@@ -10,6 +10,7 @@ use super::fault::ConfigFault;
 use super::flags::Flags;
 use super::setting::{Setting, variable};
 use super::settings::{LATER, SETTINGS};
+use super::structured;
 use super::values::Raw;
 use crate::yaml::{self, Cursor, Report, View, did_you_mean};
 
@@ -99,6 +100,10 @@ fn siblings(section: &str) -> impl Iterator<Item = &'static str> {
 }
 
 fn leaf(setting: &'static Setting, at: &Cursor<'_>, report: &mut Report) -> Option<Given> {
+    if setting.is_structured {
+        let raw = Raw::Text(structured::json(at, report)?.to_string());
+        return Some(given(setting, at, raw, report));
+    }
     let raw = match at.view(report)? {
         View::Nothing if setting.is_optional() => return None,
         View::Boolean(boolean) => Raw::Text(boolean.to_string()),
@@ -119,13 +124,16 @@ fn leaf(setting: &'static Setting, at: &Cursor<'_>, report: &mut Report) -> Opti
         }
         other @ (View::Nothing | View::Map(_)) => return at.expected("a value", &other, report),
     };
-    let origin = place(report.file(), at.line());
-    Some(Given {
+    Some(given(setting, at, raw, report))
+}
+
+fn given(setting: &'static Setting, at: &Cursor<'_>, raw: Raw, report: &Report) -> Given {
+    Given {
         setting,
-        origin,
+        origin: place(report.file(), at.line()),
         path: setting.path.to_owned(),
         raw,
-    })
+    }
 }
 
 fn place(file: &str, line: usize) -> String {

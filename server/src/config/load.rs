@@ -83,6 +83,18 @@ impl Config {
                 tls.client_ca.is_some(),
             ),
             (
+                "auth.certificates",
+                self.auth.certificates,
+                "tls.client_ca",
+                tls.client_ca.is_some(),
+            ),
+            (
+                "auth.certificate_callers",
+                !self.auth.certificate_callers.is_empty(),
+                "auth.certificates",
+                self.auth.certificates,
+            ),
+            (
                 "metrics.tls",
                 self.metrics.tls,
                 "tls.certificate",
@@ -91,18 +103,29 @@ impl Config {
         ];
         for (path, is_set, required, has_required) in requirements {
             if is_set && !has_required {
-                let origin = self.origins.get(path).cloned().unwrap_or_default();
-                let is_variable = origin == setting::variable(path);
-                faults.push(ConfigFault {
-                    path: if is_variable {
-                        String::new()
-                    } else {
-                        path.to_owned()
-                    },
-                    origin,
-                    text: format!("requires {required}, which is not set"),
-                });
+                faults.push(self.fault(path, format!("requires {required}, which is not set")));
             }
+        }
+        faults.extend(
+            self.auth
+                .faults()
+                .into_iter()
+                .map(|(path, text)| self.fault(path, text)),
+        );
+    }
+
+    /// A fault of a setting that was parsed, with its origin.
+    fn fault(&self, path: &str, text: String) -> ConfigFault {
+        let origin = self.origins.get(path).cloned().unwrap_or_default();
+        let is_variable = origin == setting::variable(path);
+        ConfigFault {
+            path: if is_variable {
+                String::new()
+            } else {
+                path.to_owned()
+            },
+            origin,
+            text,
         }
     }
 

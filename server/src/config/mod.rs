@@ -1,6 +1,9 @@
 //! All settings: defaults, then a file, then the environment, then flags. Read once; all faults are reported together,
 //! each with its origin. The only room that reads the environment. Never prints a secret.
 
+mod auth;
+mod auth_faults;
+mod auth_settings;
 mod default;
 mod environment;
 mod fault;
@@ -11,12 +14,14 @@ mod machine;
 mod otel;
 mod setting;
 mod settings;
+mod structured;
 #[cfg(test)]
 mod tests;
 mod token_key;
 mod tree;
 mod values;
 
+pub use auth::{Auth, ClaimType, JwtAlgorithm, JwtIssuer, Membership, PublicService, TokenFile};
 pub use environment::{empty_variables, environment};
 pub use fault::ConfigFault;
 pub use flags::Flags;

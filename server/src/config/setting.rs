@@ -4,7 +4,7 @@ use super::tree::Config;
 use super::values::Raw;
 
 /// The printed value of a setting that is not set.
-const UNSET: &str = "null";
+pub(super) const UNSET: &str = "null";
 
 /// One setting.
 pub(super) struct Setting {
@@ -12,6 +12,8 @@ pub(super) struct Setting {
     pub(super) path: &'static str,
     /// Parses the raw value into the settings, or returns what is expected.
     pub(super) read: Read,
+    /// Whether its value is a map, or a list of maps.
+    pub(super) is_structured: bool,
     show: Show,
 }
 
@@ -52,6 +54,17 @@ pub(super) const fn setting(path: &'static str, read: Read, show: fn(&Config) ->
     Setting {
         path,
         read,
+        is_structured: false,
+        show: Show::Always(show),
+    }
+}
+
+/// A setting whose value is a map, or a list of maps.
+pub(super) const fn structured(path: &'static str, read: Read, show: fn(&Config) -> String) -> Setting {
+    Setting {
+        path,
+        read,
+        is_structured: true,
         show: Show::Always(show),
     }
 }
@@ -60,6 +73,7 @@ pub(super) const fn optional(path: &'static str, read: Read, show: fn(&Config) -
     Setting {
         path,
         read,
+        is_structured: false,
         show: Show::Optional(show),
     }
 }

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::auth_settings;
 use super::setting::{Setting, optional, setting};
 use super::tree::{Backend, ClientCertificates, Config, LogFormat, LogLevel, Synchronous, Trailer};
 use super::values::{
@@ -125,6 +126,11 @@ pub(super) const SETTINGS: &[Setting] = &[
             Some(name_of(chosen, CLIENT_CERTIFICATES).to_owned())
         },
     ),
+    auth_settings::CERTIFICATES,
+    auth_settings::CERTIFICATE_CALLERS,
+    auth_settings::JWT,
+    auth_settings::TOKENS,
+    auth_settings::PUBLIC_SERVICES,
     setting(
         "models",
         |config, raw| set(&mut config.models, path(raw)),

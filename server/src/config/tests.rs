@@ -1,5 +1,6 @@
 //! Loading settings from all layers, their faults, and printing them.
 
+mod auth;
 mod every;
 
 use std::collections::BTreeMap;

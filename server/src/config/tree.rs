@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::auth::Auth;
 use super::machine;
 use super::otel::OtelVariables;
 use super::token_key::TokenKey;
@@ -17,6 +18,8 @@ pub struct Config {
     pub insecure: bool,
     /// TLS of the listeners.
     pub tls: Tls,
+    /// Who callers are.
+    pub auth: Auth,
     /// The folder with the model files.
     pub models: PathBuf,
     /// Whether `models` was set explicitly.

@@ -18,6 +18,19 @@ const CASES: &[(&str, &str, &str)] = &[
     ("tls.key", "k.pem", "k.pem"),
     ("tls.client_ca", "ca.pem", "ca.pem"),
     ("tls.client_certificates", "request", "request"),
+    ("auth.certificates", "true", "true"),
+    (
+        "auth.certificate_callers",
+        "{ 'spiffe://x/y': { groups: [g], tenant: t } }",
+        r#"{"spiffe://x/y": {"groups": ["g"], "tenant": "t"}}"#,
+    ),
+    (
+        "auth.jwt",
+        "[{ issuer: i, audience: a, jwks: k.json, leeway: 5s, algorithms: [ES256], claims: { n: Long } }]",
+        r#"[{"issuer": "i", "audience": ["a"], "jwks": "k.json", "leeway": "5s", "algorithms": ["ES256"], "claims": {"n": "Long"}}]"#,
+    ),
+    ("auth.tokens", "t.yaml", "t.yaml"),
+    ("auth.public", "[health, reflection]", "health,reflection"),
     ("models", "m", "m"),
     ("backend", "aws", "aws"),
     ("embedded.data", "/d", "/d"),
@@ -97,7 +110,7 @@ fn every_setting_is_read_from_file_and_environment() {
         assert_eq!(values(&one), values(&other), "{path}");
         // loaded, because the default of limits.memory depends on the machine
         let without = match path {
-            "tls.certificate" | "tls.key" => from_variables(&[]),
+            "tls.certificate" | "tls.key" | "auth.certificates" => from_variables(&[]),
             _ => from_variables(&required),
         };
         assert_eq!(
@@ -117,6 +130,12 @@ fn required_by(path: &str) -> Vec<(&'static str, &'static str)> {
         "tls.certificate" => vec![key],
         "tls.key" => vec![certificate],
         "tls.client_ca" | "metrics.tls" => vec![certificate, key],
+        "auth.certificates" | "auth.certificate_callers" => vec![
+            certificate,
+            key,
+            ("TOLLGATE_TLS__CLIENT_CA", "ca.pem"),
+            ("TOLLGATE_AUTH__CERTIFICATES", "true"),
+        ],
         "tls.client_certificates" => vec![certificate, key, ("TOLLGATE_TLS__CLIENT_CA", "ca.pem")],
         _ => Vec::new(),
     }
