@@ -15,6 +15,7 @@ pub mod crypto;
 pub mod expression;
 pub mod fault;
 pub mod figure;
+pub mod identity;
 pub mod item;
 mod listener;
 pub mod model;
