@@ -50,6 +50,11 @@ impl Call {
         self.caller.as_ref()
     }
 
+    /// What distinguishes the caller from others, for all that belongs to it; empty if callers are not authenticated.
+    pub fn caller_id(&self) -> &[u8] {
+        self.caller.as_ref().map_or(&[], |caller| caller.id())
+    }
+
     /// The same call with another deadline, for work that runs to completion after the caller disconnected.
     pub fn with_deadline(&self, deadline: Instant) -> Call {
         Call {
@@ -225,10 +230,11 @@ impl Call {
 impl Call {
     /// A Save with 30 s left and separate accounting.
     pub fn for_test() -> Call {
-        use crate::billing::{Accounting, Bounds, Opening, Prices};
+        use crate::billing::{Accounting, Bounds, Opening, Owner, Prices};
 
         let accounting = Arc::new(Accounting::new(Bounds::default(), Prices::shipped()));
         let opening = Opening {
+            owner: Owner::EVERYONE,
             rpc: Rpc::Save,
             request_id: None,
             session: None,

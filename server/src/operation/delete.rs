@@ -53,7 +53,7 @@ const FIELDS: [&str; 6] = [
 /// See [`Error`]; the faults of the request are returned together.
 pub async fn delete(gateway: &Gateway, call: &Call, request: Delete) -> Result<Option<Opened>, Error> {
     let (return_old, validate_only) = (request.return_old, request.validate_only);
-    let (checked, identity) = check_single_delete(gateway, request)?;
+    let (checked, identity) = check_single_delete(gateway, call, request)?;
     if validate_only {
         return Ok(None);
     }
@@ -63,9 +63,10 @@ pub async fn delete(gateway: &Gateway, call: &Call, request: Delete) -> Result<O
 /// Checks a deletion outside of a transaction, and its request id.
 pub(super) fn check_single_delete(
     gateway: &Gateway,
+    call: &Call,
     mut request: Delete,
 ) -> Result<(CheckedDelete, Option<Identity>), Error> {
-    let identity = identity(gateway, &mut request);
+    let identity = identity(gateway, call, &mut request);
     let checked = check_delete(gateway, request)?;
     if identity.is_some() {
         check_pinned(&checked.model, checked.condition.as_ref())?;
@@ -74,7 +75,7 @@ pub(super) fn check_single_delete(
 }
 
 /// The identity of a request whose id is remembered. Adds the faults of the id to those of the request.
-fn identity(gateway: &Gateway, request: &mut Delete) -> Option<Identity> {
+fn identity(gateway: &Gateway, call: &Call, request: &mut Delete) -> Option<Identity> {
     if !idempotency::is_remembered(&request.model, &request.request_id) {
         return None;
     }
@@ -82,7 +83,9 @@ fn identity(gateway: &Gateway, request: &mut Delete) -> Option<Identity> {
     request.add_to(&mut hasher);
     let identity = idempotency::check_deletion(&request.model)
         .and_then(|()| idempotency::check_returned(&request.model, !request.return_old))
-        .and_then(|()| idempotency::identity(gateway, &request.model.name, &request.request_id, hasher));
+        .and_then(|()| {
+            idempotency::identity(gateway, call, &request.model.name, &request.request_id, hasher)
+        });
     identity.map_err(|faults| request.faults.extend(faults)).ok()
 }
 

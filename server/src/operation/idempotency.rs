@@ -5,15 +5,13 @@ use std::time::SystemTime;
 use super::changes;
 use super::error::Error;
 use super::gateway::Gateway;
+use crate::call::Call;
 use crate::fault::{Fault, Faults};
 use crate::item::check::{self, CheckError};
 use crate::model::limits::MAX_EXPRESSION_BYTES;
 use crate::model::{Idempotency, Item, Model, REMEMBERED_REQUEST};
 use crate::read::RequestHasher;
 use crate::write::{Condition, Identity, ItemUpdate, REMEMBERED_CONDITION_BYTES, Term};
-
-/// The caller of all requests, as long as callers are not authenticated.
-const CALLER: &str = "";
 
 /// Whether writes of the model remember this request id.
 pub(super) fn is_remembered(model: &Model, request_id: &str) -> bool {
@@ -23,6 +21,7 @@ pub(super) fn is_remembered(model: &Model, request_id: &str) -> bool {
 /// The identity of a write whose id is remembered. The hash is that of all that decides what is written.
 pub(super) fn identity(
     gateway: &Gateway,
+    call: &Call,
     model: &str,
     request_id: &str,
     hasher: RequestHasher,
@@ -33,7 +32,7 @@ pub(super) fn identity(
     };
     let hash = hasher.finish();
     let now = SystemTime::now();
-    Ok(ids.identity(CALLER, model, request_id, hash.as_bytes(), now))
+    Ok(ids.identity(call.caller_id(), model, request_id, hash.as_bytes(), now))
 }
 
 /// Rejects a deletion whose request an item should remember.

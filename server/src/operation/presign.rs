@@ -19,6 +19,8 @@ use crate::write::NewUpload;
 
 /// How long a URL is valid if the request does not say.
 const DEFAULT_LIFE: Duration = Duration::from_secs(15 * 60);
+/// The longest life of a URL once callers are authenticated.
+const MAX_AUTHENTICATED_LIFE: Duration = Duration::from_secs(15 * 60);
 /// The largest content of one PutObject, and of one CopyObject.
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html>
@@ -94,7 +96,7 @@ pub struct Presigned {
 /// See [`Error`]; the faults of the request are returned together.
 pub async fn presign(gateway: &Gateway, call: &Call, request: Presign) -> Result<Option<Presigned>, Error> {
     let validate_only = request.validate_only;
-    let (checked, upload) = check_presign(request)?;
+    let (checked, upload) = check_presign(call, request)?;
     if !gateway.reader.signs_urls() {
         return Err(Error::NoUrls);
     }
@@ -148,13 +150,13 @@ struct Upload {
 }
 
 /// Checks everything about a request; an upload if it is for one.
-fn check_presign(request: Presign) -> Result<(read::Presign, Option<Upload>), Error> {
+fn check_presign(call: &Call, request: Presign) -> Result<(read::Presign, Option<Upload>), Error> {
     let mut placeholders = Placeholders::new();
     let mut validation = Validation::new(&FIELDS, request.faults.clone());
     let model = &request.model;
     let key = validation.field(check::check_key(model, request.key.clone(), "key"));
     let offload = validation.field(check_object(model, &request.attribute));
-    let life = validation.field(check_life(request.expires));
+    let life = validation.field(check_life(request.expires, max_life(call)));
     let upload = validation.field(check_upload(&request));
     if let (Some(Some(upload)), Some(offload)) = (&upload, &offload) {
         validation.add_fields(check_options(upload, offload));
@@ -182,12 +184,26 @@ fn check_presign(request: Presign) -> Result<(read::Presign, Option<Upload>), Er
 }
 
 /// How long the URL is valid.
-fn check_life(expires: Option<Duration>) -> Result<Duration, Faults> {
+fn check_life(expires: Option<Duration>, max: Duration) -> Result<Duration, Faults> {
     let life = expires.unwrap_or(DEFAULT_LIFE);
     let life = Duration::from_secs(life.as_secs());
-    match life.is_zero() || life > MAX_URL_LIFE {
+    match life.is_zero() || life > max {
         false => Ok(life),
-        true => Err(Fault::new("expires", "must be between 1 second and 7 days").into()),
+        true if max == MAX_URL_LIFE => {
+            Err(Fault::new("expires", "must be between 1 second and 7 days").into())
+        }
+        true => {
+            let description = "must be between 1 second and 15 minutes: a URL needs no credential";
+            Err(Fault::new("expires", description).into())
+        }
+    }
+}
+
+/// How long a URL may be valid: shortly once callers are authenticated, since whoever has it needs no identity.
+fn max_life(call: &Call) -> Duration {
+    match call.caller() {
+        Some(_) => MAX_AUTHENTICATED_LIFE,
+        None => MAX_URL_LIFE,
     }
 }
 
@@ -316,12 +332,12 @@ mod tests {
 
     #[test]
     fn encrypted_objects_have_no_urls() {
-        assert!(check_presign(request(object("file", "docs/"))).is_ok());
+        assert!(check_presign(&Call::for_test(), request(object("file", "docs/"))).is_ok());
         let attribute = Attribute {
             encrypted: encrypted("file", AttributeType::Object).encrypted,
             ..object("file", "docs/")
         };
-        let refused = check_presign(request(attribute));
+        let refused = check_presign(&Call::for_test(), request(attribute));
         assert!(matches!(refused, Err(Error::Mode(_))));
     }
 
@@ -348,7 +364,7 @@ mod tests {
             (Some(MAX_URL_LIFE), Some(604_800)),
             (Some(MAX_URL_LIFE + Duration::from_secs(1)), None),
         ] {
-            let checked = check_life(expires).ok();
+            let checked = check_life(expires, MAX_URL_LIFE).ok();
             assert_eq!(checked.map(|life| life.as_secs()), life, "{expires:?}");
         }
     }

@@ -4,6 +4,7 @@
 use super::error::Error;
 use super::gateway::Gateway;
 use super::idempotency;
+use crate::call::Call;
 use crate::fault::{Fault, Faults};
 use crate::model::{AttributeType, Generate, Idempotency, Item, Value};
 use crate::read::RequestHasher;
@@ -17,6 +18,7 @@ const NO_MODEL: &str = "";
 /// How a repeat of these operations is recognised; `generated` is what the server sets in each.
 pub(super) fn recognition(
     gateway: &Gateway,
+    call: &Call,
     request_id: &str,
     hasher: RequestHasher,
     operations: &[&Operation],
@@ -31,7 +33,7 @@ pub(super) fn recognition(
         return Err(invalid("request_id", description));
     };
     if operations.iter().all(|operation| is_reproducible(operation)) {
-        return Ok(Recognition::Token(tokens.token(request_id)?));
+        return Ok(Recognition::Token(tokens.token(call.caller_id(), request_id)?));
     }
     let tables = operations
         .iter()
@@ -52,7 +54,8 @@ pub(super) fn recognition(
         );
         return Err(invalid("operations", description));
     }
-    let identity = idempotency::identity(gateway, NO_MODEL, request_id, hasher).map_err(Error::Invalid)?;
+    let identity =
+        idempotency::identity(gateway, call, NO_MODEL, request_id, hasher).map_err(Error::Invalid)?;
     Ok(Recognition::Marker(Marking {
         table: table.clone(),
         identity,

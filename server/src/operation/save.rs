@@ -62,7 +62,7 @@ pub struct Saved {
 /// See [`Error`]; the faults of the request are returned together.
 pub async fn save(gateway: &Gateway, call: &Call, request: Save) -> Result<Saved, Error> {
     let (return_values, validate_only) = (request.return_values, request.validate_only);
-    let (checked, identity) = check_single_save(gateway, request).await?;
+    let (checked, identity) = check_single_save(gateway, call, request).await?;
     if validate_only {
         return Ok(Saved::default());
     }
@@ -73,10 +73,11 @@ pub async fn save(gateway: &Gateway, call: &Call, request: Save) -> Result<Saved
 /// Checks a save outside of a transaction, and its request id.
 pub(super) async fn check_single_save(
     gateway: &Gateway,
+    call: &Call,
     mut request: Save,
 ) -> Result<(CheckedSave, Option<Identity>), Error> {
-    let identity = identity(gateway, &mut request).await;
-    let mut checked = check_save(gateway, request).await?;
+    let identity = identity(gateway, call, &mut request).await;
+    let mut checked = check_save(gateway, call, request).await?;
     if let Some(identity) = &identity {
         let CheckedSave {
             model,
@@ -93,15 +94,16 @@ pub(super) async fn check_single_save(
 }
 
 /// The identity of a request whose id is remembered. Adds the faults of the id to those of the request.
-async fn identity(gateway: &Gateway, request: &mut Save) -> Option<Identity> {
+async fn identity(gateway: &Gateway, call: &Call, request: &mut Save) -> Option<Identity> {
     if !idempotency::is_remembered(&request.model, &request.request_id) {
         return None;
     }
     let mut hasher = RequestHasher::new("Save");
     request.add_to(&mut hasher).await;
     let returns = request.return_values != ReturnValues::AllOld;
-    let identity = idempotency::check_returned(&request.model, returns)
-        .and_then(|()| idempotency::identity(gateway, &request.model.name, &request.request_id, hasher));
+    let identity = idempotency::check_returned(&request.model, returns).and_then(|()| {
+        idempotency::identity(gateway, call, &request.model.name, &request.request_id, hasher)
+    });
     identity.map_err(|faults| request.faults.extend(faults)).ok()
 }
 
@@ -126,7 +128,7 @@ pub(super) struct CheckedSave {
 }
 
 /// Checks everything about a save.
-pub(super) async fn check_save(gateway: &Gateway, request: Save) -> Result<CheckedSave, Error> {
+pub(super) async fn check_save(gateway: &Gateway, call: &Call, request: Save) -> Result<CheckedSave, Error> {
     let Save {
         model,
         item,
@@ -143,7 +145,7 @@ pub(super) async fn check_save(gateway: &Gateway, request: Save) -> Result<Check
     let checked = match check::check_item(&model, item, "item", max_depth, SystemTime::now()) {
         Ok(mut checked) => {
             validation.add_fields(check_kept(&model, &checked.item));
-            validation.add_fields(open_in_item(&gateway.upload_tokens, &model, &mut checked.item));
+            validation.add_fields(open_in_item(gateway, call, &model, &mut checked.item));
             Some(checked)
         }
         Err(CheckError::Invalid(faults)) => {

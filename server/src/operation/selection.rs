@@ -187,6 +187,7 @@ impl Selection {
         mut hasher: RequestHasher,
     ) -> Result<impl Stream<Item = Result<Page, Error>> + Send + use<>, Error> {
         self.hash(&mut hasher);
+        hasher.caller(call.caller_id());
         let request_hash = hasher.finish();
         let reader = &gateway.reader;
         let positions = reader

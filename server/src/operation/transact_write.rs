@@ -113,7 +113,7 @@ pub async fn transact_write(
             .as_ref()
             .map_or(Place(index, ""), |operation| Place(index, operation.name()));
         let outcome = match operation {
-            Ok(operation) => check_operation(gateway, operation).await,
+            Ok(operation) => check_operation(gateway, call, operation).await,
             Err(error) => Err(error),
         };
         if let Some((operation, done)) = faults.take(&place, outcome)? {
@@ -124,7 +124,7 @@ pub async fn transact_write(
     faults.into_result()?;
     let generated = checked.iter().map(|(_, _, done)| done.generated()).collect();
     let operations: Vec<&Operation> = checked.iter().map(|(_, operation, _)| operation).collect();
-    let recognition = recognition(gateway, &request_id, hasher, &operations, generated)?;
+    let recognition = recognition(gateway, call, &request_id, hasher, &operations, generated)?;
     if validate_only {
         return Ok(Vec::new());
     }
@@ -217,15 +217,16 @@ impl TransactOperation {
 /// The operation as it is written, and what it will have done.
 async fn check_operation(
     gateway: &Gateway,
+    call: &Call,
     operation: TransactOperation,
 ) -> Result<(Operation, Transacted), Error> {
     match operation {
         TransactOperation::Save(save) => {
-            let (operation, saved) = check_saving(gateway, save).await?;
+            let (operation, saved) = check_saving(gateway, call, save).await?;
             Ok((operation, Transacted::Saved(saved)))
         }
         TransactOperation::Update(update) => {
-            let (operation, updated) = check_updating(gateway, update).await?;
+            let (operation, updated) = check_updating(gateway, call, update).await?;
             Ok((operation, Transacted::Updated(updated)))
         }
         TransactOperation::Delete(delete) => Ok((check_deleting(gateway, delete)?, Transacted::Deleted)),
@@ -233,7 +234,7 @@ async fn check_operation(
     }
 }
 
-async fn check_saving(gateway: &Gateway, save: Save) -> Result<(Operation, Saved), Error> {
+async fn check_saving(gateway: &Gateway, call: &Call, save: Save) -> Result<(Operation, Saved), Error> {
     check_inner(save.validate_only, save.return_values)?;
     let return_old = save.return_values == ReturnValues::AllOld;
     let CheckedSave {
@@ -242,7 +243,7 @@ async fn check_saving(gateway: &Gateway, save: Save) -> Result<(Operation, Saved
         generated,
         condition,
         version,
-    } = check_save(gateway, save).await?;
+    } = check_save(gateway, call, save).await?;
     check_pinned(&model, condition.as_ref())?;
     let key = Key::from_request(&model, &item).ok_or(Error::Internal("a checked item lacks its key"))?;
     let saved = Saved {
@@ -261,10 +262,14 @@ async fn check_saving(gateway: &Gateway, save: Save) -> Result<(Operation, Saved
     Ok((operation, saved))
 }
 
-async fn check_updating(gateway: &Gateway, update: Update) -> Result<(Operation, Updated), Error> {
+async fn check_updating(
+    gateway: &Gateway,
+    call: &Call,
+    update: Update,
+) -> Result<(Operation, Updated), Error> {
     check_inner(update.validate_only, update.return_values)?;
     let return_old = update.return_values == ReturnValues::AllOld;
-    let CheckedUpdate { item, mut generated } = check_update(gateway, update).await?;
+    let CheckedUpdate { item, mut generated } = check_update(gateway, call, update).await?;
     // without an expected version, the new one is not known
     if let (Some(attribute), Some(ExpectedVersion::Exactly(number))) = (item.model.version(), item.version) {
         let next = Number::from(number.saturating_add(1));

@@ -78,7 +78,7 @@ pub struct Updated {
 /// See [`Error`]; the faults of the request are returned together.
 pub async fn update(gateway: &Gateway, call: &Call, request: Update) -> Result<Updated, Error> {
     let (return_values, validate_only) = (request.return_values, request.validate_only);
-    let (checked, identity) = check_single_update(gateway, request).await?;
+    let (checked, identity) = check_single_update(gateway, call, request).await?;
     if validate_only {
         return Ok(Updated::default());
     }
@@ -89,10 +89,11 @@ pub async fn update(gateway: &Gateway, call: &Call, request: Update) -> Result<U
 /// Checks an update outside of a transaction, and its request id.
 pub(super) async fn check_single_update(
     gateway: &Gateway,
+    call: &Call,
     mut request: Update,
 ) -> Result<(CheckedUpdate, Option<Identity>), Error> {
-    let identity = identity(gateway, &mut request).await;
-    let mut checked = check_update(gateway, request).await?;
+    let identity = identity(gateway, call, &mut request).await;
+    let mut checked = check_update(gateway, call, request).await?;
     if let Some(identity) = &identity {
         idempotency::remember_in_update(&mut checked.item, identity)?;
     }
@@ -100,15 +101,16 @@ pub(super) async fn check_single_update(
 }
 
 /// The identity of a request whose id is remembered. Adds the faults of the id to those of the request.
-async fn identity(gateway: &Gateway, request: &mut Update) -> Option<Identity> {
+async fn identity(gateway: &Gateway, call: &Call, request: &mut Update) -> Option<Identity> {
     if !idempotency::is_remembered(&request.model, &request.request_id) {
         return None;
     }
     let mut hasher = RequestHasher::new("Update");
     request.add_to(&mut hasher).await;
     let returns = request.return_values == ReturnValues::None;
-    let identity = idempotency::check_returned(&request.model, returns)
-        .and_then(|()| idempotency::identity(gateway, &request.model.name, &request.request_id, hasher));
+    let identity = idempotency::check_returned(&request.model, returns).and_then(|()| {
+        idempotency::identity(gateway, call, &request.model.name, &request.request_id, hasher)
+    });
     identity.map_err(|faults| request.faults.extend(faults)).ok()
 }
 
@@ -139,7 +141,11 @@ pub(super) struct CheckedUpdate {
 }
 
 /// Checks everything about an update.
-pub(super) async fn check_update(gateway: &Gateway, request: Update) -> Result<CheckedUpdate, Error> {
+pub(super) async fn check_update(
+    gateway: &Gateway,
+    call: &Call,
+    request: Update,
+) -> Result<CheckedUpdate, Error> {
     let Update {
         model,
         key,
@@ -161,14 +167,12 @@ pub(super) async fn check_update(gateway: &Gateway, request: Update) -> Result<C
     let requested = update;
     let mut update = check_expression(&model, requested.as_ref(), depth, now, &mut validation);
     if let (Some(requested), Some(update), Some((key, _))) = (&requested, &mut update, &key) {
-        let tokens = &gateway.upload_tokens;
-        validation.add_fields(open_in_update(tokens, &model, key, update, &requested.values));
+        let values = &requested.values;
+        validation.add_fields(open_in_update(gateway, call, (&model, key), update, values));
     }
-    let must_exist = must_exist
-        || match (&update, &key) {
-            (Some(update), Some((_, parts))) => lacks_required(&model, update, parts),
-            _ => false,
-        };
+    let lacks = |update, (_, parts): &(_, _)| lacks_required(&model, update, parts);
+    let changed = update.as_ref().zip(key.as_ref());
+    let must_exist = must_exist || changed.is_some_and(|(update, key)| lacks(update, key));
     if let (Some((_, parts)), false) = (&key, must_exist) {
         validation.add_fields(check::check_new_key(&model, parts, "key"));
     }

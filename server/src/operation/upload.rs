@@ -75,7 +75,7 @@ pub async fn upload(gateway: &Gateway, call: &Call, request: Upload) -> Result<U
 async fn save(gateway: &Gateway, call: &Call, mut request: Save, chunks: Chunks) -> Result<Saved, Error> {
     announce(&mut request.item);
     let (return_values, validate_only) = (request.return_values, request.validate_only);
-    let checked = check_single_save(gateway, request).await;
+    let checked = check_single_save(gateway, call, request).await;
     let (checked, identity) = checked.map_err(|error| under("save", error))?;
     if validate_only {
         return Ok(Saved::default());
@@ -97,7 +97,7 @@ async fn update(
         announce(&mut update.values);
     }
     let (return_values, validate_only) = (request.return_values, request.validate_only);
-    let checked = check_single_update(gateway, request).await;
+    let checked = check_single_update(gateway, call, request).await;
     let (checked, identity) = checked.map_err(|error| under("update", error))?;
     if validate_only {
         return Ok(Updated::default());

@@ -1,14 +1,16 @@
 //! Opens the upload tokens of a write: the object then has the name, the type, the size and the hash of Presign, and the
 //! place of its upload.
 
+use super::gateway::Gateway;
+use crate::call::Call;
 use crate::expression;
 use crate::fault::{Faults, Path};
 use crate::item::Key;
 use crate::model::{Attribute, Item, Model, Object, Value};
-use crate::write::UploadTokens;
+use crate::write::{UploadPlace, UploadTokens};
 
 /// Opens the tokens of an item to save, which passed its checks.
-pub(super) fn open_in_item(tokens: &UploadTokens, model: &Model, item: &mut Item) -> Faults {
+pub(super) fn open_in_item(gateway: &Gateway, call: &Call, model: &Model, item: &mut Item) -> Faults {
     let mut faults = Faults::new();
     let Some(key) = Key::from_request(model, item) else {
         return faults;
@@ -19,7 +21,13 @@ pub(super) fn open_in_item(tokens: &UploadTokens, model: &Model, item: &mut Item
             && !object.upload_token.is_empty()
         {
             let path = Path::Name(&root, &attribute.name);
-            open(tokens, (model, &key, attribute), object, path, &mut faults);
+            let place = UploadPlace {
+                caller: call.caller_id(),
+                model,
+                key: &key,
+                attribute,
+            };
+            open(&gateway.upload_tokens, place, object, path, &mut faults);
         }
     }
     faults
@@ -27,9 +35,9 @@ pub(super) fn open_in_item(tokens: &UploadTokens, model: &Model, item: &mut Item
 
 /// Opens the tokens of the objects that an update sets. `values` are the values of the request, by placeholder.
 pub(super) fn open_in_update(
-    tokens: &UploadTokens,
-    model: &Model,
-    key: &Key,
+    gateway: &Gateway,
+    call: &Call,
+    (model, key): (&Model, &Key),
     update: &mut expression::Update,
     values: &Item,
 ) -> Faults {
@@ -53,7 +61,13 @@ pub(super) fn open_in_update(
         let sent = values.iter().find(|(_, value)| is_same(value));
         let placeholder = sent.map_or("", |(placeholder, _)| placeholder.as_str());
         let path = Path::Name(&root, placeholder);
-        open(tokens, (model, key, attribute), &mut object, path, &mut faults);
+        let place = UploadPlace {
+            caller: call.caller_id(),
+            model,
+            key,
+            attribute,
+        };
+        open(&gateway.upload_tokens, place, &mut object, path, &mut faults);
         update.set(&attribute.name, Value::Object(Box::new(object)));
     }
     faults
@@ -61,17 +75,17 @@ pub(super) fn open_in_update(
 
 fn open(
     tokens: &UploadTokens,
-    (model, key, attribute): (&Model, &Key, &Attribute),
+    place: UploadPlace<'_>,
     object: &mut Object,
     path: Path<'_>,
     faults: &mut Faults,
 ) {
-    let Some(upload) = tokens.open(&object.upload_token, model, key, attribute) else {
-        let description =
-            "was altered or is for another item or attribute; send what Presign returned for this one";
+    let Some(upload) = tokens.open(&object.upload_token, place) else {
+        let description = "was altered or is for another item, attribute or caller; send what Presign returned for this one";
         faults.push(Path::Name(&path, "upload_token"), description);
         return;
     };
+    let attribute = place.attribute;
     if attribute.encrypted.is_some() || attribute.compressed.is_some() {
         let description = "is not for an attribute that is encrypted or compressed; send the content";
         faults.push(Path::Name(&path, "upload_token"), description);

@@ -33,6 +33,13 @@ impl RequestHasher {
         self.part(0, text.as_bytes());
     }
 
+    /// Adds the caller, so that the hash is that of its requests alone. Nothing if callers are not authenticated.
+    pub fn caller(&mut self, id: &[u8]) {
+        if !id.is_empty() {
+            self.part(3, id);
+        }
+    }
+
     /// Adds a number.
     pub fn number(&mut self, number: u64) {
         self.part(1, &number.to_be_bytes());

@@ -44,7 +44,7 @@ impl RequestIds {
     /// The identity of a request: its id, which belongs to a caller and a model, its hash, and when it arrived.
     pub fn identity(
         &self,
-        caller: &str,
+        caller: &[u8],
         model: &str,
         request_id: &str,
         request_hash: &[u8],
@@ -53,7 +53,7 @@ impl RequestIds {
         Identity {
             id: hmac(
                 &self.key,
-                &[b"id", caller.as_bytes(), model.as_bytes(), request_id.as_bytes()],
+                &[b"id", caller, model.as_bytes(), request_id.as_bytes()],
             ),
             request: hmac(&self.key, &[b"request", request_hash]),
             seconds: seconds(now),
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     fn identity(key: u8, caller: &str, model: &str, id: &str, hash: &[u8]) -> Identity {
-        RequestIds::new(&[key; 32]).identity(caller, model, id, hash, SystemTime::UNIX_EPOCH)
+        RequestIds::new(&[key; 32]).identity(caller.as_bytes(), model, id, hash, SystemTime::UNIX_EPOCH)
     }
 
     #[test]

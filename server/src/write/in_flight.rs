@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     fn identity(id: &str) -> Identity {
-        RequestIds::new(&[1; 32]).identity("", "User", id, b"", SystemTime::now())
+        RequestIds::new(&[1; 32]).identity(b"", "User", id, b"", SystemTime::now())
     }
 
     #[tokio::test]

@@ -171,7 +171,7 @@ pub use self::token::TransactionTokens;
 pub use self::transact_request::{
     AppliedOperation, Change, Marking, Operation, Recognition, TransactOutcome,
 };
-pub use self::upload_token::{PresignedUpload, UploadTokens};
+pub use self::upload_token::{PresignedUpload, UploadPlace, UploadTokens};
 pub use self::versions::VERSION_CONDITION_BYTES;
 
 #[cfg(test)]

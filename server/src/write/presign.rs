@@ -8,7 +8,7 @@ use ulid::Ulid;
 
 use super::committer::Committer;
 use super::error::Error;
-use super::upload_token::{PresignedUpload, UploadTokens};
+use super::upload_token::{PresignedUpload, UploadPlace, UploadTokens};
 use crate::aws::{Location, SignedContent, SignedUrl};
 use crate::call::Call;
 use crate::item::Key;
@@ -77,7 +77,13 @@ impl Committer {
         };
         let s3 = &self.stores().s3;
         let signed = s3.presign_put(call, location, content, new.life).await?;
-        let token = tokens.seal(&upload, new.model, new.key, new.attribute)?;
+        let place = UploadPlace {
+            caller: call.caller_id(),
+            model: new.model,
+            key: new.key,
+            attribute: new.attribute,
+        };
+        let token = tokens.seal(&upload, place)?;
         Ok((signed, token))
     }
 }

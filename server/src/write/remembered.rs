@@ -127,7 +127,7 @@ mod tests {
 
     fn identity(id: &str, hash: &[u8], seconds: u64) -> Identity {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        RequestIds::new(&[1; 32]).identity("", "User", id, hash, now)
+        RequestIds::new(&[1; 32]).identity(b"", "User", id, hash, now)
     }
 
     fn item(written: &Identity) -> Item {

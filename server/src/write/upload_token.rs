@@ -8,8 +8,8 @@
 //! | rest | AES-256-GCM ciphertext and tag of the upload (JSON) |
 //!
 //! The whole token is base64url without padding. The key is derived from that of page tokens. The associated data is the
-//! item's table and key, and the stored name of the attribute, each length-prefixed. Golden file:
-//! `golden/upload_token_1.txt`.
+//! item's table and key, the stored name of the attribute, and the id of an authenticated caller, each length-prefixed. Golden
+//! file: `golden/upload_token_1.txt`.
 
 use aes_gcm::aead::{Aead as _, Nonce, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit as _};
@@ -57,6 +57,19 @@ pub struct PresignedUpload {
     pub sha256: String,
 }
 
+/// What a token is bound to.
+#[derive(Clone, Copy)]
+pub struct UploadPlace<'a> {
+    /// The id of the caller; empty if callers are not authenticated.
+    pub caller: &'a [u8],
+    /// The item's model.
+    pub model: &'a Model,
+    /// The item's key.
+    pub key: &'a Key,
+    /// The object attribute.
+    pub attribute: &'a Attribute,
+}
+
 impl PresignedUpload {
     /// Where the upload is.
     pub fn upload(&self) -> Upload {
@@ -82,13 +95,7 @@ impl UploadTokens {
 
     /// Opens the token of an upload for this attribute of this item. `None` if it is for another one, or was not sealed
     /// with this key.
-    pub fn open(
-        &self,
-        token: &str,
-        model: &Model,
-        key: &Key,
-        attribute: &Attribute,
-    ) -> Option<PresignedUpload> {
+    pub fn open(&self, token: &str, place: UploadPlace<'_>) -> Option<PresignedUpload> {
         if token.len() > MAX_TOKEN_BYTES {
             return None;
         }
@@ -99,7 +106,7 @@ impl UploadTokens {
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>()?;
         let payload = Payload {
             msg: sealed,
-            aad: &place(model, key, attribute),
+            aad: &place.to_bytes(),
         };
         let opened = self
             .cipher
@@ -109,16 +116,10 @@ impl UploadTokens {
     }
 
     /// The token of an upload for this attribute of this item.
-    pub(super) fn seal(
-        &self,
-        upload: &PresignedUpload,
-        model: &Model,
-        key: &Key,
-        attribute: &Attribute,
-    ) -> Result<String, Error> {
+    pub(super) fn seal(&self, upload: &PresignedUpload, place: UploadPlace<'_>) -> Result<String, Error> {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|_| Error::Internal("the system random source failed"))?;
-        self.seal_with_nonce(nonce, upload, &place(model, key, attribute))
+        self.seal_with_nonce(nonce, upload, &place.to_bytes())
     }
 
     fn seal_with_nonce(
@@ -142,12 +143,17 @@ impl UploadTokens {
     }
 }
 
-/// What a token is bound to.
-fn place(model: &Model, key: &Key, attribute: &Attribute) -> Vec<u8> {
-    let mut place = ItemId::new(&model.table, key).into_bytes();
-    place.extend((attribute.stored_name.len() as u64).to_be_bytes());
-    place.extend(attribute.stored_name.as_bytes());
-    place
+impl UploadPlace<'_> {
+    fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = ItemId::new(&self.model.table, self.key).into_bytes();
+        let caller = Some(self.caller).filter(|caller| !caller.is_empty());
+        let parts = [Some(self.attribute.stored_name.as_bytes()), caller];
+        for part in parts.into_iter().flatten() {
+            bytes.extend((part.len() as u64).to_be_bytes());
+            bytes.extend(part);
+        }
+        bytes
+    }
 }
 
 #[cfg(test)]
@@ -176,6 +182,15 @@ mod tests {
         UploadTokens::new(&[7; 32])
     }
 
+    fn place<'a>(model: &'a Model, key: &'a Key, attribute: &'a Attribute) -> UploadPlace<'a> {
+        UploadPlace {
+            caller: &[],
+            model,
+            key,
+            attribute,
+        }
+    }
+
     fn document() -> Model {
         model(vec![object("file", "docs/"), object("scan", "docs/")])
     }
@@ -190,30 +205,48 @@ mod tests {
     fn opens_a_token_only_for_its_own_place() {
         let model = document();
         let (file, scan) = (model.attribute("file").unwrap(), model.attribute("scan").unwrap());
-        let token = tokens().seal(&upload(), &model, &key("A"), file).unwrap();
-        assert!(tokens().open(&token, &model, &key("A"), file) == Some(upload()));
-        assert!(tokens().open(&token, &model, &key("B"), file).is_none());
-        assert!(tokens().open(&token, &model, &key("A"), scan).is_none());
+        let key_a = key("A");
+        let token = tokens().seal(&upload(), place(&model, &key_a, file)).unwrap();
+        assert!(tokens().open(&token, place(&model, &key_a, file)) == Some(upload()));
+        assert!(tokens().open(&token, place(&model, &key("B"), file)).is_none());
+        assert!(tokens().open(&token, place(&model, &key("A"), scan)).is_none());
         let others = UploadTokens::new(&[8; 32]);
-        assert!(others.open(&token, &model, &key("A"), file).is_none());
+        assert!(others.open(&token, place(&model, &key("A"), file)).is_none());
+        let of_caller = |caller| UploadPlace {
+            caller,
+            ..place(&model, &key_a, file)
+        };
+        let token_of_one = tokens().seal(&upload(), of_caller(&[1; 32])).unwrap();
+        assert!(tokens().open(&token_of_one, of_caller(&[1; 32])) == Some(upload()));
+        assert!(tokens().open(&token_of_one, of_caller(&[2; 32])).is_none());
+        assert!(tokens().open(&token_of_one, of_caller(&[])).is_none());
+        assert!(tokens().open(&token, of_caller(&[1; 32])).is_none());
         let mut other_table = model.clone();
         other_table.table = "others".to_owned();
         let file = other_table.attribute("file").unwrap();
-        assert!(tokens().open(&token, &other_table, &key("A"), file).is_none());
+        assert!(
+            tokens()
+                .open(&token, place(&other_table, &key("A"), file))
+                .is_none()
+        );
     }
 
     #[test]
     fn rejects_an_altered_token() {
         let model = document();
         let file = model.attribute("file").unwrap();
-        let token = tokens().seal(&upload(), &model, &key("A"), file).unwrap();
+        let token = tokens().seal(&upload(), place(&model, &key("A"), file)).unwrap();
         for index in 0..token.len() {
             let mut edited = token.clone().into_bytes();
             edited[index] = if edited[index] == b'A' { b'B' } else { b'A' };
             let edited = String::from_utf8(edited).unwrap();
-            let opened = tokens().open(&edited, &model, &key("A"), file);
+            let opened = tokens().open(&edited, place(&model, &key("A"), file));
             assert!(opened.is_none(), "edited at {index}");
-            assert!(tokens().open(&token[..index], &model, &key("A"), file).is_none());
+            assert!(
+                tokens()
+                    .open(&token[..index], place(&model, &key("A"), file))
+                    .is_none()
+            );
         }
     }
 
@@ -221,12 +254,12 @@ mod tests {
     fn the_format_does_not_change() {
         let model = document();
         let file = model.attribute("file").unwrap();
-        let place = place(&model, &key("A"), file);
+        let bound_to = place(&model, &key("A"), file).to_bytes();
         let token = tokens()
-            .seal_with_nonce([9; NONCE_BYTES], &upload(), &place)
+            .seal_with_nonce([9; NONCE_BYTES], &upload(), &bound_to)
             .unwrap();
         assert_eq!(token, GOLDEN.trim_end());
-        let opened = tokens().open(GOLDEN.trim_end(), &model, &key("A"), file);
+        let opened = tokens().open(GOLDEN.trim_end(), place(&model, &key("A"), file));
         assert!(opened == Some(upload()));
     }
 
@@ -235,7 +268,7 @@ mod tests {
         fn any_text_is_refused(token in ".{0,200}") {
             let model = document();
             let file = model.attribute("file").unwrap();
-            prop_assert!(tokens().open(&token, &model, &key("A"), file).is_none());
+            prop_assert!(tokens().open(&token, place(&model, &key("A"), file)).is_none());
         }
     }
 }

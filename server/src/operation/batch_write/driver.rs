@@ -122,7 +122,7 @@ impl Driver {
         let index = self.next_index;
         self.next_index += 1;
         let checked = match arrived.write {
-            Ok(write) => check_write(&Arc::clone(&self.gateway), write).await,
+            Ok(write) => check_write(&Arc::clone(&self.gateway), &self.call.clone(), write).await,
             Err(error) => Err(error),
         };
         let (item, work) = match checked {
@@ -274,12 +274,12 @@ impl Driver {
 }
 
 /// Checks a write.
-async fn check_write(gateway: &Gateway, write: BatchWrite) -> Result<(ItemId, Work), Error> {
+async fn check_write(gateway: &Gateway, call: &Call, write: BatchWrite) -> Result<(ItemId, Work), Error> {
     match write {
         BatchWrite::Save(save) => {
             reject_validate_only(save.validate_only, "save")?;
             let return_values = save.return_values;
-            let (checked, identity) = check_single_save(gateway, save).await?;
+            let (checked, identity) = check_single_save(gateway, call, save).await?;
             let item = ItemId::of_request(&checked.model, &checked.item)
                 .ok_or(Error::Internal("a checked item lacks its key"))?;
             Ok((item, Work::Save(checked, identity, return_values)))
@@ -293,7 +293,7 @@ async fn check_write(gateway: &Gateway, write: BatchWrite) -> Result<(ItemId, Wo
         BatchWrite::Delete(delete) => {
             reject_validate_only(delete.validate_only, "delete")?;
             let return_old = delete.return_old;
-            let (checked, identity) = check_single_delete(gateway, delete)?;
+            let (checked, identity) = check_single_delete(gateway, call, delete)?;
             let item = ItemId::new(&checked.model.table, &checked.key);
             Ok((item, Work::Delete(checked, identity, return_old)))
         }
