@@ -19,6 +19,7 @@ use crate::billing::{Accounting, Prices};
 use crate::capacity::Capacity;
 use crate::config::Config;
 use crate::crypto::Keyring;
+use crate::identity::Authenticator;
 use crate::listener;
 use crate::model::{Models, Served};
 use crate::operation::Gateway;
@@ -90,6 +91,7 @@ impl App {
         let source = reload::Source::new(config);
         let models = source.read().map_err(Error::Models)?;
         let has_lasting_key = check_token_key(config, &models)?;
+        let authenticator = Authenticator::open(&config.auth)?.map(Arc::new);
         let (tls, listener, side_port) = Box::pin(bind(config)).await?;
         let backend::Opened {
             stores,
@@ -117,11 +119,12 @@ impl App {
             stores,
             served: served.clone(),
             tls: tls.clone(),
+            authenticator: authenticator.clone(),
             max_models: reload::max_models(models.len()),
             has_lasting_key,
         };
         let summary = summary(config, &listener, &models, side_port.as_ref());
-        let layer = CallLayer::traced(accounting.clone(), settings::calls(config), telemetry.clone());
+        let layer = layer(config, &accounting, &telemetry, authenticator.as_ref());
         observe(&telemetry, &accounting, &layer, &sweeper, reloader.max_models);
         let services = Services {
             data: Data::new(gateway),
@@ -133,6 +136,7 @@ impl App {
             url_port,
             telemetry,
             tls,
+            authenticator,
             writes,
             message_bytes: config.limits.message_bytes,
             connections: settings::connections(config),
@@ -216,6 +220,16 @@ fn reader(config: &Config, stores: &Stores, token_key: &[u8; 32]) -> Reader {
             objects_in_flight: config.s3.in_flight,
         },
     }
+}
+
+fn layer(
+    config: &Config,
+    accounting: &Arc<Accounting>,
+    telemetry: &Telemetry,
+    authenticator: Option<&Arc<Authenticator>>,
+) -> CallLayer {
+    let (accounting, settings) = (Arc::clone(accounting), settings::calls(config));
+    CallLayer::authenticated(accounting, settings, telemetry.clone(), authenticator.cloned())
 }
 
 fn summary(

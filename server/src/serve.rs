@@ -21,6 +21,7 @@ use tonic_health::server::HealthReporter;
 use tower::Layer as _;
 use tracing::{info, warn};
 
+use crate::identity::Authenticator;
 use crate::listener::{self, UrlPort};
 use crate::telemetry::{SidePort, Telemetry};
 use crate::tls::Certificates;
@@ -49,6 +50,8 @@ pub(crate) struct Services {
     pub(crate) telemetry: Telemetry,
     /// The certificates of the listener; `None`: no TLS.
     pub(crate) tls: Option<Arc<Certificates>>,
+    /// What identifies callers; `None`: they have no identity.
+    pub(crate) authenticator: Option<Arc<Authenticator>>,
     /// Multi-step writes, which continue after their callers disconnect.
     pub(crate) writes: TaskTracker,
     pub(crate) message_bytes: usize,
@@ -73,11 +76,14 @@ pub enum Missing {
          tls.client_ca"
     )]
     Tls,
+    /// TLS, although callers are authenticated.
+    #[error("anyone on the way can see credentials and items, in plaintext: set tls.certificate and tls.key")]
+    TlsOfCredentials,
     /// TLS of presigned URLs, which the embedded backend does not have.
     #[error("anyone on the way can see the objects that are sent by URL, in plaintext: set")]
     UrlTls,
     /// Authentication.
-    #[error("anyone who can reach it can read and write everything: set tls.client_ca")]
+    #[error("anyone who can reach it can read and write everything: set auth or tls.client_ca")]
     Authentication,
 }
 
@@ -183,6 +189,9 @@ impl BoundListener {
         let mut side_tasks = JoinSet::new();
         if let Some(tls) = &services.tls {
             side_tasks.spawn(Arc::clone(tls).watch());
+        }
+        if let Some(authenticator) = &services.authenticator {
+            side_tasks.spawn(Arc::clone(authenticator).watch());
         }
         if let Some(side_port) = services.side_port.take() {
             side_tasks.spawn(side_port.serve(telemetry.clone(), Arc::clone(&accepting)));

@@ -3,6 +3,7 @@
 use crate::aws;
 #[cfg(feature = "embedded")]
 use crate::embedded;
+use crate::identity;
 use crate::model::ModelFault;
 use crate::serve;
 use crate::tls;
@@ -36,6 +37,9 @@ pub enum Error {
     /// The certificates or keys of the listener cannot be used.
     #[error("{0}")]
     Tls(#[from] tls::Error),
+    /// The files that identify callers cannot be used.
+    #[error("{0}")]
+    Identity(#[from] identity::SetupError),
     /// A model remembers request ids, for which all replicas need the same key.
     #[error(
         "the model {model} has `idempotency`: set token_key, the same on all replicas, so that they recognise the \
@@ -60,6 +64,7 @@ impl Error {
             self,
             Error::Serve(serve::Error::Insecure { .. })
                 | Error::Tls(_)
+                | Error::Identity(_)
                 | Error::NoTokenKey { .. }
                 | Error::Sweep(_)
         )

@@ -8,6 +8,7 @@ use tracing::{info, warn};
 
 use crate::aws::{self, Stores};
 use crate::config::{Backend, Config};
+use crate::identity::Authenticator;
 use crate::model::{Change, Changes, Model, ModelFault, Models, Served};
 use crate::tls::{Certificates, Reloaded};
 
@@ -33,6 +34,8 @@ pub struct Reloader {
     pub(super) served: Served,
     /// The certificates of the listeners.
     pub(super) tls: Option<Arc<Certificates>>,
+    /// The files that identify callers.
+    pub(super) authenticator: Option<Arc<Authenticator>>,
     /// The most models that can be served without a restart.
     pub(super) max_models: usize,
     /// Whether request ids can be remembered: all processes that serve the tables have the same key.
@@ -84,6 +87,15 @@ impl Reloader {
         let certificates = Arc::clone(self.tls.as_ref()?);
         let reloading = tokio::task::spawn_blocking(move || certificates.reload());
         reloading.await.ok()
+    }
+
+    /// Reads the tokens and keys of callers again, without waiting for the next look at their files. Logs what changed.
+    pub async fn reload_credentials(&self) {
+        let Some(authenticator) = self.authenticator.clone() else {
+            return;
+        };
+        // a panic was logged
+        let _ = tokio::task::spawn_blocking(move || authenticator.reload()).await;
     }
 
     /// Reads the models and serves them if all changes are safe. Logs the changes, or why they were refused.
@@ -235,6 +247,7 @@ mod tests {
             stores: FaultyStores::new(&models).await.stores,
             served: Served::new(models),
             tls: None,
+            authenticator: None,
             max_models: 2,
             has_lasting_key: false,
         }

@@ -53,10 +53,12 @@ pub(super) fn tls(config: &Config) -> Option<tls::Settings> {
 
 /// What the listener lacks to be reachable from other machines; `None` if nothing, or if `insecure` is set.
 pub(super) fn missing_protection(config: &Config, tls: Option<&Certificates>) -> Option<Missing> {
+    let has_auth = config.auth.is_configured();
     match tls {
         _ if config.insecure => None,
+        None if has_auth => Some(Missing::TlsOfCredentials),
         None => Some(Missing::Tls),
-        Some(tls) if tls.requires_client_certificate() => None,
+        Some(tls) if has_auth || tls.requires_client_certificate() => None,
         Some(_) => Some(Missing::Authentication),
     }
 }

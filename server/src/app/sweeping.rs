@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::error::Error;
 use super::settings;
 use crate::aws::{self, Stores};
-use crate::billing::{Accounting, Ledger, Opening, Prices};
+use crate::billing::{Accounting, Ledger, Opening, Owner, Prices};
 use crate::call::{self, Call};
 use crate::config::Config;
 use crate::figure::Rpc;
@@ -68,6 +68,7 @@ pub async fn sweep(config: &Config, models: Models) -> Result<Sweep, Error> {
 fn separate_call(prices: Prices) -> Call {
     let accounting = Arc::new(Accounting::new(crate::billing::Bounds::default(), prices));
     let opening = Opening {
+        owner: Owner::EVERYONE,
         rpc: Rpc::Unknown,
         request_id: None,
         session: None,

@@ -14,6 +14,7 @@ use tonic::Code;
 use super::bounds::Bounds;
 use super::entry::Entry;
 use super::finished::{Finished, FinishedCall};
+use super::owner::{Owned, Owner};
 use super::prices::Prices;
 #[cfg(feature = "telemetry")]
 use super::process_totals::ProcessTotals;
@@ -68,32 +69,36 @@ impl Accounting {
         &self.prices
     }
 
-    /// The totals of a scope; `None` for a session that no call used or that was forgotten.
-    pub fn totals(&self, scope: &Scope) -> Option<Totals> {
+    /// The totals of a scope; `None` for a session that no call of its owner used, or that was forgotten.
+    pub fn totals(&self, owner: Owner, scope: &Scope) -> Option<Totals> {
+        let session = scope.session.as_deref().map(|name| Owned::new(owner, name));
         let state = self.state.lock();
         let model = scope.model.as_deref();
-        match &scope.session {
-            Some(name) => Some(state.sessions.peek(name, Instant::now())?.totals(model)),
+        match &session {
+            Some(session) => Some(state.sessions.peek(session, Instant::now())?.totals(model)),
             None => Some(state.server.totals(model)),
         }
     }
 
     /// Zeroes a scope and returns what it cleared; `None` as for [`Accounting::totals`]. Other scopes are unchanged.
-    pub fn reset(&self, scope: &Scope) -> Option<Bill> {
+    pub fn reset(&self, owner: Owner, scope: &Scope) -> Option<Bill> {
+        let session = scope.session.as_deref().map(|name| Owned::new(owner, name));
         let mut state = self.state.lock();
         let (model, now) = (scope.model.as_deref(), SystemTime::now());
-        match &scope.session {
-            Some(name) => {
-                let session = state.sessions.peek_mut(name, Instant::now())?;
+        match &session {
+            Some(session) => {
+                let session = state.sessions.peek_mut(session, Instant::now())?;
                 Some(session.reset(model, now))
             }
             None => Some(state.server_to_reset(model).reset(model, now)),
         }
     }
 
-    /// The bill of a finished call by its request id; of several with one id, the latest that passed its checks.
-    pub fn finished(&self, request_id: &str) -> Option<FinishedCall> {
-        self.state.lock().finished.get(request_id).cloned()
+    /// The bill of a finished call of this owner by its request id; of several with one id, the latest that passed its
+    /// checks.
+    pub fn finished(&self, owner: Owner, request_id: &str) -> Option<FinishedCall> {
+        let key = Owned::new(owner, request_id);
+        self.state.lock().finished.get(&key).cloned()
     }
 
     /// What all calls cost since the process started, by model and RPC, regardless of resets. No figure ever decreases.
@@ -119,7 +124,7 @@ impl Accounting {
     }
 
     /// Starts a session, or marks it as used now.
-    pub(super) fn open_session(&self, name: &Arc<str>) {
+    pub(super) fn open_session(&self, name: &Owned) {
         self.state.lock().sessions.use_session(name, Instant::now());
     }
 
@@ -127,14 +132,18 @@ impl Accounting {
     /// `passed`) is posted to a session only if the session exists.
     pub(super) fn post(&self, entry: &Entry<'_>, bill: &Bill, code: Code, passed: bool) -> Option<Bill> {
         let finished = FinishedCall::new(entry, bill, code);
+        let session = entry.owned_session();
         let mut state = self.state.lock();
-        state.finished.put(finished, passed);
+        // calls without a valid credential must not evict those of callers
+        if entry.owner != Owner::NOBODY {
+            state.finished.put(finished, passed);
+        }
         let model = entry.model.unwrap_or(&self.none);
         state.server.add(model, entry.rpc, entry.started_at, bill);
-        let name = entry.session?;
+        let session = session?;
         let session = match passed {
-            true => state.sessions.use_session(name, Instant::now()),
-            false => state.sessions.peek_mut(name, Instant::now())?,
+            true => state.sessions.use_session(&session, Instant::now()),
+            false => state.sessions.peek_mut(&session, Instant::now())?,
         };
         session.add(model, entry.rpc, entry.started_at, bill);
         Some(session.total())
@@ -161,8 +170,10 @@ impl Accounting {
     }
 
     fn add_to_session(&self, state: &mut State, entry: &Entry<'_>, bill: &Bill) {
-        let Some(name) = entry.session else { return };
-        let session = state.sessions.use_session(name, Instant::now());
+        let Some(session) = entry.owned_session() else {
+            return;
+        };
+        let session = state.sessions.use_session(&session, Instant::now());
         let model = entry.model.unwrap_or(&self.none);
         session.add(model, entry.rpc, entry.started_at, bill);
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tonic::Code;
 
-use super::{Accounting, Attempt, Bounds, Ledger, Opening, Prices, Scope};
+use super::{Accounting, Attempt, Bounds, Ledger, Opening, Owner, Prices, Scope};
 use crate::figure::{AwsOperation, Bill, NO_MODEL, Rpc};
 
 const WORKERS: u64 = 8;
@@ -63,6 +63,7 @@ fn accounting() -> Arc<Accounting> {
 
 fn open(accounting: &Arc<Accounting>, rpc: Rpc, session: Option<&str>) -> Arc<Ledger> {
     let opening = Opening {
+        owner: Owner::EVERYONE,
         rpc,
         request_id: None,
         session,
@@ -142,7 +143,7 @@ fn run(accounting: &Arc<Accounting>, dice: &mut Dice, truth: &Truth) {
         }
     }
     truth.add(session, model, &call.bill());
-    let finished = accounting.finished(call.request_id());
+    let finished = accounting.finished(Owner::EVERYONE, call.request_id());
     assert!(finished.is_none_or(|finished| finished.bill == call.bill() && finished.code == code));
 }
 
@@ -159,7 +160,7 @@ fn reset_until(
         let session = (dice.roll(2) == 0).then(|| dice.of(&SESSIONS).to_owned());
         let model = (dice.roll(2) == 0).then(|| dice.of(&MODELS).to_owned());
         let scope = Scope { session, model };
-        if let Some(bill) = accounting.reset(&scope) {
+        if let Some(bill) = accounting.reset(Owner::EVERYONE, &scope) {
             resets += u64::from(bill.calls > 0);
             *cleared.entry(scope.session).or_default() += &bill;
         }
@@ -211,7 +212,9 @@ fn nothing_is_lost_or_counted_twice() {
     let whole = |session: Option<&str>| {
         let session = session.map(str::to_owned);
         let cleared = cleared.get(&session).cloned().unwrap_or_default();
-        let totals = accounting.totals(&Scope { session, model: None }).unwrap();
+        let totals = accounting
+            .totals(Owner::EVERYONE, &Scope { session, model: None })
+            .unwrap();
         assert_eq!(sum(totals.by_model.values()), totals.total);
         assert_eq!(sum(totals.by_operation.values()), totals.total);
         sum([&cleared, &totals.total].into_iter())
@@ -246,24 +249,34 @@ fn every_scope_sums_to_what_was_counted() {
                 session.is_none_or(|name| in_session == Some(name))
                     && model.is_none_or(|name| of_model == name)
             });
-            assert_eq!(accounting.totals(&scope).unwrap().total, expected, "{scope:?}");
+            assert_eq!(
+                accounting.totals(Owner::EVERYONE, &scope).unwrap().total,
+                expected,
+                "{scope:?}"
+            );
             assert!(expected.calls > 0);
         }
     }
     assert!(
         accounting
-            .totals(&Scope {
-                session: Some("nobody".to_owned()),
-                model: None
-            })
+            .totals(
+                Owner::EVERYONE,
+                &Scope {
+                    session: Some("nobody".to_owned()),
+                    model: None
+                }
+            )
             .is_none()
     );
     assert!(
         accounting
-            .reset(&Scope {
-                session: Some("nobody".to_owned()),
-                model: None
-            })
+            .reset(
+                Owner::EVERYONE,
+                &Scope {
+                    session: Some("nobody".to_owned()),
+                    model: None
+                }
+            )
             .is_none()
     );
 }
@@ -283,10 +296,19 @@ fn a_reset_clears_its_own_scope_only() {
         session: session.map(str::to_owned),
         model: None,
     };
-    let calls = |session| accounting.totals(&of(session)).unwrap().total.calls;
-    assert_eq!(accounting.reset(&of(Some("a"))).unwrap().calls, 2);
+    let calls = |session| {
+        accounting
+            .totals(Owner::EVERYONE, &of(session))
+            .unwrap()
+            .total
+            .calls
+    };
+    assert_eq!(
+        accounting.reset(Owner::EVERYONE, &of(Some("a"))).unwrap().calls,
+        2
+    );
     assert_eq!((calls(Some("a")), calls(Some("b")), calls(None)), (0, 1, 3));
-    assert_eq!(accounting.reset(&of(None)).unwrap().calls, 3);
+    assert_eq!(accounting.reset(Owner::EVERYONE, &of(None)).unwrap().calls, 3);
     assert_eq!((calls(Some("a")), calls(Some("b")), calls(None)), (0, 1, 0));
 }
 
@@ -298,7 +320,9 @@ fn a_session_begins_with_the_first_call_that_passes_its_checks() {
             session: Some("a".to_owned()),
             model: None,
         };
-        accounting.totals(&scope).map(|totals| totals.total.calls)
+        accounting
+            .totals(Owner::EVERYONE, &scope)
+            .map(|totals| totals.total.calls)
     };
     let refused = open(&accounting, Rpc::Get, Some("a"))
         .close(Code::InvalidArgument)
@@ -331,9 +355,12 @@ fn a_call_that_does_something_after_it_was_closed_is_billed_whole() {
         session: Some("a".to_owned()),
         model: None,
     };
-    assert!(accounting.totals(&scope).is_none());
+    assert!(accounting.totals(Owner::EVERYONE, &scope).is_none());
     drop(call.attempt(AwsOperation::PutItem));
-    assert_eq!(accounting.totals(&scope).unwrap().total, call.bill());
+    assert_eq!(
+        accounting.totals(Owner::EVERYONE, &scope).unwrap().total,
+        call.bill()
+    );
     assert_eq!(call.bill().cancelled_calls, 1);
 }
 
@@ -382,8 +409,12 @@ fn the_first_name_stands() {
     call.set_request_id("other");
     assert_eq!(call.request_id(), "mine");
     call.close(Code::Ok);
-    assert_eq!(accounting.finished("mine").unwrap().rpc, Rpc::Save);
+    assert_eq!(
+        accounting.finished(Owner::EVERYONE, "mine").unwrap().rpc,
+        Rpc::Save
+    );
     let given = Opening {
+        owner: Owner::EVERYONE,
         rpc: Rpc::Save,
         request_id: Some("given"),
         session: None,

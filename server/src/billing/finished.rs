@@ -10,11 +10,13 @@ use lru::LruCache;
 use tonic::Code;
 
 use super::entry::Entry;
+use super::owner::{Owned, Owner};
 use crate::figure::{Bill, Rpc};
 
 /// One finished call and its bill.
 #[derive(Clone, Debug)]
 pub struct FinishedCall {
+    owner: Owner,
     serial: u64,
     /// As in the `tollgate-request-id` metadata.
     pub request_id: Arc<str>,
@@ -35,6 +37,7 @@ pub struct FinishedCall {
 impl FinishedCall {
     pub(super) fn new(entry: &Entry<'_>, bill: &Bill, code: Code) -> FinishedCall {
         FinishedCall {
+            owner: entry.owner,
             serial: entry.serial,
             request_id: Arc::from(entry.request_id),
             rpc: entry.rpc,
@@ -43,6 +46,13 @@ impl FinishedCall {
             code,
             started_at: entry.started_at,
             bill: bill.clone(),
+        }
+    }
+
+    fn key(&self) -> Owned {
+        Owned {
+            owner: self.owner,
+            name: Arc::clone(&self.request_id),
         }
     }
 }
@@ -69,7 +79,7 @@ impl Finished {
     /// Keeps a call; `passed` if it passed its checks.
     pub(super) fn put(&mut self, call: FinishedCall, passed: bool) {
         if passed {
-            self.refused.by_id.pop(&*call.request_id);
+            self.refused.by_id.pop(&call.key());
             self.passed.put(call);
         } else {
             self.refused.put(call);
@@ -77,15 +87,16 @@ impl Finished {
     }
 
     /// The latest call with this id that passed its checks, otherwise the latest that was refused.
-    pub(super) fn get(&self, request_id: &str) -> Option<&FinishedCall> {
+    pub(super) fn get(&self, request_id: &Owned) -> Option<&FinishedCall> {
         let passed = self.passed.by_id.peek(request_id);
         passed.or_else(|| self.refused.by_id.peek(request_id))
     }
 
     /// Adds what was counted after the call was closed, if this call is still kept.
     pub(super) fn add_late(&mut self, entry: &Entry<'_>, late: &Bill) {
+        let key = entry.owned_request();
         for ring in [&mut self.passed, &mut self.refused] {
-            let call = ring.by_id.peek_mut(entry.request_id);
+            let call = ring.by_id.peek_mut(&key);
             if let Some(call) = call.filter(|call| call.serial == entry.serial) {
                 call.bill += late;
             }
@@ -94,9 +105,10 @@ impl Finished {
 
     /// Moves a call from the refused to the passed: it did something after it was closed.
     pub(super) fn promote(&mut self, entry: &Entry<'_>) {
-        let call = self.refused.by_id.peek(entry.request_id);
+        let key = entry.owned_request();
+        let call = self.refused.by_id.peek(&key);
         if call.is_some_and(|call| call.serial == entry.serial)
-            && let Some(call) = self.refused.by_id.pop(entry.request_id)
+            && let Some(call) = self.refused.by_id.pop(&key)
         {
             self.passed.put(call);
         }
@@ -107,7 +119,7 @@ impl Finished {
 struct Ring {
     max: usize,
     /// Never read with `get`, so it stays in the order of finishing.
-    by_id: LruCache<Arc<str>, FinishedCall, RandomState>,
+    by_id: LruCache<Owned, FinishedCall, RandomState>,
 }
 
 impl Ring {
@@ -119,7 +131,7 @@ impl Ring {
     }
 
     fn put(&mut self, call: FinishedCall) {
-        self.by_id.put(Arc::clone(&call.request_id), call);
+        self.by_id.put(call.key(), call);
         if self.by_id.len() > self.max {
             self.by_id.pop_lru();
         }
@@ -133,6 +145,7 @@ mod tests {
     fn entry(request_id: &str, serial: u64) -> Entry<'_> {
         let started_at = SystemTime::UNIX_EPOCH;
         Entry {
+            owner: Owner::EVERYONE,
             rpc: Rpc::Get,
             serial,
             request_id,
@@ -140,6 +153,10 @@ mod tests {
             model: None,
             started_at,
         }
+    }
+
+    fn get<'a>(finished: &'a Finished, request_id: &str) -> Option<&'a FinishedCall> {
+        finished.get(&Owned::new(Owner::EVERYONE, request_id))
     }
 
     fn put(finished: &mut Finished, request_id: &str, serial: u64) {
@@ -158,13 +175,13 @@ mod tests {
         let mut finished = Finished::new(3);
         put(&mut finished, "a", 0);
         put(&mut finished, "b", 1);
-        assert!(finished.get("a").is_some());
+        assert!(get(&finished, "a").is_some());
         put(&mut finished, "c", 2);
-        assert!(finished.get("a").is_none());
-        assert!(finished.get("b").is_some());
+        assert!(get(&finished, "a").is_none());
+        assert!(get(&finished, "b").is_some());
         let mut none = Finished::new(0);
         put(&mut none, "a", 0);
-        assert!(none.get("a").is_none());
+        assert!(get(&none, "a").is_none());
     }
 
     #[test]
@@ -176,11 +193,11 @@ mod tests {
             ..Bill::default()
         };
         finished.add_late(&entry("a", 0), &late);
-        assert_eq!(finished.get("a").unwrap().bill.kms_calls, 2);
+        assert_eq!(get(&finished, "a").unwrap().bill.kms_calls, 2);
         put(&mut finished, "a", 7);
         finished.add_late(&entry("a", 0), &late);
         assert_eq!(
-            finished.get("a").unwrap().bill.kms_calls,
+            get(&finished, "a").unwrap().bill.kms_calls,
             0,
             "of two calls with one id, the last is kept"
         );
@@ -198,15 +215,15 @@ mod tests {
         (0..9).for_each(|serial| put(&mut finished, &serial.to_string(), serial));
         (0..100).for_each(|serial| refuse(&mut finished, &serial.to_string(), 100 + serial));
         for serial in 0..9 {
-            assert_eq!(finished.get(&serial.to_string()).unwrap().code, Code::Ok);
+            assert_eq!(get(&finished, &serial.to_string()).unwrap().code, Code::Ok);
         }
-        assert_eq!(finished.get("99").unwrap().code, Code::InvalidArgument);
-        assert!(finished.get("98").is_none());
+        assert_eq!(get(&finished, "99").unwrap().code, Code::InvalidArgument);
+        assert!(get(&finished, "98").is_none());
         put(&mut finished, "99", 300);
-        assert_eq!(finished.get("99").unwrap().serial, 300);
+        assert_eq!(get(&finished, "99").unwrap().serial, 300);
         refuse(&mut finished, "late", 301);
         finished.promote(&entry("late", 301));
         refuse(&mut finished, "late", 302);
-        assert_eq!(finished.get("late").unwrap().serial, 301);
+        assert_eq!(get(&finished, "late").unwrap().serial, 301);
     }
 }

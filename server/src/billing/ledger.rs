@@ -17,12 +17,14 @@ use tonic::Code;
 use super::accounting::Accounting;
 use super::charge::{Charge, duration_us};
 use super::entry::Entry;
+use super::owner::{Owned, Owner};
 use crate::figure::unit::{micros, milliunits};
 use crate::figure::{AwsOperation, Bill, Rpc};
 
 /// The ledger of one RPC.
 pub struct Ledger {
     accounting: Arc<Accounting>,
+    owner: Owner,
     rpc: Rpc,
     serial: u64,
     generated_request_id: String,
@@ -57,6 +59,8 @@ struct BusyTime {
 /// The call that a ledger is opened for.
 #[derive(Debug)]
 pub struct Opening<'a> {
+    /// Whose call it is.
+    pub owner: Owner,
     /// The RPC.
     pub rpc: Rpc,
     /// The caller's id of this call; if missing, one is generated.
@@ -89,6 +93,7 @@ impl Ledger {
         };
         Arc::new(Ledger {
             accounting: Arc::clone(accounting),
+            owner: opening.owner,
             rpc: opening.rpc,
             serial: accounting.next_serial(),
             generated_request_id,
@@ -249,7 +254,10 @@ impl Ledger {
                 .post_passed(&self.entry(), &state.bill, state.in_session);
             state.in_session = self.session.is_some();
         } else if let Some(name) = &self.session {
-            self.accounting.open_session(name);
+            self.accounting.open_session(&Owned {
+                owner: self.owner,
+                name: Arc::clone(name),
+            });
         }
     }
 
@@ -265,6 +273,7 @@ impl Ledger {
 
     fn entry(&self) -> Entry<'_> {
         Entry {
+            owner: self.owner,
             rpc: self.rpc,
             serial: self.serial,
             request_id: self.request_id(),

@@ -15,6 +15,7 @@ mod finished;
 mod ledger;
 mod name;
 mod orca;
+mod owner;
 mod packed_bill;
 mod prices;
 #[cfg(feature = "telemetry")]
@@ -33,6 +34,7 @@ pub use bounds::Bounds;
 pub use finished::FinishedCall;
 pub use ledger::{Attempt, Closed, Ledger, Opening};
 pub use name::{MAX_NAME_BYTES, is_valid_name};
+pub use owner::Owner;
 pub use prices::Prices;
 pub use totals::{Scope, Totals};
 pub use trailers::{TrailerChoice, TrailerContent, write_request_id, write_trailers};

@@ -3,11 +3,11 @@
 //! that is refused. The caller holds the lock.
 
 use std::hash::RandomState;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use lru::LruCache;
 
+use super::owner::Owned;
 use super::session_totals::SessionTotals;
 
 /// The most idle sessions that one call removes, so that no call pays for all of them.
@@ -19,7 +19,7 @@ pub(super) struct Sessions {
     idle: Duration,
     max: usize,
     /// Hashed with random keys, because callers choose the names.
-    by_name: LruCache<Arc<str>, Session, RandomState>,
+    by_name: LruCache<Owned, Session, RandomState>,
 }
 
 #[derive(Debug)]
@@ -39,16 +39,16 @@ impl Sessions {
     }
 
     /// The totals of a session that is used now, created if missing.
-    pub(super) fn use_session(&mut self, name: &Arc<str>, now: Instant) -> &mut SessionTotals {
+    pub(super) fn use_session(&mut self, name: &Owned, now: Instant) -> &mut SessionTotals {
         self.forget_idle(now);
-        if !self.by_name.contains(&**name) && self.by_name.len() >= self.max {
+        if !self.by_name.contains(name) && self.by_name.len() >= self.max {
             self.by_name.pop_lru();
         }
         let new = || Session {
             used: now,
             totals: SessionTotals::new(SystemTime::now()),
         };
-        let session = self.by_name.get_or_insert_mut(Arc::clone(name), new);
+        let session = self.by_name.get_or_insert_mut(name.clone(), new);
         if now.saturating_duration_since(session.used) > self.idle {
             session.totals = SessionTotals::new(SystemTime::now());
         }
@@ -57,13 +57,13 @@ impl Sessions {
     }
 
     /// The totals of a session that was used within the idle time.
-    pub(super) fn peek(&self, name: &str, now: Instant) -> Option<&SessionTotals> {
+    pub(super) fn peek(&self, name: &Owned, now: Instant) -> Option<&SessionTotals> {
         let session = self.by_name.peek(name)?;
         (now.saturating_duration_since(session.used) <= self.idle).then_some(&session.totals)
     }
 
     /// Like `peek`, but mutable.
-    pub(super) fn peek_mut(&mut self, name: &str, now: Instant) -> Option<&mut SessionTotals> {
+    pub(super) fn peek_mut(&mut self, name: &Owned, now: Instant) -> Option<&mut SessionTotals> {
         let session = self.by_name.peek_mut(name)?;
         (now.saturating_duration_since(session.used) <= self.idle).then_some(&mut session.totals)
     }
@@ -81,13 +81,18 @@ impl Sessions {
 
 #[cfg(test)]
 mod tests {
+    use super::super::owner::Owner;
     use super::*;
     use crate::figure::{Bill, Rpc};
 
     const HOUR: Duration = Duration::from_secs(3600);
 
+    fn owned(name: &str) -> Owned {
+        Owned::new(Owner::EVERYONE, name)
+    }
+
     fn bill_one(sessions: &mut Sessions, name: &str, now: Instant) {
-        let name = Arc::from(name);
+        let name = owned(name);
         let bill = Bill {
             calls: 1,
             ..Bill::default()
@@ -98,7 +103,9 @@ mod tests {
     }
 
     fn calls(sessions: &Sessions, name: &str, now: Instant) -> Option<u64> {
-        sessions.peek(name, now).map(|totals| totals.total().calls)
+        sessions
+            .peek(&owned(name), now)
+            .map(|totals| totals.total().calls)
     }
 
     #[test]
@@ -133,7 +140,7 @@ mod tests {
         assert_eq!(calls(&sessions, "a", now + HOUR), Some(1));
         let later = now + HOUR + Duration::from_secs(1);
         assert_eq!(calls(&sessions, "a", later), None);
-        assert!(sessions.peek_mut("a", later).is_none());
+        assert!(sessions.peek_mut(&owned("a"), later).is_none());
         bill_one(&mut sessions, "a", later);
         assert_eq!(calls(&sessions, "a", later), Some(1));
     }

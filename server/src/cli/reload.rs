@@ -1,5 +1,5 @@
-//! Triggers of a reload of the models: SIGHUP, which reloads the certificates too, and with `--watch` a change of their files. `app` decides what a reload
-//! may change.
+//! Triggers of a reload of the models: SIGHUP, which reloads certificates, tokens and keys too, and with `--watch` a change
+//! of their files. `app` decides what a reload may change.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -37,6 +37,7 @@ impl Triggers {
                 () = self.hangups.next() => {
                     // the outcome is logged
                     let _ = reloader.reload_certificates().await;
+                    reloader.reload_credentials().await;
                     "SIGHUP"
                 }
                 () = changed(self.watcher.as_mut()) => "changed files",

@@ -130,6 +130,7 @@ fn exit_code(error: &app::Error, stderr: &mut LogWriter) -> ExitCode {
         | app::Error::Aws(_)
         | app::Error::Serve(_)
         | app::Error::Tls(_)
+        | app::Error::Identity(_)
         | app::Error::NoTokenKey { .. }
         | app::Error::Sweep(_)
         | app::Error::Random => exit::failure_to(stderr, &error.to_string()),

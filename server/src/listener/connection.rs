@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_rustls::server::TlsStream;
 use tonic::body::Body;
 use tower::ServiceExt as _;
 use tower::util::Oneshot;
@@ -22,6 +23,7 @@ use super::activity::Activity;
 use super::lifetime::{Cause, Due, Lifetime};
 use super::limits::{KEEPALIVE_INTERVAL, KEEPALIVE_TIMEOUT, Limits, MAX_HEADER_BYTES};
 use super::socket::{Socket, Stream};
+use crate::identity::PeerCertificate;
 use crate::tls::Certificates;
 use crate::transport::{Connection, stream};
 
@@ -58,14 +60,18 @@ pub(super) async fn serve(
 ) {
     let Accepted { stream, peer } = accepted;
     let activity = Arc::new(Activity::new());
-    let (stream, authorities) = match tls {
-        None => (Stream::Left(stream), None),
+    let (stream, secured) = match tls {
+        None => (Stream::Left(stream), Secured::default()),
         Some(certificates) => {
             let authorities = certificates.authorities();
             let until = activity.opened() + limits.handshake;
             tokio::select! {
                 secured = tokio::time::timeout_at(until, certificates.accept_calls(stream)) => match secured {
-                    Ok(Ok(secured)) => (Stream::Right(Box::new(secured)), Some(authorities)),
+                    Ok(Ok(stream)) => {
+                        let certificate = certificate(&stream);
+                        let authorities = Some(authorities);
+                        (Stream::Right(Box::new(stream)), Secured { authorities, certificate })
+                    }
                     Ok(Err(cause)) => return debug!(%peer, %cause, "tls handshake failed"),
                     Err(_) => return debug!(%peer, cause = ?Cause::Handshake, "connection closed"),
                 },
@@ -74,7 +80,22 @@ pub(super) async fn serve(
         }
     };
     let socket = Socket::new(stream, Arc::clone(&activity));
-    serve_calls(socket, peer, activity, authorities, calls, limits, stop).await;
+    serve_calls(socket, peer, activity, secured, calls, limits, stop).await;
+}
+
+/// What the handshake of a connection established.
+#[derive(Default)]
+struct Secured {
+    /// Sends when the authorities of client certificates are replaced.
+    authorities: Option<watch::Receiver<()>>,
+    certificate: Option<PeerCertificate>,
+}
+
+/// The certificate that the caller presented; TLS has verified its chain.
+fn certificate(stream: &TlsStream<TcpStream>) -> Option<PeerCertificate> {
+    let (_, session) = stream.get_ref();
+    let certificates = session.peer_certificates()?;
+    Some(PeerCertificate::from_der(certificates.first()?))
 }
 
 /// Serves the calls of a connection. It ends soon after the authorities of client certificates were replaced.
@@ -82,12 +103,16 @@ async fn serve_calls(
     socket: Socket,
     peer: SocketAddr,
     activity: Arc<Activity>,
-    mut authorities: Option<watch::Receiver<()>>,
+    secured: Secured,
     calls: impl CallService,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
 ) {
-    let connection = Connection::new(Some(peer));
+    let Secured {
+        mut authorities,
+        certificate,
+    } = secured;
+    let connection = Connection::new(Some(peer), certificate);
     let service = Service {
         calls,
         connection: connection.clone(),

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::capacity::Share;
+use crate::identity::PeerCertificate;
 
 /// One connection of a caller; clones refer to the same connection.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Connection(Arc<Inner>);
 struct Inner {
     /// `None` if the system did not report it.
     peer: Option<SocketAddr>,
+    /// The verified certificate of the caller, if it presented one.
+    certificate: Option<PeerCertificate>,
     /// The capacity that its calls hold.
     share: Arc<Share>,
     /// The latest deadline of its calls that stream.
@@ -26,9 +29,10 @@ struct Inner {
 
 impl Connection {
     /// A connection that was just accepted.
-    pub fn new(peer: Option<SocketAddr>) -> Connection {
+    pub fn new(peer: Option<SocketAddr>, certificate: Option<PeerCertificate>) -> Connection {
         Connection(Arc::new(Inner {
             peer,
+            certificate,
             share: Arc::default(),
             streams_until: Mutex::default(),
         }))
@@ -37,6 +41,11 @@ impl Connection {
     /// The address of the caller, if known.
     pub fn peer(&self) -> Option<SocketAddr> {
         self.0.peer
+    }
+
+    /// The verified certificate of the caller, if it presented one.
+    pub fn certificate(&self) -> Option<&PeerCertificate> {
+        self.0.certificate.as_ref()
     }
 
     /// The server's capacity that the calls of this connection hold.
@@ -64,7 +73,7 @@ mod tests {
 
     #[test]
     fn the_latest_deadline_counts() {
-        let connection = Connection::new(None);
+        let connection = Connection::new(None, None);
         assert_eq!(connection.streams_until(), None);
         let now = Instant::now();
         for (seconds, latest) in [(5, 5), (9, 9), (7, 9)] {

@@ -7,7 +7,8 @@ use tollgate_proto::{Reason, v1};
 use tonic::{Request, Response, Status};
 
 use super::{encode, status};
-use crate::billing::{Accounting, Scope};
+use crate::billing::{Accounting, Owner, Scope};
+use crate::caller::Caller;
 use crate::fault::Fault;
 use crate::model::Served;
 
@@ -35,6 +36,12 @@ impl Metrics {
     }
 }
 
+/// Whose sessions and bills a request may see: those of its caller.
+fn owner<T>(request: &Request<T>) -> Owner {
+    let caller: Option<&Arc<Caller>> = request.extensions().get();
+    Owner::of(caller.map(AsRef::as_ref))
+}
+
 fn unknown_session(scope: &Scope) -> Status {
     status::unknown_resource(
         Reason::UnknownSession,
@@ -49,11 +56,12 @@ impl MetricsService for Metrics {
         &self,
         request: Request<v1::GetTotalMetricsRequest>,
     ) -> Result<Response<v1::GetTotalMetricsResponse>, Status> {
+        let owner = owner(&request);
         let v1::GetTotalMetricsRequest { session, model } = request.into_inner();
         let scope = self.scope(session, model)?;
         let totals = self
             .accounting
-            .totals(&scope)
+            .totals(owner, &scope)
             .ok_or_else(|| unknown_session(&scope))?;
         Ok(Response::new(encode::totals(totals)))
     }
@@ -62,11 +70,12 @@ impl MetricsService for Metrics {
         &self,
         request: Request<v1::ResetMetricsRequest>,
     ) -> Result<Response<v1::ResetMetricsResponse>, Status> {
+        let owner = owner(&request);
         let v1::ResetMetricsRequest { session, model } = request.into_inner();
         let scope = self.scope(session, model)?;
         let cleared = self
             .accounting
-            .reset(&scope)
+            .reset(owner, &scope)
             .ok_or_else(|| unknown_session(&scope))?;
         Ok(Response::new(v1::ResetMetricsResponse {
             cleared: Some(cleared.into()),
@@ -77,12 +86,13 @@ impl MetricsService for Metrics {
         &self,
         request: Request<v1::GetCallMetricsRequest>,
     ) -> Result<Response<v1::GetCallMetricsResponse>, Status> {
+        let owner = owner(&request);
         let request_id = request.into_inner().request_id;
         if request_id.is_empty() {
             let fault = Fault::new("request_id", "is required");
             return Err(status::invalid(Reason::InvalidField, fault));
         }
-        let Some(finished) = self.accounting.finished(&request_id) else {
+        let Some(finished) = self.accounting.finished(owner, &request_id) else {
             return Err(status::unknown_resource(
                 Reason::UnknownRequest,
                 "request",

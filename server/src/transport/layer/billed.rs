@@ -18,7 +18,9 @@ use super::response_body::{Ending, ResponseBody};
 use super::rewrite;
 use super::route::Route;
 use super::shared::Shared;
+use crate::caller::Caller;
 use crate::figure::Rpc;
+use crate::identity::Refused;
 
 /// A call whose handler may run once its message is complete.
 pub(super) struct Admitted {
@@ -33,10 +35,11 @@ pub(super) fn admit(
     rpc: Rpc,
     route: Route,
     mut request: Request<Body>,
+    caller: Option<Arc<Caller>>,
 ) -> Result<(Admitted, Request<Body>), (OpenCall, Refusal)> {
     let head = Head::read(request.headers(), shared.deadlines(route));
     let trace = shared.telemetry.begin(rpc, request.headers());
-    let open = OpenCall::new(Arc::clone(shared), rpc, &head, trace);
+    let open = OpenCall::new(Arc::clone(shared), (rpc, route), &head, trace, caller);
     if !head.faults.is_empty() {
         let status = status::invalid(Reason::InvalidField, &head.faults);
         let reason = Reason::InvalidField;
@@ -49,7 +52,7 @@ pub(super) fn admit(
         return Err((open, refusal::out_of_memory()));
     };
     if let Some(connection) = request.extensions().get::<Connection>().filter(|_| route.streams) {
-        connection.stream_began(head.deadline.into());
+        connection.stream_began(open.call().deadline().into());
     }
     let receipt = Arc::new(Receipt::new(route.streams_contents));
     let open = open.admitted(Arc::clone(&hold));
@@ -65,6 +68,20 @@ pub(super) fn admit(
         receipt,
     };
     Ok((admitted, request))
+}
+
+/// Refuses a call whose caller has no identity. Reads nothing but its head.
+pub(super) fn unidentified(
+    shared: &Arc<Shared>,
+    rpc: Rpc,
+    route: Route,
+    request: &Request<Body>,
+    refused: Refused,
+) -> Response<Body> {
+    let head = Head::read(request.headers(), shared.deadlines(route));
+    let trace = shared.telemetry.begin(rpc, request.headers());
+    let open = OpenCall::unidentified(Arc::clone(shared), rpc, &head, trace);
+    open.refuse(&refusal::unauthenticated(refused))
 }
 
 impl Admitted {

@@ -13,13 +13,15 @@
 //! | response body that ends without trailers | the body, the error's status or UNKNOWN |
 //! | deadline before the head, or in the body | the layer or the body's timer, DEADLINE_EXCEEDED, the bill in the trailers |
 //! | the caller disconnects: future or body dropped | `Drop` of `OpenCall`, CANCELLED |
-//! | refused here (metadata, memory, calls in flight, drain) | `OpenCall::end`, the refusal's status |
+//! | the credential of a stream expires | like the deadline, UNAUTHENTICATED |
+//! | refused here (no identity, metadata, memory, calls in flight, drain) | `OpenCall::end`, the refusal's status |
 //!
 //! A deadline drops only the future and the stream of the RPC. Work that was spawned to run to completion continues, and
 //! what it uses is added to the same bill.
 
 mod billed;
 mod calls;
+mod end;
 mod in_flight;
 mod messages;
 mod open;

@@ -10,14 +10,17 @@ use tonic::Code;
 use tonic::body::Body;
 use tracing::{info, warn};
 
+use super::end::End;
 use super::receipt::Timeout;
 use super::refusal::Refusal;
 use super::request::Head;
 use super::rewrite::Rewritten;
+use super::route::Route;
 use super::settings::Settings;
 use super::shared::Shared;
-use crate::billing::{Closed, Ledger, Opening, TrailerContent, write_trailers};
+use crate::billing::{Closed, Ledger, Opening, Owner, TrailerContent, write_trailers};
 use crate::call::Call;
+use crate::caller::Caller;
 use crate::capacity::Hold;
 use crate::figure::{Bill, Rpc};
 use crate::telemetry::CallTrace;
@@ -27,21 +30,59 @@ use crate::telemetry::CallTrace;
 pub(super) struct OpenCall {
     call: Call,
     shared: Arc<Shared>,
+    end: End,
     /// The entry among the open calls, once the call is admitted.
     entry: Option<usize>,
 }
 
 impl OpenCall {
-    pub(super) fn new(shared: Arc<Shared>, rpc: Rpc, head: &Head<'_>, trace: CallTrace) -> OpenCall {
-        let opening = Opening {
-            rpc,
-            request_id: head.request_id,
-            session: head.session,
-        };
-        let ledger = Ledger::open(&shared.accounting, &opening);
+    /// Opens the call of a caller; `None` if callers are not authenticated.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        route: (Rpc, Route),
+        head: &Head<'_>,
+        trace: CallTrace,
+        caller: Option<Arc<Caller>>,
+    ) -> OpenCall {
+        let (rpc, route) = route;
+        let ledger = Ledger::open(
+            &shared.accounting,
+            &Opening {
+                owner: Owner::of(caller.as_deref()),
+                rpc,
+                request_id: head.request_id,
+                session: head.session,
+            },
+        );
+        let end = End::new(Some(head.deadline), caller.as_deref(), route.streams);
+        let call = Call::new(ledger, trace, end.at.unwrap_or(head.deadline));
+        OpenCall {
+            call: match caller {
+                Some(caller) => call.with_caller(caller),
+                None => call,
+            },
+            shared,
+            end,
+            entry: None,
+        }
+    }
+
+    /// Opens the call of someone whose credential was refused, only to close it: it is counted and logged, but nothing is
+    /// kept for its caller.
+    pub(super) fn unidentified(shared: Arc<Shared>, rpc: Rpc, head: &Head<'_>, trace: CallTrace) -> OpenCall {
+        let ledger = Ledger::open(
+            &shared.accounting,
+            &Opening {
+                owner: Owner::NOBODY,
+                rpc,
+                request_id: head.request_id,
+                session: None,
+            },
+        );
         OpenCall {
             call: Call::new(ledger, trace, head.deadline),
             shared,
+            end: End::new(Some(head.deadline), None, false),
             entry: None,
         }
     }
@@ -63,7 +104,12 @@ impl OpenCall {
 
     /// The refusal if the call timed out.
     pub(super) fn timed_out(&self, timeout: Timeout) -> Refusal {
-        self.shared.timed_out(timeout, self.call.hold())
+        self.shared.timed_out(timeout, self.call.hold(), &self.end)
+    }
+
+    /// When the call ends at the latest, and how.
+    pub(super) fn end_at(&self) -> &End {
+        &self.end
     }
 
     /// Sets the reason of a call that is about to fail.

@@ -7,6 +7,7 @@ use tonic::Status;
 
 use super::super::status;
 use crate::capacity::LimitReached;
+use crate::identity::Refused;
 
 /// Why a call is refused, as the caller sees it.
 #[derive(Debug)]
@@ -40,6 +41,11 @@ pub(super) fn out_of_memory() -> Refusal {
         reason: Reason::OutOfMemory,
         status: status::out_of_memory(),
     }
+}
+
+/// The caller has no identity.
+pub(super) fn unauthenticated(refused: Refused) -> Refusal {
+    refusal(Reason::Unauthenticated, refused.to_string())
 }
 
 /// The deadline passed.

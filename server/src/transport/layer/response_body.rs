@@ -19,9 +19,10 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::super::stream::{self, Outgoing};
+use super::end::End;
 use super::open::OpenCall;
 use super::outbound::Outbound;
-use super::refusal::{self, Refusal};
+use super::refusal::Refusal;
 use super::rewrite::{self, Rewritten};
 use crate::billing::write_request_id;
 use crate::capacity::Hold;
@@ -50,7 +51,7 @@ pub(super) enum Ending {
     Unbilled {
         request_id: String,
         hold: Arc<Hold>,
-        deadline: Option<std::time::Instant>,
+        end: End,
     },
 }
 
@@ -76,10 +77,7 @@ impl ResponseBody {
             ending.write(Code::Unknown, None);
             return body;
         }
-        let deadline = match &ending {
-            Ending::Billed(open) => Some(open.call().deadline()),
-            Ending::Unbilled { deadline, .. } => *deadline,
-        };
+        let deadline = ending.end().at;
         let state = State::Open {
             body,
             outbound: Outbound::default(),
@@ -201,6 +199,14 @@ impl State {
 }
 
 impl Ending {
+    /// When the call ends at the latest, and how.
+    fn end(&self) -> &End {
+        match self {
+            Ending::Billed(open) => open.end_at(),
+            Ending::Unbilled { end, .. } => end,
+        }
+    }
+
     /// The capacity that the call holds.
     fn hold(&self) -> Option<&Arc<Hold>> {
         match self {
@@ -275,10 +281,7 @@ impl Shared {
         };
         let task = task.take();
         let is_waiting = ending.hold().is_some_and(|hold| hold.is_waiting());
-        let Refusal { reason, status } = match is_waiting {
-            true => refusal::out_of_memory(),
-            false => refusal::deadline_exceeded(),
-        };
+        let Refusal { reason, status } = ending.end().refusal(is_waiting);
         let Some(ending) = state.finish() else { return };
         let mut trailers = HeaderMap::new();
         // every status of ours can be encoded

@@ -7,6 +7,7 @@ use http::Request;
 
 use super::super::Connection;
 use super::calls::OpenCalls;
+use super::end::End;
 use super::receipt::Timeout;
 use super::refusal::{self, Refusal};
 use super::request::{self, Deadlines};
@@ -15,6 +16,7 @@ use super::settings::Settings;
 use crate::billing::Accounting;
 use crate::capacity::{Capacity, Hold, Limits, OutOfMemory, Pool};
 use crate::figure::Rpc;
+use crate::identity::Authenticator;
 use crate::telemetry::Telemetry;
 
 /// Bytes of an open call, without its head.
@@ -29,10 +31,17 @@ pub(super) struct Shared {
     pub(super) capacity: Arc<Capacity>,
     pub(super) calls: OpenCalls,
     pub(super) draining: AtomicBool,
+    /// `None`: callers have no identity.
+    pub(super) authenticator: Option<Arc<Authenticator>>,
 }
 
 impl Shared {
-    pub(super) fn new(accounting: Arc<Accounting>, settings: Settings, telemetry: Telemetry) -> Arc<Shared> {
+    pub(super) fn new(
+        accounting: Arc<Accounting>,
+        settings: Settings,
+        telemetry: Telemetry,
+        authenticator: Option<Arc<Authenticator>>,
+    ) -> Arc<Shared> {
         let in_flight = settings.in_flight.max(1);
         let settings = Settings {
             in_flight,
@@ -49,6 +58,7 @@ impl Shared {
             }),
             calls: OpenCalls::default(),
             draining: AtomicBool::new(false),
+            authenticator,
         })
     }
 
@@ -86,12 +96,11 @@ impl Shared {
     }
 
     /// The refusal of a call that timed out.
-    pub(super) fn timed_out(&self, timeout: Timeout, hold: Option<&Arc<Hold>>) -> Refusal {
-        if hold.is_some_and(|hold| hold.is_waiting()) {
-            return refusal::out_of_memory();
-        }
+    pub(super) fn timed_out(&self, timeout: Timeout, hold: Option<&Arc<Hold>>, end: &End) -> Refusal {
+        let is_waiting = hold.is_some_and(|hold| hold.is_waiting());
         match timeout {
-            Timeout::Deadline => refusal::deadline_exceeded(),
+            Timeout::Deadline => end.refusal(is_waiting),
+            Timeout::Receive if is_waiting => refusal::out_of_memory(),
             Timeout::Receive => refusal::receive_timed_out(self.settings.receive),
         }
     }

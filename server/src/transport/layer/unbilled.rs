@@ -2,11 +2,12 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::{Request, Response};
 use tonic::body::Body;
+use tracing::warn;
 
+use super::end::End;
 use super::receipt::Receipt;
 use super::refusal::{self, Refusal};
 use super::request;
@@ -16,7 +17,9 @@ use super::rewrite;
 use super::route::Route;
 use super::shared::Shared;
 use crate::billing::write_request_id;
+use crate::caller::Caller;
 use crate::capacity::{Hold, Pool};
+use crate::identity::Refused;
 
 /// A call of a service other than DataService.
 pub(super) struct Unbilled {
@@ -24,7 +27,7 @@ pub(super) struct Unbilled {
     request_id: String,
     receipt: Arc<Receipt>,
     hold: Arc<Hold>,
-    deadline: Option<Instant>,
+    end: End,
 }
 
 impl Unbilled {
@@ -32,6 +35,7 @@ impl Unbilled {
         shared: &Arc<Shared>,
         route: Route,
         mut request: Request<Body>,
+        caller: Option<Arc<Caller>>,
     ) -> Result<(Unbilled, Request<Body>), (String, Refusal)> {
         let request_id = request::request_id(request.headers());
         let Ok(hold) = shared.hold(&request) else {
@@ -44,6 +48,10 @@ impl Unbilled {
                 Some(request::deadline(request.headers(), deadlines))
             }
         };
+        let end = End::new(deadline, caller.as_deref(), route.streams);
+        if let Some(caller) = caller {
+            request.extensions_mut().insert(caller);
+        }
         let receipt = Arc::new(Receipt::new(false));
         let body = std::mem::take(request.body_mut());
         let max_bytes = shared.settings.message_bytes;
@@ -56,7 +64,7 @@ impl Unbilled {
             request_id,
             receipt,
             hold,
-            deadline,
+            end,
         };
         Ok((call, request))
     }
@@ -74,13 +82,16 @@ impl Unbilled {
             request_id,
             receipt,
             hold,
-            deadline,
+            end,
         } = self;
         let receive = shared.settings.receive;
-        let handling = receipt.within(receive, deadline, inner.call(request));
+        let handling = receipt.within(receive, end.at, inner.call(request));
         let mut response = match handling.await {
             Ok(response) => response?,
-            Err(timeout) => return Ok(refuse(&request_id, &shared.timed_out(timeout, Some(&hold)))),
+            Err(timeout) => {
+                let refusal = shared.timed_out(timeout, Some(&hold), &end);
+                return Ok(refuse(&request_id, &refusal));
+            }
         };
         if receipt.is_broken() {
             // the caller is gone, and the error is not ours
@@ -94,10 +105,24 @@ impl Unbilled {
         let ending = Ending::Unbilled {
             request_id,
             hold,
-            deadline,
+            end,
         };
         Ok(response.map(|body| ResponseBody::wrap(body, ending)))
     }
+}
+
+/// Refuses a call whose caller has no identity. Reads nothing but its head.
+pub(super) fn unidentified(request: &Request<Body>, refused: Refused) -> Response<Body> {
+    let request_id = request::request_id(request.headers());
+    let refusal = refusal::unauthenticated(refused);
+    warn!(
+        path = request.uri().path(),
+        request_id,
+        reason = refusal.reason.as_str(),
+        error = %refused,
+        "call refused"
+    );
+    refuse(&request_id, &refusal)
 }
 
 /// The response to a call that is refused.

@@ -13,7 +13,7 @@ use tower::{Layer as _, Service as _, service_fn};
 
 use super::super::super::status;
 use super::*;
-use crate::billing::Scope;
+use crate::billing::{Owner, Scope};
 use crate::figure::{AwsOperation, Rpc};
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn a_success_has_its_bill_in_the_trailers() {
         .call(request(&[(metadata::SESSION, "job")]), one_kms_call)
         .await;
     assert!(
-        fixture.accounting.finished("r").is_none(),
+        fixture.accounting.finished(Owner::EVERYONE, "r").is_none(),
         "not before the body ends"
     );
     assert_eq!(fixture.permits(), 1);
@@ -138,7 +138,14 @@ async fn a_caller_that_disconnects_midway_is_cancelled_and_billed() {
         session: Some("job".to_owned()),
         model: None,
     };
-    assert_eq!(fixture.accounting.totals(&session).unwrap().total, finished.bill);
+    assert_eq!(
+        fixture
+            .accounting
+            .totals(Owner::EVERYONE, &session)
+            .unwrap()
+            .total,
+        finished.bill
+    );
     assert_eq!(fixture.permits(), 2);
 }
 

@@ -26,7 +26,7 @@ use tonic_types::StatusExt as _;
 use tower::{Layer as _, Service as _, service_fn};
 
 use super::{CallLayer, Settings};
-use crate::billing::{Accounting, Bounds, FinishedCall, Prices, Scope, TrailerChoice};
+use crate::billing::{Accounting, Bounds, FinishedCall, Owner, Prices, Scope, TrailerChoice};
 use crate::call::Call;
 use crate::figure::{AwsOperation, Bill};
 
@@ -79,11 +79,16 @@ impl Fixture {
     }
 
     fn finished(&self, request_id: &str) -> FinishedCall {
-        self.accounting.finished(request_id).expect("the call is closed")
+        self.accounting
+            .finished(Owner::EVERYONE, request_id)
+            .expect("the call is closed")
     }
 
     fn total(&self) -> Bill {
-        self.accounting.totals(&Scope::default()).unwrap().total
+        self.accounting
+            .totals(Owner::EVERYONE, &Scope::default())
+            .unwrap()
+            .total
     }
 
     fn permits(&self) -> usize {

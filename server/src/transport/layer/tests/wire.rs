@@ -23,7 +23,7 @@ use tower::service_fn;
 use tower::util::BoxCloneService;
 
 use super::super::{CallLayer, Settings};
-use crate::billing::{Accounting, Bounds, Prices, TrailerChoice};
+use crate::billing::{Accounting, Bounds, Owner, Prices, TrailerChoice};
 
 /// Stands in for DataService: `Get` returns an empty message, `Query` one message and no end, other RPCs nothing.
 #[derive(Clone)]
@@ -130,7 +130,13 @@ async fn trailers_of_a_success_arrive() {
         .unwrap()
         .to_str()
         .unwrap();
-    assert_eq!(wire.accounting.finished(request_id).unwrap().code, Code::Ok);
+    assert_eq!(
+        wire.accounting
+            .finished(Owner::EVERYONE, request_id)
+            .unwrap()
+            .code,
+        Code::Ok
+    );
 }
 
 #[tokio::test]
@@ -144,7 +150,7 @@ async fn at_the_deadline_this_layer_responds() {
             .unwrap_err();
         assert_from_this_layer(&status);
         assert_eq!(
-            wire.accounting.finished("r").unwrap().code,
+            wire.accounting.finished(Owner::EVERYONE, "r").unwrap().code,
             Code::DeadlineExceeded
         );
     }
