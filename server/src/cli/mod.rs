@@ -16,6 +16,7 @@ mod serve;
 mod sweep;
 #[cfg(test)]
 mod testing;
+mod token;
 mod variables;
 
 use std::process::ExitCode;
@@ -47,6 +48,8 @@ enum Command {
     Sweep(sweep::Args),
     /// Print the least-privilege IAM policy that the models need on AWS
     Iam(iam::Args),
+    /// Make the opaque tokens of callers
+    Token(token::Args),
     /// Check a data folder of the embedded backend
     #[cfg(feature = "embedded")]
     Fsck(fsck::Args),
@@ -80,6 +83,7 @@ fn run(command: Command) -> ExitCode {
         Command::Provision(args) => provision::run(&args),
         Command::Sweep(args) => sweep::run(&args),
         Command::Iam(args) => iam::run(&args),
+        Command::Token(args) => token::run(&args),
         #[cfg(feature = "embedded")]
         Command::Fsck(args) => fsck::run(&args),
         Command::Completions { shell } => exit::print(&completions(shell)),
