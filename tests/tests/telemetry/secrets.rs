@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tollgate_proto::v1;
 use tollgate_tests::collector::Collector;
 use tollgate_tests::gateway::{Gateway, Setup, in_session};
 use tollgate_tests::stores::RawStores;
@@ -14,6 +16,7 @@ use tollgate_tests::values::{
     user,
 };
 use tollgate_tests::wiretap::{Fate, Wiretap};
+use tonic::Request;
 
 use super::{exporting_to, hex, logged};
 
@@ -192,4 +195,64 @@ async fn no_stored_value_or_key_leaves_the_gateway() {
     let found = secrets.leaks("a sample", &format!("x{}y", secrets.text("ssn")));
     assert_eq!(found.len(), 1, "the search finds a secret");
     let _: Value = serde_json::from_str(lines.text().lines().next().unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn no_credential_leaves_the_gateway() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let collector = Collector::grpc().await;
+    let credentials = [
+        "Bearer MARK-valid-5ecr3t",
+        "Bearer MARK-unknown-5ecr3t",
+        "Bearer MARK-header.MARK-claims.MARK-signature",
+        "Bearer eyJhbGciOiJub25lIn0.MARK-claims.MARK-signature",
+        "Basic MARK-basic-5ecr3t",
+        "Bearer MARK-one MARK-two",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens.yaml");
+    let hash = hex(&Sha256::digest("MARK-valid-5ecr3t"));
+    std::fs::write(&file, format!("- {{ name: alice, sha256: '{hash}' }}\n")).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let path = file.display().to_string();
+    let settings = [
+        ("TOLLGATE_AUTH__TOKENS", path.as_str()),
+        ("TOLLGATE_LOG__LEVEL", "trace"),
+    ];
+    let (gateway, lines, _guard) = logged(exporting_to(&collector, &settings)).await;
+    let mut outcomes = String::new();
+    for credential in credentials {
+        let mut request = Request::new(save("User", user("p1", "1")));
+        request
+            .metadata_mut()
+            .insert("authorization", credential.parse().unwrap());
+        let saved = gateway.save(request).await;
+        assert_eq!(
+            saved.outcome.is_ok(),
+            credential == credentials[0],
+            "{credential}"
+        );
+        outcomes.push_str(&format!("{:?} {:?}", saved.outcome, saved.bill));
+        let mut request = Request::new(v1::ListModelsRequest::default());
+        request
+            .metadata_mut()
+            .insert("authorization", credential.parse().unwrap());
+        outcomes.push_str(&format!("{:?}", gateway.schema().list_models(request).await));
+    }
+    gateway.stop().await;
+    let received = collector.received();
+    let outputs = [
+        ("the log", lines.text()),
+        ("spans", format!("{:?}", received.spans)),
+        ("metrics", format!("{:?}", received.metrics)),
+        ("log records", format!("{:?}", received.logs)),
+        ("responses", outcomes),
+    ];
+    for (source, text) in outputs {
+        assert!(
+            !text.is_empty() && !text.contains("MARK"),
+            "{source} has a credential"
+        );
+    }
 }

@@ -15,6 +15,7 @@ mod exact;
 mod expired;
 mod forms;
 mod idempotency;
+mod identity;
 mod indexes;
 mod kept;
 mod keys;

@@ -37,7 +37,7 @@ fn url(partition: &str, method: v1::PresignMethod) -> v1::PresignRequest {
 }
 
 /// The request with a life in seconds.
-fn expiring(mut request: v1::PresignRequest, seconds: i64) -> v1::PresignRequest {
+pub(crate) fn expiring(mut request: v1::PresignRequest, seconds: i64) -> v1::PresignRequest {
     let expires = Duration::from_secs(1).try_into().expect("a duration");
     request.expires = Some(expires);
     if let Some(expires) = &mut request.expires {
@@ -56,7 +56,7 @@ async fn store(gateway: &Gateway, partition: &str, content: &[u8]) {
 }
 
 /// A request for a URL that uploads this content as that of document `partition`.
-fn upload(partition: &str, content: &[u8]) -> v1::PresignRequest {
+pub(crate) fn upload(partition: &str, content: &[u8]) -> v1::PresignRequest {
     let sha256: Vec<String> = Sha256::digest(content)
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -91,7 +91,7 @@ fn taken_up(token: &str) -> AttributeValue {
 }
 
 /// Document `partition` with this upload as its content.
-fn with_upload(partition: &str, token: &str) -> Item {
+pub(crate) fn with_upload(partition: &str, token: &str) -> Item {
     let mut item = document(partition, Vec::new());
     item.insert("content".to_owned(), taken_up(token));
     item

@@ -1,6 +1,6 @@
 //! TLS of the listeners: versions, client certificates, and certificates that are replaced while calls are made.
 
-mod authority;
+pub(crate) mod authority;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
