@@ -49,7 +49,7 @@ pub(super) struct IssuerKeys {
 
 enum Source {
     File(WatchedFile),
-    Url(Fetcher),
+    Url(Box<Fetcher>),
 }
 
 /// The keys in use.
@@ -85,7 +85,7 @@ impl IssuerKeys {
     /// Reads a file; a URL is fetched by the first [`refresh`](IssuerKeys::refresh).
     pub(super) fn open(issuer: &JwtIssuer) -> Result<IssuerKeys, SetupError> {
         let (source, keys) = match issuer.jwks.starts_with(HTTPS) {
-            true => (Source::Url(Fetcher::new(issuer)?), None),
+            true => (Source::Url(Box::new(Fetcher::new(issuer)?)), None),
             false => {
                 let path = PathBuf::from(&issuer.jwks);
                 let (file, content) = WatchedFile::open(SETTING, path, Readers::Anyone, MAX_BYTES)?;

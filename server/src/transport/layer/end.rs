@@ -14,7 +14,7 @@ pub(super) struct End {
     /// `None`: at any time.
     pub(super) at: Option<Instant>,
     /// Whether the credential expires then.
-    expires: bool,
+    pub(super) expires: bool,
 }
 
 impl End {

@@ -30,7 +30,8 @@ use crate::telemetry::CallTrace;
 pub(super) struct OpenCall {
     call: Call,
     shared: Arc<Shared>,
-    end: End,
+    /// Whether the deadline is when the credential of the caller expires.
+    expires: bool,
     /// The entry among the open calls, once the call is admitted.
     entry: Option<usize>,
 }
@@ -62,7 +63,7 @@ impl OpenCall {
                 None => call,
             },
             shared,
-            end,
+            expires: end.expires,
             entry: None,
         }
     }
@@ -82,7 +83,7 @@ impl OpenCall {
         OpenCall {
             call: Call::new(ledger, trace, head.deadline),
             shared,
-            end: End::new(Some(head.deadline), None, false),
+            expires: false,
             entry: None,
         }
     }
@@ -104,12 +105,15 @@ impl OpenCall {
 
     /// The refusal if the call timed out.
     pub(super) fn timed_out(&self, timeout: Timeout) -> Refusal {
-        self.shared.timed_out(timeout, self.call.hold(), &self.end)
+        self.shared.timed_out(timeout, self.call.hold(), &self.end_at())
     }
 
     /// When the call ends at the latest, and how.
-    pub(super) fn end_at(&self) -> &End {
-        &self.end
+    pub(super) fn end_at(&self) -> End {
+        End {
+            at: Some(self.call.deadline()),
+            expires: self.expires,
+        }
     }
 
     /// Sets the reason of a call that is about to fail.

@@ -200,10 +200,10 @@ impl State {
 
 impl Ending {
     /// When the call ends at the latest, and how.
-    fn end(&self) -> &End {
+    fn end(&self) -> End {
         match self {
             Ending::Billed(open) => open.end_at(),
-            Ending::Unbilled { end, .. } => end,
+            Ending::Unbilled { end, .. } => *end,
         }
     }
 
