@@ -54,14 +54,15 @@ impl Certified {
             Some(token) => bearing(request, token),
             None => Request::new(request),
         };
-        data.get(request).await.unwrap_err()
+        data.get(request).await.expect_err("there is no such item")
     }
 
     /// Bills a call to the session of this certificate's caller.
     async fn bill(&self, pair: &Pair) {
         let mut data = v1::data_service_client::DataServiceClient::new(self.connect(Some(pair)).await);
         let request = tollgate_tests::gateway::in_session(get("User", key("a", "b")), "mine");
-        assert_eq!(data.get(request).await.unwrap_err().code(), Code::NotFound);
+        let status = data.get(request).await.expect_err("there is no such item");
+        assert_eq!(status.code(), Code::NotFound);
     }
 
     /// The calls in the session of this certificate's caller.
