@@ -17,6 +17,7 @@ use super::error::Error;
 use super::identity::Identity;
 use super::kept::{self, KeptObject};
 use super::offloaded::Offloaded;
+use super::old_item::is_as_written;
 use super::remembered::Seen;
 use super::request::Condition;
 use super::settle::Settlement;
@@ -151,7 +152,7 @@ impl Commit<'_> {
     async fn clean_up(&self, old: Option<Item>, return_old: bool) -> Option<Item> {
         // a retried attempt may have replaced the item that the first attempt wrote
         let old = old.filter(|old| self.new.is_empty() || !self.is_written(old))?;
-        let returned = match return_old {
+        let returned = match return_old && is_as_written(&self.call, self.model, &old, self.keys).await {
             true => {
                 let mut returned = old.clone();
                 self.offloaded().put(&mut returned, None).await;

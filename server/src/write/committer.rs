@@ -21,7 +21,7 @@ use super::delete::delete;
 use super::error::Error;
 use super::generated::of_first;
 use super::in_flight::InFlight;
-use super::old_item::{UpdateView, open_old};
+use super::old_item::{UpdateView, open_current, open_old};
 use super::request::{
     Committed, CommittedUpdate, DeleteRequest, ExpectedVersion, SaveRequest, UpdateRequest,
 };
@@ -245,7 +245,10 @@ impl Committer {
             }) => match unmet(model, version, item.as_ref()) {
                 Some(unmet) => unmet,
                 None => Error::ConditionFailed {
-                    current: self.open_old(call, model, item.filter(|_| return_old)).await,
+                    current: match item.filter(|_| return_old) {
+                        Some(item) => open_current(&self.stores, &self.keyring, call, model, item).await,
+                        None => None,
+                    },
                 },
             },
             Error::Store(_)

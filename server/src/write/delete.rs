@@ -9,6 +9,7 @@ use crate::object::owner::{Owner, owns_objects};
 
 use super::cleanup::remove_owned;
 use super::offloaded::Offloaded;
+use super::old_item::is_as_written;
 use super::request::{DeleteRequest, ExpectedVersion};
 use super::settle::unknown;
 use super::versions::stored_version;
@@ -51,9 +52,13 @@ pub(super) async fn delete(
         }
         Err(error) => return Err(error),
     };
+    let is_returned = match &old {
+        Some(old) if return_old => is_as_written(&extended, &model, old, keys).await,
+        Some(_) | None => false,
+    };
     if let Some(old) = &mut old {
         let stored = old.clone();
-        if return_old {
+        if is_returned {
             let offloaded = Offloaded {
                 stores,
                 keys,
@@ -68,7 +73,7 @@ pub(super) async fn delete(
         };
         remove_owned(stores, &extended, owner, &stored, &Item::new()).await;
     }
-    Ok(old.filter(|_| return_old))
+    Ok(old.filter(|_| is_returned))
 }
 
 /// Whether a failed condition is certain to be about another, newer version of the item. True for a delete without a

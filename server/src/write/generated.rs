@@ -3,7 +3,6 @@
 use crate::aws::Stores;
 use crate::call::Call;
 use crate::crypto::Keyring;
-use crate::item::protect::Extent;
 use crate::model::{Item, Model};
 
 use super::old_item::open;
@@ -25,17 +24,9 @@ pub(super) async fn of_first<'a>(
     let names: Vec<String> = generated.into_keys().chain(objects.map(str::to_owned)).collect();
     let mut first = match names.is_empty() {
         true => Item::new(),
-        false => open(
-            stores,
-            keyring,
-            call,
-            model,
-            stored,
-            Some(&names),
-            Extent::Verified,
-        )
-        .await
-        .map_or_else(Item::new, |opened| opened.item),
+        false => open(stores, keyring, call, model, stored, Some(&names))
+            .await
+            .map_or_else(Item::new, |opened| opened.item),
     };
     first.extend(version);
     first

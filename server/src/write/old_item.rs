@@ -4,7 +4,7 @@ use tracing::warn;
 
 use crate::aws::Stores;
 use crate::call::Call;
-use crate::crypto::Keyring;
+use crate::crypto::{CallKeys, Keyring};
 use crate::item::load::{self, Opened};
 use crate::item::protect::{Extent, verify};
 use crate::model::{Item, Model, ReturnValues};
@@ -12,7 +12,23 @@ use crate::model::{Item, Model, ReturnValues};
 use super::offloaded::Offloaded;
 use super::request::UpdateRequest;
 
-/// Opens the previous item. The write has its outcome already: an item that cannot be decrypted is logged and left out.
+/// Opens the item that refused a write, after it was verified. An item that cannot be decrypted is logged and left out.
+pub(super) async fn open_current(
+    stores: &Stores,
+    keyring: &Keyring,
+    call: &Call,
+    model: &Model,
+    current: Item,
+) -> Option<Opened> {
+    let is_as_written = is_as_written(call, model, &current, &keyring.for_call(call)).await;
+    match is_as_written {
+        true => open_old(stores, keyring, call, model, current).await,
+        false => None,
+    }
+}
+
+/// Opens the previous item, which [`is_as_written`]. The write has its outcome already: an item that cannot be decrypted is
+/// logged and left out.
 pub(super) async fn open_old(
     stores: &Stores,
     keyring: &Keyring,
@@ -20,7 +36,22 @@ pub(super) async fn open_old(
     model: &Model,
     old: Item,
 ) -> Option<Opened> {
-    open(stores, keyring, call, model, old, None, Extent::Whole).await
+    open(stores, keyring, call, model, old, None).await
+}
+
+/// Whether a stored item is the one that was written, as far as the model protects items. The write has its outcome
+/// already: an item that is not is logged. The content of its objects must not be in place of their pointers yet.
+pub(super) async fn is_as_written(call: &Call, model: &Model, stored: &Item, keys: &CallKeys) -> bool {
+    match verify(model, stored, keys).await {
+        Ok(_) => true,
+        Err(error) => {
+            warn!(
+                request_id = call.request_id(),
+                "cannot verify the item that a write returned: {error}"
+            );
+            false
+        }
+    }
 }
 
 /// What an update returns of an item.
@@ -61,11 +92,11 @@ impl UpdateView {
     ) -> Option<Opened> {
         item.extend(self.key);
         let wanted = self.attributes.as_deref();
-        open(stores, keyring, call, model, item, wanted, Extent::Verified).await
+        open(stores, keyring, call, model, item, wanted).await
     }
 }
 
-/// Opens an item, or the wanted attributes of it. One that cannot be decrypted or verified is logged and left out.
+/// Opens a verified item, or the wanted attributes of it. One that cannot be decrypted is logged and left out.
 pub(super) async fn open(
     stores: &Stores,
     keyring: &Keyring,
@@ -73,19 +104,8 @@ pub(super) async fn open(
     model: &Model,
     mut item: Item,
     wanted: Option<&[String]>,
-    extent: Extent,
 ) -> Option<Opened> {
     let keys = keyring.for_call(call);
-    // as it is stored, before the content of its objects is put in place of pointers
-    if extent == Extent::Whole
-        && let Err(error) = verify(model, &item, &keys).await
-    {
-        warn!(
-            request_id = call.request_id(),
-            "cannot verify the item that a write returned: {error}"
-        );
-        return None;
-    }
     let offloaded = Offloaded {
         stores,
         keys: &keys,

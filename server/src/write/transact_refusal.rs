@@ -8,7 +8,7 @@ use crate::crypto::Keyring;
 use crate::model::Item;
 
 use super::error::Error;
-use super::old_item::open_old;
+use super::old_item::open_current;
 use super::prepared::Prepared;
 use super::refused::{OperationRefusal, RefusedOperation};
 use super::versions::unmet;
@@ -45,7 +45,7 @@ async fn explain(
         Refusal::Invalid => (OperationRefusal::Invalid, None),
     };
     let current = match item.filter(|_| operation.return_old) {
-        Some(item) => open_old(stores, keyring, call, &operation.model, item).await,
+        Some(item) => open_current(stores, keyring, call, &operation.model, item).await,
         None => None,
     };
     RefusedOperation {

@@ -1,6 +1,7 @@
 //! Items that are protected as a whole: what is written is what is read, and whatever was changed in the store is data
 //! loss.
 
+mod objects;
 mod reads;
 mod tamper;
 mod transactions;
