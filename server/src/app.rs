@@ -23,6 +23,7 @@ use crate::identity::Authenticator;
 use crate::listener;
 use crate::model::{Models, Served};
 use crate::operation::Gateway;
+use crate::policy::Policies;
 use crate::read::{self, PageTokens, Reader};
 use crate::serve::{self, BoundListener, Calls, Services};
 use crate::sweep::Sweeper;
@@ -35,6 +36,7 @@ use crate::write::{Committer, RequestIds, TransactionTokens, UploadTokens};
 pub use backend::connect;
 pub use error::Error;
 pub use reload::{Refused, Reloader};
+pub use settings::known_to_policies;
 pub use sweeping::sweep;
 
 #[cfg(feature = "telemetry")]
@@ -48,6 +50,7 @@ pub struct App {
     reloader: Arc<Reloader>,
     sweeper: Sweeper,
     sweep_every: Option<Duration>,
+    policies: Policies,
 }
 
 /// The facts that are shown at the start.
@@ -92,6 +95,7 @@ impl App {
         let models = source.read().map_err(Error::Models)?;
         let has_lasting_key = check_token_key(config, &models)?;
         let authenticator = Authenticator::open(&config.auth)?.map(Arc::new);
+        let policies = settings::policies(config, &models)?;
         let (tls, listener, side_port) = Box::pin(bind(config)).await?;
         let backend::Opened {
             stores,
@@ -112,14 +116,17 @@ impl App {
             upload_tokens: UploadTokens::new(&token_key),
             reader,
             attribute_depth: config.limits.attribute_depth,
+            policies: policies.clone(),
+            has_tls: tls.is_some(),
         });
         let reloader = Reloader {
             source,
             backend: config.backend,
             stores,
-            served: served.clone(),
+            served,
             tls: tls.clone(),
             authenticator: authenticator.clone(),
+            policies: policies.clone(),
             max_models: reload::max_models(models.len()),
             has_lasting_key,
         };
@@ -127,10 +134,10 @@ impl App {
         let layer = layer(config, &accounting, &telemetry, authenticator.as_ref());
         observe(&telemetry, &accounting, &layer, &sweeper, reloader.max_models);
         let services = Services {
+            metrics: Metrics::new(accounting, Arc::clone(&gateway)),
+            schema: Schema::new(Arc::clone(&gateway)),
+            admin: Admin::new(sweeper.clone(), Arc::clone(&gateway)),
             data: Data::new(gateway),
-            metrics: Metrics::new(accounting, served.clone()),
-            schema: Schema::new(served),
-            admin: Admin::new(sweeper.clone()),
             layer,
             side_port,
             url_port,
@@ -150,6 +157,7 @@ impl App {
             reloader: Arc::new(reloader),
             sweeper,
             sweep_every: config.sweep.every,
+            policies,
         })
     }
 
@@ -188,6 +196,7 @@ impl App {
         if let Some(every) = self.sweep_every {
             background.spawn(sweeping::run_every(self.sweeper, every));
         }
+        background.spawn(self.policies.watch());
         Ok(self.listener.serve(self.services, shutdown, ready).await?)
     }
 }

@@ -21,6 +21,7 @@ mod listener;
 pub mod model;
 pub mod object;
 pub mod operation;
+pub mod policy;
 pub mod read;
 mod serve;
 pub mod sweep;

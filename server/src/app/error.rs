@@ -5,6 +5,7 @@ use crate::aws;
 use crate::embedded;
 use crate::identity;
 use crate::model::ModelFault;
+use crate::policy;
 use crate::serve;
 use crate::tls;
 use crate::yaml::Fault;
@@ -15,6 +16,14 @@ pub enum Error {
     /// The model files are invalid.
     #[error("the models have {} errors", .0.len())]
     Models(Vec<ModelFault>),
+    /// The policies are invalid.
+    #[error("the policies have {} errors", .0.len())]
+    Policies(Vec<policy::Fault>),
+    /// Policies decide about callers, and there are none.
+    #[error(
+        "policies requires auth, which is not set: without it no caller has an identity that policies could permit anything"
+    )]
+    PoliciesWithoutAuth,
     /// The price book is invalid.
     #[error("the price book has {} errors", .0.len())]
     Prices(Vec<Fault>),
@@ -66,6 +75,7 @@ impl Error {
                 | Error::Tls(_)
                 | Error::Identity(_)
                 | Error::NoTokenKey { .. }
+                | Error::PoliciesWithoutAuth
                 | Error::Sweep(_)
         )
     }

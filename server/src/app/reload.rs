@@ -10,6 +10,7 @@ use crate::aws::{self, Stores};
 use crate::config::{Backend, Config};
 use crate::identity::Authenticator;
 use crate::model::{Change, Changes, Model, ModelFault, Models, Served};
+use crate::policy::{self, Policies};
 use crate::tls::{Certificates, Reloaded};
 
 /// Log lines about one reload; any more are counted only.
@@ -36,6 +37,8 @@ pub struct Reloader {
     pub(super) tls: Option<Arc<Certificates>>,
     /// The files that identify callers.
     pub(super) authenticator: Option<Arc<Authenticator>>,
+    /// What callers may do.
+    pub(super) policies: Policies,
     /// The most models that can be served without a restart.
     pub(super) max_models: usize,
     /// Whether request ids can be remembered: all processes that serve the tables have the same key.
@@ -51,6 +54,8 @@ pub enum Refused {
     Changes(Vec<Change>),
     /// A table, bucket or key that an added model needs is missing.
     Missing(Vec<String>),
+    /// The policies have faults for the new models.
+    Policies(Vec<policy::Fault>),
 }
 
 impl Source {
@@ -96,6 +101,14 @@ impl Reloader {
         };
         // a panic was logged
         let _ = tokio::task::spawn_blocking(move || authenticator.reload()).await;
+    }
+
+    /// Reads the policies again, without waiting for the next look at their files. Logs what changed. `None` if there are
+    /// none.
+    pub async fn reload_policies(&self) -> Option<policy::Reloaded> {
+        let policies = self.policies.clone();
+        let reloading = tokio::task::spawn_blocking(move || policies.reload());
+        reloading.await.ok().flatten()
     }
 
     /// Reads the models and serves them if all changes are safe. Logs the changes, or why they were refused.
@@ -145,9 +158,19 @@ impl Reloader {
         if !changes.refused.is_empty() {
             return Err(Refused::Changes(changes.refused));
         }
+        let policies = self.compile(&read).await?;
         self.prepare(&changes.added).await?;
+        self.policies.replace(policies);
         self.served.replace(read);
         Ok(changes.safe)
+    }
+
+    /// Checks the policies for the new models: a model or field that they name may be gone.
+    async fn compile(&self, models: &Models) -> Result<Option<policy::Compiled>, Refused> {
+        let (policies, models) = (self.policies.clone(), models.clone());
+        let compiling = tokio::task::spawn_blocking(move || policies.compile(&models));
+        let compiled = compiling.await.unwrap_or_else(|_| Ok(None));
+        compiled.map_err(Refused::Policies)
     }
 
     /// Reads files and compiles patterns outside of the threads that serve calls.
@@ -193,6 +216,12 @@ impl Refused {
                 warn!(model = change.model, reason = change.text, "model change refused");
             }),
             Refused::Missing(missing) => list(missing, |reason| warn!(reason, "model addition refused")),
+            Refused::Policies(faults) => {
+                list(
+                    faults,
+                    |fault| warn!(%fault, "policy is invalid for the changed models"),
+                );
+            }
         }
         warn!(
             reasons = self.len(),
@@ -206,6 +235,7 @@ impl Refused {
             Refused::Faults(faults) => faults.len(),
             Refused::Changes(changes) => changes.len(),
             Refused::Missing(missing) => missing.len(),
+            Refused::Policies(faults) => faults.len(),
         }
     }
 }
@@ -248,6 +278,7 @@ mod tests {
             served: Served::new(models),
             tls: None,
             authenticator: None,
+            policies: Policies::default(),
             max_models: 2,
             has_lasting_key: false,
         }

@@ -1,9 +1,12 @@
 //! Translates the settings into those of each part.
 
+use super::error::Error;
 use crate::aws;
 use crate::billing::{Bounds, TrailerChoice};
-use crate::config::{Backend, ClientCertificates, Config, Trailer};
+use crate::config::{self, Backend, ClientCertificates, Config, Trailer};
 use crate::listener;
+use crate::model::Models;
+use crate::policy::{ClaimType, Known, Policies};
 use crate::serve::Missing;
 use crate::sweep;
 use crate::tls::{self, Certificates};
@@ -60,6 +63,43 @@ pub(super) fn missing_protection(config: &Config, tls: Option<&Certificates>) ->
         None => Some(Missing::Tls),
         Some(tls) if has_auth || tls.requires_client_certificate() => None,
         Some(_) => Some(Missing::Authentication),
+    }
+}
+
+/// The policies of the settings; none if there is no folder.
+pub(super) fn policies(config: &Config, models: &Models) -> Result<Policies, Error> {
+    let Some(folder) = config.policies.clone() else {
+        return Ok(Policies::default());
+    };
+    if !config.auth.is_configured() {
+        return Err(Error::PoliciesWithoutAuth);
+    }
+    let settings = config.clone();
+    let known = move || known_to_policies(&settings);
+    Policies::open(folder, models, known).map_err(Error::Policies)
+}
+
+/// What policies may name beside the models: claims that issuers declare, and groups, unless issuers or the file of tokens
+/// decide which there are.
+pub fn known_to_policies(config: &Config) -> Known {
+    let auth = &config.auth;
+    let claims = auth.jwt.iter().flat_map(|issuer| &issuer.claims);
+    let claims = claims.map(|(name, kind)| (name.clone(), claim_type(*kind)));
+    let is_open = auth.tokens.is_some() || auth.jwt.iter().any(|issuer| issuer.groups_claim.is_some());
+    let groups = auth.certificate_callers.values();
+    let groups = groups.flat_map(|member| member.groups.iter().cloned());
+    Known {
+        claims: claims.collect(),
+        groups: (!is_open && auth.is_configured()).then(|| groups.collect()),
+    }
+}
+
+fn claim_type(kind: config::ClaimType) -> ClaimType {
+    match kind {
+        config::ClaimType::String => ClaimType::Text,
+        config::ClaimType::Long => ClaimType::Long,
+        config::ClaimType::Bool => ClaimType::Boolean,
+        config::ClaimType::StringSet => ClaimType::Texts,
     }
 }
 

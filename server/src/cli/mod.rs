@@ -10,6 +10,7 @@ mod iam;
 pub mod log;
 mod log_format;
 mod log_writer;
+mod policy;
 mod provision;
 mod reload;
 mod serve;
@@ -50,6 +51,8 @@ enum Command {
     Iam(iam::Args),
     /// Make the opaque tokens of callers
     Token(token::Args),
+    /// Check and test what callers may do
+    Policy(policy::Args),
     /// Check a data folder of the embedded backend
     #[cfg(feature = "embedded")]
     Fsck(fsck::Args),
@@ -84,6 +87,7 @@ fn run(command: Command) -> ExitCode {
         Command::Sweep(args) => sweep::run(&args),
         Command::Iam(args) => iam::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Policy(args) => policy::run(&args),
         #[cfg(feature = "embedded")]
         Command::Fsck(args) => fsck::run(&args),
         Command::Completions { shell } => exit::print(&completions(shell)),

@@ -38,6 +38,7 @@ impl Triggers {
                     // the outcome is logged
                     let _ = reloader.reload_certificates().await;
                     reloader.reload_credentials().await;
+                    let _ = reloader.reload_policies().await;
                     "SIGHUP"
                 }
                 () = changed(self.watcher.as_mut()) => "changed files",

@@ -121,6 +121,7 @@ async fn serve(
 fn exit_code(error: &app::Error, stderr: &mut LogWriter) -> ExitCode {
     match error {
         app::Error::Models(faults) => exit::faults_to(stderr, "models", faults),
+        app::Error::Policies(faults) => exit::faults_to(stderr, "policies", faults),
         app::Error::Prices(faults) => exit::faults_to(stderr, "price book", faults),
         error if error.is_invalid_setting() => exit::wrong_to(stderr, &error.to_string()),
         #[cfg(feature = "embedded")]
@@ -132,6 +133,7 @@ fn exit_code(error: &app::Error, stderr: &mut LogWriter) -> ExitCode {
         | app::Error::Tls(_)
         | app::Error::Identity(_)
         | app::Error::NoTokenKey { .. }
+        | app::Error::PoliciesWithoutAuth
         | app::Error::Sweep(_)
         | app::Error::Random => exit::failure_to(stderr, &error.to_string()),
     }

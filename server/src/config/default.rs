@@ -19,6 +19,7 @@ impl Default for Config {
             auth: Auth::default(),
             models: PathBuf::from("./models"),
             models_set: false,
+            policies: None,
             backend: Backend::Embedded,
             embedded: Embedded {
                 data: PathBuf::from("./tollgate-data"),

@@ -136,6 +136,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         |config, raw| set(&mut config.models, path(raw)),
         |config| show_text(config.models.display()),
     ),
+    optional(
+        "policies",
+        |config, raw| set(&mut config.policies, path(raw).map(Some)),
+        |config| config.policies.as_ref().map(|path| show_text(path.display())),
+    ),
     setting(
         "backend",
         |config, raw| set(&mut config.backend, choice(raw.text()?, BACKENDS)),

@@ -24,6 +24,8 @@ pub struct Config {
     pub models: PathBuf,
     /// Whether `models` was set explicitly.
     pub models_set: bool,
+    /// The folder with the policies. `None`: callers may do everything.
+    pub policies: Option<PathBuf>,
     /// Where the data is stored.
     pub backend: Backend,
     /// The embedded engines.

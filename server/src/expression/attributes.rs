@@ -1,9 +1,10 @@
 //! The attributes that a condition or filter uses, whatever it compares them with.
 
-use super::ast::{Condition, Operand, Path};
+use super::ast::{Comparator, Condition, Operand, Path};
 use super::definitions::Definitions;
 use super::input::Expression;
 use super::{lexer, parser};
+use crate::model::Value;
 use crate::model::limits::MAX_EXPRESSION_BYTES;
 
 /// The names of the attributes at which the paths of a condition start, each once. Empty if the condition is not valid.
@@ -25,6 +26,44 @@ pub fn attributes(expression: &Expression) -> Vec<String> {
         }
     }
     names
+}
+
+/// The attributes that a condition compares with `=` and a value, on its own or joined by AND. Empty if the condition is not
+/// valid.
+pub fn equalities(expression: &Expression) -> Vec<(String, Value)> {
+    if expression.text.len() > MAX_EXPRESSION_BYTES {
+        return Vec::new();
+    }
+    let tokens = lexer::tokens(&expression.text);
+    let Ok(condition) = parser::condition(&tokens) else {
+        return Vec::new();
+    };
+    let definitions = Definitions::new(expression, "");
+    let parts = match &condition {
+        Condition::And(parts) => parts.as_slice(),
+        other => std::slice::from_ref(other),
+    };
+    let equality = |part: &Condition<'_>| match part {
+        Condition::Compare(Operand::Path(path), Comparator::Equal, Operand::Value(value))
+        | Condition::Compare(Operand::Value(value), Comparator::Equal, Operand::Path(path))
+            if path.steps.is_empty() =>
+        {
+            let name = definitions.name(&path.attribute)?;
+            Some((name.to_owned(), definitions.value(value)?.clone()))
+        }
+        Condition::Compare(..)
+        | Condition::Between(..)
+        | Condition::In(..)
+        | Condition::Exists(_)
+        | Condition::NotExists(_)
+        | Condition::HasType(..)
+        | Condition::BeginsWith(..)
+        | Condition::Contains(..)
+        | Condition::Not(_)
+        | Condition::And(_)
+        | Condition::Or(_) => None,
+    };
+    parts.iter().filter_map(equality).collect()
 }
 
 /// All paths of a condition. The tree is bounded, but not shallow: it is walked without recursion.
@@ -77,5 +116,27 @@ mod tests {
             ["and", "x.y", "h", "i", "j"]
         );
         assert!(names("a = ").is_empty());
+    }
+
+    #[test]
+    fn lists_what_is_equal_to_a_value() {
+        let one = Value::S("1".to_owned());
+        let equal = |text: &str| {
+            let names = equalities(&expression(text, &[(":v", one.clone())], &[("#a", "and")]));
+            names.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        assert_eq!(equal("#a = :v AND :v = b AND begins_with(c, :v)"), ["and", "b"]);
+        assert_eq!(equal("a = :v"), ["a"]);
+        for text in [
+            "a = :v OR b = :v",
+            "NOT a = :v",
+            "a.b = :v",
+            "a < :v",
+            "a = b",
+            "a = :w",
+            "a =",
+        ] {
+            assert!(equal(text).is_empty(), "{text}");
+        }
     }
 }

@@ -29,10 +29,10 @@ mod render;
 mod tests;
 mod update;
 
-pub use attributes::attributes;
+pub use attributes::{attributes, equalities};
 pub use condition::{condition, filter, query_filter};
 pub use input::Expression;
 pub use key_condition::{KeyScope, key_condition};
 pub use placeholders::Placeholders;
 pub use projection::{Projection, ReadScope, projection};
-pub use update::{Bound, Effect, Unfit, Update, update};
+pub use update::{Bound, Effect, Named, Unfit, Update, named, update};

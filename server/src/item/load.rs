@@ -11,6 +11,7 @@
 //! A value that was offloaded to S3 is left out, unless its content has been put in place of its pointer.
 //!
 //! An attribute that another model of the table encrypts and this model does not declare is withheld, whatever its value.
+//! So is one that the view of the model withholds from its caller: it is taken out before anything is decrypted.
 
 mod steps;
 
@@ -161,14 +162,14 @@ async fn open_values(
     let parts = parts_of_keys(model, &stored);
     let mut item = named_values(model, stored);
     keep_wanted(model, &mut item, wanted);
-    let withheld = withhold(model, &mut item);
+    let withheld = withhold(model, &mut item, wanted);
     let offloaded = take_offloaded(model, &mut item);
     let sealed = read_envelopes(model, &item)?;
     if let (false, Some(place)) = (sealed.is_empty(), place) {
         open_all(model, &sealed, &place?, keys, &mut item).await?;
     }
     let unreadable = decompress_all(model, &mut item).await;
-    add_parts(&mut item, parts, wanted);
+    add_parts(model, &mut item, parts, wanted);
     let mut item = readable(model, item);
     resolve_pointers(model, &mut item)?;
     item.extend(offloaded);
@@ -192,10 +193,11 @@ pub fn open_at_once(
         return Err(stored);
     };
     let takes_time = |attribute: &Attribute| {
-        attribute.encrypted.is_some()
-            || attribute.compressed.is_some()
-            || attribute.s3.is_some()
-            || attribute.kind == AttributeType::Object
+        !attribute.withheld
+            && (attribute.encrypted.is_some()
+                || attribute.compressed.is_some()
+                || attribute.s3.is_some()
+                || attribute.kind == AttributeType::Object)
     };
     let mut attributes = model.attributes.iter();
     if attributes.any(|attribute| takes_time(attribute) && stored.contains_key(&attribute.stored_name)) {
@@ -204,8 +206,8 @@ pub fn open_at_once(
     let parts = parts_of_keys(model, &stored);
     let mut item = named_values(model, stored);
     keep_wanted(model, &mut item, wanted);
-    let withheld = withhold(model, &mut item);
-    add_parts(&mut item, parts, wanted);
+    let withheld = withhold(model, &mut item, wanted);
+    add_parts(model, &mut item, parts, wanted);
     Ok(Opened {
         item: readable(model, item),
         withheld,

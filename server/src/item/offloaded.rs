@@ -5,10 +5,10 @@ use bytes::Bytes;
 use super::pointer::Pointer;
 use crate::model::{Attribute, AttributeType, EncryptionMode, Item, Model, Value};
 
-/// Whether the values of an attribute may not be decrypted.
+/// Whether the values of an attribute may not be decrypted, or not be read by the caller.
 pub fn is_withheld(attribute: &Attribute) -> bool {
     let encryption = attribute.encrypted.as_ref();
-    encryption.is_some_and(|encryption| encryption.mode == EncryptionMode::WriteOnly)
+    attribute.withheld || encryption.is_some_and(|encryption| encryption.mode == EncryptionMode::WriteOnly)
 }
 
 /// Removes the pointers to values that were offloaded. Returns the values whose content was put in place of its pointer.

@@ -55,6 +55,8 @@ pub struct Attribute {
     /// The program whose stored forms the model follows.
     pub compat: Compat,
     // add-a-model-option: its field
+    /// Whether the caller that this view of the model is for may not read it. The models that are served withhold nothing.
+    pub withheld: bool,
 }
 
 impl Attribute {
@@ -81,6 +83,7 @@ impl Attribute {
             hide_expired: false,
             datetime_store: DatetimeStore::default(),
             compat: Compat::default(),
+            withheld: false,
         }
     }
 

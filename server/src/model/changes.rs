@@ -105,6 +105,8 @@ impl<'a> Comparison<'a> {
             protection,
             // derived from the other models of the table
             sealed_by_others: _,
+            // a view of one caller
+            withholds_undeclared: _,
         } = old;
         if *table != new.table {
             let text = format!("`table` changed from {table} to {}: restart to apply", new.table);
@@ -280,6 +282,8 @@ impl<'a> Comparison<'a> {
             datetime_store: _,
             // refused for the whole model
             compat: _,
+            // a view of one caller
+            withheld: _,
         } = old;
         for (option, is_changed) in [
             ("default", *default != new.default),

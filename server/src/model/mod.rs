@@ -45,6 +45,7 @@ pub(crate) mod testing;
 mod tests;
 mod unknown_attributes;
 mod value;
+mod withheld;
 
 pub use crate::yaml::Fault as ModelFault;
 pub use attribute::Attribute;

@@ -96,6 +96,7 @@ pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed>
         idempotency: options.idempotency,
         protection,
         sealed_by_others: Vec::new(),
+        withholds_undeclared: false,
     });
     check_idempotency(&fields, model.as_ref(), report);
     Some(Parsed {

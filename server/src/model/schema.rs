@@ -37,6 +37,9 @@ pub struct Model {
     /// Stored names of the attributes that this model does not declare but another model of the same table encrypts. Set by
     /// [`Models::new`](super::Models::new). Reads withhold them, and conditions cannot use them.
     pub sealed_by_others: Vec<String>,
+    /// Whether the caller that this view of the model is for may not read the attributes that it does not declare. The
+    /// models that are served withhold nothing.
+    pub withholds_undeclared: bool,
 }
 
 impl Model {

@@ -26,6 +26,7 @@ pub(crate) fn model(attributes: Vec<Attribute>) -> Model {
         idempotency: None,
         protection: None,
         sealed_by_others: Vec::new(),
+        withholds_undeclared: false,
     }
 }
 

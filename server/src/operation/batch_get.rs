@@ -4,11 +4,13 @@ use std::fmt;
 
 use futures::stream::{self, Stream, StreamExt as _};
 
+use super::authorize::Authorizing;
 use super::error::Error;
 use super::gateway::Gateway;
 use super::get::{Get, check_get};
 use super::part_faults::PartFaults;
 use crate::call::Call;
+use crate::policy::Action;
 use crate::read::{self, BatchPart};
 
 /// Reads of one batch.
@@ -32,7 +34,8 @@ pub fn batch_get(
     call: &Call,
     request: BatchGet,
 ) -> Result<impl Stream<Item = Result<BatchPart, Error>> + Send + use<>, Error> {
-    let gets = check_gets(request.gets, MAX_GETS)?;
+    let asking = Authorizing::within(gateway, call, Action::BatchGet);
+    let gets = check_gets(asking, request.gets, MAX_GETS)?;
     if request.validate_only {
         return Ok(stream::empty().left_stream());
     }
@@ -41,8 +44,17 @@ pub fn batch_get(
 }
 
 /// Checks the reads of a batch or transaction, of which there may be `max`.
-pub(super) fn check_gets(gets: Vec<Result<Get, Error>>, max: usize) -> Result<Vec<read::Get>, Error> {
+pub(super) fn check_gets(
+    asking: Authorizing<'_>,
+    mut gets: Vec<Result<Get, Error>>,
+    max: usize,
+) -> Result<Vec<read::Get>, Error> {
     let mut faults = PartFaults::default();
+    for (index, get) in gets.iter_mut().take(max).enumerate() {
+        if let Ok(get) = get {
+            faults.take(Place(index), get.authorize(asking))?;
+        }
+    }
     if gets.is_empty() || gets.len() > max {
         faults.push("requests", format_args!("must have 1 to {max} reads"));
         return faults.into_result().map(|()| Vec::new());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::authorize::{self, Authorizing, check_named, key_parts};
 use super::condition::{check_condition, check_pinned, check_version, versioned};
 use super::error::Error;
 use super::gateway::Gateway;
@@ -13,6 +14,7 @@ use crate::fault::Faults;
 use crate::item::load::Opened;
 use crate::item::{Key, check};
 use crate::model::{Item, Model};
+use crate::policy::Action;
 use crate::read::RequestHasher;
 use crate::write::{Condition, DeleteRequest, ExpectedVersion, Identity};
 
@@ -51,7 +53,8 @@ const FIELDS: [&str; 6] = [
 /// # Errors
 ///
 /// See [`Error`]; the faults of the request are returned together.
-pub async fn delete(gateway: &Gateway, call: &Call, request: Delete) -> Result<Option<Opened>, Error> {
+pub async fn delete(gateway: &Gateway, call: &Call, mut request: Delete) -> Result<Option<Opened>, Error> {
+    request.authorize(Authorizing::alone(gateway, call))?;
     let (return_old, validate_only) = (request.return_old, request.validate_only);
     let (checked, identity) = check_single_delete(gateway, call, request)?;
     if validate_only {
@@ -90,6 +93,16 @@ fn identity(gateway: &Gateway, call: &Call, request: &mut Delete) -> Option<Iden
 }
 
 impl Delete {
+    /// Rejects what the caller may not do. From then on the model is as the caller sees it.
+    pub(super) fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
+        let key = || key_parts(&self.model, &self.key);
+        let access = asking.access(Action::Delete, &self.model, false, key)?;
+        check_named(&access, self.condition.as_ref(), "condition.text")?;
+        authorize::check_version(&access, self.version)?;
+        self.model = Arc::clone(access.model());
+        Ok(())
+    }
+
     /// Adds all that decides what is written to the hash of a request.
     pub(super) fn add_to(&self, hasher: &mut RequestHasher) {
         hasher.text(&self.model.name);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::stream::{Stream, StreamExt as _};
 
+use super::authorize::{Authorizing, at, key_parts};
 use super::error::Error;
 use super::fields::check_fields;
 use super::gateway::Gateway;
@@ -14,6 +15,7 @@ use crate::expression::Placeholders;
 use crate::fault::Faults;
 use crate::item::check;
 use crate::model::{Item, Model};
+use crate::policy::Action;
 use crate::read::{self, DownloadPart, View};
 
 /// Which object to read, and which bytes of it.
@@ -53,8 +55,9 @@ const FIELDS: [&str; 7] = [
 pub async fn download(
     gateway: &Gateway,
     call: &Call,
-    request: Download,
+    mut request: Download,
 ) -> Result<Option<impl Stream<Item = Result<DownloadPart, Error>> + Send + use<>>, Error> {
+    request.authorize(Authorizing::alone(gateway, call))?;
     let validate_only = request.validate_only;
     let download = check_download(request)?;
     if validate_only {
@@ -62,6 +65,20 @@ pub async fn download(
     }
     let parts = gateway.reader.download(call, download).await?;
     Ok(Some(parts.map(|part| part.map_err(Error::from))))
+}
+
+impl Download {
+    /// Rejects what the caller may not read. From then on the model is as the caller sees it.
+    fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
+        let key = || key_parts(&self.model, &self.key);
+        let access = asking.access(Action::Download, &self.model, self.consistent_read, key)?;
+        if self.model.attribute(&self.attribute).is_some() {
+            let checked = access.check_read(&self.attribute);
+            checked.map_err(|denied| at("attribute", denied))?;
+        }
+        self.model = Arc::clone(access.model());
+        Ok(())
+    }
 }
 
 fn check_download(request: Download) -> Result<read::Download, Error> {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::fault::Faults;
 use crate::model::limits::MAX_ITEM_BYTES;
+use crate::policy::Denied;
 use crate::{read, write};
 
 /// Why an operation failed.
@@ -26,6 +27,14 @@ pub enum Error {
         model: String,
         /// The indexes that the model has.
         known: Vec<String>,
+    },
+    /// The caller may not do this.
+    #[error("{}{denied}", At(path))]
+    Denied {
+        /// The field of the request; empty: the request as a whole.
+        path: String,
+        /// The action and the resource.
+        denied: Denied,
     },
     /// Fields of the request are invalid.
     #[error("{0}")]
@@ -70,6 +79,18 @@ impl fmt::Display for Known<'_> {
         match self.0 {
             [] => formatter.write_str("; it has none"),
             names => write!(formatter, "; it has {}", names.join(", ")),
+        }
+    }
+}
+
+/// The field of an error.
+struct At<'a>(&'a str);
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            "" => Ok(()),
+            path => write!(formatter, "{path}: "),
         }
     }
 }

@@ -1,10 +1,14 @@
 //! What all operations share.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::error::{Error, shorten};
+use crate::call::Call;
+use crate::caller::Caller;
 use crate::fault::Fault;
 use crate::model::{Model, Served};
+use crate::policy::{Access, Action, Asked, Context, Current, Denied, KeyParts, Policies, Resource};
 use crate::read::Reader;
 use crate::write::{Committer, RequestIds, TransactionTokens, UploadTokens};
 
@@ -24,21 +28,129 @@ pub struct Gateway {
     pub upload_tokens: UploadTokens,
     /// Levels of lists and maps that one attribute may have.
     pub attribute_depth: usize,
+    /// What callers may do.
+    pub policies: Policies,
+    /// Whether connections use TLS.
+    pub has_tls: bool,
 }
 
 impl Gateway {
-    /// The model that a request names.
+    /// The model that a request names, for these actions. Whether the caller may use it is asked later.
     ///
     /// # Errors
     ///
-    /// `Invalid` if the name is empty, `UnknownModel` if no such model is served.
-    pub fn model(&self, name: &str) -> Result<Arc<Model>, Error> {
+    /// `Invalid` if the name is empty. If no such model is served, `Denied` as for one that is, and `UnknownModel` for
+    /// callers who may do this with any model.
+    pub fn model(&self, call: &Call, actions: &[Action], name: &str) -> Result<Arc<Model>, Error> {
         if name.is_empty() {
             return Err(Error::Invalid(Fault::new("model", "is required").into()));
         }
-        self.models.get(name).ok_or_else(|| Error::UnknownModel {
+        if let Some(model) = self.models.get(name) {
+            return Ok(model);
+        }
+        for action in actions {
+            self.authorize(call, *action, &Resource::UnknownModel(name))?;
+        }
+        Err(Error::UnknownModel {
             model: shorten(name),
-            near: self.models.all().near(name),
+            // who may use some models must not learn the names of the others
+            near: match self.policies.are_set() {
+                true => String::new(),
+                false => self.models.all().near(name),
+            },
         })
+    }
+
+    /// Whether the caller may do this.
+    ///
+    /// # Errors
+    ///
+    /// `Denied` if it may not.
+    pub fn authorize(&self, call: &Call, action: Action, resource: &Resource<'_>) -> Result<(), Error> {
+        let caller = call.caller().map(AsRef::as_ref);
+        let policies = self.policies.current();
+        let context = self.context(&policies, call.session(), (action, false), KeyParts::default);
+        let asked = Asked {
+            caller,
+            action,
+            context: &context,
+        };
+        policies.authorize(asked, resource).map_err(denied)
+    }
+
+    /// Like [`Gateway::authorize`], for services whose calls are not billed.
+    ///
+    /// # Errors
+    ///
+    /// It may not.
+    pub fn permits(
+        &self,
+        caller: Option<&Caller>,
+        action: Action,
+        resource: &Resource<'_>,
+    ) -> Result<(), Denied> {
+        let policies = self.policies.current();
+        let context = self.context(&policies, None, (action, false), KeyParts::default);
+        let asked = Asked {
+            caller,
+            action,
+            context: &context,
+        };
+        policies.authorize(asked, resource)
+    }
+
+    /// Whether the caller may do this to a model, and to which of its fields. `key` is the key that the request names; it
+    /// is asked for only if a policy reads it.
+    ///
+    /// # Errors
+    ///
+    /// `Denied` if it may not.
+    pub fn access(
+        &self,
+        call: &Call,
+        action: Action,
+        model: &Arc<Model>,
+        consistent: bool,
+        key: impl Fn() -> KeyParts,
+    ) -> Result<Access, Error> {
+        let policies = self.policies.current();
+        let context = self.context(&policies, call.session(), (action, consistent), key);
+        let asked = Asked {
+            caller: call.caller().map(AsRef::as_ref),
+            action,
+            context: &context,
+        };
+        policies.access(asked, model).map_err(denied)
+    }
+
+    fn context(
+        &self,
+        policies: &Current,
+        session: Option<&str>,
+        (action, consistent): (Action, bool),
+        key: impl Fn() -> KeyParts,
+    ) -> Context {
+        if !policies.are_set() {
+            return Context::default();
+        }
+        let time = policies.reads_time(action).then(SystemTime::now);
+        let time = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Context {
+            key: match policies.reads_key(action) {
+                true => key(),
+                false => KeyParts::default(),
+            },
+            consistent,
+            session: session.map(str::to_owned),
+            tls: self.has_tls,
+            time: time.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX)),
+        }
+    }
+}
+
+fn denied(denied: Denied) -> Error {
+    Error::Denied {
+        path: String::new(),
+        denied,
     }
 }

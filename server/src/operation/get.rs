@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::authorize::{Authorizing, key_parts};
 use super::error::Error;
 use super::fields::{check_fields, check_include_objects};
 use super::gateway::Gateway;
@@ -12,6 +13,7 @@ use crate::expression::Placeholders;
 use crate::fault::Faults;
 use crate::item::check;
 use crate::model::{Item, Model};
+use crate::policy::Action;
 use crate::read::{self, Opened, View};
 
 /// Which item to read, and which parts of it.
@@ -36,13 +38,24 @@ pub struct Get {
 const FIELDS: [&str; 5] = ["model", "key", "fields", "consistent_read", "include_objects"];
 
 /// Reads one item; returns `None` if the request was only checked.
-pub async fn get(gateway: &Gateway, call: &Call, request: Get) -> Result<Option<Opened>, Error> {
+pub async fn get(gateway: &Gateway, call: &Call, mut request: Get) -> Result<Option<Opened>, Error> {
+    request.authorize(Authorizing::alone(gateway, call))?;
     let validate_only = request.validate_only;
     let get = check_get(request)?;
     if validate_only {
         return Ok(None);
     }
     Ok(Some(gateway.reader.get(call, get).await?))
+}
+
+impl Get {
+    /// Rejects what the caller may not read. From then on the model is as the caller sees it.
+    pub(super) fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
+        let key = || key_parts(&self.model, &self.key);
+        let access = asking.access(Action::Get, &self.model, self.consistent_read, key)?;
+        self.model = Arc::clone(access.model());
+        Ok(())
+    }
 }
 
 /// Checks everything about a read.

@@ -2,6 +2,7 @@
 //! nothing of gRPC, and reaches the stores only through `read` and `write`.
 
 mod added_filter;
+mod authorize;
 mod batch_get;
 mod batch_write;
 mod changes;
@@ -23,6 +24,8 @@ mod recognition;
 mod save;
 mod scan;
 mod selection;
+#[cfg(all(test, feature = "embedded"))]
+mod tests;
 mod transact_get;
 mod transact_write;
 mod update;

@@ -4,6 +4,16 @@ use std::fmt;
 
 use super::error::Error;
 use crate::fault::Faults;
+use crate::policy::Denied;
+
+/// The error of a part that the caller may not do, at its place in the request.
+fn under(place: &str, path: &str, denied: Denied) -> Error {
+    let path = match path {
+        "" => place.to_owned(),
+        path => format!("{place}.{path}"),
+    };
+    Error::Denied { path, denied }
+}
 
 /// The faults of the parts of a request, such as the reads of a batch: they are reported together.
 #[derive(Default)]
@@ -44,6 +54,7 @@ impl PartFaults {
                 let text = Error::ItemTooLarge { bytes }.to_string();
                 self.fields.push(place, text);
             }
+            Error::Denied { path, denied } => return Err(under(&place, &path, denied)),
             error => return Err(error),
         }
         Ok(None)

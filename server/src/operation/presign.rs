@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::authorize::{Authorizing, at, key_parts};
 use super::error::Error;
 use super::fields::check_fields;
 use super::gateway::Gateway;
@@ -14,6 +15,7 @@ use crate::fault::{Fault, Faults};
 use crate::item::check;
 use crate::model::limits::MAX_URL_LIFE;
 use crate::model::{Item, Model, Object, Offload};
+use crate::policy::Action;
 use crate::read::{self, View};
 use crate::write::NewUpload;
 
@@ -94,7 +96,12 @@ pub struct Presigned {
 /// # Errors
 ///
 /// See [`Error`]; the faults of the request are returned together.
-pub async fn presign(gateway: &Gateway, call: &Call, request: Presign) -> Result<Option<Presigned>, Error> {
+pub async fn presign(
+    gateway: &Gateway,
+    call: &Call,
+    mut request: Presign,
+) -> Result<Option<Presigned>, Error> {
+    request.authorize(Authorizing::alone(gateway, call))?;
     let validate_only = request.validate_only;
     let (checked, upload) = check_presign(call, request)?;
     if !gateway.reader.signs_urls() {
@@ -123,6 +130,29 @@ pub async fn presign(gateway: &Gateway, call: &Call, request: Presign) -> Result
         expires: signed.expires,
         upload_token,
     }))
+}
+
+impl Presign {
+    /// Rejects what the caller may not read or write. From then on the model is as the caller sees it.
+    fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
+        let key = || key_parts(&self.model, &self.key);
+        let is_put = self.method == Some(PresignMethod::Put);
+        let action = if is_put {
+            Action::PresignPut
+        } else {
+            Action::PresignGet
+        };
+        let access = asking.access(action, &self.model, false, key)?;
+        if self.model.attribute(&self.attribute).is_some() {
+            let checked = match is_put {
+                true => access.check_write(&self.attribute),
+                false => access.check_read(&self.attribute),
+            };
+            checked.map_err(|denied| at("attribute", denied))?;
+        }
+        self.model = Arc::clone(access.model());
+        Ok(())
+    }
 }
 
 fn new_upload(checked: &read::Presign, upload: Upload) -> Result<NewUpload<'_>, Error> {

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use futures::stream::Stream;
 
+use super::authorize::Authorizing;
 use super::error::Error;
 use super::gateway::Gateway;
 use super::selection::{Selection, check_values};
@@ -11,6 +12,7 @@ use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::{self, Expression, KeyScope, Placeholders};
 use crate::fault::{Fault, Faults};
+use crate::policy::Action;
 use crate::read::{Page, RequestHasher, Source};
 
 /// Which items to read.
@@ -55,7 +57,8 @@ pub fn query(
         faults,
     } = request;
     let mut validation = Validation::new(&FIELDS, faults);
-    let from = selection.read_from(gateway, &mut validation)?;
+    let asking = Authorizing::alone(gateway, call);
+    let from = selection.read_from(asking, Action::Query, key_condition.as_ref(), &mut validation)?;
     let max_depth = gateway.attribute_depth;
     check_values(
         key_condition.as_ref(),

@@ -2,19 +2,31 @@
 
 use std::sync::Arc;
 
+use super::authorize::{at, check_named};
 use super::error::{Error, shorten};
-use super::gateway::Gateway;
 use crate::expression::{Expression, ReadScope, attributes};
 use crate::fault::{Faults, Path};
 use crate::model::{Attribute, Index, Model, Template, UnknownAttributes};
+use crate::policy::Access;
 
 /// Models that one request names.
 const MAX_MODELS: usize = 100;
+
+/// The names in a request beside that of its model.
+#[derive(Clone, Copy)]
+pub(super) struct Names<'a> {
+    /// The further models.
+    pub(super) models: &'a [String],
+    /// The index; empty: the table.
+    pub(super) index: &'a str,
+}
 
 /// What a Query or Scan reads from.
 pub(super) struct ReadFrom {
     /// The request's model, and the further ones of a collection.
     models: Vec<Arc<Model>>,
+    /// What the caller may do with the fields of each.
+    accesses: Vec<Access>,
     /// A model with the attributes of all.
     merged: Arc<Model>,
     /// The index; `None`: the table.
@@ -28,43 +40,69 @@ impl ReadFrom {
     ///
     /// `UnknownModel` and `UnknownIndex`.
     pub(super) fn resolve(
-        gateway: &Gateway,
-        model: &Arc<Model>,
-        further: &[String],
-        index: &str,
+        first: Access,
+        names: Names<'_>,
+        find: impl Fn(&str) -> Result<Access, Error>,
     ) -> Result<(ReadFrom, Faults), Error> {
+        let Names {
+            models: further,
+            index,
+        } = names;
+        let model = Arc::clone(first.model());
+        let model = &model;
         let index = match index {
             "" => None,
             name => Some(find_index(model, name)?),
         };
+        // the order of an index shows the values of its keys
+        for name in index.iter().flat_map(|index| index.key_names()) {
+            first.check_read(name).map_err(|denied| at("index", denied))?;
+        }
         let mut faults = Faults::new();
         let mut models = vec![Arc::clone(model)];
+        let mut accesses = vec![first];
         if further.len() > MAX_MODELS {
             faults.push("models", format_args!("must name at most {MAX_MODELS} models"));
         }
         let root = Path::Root("models");
         for (position, name) in further.iter().take(MAX_MODELS).enumerate() {
-            let other = gateway.model(name)?;
+            let access = find(name)?;
+            let other = Arc::clone(access.model());
             if models.iter().any(|known| known.name == other.name) {
                 continue;
             }
             match refusal(model, &other, index) {
                 Some(description) => faults.push(Path::Index(&root, position), description),
-                None => models.push(other),
+                None => {
+                    models.push(other);
+                    accesses.push(access);
+                }
             }
         }
         let merged = merged(&models);
         let from = ReadFrom {
             models,
+            accesses,
             merged,
             index: index.cloned(),
         };
         Ok((from, faults))
     }
 
+    /// Rejects an expression that names fields that the caller may not read in one of the models.
+    pub(super) fn check_named(&self, expression: Option<&Expression>, path: &str) -> Result<(), Error> {
+        let mut accesses = self.accesses.iter();
+        accesses.try_for_each(|access| check_named(access, expression, path))
+    }
+
     /// The attributes that the request can name: those of all its models.
     pub(super) fn model(&self) -> &Model {
         &self.merged
+    }
+
+    /// The request's model, as the caller sees it.
+    pub(super) fn first(&self) -> Arc<Model> {
+        Arc::clone(&self.models[0])
     }
 
     /// The further models of a collection.

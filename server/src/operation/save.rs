@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::authorize::{Authorizing, at, check_named, key_parts};
 use super::condition::{check_condition, check_length, check_pinned, versioned};
 use super::contents;
 use super::error::Error;
@@ -16,7 +17,8 @@ use crate::fault::{Faults, Path};
 use crate::item::check::{self, CheckError, VersionExpectation};
 use crate::item::load::{Opened, readable};
 use crate::item::pointer::Pointer;
-use crate::model::{Item, Model, ReturnValues, Value};
+use crate::model::{Item, Model, Number, ReturnValues, Value};
+use crate::policy::Action;
 use crate::read::RequestHasher;
 use crate::write::{
     Condition, Contents, ExpectedVersion, Identity, SaveRequest, digest_contents, foreign_kept,
@@ -31,6 +33,8 @@ pub struct Save {
     pub item: Item,
     /// Writes only if this is met.
     pub condition: Option<Expression>,
+    /// Whether the item must not exist.
+    pub must_create: bool,
     /// What to return.
     pub return_values: ReturnValues,
     /// Makes the call idempotent if the model says so; empty: it is not.
@@ -53,6 +57,20 @@ pub struct Saved {
     pub old_item: Option<Opened>,
     /// The item as written, if requested.
     pub item: Option<Item>,
+    /// The names of what the caller may not read.
+    pub withheld: Vec<String>,
+}
+
+impl Saved {
+    /// The result without what the caller of this view of the model may not read.
+    pub(super) fn seen_by(mut self, model: &Model) -> Saved {
+        model.withhold(&mut self.generated);
+        if let Some(item) = &mut self.item {
+            model.withhold(item);
+        }
+        self.withheld = model.withheld_names(|_| true);
+        self
+    }
 }
 
 /// Writes one item.
@@ -60,7 +78,8 @@ pub struct Saved {
 /// # Errors
 ///
 /// See [`Error`]; the faults of the request are returned together.
-pub async fn save(gateway: &Gateway, call: &Call, request: Save) -> Result<Saved, Error> {
+pub async fn save(gateway: &Gateway, call: &Call, mut request: Save) -> Result<Saved, Error> {
+    request.authorize(Authorizing::alone(gateway, call))?;
     let (return_values, validate_only) = (request.return_values, request.validate_only);
     let (checked, identity) = check_single_save(gateway, call, request).await?;
     if validate_only {
@@ -108,11 +127,45 @@ async fn identity(gateway: &Gateway, call: &Call, request: &mut Save) -> Option<
 }
 
 impl Save {
+    /// Rejects what the caller may not write. From then on the model is as the caller sees it, and a caller who may not
+    /// write every field only creates.
+    pub(super) fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
+        let key = || key_parts(&self.model, &self.item);
+        let access = asking.access(Action::Save, &self.model, false, key)?;
+        let mut names: Vec<&String> = self.item.keys().collect();
+        names.sort_unstable();
+        for name in names {
+            let checked = access.check_write(name);
+            checked.map_err(|denied| at(format_args!("item.{name}"), denied))?;
+        }
+        check_named(&access, self.condition.as_ref(), "condition.text")?;
+        let version = self.model.version();
+        if let Some(version) = version.filter(|version| is_expected(self.item.get(&version.name))) {
+            // it replaces the item of that version
+            let mut all = self.model.attributes.iter();
+            let checked = access
+                .check_read(&version.name)
+                .and_then(|()| all.try_for_each(|attribute| access.check_write(&attribute.name)));
+            checked.map_err(|denied| at(format_args!("item.{}", version.name), denied))?;
+        }
+        self.must_create = !access.can_write_all();
+        self.model = Arc::clone(access.model());
+        Ok(())
+    }
+
     /// Adds all that decides what is written to the hash of a request.
     pub(super) async fn add_to(&self, hasher: &mut RequestHasher) {
         hasher.text(&self.model.name);
         hasher.item(&digest_contents(self.item.clone()).await);
         hasher.expression(self.condition.as_ref());
+    }
+}
+
+/// Whether the version in an item is one that the stored item must have.
+fn is_expected(version: Option<&Value>) -> bool {
+    match version {
+        None | Some(Value::Null) => false,
+        Some(version) => *version != Value::N(Number::from(0)),
     }
 }
 
@@ -133,6 +186,7 @@ pub(super) async fn check_save(gateway: &Gateway, call: &Call, request: Save) ->
         model,
         item,
         condition,
+        must_create,
         return_values: _,
         request_id: _,
         validate_only: _,
@@ -163,7 +217,7 @@ pub(super) async fn check_save(gateway: &Gateway, call: &Call, request: Save) ->
     let (condition, checked) = (valid.take(condition)?, valid.take(checked)?);
     contents::check(Path::Root("item"), contents::announced(&checked.item)).await?;
     let version = match checked.version {
-        VersionExpectation::None => None,
+        VersionExpectation::None => must_create.then_some(ExpectedVersion::Create),
         VersionExpectation::Create => Some(ExpectedVersion::Create),
         VersionExpectation::Exactly(number) => Some(ExpectedVersion::Exactly(number)),
     };
@@ -187,6 +241,7 @@ pub(super) async fn commit(
     return_values: ReturnValues,
     contents: Contents,
 ) -> Result<Saved, Error> {
+    let model = Arc::clone(&checked.model);
     let written =
         (return_values == ReturnValues::AllNew).then(|| readable(&checked.model, checked.item.clone()));
     let request = SaveRequest {
@@ -205,19 +260,22 @@ pub(super) async fn commit(
         None => gateway.committer.save(request).await?,
     };
     if let Some(generated) = committed.first {
-        return Ok(Saved {
+        let saved = Saved {
             generated,
             ..Saved::default()
-        });
+        };
+        return Ok(saved.seen_by(&model));
     }
     let (references, kept) = (references(committed.objects), references(committed.kept));
     let item = written.map(|item| item.into_iter().chain(kept).chain(references.clone()).collect());
     let generated = checked.generated.into_iter().chain(references).collect();
-    Ok(Saved {
+    let saved = Saved {
         generated,
         old_item: committed.old,
         item,
-    })
+        withheld: Vec::new(),
+    };
+    Ok(saved.seen_by(&model))
 }
 
 /// Rejects objects to keep that do not belong to the item.

@@ -2,6 +2,7 @@
 
 use futures::stream::Stream;
 
+use super::authorize::Authorizing;
 use super::error::Error;
 use super::gateway::Gateway;
 use super::selection::Selection;
@@ -10,6 +11,7 @@ use crate::call::Call;
 use crate::expression::Placeholders;
 use crate::fault::Faults;
 use crate::model::limits::MAX_SEGMENTS;
+use crate::policy::Action;
 use crate::read::{Page, RequestHasher, Segments, Source};
 
 /// Segments that one stream reads in parallel.
@@ -62,7 +64,8 @@ pub fn scan(
         faults,
     } = request;
     let mut validation = Validation::new(&FIELDS, faults);
-    let from = selection.read_from(gateway, &mut validation)?;
+    let asking = Authorizing::alone(gateway, call);
+    let from = selection.read_from(asking, Action::Scan, None, &mut validation)?;
     validation.add_fields(segment_faults);
     let mut placeholders = Placeholders::new();
     let checked = selection.check(

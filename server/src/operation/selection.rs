@@ -5,16 +5,18 @@ use std::sync::Arc;
 use futures::stream::{self, Stream, StreamExt as _};
 
 use super::added_filter::AddedFilter;
+use super::authorize::{Authorizing, partition_parts};
 use super::error::Error;
 use super::fields::check_include_objects;
 use super::gateway::Gateway;
-use super::read_from::ReadFrom;
+use super::read_from::{Names, ReadFrom};
 use super::validation::Validation;
 use crate::call::Call;
 use crate::expression::{self, Expression, Placeholders, Projection, query_filter};
 use crate::fault::{Fault, Faults, Path};
 use crate::item::check;
 use crate::model::{self, Model, Number};
+use crate::policy::{Action, KeyParts};
 use crate::read::{self, Extent, Page, PageRequest, RequestHasher, Source, View};
 
 /// What a Query or Scan selects.
@@ -59,13 +61,34 @@ pub(super) struct Checked {
 
 impl Selection {
     /// Resolves the models and the index, and reports the faults of these fields.
+    ///
+    /// # Errors
+    ///
+    /// A model or an index that does not exist, or that the caller may not use.
     pub(super) fn read_from(
         &self,
-        gateway: &Gateway,
+        asking: Authorizing<'_>,
+        action: Action,
+        key_condition: Option<&Expression>,
         validation: &mut Validation,
     ) -> Result<ReadFrom, Error> {
-        let (from, faults) = ReadFrom::resolve(gateway, &self.model, &self.models, &self.index)?;
+        let access = |model: &Arc<Model>| {
+            let key = || match key_condition.filter(|_| self.index.is_empty()) {
+                Some(condition) => partition_parts(model, condition),
+                None => KeyParts::default(),
+            };
+            asking.access(action, model, self.consistent_read, key)
+        };
+        let first = access(&self.model)?;
+        let names = Names {
+            models: &self.models,
+            index: &self.index,
+        };
+        let find = |name: &str| access(&asking.model(action, name)?);
+        let (from, faults) = ReadFrom::resolve(first, names, find)?;
         validation.add_fields(faults);
+        from.check_named(key_condition, "key_condition.text")?;
+        from.check_named(self.filter.as_ref(), "filter.text")?;
         let is_global = from.index.as_ref().is_some_and(|index| !index.local);
         if self.consistent_read && is_global {
             let description = "is not supported by global indexes; read the table or a local index";
@@ -198,12 +221,13 @@ impl Selection {
         }
         let projection = self.sent_projection(&from, &checked, &mut placeholders)?;
         let (names, values) = placeholders.into_parts();
+        let model = from.first();
         let view = View {
             extent: extent(&from, checked.all_attributes),
             others: from.others().to_vec(),
             index: from.index,
             now: Some(checked.now),
-            ..View::new(self.model, self.fields, checked.include_objects, projection)
+            ..View::new(model, self.fields, checked.include_objects, projection)
         };
         let request = PageRequest {
             source,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::authorize::Authorizing;
 use super::batch_get::{Place, check_gets};
 use super::error::Error;
 use super::gateway::Gateway;
@@ -9,6 +10,7 @@ use super::get::Get;
 use super::part_faults::PartFaults;
 use crate::call::Call;
 use crate::item::ItemId;
+use crate::policy::Action;
 use crate::read::BatchResult;
 
 /// Reads of one transaction.
@@ -32,7 +34,8 @@ pub async fn transact_get(
     call: &Call,
     request: TransactGet,
 ) -> Result<Vec<BatchResult>, Error> {
-    let gets = check_gets(request.gets, MAX_GETS)?;
+    let asking = Authorizing::within(gateway, call, Action::TransactGet);
+    let gets = check_gets(asking, request.gets, MAX_GETS)?;
     let mut faults = PartFaults::default();
     let mut seen = HashMap::new();
     for (index, get) in gets.iter().enumerate() {

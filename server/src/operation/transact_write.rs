@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::authorize::{Authorizing, check_named, key_parts};
 use super::condition::{check_condition, check_pinned};
 use super::delete::{CheckedDelete, Delete, check_delete};
 use super::error::Error;
@@ -19,6 +20,7 @@ use crate::fault::{Fault, Faults};
 use crate::item::load::readable;
 use crate::item::{ItemId, Key, check};
 use crate::model::{Item, Model, Number, ReturnValues, Value};
+use crate::policy::Action;
 use crate::read::RequestHasher;
 use crate::write::{Change, Contents, ExpectedVersion, Operation, TransactOutcome};
 
@@ -90,12 +92,18 @@ pub async fn transact_write(
     request: TransactWrite,
 ) -> Result<Vec<Transacted>, Error> {
     let TransactWrite {
-        operations,
+        mut operations,
         request_id,
         validate_only,
         faults: decoding,
     } = request;
     let mut faults = PartFaults::from(decoding);
+    let asking = Authorizing::within(gateway, call, Action::TransactWrite);
+    for (index, operation) in operations.iter_mut().take(MAX_OPERATIONS).enumerate() {
+        if let Ok(operation) = operation {
+            faults.take(Place(index, operation.name()), operation.authorize(asking))?;
+        }
+    }
     if operations.is_empty() || operations.len() > MAX_OPERATIONS {
         faults.push(
             "operations",
@@ -138,10 +146,10 @@ pub async fn transact_write(
         .collect();
     match gateway.committer.transact(call, operations, recognition).await? {
         TransactOutcome::Applied(applied) => {
-            for ((done, model), applied) in done.iter_mut().zip(models).zip(applied) {
+            for ((done, model), applied) in done.iter_mut().zip(&models).zip(applied) {
                 done.set_generated(|generated| {
                     generated.extend(references(applied.objects));
-                    generated.extend(readable(&model, applied.index_keys));
+                    generated.extend(readable(model, applied.index_keys));
                 });
             }
         }
@@ -151,10 +159,24 @@ pub async fn transact_write(
             }
         }
     }
-    Ok(done)
+    Ok(done
+        .into_iter()
+        .zip(models)
+        .map(|(done, model)| done.seen_by(&model))
+        .collect())
 }
 
 impl Transacted {
+    /// The result without what the caller of this view of the model may not read.
+    fn seen_by(self, model: &Model) -> Transacted {
+        match self {
+            Transacted::Saved(saved) => Transacted::Saved(saved.seen_by(model)),
+            Transacted::Updated(updated) => Transacted::Updated(updated.seen_by(model)),
+            Transacted::Deleted => Transacted::Deleted,
+            Transacted::Checked => Transacted::Checked,
+        }
+    }
+
     /// What the server set.
     fn generated(&self) -> Item {
         match self {
@@ -204,6 +226,15 @@ impl TransactOperation {
         }
     }
 
+    fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
+        match self {
+            TransactOperation::Save(save) => save.authorize(asking),
+            TransactOperation::Update(update) => update.authorize(asking),
+            TransactOperation::Delete(delete) => delete.authorize(asking),
+            TransactOperation::Check(check) => check.authorize(asking),
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             TransactOperation::Save(_) => "save",
@@ -211,6 +242,17 @@ impl TransactOperation {
             TransactOperation::Delete(_) => "delete",
             TransactOperation::Check(_) => "check",
         }
+    }
+}
+
+impl Check {
+    /// A condition reads the item.
+    fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
+        let key = || key_parts(&self.model, &self.key);
+        let access = asking.access(Action::Get, &self.model, true, key)?;
+        check_named(&access, self.condition.as_ref(), "condition.text")?;
+        self.model = Arc::clone(access.model());
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::authorize::{self, Authorizing, at, check_named, key_parts};
 use super::changes::{
     build_index_keys, check_expression, check_length, check_modes, check_size, defaults, generate,
     lacks_required, remove_nulls, set_version, whole_condition,
@@ -16,12 +17,13 @@ use super::selection::check_values;
 use super::upload_tokens::open_in_update;
 use super::validation::Validation;
 use crate::call::Call;
-use crate::expression::{self, Expression, Placeholders};
+use crate::expression::{self, Expression, Named, Placeholders};
 use crate::fault::{Faults, Path};
 use crate::item::check;
 use crate::item::load::{Opened, readable};
 use crate::item::pointer::Pointer;
 use crate::model::{Item, Model, Number, Object, ReturnValues, Value};
+use crate::policy::Action;
 use crate::read::RequestHasher;
 use crate::write::{Contents, Identity, ItemUpdate, UpdateRequest, digest_contents};
 
@@ -69,6 +71,17 @@ pub struct Updated {
     pub old_item: Option<Opened>,
     /// The item or its updated attributes after the update, if requested.
     pub item: Option<Opened>,
+    /// The names of what the caller may not read.
+    pub withheld: Vec<String>,
+}
+
+impl Updated {
+    /// The result without what the caller of this view of the model may not read.
+    pub(super) fn seen_by(mut self, model: &Model) -> Updated {
+        model.withhold(&mut self.generated);
+        self.withheld = model.withheld_names(|_| true);
+        self
+    }
 }
 
 /// Changes attributes of one item.
@@ -76,7 +89,17 @@ pub struct Updated {
 /// # Errors
 ///
 /// See [`Error`]; the faults of the request are returned together.
-pub async fn update(gateway: &Gateway, call: &Call, request: Update) -> Result<Updated, Error> {
+pub async fn update(gateway: &Gateway, call: &Call, mut request: Update) -> Result<Updated, Error> {
+    request.authorize(Authorizing::alone(gateway, call))?;
+    update_authorized(gateway, call, request).await
+}
+
+/// Like [`update`], for a request that its caller may make.
+pub(super) async fn update_authorized(
+    gateway: &Gateway,
+    call: &Call,
+    request: Update,
+) -> Result<Updated, Error> {
     let (return_values, validate_only) = (request.return_values, request.validate_only);
     let (checked, identity) = check_single_update(gateway, call, request).await?;
     if validate_only {
@@ -115,6 +138,30 @@ async fn identity(gateway: &Gateway, call: &Call, request: &mut Update) -> Optio
 }
 
 impl Update {
+    /// Rejects what the caller may not write, and operands that it may not read. From then on the model is as the caller
+    /// sees it.
+    pub(super) fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
+        let key = || key_parts(&self.model, &self.key);
+        let access = asking.access(Action::Update, &self.model, false, key)?;
+        let update = self.update.as_ref();
+        let Named { written, read, added } = update.map(expression::named).unwrap_or_default();
+        // whether a sum is within bounds says what is stored
+        let is_bounded = |name: &&String| {
+            let checks = self.model.attribute(name).map(|attribute| &attribute.checks);
+            checks.is_some_and(|checks| checks.min.is_some() || checks.max.is_some())
+        };
+        let mut written = written.iter().map(|name| access.check_write(name));
+        let mut read = read.iter().chain(added.iter().filter(is_bounded));
+        let checked = written
+            .try_for_each(|checked| checked)
+            .and_then(|()| read.try_for_each(|name| access.check_read(name)));
+        checked.map_err(|denied| at("update.text", denied))?;
+        check_named(&access, self.condition.as_ref(), "condition.text")?;
+        authorize::check_version(&access, self.version)?;
+        self.model = Arc::clone(access.model());
+        Ok(())
+    }
+
     /// Adds all that decides what is written to the hash of a request.
     pub(super) async fn add_to(&self, hasher: &mut RequestHasher) {
         hasher.text(&self.model.name);
@@ -242,14 +289,14 @@ pub(super) async fn commit(
         None => gateway.committer.update(request).await?,
     };
     if let Some(first) = committed.first {
-        return Ok(updated(first, committed.item, return_values.is_old()));
+        return Ok(updated(first, committed.item, return_values.is_old()).seen_by(&model));
     }
     generated.extend(references(committed.objects));
     generated.extend(readable(&model, committed.index_keys));
     if let (Some(attribute), Some(number)) = (model.version(), committed.version) {
         generated.insert(attribute.name.clone(), Value::N(Number::from(number)));
     }
-    Ok(updated(generated, committed.item, return_values.is_old()))
+    Ok(updated(generated, committed.item, return_values.is_old()).seen_by(&model))
 }
 
 /// The result with the returned item in its place.
@@ -262,6 +309,7 @@ fn updated(generated: Item, returned: Option<Opened>, is_old: bool) -> Updated {
         generated,
         old_item,
         item,
+        withheld: Vec::new(),
     }
 }
 

@@ -9,6 +9,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, StreamExt as _};
 
+use super::authorize::{Authorizing, at};
 use super::error::{Error, shorten};
 use super::gateway::Gateway;
 use super::save::{self, Save, Saved, check_single_save};
@@ -17,6 +18,7 @@ use crate::call::Call;
 use crate::fault::{Fault, Faults};
 use crate::item::check::is_sha256;
 use crate::model::{Item, Value};
+use crate::policy::Action;
 use crate::read;
 use crate::write::{self, ContentError, ContentSender, Contents, Window};
 
@@ -65,7 +67,13 @@ pub enum Uploaded {
 ///
 /// See [`Error`]; the faults of the write are returned together, before any chunk is read.
 pub async fn upload(gateway: &Gateway, call: &Call, request: Upload) -> Result<Uploaded, Error> {
-    let Upload { write, chunks } = request;
+    let Upload { mut write, chunks } = request;
+    let asking = Authorizing::within(gateway, call, Action::Upload);
+    let (field, authorized) = match &mut write {
+        UploadWrite::Save(write) => ("save", write.authorize(asking)),
+        UploadWrite::Update(write) => ("update", write.authorize(asking)),
+    };
+    authorized.map_err(|error| under(field, error))?;
     match write {
         UploadWrite::Save(write) => save(gateway, call, *write, chunks).await.map(Uploaded::Saved),
         UploadWrite::Update(write) => update(gateway, call, *write, chunks).await.map(Uploaded::Updated),
@@ -129,6 +137,7 @@ fn under(field: &str, error: Error) -> Error {
         Error::InvalidExpression(faults) => Error::InvalidExpression(faults.under(field)),
         Error::Mode(faults) => Error::Mode(faults.under(field)),
         Error::Checksum(faults) => Error::Checksum(faults.under(field)),
+        Error::Denied { path, denied } if !path.is_empty() => at(format_args!("{field}.{path}"), denied),
         error => error,
     }
 }

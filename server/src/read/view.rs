@@ -124,7 +124,7 @@ impl View {
     /// Whether the values of an attribute are returned, if the caller may see them.
     pub(super) fn reads(&self, attribute: &Attribute) -> bool {
         let is_named = |names: &[String]| names.contains(&attribute.name);
-        !attribute.hidden && self.attributes().is_none_or(is_named)
+        !attribute.hidden && !attribute.withheld && self.attributes().is_none_or(is_named)
     }
 
     /// Whether the content of objects may be returned, or values that were offloaded.
@@ -174,6 +174,7 @@ impl View {
     pub(super) fn key_of(&self, model: &Model, stored: &Item) -> Item {
         let names = model.key_names();
         names
+            .filter(|name| !model.withholds(name))
             .filter_map(|name| Some((name.to_owned(), stored.get(model.stored_name(name))?.clone())))
             .collect()
     }

@@ -1,5 +1,6 @@
 //! `AdminService`: maintenance of what the server stores.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt as _};
@@ -9,21 +10,25 @@ use tollgate_proto::v1::sweep_response::Event as Reported;
 use tollgate_proto::{Reason, v1};
 use tonic::{Request, Response, Status};
 
+use super::authorized::{authorize, caller};
 use super::encode;
 use super::failure;
 use super::status::{self, precondition, retry_later};
 use crate::fault::Fault;
+use crate::operation::Gateway;
+use crate::policy::{Action, Resource};
 use crate::sweep::{Counts, Error, Event, Finding, Options, Sweeper, monthly_cost_usd};
 
 /// Maintains what the server stores.
 pub struct Admin {
     sweeper: Sweeper,
+    gateway: Arc<Gateway>,
 }
 
 impl Admin {
     /// The service over this sweeper.
-    pub fn new(sweeper: Sweeper) -> Admin {
-        Admin { sweeper }
+    pub fn new(sweeper: Sweeper, gateway: Arc<Gateway>) -> Admin {
+        Admin { sweeper, gateway }
     }
 
     fn options(&self, request: &v1::SweepRequest) -> Result<Options, Status> {
@@ -49,6 +54,7 @@ impl AdminService for Admin {
     type SweepStream = BoxStream<'static, Result<v1::SweepResponse, Status>>;
 
     async fn sweep(&self, request: Request<v1::SweepRequest>) -> Result<Response<Self::SweepStream>, Status> {
+        authorize(&self.gateway, caller(&request), Action::Sweep, &Resource::Server)?;
         let options = self.options(request.get_ref())?;
         let Some(begun) = self.sweeper.begin(options) else {
             let text = "a sweep is in progress; try again when it has ended";

@@ -15,15 +15,24 @@ use crate::call::Call;
 use crate::fault::{Fault, Faults};
 use crate::model::Model;
 use crate::operation::{BatchWrite, BatchedWrite, Error, Gateway, Get, TransactOperation, Writes};
+use crate::policy::Action;
 
 /// Decodes reads.
-pub(super) fn gets(gateway: &Gateway, requests: Vec<v1::GetRequest>) -> Vec<Result<Get, Error>> {
+pub(super) fn gets(
+    gateway: &Gateway,
+    call: &Call,
+    within: Action,
+    requests: Vec<v1::GetRequest>,
+) -> Vec<Result<Get, Error>> {
     let mut last: Option<Arc<Model>> = None;
     let decoded = requests.into_iter().map(|request| {
         // most reads of a batch are of one model
         let model = match &last {
             Some(model) if model.name == request.model => Arc::clone(model),
-            _ => Arc::clone(last.insert(gateway.model(&request.model)?)),
+            _ => {
+                let model = gateway.model(call, &[within, Action::Get], &request.model)?;
+                Arc::clone(last.insert(model))
+            }
         };
         Ok(decode::get(request, model))
     });
@@ -33,26 +42,28 @@ pub(super) fn gets(gateway: &Gateway, requests: Vec<v1::GetRequest>) -> Vec<Resu
 /// Decodes the operations of a transaction.
 pub(super) fn operations(
     gateway: &Gateway,
+    call: &Call,
     operations: Vec<v1::TransactOperation>,
 ) -> Vec<Result<TransactOperation, Error>> {
+    let model = |action, name: &str| gateway.model(call, &[Action::TransactWrite, action], name);
     let decoded = operations.into_iter().map(|operation| match operation.operation {
         Some(Operation::Save(save)) => {
-            let model = gateway.model(&save.model)?;
+            let model = model(Action::Save, &save.model)?;
             reject_request_id(&save.request_id)?;
             Ok(TransactOperation::Save(decode::save(save, model)))
         }
         Some(Operation::Update(update)) => {
-            let model = gateway.model(&update.model)?;
+            let model = model(Action::Update, &update.model)?;
             reject_request_id(&update.request_id)?;
             Ok(TransactOperation::Update(decode::update(update, model)))
         }
         Some(Operation::Delete(delete)) => {
-            let model = gateway.model(&delete.model)?;
+            let model = model(Action::Delete, &delete.model)?;
             reject_request_id(&delete.request_id)?;
             Ok(TransactOperation::Delete(decode::delete(delete, model)))
         }
         Some(Operation::Check(check)) => {
-            let model = gateway.model(&check.model)?;
+            let model = model(Action::Get, &check.model)?;
             Ok(TransactOperation::Check(decode::check(check, model)))
         }
         None => Err(missing("operation", "must be one of save, update, delete, check")),
@@ -98,7 +109,7 @@ impl StreamEnd {
 
 /// Decodes the writes of a stream, whose first message has arrived. Those before an error are made; `end` keeps it.
 pub(super) fn writes(
-    gateway: Arc<Gateway>,
+    (gateway, call): (Arc<Gateway>, Call),
     first: v1::BatchWriteRequest,
     requests: Streaming<v1::BatchWriteRequest>,
     end: StreamEnd,
@@ -115,22 +126,23 @@ pub(super) fn writes(
     let messages = stream::once(std::future::ready(first)).chain(rest);
     Box::pin(messages.map(move |message| BatchedWrite {
         message_bytes: message.encoded_len(),
-        write: write(&gateway, message),
+        write: write(&gateway, &call, message),
     }))
 }
 
-fn write(gateway: &Gateway, message: v1::BatchWriteRequest) -> Result<BatchWrite, Error> {
+fn write(gateway: &Gateway, call: &Call, message: v1::BatchWriteRequest) -> Result<BatchWrite, Error> {
+    let model = |action, name: &str| gateway.model(call, &[Action::BatchWrite, action], name);
     match message.write {
         Some(Write::Save(save)) => {
-            let model = gateway.model(&save.model)?;
+            let model = model(Action::Save, &save.model)?;
             Ok(BatchWrite::Save(decode::save(save, model)))
         }
         Some(Write::Update(update)) => {
-            let model = gateway.model(&update.model)?;
+            let model = model(Action::Update, &update.model)?;
             Ok(BatchWrite::Update(decode::update(update, model)))
         }
         Some(Write::Delete(delete)) => {
-            let model = gateway.model(&delete.model)?;
+            let model = model(Action::Delete, &delete.model)?;
             Ok(BatchWrite::Delete(decode::delete(delete, model)))
         }
         None => Err(missing("write", "must be one of save, update, delete")),

@@ -15,6 +15,7 @@ use crate::call::Call;
 use crate::fault::{Fault, Faults};
 use crate::model::Model;
 use crate::operation::{self, Gateway};
+use crate::policy::Action;
 
 /// Reads and writes items.
 pub struct Data {
@@ -28,10 +29,10 @@ impl Data {
     }
 
     /// The model of a request. Records it in the call.
-    fn model(&self, call: &Call, name: &str) -> Result<Arc<Model>, Status> {
+    fn model(&self, call: &Call, action: Action, name: &str) -> Result<Arc<Model>, Status> {
         let model = self
             .gateway
-            .model(name)
+            .model(call, &[action], name)
             .map_err(|error| failure::status(call, error))?;
         call.set_model(&model.name);
         Ok(model)
@@ -44,7 +45,7 @@ type Pages<T> = BoxStream<'static, Result<T, Status>>;
 impl DataService for Data {
     async fn save(&self, request: Request<v1::SaveRequest>) -> Result<Response<v1::SaveResponse>, Status> {
         let (call, request) = open(request, |request| &request.request_id)?;
-        let model = self.model(&call, &request.model)?;
+        let model = self.model(&call, Action::Save, &request.model)?;
         let outcome = operation::save(&self.gateway, &call, decode::save(request, model)).await;
         let saved = outcome.map_err(|error| failure::status(&call, error))?;
         Ok(Response::new(encode::save(saved)))
@@ -52,7 +53,7 @@ impl DataService for Data {
 
     async fn get(&self, request: Request<v1::GetRequest>) -> Result<Response<v1::GetResponse>, Status> {
         let (call, request) = open(request, |_| "")?;
-        let model = self.model(&call, &request.model)?;
+        let model = self.model(&call, Action::Get, &request.model)?;
         let outcome = operation::get(&self.gateway, &call, decode::get(request, model)).await;
         let found = outcome.map_err(|error| failure::status(&call, error))?;
         Ok(Response::new(encode::get(&call, found)))
@@ -63,7 +64,7 @@ impl DataService for Data {
         request: Request<v1::UpdateRequest>,
     ) -> Result<Response<v1::UpdateResponse>, Status> {
         let (call, request) = open(request, |request| &request.request_id)?;
-        let model = self.model(&call, &request.model)?;
+        let model = self.model(&call, Action::Update, &request.model)?;
         let outcome = operation::update(&self.gateway, &call, decode::update(request, model)).await;
         let updated = outcome.map_err(|error| failure::status(&call, error))?;
         Ok(Response::new(encode::update(updated)))
@@ -74,7 +75,7 @@ impl DataService for Data {
         request: Request<v1::DeleteRequest>,
     ) -> Result<Response<v1::DeleteResponse>, Status> {
         let (call, request) = open(request, |request| &request.request_id)?;
-        let model = self.model(&call, &request.model)?;
+        let model = self.model(&call, Action::Delete, &request.model)?;
         let outcome = operation::delete(&self.gateway, &call, decode::delete(request, model)).await;
         let old = outcome.map_err(|error| failure::status(&call, error))?;
         Ok(Response::new(encode::delete(old)))
@@ -85,7 +86,7 @@ impl DataService for Data {
         request: Request<v1::TransactGetRequest>,
     ) -> Result<Response<v1::TransactGetResponse>, Status> {
         let (call, request) = open(request, |_| "")?;
-        let gets = batches::gets(&self.gateway, request.requests);
+        let gets = batches::gets(&self.gateway, &call, Action::TransactGet, request.requests);
         batches::set_model(&call, gets.iter().flatten().map(|get| &get.model));
         let request = operation::TransactGet {
             gets,
@@ -101,7 +102,7 @@ impl DataService for Data {
         request: Request<v1::TransactWriteRequest>,
     ) -> Result<Response<v1::TransactWriteResponse>, Status> {
         let (call, request) = open(request, |request| &request.request_id)?;
-        let operations = batches::operations(&self.gateway, request.operations);
+        let operations = batches::operations(&self.gateway, &call, request.operations);
         batches::set_model(&call, operations.iter().flatten().map(batches::model_of));
         let request = operation::TransactWrite {
             operations,
@@ -119,7 +120,7 @@ impl DataService for Data {
         request: Request<v1::PresignRequest>,
     ) -> Result<Response<v1::PresignResponse>, Status> {
         let (call, request) = open(request, |_| "")?;
-        let model = self.model(&call, &request.model)?;
+        let model = self.model(&call, presign_action(request.method()), &request.model)?;
         let outcome = operation::presign(&self.gateway, &call, decode::presign(request, model)).await;
         let presigned = outcome.map_err(|error| failure::status(&call, error))?;
         Ok(Response::new(encode::presign(presigned)))
@@ -158,7 +159,7 @@ impl DataService for Data {
         request: Request<v1::BatchGetRequest>,
     ) -> Result<Response<Self::BatchGetStream>, Status> {
         let (call, request) = open(request, |_| "")?;
-        let gets = batches::gets(&self.gateway, request.requests);
+        let gets = batches::gets(&self.gateway, &call, Action::BatchGet, request.requests);
         batches::set_model(&call, gets.iter().flatten().map(|get| &get.model));
         let request = operation::BatchGet {
             gets,
@@ -185,7 +186,12 @@ impl DataService for Data {
             return Ok(Response::new(stream::empty().boxed()));
         };
         let end = StreamEnd::default();
-        let writes = batches::writes(Arc::clone(&self.gateway), first, requests, end.clone());
+        let writes = batches::writes(
+            (Arc::clone(&self.gateway), call.clone()),
+            first,
+            requests,
+            end.clone(),
+        );
         let results = operation::batch_write(&self.gateway, &call, writes);
         let results = results.map(move |written| match written {
             Ok(written) => Ok(encode::batch_written(&call, written)),
@@ -202,7 +208,7 @@ impl DataService for Data {
         request: Request<v1::DownloadRequest>,
     ) -> Result<Response<Self::DownloadStream>, Status> {
         let (call, request) = open(request, |_| "")?;
-        let model = self.model(&call, &request.model)?;
+        let model = self.model(&call, Action::Download, &request.model)?;
         let outcome = operation::download(&self.gateway, &call, decode::download(request, model)).await;
         let parts = outcome.map_err(|error| failure::status(&call, error))?;
         Ok(Response::new(match parts {
@@ -215,7 +221,7 @@ impl DataService for Data {
 
     async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<Self::QueryStream>, Status> {
         let (call, request) = open(request, |_| "")?;
-        let model = self.model(&call, &request.model)?;
+        let model = self.model(&call, Action::Query, &request.model)?;
         let pages = operation::query(&self.gateway, &call, decode::query(request, model));
         let pages = pages.map_err(|error| failure::status(&call, error))?;
         Ok(Response::new(
@@ -229,7 +235,7 @@ impl DataService for Data {
 
     async fn scan(&self, request: Request<v1::ScanRequest>) -> Result<Response<Self::ScanStream>, Status> {
         let (call, request) = open(request, |_| "")?;
-        let model = self.model(&call, &request.model)?;
+        let model = self.model(&call, Action::Scan, &request.model)?;
         let pages = operation::scan(&self.gateway, &call, decode::scan(request, model));
         let pages = pages.map_err(|error| failure::status(&call, error))?;
         Ok(Response::new(
@@ -237,6 +243,13 @@ impl DataService for Data {
                 .flat_map(move |page| stream::iter(encode::scan_page(&call, page)))
                 .boxed(),
         ))
+    }
+}
+
+fn presign_action(method: v1::PresignMethod) -> Action {
+    match method {
+        v1::PresignMethod::Put => Action::PresignPut,
+        v1::PresignMethod::Get | v1::PresignMethod::Unspecified => Action::PresignGet,
     }
 }
 

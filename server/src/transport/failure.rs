@@ -57,6 +57,7 @@ fn from_operation(call: &Call, failure: Error) -> Status {
     match failure {
         Error::UnknownModel { model, near } => status::unknown_model(&model, &near),
         Error::UnknownIndex { index, .. } => status::unknown_index(&index, &text),
+        Error::Denied { path, denied } => status::permission_denied(&denied, &path),
         Error::Invalid(faults) => status::invalid(Reason::InvalidField, faults),
         Error::InvalidExpression(faults) => status::invalid(Reason::InvalidExpression, faults),
         Error::Mode(faults) => {

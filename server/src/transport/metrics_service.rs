@@ -6,27 +6,41 @@ use tollgate_proto::v1::metrics_service_server::MetricsService;
 use tollgate_proto::{Reason, v1};
 use tonic::{Request, Response, Status};
 
+use super::authorized::{authorize, caller, unknown_model};
 use super::{encode, status};
 use crate::billing::{Accounting, Owner, Scope};
 use crate::caller::Caller;
 use crate::fault::Fault;
-use crate::model::Served;
+use crate::operation::Gateway;
+use crate::policy::{Action, Resource};
 
 /// Returns what calls cost.
 pub struct Metrics {
     accounting: Arc<Accounting>,
-    models: Served,
+    gateway: Arc<Gateway>,
 }
 
 impl Metrics {
     /// The service over the accounting, for the models being served.
-    pub fn new(accounting: Arc<Accounting>, models: Served) -> Metrics {
-        Metrics { accounting, models }
+    pub fn new(accounting: Arc<Accounting>, gateway: Arc<Gateway>) -> Metrics {
+        Metrics { accounting, gateway }
     }
 
-    fn scope(&self, session: String, model: String) -> Result<Scope, Status> {
-        if !model.is_empty() && self.models.get(&model).is_none() {
-            return Err(status::unknown_model(&model, &self.models.all().near(&model)));
+    /// The totals that a request names, if its caller may do this with them.
+    fn scope(
+        &self,
+        caller: Option<&Caller>,
+        action: Action,
+        session: String,
+        model: String,
+    ) -> Result<Scope, Status> {
+        let resource = match session.as_str() {
+            "" => Resource::Server,
+            session => Resource::Session(session),
+        };
+        authorize(&self.gateway, caller, action, &resource)?;
+        if !model.is_empty() && self.gateway.models.get(&model).is_none() {
+            return Err(unknown_model(&self.gateway, &model));
         }
         let given = |name: String| (!name.is_empty()).then_some(name);
         Ok(Scope {
@@ -38,8 +52,7 @@ impl Metrics {
 
 /// Whose sessions and bills a request may see: those of its caller.
 fn owner<T>(request: &Request<T>) -> Owner {
-    let caller: Option<&Arc<Caller>> = request.extensions().get();
-    Owner::of(caller.map(AsRef::as_ref))
+    Owner::of(caller(request))
 }
 
 fn unknown_session(scope: &Scope) -> Status {
@@ -57,8 +70,8 @@ impl MetricsService for Metrics {
         request: Request<v1::GetTotalMetricsRequest>,
     ) -> Result<Response<v1::GetTotalMetricsResponse>, Status> {
         let owner = owner(&request);
-        let v1::GetTotalMetricsRequest { session, model } = request.into_inner();
-        let scope = self.scope(session, model)?;
+        let v1::GetTotalMetricsRequest { session, model } = request.get_ref().clone();
+        let scope = self.scope(caller(&request), Action::GetTotalMetrics, session, model)?;
         let totals = self
             .accounting
             .totals(owner, &scope)
@@ -71,8 +84,8 @@ impl MetricsService for Metrics {
         request: Request<v1::ResetMetricsRequest>,
     ) -> Result<Response<v1::ResetMetricsResponse>, Status> {
         let owner = owner(&request);
-        let v1::ResetMetricsRequest { session, model } = request.into_inner();
-        let scope = self.scope(session, model)?;
+        let v1::ResetMetricsRequest { session, model } = request.get_ref().clone();
+        let scope = self.scope(caller(&request), Action::ResetMetrics, session, model)?;
         let cleared = self
             .accounting
             .reset(owner, &scope)
@@ -87,12 +100,17 @@ impl MetricsService for Metrics {
         request: Request<v1::GetCallMetricsRequest>,
     ) -> Result<Response<v1::GetCallMetricsResponse>, Status> {
         let owner = owner(&request);
-        let request_id = request.into_inner().request_id;
+        let request_id = request.get_ref().request_id.clone();
         if request_id.is_empty() {
             let fault = Fault::new("request_id", "is required");
             return Err(status::invalid(Reason::InvalidField, fault));
         }
-        let Some(finished) = self.accounting.finished(owner, &request_id) else {
+        let finished = self.accounting.finished(owner, &request_id);
+        // a bill of no session is one of the session without a name
+        let session = finished.as_ref().and_then(|finished| finished.session.as_deref());
+        let resource = Resource::Session(session.unwrap_or_default());
+        authorize(&self.gateway, caller(&request), Action::GetCallMetrics, &resource)?;
+        let Some(finished) = finished else {
             return Err(status::unknown_resource(
                 Reason::UnknownRequest,
                 "request",

@@ -2,6 +2,7 @@
 //! Of `aws` it knows the kinds of failures, which it maps to statuses; it never sends a request to a store.
 
 mod admin_service;
+mod authorized;
 mod batches;
 mod budget;
 mod connection;

@@ -3,6 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "all statuses are built here")]
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use prost::Message as _;
@@ -12,6 +13,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetail, ErrorDetails, StatusExt as _, pb};
 
 use crate::fault::Faults;
+use crate::policy::Denied;
 
 /// Faults that one status lists. A status travels in headers, of which clients accept 8 KiB: the public text is
 /// percent-encoded, the details are base64, and the bill is added.
@@ -39,6 +41,28 @@ pub fn version_mismatch(current: u64, message: impl Into<String>) -> Status {
     let reason = Reason::VersionMismatch;
     let metadata = [("current_version".to_owned(), current.to_string())];
     let details = ErrorDetails::with_error_info(reason.as_str(), DOMAIN, metadata);
+    with_details(reason, message, details)
+}
+
+/// A status of an action that the caller may not do: `ErrorInfo` with the action, the resource and the field of the request
+/// in its metadata.
+pub fn permission_denied(denied: &Denied, field: &str) -> Status {
+    let reason = Reason::PermissionDenied;
+    let mut metadata = vec![
+        ("action".to_owned(), denied.action.name().to_owned()),
+        ("resource".to_owned(), bounded(&denied.resource, MAX_TEXT_BYTES)),
+    ];
+    let mut message = denied.to_string();
+    if !field.is_empty() {
+        let field = bounded(field, MAX_TEXT_BYTES);
+        message = format!("{field}: {message}");
+        metadata.push(("field".to_owned(), field));
+    }
+    let details = ErrorDetails::with_error_info(
+        reason.as_str(),
+        DOMAIN,
+        metadata.into_iter().collect::<HashMap<_, _>>(),
+    );
     with_details(reason, message, details)
 }
 

@@ -10,6 +10,7 @@ use super::decode;
 use crate::call::Call;
 use crate::fault::{Fault, Faults};
 use crate::operation::{Chunks, Error, Gateway, ObjectChunk, UploadWrite};
+use crate::policy::Action;
 
 /// The request id of the write, if it has one.
 pub(super) fn request_id(first: &v1::UploadRequest) -> &str {
@@ -22,18 +23,19 @@ pub(super) fn request_id(first: &v1::UploadRequest) -> &str {
 
 /// Decodes the write. Records its model in the call.
 pub(super) fn write(gateway: &Gateway, call: &Call, first: v1::UploadRequest) -> Result<UploadWrite, Error> {
-    let model = |field: &str, name: &str| {
-        let model = gateway.model(name).map_err(|error| under(field, error))?;
+    let model = |field: &str, action: Action, name: &str| {
+        let model = gateway.model(call, &[Action::Upload, action], name);
+        let model = model.map_err(|error| under(field, error))?;
         call.set_model(&model.name);
         Ok::<_, Error>(model)
     };
     match first.message {
         Some(Message::Save(save)) => {
-            let model = model("save", &save.model)?;
+            let model = model("save", Action::Save, &save.model)?;
             Ok(UploadWrite::Save(Box::new(decode::save(save, model))))
         }
         Some(Message::Update(update)) => {
-            let model = model("update", &update.model)?;
+            let model = model("update", Action::Update, &update.model)?;
             Ok(UploadWrite::Update(Box::new(decode::update(update, model))))
         }
         Some(Message::Chunk(_)) | None => {

@@ -19,16 +19,14 @@ impl Condition {
     /// The condition, and that the stored item has the expected version.
     #[must_use]
     pub fn with_version(mut self, model: &Model, expected: Option<ExpectedVersion>) -> Condition {
-        let (Some(expected), Some(version)) = (expected, model.version()) else {
-            return self;
-        };
-        let comparison = match expected {
-            ExpectedVersion::Create => {
+        let comparison = match (expected, model.version()) {
+            (None, _) | (Some(ExpectedVersion::Exactly(_)), None) => return self,
+            (Some(ExpectedVersion::Create), _) => {
                 let key = model.stored_name(&model.partition_key);
                 self.names.insert(NAME.to_owned(), key.to_owned());
                 self.absent_or_expired(model)
             }
-            ExpectedVersion::Exactly(number) => {
+            (Some(ExpectedVersion::Exactly(number)), Some(version)) => {
                 self.names.insert(NAME.to_owned(), version.stored_name.clone());
                 self.values
                     .insert(VALUE.to_owned(), Value::N(Number::from(number)));

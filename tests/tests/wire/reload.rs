@@ -67,6 +67,7 @@ impl Rig {
             Refused::Faults(faults) => faults.iter().map(ToString::to_string).collect(),
             Refused::Changes(changes) => changes.iter().map(ToString::to_string).collect(),
             Refused::Missing(missing) => missing,
+            Refused::Policies(faults) => faults.iter().map(ToString::to_string).collect(),
         }
     }
 

@@ -32,6 +32,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("auth.tokens", "t.yaml", "t.yaml"),
     ("auth.public", "[health, reflection]", "health,reflection"),
     ("models", "m", "m"),
+    ("policies", "p", "p"),
     ("backend", "aws", "aws"),
     ("embedded.data", "/d", "/d"),
     ("embedded.memory", "true", "true"),

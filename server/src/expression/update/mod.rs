@@ -9,6 +9,7 @@ mod changes;
 mod check;
 mod checker;
 mod in_place;
+mod named;
 mod operand;
 mod parser;
 mod render;
@@ -18,6 +19,7 @@ mod tests;
 pub use apply::Unfit;
 pub use bounds::Bound;
 pub use changes::{Effect, Update};
+pub use named::{Named, named};
 
 use std::time::SystemTime;
 

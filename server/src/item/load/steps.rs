@@ -3,15 +3,15 @@
 use crate::item::offloaded::is_withheld;
 use crate::model::{Attribute, ITEM_SEAL, Item, Model, REMEMBERED_REQUEST, Value};
 
-/// The item as callers read it, from one by the model's names whose values are in their stored form, decrypted and
+/// The item as its caller reads it, from one by the model's names whose values are in their stored form, decrypted and
 /// decompressed. Leaves out hidden attributes, the request id that the item remembers, and its seal.
 pub fn readable(model: &Model, mut item: Item) -> Item {
     // in place, since a page has thousands of items
     item.retain(|name, value| {
         let Some(attribute) = model.attribute(name) else {
-            return name != REMEMBERED_REQUEST && name != ITEM_SEAL;
+            return name != REMEMBERED_REQUEST && name != ITEM_SEAL && !model.withholds_undeclared;
         };
-        if attribute.hidden {
+        if attribute.hidden || attribute.withheld {
             return false;
         }
         *value = attribute.from_stored(std::mem::replace(value, Value::Null));
@@ -62,16 +62,27 @@ pub(super) fn keep_wanted(model: &Model, item: &mut Item, wanted: Option<&[Strin
 }
 
 /// Adds the parts of the keys that the item does not have.
-pub(super) fn add_parts(item: &mut Item, parts: Vec<(String, Value)>, wanted: Option<&[String]>) {
+pub(super) fn add_parts(
+    model: &Model,
+    item: &mut Item,
+    parts: Vec<(String, Value)>,
+    wanted: Option<&[String]>,
+) {
     for (name, value) in parts {
-        if is_wanted(wanted, &name) {
+        if is_wanted(wanted, &name) && !model.withholds(&name) {
             item.entry(name).or_insert(value);
         }
     }
 }
 
-/// Removes the attributes that may not be decrypted and returns their names.
-pub(super) fn withhold(model: &Model, item: &mut Item) -> Vec<String> {
+/// Removes the attributes that may not be decrypted and those that the caller may not read. Returns their names: of the
+/// latter all that are wanted, whether the item has them or not.
+pub(super) fn withhold(model: &Model, item: &mut Item, wanted: Option<&[String]>) -> Vec<String> {
+    model.withhold(item);
+    let denied = match model.withholds_any() {
+        true => model.withheld_names(|name| is_wanted(wanted, name)),
+        false => Vec::new(),
+    };
     let write_only = model.attributes.iter().filter(|attribute| is_withheld(attribute));
     let sealed_by_others = model
         .sealed_by_others
@@ -81,9 +92,9 @@ pub(super) fn withhold(model: &Model, item: &mut Item) -> Vec<String> {
         .map(|attribute| &attribute.name)
         .chain(sealed_by_others);
     let names: Vec<&String> = withheld.collect();
-    names
+    let present = names
         .into_iter()
         .filter_map(|name| item.remove_entry(name))
-        .map(|(name, _)| name)
-        .collect()
+        .map(|(name, _)| name);
+    denied.into_iter().chain(present).collect()
 }

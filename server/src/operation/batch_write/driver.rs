@@ -9,11 +9,12 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::mpsc;
 
+use super::super::authorize::Authorizing;
 use super::super::delete::{self, CheckedDelete, check_single_delete};
 use super::super::error::Error;
 use super::super::gateway::Gateway;
 use super::super::save::{self, CheckedSave, Saved, check_single_save};
-use super::super::update::{Update, Updated, update};
+use super::super::update::{Update, Updated, update_authorized};
 use super::writes::{BatchWrite, BatchWritten, BatchedWrite, Writes, Written};
 use crate::call::Call;
 use crate::capacity::{OutOfMemory, Reservation};
@@ -23,6 +24,7 @@ use crate::item::{ItemId, Key, check};
 use crate::model::limits::MAX_ITEM_BYTES;
 use crate::model::size::stored_bytes;
 use crate::model::{Item, Model, ReturnValues};
+use crate::policy::Action;
 use crate::read;
 use crate::write::{Contents, Identity, PlainWrite};
 
@@ -275,8 +277,10 @@ impl Driver {
 
 /// Checks a write.
 async fn check_write(gateway: &Gateway, call: &Call, write: BatchWrite) -> Result<(ItemId, Work), Error> {
+    let asking = Authorizing::within(gateway, call, Action::BatchWrite);
     match write {
-        BatchWrite::Save(save) => {
+        BatchWrite::Save(mut save) => {
+            save.authorize(asking)?;
             reject_validate_only(save.validate_only, "save")?;
             let return_values = save.return_values;
             let (checked, identity) = check_single_save(gateway, call, save).await?;
@@ -284,13 +288,15 @@ async fn check_write(gateway: &Gateway, call: &Call, write: BatchWrite) -> Resul
                 .ok_or(Error::Internal("a checked item lacks its key"))?;
             Ok((item, Work::Save(checked, identity, return_values)))
         }
-        BatchWrite::Update(update) => {
+        BatchWrite::Update(mut update) => {
+            update.authorize(asking)?;
             reject_validate_only(update.validate_only, "update")?;
             let key = check::check_key(&update.model, update.key.clone(), "key").map_err(Error::Invalid)?;
             let item = ItemId::new(&update.model.table, &key);
             Ok((item, Work::Update(Box::new(update))))
         }
-        BatchWrite::Delete(delete) => {
+        BatchWrite::Delete(mut delete) => {
+            delete.authorize(asking)?;
             reject_validate_only(delete.validate_only, "delete")?;
             let return_old = delete.return_old;
             let (checked, identity) = check_single_delete(gateway, call, delete)?;
@@ -350,6 +356,7 @@ impl Work {
             Work::Save(checked, _, return_values) => {
                 let item = (return_values == ReturnValues::AllNew)
                     .then(|| readable(&checked.model, checked.item.clone()));
+                let model = Arc::clone(&checked.model);
                 let write = Key::from_request(&checked.model, &checked.item).map(|key| PlainWrite {
                     model: checked.model,
                     key,
@@ -357,10 +364,10 @@ impl Work {
                 });
                 let saved = Saved {
                     generated: checked.generated,
-                    old_item: None,
                     item,
+                    ..Saved::default()
                 };
-                (write, Written::Saved(saved))
+                (write, Written::Saved(saved.seen_by(&model)))
             }
             // it is not plain
             Work::Update(_) => (None, Written::Updated(Updated::default())),
@@ -383,7 +390,10 @@ impl Work {
                     .await
                     .map(Written::Saved)
             }
-            Work::Update(request) => update(gateway, call, *request).await.map(Written::Updated),
+            Work::Update(request) => {
+                let updated = update_authorized(gateway, call, *request).await;
+                updated.map(Written::Updated)
+            }
             Work::Delete(checked, identity, return_old) => {
                 delete::commit(gateway, call, checked, identity, return_old)
                     .await

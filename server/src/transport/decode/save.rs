@@ -26,6 +26,7 @@ pub(crate) fn save(request: v1::SaveRequest, model: Arc<Model>) -> Save {
         model,
         item: decoder.item(request.item, "item"),
         condition: decoder.expression(request.condition, "condition"),
+        must_create: false,
         return_values,
         request_id: decoder.request_id(request.request_id),
         validate_only: request.validate_only,

@@ -17,7 +17,7 @@ pub(crate) fn save(saved: Saved) -> v1::SaveResponse {
         generated: item(saved.generated),
         old_item: item(old.item),
         item: item(saved.item.unwrap_or_default()),
-        withheld: old.withheld,
+        withheld: once(saved.withheld, old.withheld),
     }
 }
 
@@ -50,9 +50,18 @@ pub(crate) fn update(updated: Updated) -> v1::UpdateResponse {
         generated: item(updated.generated),
         old_item: item(old.item),
         item: item(new.item),
-        // one of the two is empty
-        withheld: old.withheld.into_iter().chain(new.withheld).collect(),
+        withheld: once(once(updated.withheld, old.withheld), new.withheld),
     }
+}
+
+/// The names of both lists, each once.
+fn once(mut names: Vec<String>, others: Vec<String>) -> Vec<String> {
+    for name in others {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 /// The response of Delete.
