@@ -23,9 +23,10 @@ CHART = DEPLOY / "helm/tollgate"
 CASES = ["default", *sorted(path.name.removesuffix("-values.yaml") for path in CHART.glob("ci/*-values.yaml"))]
 KUBERNETES = ["1.30", "1.34"]
 NONROOT = 65532
-# settings that the chart sets through other values, and one that has a single value
+# settings that the chart sets through other values or leaves out
 OWNED = {
     "listen", "insecure", "models", "backend", "embedded.data", "embedded.memory", "metrics.listen", "metrics.tls",
+    "auth.certificates", "auth.certificate_callers", "auth.jwt", "auth.tokens", "auth.public", "policies",
     "tls.certificate", "tls.key", "tls.client_ca", "tls.client_certificates", "token_key", "prices", "shutdown_grace",
     "kms.cache",
 }  # fmt: skip
@@ -214,7 +215,7 @@ def schema_settings():
 
 
 def test_the_schema_has_every_setting_of_the_program():
-    assert set(schema_settings()) | OWNED == set(serve_settings())
+    assert set(schema_settings()) == set(serve_settings()) - OWNED
     assert not set(schema_settings()) & OWNED
 
 
@@ -262,6 +263,9 @@ def test_every_value_is_documented_and_typed():
         "tls.callers[0].name=Shop",
         "tls.callers[0].uri=spiffe://example.com/shop",
         "config.tls.key=x",
+        "auth.unheard=1",
+        "auth.jwt[0].issuer=x",
+        "auth.public={metrics}",
         "config.insecure=true",
         "service.port=70000",
         "telemetry.endpoint=collector:4317",
@@ -285,9 +289,11 @@ def test_the_schema_rejects_invalid_values(wrong):
         (f"tokenKey.existingSecret=x,tokenKey.value={base64.b64encode(bytes(32)).decode()}", "tokenKey.value and"),
         ("autoscaling.enabled=true,autoscaling.minReplicas=11", "minReplicas is greater"),
         ("tls.enabled=false", "set insecure to true"),
+        ("tls.enabled=false,insecure=true", "auth.certificates needs"),
         ("tls.enabled=false,insecure=true,metrics.tls=true", "metrics.tls needs tls.enabled"),
-        ("tls.clientCertificates=request", "set insecure to true"),
-        ("tls.clientCertificates=none", "set insecure to true"),
+        ("tls.clientCertificates=request,auth.certificates=false", "set auth, or insecure"),
+        ("tls.clientCertificates=none,auth.certificates=false", "set auth, or insecure"),
+        ("tls.clientCertificates=none", "auth.certificates needs"),
         ("tls.existingSecret=x", "tls.clientCa.secret: set the authorities"),
         ("tls.issuer.name=x", "tls.clientCa.secret: set the authorities"),
         ("tls.issuer.name=x,tls.existingSecret=y,tls.clientCa.secret=z", "set only one of them"),
@@ -351,9 +357,35 @@ def test_tls_with_client_certificates_is_the_default():
     assert not [entry for entry in bare if entry["apiVersion"].startswith("cert-manager.io/")]
 
 
+def test_client_certificates_identify_callers_by_default():
+    settings = settings_of(render())
+    assert settings["auth"] == {"certificates": True, "certificate_callers": {}, "jwt": [], "public": ["health"]}
+    assert "auth" not in settings_of(render(*values_of("bare")))
+
+
+def test_groups_and_tenants_of_callers_are_settings():
+    callers = settings_of(render(*values_of("embedded")))["auth"]["certificate_callers"]
+    assert callers == {
+        "spiffe://example.com/shop": {"groups": ["writers"], "tenant": "acme"},
+        "reports": {"groups": ["readers"]},
+    }
+
+
+def test_every_setting_of_auth_is_passed_on():
+    given = yaml.safe_load((CHART / "ci/production-values.yaml").read_text())["auth"]
+    documents = render(*values_of("production"))
+    assert settings_of(documents)["auth"] == {"certificates": True, **given}
+    # the files that it names
+    secret = next(volume["secret"] for volume in pod_of(documents)["volumes"] if volume["name"] == "auth")
+    assert secret == {"secretName": "gateway-auth", "defaultMode": 0o440}
+    mount = next(entry for entry in container_of(documents)["volumeMounts"] if entry["name"] == "auth")
+    assert given["jwt"][0]["jwks_ca"].startswith(mount["mountPath"] + "/")
+    assert given["tokens"]["file"].startswith(mount["mountPath"] + "/")
+
+
 def secret_volumes(documents):
     volumes = {volume["name"]: volume["secret"] for volume in pod_of(documents)["volumes"] if "secret" in volume}
-    return {name: (volume["secretName"], volume["items"]) for name, volume in volumes.items()}
+    return {name: (volume["secretName"], volume.get("items")) for name, volume in volumes.items()}
 
 
 @pytest.mark.parametrize(
@@ -368,10 +400,9 @@ def secret_volumes(documents):
 def test_certificates_are_mounted_without_keys_of_authorities(case, server, callers, key):
     documents = render(*values_of(case))
     pair = [{"key": "tls.crt", "path": "tls.crt"}, {"key": "tls.key", "path": "tls.key"}]
-    assert secret_volumes(documents) == {
-        "tls": (server, pair),
-        "client-ca": (callers, [{"key": key, "path": "ca.crt"}]),
-    }
+    volumes = secret_volumes(documents)
+    assert volumes["tls"] == (server, pair)
+    assert volumes["client-ca"] == (callers, [{"key": key, "path": "ca.crt"}])
     issued = [entry["spec"]["secretName"] for entry in documents if entry["kind"] == "Certificate"]
     assert (server in issued) == (case != "tracing")
 

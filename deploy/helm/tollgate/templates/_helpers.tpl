@@ -80,6 +80,27 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if or .Values.service.headless (eq .Values.backend "embedded") -}}yes{{- end -}}
 {{- end -}}
 
+{{/* Whether callers must have an identity. */}}
+{{- define "tollgate.hasAuth" -}}
+{{- with .Values.auth -}}
+{{- if or .certificates .jwt .tokens.file -}}yes{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The settings auth.*, with the groups and tenants of tls.callers. */}}
+{{- define "tollgate.auth" -}}
+{{- $auth := deepCopy .Values.auth -}}
+{{- range .Values.tls.callers -}}
+{{- if or .groups .tenant -}}
+{{- $_ := set $auth.certificate_callers (default .name .uri) (pick . "groups" "tenant") -}}
+{{- end -}}
+{{- end -}}
+{{- if not $auth.tokens.file -}}
+{{- $_ := unset $auth "tokens" -}}
+{{- end -}}
+{{- toYaml $auth -}}
+{{- end -}}
+
 {{/* The label of pods of the namespace that may call. */}}
 {{- define "tollgate.clientLabel" -}}
 {{ include "tollgate.fullname" . }}-client: "true"
@@ -110,6 +131,10 @@ tls:
   client_ca: /etc/tollgate/client-ca/ca.crt
   client_certificates: {{ .Values.tls.clientCertificates }}
   {{- end }}
+{{- end }}
+{{- if include "tollgate.hasAuth" . }}
+auth:
+  {{- include "tollgate.auth" . | nindent 2 }}
 {{- end }}
 metrics:
   listen: {{ include "tollgate.address" (list .Values.listenHost .Values.metrics.port) | quote }}
@@ -148,8 +173,8 @@ prices: /etc/tollgate/settings/prices.yaml
 {{- fail "metrics.tls needs tls.enabled" -}}
 {{- end -}}
 {{- else -}}
-{{- if and (ne .clientCertificates "require") (not $.Values.insecure) -}}
-{{- fail (printf "tls.clientCertificates is %s: callers without a certificate would be served; set insecure to true if a mesh authenticates them" .clientCertificates) -}}
+{{- if and (ne .clientCertificates "require") (not (include "tollgate.hasAuth" $)) (not $.Values.insecure) -}}
+{{- fail (printf "tls.clientCertificates is %s, and auth names no source of identities: anyone would be served; set auth, or insecure to true if a mesh authenticates callers" .clientCertificates) -}}
 {{- end -}}
 {{- if and (ne .clientCertificates "none") (not .clientCa.secret) (not (include "tollgate.hasAuthority" $)) -}}
 {{- fail "tls.clientCa.secret: set the authorities of client certificates, since the chart creates none with tls.existingSecret or tls.issuer" -}}
@@ -157,6 +182,9 @@ prices: /etc/tollgate/settings/prices.yaml
 {{- if and .existingSecret .issuer.name -}}
 {{- fail "tls.existingSecret and tls.issuer: set only one of them" -}}
 {{- end -}}
+{{- end -}}
+{{- if and $.Values.auth.certificates (not (include "tollgate.asksForCertificates" $)) -}}
+{{- fail "auth.certificates needs tls.enabled and tls.clientCertificates; set it to false if a mesh authenticates callers" -}}
 {{- end -}}
 {{- if and .callers (not (include "tollgate.hasAuthority" $)) -}}
 {{- fail "tls.callers: the chart has no authority that could issue them; it needs tls.enabled without tls.existingSecret and tls.issuer" -}}
@@ -237,7 +265,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   annotations:
-    # changed settings, models or keys need new pods, since they are read only at startup
+    # changed settings, models or keys need new pods, since they are read only at startup; certificates do not
     checksum/settings: {{ include (print $.Template.BasePath "/settings.yaml") . | sha256sum }}
     {{- if .Values.models }}
     checksum/models: {{ include (print $.Template.BasePath "/models.yaml") . | sha256sum }}
@@ -334,6 +362,9 @@ spec:
         {{- if include "tollgate.asksForCertificates" . }}
         - { name: client-ca, mountPath: /etc/tollgate/client-ca, readOnly: true }
         {{- end }}
+        {{- if .Values.authSecret }}
+        - { name: auth, mountPath: /etc/tollgate/auth, readOnly: true }
+        {{- end }}
         {{- if include "tollgate.modelsMap" . }}
         - { name: models, mountPath: /etc/tollgate/models, readOnly: true }
         {{- end }}
@@ -359,6 +390,10 @@ spec:
         defaultMode: 0440
         # the certificates only: a Secret of an authority also has its key
         items: [{ key: {{ .Values.tls.clientCa.secretKey }}, path: ca.crt }]
+    {{- end }}
+    {{- with .Values.authSecret }}
+    - name: auth
+      secret: { secretName: {{ . }}, defaultMode: 0440 }
     {{- end }}
     {{- with include "tollgate.modelsMap" . }}
     - name: models
