@@ -39,7 +39,7 @@ impl NewToken {
         &self.token
     }
 
-    /// The line for the file that `auth.tokens` names. It is no secret.
+    /// The line for the file that `auth.tokens` names. It reveals nothing of the token.
     pub fn line(&self) -> String {
         let digits: String = Sha256::digest(self.token.as_bytes())
             .iter()
