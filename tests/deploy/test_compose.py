@@ -14,7 +14,7 @@ import certificates
 from program import BINARY, DEPLOY, LOCAL_STORES, ROOT, checked, clean_environment, gateway, image, run, serve_settings
 
 GATEWAYS = {"tollgate": "embedded", "tollgate-aws": "aws-local"}
-ALWAYS = {"certificates", "collector", "jaeger", "prometheus", "grafana"}
+ALWAYS = {"certificates", "policies", "collector", "jaeger", "prometheus", "grafana"}
 
 
 @pytest.fixture(scope="module")

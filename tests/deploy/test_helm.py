@@ -266,6 +266,7 @@ def test_every_value_is_documented_and_typed():
         "auth.unheard=1",
         "auth.jwt[0].issuer=x",
         "auth.public={metrics}",
+        r"policies.user\.yaml=x",
         "config.insecure=true",
         "service.port=70000",
         "telemetry.endpoint=collector:4317",
@@ -294,6 +295,8 @@ def test_the_schema_rejects_invalid_values(wrong):
         ("tls.clientCertificates=request,auth.certificates=false", "set auth, or insecure"),
         ("tls.clientCertificates=none,auth.certificates=false", "set auth, or insecure"),
         ("tls.clientCertificates=none", "auth.certificates needs"),
+        (r"auth.certificates=false,policies.a\.cedar=x", "policies need auth"),
+        (r"policies.a\.cedar=x,existingPolicies=y", "policies and existingPolicies"),
         ("tls.existingSecret=x", "tls.clientCa.secret: set the authorities"),
         ("tls.issuer.name=x", "tls.clientCa.secret: set the authorities"),
         ("tls.issuer.name=x,tls.existingSecret=y,tls.clientCa.secret=z", "set only one of them"),
@@ -360,7 +363,7 @@ def test_tls_with_client_certificates_is_the_default():
 def test_client_certificates_identify_callers_by_default():
     settings = settings_of(render())
     assert settings["auth"] == {"certificates": True, "certificate_callers": {}, "jwt": [], "public": ["health"]}
-    assert "auth" not in settings_of(render(*values_of("bare")))
+    assert "auth" not in settings_of(render(*values_of("bare"))) and "policies" not in settings_of(render(*values_of("bare")))
 
 
 def test_groups_and_tenants_of_callers_are_settings():
@@ -381,6 +384,21 @@ def test_every_setting_of_auth_is_passed_on():
     mount = next(entry for entry in container_of(documents)["volumeMounts"] if entry["name"] == "auth")
     assert given["jwt"][0]["jwks_ca"].startswith(mount["mountPath"] + "/")
     assert given["tokens"]["file"].startswith(mount["mountPath"] + "/")
+
+
+def test_policies_are_mounted_from_a_map():
+    default = render()
+    folder = settings_of(default)["policies"]
+    mounts = {entry["name"]: entry["mountPath"] for entry in container_of(default)["volumeMounts"]}
+    assert mounts["policies"] == folder
+    data = one(default, "ConfigMap", "-policies")["data"]
+    assert data["default.cedar"].strip() == (DEPLOY / "policies/default.cedar").read_text().strip()
+    # policies of the values replace the default
+    assert set(one(render(*values_of("embedded")), "ConfigMap", "-policies")["data"]) == {"callers.cedar"}
+    existing = render(*values_of("tracing"))
+    assert not [entry for entry in existing if entry["metadata"]["name"].endswith("-policies") and entry["kind"] == "ConfigMap"]
+    volume = next(volume for volume in pod_of(existing)["volumes"] if volume["name"] == "policies")
+    assert volume["configMap"] == {"name": "my-policies"}
 
 
 def secret_volumes(documents):

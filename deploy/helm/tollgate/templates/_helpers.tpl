@@ -87,6 +87,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{- define "tollgate.policiesMap" -}}
+{{- default (printf "%s-policies" (include "tollgate.fullname" .)) .Values.existingPolicies -}}
+{{- end -}}
+
 {{/* The settings auth.*, with the groups and tenants of tls.callers. */}}
 {{- define "tollgate.auth" -}}
 {{- $auth := deepCopy .Values.auth -}}
@@ -135,6 +139,7 @@ tls:
 {{- if include "tollgate.hasAuth" . }}
 auth:
   {{- include "tollgate.auth" . | nindent 2 }}
+policies: /etc/tollgate/policies
 {{- end }}
 metrics:
   listen: {{ include "tollgate.address" (list .Values.listenHost .Values.metrics.port) | quote }}
@@ -189,6 +194,12 @@ prices: /etc/tollgate/settings/prices.yaml
 {{- if and .callers (not (include "tollgate.hasAuthority" $)) -}}
 {{- fail "tls.callers: the chart has no authority that could issue them; it needs tls.enabled without tls.existingSecret and tls.issuer" -}}
 {{- end -}}
+{{- end -}}
+{{- if and .Values.policies .Values.existingPolicies -}}
+{{- fail "policies and existingPolicies: set only one of them" -}}
+{{- end -}}
+{{- if and (or .Values.policies .Values.existingPolicies) (not (include "tollgate.hasAuth" .)) -}}
+{{- fail "policies need auth: without identities there is nobody to decide about" -}}
 {{- end -}}
 {{- if and .Values.models .Values.existingModels -}}
 {{- fail "models and existingModels: set only one of them" -}}
@@ -265,7 +276,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   annotations:
-    # changed settings, models or keys need new pods, since they are read only at startup; certificates do not
+    # changed settings, models or keys need new pods, since they are read only at startup; policies and certificates do not
     checksum/settings: {{ include (print $.Template.BasePath "/settings.yaml") . | sha256sum }}
     {{- if .Values.models }}
     checksum/models: {{ include (print $.Template.BasePath "/models.yaml") . | sha256sum }}
@@ -362,6 +373,9 @@ spec:
         {{- if include "tollgate.asksForCertificates" . }}
         - { name: client-ca, mountPath: /etc/tollgate/client-ca, readOnly: true }
         {{- end }}
+        {{- if include "tollgate.hasAuth" . }}
+        - { name: policies, mountPath: /etc/tollgate/policies, readOnly: true }
+        {{- end }}
         {{- if .Values.authSecret }}
         - { name: auth, mountPath: /etc/tollgate/auth, readOnly: true }
         {{- end }}
@@ -390,6 +404,10 @@ spec:
         defaultMode: 0440
         # the certificates only: a Secret of an authority also has its key
         items: [{ key: {{ .Values.tls.clientCa.secretKey }}, path: ca.crt }]
+    {{- end }}
+    {{- if include "tollgate.hasAuth" . }}
+    - name: policies
+      configMap: { name: {{ include "tollgate.policiesMap" . }} }
     {{- end }}
     {{- with .Values.authSecret }}
     - name: auth
