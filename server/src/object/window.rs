@@ -16,7 +16,7 @@ use crate::capacity::{OutOfMemory, Reservation};
 /// What the parts of a call may hold together.
 pub const WINDOW_BYTES: usize = 40 * 1024 * 1024;
 /// What the parts of a call with few streams may hold together.
-const FEW_BYTES: usize = 30 * 1024 * 1024;
+const FEW_BYTES: usize = 20 * 1024 * 1024;
 /// The most streams of a call that may be open at once: each is promised room for a part.
 pub const MAX_OPEN: usize = WINDOW_BYTES / PART_BYTES;
 /// Rooms are counted in these units.

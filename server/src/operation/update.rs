@@ -197,7 +197,7 @@ pub(super) async fn check_update(
         model,
         key,
         version,
-        update,
+        update: asked,
         condition,
         return_values: _,
         must_exist,
@@ -206,15 +206,14 @@ pub(super) async fn check_update(
         faults,
     } = request;
     let now = SystemTime::now();
-    let announced = update.as_ref().map(|update| contents::announced(&update.values));
+    let announced = asked.as_ref().map(|update| contents::announced(&update.values));
     let mut validation = Validation::new(&FIELDS, faults);
     let version = validation.field(check_version(&model, version));
     let key = validation.field(check::check_key_parts(&model, key, "key"));
     let depth = gateway.attribute_depth;
-    let requested = update;
-    let mut update = check_expression(&model, requested.as_ref(), depth, now, &mut validation);
-    if let (Some(requested), Some(update), Some((key, _))) = (&requested, &mut update, &key) {
-        let values = &requested.values;
+    let mut update = check_expression(&model, asked.as_ref(), depth, now, &mut validation);
+    if let (Some(asked), Some(update), Some((key, _))) = (&asked, &mut update, &key) {
+        let values = &asked.values;
         validation.add_fields(open_in_update(gateway, call, (&model, key), update, values));
     }
     let lacks = |update, (_, parts): &(_, _)| lacks_required(&model, update, parts);
