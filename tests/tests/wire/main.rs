@@ -28,6 +28,7 @@ mod page_limits;
 mod pages;
 mod parts;
 mod pointers;
+mod policies;
 mod presign;
 mod protect;
 mod races;
