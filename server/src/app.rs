@@ -108,17 +108,8 @@ impl App {
         let accounting = Arc::new(Accounting::new(settings::accounting(config), prices));
         let writes = TaskTracker::new();
         let reader = reader(config, &stores, &token_key);
-        let gateway = Arc::new(Gateway {
-            models: served.clone(),
-            committer: Committer::new(stores.clone(), reader.keyring.clone(), writes.clone()),
-            transaction_tokens: has_lasting_key.then(|| TransactionTokens::new(&token_key)),
-            request_ids: has_lasting_key.then(|| RequestIds::new(&token_key)),
-            upload_tokens: UploadTokens::new(&token_key),
-            reader,
-            attribute_depth: config.limits.attribute_depth,
-            policies: policies.clone(),
-            has_tls: tls.is_some(),
-        });
+        let shared = (served.clone(), policies.clone(), writes.clone());
+        let gateway = Arc::new(gateway(config, reader, shared, &token_key, has_lasting_key));
         let reloader = Reloader {
             source,
             backend: config.backend,
@@ -216,6 +207,27 @@ fn check_token_key(config: &Config, models: &Models) -> Result<bool, Error> {
 pub fn raise_descriptor_limit() {
     if let Err(error) = listener::descriptors::raise() {
         warn!(%error, "cannot raise the descriptor limit");
+    }
+}
+
+/// What all operations share.
+fn gateway(
+    config: &Config,
+    reader: Reader,
+    (models, policies, writes): (Served, Policies, TaskTracker),
+    token_key: &[u8; 32],
+    has_lasting_key: bool,
+) -> Gateway {
+    Gateway {
+        models,
+        committer: Committer::new(reader.stores.clone(), reader.keyring.clone(), writes),
+        transaction_tokens: has_lasting_key.then(|| TransactionTokens::new(token_key)),
+        request_ids: has_lasting_key.then(|| RequestIds::new(token_key)),
+        upload_tokens: UploadTokens::new(token_key),
+        reader,
+        attribute_depth: config.limits.attribute_depth,
+        policies,
+        has_tls: config.tls.certificate.is_some(),
     }
 }
 

@@ -99,11 +99,7 @@ pub async fn transact_write(
     } = request;
     let mut faults = PartFaults::from(decoding);
     let asking = Authorizing::within(gateway, call, Action::TransactWrite);
-    for (index, operation) in operations.iter_mut().take(MAX_OPERATIONS).enumerate() {
-        if let Ok(operation) = operation {
-            faults.take(Place(index, operation.name()), operation.authorize(asking))?;
-        }
-    }
+    authorize_all(asking, &mut operations, &mut faults)?;
     if operations.is_empty() || operations.len() > MAX_OPERATIONS {
         faults.push(
             "operations",
@@ -144,9 +140,31 @@ pub async fn transact_write(
         .iter()
         .map(|operation| Arc::clone(&operation.model))
         .collect();
-    match gateway.committer.transact(call, operations, recognition).await? {
+    let outcome = gateway.committer.transact(call, operations, recognition).await?;
+    set_generated(&mut done, &models, outcome);
+    let seen = done.into_iter().zip(models);
+    Ok(seen.map(|(done, model)| done.seen_by(&model)).collect())
+}
+
+/// Rejects what the caller may not do. From then on the models are as the caller sees them.
+fn authorize_all(
+    asking: Authorizing<'_>,
+    operations: &mut [Result<TransactOperation, Error>],
+    faults: &mut PartFaults,
+) -> Result<(), Error> {
+    for (index, operation) in operations.iter_mut().take(MAX_OPERATIONS).enumerate() {
+        if let Ok(operation) = operation {
+            faults.take(Place(index, operation.name()), operation.authorize(asking))?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds what the transaction set, or what it set the first time.
+fn set_generated(done: &mut [Transacted], models: &[Arc<Model>], outcome: TransactOutcome) {
+    match outcome {
         TransactOutcome::Applied(applied) => {
-            for ((done, model), applied) in done.iter_mut().zip(&models).zip(applied) {
+            for ((done, model), applied) in done.iter_mut().zip(models).zip(applied) {
                 done.set_generated(|generated| {
                     generated.extend(references(applied.objects));
                     generated.extend(readable(model, applied.index_keys));
@@ -159,11 +177,6 @@ pub async fn transact_write(
             }
         }
     }
-    Ok(done
-        .into_iter()
-        .zip(models)
-        .map(|(done, model)| done.seen_by(&model))
-        .collect())
 }
 
 impl Transacted {

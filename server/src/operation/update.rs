@@ -229,9 +229,8 @@ pub(super) async fn check_update(
         .transpose();
     let condition = validation.expression(condition);
     let valid = validation.finish()?;
-    let ((key, parts), condition, mut update) =
-        (valid.take(key)?, valid.take(condition)?, valid.take(update)?);
-    let version = valid.take(version)?;
+    let ((key, parts), condition) = (valid.take(key)?, valid.take(condition)?);
+    let (mut update, version) = (valid.take(update)?, valid.take(version)?);
     check_modes(&model, &update)?;
     check_contents(announced.unwrap_or_default()).await?;
     remove_nulls(&model, &mut update);
