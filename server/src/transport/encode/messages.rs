@@ -20,7 +20,7 @@ const RESULT_BYTES: usize = MAX_NAME_BYTES + 8 * FIELD_BYTES;
 
 /// The result of one read.
 pub(super) trait ReadResult: prost::Message {
-    /// Its values, if there is little else: their size is a bound of its own.
+    /// Its values, if there is little else: their size is a bound as it is.
     fn values(&self) -> Option<&HashMap<String, v1::AttributeValue>>;
 
     /// A bound of its encoded size that is cheaper to compute.
