@@ -181,6 +181,10 @@ impl Authenticator {
         let Issuer { settings, keys } = &self.issuers[issuer];
         let (generation, keys) = keys.current().ok_or(Refused::NoKeys)?;
         let caller = Arc::new(unverified.verify(settings, &keys, &self.prefixes)?);
+        // verification counts whole seconds
+        if caller.is_expired(SystemTime::now()) {
+            return Err(Refused::ExpiredToken);
+        }
         self.verified
             .put(hash, Verifier { issuer, generation }, Arc::clone(&caller));
         Ok(caller)
