@@ -113,8 +113,11 @@ impl Store {
             for (model, partition) in items {
                 let folder = format!("{}{partition}/", model.prefix());
                 keys.extend(self.keys(&folder).await);
-                if let Some(stored) = self.raw.item(model.table(), partition, "V1").await {
-                    for key in pointed_at(&stored) {
+                // a copy with the same key and prefix protects what it points to
+                let models = [*model, Model::Copied].into_iter();
+                for model in models.filter(|other| other.prefix() == model.prefix()) {
+                    let stored = self.raw.item(model.table(), partition, "V1").await;
+                    for key in stored.iter().flat_map(pointed_at) {
                         keys.remove(&key);
                     }
                 }
