@@ -192,6 +192,7 @@ async fn two_callers_use_one_request_id_without_meeting() {
 
 #[tokio::test]
 async fn two_callers_use_one_transaction_id_without_meeting() {
+    differs_on!(Moto, "transaction-tokens");
     let two = Two::remembering().await;
     let write = async |text: &str, token: &str| {
         let operation = Operation::Save(save("Page", note("1", text)));

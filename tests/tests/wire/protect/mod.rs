@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue as Raw;
+use tollgate_tests::differs_on;
 use tollgate_tests::gateway::{CallResult, Gateway, Setup};
 use tollgate_tests::refusal::Refusal;
 use tollgate_tests::stores::Stored;
@@ -204,6 +205,7 @@ async fn nobody_names_the_seal() {
 
 #[tokio::test]
 async fn an_item_of_the_largest_size_leaves_room_for_its_seal() {
+    differs_on!(Moto, "item-size");
     let gateway = protecting(&Wiretap::counting()).await;
     let mut large = note("A");
     large.remove("tags");
