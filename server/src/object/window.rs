@@ -1,6 +1,6 @@
 //! The memory for the parts of the contents that one call streams: at most [`WINDOW_BYTES`], or one part if that is larger.
 //! Every stream is promised room for one part of [`PART_BYTES`], so that streams whose pieces arrive interleaved always
-//! proceed. The rest lets a stream fill a part while others are being sent: up to [`FEW_BYTES`] together, which is as fast,
+//! proceed. The rest lets a stream fill a part while others are being sent: up to `FEW_BYTES` together, which is as fast,
 //! and leaves room for everything around the parts.
 
 use std::sync::Arc;

@@ -13,7 +13,7 @@
 //! The text consists of parts, each its length (u32 big-endian) and its bytes: format id (1 byte), coverage (1 byte), then
 //! table, partition key and sort key as in [`Place`]; the write id; and of each covered attribute, sorted by its stored
 //! name: the name, and 33 bytes: the kind of the stored value and the SHA-256 of its bytes. Kinds and bytes are those of
-//! [`plaintext`](super::plaintext).
+//! [`plaintext`].
 
 use std::collections::BTreeMap;
 
