@@ -132,9 +132,8 @@ impl Save {
     pub(super) fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
         let key = || key_parts(&self.model, &self.item);
         let access = asking.access(Action::Save, &self.model, false, key)?;
-        let mut names: Vec<&String> = self.item.keys().collect();
-        names.sort_unstable();
-        for name in names {
+        let denied = self.item.keys().filter(|name| !access.can_write(name));
+        if let Some(name) = denied.min() {
             let checked = access.check_write(name);
             checked.map_err(|denied| at(format_args!("item.{name}"), denied))?;
         }

@@ -60,12 +60,19 @@ impl Decoder {
     fn fields(&mut self, values: HashMap<String, v1::AttributeValue>, parent: Path<'_>) -> Item {
         let mut fields = Item::with_capacity(values.len());
         let mut others = Vec::new();
-        for (name, value) in values {
+        let mut values = values.into_iter();
+        while let Some((name, value)) = values.next() {
             match plain(value) {
                 Ok(value) => {
                     fields.insert(name, value);
                 }
-                Err(value) => others.push((name, value)),
+                Err(value) => {
+                    if others.is_empty() {
+                        // a vector that grows would take up to three times its bytes
+                        others.reserve_exact(values.len() + 1);
+                    }
+                    others.push((name, value));
+                }
             }
         }
         others.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
