@@ -11,6 +11,8 @@ mod residue;
 #[cfg(test)]
 #[cfg(feature = "embedded")]
 pub(crate) mod testing;
+mod unwrap;
 
 pub use data_key::DataKey;
 pub use keyring::{CallKeys, Context, KeyIds, Keyring, SealingKey};
+pub use unwrap::UnwrapError;

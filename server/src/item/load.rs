@@ -26,7 +26,7 @@ use super::pointer::Pointer;
 use super::protect::{Extent, Verification, VerifyError, verification};
 use crate::aws;
 use crate::crypto::envelope::{self, Envelope, OpenError, Place};
-use crate::crypto::{CallKeys, KeyIds};
+use crate::crypto::{CallKeys, KeyIds, UnwrapError};
 use crate::model::{Attribute, AttributeType, Encryption, ITEM_SEAL, Item, Model, Value};
 
 /// A stored item, opened for a caller.
@@ -375,7 +375,7 @@ async fn open_one(
     let key = keys
         .open(envelope.wrapped_key(), &context, key_ids)
         .await
-        .map_err(|error| decrypt_error(sealed, error))?;
+        .map_err(|error| unwrap_error(sealed, error.into()))?;
     let value = envelope
         .open(&key, place, &attribute.stored_name)
         .map_err(|problem| sealed.invalid(problem))?;
@@ -386,28 +386,14 @@ async fn open_one(
     }
 }
 
-/// Classifies an error of `Decrypt`: an invalid ciphertext, a KMS key that the attribute does not accept, or a failure of
-/// the key or the service.
-fn decrypt_error(sealed: &Sealed<'_>, error: aws::Error) -> LoadError {
-    match error.kind {
-        aws::Kind::InvalidCiphertext | aws::Kind::UnknownKey => sealed.invalid(CiphertextProblem::DataKey),
-        aws::Kind::IncorrectKey => LoadError::KeyNotAccepted {
+fn unwrap_error(sealed: &Sealed<'_>, error: UnwrapError) -> LoadError {
+    match error {
+        UnwrapError::Invalid => sealed.invalid(CiphertextProblem::DataKey),
+        UnwrapError::KeyNotAccepted => LoadError::KeyNotAccepted {
             attribute: sealed.attribute.name.clone(),
             tried: sealed.encryption.key_ids().cloned().collect(),
         },
-        aws::Kind::Missing { .. }
-        | aws::Kind::KeyUnusable
-        | aws::Kind::ConditionFailed { .. }
-        | aws::Kind::TransactionCancelled { .. }
-        | aws::Kind::Conflict
-        | aws::Kind::TokenMismatch
-        | aws::Kind::Throttled
-        | aws::Kind::Denied
-        | aws::Kind::TooLarge
-        | aws::Kind::Refused
-        | aws::Kind::Unavailable
-        | aws::Kind::OutcomeUnknown
-        | aws::Kind::Deadline { .. } => LoadError::Kms(error),
+        UnwrapError::Kms(error) => LoadError::Kms(error),
     }
 }
 

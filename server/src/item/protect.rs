@@ -19,7 +19,7 @@ use super::pointer::Pointer;
 use super::store::{StoreError, sealing_key};
 use crate::aws;
 use crate::crypto::envelope::{self, Covered, Envelope, ItemSeal, OpenError, Place, WriteId};
-use crate::crypto::{CallKeys, SealingKey};
+use crate::crypto::{CallKeys, SealingKey, UnwrapError};
 use crate::model::limits::MAX_ITEM_BYTES;
 use crate::model::size::stored_bytes;
 use crate::model::{Attribute, Coverage, ITEM_SEAL, Item, Model, Protection, Value};
@@ -254,7 +254,7 @@ impl Check {
         let context = envelope::context(encryption.format, &encryption.context, &model.table);
         let key_ids = encryption.key_ids().cloned().collect();
         let key = keys.open(seal.wrapped_key(), &context, key_ids).await;
-        let key = key.map_err(|error| decrypt_error(protection, error))?;
+        let key = key.map_err(|error| unwrap_error(protection, error.into()))?;
         seal.verify(&key, &text).map_err(invalid)?;
         Ok(protection.coverage == Coverage::Sealed || seal.coverage() == Coverage::All)
     }
@@ -324,26 +324,12 @@ fn invalid(problem: OpenError) -> VerifyError {
     VerifyError::Seal(SealProblem::Invalid(problem))
 }
 
-/// Classifies an error of `Decrypt`: an invalid ciphertext, a KMS key that the model does not accept, or a failure of the
-/// key or the service.
-fn decrypt_error(protection: &Protection, error: aws::Error) -> VerifyError {
-    match error.kind {
-        aws::Kind::InvalidCiphertext | aws::Kind::UnknownKey => VerifyError::Seal(SealProblem::DataKey),
-        aws::Kind::IncorrectKey => VerifyError::KeyNotAccepted {
+fn unwrap_error(protection: &Protection, error: UnwrapError) -> VerifyError {
+    match error {
+        UnwrapError::Invalid => VerifyError::Seal(SealProblem::DataKey),
+        UnwrapError::KeyNotAccepted => VerifyError::KeyNotAccepted {
             tried: protection.encryption.key_ids().cloned().collect(),
         },
-        aws::Kind::Missing { .. }
-        | aws::Kind::KeyUnusable
-        | aws::Kind::ConditionFailed { .. }
-        | aws::Kind::TransactionCancelled { .. }
-        | aws::Kind::Conflict
-        | aws::Kind::TokenMismatch
-        | aws::Kind::Throttled
-        | aws::Kind::Denied
-        | aws::Kind::TooLarge
-        | aws::Kind::Refused
-        | aws::Kind::Unavailable
-        | aws::Kind::OutcomeUnknown
-        | aws::Kind::Deadline { .. } => VerifyError::Kms(error),
+        UnwrapError::Kms(error) => VerifyError::Kms(error),
     }
 }

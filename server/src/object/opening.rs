@@ -7,10 +7,9 @@ use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::key;
 use super::reading::{ReadError, Reading, Sealing, invalid};
-use crate::aws::{self, Kind};
 use crate::crypto::envelope::{self, Place};
 use crate::crypto::object::{self, Header, MAX_HEADER_BYTES, ObjectOpener, STORED_SEGMENT_BYTES};
-use crate::crypto::{CallKeys, Context, KeyIds};
+use crate::crypto::{CallKeys, Context, KeyIds, UnwrapError};
 use crate::model::EncryptionFormat;
 
 /// What an object of one item and attribute is opened with.
@@ -88,7 +87,7 @@ impl Unsealing {
             .keys
             .open(header.wrapped_key(), &self.context, self.key_ids.clone())
             .await
-            .map_err(|error| self.key_error(error))?;
+            .map_err(|error| self.unwrap_error(error.into()))?;
         let opener = ObjectOpener::new(&header, &key, &self.place, &self.attribute)
             .map_err(|problem| invalid(&problem.to_string()))?;
         let segments = object::segments(sealed_bytes);
@@ -102,26 +101,13 @@ impl Unsealing {
         }))
     }
 
-    /// Classifies an error of `Decrypt`, as for the values of attributes.
-    fn key_error(&self, error: aws::Error) -> ReadError {
-        match error.kind {
-            Kind::InvalidCiphertext | Kind::UnknownKey => invalid("KMS cannot decrypt its data key"),
-            Kind::IncorrectKey => ReadError::KeyNotAccepted {
+    fn unwrap_error(&self, error: UnwrapError) -> ReadError {
+        match error {
+            UnwrapError::Invalid => invalid("KMS cannot decrypt its data key"),
+            UnwrapError::KeyNotAccepted => ReadError::KeyNotAccepted {
                 tried: self.key_ids.clone(),
             },
-            Kind::Missing { .. }
-            | Kind::KeyUnusable
-            | Kind::ConditionFailed { .. }
-            | Kind::TransactionCancelled { .. }
-            | Kind::Conflict
-            | Kind::TokenMismatch
-            | Kind::Throttled
-            | Kind::Denied
-            | Kind::TooLarge
-            | Kind::Refused
-            | Kind::Unavailable
-            | Kind::OutcomeUnknown
-            | Kind::Deadline { .. } => ReadError::Key(error),
+            UnwrapError::Kms(error) => ReadError::Key(error),
         }
     }
 }
