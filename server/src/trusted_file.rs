@@ -4,8 +4,12 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
+
+/// How often files are read to notice a change.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +64,13 @@ pub fn read(path: &Path, readers: Readers, max_bytes: u64) -> Result<Zeroizing<V
         true => Err(Error::TooLarge(max_bytes)),
         false => Ok(content),
     }
+}
+
+/// Waits until it is time to read files again, and does so on a thread that may block. Returns whether to go on: a panic of
+/// `reload` ends the watch, not the server.
+pub async fn look_again<T: Send + 'static>(reload: impl FnOnce() -> T + Send + 'static) -> bool {
+    tokio::time::sleep(LOOK_EVERY).await;
+    tokio::task::spawn_blocking(reload).await.is_ok()
 }
 
 #[cfg(unix)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use futures::future::join_all;
@@ -21,11 +21,9 @@ use super::verified::{Verified, Verifier};
 use super::watched::WatchedFile;
 use crate::caller::Caller;
 use crate::config::{Auth, JwtIssuer, PublicService};
-use crate::trusted_file::Readers;
+use crate::trusted_file::{self, Readers};
 use crate::yaml;
 
-/// How often files are read, and URLs considered, to notice a change.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// The most calls that wait for keys at one time; others are refused at once.
 const MAX_WAITING: usize = 256;
 
@@ -127,13 +125,8 @@ impl Authenticator {
     pub async fn watch(self: Arc<Authenticator>) {
         loop {
             join_all(self.issuers.iter().map(|issuer| issuer.keys.refresh(Why::Due))).await;
-            tokio::time::sleep(LOOK_EVERY).await;
             let authenticator = Arc::clone(&self);
-            // a panic would end the watch, not the server
-            if tokio::task::spawn_blocking(move || authenticator.reload())
-                .await
-                .is_err()
-            {
+            if !trusted_file::look_again(move || authenticator.reload()).await {
                 return;
             }
         }

@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::{ArcSwapOption, Guard};
 use parking_lot::Mutex;
@@ -17,9 +16,8 @@ use super::denied::Denied;
 use super::schema::Known;
 use super::source::{Fault, Sources};
 use crate::model::{Model, Models};
+use crate::trusted_file;
 
-/// How often the files are read to notice a change.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Faults that one reload logs.
 const MAX_LOGGED: usize = 20;
 
@@ -213,13 +211,8 @@ impl Policies {
     /// Reloads the files whenever they change, until it is dropped.
     pub async fn watch(self) {
         while self.are_set() {
-            tokio::time::sleep(LOOK_EVERY).await;
             let policies = self.clone();
-            // a panic would end the watch, not the server
-            if tokio::task::spawn_blocking(move || policies.reload())
-                .await
-                .is_err()
-            {
+            if !trusted_file::look_again(move || policies.reload()).await {
                 return;
             }
         }

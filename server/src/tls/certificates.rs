@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -14,9 +13,8 @@ use tracing::{error, info};
 
 use super::files::{Digests, Error, Settings, Sources};
 use super::server_config::Configs;
+use crate::trusted_file;
 
-/// How often the files are read to notice a change.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How often files that do not fit together are read again at once: they may be in the middle of being replaced.
 const ATTEMPTS: usize = 3;
 
@@ -53,7 +51,7 @@ impl Certificates {
     ///
     /// They cannot be read or used.
     pub fn open(settings: Settings) -> Result<Certificates, Error> {
-        let current = Current::read(&settings)?;
+        let current = Current::parse(&settings, Sources::read(&settings)?)?;
         Ok(Certificates {
             settings,
             current: ArcSwap::from_pointee(current),
@@ -95,13 +93,8 @@ impl Certificates {
     /// Reloads the files whenever they change, until it is dropped.
     pub async fn watch(self: Arc<Certificates>) {
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
             let certificates = Arc::clone(&self);
-            // a panic would end the watch, not the server
-            if tokio::task::spawn_blocking(move || certificates.reload())
-                .await
-                .is_err()
-            {
+            if !trusted_file::look_again(move || certificates.reload()).await {
                 return;
             }
         }
@@ -148,8 +141,7 @@ impl Certificates {
 }
 
 impl Current {
-    fn read(settings: &Settings) -> Result<Current, Error> {
-        let sources = Sources::read(settings)?;
+    fn parse(settings: &Settings, sources: Sources) -> Result<Current, Error> {
         let files = sources.parse(settings)?;
         let digests = files.digests;
         Ok(Current {
@@ -162,11 +154,11 @@ impl Current {
     fn read_unless(settings: &Settings, used: Digests) -> Result<Option<Current>, Error> {
         let mut attempt = 1;
         loop {
-            if Sources::read(settings)?.digests() == used {
+            let sources = Sources::read(settings)?;
+            if sources.digests() == used {
                 return Ok(None);
             }
-            match Current::read(settings) {
-                Ok(current) if current.digests == used => return Ok(None),
+            match Current::parse(settings, sources) {
                 Ok(current) => return Ok(Some(current)),
                 Err(error) if attempt == ATTEMPTS => return Err(error),
                 Err(_) => attempt += 1,
