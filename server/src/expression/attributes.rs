@@ -9,37 +9,43 @@ use crate::model::limits::MAX_EXPRESSION_BYTES;
 
 /// The names of the attributes at which the paths of a condition start, each once. Empty if the condition is not valid.
 pub fn attributes(expression: &Expression) -> Vec<String> {
-    if expression.text.len() > MAX_EXPRESSION_BYTES {
-        return Vec::new();
-    }
-    let tokens = lexer::tokens(&expression.text);
-    let Ok(condition) = parser::condition(&tokens) else {
-        return Vec::new();
-    };
-    let definitions = Definitions::new(expression, "");
-    let mut names: Vec<String> = Vec::new();
-    for path in paths(&condition) {
-        if let Some(name) = definitions.name(&path.attribute)
-            && !names.iter().any(|known| known == name)
-        {
-            names.push(name.to_owned());
+    in_condition(expression, |condition, definitions| {
+        let mut names: Vec<String> = Vec::new();
+        for path in paths(condition) {
+            if let Some(name) = definitions.name(&path.attribute)
+                && !names.iter().any(|known| known == name)
+            {
+                names.push(name.to_owned());
+            }
         }
-    }
-    names
+        names
+    })
 }
 
 /// The attributes that a condition compares with `=` and a value, on its own or joined by AND. Empty if the condition is not
 /// valid.
 pub fn equalities(expression: &Expression) -> Vec<(String, Value)> {
+    in_condition(expression, equal_values)
+}
+
+/// What `find` finds in a condition; nothing if it is not valid.
+fn in_condition<T>(
+    expression: &Expression,
+    find: impl FnOnce(&Condition<'_>, &Definitions<'_>) -> Vec<T>,
+) -> Vec<T> {
     if expression.text.len() > MAX_EXPRESSION_BYTES {
         return Vec::new();
     }
     let tokens = lexer::tokens(&expression.text);
-    let Ok(condition) = parser::condition(&tokens) else {
-        return Vec::new();
-    };
-    let definitions = Definitions::new(expression, "");
-    let parts = match &condition {
+    let condition = parser::condition(&tokens);
+    condition.map_or_else(
+        |_| Vec::new(),
+        |condition| find(&condition, &Definitions::new(expression, "")),
+    )
+}
+
+fn equal_values(condition: &Condition<'_>, definitions: &Definitions<'_>) -> Vec<(String, Value)> {
+    let parts = match condition {
         Condition::And(parts) => parts.as_slice(),
         other => std::slice::from_ref(other),
     };

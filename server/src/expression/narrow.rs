@@ -69,18 +69,8 @@ fn narrowed(value: Value, paths: &[&[Part<'_>]]) -> Option<Value> {
 mod tests {
     use std::borrow::Cow;
 
+    use super::super::tests::{map, text};
     use super::*;
-
-    fn text(text: &str) -> Value {
-        Value::S(text.to_owned())
-    }
-
-    fn map(fields: &[(&str, Value)]) -> Value {
-        let fields = fields
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()));
-        Value::M(fields.collect())
-    }
 
     fn named(name: &'static str) -> Part<'static> {
         Part::Name(Cow::Borrowed(name))

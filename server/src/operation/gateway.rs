@@ -53,12 +53,17 @@ impl Gateway {
         }
         Err(Error::UnknownModel {
             model: shorten(name),
-            // who may use some models must not learn the names of the others
-            near: match self.policies.are_set() {
-                true => String::new(),
-                false => self.models.all().near(name),
-            },
+            near: self.near(name),
         })
+    }
+
+    /// The name of a served model that is like this one; empty if there is none, or if callers who may use some models must
+    /// not learn the names of the others.
+    pub fn near(&self, name: &str) -> String {
+        match self.policies.are_set() {
+            true => String::new(),
+            false => self.models.all().near(name),
+        }
     }
 
     /// Whether the caller may do this.
@@ -68,14 +73,8 @@ impl Gateway {
     /// `Denied` if it may not.
     pub fn authorize(&self, call: &Call, action: Action, resource: &Resource<'_>) -> Result<(), Error> {
         let caller = call.caller().map(AsRef::as_ref);
-        let policies = self.policies.current();
-        let context = self.context(&policies, call.session(), (action, false), KeyParts::default);
-        let asked = Asked {
-            caller,
-            action,
-            context: &context,
-        };
-        policies.authorize(asked, resource).map_err(denied)
+        self.decide(caller, call.session(), action, resource)
+            .map_err(denied)
     }
 
     /// Like [`Gateway::authorize`], for services whose calls are not billed.
@@ -89,8 +88,18 @@ impl Gateway {
         action: Action,
         resource: &Resource<'_>,
     ) -> Result<(), Denied> {
+        self.decide(caller, None, action, resource)
+    }
+
+    fn decide(
+        &self,
+        caller: Option<&Caller>,
+        session: Option<&str>,
+        action: Action,
+        resource: &Resource<'_>,
+    ) -> Result<(), Denied> {
         let policies = self.policies.current();
-        let context = self.context(&policies, None, (action, false), KeyParts::default);
+        let context = self.context(&policies, session, (action, false), KeyParts::default);
         let asked = Asked {
             caller,
             action,

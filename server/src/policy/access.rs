@@ -94,6 +94,13 @@ impl Access {
         }
     }
 
+    /// Whether the caller may read every field of the model.
+    pub fn can_read_all(&self) -> bool {
+        self.fields
+            .as_ref()
+            .is_none_or(|fields| fields.readable.is_full())
+    }
+
     /// Rejects a field that the caller may not read.
     ///
     /// # Errors

@@ -25,11 +25,7 @@ pub(super) fn authorize(
     permitted.map_err(|denied| status::permission_denied(&denied, ""))
 }
 
-/// The status of a model that is not served. Who may use some models must not learn the names of the others.
+/// The status of a model that is not served.
 pub(super) fn unknown_model(gateway: &Gateway, name: &str) -> Status {
-    let near = match gateway.policies.are_set() {
-        true => String::new(),
-        false => gateway.models.all().near(name),
-    };
-    status::unknown_model(name, &near)
+    status::unknown_model(name, &gateway.near(name))
 }

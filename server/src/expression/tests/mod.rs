@@ -72,6 +72,15 @@ pub(super) fn open_model() -> Model {
     }
 }
 
+pub(super) fn map(fields: &[(&str, Value)]) -> Value {
+    let fields = fields.iter();
+    Value::M(
+        fields
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
+    )
+}
+
 pub(super) fn expression(text: &str, values: &[(&str, Value)], names: &[(&str, &str)]) -> Expression {
     Expression {
         text: text.to_owned(),

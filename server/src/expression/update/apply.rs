@@ -269,21 +269,12 @@ fn parent<'a>(item: &'a mut Item, place: &[Step]) -> Result<Option<&'a mut Value
 mod tests {
     use std::time::SystemTime;
 
-    use super::super::super::tests::{expression, number, open_model, text};
+    use super::super::super::tests::{expression, map, number, open_model, text};
     use super::super::update;
     use super::*;
 
     fn list(values: &[&str]) -> Value {
         Value::L(values.iter().map(|value| text(value)).collect())
-    }
-
-    fn map(fields: &[(&str, Value)]) -> Value {
-        Value::M(
-            fields
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), value.clone()))
-                .collect(),
-        )
     }
 
     fn set_of(members: &[&str]) -> Value {
