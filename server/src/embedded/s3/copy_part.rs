@@ -10,11 +10,11 @@ use super::conditions::ReadCondition;
 use super::copy::source_name;
 use super::fault::{Fault, invalid_argument};
 use super::integrity::set_checksum;
-use super::multipart::{PARTS, insert_part, invalid_number, part_algorithms, part_segment};
+use super::multipart::{PARTS, insert_part, invalid_number, part_algorithms, part_segment, upload_of_part};
 use super::read::{FoundObject, ReadRequest, find};
 use super::receive::{BODY_BYTES, receive};
 use super::store::Store;
-use super::upload::{Upload, UploadName, find_upload};
+use super::upload::{Upload, UploadName};
 
 /// Handles UploadPartCopy.
 pub(super) async fn upload_part_copy(
@@ -32,11 +32,7 @@ pub(super) async fn upload_part_copy(
         return Err(invalid_number());
     }
     let name = UploadName::new(&input.bucket, &input.key, &input.upload_id);
-    let name_to_find = name.clone();
-    let upload = store
-        .workers
-        .read(move |connection| find_upload(connection, &name_to_find))
-        .await?;
+    let upload = upload_of_part(store, &name).await?;
     let found = find_source(store, &mut input).await?;
     let length_bytes = found.length_bytes();
     let algorithms = part_algorithms(&upload, None)?;

@@ -75,11 +75,7 @@ pub(super) async fn upload_part(
         return Err(too_large());
     }
     let name = UploadName::new(&input.bucket, &input.key, &input.upload_id);
-    let name_to_find = name.clone();
-    let upload = store
-        .workers
-        .read(move |connection| find_upload(connection, &name_to_find))
-        .await?;
+    let upload = upload_of_part(store, &name).await?;
     let algorithms = part_algorithms(&upload, expected.algorithm())?;
     let body = input
         .body
@@ -94,6 +90,15 @@ pub(super) async fn upload_part(
         .write(move |connection| insert_part(connection, &name, &segment, received.body))
         .await?;
     Ok(output)
+}
+
+/// The upload that a part belongs to.
+pub(super) async fn upload_of_part(store: &Store, name: &UploadName) -> Result<Upload, Fault> {
+    let name = name.clone();
+    store
+        .workers
+        .read(move |connection| find_upload(connection, &name))
+        .await
 }
 
 /// `InvalidArgument` for the number of a part.
