@@ -72,9 +72,16 @@ impl Gateway {
 
     /// In memory, behind a wiretap.
     pub async fn tapped(wiretap: &Wiretap) -> Gateway {
+        Gateway::with(Setup::tapped(wiretap)).await
+    }
+
+    /// A gateway with these models, the text of one file, and with the rest of this setup.
+    pub async fn of_models(models: &str, setup: Setup) -> Gateway {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("models.yaml"), models).expect("the models are written");
         Gateway::with(Setup {
-            wiretap: Some(wiretap.clone()),
-            ..Setup::default()
+            models: Some(folder.path().to_owned()),
+            ..setup
         })
         .await
     }
@@ -383,6 +390,14 @@ pub async fn connect_securely(
 }
 
 impl Setup {
+    /// In memory, behind a wiretap.
+    pub fn tapped(wiretap: &Wiretap) -> Setup {
+        Setup {
+            wiretap: Some(wiretap.clone()),
+            ..Setup::default()
+        }
+    }
+
     /// The settings.
     pub fn config(&self) -> Config {
         self.config_for(Account::of(self.data.as_deref()))

@@ -21,13 +21,7 @@ attributes:
 ";
 
 async fn patients() -> Gateway {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), MODEL).expect("it is written");
-    Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        ..Setup::default()
-    })
-    .await
+    Gateway::of_models(MODEL, Setup::default()).await
 }
 
 fn patient() -> Item {

@@ -192,13 +192,7 @@ attributes:
 async fn equal_number_keys_are_read_once_however_they_are_written() {
     differs_on!(DynamoDbLocal, "missing-keys");
     differs_on!(Moto, "capacity");
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), READING).expect("it is written");
-    let gateway = Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        ..Setup::default()
-    })
-    .await;
+    let gateway = Gateway::of_models(READING, Setup::default()).await;
     let at = |time: &str| item([("sensor", s("S")), ("at", n(time))]);
     let mut reading = at("1000");
     reading.insert("value".to_owned(), n(7));

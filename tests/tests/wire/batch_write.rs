@@ -177,13 +177,7 @@ attributes:
 
 #[tokio::test]
 async fn equal_number_keys_are_one_item_and_keep_their_order() {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), READING).expect("it is written");
-    let gateway = Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        ..Setup::default()
-    })
-    .await;
+    let gateway = Gateway::of_models(READING, Setup::default()).await;
     let at = |time: &str| item([("sensor", s("S")), ("at", n(time))]);
     let written_at = |time: &str, value: usize| {
         let mut reading = at(time);

@@ -59,13 +59,7 @@ async fn shelter() -> Gateway {
 }
 
 async fn with_models(models: &str) -> Gateway {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), models).expect("the models are written");
-    Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        ..Setup::default()
-    })
-    .await
+    Gateway::of_models(models, Setup::default()).await
 }
 
 fn animal(sort: &str, name: &str) -> Item {

@@ -47,13 +47,7 @@ attributes:
 
 /// Sessions 0 to 5: the even ones have expired.
 async fn sessions() -> Gateway {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), MODELS).expect("the models are written");
-    let gateway = Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        ..Setup::default()
-    })
-    .await;
+    let gateway = Gateway::of_models(MODELS, Setup::default()).await;
     for number in 0..6 {
         let mut session = key("P", &number.to_string());
         session.insert("user".to_owned(), s("ada"));
@@ -186,14 +180,7 @@ async fn expired_items_are_left_out_of_batches_and_transactions() {
 #[tokio::test]
 async fn a_create_without_a_version_replaces_an_expired_item_and_its_objects() {
     let wiretap = Wiretap::counting();
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), MODELS).expect("the models are written");
-    let gateway = Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        wiretap: Some(wiretap.clone()),
-        ..Setup::default()
-    })
-    .await;
+    let gateway = Gateway::of_models(MODELS, Setup::tapped(&wiretap)).await;
     let lease = |expires: &str, content: &'static str| {
         let mut lease = key("P", "1");
         lease.insert("expires".to_owned(), n(expires));

@@ -36,14 +36,7 @@ fn model(options: &str) -> String {
 }
 
 async fn gateway_of(wiretap: &Wiretap, models: &str) -> Gateway {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), models).expect("it is written");
-    Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        wiretap: Some(wiretap.clone()),
-        ..Setup::default()
-    })
-    .await
+    Gateway::of_models(models, Setup::tapped(wiretap)).await
 }
 
 /// An item of the table as stored, with this `ssn`.

@@ -35,13 +35,7 @@ attributes:
 "#;
 
 async fn shop() -> Gateway {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), MODELS).expect("the models are written");
-    let gateway = Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        ..Setup::default()
-    })
-    .await;
+    let gateway = Gateway::of_models(MODELS, Setup::default()).await;
     for (user, number, line, status) in [
         ("7", 1, "a", "open"),
         ("7", 1, "b", "paid"),

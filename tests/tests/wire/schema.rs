@@ -61,13 +61,7 @@ idempotency: { table: requests }
 "#;
 
 async fn gateway() -> Gateway {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), MODELS).expect("it is written");
-    Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        ..Setup::default()
-    })
-    .await
+    Gateway::of_models(MODELS, Setup::default()).await
 }
 
 async fn model(gateway: &Gateway, name: &str) -> v1::Model {

@@ -28,13 +28,7 @@ attributes:
 "#;
 
 async fn books() -> Gateway {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), BOOK).expect("it is written");
-    let gateway = Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        ..Setup::default()
-    })
-    .await;
+    let gateway = Gateway::of_models(BOOK, Setup::default()).await;
     for (number, title) in [(1, "Alpha"), (2, "Beta"), (3, "Alps"), (4, "Gamma")] {
         let mut book = item([
             ("shelf", s("A")),

@@ -25,14 +25,7 @@ attributes:
 ";
 
 async fn pages(wiretap: &Wiretap) -> Gateway {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), PAGE).expect("it is written");
-    Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        wiretap: Some(wiretap.clone()),
-        ..Setup::default()
-    })
-    .await
+    Gateway::of_models(PAGE, Setup::tapped(wiretap)).await
 }
 
 fn page(text: &str, version: Option<u64>) -> Item {

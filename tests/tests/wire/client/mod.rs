@@ -77,13 +77,13 @@ fn page_key(sk: &str) -> Key {
 }
 
 async fn start(wiretap: Option<Wiretap>) -> (Gateway, Client) {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), MODELS).expect("it is written");
-    let gateway = Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        wiretap,
-        ..Setup::default()
-    })
+    let gateway = Gateway::of_models(
+        MODELS,
+        Setup {
+            wiretap,
+            ..Setup::default()
+        },
+    )
     .await;
     let client = Client::from_channel(gateway.channel(), Options::default());
     (gateway, client)

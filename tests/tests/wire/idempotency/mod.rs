@@ -16,14 +16,7 @@ use tonic::Code;
 
 /// A gateway with these models behind a wiretap.
 async fn serving(models: &str, wiretap: &Wiretap) -> Gateway {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), models).expect("it is written");
-    Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        wiretap: Some(wiretap.clone()),
-        ..Setup::default()
-    })
-    .await
+    Gateway::of_models(models, Setup::tapped(wiretap)).await
 }
 
 /// The responses to the first requests of an operation are lost.

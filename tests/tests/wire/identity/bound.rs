@@ -53,15 +53,12 @@ impl Two {
     async fn remembering() -> Two {
         let mut setting = Setting::new();
         let (alice, bob) = (setting.token("alice", ""), setting.token("bob", ""));
-        let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join("models.yaml"), MODELS).expect("written");
-        let gateway = Gateway::with(Setup {
-            models: Some(folder.path().to_owned()),
+        let setup = Setup {
             settings: setting.settings(),
             ..Setup::default()
-        });
+        };
         Two {
-            gateway: gateway.await,
+            gateway: Gateway::of_models(MODELS, setup).await,
             alice,
             bob,
         }

@@ -82,17 +82,11 @@ pub(crate) async fn gateway(wiretap: &Wiretap) -> Arc<Gateway> {
         ("TOLLGATE_FINISHED_CALLS", "100000".to_owned()),
         ("TOLLGATE_LIMITS__DEADLINE", "2s".to_owned()),
     ];
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), MODEL_FILES).expect("it is written");
-    Arc::new(
-        Gateway::with(Setup {
-            models: Some(folder.path().to_owned()),
-            wiretap: Some(wiretap.clone()),
-            settings,
-            ..Setup::default()
-        })
-        .await,
-    )
+    let setup = Setup {
+        settings,
+        ..Setup::tapped(wiretap)
+    };
+    Arc::new(Gateway::of_models(MODEL_FILES, setup).await)
 }
 
 /// Stores that fail now and then, in every way there is.

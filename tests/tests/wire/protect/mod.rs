@@ -68,14 +68,7 @@ allow_unsealed: true
 ";
 
 async fn protecting(wiretap: &Wiretap) -> Gateway {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), MODELS).expect("it is written");
-    Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        wiretap: Some(wiretap.clone()),
-        ..Setup::default()
-    })
-    .await
+    Gateway::of_models(MODELS, Setup::tapped(wiretap)).await
 }
 
 fn card(partition: &str) -> Item {

@@ -20,14 +20,7 @@ protect: all
 ";
 
 async fn filing(wiretap: &Wiretap) -> Gateway {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), FILES).expect("it is written");
-    Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        wiretap: Some(wiretap.clone()),
-        ..Setup::default()
-    })
-    .await
+    Gateway::of_models(FILES, Setup::tapped(wiretap)).await
 }
 
 fn file(content: &'static str) -> Item {
@@ -163,13 +156,7 @@ async fn requests_with_an_id_are_recognised() {
             .replace("table: files", "table: onces")
     );
     let text = text + "idempotency: { table: request-ids }\n";
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), text).expect("it is written");
-    let gateway = Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        ..Setup::default()
-    })
-    .await;
+    let gateway = Gateway::of_models(&text, Setup::default()).await;
     for model in ["File", "Once"] {
         for round in ["first", "repeat"] {
             let mut request = save(model, file("content"));

@@ -29,14 +29,7 @@ attributes:
 ";
 
 async fn readings(wiretap: &Wiretap) -> Gateway {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), READING).expect("it is written");
-    Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        wiretap: Some(wiretap.clone()),
-        ..Setup::default()
-    })
-    .await
+    Gateway::of_models(READING, Setup::tapped(wiretap)).await
 }
 
 fn at(time: &str) -> Item {

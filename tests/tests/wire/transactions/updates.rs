@@ -37,14 +37,7 @@ attributes:
 ";
 
 async fn accounts(wiretap: &Wiretap) -> Gateway {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), ACCOUNT).expect("it is written");
-    Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        wiretap: Some(wiretap.clone()),
-        ..Setup::default()
-    })
-    .await
+    Gateway::of_models(ACCOUNT, Setup::tapped(wiretap)).await
 }
 
 /// A change of the account with this partition key, which has the sort key `1`.

@@ -36,14 +36,7 @@ unknown_attributes: keep
 ";
 
 async fn gateway_of(wiretap: &Wiretap, models: &str) -> Gateway {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), models).expect("it is written");
-    Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        wiretap: Some(wiretap.clone()),
-        ..Setup::default()
-    })
-    .await
+    Gateway::of_models(models, Setup::tapped(wiretap)).await
 }
 
 async fn accounts() -> Gateway {

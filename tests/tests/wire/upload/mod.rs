@@ -61,17 +61,17 @@ const PART_BYTES: usize = 5 * 1024 * 1024;
 const CHUNK_BYTES: usize = 1024 * 1024;
 
 async fn serving(wiretap: &Wiretap, settings: &[(&'static str, &str)]) -> Gateway {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("models.yaml"), MODELS).expect("it is written");
-    Gateway::with(Setup {
-        models: Some(folder.path().to_owned()),
-        wiretap: Some(wiretap.clone()),
-        settings: settings
-            .iter()
-            .map(|(name, value)| (*name, (*value).to_owned()))
-            .collect(),
-        ..Setup::default()
-    })
+    Gateway::of_models(
+        MODELS,
+        Setup {
+            wiretap: Some(wiretap.clone()),
+            settings: settings
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned()))
+                .collect(),
+            ..Setup::default()
+        },
+    )
     .await
 }
 
