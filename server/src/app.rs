@@ -18,7 +18,6 @@ use crate::aws::{Connectors, Stores};
 use crate::billing::{Accounting, Prices};
 use crate::capacity::Capacity;
 use crate::config::Config;
-use crate::crypto::Keyring;
 use crate::identity::Authenticator;
 use crate::listener;
 use crate::model::{Models, Served};
@@ -108,6 +107,7 @@ impl App {
         let accounting = Arc::new(Accounting::new(settings::accounting(config), prices));
         let writes = TaskTracker::new();
         let reader = reader(config, &stores, &token_key);
+        let keyring = reader.keyring.clone();
         let shared = (served.clone(), policies.clone(), writes.clone());
         let gateway = Arc::new(gateway(config, reader, shared, &token_key, has_lasting_key));
         let reloader = Reloader {
@@ -116,6 +116,7 @@ impl App {
             stores,
             served,
             tls: tls.clone(),
+            keyring,
             authenticator: authenticator.clone(),
             policies: policies.clone(),
             max_models: reload::max_models(models.len()),
@@ -127,7 +128,7 @@ impl App {
         let services = Services {
             metrics: Metrics::new(accounting, Arc::clone(&gateway)),
             schema: Schema::new(Arc::clone(&gateway)),
-            admin: Admin::new(sweeper.clone(), Arc::clone(&gateway)),
+            admin: Admin::new(sweeper.clone(), Arc::clone(&gateway), reloader.keyring.clone()),
             data: Data::new(gateway),
             layer,
             side_port,
@@ -234,7 +235,7 @@ fn gateway(
 fn reader(config: &Config, stores: &Stores, token_key: &[u8; 32]) -> Reader {
     Reader {
         stores: stores.clone(),
-        keyring: Keyring::new(stores.kms.clone(), config.kms.in_flight),
+        keyring: settings::keyring(config, stores),
         page_tokens: PageTokens::new(token_key),
         limits: read::Limits {
             message_bytes: config.limits.message_bytes,

@@ -8,6 +8,7 @@ use tracing::{info, warn};
 
 use crate::aws::{self, Stores};
 use crate::config::{Backend, Config};
+use crate::crypto::Keyring;
 use crate::identity::Authenticator;
 use crate::model::{Change, Changes, Model, ModelFault, Models, Served};
 use crate::policy::{self, Policies};
@@ -35,6 +36,8 @@ pub struct Reloader {
     pub(super) served: Served,
     /// The certificates of the listeners.
     pub(super) tls: Option<Arc<Certificates>>,
+    /// The data keys that are kept beyond their calls.
+    pub(super) keyring: Keyring,
     /// The files that identify callers.
     pub(super) authenticator: Option<Arc<Authenticator>>,
     /// What callers may do.
@@ -84,6 +87,14 @@ impl Reloader {
     /// The folder that the models are read from.
     pub fn folder(&self) -> &std::path::Path {
         &self.source.folder
+    }
+
+    /// Drops the data keys that are kept beyond their calls.
+    pub fn flush_keys(&self) {
+        let keys = self.keyring.flush();
+        if keys > 0 {
+            info!(keys, "data keys dropped");
+        }
     }
 
     /// Reads the certificates again, without waiting for the next look at their files. Logs what changed. `None` if there
@@ -271,10 +282,12 @@ mod tests {
             is_named: true,
         };
         let models = source.read().expect("no faults");
+        let stores = FaultyStores::new(&models).await.stores;
         Reloader {
             source,
             backend: Backend::Aws,
-            stores: FaultyStores::new(&models).await.stores,
+            keyring: Keyring::new(stores.kms.clone(), 1),
+            stores,
             served: Served::new(models),
             tls: None,
             authenticator: None,

@@ -4,6 +4,7 @@ use super::error::Error;
 use crate::aws;
 use crate::billing::{Bounds, TrailerChoice};
 use crate::config::{self, Backend, ClientCertificates, Config, Trailer};
+use crate::crypto::{CacheLimits, Keyring};
 use crate::listener;
 use crate::model::Models;
 use crate::policy::{ClaimType, Known, Policies};
@@ -19,6 +20,19 @@ pub(super) fn aws(config: &Config) -> aws::Settings {
         s3_in_flight: config.s3.in_flight,
         s3_public_url: config.s3.public_url.clone(),
         ..aws::Settings::default()
+    }
+}
+
+pub(super) fn keyring(config: &Config, stores: &aws::Stores) -> Keyring {
+    let keyring = Keyring::new(stores.kms.clone(), config.kms.in_flight).with_rate(config.kms.rate);
+    match &config.kms.cache {
+        None => keyring,
+        Some(cache) => keyring.with_cache(CacheLimits {
+            max_age: cache.max_age,
+            max_uses: cache.max_uses as u64,
+            max_bytes: cache.max_bytes as u64,
+            max_entries: cache.max_entries,
+        }),
     }
 }
 

@@ -172,6 +172,11 @@ impl Call {
         self.ledger.count(|bill| bill.throttled += 1);
     }
 
+    /// Counts a KMS request that the cache of data keys saved.
+    pub fn add_key_cache_hit(&self) {
+        self.ledger.count(|bill| bill.kms_cache_hits += 1);
+    }
+
     /// Adds time spent waiting between attempts.
     pub fn add_backoff(&self, waited: Duration) {
         self.ledger.count(|bill| bill.backoff_us += micros(waited));

@@ -35,6 +35,7 @@ impl Triggers {
         loop {
             let trigger = tokio::select! {
                 () = self.hangups.next() => {
+                    reloader.flush_keys();
                     // the outcome is logged
                     let _ = reloader.reload_certificates().await;
                     reloader.reload_credentials().await;

@@ -29,7 +29,11 @@ impl Default for Config {
             },
             aws: Aws::default(),
             limits: limits(),
-            kms: Kms { in_flight: 16 },
+            kms: Kms {
+                in_flight: 64,
+                rate: 0,
+                cache: None,
+            },
             s3: S3 {
                 in_flight: 8,
                 public_url: None,

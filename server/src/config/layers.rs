@@ -8,8 +8,9 @@ use std::path::Path;
 use super::environment::PREFIX;
 use super::fault::ConfigFault;
 use super::flags::Flags;
+use super::kms_cache;
 use super::setting::{Setting, variable};
-use super::settings::{LATER, SETTINGS};
+use super::settings::SETTINGS;
 use super::structured;
 use super::values::Raw;
 use crate::yaml::{self, Cursor, Report, View, did_you_mean};
@@ -115,13 +116,7 @@ fn leaf(setting: &'static Setting, at: &Cursor<'_>, report: &mut Report) -> Opti
                 .map(str::to_owned)
                 .collect(),
         ),
-        View::Map(_) if LATER.iter().any(|later| later.starts_with(setting.path)) => {
-            report.add(
-                at,
-                "must be off: data key caching is not supported by this version",
-            );
-            return None;
-        }
+        View::Map(entries) if setting.path == kms_cache::PATH => Raw::Map(texts(entries, report)?),
         other @ (View::Nothing | View::Map(_)) => return at.expected("a value", &other, report),
     };
     Some(given(setting, at, raw, report))
@@ -134,6 +129,15 @@ fn given(setting: &'static Setting, at: &Cursor<'_>, raw: Raw, report: &Report) 
         path: setting.path.to_owned(),
         raw,
     }
+}
+
+/// The entries of a map of single values.
+fn texts(entries: Vec<(&str, Cursor<'_>)>, report: &mut Report) -> Option<Vec<(String, String)>> {
+    let texts = entries.into_iter().map(|(key, at)| match at.view(report)? {
+        View::Number(text) | View::Text(text) => Some((key.to_owned(), text.to_owned())),
+        other => at.expected("a value", &other, report),
+    });
+    texts.collect()
 }
 
 fn place(file: &str, line: usize) -> String {
@@ -167,20 +171,35 @@ pub(super) fn environment(
                     raw: Raw::Text(value),
                 });
             }
-            None => faults.push(ConfigFault {
-                text: unknown_variable(&name),
-                origin: name,
-                path: String::new(),
-            }),
+            None => match cache_key(&name).zip(kms_cache_setting()) {
+                Some((key, setting)) => given.push(Given {
+                    setting,
+                    raw: Raw::Map(vec![(key.to_owned(), value)]),
+                    origin: name,
+                    path: String::new(),
+                }),
+                None => faults.push(ConfigFault {
+                    text: unknown_variable(&name),
+                    origin: name,
+                    path: String::new(),
+                }),
+            },
         }
     }
     given
 }
 
+/// The key of `kms.cache` that a variable sets.
+fn cache_key(name: &str) -> Option<&'static str> {
+    let mut keys = kms_cache::KEYS.into_iter();
+    keys.find(|key| variable(&format!("{}.{key}", kms_cache::PATH)) == name)
+}
+
+fn kms_cache_setting() -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.path == kms_cache::PATH)
+}
+
 fn unknown_variable(name: &str) -> String {
-    if LATER.iter().any(|later| variable(later) == name) {
-        return "is not supported by this version".to_owned();
-    }
     let known: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
     let short: Vec<&str> = known.iter().map(|name| &name[PREFIX.len()..]).collect();
     let near = did_you_mean(name.strip_prefix(PREFIX).unwrap_or(name), short);

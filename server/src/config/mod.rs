@@ -8,6 +8,7 @@ mod default;
 mod environment;
 mod fault;
 mod flags;
+mod kms_cache;
 mod layers;
 mod load;
 mod machine;
@@ -28,6 +29,6 @@ pub use flags::Flags;
 pub use otel::OtelVariables;
 pub use token_key::TokenKey;
 pub use tree::{
-    Aws, Backend, ClientCertificates, Config, Embedded, Kms, Limits, Log, LogFormat, LogLevel, Metrics, S3,
-    Sessions, Synchronous, Telemetry, Tls, Trailer,
+    Aws, Backend, ClientCertificates, Config, Embedded, Kms, KmsCache, Limits, Log, LogFormat, LogLevel,
+    Metrics, S3, Sessions, Synchronous, Telemetry, Tls, Trailer,
 };

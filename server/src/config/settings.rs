@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::auth_settings;
+use super::kms_cache;
 use super::setting::{Setting, optional, setting};
 use super::tree::{Backend, ClientCertificates, Config, LogFormat, LogLevel, Synchronous, Trailer};
 use super::values::{
@@ -28,6 +29,7 @@ const HANDSHAKE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duratio
 const CONNECTION_TIME: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(365 * 24 * 60 * 60);
 const IN_FLIGHT_PER_CALL: RangeInclusive<usize> = 1..=1024;
+const KMS_RATE: RangeInclusive<usize> = 0..=1_000_000;
 const SWEEP_TIME: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(365 * 24 * 60 * 60);
 const SWEEP_RATE: RangeInclusive<usize> = 1..=100_000;
 const SESSION_IDLE: RangeInclusive<Duration> =
@@ -66,14 +68,6 @@ const LOG_LEVELS: &[(&str, LogLevel)] = &[
 const OFF: &str = "off";
 /// The value of an empty list.
 const NONE: &str = "none";
-
-/// Settings of a later version.
-pub(super) const LATER: &[&str] = &[
-    "kms.cache.max_age",
-    "kms.cache.max_uses",
-    "kms.cache.max_bytes",
-    "kms.cache.max_entries",
-];
 
 /// All settings. Those of one section are adjacent.
 // add-a-setting: add its entry
@@ -277,7 +271,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         |config, raw| set(&mut config.kms.in_flight, count(raw, &IN_FLIGHT_PER_CALL)),
         |config| config.kms.in_flight.to_string(),
     ),
-    setting("kms.cache", |_, raw| cache(raw), |_| "off".to_owned()),
+    setting(
+        "kms.rate",
+        |config, raw| set(&mut config.kms.rate, count(raw, &KMS_RATE)),
+        |config| config.kms.rate.to_string(),
+    ),
+    setting(kms_cache::PATH, kms_cache::read, kms_cache::show),
     setting(
         "s3.in_flight",
         |config, raw| set(&mut config.s3.in_flight, count(raw, &IN_FLIGHT_PER_CALL)),
@@ -412,13 +411,6 @@ fn optional_port(raw: &Raw) -> Result<Option<String>, String> {
 
 fn show_port(listen: Option<&str>) -> String {
     listen.map_or_else(|| OFF.to_owned(), show_text)
-}
-
-fn cache(raw: &Raw) -> Result<(), String> {
-    match raw.text()? {
-        "off" => Ok(()),
-        _ => Err("must be off: data key caching is not supported by this version".to_owned()),
-    }
 }
 
 fn trailers(raw: &Raw) -> Result<BTreeSet<Trailer>, String> {

@@ -74,7 +74,7 @@ fn the_defaults_are_as_documented() {
         ],
         [10, 600, 3600].map(Duration::from_secs)
     );
-    assert_eq!((config.kms.in_flight, config.s3.in_flight), (16, 8));
+    assert_eq!((config.kms.in_flight, config.s3.in_flight), (64, 8));
     assert_eq!(
         (config.sessions.idle, config.sessions.max),
         (Duration::from_secs(3600), 100_000)
@@ -163,11 +163,11 @@ fn flags_set_their_settings() {
 
 #[test]
 fn reports_the_faults_of_all_layers_with_their_origins() {
-    let file = "listne: 1\nlimits:\n  in_flight: 0\n  message_bytes: lots\nkms: { cache: { max_age: 5m } }\nlog: pretty\n\
+    let file = "listne: 1\nlimits:\n  in_flight: 0\n  message_bytes: lots\nkms: { cache: { max_age: 5h, max_use: 1 } }\nlog: pretty\n\
         trailers: [call, all]\nembedded:\n  memory: yes\nbackend:\n";
     let variables = [
         ("TOLLGATE_LIMITS__IN_FLITE", "1"),
-        ("TOLLGATE_KMS__CACHE__MAX_AGE", "1m"),
+        ("TOLLGATE_KMS__CACHE__MAX_AGE", "1"),
         ("TOLLGATE_TOKEN_KEY", "c2VjcmV0"),
         ("TOLLGATE_LOG__SLOW", "5"),
     ];
@@ -180,15 +180,15 @@ fn reports_the_faults_of_all_layers_with_their_origins() {
         load(Some(file), &variables, &flags).unwrap_err(),
         [
             "tollgate.yaml:1: listne: no such setting (did you mean `listen`?)",
-            "tollgate.yaml:5: kms.cache: must be off: data key caching is not supported by this version",
             "tollgate.yaml:6: log: expected a map, found text",
             "tollgate.yaml:10: backend: expected a value, found nothing",
-            "TOLLGATE_KMS__CACHE__MAX_AGE: is not supported by this version",
             "TOLLGATE_LIMITS__IN_FLITE: no such setting (did you mean `TOLLGATE_LIMITS__IN_FLIGHT`?)",
             "tollgate.yaml:3: limits.in_flight: must be a whole number from 1 to 1000000",
             "tollgate.yaml:4: limits.message_bytes: must be a size from 1 KiB to 1 GiB, such as `32 MiB`",
+            "tollgate.yaml:5: kms.cache: max_use: no such key; the keys are max_age, max_uses, max_bytes, max_entries",
             "tollgate.yaml:7: trailers: must be one of call, session, orca, server_timing",
             "tollgate.yaml:9: embedded.memory: must be true or false",
+            "TOLLGATE_KMS__CACHE__MAX_AGE: max_age: must be a duration from 1s to 1day, such as `30s` or `5m`",
             "TOLLGATE_LOG__SLOW: must be a duration from 0s to 1h, such as `30s` or `5m`",
             "TOLLGATE_TOKEN_KEY: must be 32 bytes as standard base64",
             "--listen: must be HOST:PORT, such as `127.0.0.1:50051`",
@@ -214,7 +214,7 @@ fn refuses_values_out_of_bounds() {
             &["0s", "2h", "x", "99999999999999999999s"],
         ),
         ("TOLLGATE_KMS__IN_FLIGHT", &["0", "1025", "1.5"]),
-        ("TOLLGATE_KMS__CACHE", &["on", " "]),
+        ("TOLLGATE_KMS__CACHE", &["yes", "max_age", " "]),
         ("TOLLGATE_FINISHED_CALLS", &["0"]),
         ("TOLLGATE_MODELS", &[" "]),
         ("TOLLGATE_EMBEDDED__MEMORY", &["1", "yes", "TRUE"]),

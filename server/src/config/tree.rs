@@ -182,6 +182,23 @@ impl Limits {
 pub struct Kms {
     /// Maximum number of concurrent requests per call.
     pub in_flight: usize,
+    /// Requests that this process begins in a second; 0: no limit.
+    pub rate: usize,
+    /// The cache of data keys; `None`: data keys are not kept beyond their call.
+    pub cache: Option<KmsCache>,
+}
+
+/// The bounds of the cache of data keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KmsCache {
+    /// How long a data key is used.
+    pub max_age: Duration,
+    /// Calls that one data key is used to write in.
+    pub max_uses: usize,
+    /// Bytes of values that one data key encrypts.
+    pub max_bytes: usize,
+    /// Data keys that are kept.
+    pub max_entries: usize,
 }
 
 /// Settings for S3.

@@ -18,6 +18,8 @@ pub(super) enum Raw {
     Text(String),
     /// A list of texts.
     List(Vec<String>),
+    /// A map of texts.
+    Map(Vec<(String, String)>),
 }
 
 impl Raw {
@@ -26,6 +28,7 @@ impl Raw {
         match self {
             Raw::Text(text) => Ok(text),
             Raw::List(_) => Err("expected one value, found a list".to_owned()),
+            Raw::Map(_) => Err("expected one value, found a map".to_owned()),
         }
     }
 
@@ -33,6 +36,7 @@ impl Raw {
     pub(super) fn list(&self) -> Vec<&str> {
         match self {
             Raw::List(items) => items.iter().map(String::as_str).collect(),
+            Raw::Map(_) => Vec::new(),
             Raw::Text(text) if text.trim().is_empty() => Vec::new(),
             Raw::Text(text) => text.split(',').map(str::trim).collect(),
         }

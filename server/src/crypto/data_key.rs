@@ -48,6 +48,7 @@ const MAX_SEALS: u64 = 1 << 32;
 pub struct DataKey {
     bytes: KeyBytes,
     seals: AtomicU64,
+    sealed_bytes: AtomicU64,
 }
 
 impl DataKey {
@@ -56,6 +57,7 @@ impl DataKey {
         DataKey {
             bytes,
             seals: AtomicU64::new(0),
+            sealed_bytes: AtomicU64::new(0),
         }
     }
 
@@ -86,6 +88,7 @@ impl DataKey {
         buffer: &mut [u8],
     ) -> Result<[u8; TAG_BYTES], SealError> {
         self.count_seal()?;
+        self.count_bytes(buffer);
         let key = self.attribute_key(associated_data);
         encrypt(&key, nonce, associated_data, buffer)
     }
@@ -123,6 +126,7 @@ impl DataKey {
         buffer: &mut [u8],
     ) -> Result<[u8; TAG_BYTES], SealError> {
         self.count_seal()?;
+        self.count_bytes(buffer);
         encrypt(&self.bytes, nonce, associated_data, buffer)
     }
 
@@ -184,6 +188,16 @@ impl DataKey {
     /// Whether this is the MAC of what the seal of an item covers.
     pub(super) fn is_item_mac(&self, text: &[u8], mac: &[u8; MAC_BYTES]) -> bool {
         self.item_mac(text).ct_eq(mac).into()
+    }
+
+    /// The bytes of values that were encrypted under this key. Objects have a key for each.
+    pub(super) fn sealed_bytes(&self) -> u64 {
+        self.sealed_bytes.load(Ordering::Relaxed)
+    }
+
+    fn count_bytes(&self, buffer: &[u8]) {
+        self.sealed_bytes
+            .fetch_add(buffer.len() as u64, Ordering::Relaxed);
     }
 
     fn count_seal(&self) -> Result<(), SealError> {

@@ -1,7 +1,7 @@
-//! The keyring of one call: requests each data key from KMS once, however many values use it, even concurrently. Never
-//! keeps a key beyond its call, and never retries: the SDK does.
+//! The keyring of one call: requests each data key from KMS once, however many values use it, even concurrently. Keeps no
+//! key beyond its call, unless the settings say so ([`KeyCache`]), and never retries: the SDK does.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,14 +10,11 @@ use parking_lot::Mutex;
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 use super::data_key::DataKey;
+use super::gate::Gate;
+use super::key_cache::{CacheLimits, KeyCache, Purpose};
+use super::keys::{Context, KeyIds, SealingKey};
 use crate::aws::{Error, Kind, Kms};
 use crate::call::Call;
-
-/// A KMS encryption context.
-pub type Context = BTreeMap<String, String>;
-
-/// The KMS keys to try for a wrapped data key, in this order.
-pub type KeyIds = Vec<String>;
 
 /// Decrypted data keys that one call keeps. A call decrypts at most one per encrypted value of its items, so only a Scan
 /// or Query with more values evicts the oldest. With some 500 bytes each, the keys of a call stay below 8 MiB.
@@ -28,6 +25,14 @@ const MAX_OPENED_KEYS: usize = 16_384;
 pub struct Keyring {
     kms: Kms,
     in_flight: usize,
+    gate: Arc<Gate>,
+    cache: Option<Arc<KeyCache>>,
+}
+
+impl std::fmt::Debug for Keyring {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Keyring")
+    }
 }
 
 /// The data keys of one call. Clones share them; they are zeroised with the last clone.
@@ -36,20 +41,15 @@ pub struct CallKeys {
     shared: Arc<Shared>,
 }
 
-/// A new data key, and its wrapped form to be stored with each value that it encrypts.
-pub struct SealingKey {
-    /// The key in plaintext.
-    pub key: DataKey,
-    /// KMS's `CiphertextBlob`.
-    pub wrapped: Bytes,
-}
-
 struct Shared {
     kms: Kms,
     call: Call,
     permits: Semaphore,
-    /// By key id and context; at most one per encrypted attribute of the models that the call writes.
-    generated: Mutex<HashMap<(String, Context), Slot<SealingKey>>>,
+    gate: Arc<Gate>,
+    cache: Option<Arc<KeyCache>>,
+    /// By key id, context and whether it may come from the cache; at most one per encrypted attribute of the models that
+    /// the call writes.
+    generated: Mutex<HashMap<(String, Context, bool), Slot<SealingKey>>>,
     /// At most [`MAX_OPENED_KEYS`], evicted by hand: an unbounded cache reserves no memory up front. `None` before the first
     /// one, since most calls decrypt nothing.
     opened: Mutex<Option<LruCache<Wrapped, Slot<DataKey>>>>,
@@ -62,6 +62,7 @@ struct Wrapped {
     key: Bytes,
     context: Context,
     key_ids: KeyIds,
+    may_cache: bool,
 }
 
 /// Filled by the first user while the others wait. A failure is kept for the call: a request that KMS rejected (after the
@@ -74,7 +75,32 @@ impl Keyring {
         Keyring {
             kms,
             in_flight: in_flight.clamp(1, Semaphore::MAX_PERMITS),
+            gate: Arc::new(Gate::new(0)),
+            cache: None,
         }
+    }
+
+    /// Lets all calls together begin at most `rate` requests a second; 0: no limit.
+    #[must_use]
+    pub fn with_rate(self, rate: usize) -> Keyring {
+        Keyring {
+            gate: Arc::new(Gate::new(rate)),
+            ..self
+        }
+    }
+
+    /// Keeps data keys beyond their calls.
+    #[must_use]
+    pub fn with_cache(self, limits: CacheLimits) -> Keyring {
+        Keyring {
+            cache: Some(Arc::new(KeyCache::new(limits))),
+            ..self
+        }
+    }
+
+    /// Drops all data keys that are kept beyond their calls. Returns how many.
+    pub fn flush(&self) -> usize {
+        self.cache.as_ref().map_or(0, |cache| cache.flush())
     }
 
     /// An empty keyring for this call.
@@ -83,6 +109,8 @@ impl Keyring {
             kms: self.kms.clone(),
             call: call.clone(),
             permits: Semaphore::new(self.in_flight),
+            gate: Arc::clone(&self.gate),
+            cache: self.cache.clone(),
             generated: Mutex::default(),
             opened: Mutex::default(),
         };
@@ -93,21 +121,27 @@ impl Keyring {
 }
 
 impl CallKeys {
-    /// The data key for encrypting under `key_id` in `context`: one `GenerateDataKey` per pair and call.
+    /// The data key for encrypting under `key_id` in `context`: one `GenerateDataKey` per pair and call, or none if it may
+    /// come from the cache and is there.
     ///
     /// # Errors
     ///
     /// The error of KMS, for all users of this key alike.
-    pub async fn generate(&self, key_id: &str, context: &Context) -> Result<Arc<SealingKey>, Error> {
-        let name = (key_id.to_owned(), context.clone());
+    pub async fn generate(
+        &self,
+        key_id: &str,
+        context: &Context,
+        may_cache: bool,
+    ) -> Result<Arc<SealingKey>, Error> {
+        let name = (key_id.to_owned(), context.clone(), may_cache);
         let slot = Arc::clone(self.shared.generated.lock().entry(name).or_default());
-        slot.get_or_init(|| self.shared.request_generate(key_id, context))
+        slot.get_or_init(|| self.shared.sealing_key(key_id, context, may_cache))
             .await
             .clone()
     }
 
     /// Decrypts the data key `wrapped`, if one of `key_ids` wrapped it. Sends one `Decrypt` per key tried, once per wrapped
-    /// key, context and list of keys in a call.
+    /// key, context and list of keys in a call, and none if it may come from the cache and is there.
     ///
     /// # Errors
     ///
@@ -118,14 +152,16 @@ impl CallKeys {
         wrapped: &Bytes,
         context: &Context,
         key_ids: KeyIds,
+        may_cache: bool,
     ) -> Result<Arc<DataKey>, Error> {
         let wrapped = Wrapped {
             key: wrapped.clone(),
             context: context.clone(),
             key_ids,
+            may_cache,
         };
         let slot = self.shared.opened_slot(&wrapped);
-        slot.get_or_init(|| self.shared.request_decrypt(&wrapped))
+        slot.get_or_init(|| self.shared.opened_key(&wrapped))
             .await
             .clone()
     }
@@ -142,10 +178,57 @@ impl Shared {
         slot
     }
 
+    async fn sealing_key(
+        &self,
+        key_id: &str,
+        context: &Context,
+        may_cache: bool,
+    ) -> Result<Arc<SealingKey>, Error> {
+        let request = || self.request_generate(key_id, context);
+        let Some(cache) = self.cache.as_ref().filter(|_| may_cache) else {
+            return request().await;
+        };
+        let purpose = Purpose::Writing {
+            tenant: self.tenant(),
+            key_id: key_id.to_owned(),
+            context: context.clone(),
+        };
+        let (key, is_cached) = cache.get(purpose, request).await;
+        if is_cached {
+            self.call.add_key_cache_hit();
+        }
+        key
+    }
+
+    async fn opened_key(&self, wrapped: &Wrapped) -> Result<Arc<DataKey>, Error> {
+        let request = || self.request_decrypt(wrapped);
+        let Some(cache) = self.cache.as_ref().filter(|_| wrapped.may_cache) else {
+            return request().await.map(|key| Arc::clone(&key.key));
+        };
+        let purpose = Purpose::Reading {
+            tenant: self.tenant(),
+            wrapped: wrapped.key.clone(),
+            context: wrapped.context.clone(),
+            key_ids: wrapped.key_ids.clone(),
+        };
+        let (key, is_cached) = cache.get(purpose, request).await;
+        if is_cached {
+            self.call.add_key_cache_hit();
+        }
+        key.map(|key| Arc::clone(&key.key))
+    }
+
+    /// The tenant of the caller.
+    fn tenant(&self) -> Option<String> {
+        self.call.caller()?.tenant.clone()
+    }
+
     async fn request_generate(&self, key_id: &str, context: &Context) -> Result<Arc<SealingKey>, Error> {
         let _permit = self.permit().await;
-        let generated = self.kms.generate_data_key(&self.call, key_id, context).await?;
-        let key = DataKey::new(generated.plaintext);
+        let _turn = self.gate.enter(self.call.deadline()).await;
+        let generated = self.kms.generate_data_key(&self.call, key_id, context).await;
+        let generated = generated.inspect_err(|error| self.heed(error))?;
+        let key = Arc::new(DataKey::new(generated.plaintext));
         Ok(Arc::new(SealingKey {
             key,
             wrapped: Bytes::from(generated.wrapped),
@@ -155,19 +238,27 @@ impl Shared {
     /// Tries the keys in order. A key that is unusable does not prevent trying the next; but if no key succeeds, its error
     /// is returned, since it may have been the right one. A key is also skipped if KMS reports, instead of a wrong key, a
     /// ciphertext of an unknown key: that may be damage as well.
-    async fn request_decrypt(&self, wrapped: &Wrapped) -> Result<Arc<DataKey>, Error> {
+    async fn request_decrypt(&self, wrapped: &Wrapped) -> Result<Arc<SealingKey>, Error> {
         let Wrapped {
             key,
             context,
             key_ids,
+            may_cache: _,
         } = wrapped;
         let _permit = self.permit().await;
         let mut incorrect = None;
         let mut unknown = None;
         let mut unusable = None;
         for key_id in key_ids {
-            match self.kms.decrypt(&self.call, key_id, key, context).await {
-                Ok(bytes) => return Ok(Arc::new(DataKey::new(bytes))),
+            let _turn = self.gate.enter(self.call.deadline()).await;
+            let decrypted = self.kms.decrypt(&self.call, key_id, key, context).await;
+            match decrypted.inspect_err(|error| self.heed(error)) {
+                Ok(bytes) => {
+                    return Ok(Arc::new(SealingKey {
+                        key: Arc::new(DataKey::new(bytes)),
+                        wrapped: key.clone(),
+                    }));
+                }
                 Err(error) => match error.kind {
                     Kind::IncorrectKey => incorrect = Some(error),
                     Kind::UnknownKey => unknown = Some(error),
@@ -191,6 +282,13 @@ impl Shared {
             .or(incorrect)
             .or(unknown)
             .expect("an encrypted attribute has at least one key"))
+    }
+
+    /// Lets all calls wait after KMS throttled a request.
+    fn heed(&self, error: &Error) {
+        if error.kind == Kind::Throttled {
+            self.gate.pause();
+        }
     }
 
     async fn permit(&self) -> SemaphorePermit<'_> {
@@ -218,16 +316,21 @@ mod tests {
         Context::from([("app".to_owned(), app.to_owned())])
     }
 
+    async fn generated(keyring: &Keyring, call: &Call) -> Arc<SealingKey> {
+        let keys = keyring.for_call(call);
+        keys.generate(KEY_ID, &context("a"), true).await.unwrap()
+    }
+
     #[tokio::test]
     async fn generates_one_key_per_key_id_and_context() {
         let call = Call::for_test();
         let keys = keyring().await.for_call(&call);
         let (a, b) = (context("a"), context("b"));
-        let made = join_all((0..20).map(|_| keys.generate(KEY_ID, &a))).await;
+        let made = join_all((0..20).map(|_| keys.generate(KEY_ID, &a, true))).await;
         let first = made[0].as_ref().unwrap();
         assert!(made.iter().all(|made| Arc::ptr_eq(made.as_ref().unwrap(), first)));
         assert_eq!(call.bill().kms_calls, 1);
-        let other = keys.clone().generate(KEY_ID, &b).await.unwrap();
+        let other = keys.clone().generate(KEY_ID, &b, true).await.unwrap();
         assert_ne!(other.wrapped, first.wrapped);
         assert_eq!(call.bill().kms_calls, 2);
     }
@@ -236,15 +339,11 @@ mod tests {
     async fn decrypts_a_wrapped_key_once_for_concurrent_users() {
         let keyring = keyring().await;
         let context = context("a");
-        let made = keyring
-            .for_call(&Call::for_test())
-            .generate(KEY_ID, &context)
-            .await
-            .unwrap();
+        let made = generated(&keyring, &Call::for_test()).await;
 
         let call = Call::for_test();
         let keys = keyring.for_call(&call);
-        let opened = join_all((0..50).map(|_| keys.open(&made.wrapped, &context, key_ids()))).await;
+        let opened = join_all((0..50).map(|_| keys.open(&made.wrapped, &context, key_ids(), true))).await;
         let first = opened[0].as_ref().unwrap();
         assert!(
             opened
@@ -266,6 +365,7 @@ mod tests {
             key: Bytes::from(count.to_string()),
             context: context("a"),
             key_ids: key_ids(),
+            may_cache: true,
         };
         let first = keys.shared.opened_slot(&wrapped(0));
         let second = keys.shared.opened_slot(&wrapped(1));
@@ -284,16 +384,8 @@ mod tests {
     async fn calls_do_not_share_keys() {
         let keyring = keyring().await;
         let (first, second) = (Call::for_test(), Call::for_test());
-        let made = keyring
-            .for_call(&first)
-            .generate(KEY_ID, &context("a"))
-            .await
-            .unwrap();
-        let again = keyring
-            .for_call(&second)
-            .generate(KEY_ID, &context("a"))
-            .await
-            .unwrap();
+        let made = generated(&keyring, &first).await;
+        let again = generated(&keyring, &second).await;
         assert_ne!(made.wrapped, again.wrapped);
         assert_eq!((first.bill().kms_calls, second.bill().kms_calls), (1, 1));
     }
@@ -301,22 +393,18 @@ mod tests {
     #[tokio::test]
     async fn requests_a_rejected_key_once_and_returns_the_error_to_all() {
         let keyring = keyring().await;
-        let made = keyring
-            .for_call(&Call::for_test())
-            .generate(KEY_ID, &context("a"))
-            .await
-            .unwrap();
+        let made = generated(&keyring, &Call::for_test()).await;
         let call = Call::for_test();
         let keys = keyring.for_call(&call);
         let context = context("b");
-        let opened = join_all((0..10).map(|_| keys.open(&made.wrapped, &context, key_ids()))).await;
+        let opened = join_all((0..10).map(|_| keys.open(&made.wrapped, &context, key_ids(), true))).await;
         assert!(
             opened
                 .iter()
                 .all(|opened| matches!(opened, Err(error) if error.kind == Kind::InvalidCiphertext))
         );
         assert_eq!(
-            keys.open(&made.wrapped, &context, key_ids())
+            keys.open(&made.wrapped, &context, key_ids(), true)
                 .await
                 .unwrap_err()
                 .kind,
@@ -324,7 +412,7 @@ mod tests {
         );
         assert_eq!(call.bill().kms_calls, 1);
 
-        let missing = join_all((0..10).map(|_| keys.generate("alias/nobody", &context))).await;
+        let missing = join_all((0..10).map(|_| keys.generate("alias/nobody", &context, true))).await;
         assert!(
             missing
                 .iter()
@@ -339,13 +427,22 @@ mod tests {
         let keys = keyring().await.for_call(&call);
         let held = keys.shared.permits.acquire_many(4).await.unwrap();
         let contexts: Vec<_> = (0..10).map(|count| context(&count.to_string())).collect();
-        let asked = join_all(contexts.iter().map(|context| keys.generate(KEY_ID, context)));
+        let asked = join_all(
+            contexts
+                .iter()
+                .map(|context| keys.generate(KEY_ID, context, true)),
+        );
         let waited = tokio::time::timeout(std::time::Duration::from_millis(20), asked).await;
         assert!(waited.is_err(), "all permits are held");
         assert_eq!(call.bill().kms_calls, 0);
         drop(held);
         // cancelled users do not block later ones
-        let made = join_all(contexts.iter().map(|context| keys.generate(KEY_ID, context))).await;
+        let made = join_all(
+            contexts
+                .iter()
+                .map(|context| keys.generate(KEY_ID, context, true)),
+        )
+        .await;
         assert!(made.iter().all(Result::is_ok));
         assert_eq!(call.bill().kms_calls, 10);
     }

@@ -4,7 +4,10 @@
 mod data_key;
 pub mod envelope;
 mod error;
+mod gate;
+mod key_cache;
 mod keyring;
+mod keys;
 pub mod object;
 #[cfg(all(test, feature = "embedded", target_os = "linux"))]
 mod residue;
@@ -14,5 +17,7 @@ pub(crate) mod testing;
 mod unwrap;
 
 pub use data_key::DataKey;
-pub use keyring::{CallKeys, Context, KeyIds, Keyring, SealingKey};
+pub use key_cache::CacheLimits;
+pub use keyring::{CallKeys, Keyring};
+pub use keys::{Context, KeyIds, SealingKey};
 pub use unwrap::UnwrapError;

@@ -111,14 +111,14 @@ async fn no_base64_of_a_data_key_remains() {
     let context = Context::new();
     let made = keyring
         .for_call(&Call::for_test())
-        .generate(KEY_ID, &context)
+        .generate(KEY_ID, &context, true)
         .await
         .unwrap();
     let key_ids = vec![KEY_ID.to_owned()];
     let call = Call::for_test();
     let opened = keyring
         .for_call(&call)
-        .open(&made.wrapped, &context, key_ids)
+        .open(&made.wrapped, &context, key_ids, true)
         .await
         .unwrap();
     let masked = Masked::from_middle(&base64_of(&opened));

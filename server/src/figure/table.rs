@@ -234,7 +234,7 @@ figures! {
         /// Time in KMS requests.
         kms_us: Microseconds, metrics kms_duration_ms, trailer "tollgate-kms-duration-ms", orca "kms.duration_ms",
             span "tollgate.kms.duration";
-        /// KMS requests that a cache saved; 0 in this version.
+        /// KMS requests that the cache of data keys saved.
         kms_cache_hits: Count, metrics kms_cache_hits, trailer "tollgate-kms-cache-hits", span "tollgate.kms.cache.hits",
             counter Counter::new("tollgate.kms.cache.hits", "{call}", "Requests to KMS that a cache saved");
         /// S3 requests, retries included; deletes and each part of a multipart upload count.

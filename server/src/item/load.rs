@@ -373,7 +373,7 @@ async fn open_one(
     let context = envelope::context(envelope.format(), &encryption.context, &model.table);
     let key_ids = encryption.key_ids().cloned().collect();
     let key = keys
-        .open(envelope.wrapped_key(), &context, key_ids)
+        .open(envelope.wrapped_key(), &context, key_ids, model.kms_cache)
         .await
         .map_err(|error| unwrap_error(sealed, error.into()))?;
     let value = envelope

@@ -253,7 +253,9 @@ impl Check {
         let encryption = &protection.encryption;
         let context = envelope::context(encryption.format, &encryption.context, &model.table);
         let key_ids = encryption.key_ids().cloned().collect();
-        let key = keys.open(seal.wrapped_key(), &context, key_ids).await;
+        let key = keys
+            .open(seal.wrapped_key(), &context, key_ids, model.kms_cache)
+            .await;
         let key = key.map_err(|error| unwrap_error(protection, error.into()))?;
         seal.verify(&key, &text).map_err(invalid)?;
         Ok(protection.coverage == Coverage::Sealed || seal.coverage() == Coverage::All)

@@ -260,7 +260,7 @@ pub fn sealing_key<'a>(
     // boxed: the type of the request would be too deep
     Box::pin(async move {
         let context = envelope::context(encryption.format, &encryption.context, &model.table);
-        keys.generate(&encryption.key_id, &context).await
+        keys.generate(&encryption.key_id, &context, model.kms_cache).await
     })
 }
 

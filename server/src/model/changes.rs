@@ -103,6 +103,7 @@ impl<'a> Comparison<'a> {
             compat,
             idempotency,
             protection,
+            kms_cache,
             // derived from the other models of the table
             sealed_by_others: _,
             // a view of one caller
@@ -126,6 +127,11 @@ impl<'a> Comparison<'a> {
         if *unknown_attributes != new.unknown_attributes {
             let (before, after) = (unknown_attributes.as_str(), new.unknown_attributes.as_str());
             self.accept(format!("`unknown_attributes` changed from {before} to {after}"));
+        }
+        if *kms_cache != new.kms_cache {
+            let shown = |on: bool| if on { "on" } else { "off" };
+            let (before, after) = (shown(*kms_cache), shown(new.kms_cache));
+            self.accept(format!("`kms_cache` changed from {before} to {after}"));
         }
         for (option, is_changed) in [
             ("indexes", *indexes != new.indexes),

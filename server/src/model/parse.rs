@@ -31,10 +31,11 @@ pub(super) const MODEL: Keys = Keys {
         "indexes",
         "discriminator",
         "idempotency",
+        "kms_cache",
         "protect",
         "allow_unsealed",
     ],
-    later: &["tenant", "kms_cache"],
+    later: &["tenant"],
 };
 
 /// Reads one document. Returns `None` if it is not a map.
@@ -95,6 +96,7 @@ pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed>
         compat: options.compat,
         idempotency: options.idempotency,
         protection,
+        kms_cache: options.kms_cache,
         sealed_by_others: Vec::new(),
         withholds_undeclared: false,
     });
@@ -123,6 +125,7 @@ struct Options {
     compat: Compat,
     discriminator: Option<Discriminator>,
     idempotency: Option<Idempotency>,
+    kms_cache: bool,
 }
 
 impl Options {
@@ -142,6 +145,10 @@ impl Options {
             idempotency: fields
                 .get("idempotency")
                 .and_then(|at| model_options::idempotency(at, report)),
+            kms_cache: fields
+                .get("kms_cache")
+                .and_then(|at| at.choice(&[("on", true), ("off", false)], report))
+                .unwrap_or(true),
         }
     }
 }

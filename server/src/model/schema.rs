@@ -34,6 +34,8 @@ pub struct Model {
     pub idempotency: Option<Idempotency>,
     /// How items are protected as a whole, if they are.
     pub protection: Option<Protection>,
+    /// Whether the data keys of its values may be kept beyond their call, if the settings say so.
+    pub kms_cache: bool,
     /// Stored names of the attributes that this model does not declare but another model of the same table encrypts. Set by
     /// [`Models::new`](super::Models::new). Reads withhold them, and conditions cannot use them.
     pub sealed_by_others: Vec<String>,

@@ -17,6 +17,7 @@ pub(super) struct Unsealing {
     keys: CallKeys,
     context: Context,
     key_ids: KeyIds,
+    may_cache: bool,
     place: Place,
     attribute: String,
 }
@@ -58,6 +59,7 @@ impl Unsealing {
                 &model.table,
             ),
             key_ids: sealing.encryption.key_ids().cloned().collect(),
+            may_cache: model.kms_cache,
             place: place.ok_or_else(|| invalid("the item has no valid key"))?,
             attribute: sealing.attribute.to_owned(),
         })
@@ -85,7 +87,12 @@ impl Unsealing {
             .ok_or_else(|| invalid("the object's size differs from its pointer"))?;
         let key = self
             .keys
-            .open(header.wrapped_key(), &self.context, self.key_ids.clone())
+            .open(
+                header.wrapped_key(),
+                &self.context,
+                self.key_ids.clone(),
+                self.may_cache,
+            )
             .await
             .map_err(|error| self.unwrap_error(error.into()))?;
         let opener = ObjectOpener::new(&header, &key, &self.place, &self.attribute)

@@ -78,6 +78,8 @@ actions! {
     Delete: WRITE, Model;
     /// Signs a URL to upload an object.
     PresignPut: WRITE, Model;
+    /// Drops the data keys that are kept beyond their calls.
+    FlushKeys: WRITE, Server;
     /// Writes an item.
     Save: WRITE, Model;
     /// Removes objects that no item points to.

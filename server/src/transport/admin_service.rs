@@ -14,6 +14,7 @@ use super::authorized::{authorize, caller};
 use super::encode;
 use super::failure;
 use super::status::{self, precondition, retry_later};
+use crate::crypto::Keyring;
 use crate::fault::Fault;
 use crate::operation::Gateway;
 use crate::policy::{Action, Resource};
@@ -23,12 +24,17 @@ use crate::sweep::{Counts, Error, Event, Finding, Options, Sweeper, monthly_cost
 pub struct Admin {
     sweeper: Sweeper,
     gateway: Arc<Gateway>,
+    keyring: Keyring,
 }
 
 impl Admin {
-    /// The service over this sweeper.
-    pub fn new(sweeper: Sweeper, gateway: Arc<Gateway>) -> Admin {
-        Admin { sweeper, gateway }
+    /// The service over this sweeper and gateway, and the keyring whose data keys outlive their calls.
+    pub fn new(sweeper: Sweeper, gateway: Arc<Gateway>, keyring: Keyring) -> Admin {
+        Admin {
+            sweeper,
+            gateway,
+            keyring,
+        }
     }
 
     fn options(&self, request: &v1::SweepRequest) -> Result<Options, Status> {
@@ -74,6 +80,21 @@ impl AdminService for Admin {
             Err(error) => Err(sweep_status(&error)),
         });
         Ok(Response::new(events.chain(end).boxed()))
+    }
+
+    async fn flush_keys(
+        &self,
+        request: Request<v1::FlushKeysRequest>,
+    ) -> Result<Response<v1::FlushKeysResponse>, Status> {
+        authorize(
+            &self.gateway,
+            caller(&request),
+            Action::FlushKeys,
+            &Resource::Server,
+        )?;
+        let keys = self.keyring.flush() as u64;
+        tracing::info!(keys, "data keys dropped");
+        Ok(Response::new(v1::FlushKeysResponse { keys }))
     }
 }
 

@@ -64,7 +64,9 @@ impl Marker {
             return Err(Error::Internal("an operation has no keys"));
         };
         let context = envelope::context(EncryptionFormat::Sealed, &encryption.context, &model.table);
-        let key = keys.generate(&encryption.key_id, &context).await?;
+        let key = keys
+            .generate(&encryption.key_id, &context, model.kms_cache)
+            .await?;
         let sealed = envelope::seal(
             EncryptionFormat::Sealed,
             &plain,
@@ -115,7 +117,9 @@ impl Marker {
         let envelope = Envelope::read(stored).map_err(|_| self.invalid())?;
         let context = envelope::context(EncryptionFormat::Sealed, &encryption.context, &model.table);
         let key_ids = encryption.key_ids().cloned().collect();
-        let key = keys.open(envelope.wrapped_key(), &context, key_ids).await?;
+        let key = keys
+            .open(envelope.wrapped_key(), &context, key_ids, model.kms_cache)
+            .await?;
         let opened = envelope.open(&key, &self.place()?, GENERATED);
         opened.map_err(|_| self.invalid())
     }

@@ -18,6 +18,7 @@ mod idempotency;
 mod identity;
 mod indexes;
 mod kept;
+mod key_cache;
 mod keys;
 mod leaving;
 mod load;

@@ -1,7 +1,7 @@
 //! `tollgate call admin …`: maintenance that runs in the server.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -27,8 +27,28 @@ impl Admin {
     ) -> Result<Outcome, Failure> {
         match self {
             Admin::Sweep(sweep) => sweep.run(client, is_json, is_quiet).await,
+            Admin::FlushKeys => flush_keys(client, is_json).await,
         }
     }
+}
+
+async fn flush_keys(client: &Client, is_json: bool) -> Result<Outcome, Failure> {
+    let mut request = tonic::Request::new(v1::FlushKeysRequest {});
+    if let Some(timeout) = client.options().timeout {
+        request.set_timeout(timeout);
+    }
+    let mut service = AdminServiceClient::new(client.channel());
+    let flushed = service.flush_keys(request).await;
+    let keys = flushed
+        .map_err(|status| Failure::Call(status.into()))?
+        .into_inner()
+        .keys;
+    let line = match is_json {
+        true => json!({ "keys": keys }).to_string(),
+        false => format!("{keys} data keys dropped"),
+    };
+    writeln!(io::stdout().lock(), "{line}").map_err(Failure::Output)?;
+    Ok(Outcome::Done)
 }
 
 impl Sweep {

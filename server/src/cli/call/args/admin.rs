@@ -8,6 +8,8 @@ use clap::Subcommand;
 pub(in crate::cli::call) enum Admin {
     /// Remove objects that no item points to, and report pointers to nothing
     Sweep(Sweep),
+    /// Drop the data keys that the server keeps
+    FlushKeys,
 }
 
 #[derive(Debug, clap::Args)]
