@@ -21,6 +21,7 @@ use crate::figure::AwsOperation;
 use crate::model::size::{stored_bytes, write_units};
 use crate::model::{Item, Value};
 
+use self::once::NotAppliedTwice;
 use super::convert::{NotStorable, from_sdk, some_names, to_i32, to_sdk};
 use super::error::{Error, Kind};
 use super::meter;
@@ -71,6 +72,8 @@ pub struct DeleteItem {
     pub values: Item,
     /// Whether to return the deleted item.
     pub return_old: bool,
+    /// Whether an attempt that may have been applied must not be repeated.
+    pub once: bool,
 }
 
 /// Reads one page of a partition.
@@ -181,20 +184,25 @@ impl DynamoDb {
     /// As [`DynamoDb::put_item`].
     pub async fn delete_item(&self, call: &Call, delete: DeleteItem) -> Result<Option<Item>, Error> {
         let request = write_request(AwsOperation::DeleteItem, &delete.table);
-        let sent = Box::pin(
-            self.client
-                .delete_item()
-                .table_name(&delete.table)
-                .set_key(Some(storable(&request, delete.key)?))
-                .set_condition_expression(delete.condition)
-                .set_expression_attribute_names(some_names(delete.names))
-                .set_expression_attribute_values(some_values(&request, delete.values)?)
-                .return_values(return_value(delete.return_old))
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-                .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-                .send(),
-        );
-        match meter::send(call, &request, sent).await {
+        let sending = self
+            .client
+            .delete_item()
+            .table_name(&delete.table)
+            .set_key(Some(storable(&request, delete.key)?))
+            .set_condition_expression(delete.condition)
+            .set_expression_attribute_names(some_names(delete.names))
+            .set_expression_attribute_values(some_values(&request, delete.values)?)
+            .return_values(return_value(delete.return_old))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
+        let sent = match delete.once {
+            true => {
+                let sending = sending.customize().config_override(NotAppliedTwice::config());
+                meter::send(call, &request, Box::pin(sending.send())).await
+            }
+            false => meter::send(call, &request, Box::pin(sending.send())).await,
+        };
+        match sent {
             Ok(output) => {
                 call.add_capacity(0.0, units(output.consumed_capacity.as_ref()));
                 Ok(output.attributes.map(from_sdk))

@@ -1,7 +1,7 @@
 //! The commit of a save: one PutItem, and reads to find out whether it was applied if its response does not say. The table
 //! at the top of the room lists what follows from each outcome.
 
-use crate::aws::{self, Doubt, Kind, Stores};
+use crate::aws::{self, Kind, Stores};
 use crate::call::Call;
 use crate::crypto::CallKeys;
 use crate::item::Key;
@@ -38,6 +38,8 @@ pub(super) struct Commit<'a> {
     pub(super) sealer: Option<Sealer>,
     /// Whether the item holds a random value that this call generated.
     pub(super) has_random: bool,
+    /// Whether the condition requires the version that the stored item must have.
+    pub(super) has_version: bool,
     /// The identity of the request, which the item remembers.
     pub(super) identity: Option<&'a Identity>,
 }
@@ -67,18 +69,15 @@ impl Commit<'_> {
             if let Some(seen) = self.seen(&error).await {
                 return seen;
             }
-            // without new objects, the SDK also repeats what may have been applied
-            let is_repeatable = error.doubt == Doubt::None || self.new.is_empty();
-            let may_retry = commits < kept::MAX_COMMITS && is_repeatable;
             let not_kept = match self.adopt_kept(&error).await {
-                Ok(true) if may_retry => continue,
+                // no attempt was applied, since the stored pointer never met their condition
+                Ok(true) if commits < kept::MAX_COMMITS => continue,
                 // the caller's own condition was not judged
                 Ok(true) => self.kept.first().map(KeptObject::changed),
                 Ok(false) => None,
                 Err(not_kept) => Some(not_kept),
             };
-            let is_conditional = !condition.text.is_empty() || !self.kept.is_empty();
-            let resolved = self.resolve(error, is_conditional).await;
+            let resolved = self.resolve(error, !condition.text.is_empty()).await;
             return match (resolved, not_kept) {
                 (Ok(found), _) => Ok(self.applied(found).await),
                 (Err(_), Some(not_kept)) => Err(not_kept),
@@ -141,10 +140,16 @@ impl Commit<'_> {
             names: condition.names,
             values: condition.values,
             return_old: return_old || owns_objects(self.model),
-            // another writer may have replaced the item and deleted the objects since an attempt was applied
-            once: !self.new.is_empty(),
+            once: !self.is_repeatable(),
         };
         self.stores.dynamodb.put_item(&self.call, put).await
+    }
+
+    /// Whether an attempt that may have been applied is repeated. If the item owns objects, a repeat could replace what
+    /// another writer wrote since the first attempt, with its objects, unless the condition requires a version; and the
+    /// objects of this item may be gone.
+    fn is_repeatable(&self) -> bool {
+        self.new.is_empty() && (self.has_version || !owns_objects(self.model))
     }
 
     /// Deletes the objects that the replaced item owned and the new one does not. Returns the replaced item if it is known
@@ -177,22 +182,32 @@ impl Commit<'_> {
         }
     }
 
-    /// After a failed condition: takes over the stored pointers of the kept objects. Returns whether any was not known
-    /// before.
+    /// After a failed condition, or an attempt without a response: takes over the stored pointers of the kept objects.
+    /// Returns whether any was not known before.
     async fn adopt_kept(&mut self, error: &aws::Error) -> Result<bool, Error> {
-        let Kind::ConditionFailed { item } = &error.kind else {
-            return Ok(false);
-        };
-        if self.kept.is_empty() || item.as_ref().is_some_and(|item| self.is_written(item)) {
+        if self.kept.is_empty() {
             return Ok(false);
         }
-        match item {
-            Some(item) => kept::adopt(&mut self.kept, Some(item)),
+        let read;
+        let (item, is_in_doubt) = match &error.kind {
+            Kind::ConditionFailed { item: Some(item) } => (Some(item), false),
             // some stores do not return the item with a failed condition
-            None => match self.settlement().read().await {
-                Ok(item) => kept::adopt(&mut self.kept, item.as_ref()),
-                Err(_) => Ok(false),
-            },
+            Kind::ConditionFailed { item: None } | Kind::OutcomeUnknown => {
+                let Ok(item) = self.settlement().read().await else {
+                    return Ok(false);
+                };
+                read = item;
+                (read.as_ref(), error.kind == Kind::OutcomeUnknown)
+            }
+            _ => return Ok(false),
+        };
+        if item.is_some_and(|item| self.is_written(item)) {
+            return Ok(false);
+        }
+        match kept::adopt(&mut self.kept, item) {
+            // the pointer may have been replaced after an attempt was applied
+            Err(_) if is_in_doubt => Ok(false),
+            adopted => adopted,
         }
     }
 

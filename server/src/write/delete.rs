@@ -11,7 +11,7 @@ use super::cleanup::remove_owned;
 use super::offloaded::Offloaded;
 use super::old_item::is_as_written;
 use super::request::{DeleteRequest, ExpectedVersion};
-use super::settle::unknown;
+use super::settle::{Settlement, unknown};
 use super::versions::stored_version;
 
 /// Deletes an item and its objects by `deadline`. Returns the item as stored, if it was requested and existed.
@@ -32,6 +32,7 @@ pub(super) async fn delete(
     } = request;
     let extended = call.with_deadline(deadline);
     let condition = condition.unwrap_or_default();
+    let is_settled_by_absence = condition.text.is_empty() && !return_old;
     let delete = aws::DeleteItem {
         table: model.table.clone(),
         key: key.item(),
@@ -39,6 +40,8 @@ pub(super) async fn delete(
         names: condition.names,
         values: condition.values,
         return_old: return_old || owns_objects(&model),
+        // another writer may have created the item again since an attempt was applied
+        once: owns_objects(&model),
     };
     let mut old = match stores.dynamodb.delete_item(&extended, delete).await {
         Ok(old) => old,
@@ -49,6 +52,19 @@ pub(super) async fn delete(
         // an item with this version or a lower one may have been created after an attempt of this call deleted it
         Err(error) if error.doubt != Doubt::None && !is_newer(&model, version, &error.kind) => {
             return Err(unknown(error));
+        }
+        Err(error) if is_settled_by_absence && is_in_doubt(&error) => {
+            let settlement = Settlement {
+                stores,
+                call: &extended,
+                model: &model,
+                key: &key,
+                new: &[],
+            };
+            match settlement.read().await {
+                Ok(None) => None,
+                Ok(Some(_)) | Err(_) => return Err(error),
+            }
         }
         Err(error) => return Err(error),
     };
@@ -74,6 +90,11 @@ pub(super) async fn delete(
         remove_owned(stores, &extended, owner, &stored, &Item::new()).await;
     }
     Ok(old.filter(|_| is_returned))
+}
+
+/// Whether the error leaves open if the delete was applied.
+fn is_in_doubt(error: &aws::Error) -> bool {
+    matches!(error.kind, Kind::OutcomeUnknown | Kind::Deadline { sent: true })
 }
 
 /// Whether a failed condition is certain to be about another, newer version of the item. True for a delete without a

@@ -8,8 +8,10 @@
 //! 3. Commit: one PutItem, which returns the item that it replaced.
 //! 4. Delete the objects of the replaced item.
 //!
-//! A PutItem with pointers to new objects is not sent again after an attempt that may have been applied: another writer may
-//! have replaced the item since then and deleted these objects.
+//! A PutItem of a model with object attributes is not sent again after an attempt that may have been applied: another
+//! writer may have replaced the item since then and deleted these objects, or the repeat would delete the other's. Without
+//! new objects, it is sent again if its condition requires a version, or if a read shows that the stored pointer of a kept
+//! object has fields that the caller did not send.
 //!
 //! An object is deleted only if it certainly belongs to the item (see [`owner`](crate::object::owner)) and no item points
 //! to it. An object that is left behind costs storage until a sweep removes it.
@@ -32,7 +34,9 @@
 //! 2. Delete its objects, one DeleteObject each.
 //!
 //! If DeleteItem fails, nothing else is deleted. If its outcome is unknown, or the process is killed after it, the objects
-//! are left behind.
+//! are left behind. A DeleteItem of a model with object attributes is not sent again after an attempt that may have been
+//! applied: another writer may have created the item again since then. An unconditional delete whose item a consistent
+//! read does not find was successful.
 //!
 //! # Update
 //!
@@ -46,10 +50,10 @@
 //! the commit, which is conditional on what it found. If the item changes in between, the commit is repeated with the item
 //! that the failed condition returned, until the deadline.
 //!
-//! An attempt that may have been applied is repeated only if the update is idempotent, sets no objects and returns no old
-//! values. What
-//! follows from each outcome is as for a save, except that only a new object or a ciphertext shows that an update was
-//! applied: without one, the outcome of an attempt that got no response is unknown.
+//! An attempt that may have been applied is repeated only if the update sets no objects and its condition requires a
+//! version; in a model without object attributes also if the item remembers the request, or if the update is idempotent and
+//! returns no old values. What follows from each outcome is as for a save, except that only a new object or a ciphertext shows that
+//! an update was applied: without one, the outcome of an attempt that got no response is unknown.
 //!
 //! # Transaction
 //!

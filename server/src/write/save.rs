@@ -20,7 +20,7 @@ use super::identity::Identity;
 use super::in_flight::InFlight;
 use super::kept::KeptObject;
 use super::new_object::NewObjects;
-use super::request::{Contents, SaveRequest};
+use super::request::{Contents, ExpectedVersion, SaveRequest};
 use super::streamed::{Beginning, at_commit, new_objects, takes_up};
 use super::uploads::upload;
 
@@ -59,7 +59,7 @@ pub(super) async fn save(
         model,
         mut item,
         condition,
-        version: _,
+        version,
         return_old,
         generated,
         mut identity,
@@ -101,6 +101,7 @@ pub(super) async fn save(
         item,
         sealer,
         has_random,
+        has_version: matches!(version, Some(ExpectedVersion::Exactly(_))),
         identity: identity.as_ref(),
     };
     let (old, repeated) = match commit.run(condition, return_old).await? {

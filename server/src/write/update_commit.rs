@@ -7,7 +7,7 @@ use crate::expression::Bound;
 use crate::item::pointer::Pointer;
 use crate::item::protect::{Sealer, verify};
 use crate::model::{ITEM_SEAL, Item, ReturnValues};
-use crate::object::owner::Owner;
+use crate::object::owner::{Owner, owns_objects};
 use crate::object::upload::NewObject;
 
 use super::cleanup::{remove_new, remove_owned};
@@ -237,16 +237,25 @@ impl UpdateCommit<'_> {
             names: rendered.names,
             values: rendered.values,
             returned: requested,
-            // a version or an identity in the condition prevents that two attempts are applied, but another writer may
-            // have deleted new objects since the first was
-            is_repeatable: self.new.is_empty()
-                && (self.item.version.is_some() || self.identity.is_some() || self.is_idempotent),
+            is_repeatable: self.is_repeatable(),
         };
         match self.stores.dynamodb.update_item(&self.call, update).await {
             Ok(item) => Sent::Applied(item, rendered.index_keys),
             Err(UpdateError::Misfit(misfit)) => Sent::Refused(Error::Misfit(misfit)),
             Err(UpdateError::Store(error)) => Sent::Failed(error, rendered.index_keys),
         }
+    }
+
+    /// Whether an attempt that may have been applied is repeated. A version in the condition prevents that two attempts are
+    /// applied; an identity does while nobody replaces the item. If the item owns objects, a repeat could undo what another
+    /// writer wrote since the first attempt, and lose content; and the objects that this update sets may be gone.
+    fn is_repeatable(&self) -> bool {
+        let version = self.item.version;
+        let is_harmless = match owns_objects(&self.item.model) {
+            true => matches!(version, Some(ExpectedVersion::Exactly(_))),
+            false => version.is_some() || self.identity.is_some() || self.is_idempotent,
+        };
+        self.new.is_empty() && is_harmless
     }
 
     /// Deletes the objects that the item owned and no longer points to. Returns the item that the store returned, unless a

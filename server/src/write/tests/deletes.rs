@@ -76,3 +76,32 @@ async fn does_not_delete_objects_of_another_folder() {
     assert_eq!(harness.faulty.take_sent(), ["DeleteItem"]);
     assert_eq!(harness.keys().await, [live.key]);
 }
+
+#[tokio::test]
+async fn a_delete_that_may_have_been_applied_is_not_repeated() {
+    let harness = Harness::new().await;
+    harness.saved(&content(100)).await;
+    harness.faulty.inject("DeleteItem", Fault::LoseResponse);
+    let call = Call::for_test();
+    harness.committer.delete(removal(&harness, &call)).await.unwrap();
+    assert_eq!(harness.faulty.take_sent(), ["DeleteItem", "GetItem"]);
+    assert!(harness.stored().await.is_none());
+    // with an item, with a condition, or to return the item: nothing shows whether it was applied
+    let live = harness.saved(&content(100)).await;
+    let plain = removal(&harness, &call);
+    let conditional = DeleteRequest {
+        condition: condition("attribute_exists(pk)"),
+        ..removal(&harness, &call)
+    };
+    let returning = DeleteRequest {
+        return_old: true,
+        ..removal(&harness, &call)
+    };
+    for (request, sent) in [(plain, 2), (conditional, 1), (returning, 1)] {
+        harness.faulty.inject("DeleteItem", Fault::LoseRequest);
+        let error = harness.committer.delete(request).await.unwrap_err();
+        assert!(matches!(error, Error::Store(error) if error.kind == Kind::OutcomeUnknown));
+        assert_eq!(harness.faulty.take_sent().len(), sent);
+        assert_eq!(harness.pointer().await.unwrap(), live);
+    }
+}

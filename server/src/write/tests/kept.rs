@@ -24,14 +24,13 @@ async fn finds_out_the_outcome_of_a_commit_that_keeps_an_object() {
     harness.faulty.inject("PutItem", LOST);
     let committed = harness.committer.save(kept(&harness, &call).await).await.unwrap();
     assert_eq!(committed.kept, [("file".to_owned(), live.clone())]);
-    for _ in 0..3 {
-        harness.faulty.inject("PutItem", LOST);
-    }
-    let unknown = harness
-        .committer
-        .save(kept(&harness, &call).await)
-        .await
-        .unwrap_err();
+    assert_eq!(harness.faulty.take_sent(), ["PutItem", "GetItem", "GetItem"]);
+    harness.faulty.inject("PutItem", LOST);
+    let conditional = SaveRequest {
+        condition: condition("attribute_exists(pk)"),
+        ..kept(&harness, &call).await
+    };
+    let unknown = harness.committer.save(conditional).await.unwrap_err();
     assert!(
         matches!(&unknown, Error::Store(error) if error.kind == Kind::OutcomeUnknown),
         "another caller may have written an equal item: {unknown:?}"

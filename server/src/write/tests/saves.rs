@@ -164,3 +164,23 @@ async fn a_model_without_objects_needs_one_request() {
     assert_eq!(harness.stored().await.unwrap().len(), 3);
     assert_eq!(harness.tasks.len(), 0);
 }
+
+#[tokio::test]
+async fn a_save_without_objects_that_may_have_been_applied_is_not_repeated() {
+    let harness = Harness::new().await;
+    let live = harness.saved(&content(100)).await;
+    let call = Call::for_test();
+    harness.faulty.inject("PutItem", Fault::LoseRequest);
+    let outcome = kind(harness.committer.save(harness.write(&call, &[])).await);
+    assert_eq!(outcome, Kind::OutcomeUnknown);
+    assert_eq!(harness.faulty.take_sent(), ["PutItem", "GetItem", "GetItem"]);
+    assert_eq!(harness.pointer().await.unwrap(), live);
+    // a version that the stored item must have prevents that two attempts are applied
+    harness.faulty.inject("PutItem", Fault::LoseRequest);
+    let versioned = SaveRequest {
+        version: Some(ExpectedVersion::Exactly(1)),
+        ..harness.write(&call, &[])
+    };
+    harness.committer.save(versioned).await.unwrap();
+    assert_eq!(harness.faulty.take_sent()[..2], ["PutItem", "PutItem"]);
+}
