@@ -43,7 +43,7 @@ pub(super) async fn delete(
         // another writer may have created the item again since an attempt was applied
         once: owns_objects(&model),
     };
-    let mut old = match stores.dynamodb.delete_item(&extended, delete).await {
+    let old = match stores.dynamodb.delete_item(&extended, delete).await {
         Ok(old) => old,
         // the item is gone, perhaps deleted by an attempt of this call whose response was lost
         Err(error) if error.doubt != Doubt::None && error.kind == (Kind::ConditionFailed { item: None }) => {
@@ -61,35 +61,40 @@ pub(super) async fn delete(
                 key: &key,
                 new: &[],
             };
-            match settlement.read().await {
-                Ok(None) => None,
-                Ok(Some(_)) | Err(_) => return Err(error),
-            }
+            return settled_by_absence(&settlement, error).await;
         }
         Err(error) => return Err(error),
     };
-    let is_returned = match &old {
-        Some(old) if return_old => is_as_written(&extended, &model, old, keys).await,
-        Some(_) | None => false,
-    };
-    if let Some(old) = &mut old {
-        let stored = old.clone();
-        if is_returned {
-            let offloaded = Offloaded {
-                stores,
-                keys,
-                call: &extended,
-                model: &model,
-            };
-            offloaded.put(old, None).await;
-        }
-        let owner = Owner {
+    let Some(stored) = old else { return Ok(None) };
+    let mut returned = None;
+    if return_old && is_as_written(&extended, &model, &stored, keys).await {
+        let offloaded = Offloaded {
+            stores,
+            keys,
+            call: &extended,
             model: &model,
-            key: &key,
         };
-        remove_owned(stores, &extended, owner, &stored, &Item::new()).await;
+        let mut item = stored.clone();
+        offloaded.put(&mut item, None).await;
+        returned = Some(item);
     }
-    Ok(old.filter(|_| is_returned))
+    let owner = Owner {
+        model: &model,
+        key: &key,
+    };
+    remove_owned(stores, &extended, owner, &stored, &Item::new()).await;
+    Ok(returned)
+}
+
+/// The outcome of a delete that only the missing item shows.
+async fn settled_by_absence(
+    settlement: &Settlement<'_>,
+    error: aws::Error,
+) -> Result<Option<Item>, aws::Error> {
+    match settlement.read().await {
+        Ok(None) => Ok(None),
+        Ok(Some(_)) | Err(_) => Err(error),
+    }
 }
 
 /// Whether the error leaves open if the delete was applied.
