@@ -1,6 +1,8 @@
-//! The memory that one hostile request costs, measured at the serving process: at most eight times its bytes, or what the
-//! maximum number of values takes.
+//! The memory that one hostile request costs, measured at the serving process: at most eight times its bytes, compressed or
+//! not, or what the maximum number of values takes.
 
+#[path = "memory/bombs.rs"]
+mod bombs;
 #[path = "memory/messages.rs"]
 mod messages;
 mod process;
@@ -8,10 +10,12 @@ mod process;
 use std::fs;
 use std::marker::PhantomData;
 
+use bombs::bombs;
 use bytes::{Buf as _, BufMut as _, Bytes};
 use http::uri::PathAndQuery;
 use messages::{Hostile, hostile, small};
 use process::{Process, free_folder};
+use tempfile::TempDir;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
@@ -104,8 +108,7 @@ async fn refused(channel: &Channel, hostile: &Hostile) -> Status {
     }
 }
 
-#[tokio::test]
-async fn a_hostile_request_takes_a_bounded_multiple_of_its_bytes() {
+fn models() -> TempDir {
     let folder = free_folder();
     fs::create_dir(folder.path().join("models")).expect("a folder");
     for model in ["user", "secure_user"] {
@@ -115,6 +118,32 @@ async fn a_hostile_request_takes_a_bounded_multiple_of_its_bytes() {
             .join(&name);
         fs::copy(from, folder.path().join("models").join(name)).expect("an example model");
     }
+    folder
+}
+
+#[tokio::test]
+async fn a_message_that_expands_to_gigabytes_is_refused_without_holding_it() {
+    let folder = models();
+    for bomb in bombs() {
+        assert!(bomb.plain_bytes >= 3 << 30, "{}", bomb.encoding);
+        let process = Process::serve(folder.path(), &["--memory", "--metrics-listen", "off"]);
+        refused(&process.channel().await, &small()).await;
+        forget(&process);
+        let (_, before) = memory(&process);
+        let server = process.address().parse().expect("an address");
+        let status = bombs::status(server, &bomb).await;
+        let info = status.get_details_error_info().expect("a reason");
+        assert_eq!(info.reason, "MESSAGE_TOO_LARGE", "{status:?}");
+        let most = memory(&process).0.saturating_sub(before);
+        let times = most as f64 / bomb.message.len() as f64;
+        assert!(times < MOST_TIMES, "{}: {times:.1}", bomb.encoding);
+        process.kill();
+    }
+}
+
+#[tokio::test]
+async fn a_hostile_request_takes_a_bounded_multiple_of_its_bytes() {
+    let folder = models();
     let mut figures = Vec::new();
     for hostile in hostile() {
         // one process per message: memory that the allocator kept from an earlier message would hide what this one takes

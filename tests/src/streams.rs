@@ -77,6 +77,11 @@ impl Drop for Http2 {
 }
 
 impl Call {
+    /// Waits for the head of the response.
+    pub async fn response(self) -> http::Response<RecvStream> {
+        self.response.await.expect("a response")
+    }
+
     /// Waits for the end of the call without taking any byte of its response.
     pub async fn unread(self) -> End {
         // kept, so that the caller is still there

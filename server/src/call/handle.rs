@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tollgate_proto::Reason;
@@ -23,6 +24,8 @@ pub struct Call {
     deadline: Instant,
     hold: Option<Arc<Hold>>,
     caller: Option<Arc<Caller>>,
+    /// Whether messages of the response must not be compressed.
+    is_plain: Arc<AtomicBool>,
 }
 
 impl Call {
@@ -34,6 +37,7 @@ impl Call {
             deadline,
             hold: None,
             caller: None,
+            is_plain: Arc::default(),
         }
     }
 
@@ -154,6 +158,16 @@ impl Call {
     /// Sets why the call failed, for the log and its span; the last reason counts.
     pub fn set_reason(&self, reason: Reason) {
         self.ledger.set_reason(reason);
+    }
+
+    /// The response may have what was encrypted: from now on its messages are not compressed.
+    pub fn forbid_compression(&self) {
+        self.is_plain.store(true, Ordering::Release);
+    }
+
+    /// Whether messages of the response may be compressed.
+    pub fn may_compress(&self) -> bool {
+        !self.is_plain.load(Ordering::Acquire)
     }
 
     /// Counts an attempt that is being sent now. Its time is added when the [`Attempt`] ends.

@@ -35,7 +35,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// The model that a request names, for these actions. Whether the caller may use it is asked later.
+    /// The model that a request names, for these actions. Whether the caller may use it is asked later. The response of a
+    /// call that names a model with encrypted attributes is not compressed.
     ///
     /// # Errors
     ///
@@ -46,6 +47,9 @@ impl Gateway {
             return Err(Error::Invalid(Fault::new("model", "is required").into()));
         }
         if let Some(model) = self.models.get(name) {
+            if model.encryptions().next().is_some() {
+                call.forbid_compression();
+            }
             return Ok(model);
         }
         for action in actions {

@@ -120,6 +120,8 @@ impl DataService for Data {
         request: Request<v1::PresignRequest>,
     ) -> Result<Response<v1::PresignResponse>, Status> {
         let (call, request) = open(request, |_| "")?;
+        // a presigned URL is a credential
+        call.forbid_compression();
         let model = self.model(&call, presign_action(request.method()), &request.model)?;
         let outcome = operation::presign(&self.gateway, &call, decode::presign(request, model)).await;
         let presigned = outcome.map_err(|error| failure::status(&call, error))?;

@@ -8,6 +8,7 @@ mod bodies;
 mod capacity;
 mod client;
 mod collections;
+mod compression;
 mod connections;
 mod download;
 mod errors;

@@ -9,11 +9,12 @@ use tollgate_proto::Reason;
 use tonic::body::Body;
 
 use super::super::{Connection, status};
+use super::encoding::Encoding;
+use super::inflated;
 use super::open::OpenCall;
 use super::receipt::Receipt;
 use super::refusal::{self, Refusal};
 use super::request::Head;
-use super::request_body::RequestBody;
 use super::response_body::{Ending, ResponseBody};
 use super::rewrite;
 use super::route::Route;
@@ -25,9 +26,14 @@ use crate::identity::Refused;
 /// A call whose handler may run once its message is complete.
 pub(super) struct Admitted {
     open: OpenCall,
+    /// How the response may be compressed.
+    accepted: Option<Encoding>,
     streams: bool,
     receipt: Arc<Receipt>,
 }
+
+/// A call that was opened, but is refused.
+pub(super) type RefusedCall = Box<(OpenCall, Refusal)>;
 
 /// Opens a call. Refuses it if its metadata is invalid, memory is exhausted or the server is draining.
 pub(super) fn admit(
@@ -36,34 +42,34 @@ pub(super) fn admit(
     route: Route,
     mut request: Request<Body>,
     caller: Option<Arc<Caller>>,
-) -> Result<(Admitted, Request<Body>), (OpenCall, Refusal)> {
+) -> Result<(Admitted, Request<Body>), RefusedCall> {
     let head = Head::read(request.headers(), shared.deadlines(route));
     let trace = shared.telemetry.begin(rpc, request.headers());
     let open = OpenCall::new(Arc::clone(shared), (rpc, route), &head, trace, caller);
     if !head.faults.is_empty() {
         let status = status::invalid(Reason::InvalidField, &head.faults);
         let reason = Reason::InvalidField;
-        return Err((open, Refusal { reason, status }));
+        return Err(Box::new((open, Refusal { reason, status })));
     }
     if shared.draining.load(Ordering::SeqCst) {
-        return Err((open, refusal::shutting_down()));
+        return Err(Box::new((open, refusal::shutting_down())));
     }
     let Ok(hold) = shared.hold(&request) else {
-        return Err((open, refusal::out_of_memory()));
+        return Err(Box::new((open, refusal::out_of_memory())));
     };
     if let Some(connection) = request.extensions().get::<Connection>().filter(|_| route.streams) {
         connection.stream_began(open.call().deadline().into());
     }
     let receipt = Arc::new(Receipt::new(route.streams_contents));
     let open = open.admitted(Arc::clone(&hold));
-    let body = std::mem::take(request.body_mut());
-    match RequestBody::wrap(body, route, &receipt, &hold, shared.settings.message_bytes) {
-        Ok(body) => *request.body_mut() = body,
-        Err(refusal) => return Err((open, refusal)),
+    let max_bytes = shared.settings.message_bytes;
+    if let Err(refusal) = inflated::receive(&mut request, route, &receipt, &hold, max_bytes) {
+        return Err(Box::new((open, refusal)));
     }
     request.extensions_mut().insert(open.call().clone());
     let admitted = Admitted {
         open,
+        accepted: Encoding::accepted(request.headers()),
         streams: route.streams,
         receipt,
     };
@@ -96,6 +102,7 @@ impl Admitted {
     {
         let Admitted {
             open,
+            accepted,
             streams,
             receipt,
         } = self;
@@ -124,6 +131,6 @@ impl Admitted {
             // a stream continues to read its request
             hold.keep_to_the_end();
         }
-        Ok(response.map(|body| ResponseBody::wrap(body, Ending::Billed(open))))
+        Ok(ResponseBody::wrap(response, accepted, Ending::Billed(open)))
     }
 }

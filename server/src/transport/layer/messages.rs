@@ -1,7 +1,7 @@
 //! The sizes of the messages in a request, from the five-byte prefix of each. Never reads the messages themselves.
 
 /// The prefix of a message: whether it is compressed, and its length.
-const PREFIX_BYTES: usize = 5;
+pub(super) const PREFIX_BYTES: usize = 5;
 /// A longer message is counted as a whole only once this many of its bytes have arrived: a message that is announced but
 /// not sent counts for no more than this.
 const FIRST_BYTES: usize = 64 * 1024;
@@ -82,8 +82,7 @@ impl Messages {
     }
 
     fn start(&mut self, arrived: &mut Arrived) {
-        let [_, length @ ..] = self.prefix;
-        self.length = u32::from_be_bytes(length) as usize;
+        self.length = length(self.prefix);
         self.left = self.length;
         arrived.started += 1;
         self.counted_whole = self.length <= FIRST_BYTES || self.length > self.max_bytes;
@@ -95,8 +94,13 @@ impl Messages {
     }
 }
 
+/// The length of the message after a prefix.
+pub(super) fn length([_, length @ ..]: [u8; PREFIX_BYTES]) -> usize {
+    u32::from_be_bytes(length) as usize
+}
+
 /// The memory that a message uses while it is read and processed.
-fn in_memory(length: usize) -> usize {
+pub(super) fn in_memory(length: usize) -> usize {
     COPIES * length + (VALUES_FACTOR * length).min(VALUES_BYTES)
 }
 

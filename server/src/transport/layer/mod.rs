@@ -16,13 +16,19 @@
 //! | the credential of a stream expires | like the deadline, UNAUTHENTICATED |
 //! | refused here (no identity, metadata, memory, calls in flight, drain) | `OpenCall::end`, the refusal's status |
 //!
+//! Messages of requests may be compressed; handlers find them plain. Messages of responses are compressed if the caller
+//! accepts that, except those of calls that name a model with encrypted attributes, or that presign: how far plaintext
+//! shrinks beside text of an attacker reveals it (CRIME, BREACH).
+//!
 //! A deadline drops only the future and the stream of the RPC. Work that was spawned to run to completion continues, and
 //! what it uses is added to the same bill.
 
 mod billed;
 mod calls;
+mod encoding;
 mod end;
 mod in_flight;
+mod inflated;
 mod messages;
 mod open;
 mod outbound;

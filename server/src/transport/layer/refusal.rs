@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use tollgate_proto::Reason;
 use tonic::Status;
+use tonic::metadata::MetadataValue;
 
 use super::super::status;
+use super::encoding::{ACCEPTED_ENCODINGS, SUPPORTED};
 use crate::capacity::LimitReached;
 use crate::identity::Refused;
 
@@ -71,6 +73,46 @@ pub(super) fn too_many_messages() -> Refusal {
         Reason::UndecodableMessage,
         "the request must have exactly one message",
     )
+}
+
+/// The messages of the request are compressed in a way that is not supported.
+pub(super) fn unsupported_encoding() -> Refusal {
+    let text = "grpc-encoding: must be one of gzip, zstd, identity";
+    let mut refusal = refusal(Reason::Unimplemented, text);
+    let supported = MetadataValue::from_static(SUPPORTED);
+    refusal
+        .status
+        .metadata_mut()
+        .insert(ACCEPTED_ENCODINGS, supported);
+    refusal
+}
+
+/// A message cannot be decompressed.
+pub(super) fn not_decompressed(encoding: &str) -> Refusal {
+    let text =
+        format!("the request message is not valid or complete {encoding}, which its grpc-encoding says");
+    refusal(Reason::UndecodableMessage, text)
+}
+
+/// A compressed message is too large.
+pub(super) fn message_too_large(bytes: usize, limit: usize) -> Refusal {
+    too_large(format!(
+        "the request message has {bytes} bytes; the limit is {limit}"
+    ))
+}
+
+/// A message is too large once it is decompressed.
+pub(super) fn decompressed_too_large(limit: usize) -> Refusal {
+    too_large(format!(
+        "the decompressed request message has more than {limit} bytes, which is the limit"
+    ))
+}
+
+fn too_large(text: String) -> Refusal {
+    Refusal {
+        reason: Reason::MessageTooLarge,
+        status: status::over_limit(Reason::MessageTooLarge, "limits.message_bytes", text),
+    }
 }
 
 /// The server is draining.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, Response};
 use http_body::{Body as _, Frame};
 use parking_lot::Mutex;
 use tokio::task::coop::{Unconstrained, unconstrained};
@@ -19,6 +19,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::super::stream::{self, Outgoing};
+use super::encoding::{ENCODING, Encoding};
 use super::end::End;
 use super::open::OpenCall;
 use super::outbound::Outbound;
@@ -60,6 +61,8 @@ enum State {
     /// Messages are passed through. The waker is that of the stream's task.
     Open {
         body: Body,
+        /// How messages are compressed, unless the call forbids it meanwhile.
+        encoding: Option<Encoding>,
         outbound: Outbound,
         ending: Ending,
         task: Option<Waker>,
@@ -71,15 +74,29 @@ enum State {
 }
 
 impl ResponseBody {
-    /// Wraps a body before it is sent.
-    pub(super) fn wrap(body: Body, ending: Ending) -> Body {
-        if body.is_end_stream() {
+    /// Wraps the body of a response before it is sent, compressed if the caller accepts that and the call permits it.
+    pub(super) fn wrap(
+        mut response: Response<Body>,
+        accepted: Option<Encoding>,
+        ending: Ending,
+    ) -> Response<Body> {
+        if response.body().is_end_stream() {
             ending.write(Code::Unknown, None);
-            return body;
+            return response;
         }
+        let encoding = accepted.filter(|_| ending.may_be_compressed());
+        if let Some(encoding) = encoding {
+            let name = HeaderValue::from_static(encoding.name());
+            response.headers_mut().insert(ENCODING, name);
+        }
+        response.map(|body| ResponseBody::wrap_body(body, encoding, ending))
+    }
+
+    fn wrap_body(body: Body, encoding: Option<Encoding>, ending: Ending) -> Body {
         let deadline = ending.end().at;
         let state = State::Open {
             body,
+            encoding,
             outbound: Outbound::default(),
             ending,
             task: None,
@@ -109,6 +126,7 @@ impl http_body::Body for ResponseBody {
                 outbound,
                 ending,
                 task,
+                ..
             } => {
                 let waker = task.get_or_insert_with(|| context.waker().clone());
                 waker.clone_from(context.waker());
@@ -175,9 +193,20 @@ impl State {
 
     /// Starts to send a message, and returns its first chunk.
     fn send(&mut self, message: Frame<Bytes>) -> Frame<Bytes> {
-        let State::Open { outbound, ending, .. } = self else {
+        let State::Open {
+            encoding,
+            outbound,
+            ending,
+            ..
+        } = self
+        else {
             return message;
         };
+        let encoding = encoding.filter(|_| ending.may_be_compressed());
+        let message = message.map_data(|bytes| match encoding {
+            Some(encoding) => encoding.compress(bytes),
+            None => bytes,
+        });
         let Some(hold) = ending.hold() else {
             return message;
         };
@@ -212,6 +241,14 @@ impl Ending {
         match self {
             Ending::Billed(open) => open.call().hold(),
             Ending::Unbilled { hold, .. } => Some(hold),
+        }
+    }
+
+    /// Whether nothing that the response has was encrypted.
+    fn may_be_compressed(&self) -> bool {
+        match self {
+            Ending::Billed(open) => open.call().may_compress(),
+            Ending::Unbilled { .. } => true,
         }
     }
 

@@ -160,7 +160,10 @@ where
     match (route.rpc, caller) {
         (Some(rpc), Ok(caller)) => match billed::admit(shared, rpc, route, request, caller) {
             Ok((admitted, request)) => Box::pin(admitted.run(inner, request)),
-            Err((open, refusal)) => refuse(open.refuse(&refusal)),
+            Err(refused) => {
+                let (open, refusal) = *refused;
+                refuse(open.refuse(&refusal))
+            }
         },
         (Some(rpc), Err(refused)) => refuse(billed::unidentified(shared, rpc, route, &request, refused)),
         (None, Ok(caller)) => match Unbilled::open(shared, route, request, caller) {

@@ -7,11 +7,12 @@ use http::{Request, Response};
 use tonic::body::Body;
 use tracing::warn;
 
+use super::encoding::Encoding;
 use super::end::End;
+use super::inflated;
 use super::receipt::Receipt;
 use super::refusal::{self, Refusal};
 use super::request;
-use super::request_body::RequestBody;
 use super::response_body::{Ending, ResponseBody};
 use super::rewrite;
 use super::route::Route;
@@ -25,6 +26,8 @@ use crate::identity::Refused;
 pub(super) struct Unbilled {
     shared: Arc<Shared>,
     request_id: String,
+    /// How the response may be compressed.
+    accepted: Option<Encoding>,
     receipt: Arc<Receipt>,
     hold: Arc<Hold>,
     end: End,
@@ -53,15 +56,14 @@ impl Unbilled {
             request.extensions_mut().insert(caller);
         }
         let receipt = Arc::new(Receipt::new(false));
-        let body = std::mem::take(request.body_mut());
         let max_bytes = shared.settings.message_bytes;
-        match RequestBody::wrap(body, route, &receipt, &hold, max_bytes) {
-            Ok(body) => *request.body_mut() = body,
-            Err(refusal) => return Err((request_id, refusal)),
+        if let Err(refusal) = inflated::receive(&mut request, route, &receipt, &hold, max_bytes) {
+            return Err((request_id, refusal));
         }
         let call = Unbilled {
             shared: Arc::clone(shared),
             request_id,
+            accepted: Encoding::accepted(request.headers()),
             receipt,
             hold,
             end,
@@ -80,6 +82,7 @@ impl Unbilled {
         let Unbilled {
             shared,
             request_id,
+            accepted,
             receipt,
             hold,
             end,
@@ -107,7 +110,7 @@ impl Unbilled {
             hold,
             end,
         };
-        Ok(response.map(|body| ResponseBody::wrap(body, ending)))
+        Ok(ResponseBody::wrap(response, accepted, ending))
     }
 }
 
