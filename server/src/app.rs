@@ -94,6 +94,7 @@ impl App {
         let models = source.read().map_err(Error::Models)?;
         let has_lasting_key = check_token_key(config, &models)?;
         let authenticator = Authenticator::open(&config.auth)?.map(Arc::new);
+        check_tenants(authenticator.is_some(), &models)?;
         let policies = settings::policies(config, &models)?;
         let (tls, listener, side_port) = Box::pin(bind(config)).await?;
         let backend::Opened {
@@ -190,6 +191,16 @@ impl App {
         }
         background.spawn(self.policies.watch());
         Ok(self.listener.serve(self.services, shutdown, ready).await?)
+    }
+}
+
+/// Items belong to tenants only if callers have an identity.
+fn check_tenants(has_auth: bool, models: &Models) -> Result<(), Error> {
+    match models.iter().find(|model| model.tenancy.is_some() && !has_auth) {
+        Some(model) => Err(Error::NoAuth {
+            model: model.name.clone(),
+        }),
+        None => Ok(()),
     }
 }
 

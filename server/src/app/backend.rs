@@ -87,7 +87,8 @@ async fn open_embedded(
         over_sockets: false,
     };
     let (url_port, url_key) = bind_urls(config, engines.urls).await?.unzip();
-    let stores = Stores::embedded(wrap(connectors), &settings::aws(config), url_key);
+    let mut stores = Stores::embedded(wrap(connectors), &settings::aws(config), url_key);
+    stores.kms.create_keys();
     for warning in aws::provision(&stores, models).await? {
         log_warning(&warning);
     }

@@ -58,6 +58,12 @@ pub enum Error {
         /// The model.
         model: String,
     },
+    /// The items of a model belong to tenants, but callers have no identity.
+    #[error("the model {model} has `tenant`: set `auth`, so that callers have tenants")]
+    NoAuth {
+        /// The model.
+        model: String,
+    },
     /// The settings of the sweeper contradict those of calls.
     #[error("{0}")]
     Sweep(String),
@@ -75,6 +81,7 @@ impl Error {
                 | Error::Tls(_)
                 | Error::Identity(_)
                 | Error::NoTokenKey { .. }
+                | Error::NoAuth { .. }
                 | Error::PoliciesWithoutAuth
                 | Error::Sweep(_)
         )

@@ -166,6 +166,13 @@ impl Reloader {
                 model: model.name.clone(),
                 text: "`idempotency` requires the setting token_key: set it and restart".to_owned(),
             }));
+        let has_tenants = |model: &&Arc<Model>| model.tenancy.is_some() && self.authenticator.is_none();
+        changes
+            .refused
+            .extend(changes.added.iter().filter(has_tenants).map(|model| Change {
+                model: model.name.clone(),
+                text: "`tenant` requires the setting auth: set it and restart".to_owned(),
+            }));
         if !changes.refused.is_empty() {
             return Err(Refused::Changes(changes.refused));
         }

@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use aws_sdk_kms::operation::create_alias::CreateAliasError;
 use aws_sdk_kms::types::DataKeySpec;
 use aws_smithy_types::Blob;
+use futures::future::BoxFuture;
 use zeroize::Zeroizing;
 
 use crate::call::Call;
@@ -26,6 +28,8 @@ const ANOTHER_KEY: &str = "the response names a different key than the request";
 pub struct Kms {
     pub(super) client: aws_sdk_kms::Client,
     pub(super) aliases: Aliases,
+    /// Whether a key is created when its alias is first used: the embedded KMS cannot know the tenants beforehand.
+    pub(super) creates_keys: bool,
 }
 
 /// A new data key, in plaintext and wrapped.
@@ -42,7 +46,13 @@ impl Kms {
         Kms {
             client,
             aliases: Aliases::default(),
+            creates_keys: false,
         }
+    }
+
+    /// From now on, creates a key when its alias is first used to write.
+    pub fn create_keys(&mut self) {
+        self.creates_keys = true;
     }
 
     /// Generates an AES-256 data key under `key_id` (id, ARN or alias), bound to `context`.
@@ -58,17 +68,24 @@ impl Kms {
         context: &BTreeMap<String, String>,
     ) -> Result<GeneratedKey, Error> {
         let request = Request::new(AwsOperation::GenerateDataKey, key_id);
-        let sent = Box::pin(
-            self.client
+        let send = || {
+            let sending = self
+                .client
                 .generate_data_key()
                 .key_id(key_id)
                 .key_spec(DataKeySpec::Aes256)
-                .set_encryption_context(encryption_context(context))
-                .send(),
-        );
-        let output = meter::send(call, &request, sent)
-            .await
-            .map_err(|failure| request.error(&failure))?;
+                .set_encryption_context(encryption_context(context));
+            meter::send(call, &request, Box::pin(sending.send()))
+        };
+        let mut sent = send().await.map_err(|failure| request.error(&failure));
+        if let Err(error) = &sent
+            && matches!(error.kind, Kind::Missing { .. })
+            && self.creates_keys
+            && self.create_key(key_id).await
+        {
+            sent = send().await.map_err(|failure| request.error(&failure));
+        }
+        let output = sent?;
         let wrapped = output.ciphertext_blob.map(Blob::into_inner).unwrap_or_default();
         let plaintext = data_key(&request, output.plaintext)?;
         let used = output.key_id.unwrap_or_default();
@@ -79,6 +96,34 @@ impl Kms {
             KeyMatch::Different => return Err(request.local_error(Kind::IncorrectKey, ANOTHER_KEY)),
         }
         Ok(GeneratedKey { wrapped, plaintext })
+    }
+
+    /// Creates a key with this alias, or finds that another call just did. Returns whether there is one now.
+    fn create_key<'a>(&'a self, alias: &'a str) -> BoxFuture<'a, bool> {
+        // boxed: the type of the requests would be too deep
+        Box::pin(async move {
+            let created = self
+                .client
+                .create_key()
+                .description("made by tollgate")
+                .send()
+                .await;
+            let key = created.ok().and_then(|created| created.key_metadata);
+            let Some(key) = key.filter(|_| alias.starts_with("alias/")) else {
+                return false;
+            };
+            let naming = self
+                .client
+                .create_alias()
+                .alias_name(alias)
+                .target_key_id(key.key_id);
+            match naming.send().await {
+                Ok(_) => true,
+                Err(error) => error
+                    .as_service_error()
+                    .is_some_and(CreateAliasError::is_already_exists_exception),
+            }
+        })
     }
 
     /// Decrypts the data key `wrapped`, if it was wrapped under `key_id`.

@@ -14,7 +14,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
 use crate::figure::AwsOperation;
-use crate::model::Models;
+use crate::model::{Models, is_per_tenant};
 
 use super::cause;
 use super::clients::Stores;
@@ -113,11 +113,16 @@ pub(super) fn needs(models: &Models) -> Vec<Need<'_>> {
     let mut needs: Vec<Need<'_>> = tables.iter().filter_map(Table::needed).map(Need::Table).collect();
     for model in models.iter() {
         for encryption in model.encryptions() {
+            if encryption.is_per_tenant() {
+                // which tenants there are is not known
+                continue;
+            }
             if seen.insert(("key", encryption.key_id.as_str())) {
                 needs.push(Need::Key(&encryption.key_id));
             }
         }
-        for key in model.encryptions().flat_map(|encryption| &encryption.accepts) {
+        let accepted = model.encryptions().flat_map(|encryption| &encryption.accepts);
+        for key in accepted.filter(|key| !is_per_tenant(key)) {
             // another attribute may be encrypted under it
             if !seen.contains(&("key", key.as_str())) && seen.insert(("accepted key", key.as_str())) {
                 needs.push(Need::AcceptedKey(key));

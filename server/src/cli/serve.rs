@@ -133,6 +133,7 @@ fn exit_code(error: &app::Error, stderr: &mut LogWriter) -> ExitCode {
         | app::Error::Tls(_)
         | app::Error::Identity(_)
         | app::Error::NoTokenKey { .. }
+        | app::Error::NoAuth { .. }
         | app::Error::PoliciesWithoutAuth
         | app::Error::Sweep(_)
         | app::Error::Random => exit::failure_to(stderr, &error.to_string()),

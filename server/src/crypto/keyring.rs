@@ -12,7 +12,7 @@ use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use super::data_key::DataKey;
 use super::gate::Gate;
 use super::key_cache::{CacheLimits, KeyCache, Purpose};
-use super::keys::{Context, KeyIds, SealingKey};
+use super::keys::{Context, KeyIds, SealingKey, Wrapped};
 use crate::aws::{Error, Kind, Kms};
 use crate::call::Call;
 
@@ -53,16 +53,6 @@ struct Shared {
     /// At most [`MAX_OPENED_KEYS`], evicted by hand: an unbounded cache reserves no memory up front. `None` before the first
     /// one, since most calls decrypt nothing.
     opened: Mutex<Option<LruCache<Wrapped, Slot<DataKey>>>>,
-}
-
-/// A wrapped key, with the context and keys to decrypt it. A key decrypted for one attribute is not reused for another
-/// one that accepts other KMS keys.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Wrapped {
-    key: Bytes,
-    context: Context,
-    key_ids: KeyIds,
-    may_cache: bool,
 }
 
 /// Filled by the first user while the others wait. A failure is kept for the call: a request that KMS rejected (after the
@@ -121,6 +111,11 @@ impl Keyring {
 }
 
 impl CallKeys {
+    /// The tenant of the caller.
+    pub fn tenant(&self) -> Option<String> {
+        self.shared.tenant()
+    }
+
     /// The data key for encrypting under `key_id` in `context`: one `GenerateDataKey` per pair and call, or none if it may
     /// come from the cache and is there.
     ///

@@ -20,3 +20,13 @@ pub struct SealingKey {
     /// KMS's `CiphertextBlob`.
     pub wrapped: Bytes,
 }
+
+/// A wrapped key, with the context and keys to decrypt it. A key decrypted for one attribute is not reused for another
+/// one that accepts other KMS keys.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Wrapped {
+    pub(super) key: Bytes,
+    pub(super) context: Context,
+    pub(super) key_ids: KeyIds,
+    pub(super) may_cache: bool,
+}

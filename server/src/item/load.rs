@@ -24,6 +24,7 @@ use super::compress::{DecompressError, MAX_BYTES, MAX_INLINE_BYTES, decompress, 
 use super::offloaded::take_offloaded;
 use super::pointer::Pointer;
 use super::protect::{Extent, Verification, VerifyError, verification};
+use super::tenant;
 use crate::aws;
 use crate::crypto::envelope::{self, Envelope, OpenError, Place};
 use crate::crypto::{CallKeys, KeyIds, UnwrapError};
@@ -158,15 +159,15 @@ async fn open_values(
     let is_encrypted =
         |attribute: &Attribute| has_ciphertexts(attribute) && stored.contains_key(&attribute.stored_name);
     let has_encrypted = model.attributes.iter().any(is_encrypted);
-    let place = has_encrypted.then(|| place(model, &stored));
+    let key = has_encrypted.then(|| key(model, &stored));
     let parts = parts_of_keys(model, &stored);
     let mut item = named_values(model, stored);
     keep_wanted(model, &mut item, wanted);
     let withheld = withhold(model, &mut item, wanted);
     let offloaded = take_offloaded(model, &mut item);
     let sealed = read_envelopes(model, &item)?;
-    if let (false, Some(place)) = (sealed.is_empty(), place) {
-        open_all(model, &sealed, &place?, keys, &mut item).await?;
+    if let (false, Some(key)) = (sealed.is_empty(), key) {
+        open_all(model, &sealed, &key?, keys, &mut item).await?;
     }
     let unreadable = decompress_all(model, &mut item).await;
     add_parts(model, &mut item, parts, wanted);
@@ -285,12 +286,14 @@ impl Sealed<'_> {
     }
 }
 
-fn place(model: &Model, stored: &Item) -> Result<Place, LoadError> {
-    let place =
-        Key::from_item(model, stored).and_then(|key| Place::new(&model.table, key.partition(), key.sort()));
-    place.ok_or_else(|| LoadError::Key {
+fn key(model: &Model, stored: &Item) -> Result<Key, LoadError> {
+    Key::from_item(model, stored).ok_or_else(|| no_key(model))
+}
+
+fn no_key(model: &Model) -> LoadError {
+    LoadError::Key {
         model: model.name.clone(),
-    })
+    }
 }
 
 /// Whether the item stores ciphertexts of the attribute. Of an object it stores a pointer, and S3 the ciphertext.
@@ -345,11 +348,15 @@ fn is_plaintext(kind: AttributeType, problem: OpenError) -> bool {
 async fn open_all(
     model: &Model,
     sealed: &[Sealed<'_>],
-    place: &Place,
+    key: &Key,
     keys: &CallKeys,
     item: &mut Item,
 ) -> Result<(), LoadError> {
-    let values = join_all(sealed.iter().map(|sealed| open_one(model, sealed, place, keys))).await;
+    let place = Place::new(&model.table, key.partition(), key.sort()).ok_or_else(|| no_key(model))?;
+    let opening = sealed
+        .iter()
+        .map(|sealed| open_one(model, sealed, key, &place, keys));
+    let values = join_all(opening).await;
     for (Sealed { attribute, .. }, value) in sealed.iter().zip(values) {
         match value? {
             Value::Null => item.remove(&attribute.name),
@@ -362,6 +369,7 @@ async fn open_all(
 async fn open_one(
     model: &Model,
     sealed: &Sealed<'_>,
+    key: &Key,
     place: &Place,
     keys: &CallKeys,
 ) -> Result<Value, LoadError> {
@@ -370,6 +378,7 @@ async fn open_one(
         encryption,
         envelope,
     } = sealed;
+    let encryption = tenant::encryption(model, encryption, key);
     let context = envelope::context(envelope.format(), &encryption.context, &model.table);
     let key_ids = encryption.key_ids().cloned().collect();
     let key = keys

@@ -22,6 +22,7 @@ pub mod offloaded;
 pub mod pointer;
 pub mod protect;
 pub mod store;
+pub mod tenant;
 
 pub use compress::{DecompressError, MAX_BYTES as MAX_DECOMPRESSED_BYTES, compress, decompress};
 pub use item_id::ItemId;

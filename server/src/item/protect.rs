@@ -17,9 +17,10 @@ use super::Key;
 use super::offloaded::is_withheld;
 use super::pointer::Pointer;
 use super::store::{StoreError, sealing_key};
+use super::tenant;
 use crate::aws;
 use crate::crypto::envelope::{self, Covered, Envelope, ItemSeal, OpenError, Place, WriteId};
-use crate::crypto::{CallKeys, SealingKey, UnwrapError};
+use crate::crypto::{CallKeys, Context, KeyIds, SealingKey, UnwrapError};
 use crate::model::limits::MAX_ITEM_BYTES;
 use crate::model::size::stored_bytes;
 use crate::model::{Attribute, Coverage, ITEM_SEAL, Item, Model, Protection, Value};
@@ -95,7 +96,7 @@ impl Sealer {
             coverage: protection.coverage,
             place: place(model, key).ok_or(StoreError::NoKey)?,
             write_id: WriteId::random().map_err(unsealable)?,
-            key: sealing_key(model, &protection.encryption, keys).await?,
+            key: sealing_key(model, &protection.encryption, key, keys).await?,
         }))
     }
 
@@ -142,7 +143,7 @@ impl Sealer {
 pub async fn verify(model: &Model, stored: &Item, keys: &CallKeys) -> Result<bool, VerifyError> {
     match &model.protection {
         Some(protection) => match Check::new(model, protection, stored)? {
-            Some(check) => check.run(model, protection, keys).await,
+            Some(check) => check.run(protection, keys).await,
             None => Ok(false),
         },
         None => Ok(true),
@@ -212,7 +213,7 @@ impl Pending {
         match (self, &model.protection) {
             (Pending::Done { unverified }, _) => Ok(unverified),
             (Pending::Check(check), Some(protection)) => {
-                check.run(model, protection, keys).await.map(|verified| !verified)
+                check.run(protection, keys).await.map(|verified| !verified)
             }
             (Pending::Check(_), None) => Ok(true),
         }
@@ -223,6 +224,9 @@ impl Pending {
 pub(super) struct Check {
     seal: ItemSeal,
     text: Vec<u8>,
+    context: Context,
+    key_ids: KeyIds,
+    may_cache: bool,
 }
 
 impl Check {
@@ -240,22 +244,31 @@ impl Check {
         {
             return Err(VerifyError::Seal(SealProblem::Coverage));
         }
-        let place = Key::from_item(model, stored).and_then(|key| place(model, &key));
-        let place = place.ok_or(VerifyError::Seal(SealProblem::Key))?;
+        let key = Key::from_item(model, stored).ok_or(VerifyError::Seal(SealProblem::Key))?;
+        let place = place(model, &key).ok_or(VerifyError::Seal(SealProblem::Key))?;
         let covered = covered(model, seal.coverage(), stored);
         let text = seal.text(&place, &covered).map_err(invalid)?;
-        Ok(Some(Check { seal, text }))
+        let encryption = tenant::encryption(model, &protection.encryption, &key);
+        let context = envelope::context(encryption.format, &encryption.context, &model.table);
+        Ok(Some(Check {
+            seal,
+            text,
+            context,
+            key_ids: encryption.key_ids().cloned().collect(),
+            may_cache: model.kms_cache,
+        }))
     }
 
     /// Verifies the seal. Returns whether it covers what the model demands.
-    async fn run(self, model: &Model, protection: &Protection, keys: &CallKeys) -> Result<bool, VerifyError> {
-        let Check { seal, text } = self;
-        let encryption = &protection.encryption;
-        let context = envelope::context(encryption.format, &encryption.context, &model.table);
-        let key_ids = encryption.key_ids().cloned().collect();
-        let key = keys
-            .open(seal.wrapped_key(), &context, key_ids, model.kms_cache)
-            .await;
+    async fn run(self, protection: &Protection, keys: &CallKeys) -> Result<bool, VerifyError> {
+        let Check {
+            seal,
+            text,
+            context,
+            key_ids,
+            may_cache,
+        } = self;
+        let key = keys.open(seal.wrapped_key(), &context, key_ids, may_cache).await;
         let key = key.map_err(|error| unwrap_error(protection, error.into()))?;
         seal.verify(&key, &text).map_err(invalid)?;
         Ok(protection.coverage == Coverage::Sealed || seal.coverage() == Coverage::All)

@@ -10,6 +10,7 @@ use futures::future::{BoxFuture, join_all};
 
 use super::Key;
 use super::compress::{MAX_INLINE_BYTES, compress};
+use super::tenant;
 use crate::aws;
 use crate::crypto::envelope::{self, Place, SealError};
 use crate::crypto::{CallKeys, SealingKey};
@@ -189,14 +190,14 @@ async fn sealed_values(
         .iter()
         .filter_map(|attribute| to_seal(attribute, item))
         .collect();
-    generate_for_objects(model, item, keys).await?;
+    generate_for_objects(model, key, item, keys).await?;
     if to_seal.is_empty() {
         return Ok(Vec::new());
     }
     let place = Place::new(&model.table, key.partition(), key.sort()).ok_or(StoreError::NoKey)?;
     let generating = to_seal
         .iter()
-        .map(|(_, encryption, _)| sealing_key(model, encryption, keys));
+        .map(|(_, encryption, _)| sealing_key(model, encryption, key, keys));
     let sealing_keys = join_all(generating).await;
     let mut sealed = Vec::with_capacity(to_seal.len());
     for ((attribute, encryption, value), sealing_key) in to_seal.into_iter().zip(sealing_keys) {
@@ -219,13 +220,18 @@ async fn sealed_values(
 }
 
 /// Generates the data keys of objects that are to be encrypted, so that a failure costs no upload.
-async fn generate_for_objects(model: &Model, item: &Item, keys: &CallKeys) -> Result<(), aws::Error> {
+async fn generate_for_objects(
+    model: &Model,
+    key: &Key,
+    item: &Item,
+    keys: &CallKeys,
+) -> Result<(), aws::Error> {
     let encrypted = model.attributes.iter().filter_map(|attribute| {
         let encryption = attribute.encrypted.as_ref()?;
         let is_new = matches!(item.get(&attribute.name), Some(Value::Object(object)) if object.is_new());
         (is_new && attribute.s3.is_some()).then_some(encryption)
     });
-    let generating = encrypted.map(|encryption| sealing_key(model, encryption, keys));
+    let generating = encrypted.map(|encryption| sealing_key(model, encryption, key, keys));
     for generated in join_all(generating).await {
         generated?;
     }
@@ -251,14 +257,16 @@ pub fn is_ciphertext(attribute: &Attribute, value: &Value) -> bool {
     attribute.encrypted.is_some() && !matches!(value, Value::Null | Value::M(_) | Value::Object(_))
 }
 
-/// The data key for the values and objects of an encrypted attribute.
+/// The data key for the values and objects of an encrypted attribute of the item with this key.
 pub fn sealing_key<'a>(
     model: &'a Model,
     encryption: &'a Encryption,
+    key: &'a Key,
     keys: &'a CallKeys,
 ) -> BoxFuture<'a, Result<Arc<SealingKey>, aws::Error>> {
     // boxed: the type of the request would be too deep
     Box::pin(async move {
+        let encryption = tenant::encryption(model, encryption, key);
         let context = envelope::context(encryption.format, &encryption.context, &model.table);
         keys.generate(&encryption.key_id, &context, model.kms_cache).await
     })

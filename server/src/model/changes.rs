@@ -104,6 +104,7 @@ impl<'a> Comparison<'a> {
             idempotency,
             protection,
             kms_cache,
+            tenancy,
             // derived from the other models of the table
             sealed_by_others: _,
             // a view of one caller
@@ -139,6 +140,7 @@ impl<'a> Comparison<'a> {
             ("compat", *compat != new.compat),
             ("idempotency", *idempotency != new.idempotency),
             ("protect", *protection != new.protection),
+            ("tenant", *tenancy != new.tenancy),
         ] {
             if is_changed {
                 self.refuse(format!(

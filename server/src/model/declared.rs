@@ -39,6 +39,8 @@ pub(super) struct Lines {
     pub(super) idempotency: usize,
     /// The line of `protect`.
     pub(super) protect: usize,
+    /// The line of `tenant`.
+    pub(super) tenant: usize,
 }
 
 /// An attribute with its place.

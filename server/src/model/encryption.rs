@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::attribute_type::AttributeType;
 use super::limits::MAX_CONTEXT_BYTES;
-use super::names;
+use super::names::{self, TENANT_PLACEHOLDER};
 use crate::yaml::{Cursor, Keys, Report};
 
 /// The keys of `encrypted`.
@@ -23,6 +23,9 @@ pub(super) const ENCRYPTED: Keys = Keys {
 
 /// Maximum number of keys in `accepts`. A value that was encrypted under none of them costs one Decrypt per key.
 const MAX_ACCEPTED_KEYS: usize = 16;
+
+/// The name in the encryption context whose value is the tenant of the item.
+const TENANT_CONTEXT: &str = "tollgate:tenant";
 
 /// Prefix of the entries that this program adds to encryption contexts.
 const OWN_CONTEXT: &str = "tollgate:";
@@ -65,6 +68,26 @@ impl Encryption {
         std::iter::once(&self.key_id).chain(&self.accepts)
     }
 
+    /// Whether each tenant has a key for itself.
+    pub fn is_per_tenant(&self) -> bool {
+        is_per_tenant(&self.key_id)
+    }
+
+    /// The encryption of one tenant's values: with the tenant's keys, and in its context.
+    #[must_use]
+    pub fn of_tenant(&self, tenant: &str) -> Encryption {
+        let key_of = |key: &String| key.replace(TENANT_PLACEHOLDER, tenant);
+        let mut context = self.context.clone();
+        context.insert(TENANT_CONTEXT.to_owned(), tenant.to_owned());
+        Encryption {
+            key_id: key_of(&self.key_id),
+            accepts: self.accepts.iter().map(key_of).collect(),
+            context,
+            accept_formats: self.accept_formats.clone(),
+            ..*self
+        }
+    }
+
     /// Whether reads accept stored values of this format.
     pub fn reads(&self, format: EncryptionFormat) -> bool {
         match format {
@@ -72,6 +95,11 @@ impl Encryption {
             EncryptionFormat::Pydynox => self.format == format || self.accept_formats.contains(&format),
         }
     }
+}
+
+/// Whether the id of a key contains the tenant, so that it names one key per tenant.
+pub fn is_per_tenant(key_id: &str) -> bool {
+    key_id.contains(TENANT_PLACEHOLDER)
 }
 
 /// What callers may do with an encrypted attribute.

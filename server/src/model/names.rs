@@ -6,6 +6,8 @@ use super::limits::{
 };
 use crate::yaml::{Cursor, Report};
 
+/// What stands for the tenant in a prefix and in the alias of a key.
+pub const TENANT_PLACEHOLDER: &str = "{tenant}";
 /// Maximum length of a model's name.
 const MAX_MODEL_NAME_BYTES: usize = 128;
 
@@ -94,6 +96,13 @@ pub(super) fn region(name: &str) -> Result<(), &'static str> {
 
 /// Checks a KMS key id, ARN or alias.
 pub(super) fn key_id(name: &str) -> Result<(), &'static str> {
+    if let Some((before, after)) = name.split_once(TENANT_PLACEHOLDER) {
+        let is_alias = name.starts_with("alias/") && !after.contains(TENANT_PLACEHOLDER);
+        return match is_alias {
+            true => key_id(&[before, "t", after].concat()),
+            false => Err("may contain `{tenant}` once, in an alias such as `alias/tenant-{tenant}`"),
+        };
+    }
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'/' | b'_' | b'-');
     let valid = (1..=MAX_KEY_ID_BYTES).contains(&name.len()) && name.bytes().all(inner) && name != "alias/";
     valid
@@ -176,10 +185,24 @@ mod tests {
     #[test]
     fn key_ids() {
         let arn = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
-        for name in ["alias/my-app-key", arn, "mrk-1234"] {
+        for name in [
+            "alias/my-app-key",
+            arn,
+            "mrk-1234",
+            "alias/tenant-{tenant}",
+            "alias/{tenant}",
+        ] {
             assert_eq!(key_id(name), Ok(()), "{name}");
         }
-        for name in ["", "alias/", "a b", "${KEY}"] {
+        for name in [
+            "",
+            "alias/",
+            "a b",
+            "${KEY}",
+            "{tenant}",
+            "alias/{tenant}-{tenant}",
+            "alias/{other}",
+        ] {
             assert!(key_id(name).is_err(), "{name}");
         }
     }

@@ -15,6 +15,7 @@ use super::protection::{self, Protection};
 use super::schema::Model;
 use super::stored_form::Compat;
 use super::template::{Source, Template};
+use super::tenancy::{self, Tenancy};
 use super::unknown_attributes::UnknownAttributes;
 use crate::yaml::{Cursor, Fields, Keys, Report, did_you_mean};
 
@@ -34,23 +35,21 @@ pub(super) const MODEL: Keys = Keys {
         "kms_cache",
         "protect",
         "allow_unsealed",
+        "tenant",
     ],
-    later: &["tenant"],
+    later: &[],
 };
 
 /// Reads one document. Returns `None` if it is not a map.
 pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed> {
     let faults_before = report.count();
     let fields = document.fields(&MODEL, report)?;
-    let name = fields
-        .require("name", report)
-        .and_then(|at| valid(at, names::model, report));
-    let table = fields
-        .require("table", report)
-        .and_then(|at| valid(at, names::table, report));
-    let partition_key = fields
-        .require("partition_key", report)
-        .and_then(|at| at.text(report));
+    let name = fields.require("name", report);
+    let name = name.and_then(|at| valid(at, names::model, report));
+    let table = fields.require("table", report);
+    let table = table.and_then(|at| valid(at, names::table, report));
+    let partition_key = fields.require("partition_key", report);
+    let partition_key = partition_key.and_then(|at| at.text(report));
     let sort_key = fields.get("sort_key").and_then(|at| at.text(report));
     let options = Options::read(&fields, report);
     let reader = Reader {
@@ -74,6 +73,8 @@ pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed>
         .chain(implied)
         .collect();
     let protection = protection_of(&fields, &attributes, report);
+    let encrypted = (attributes.as_slice(), protection.as_ref());
+    check_tenancy(&fields, &options, partition_key, encrypted, report);
     let keys = kinds_of(&declared, [partition_key, sort_key]);
     let keeps = options.unknown_attributes == UnknownAttributes::Keep;
     let known_table = table.clone().zip(keys).map(|(name, keys)| Table {
@@ -97,6 +98,7 @@ pub(super) fn read(document: &Cursor<'_>, report: &mut Report) -> Option<Parsed>
         idempotency: options.idempotency,
         protection,
         kms_cache: options.kms_cache,
+        tenancy: options.tenancy,
         sealed_by_others: Vec::new(),
         withholds_undeclared: false,
     });
@@ -116,6 +118,7 @@ fn lines(line: &dyn Fn(&str) -> usize, indexes: &[(Index, usize)]) -> Lines {
         discriminator: line("discriminator"),
         idempotency: line("idempotency"),
         protect: line("protect"),
+        tenant: line("tenant"),
     }
 }
 
@@ -126,6 +129,7 @@ struct Options {
     discriminator: Option<Discriminator>,
     idempotency: Option<Idempotency>,
     kms_cache: bool,
+    tenancy: Option<Tenancy>,
 }
 
 impl Options {
@@ -149,7 +153,23 @@ impl Options {
                 .get("kms_cache")
                 .and_then(|at| at.choice(&[("on", true), ("off", false)], report))
                 .unwrap_or(true),
+            tenancy: fields.get("tenant").and_then(|at| tenancy::tenancy(at, report)),
         }
+    }
+}
+
+/// Reports what a model of tenants must not have, and keys of tenants in another model.
+fn check_tenancy(
+    fields: &Fields<'_>,
+    options: &Options,
+    partition_key: Option<&str>,
+    (attributes, protection): (&[Attribute], Option<&Protection>),
+    report: &mut Report,
+) {
+    match (fields.get("tenant"), &options.tenancy) {
+        (Some(at), Some(tenancy)) => tenancy::check(tenancy, partition_key, attributes, at, report),
+        (Some(_), None) => {}
+        (None, _) => tenancy::check_no_keys(attributes, protection, fields, report),
     }
 }
 

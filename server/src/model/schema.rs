@@ -7,6 +7,7 @@ use super::index::Index;
 use super::model_options::{Discriminator, Idempotency};
 use super::protection::Protection;
 use super::stored_form::Compat;
+use super::tenancy::Tenancy;
 use super::unknown_attributes::UnknownAttributes;
 
 /// A model: the keys and attributes of a DynamoDB table. Valid by construction.
@@ -32,6 +33,8 @@ pub struct Model {
     pub compat: Compat,
     /// Where a write's `request_id` is remembered, if it is.
     pub idempotency: Option<Idempotency>,
+    /// How partition keys say whose items they are, if the items belong to tenants.
+    pub tenancy: Option<Tenancy>,
     /// How items are protected as a whole, if they are.
     pub protection: Option<Protection>,
     /// Whether the data keys of its values may be kept beyond their call, if the settings say so.

@@ -48,6 +48,7 @@ pub(super) fn check(parsed: &[(usize, Parsed)], reports: &mut [Report]) {
         check_ownership(members, reports);
         check_templates(members, reports);
         check_protection(members, reports);
+        check_tenancy(members, reports);
     }
 }
 
@@ -320,6 +321,23 @@ fn check_templates(members: &[Member<'_>], reports: &mut [Report]) {
             );
             member.add(line, "partition_key", text, reports);
         }
+    }
+}
+
+/// All models of a table say in the same way whose items they are: otherwise one could reach the items of another's tenants.
+fn check_tenancy(members: &[Member<'_>], reports: &mut [Report]) {
+    let Some((first, others)) = members.split_first() else {
+        return;
+    };
+    for other in others
+        .iter()
+        .filter(|other| other.model.tenancy != first.model.tenancy)
+    {
+        let text = format!(
+            "must be the same as in {}, which uses the same table",
+            first.place(first.parsed.lines.tenant)
+        );
+        other.add(other.parsed.lines.tenant, "tenant", text, reports);
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) fn model(attributes: Vec<Attribute>) -> Model {
         compat: Compat::default(),
         idempotency: None,
         protection: None,
+        tenancy: None,
         kms_cache: true,
         sealed_by_others: Vec::new(),
         withholds_undeclared: false,

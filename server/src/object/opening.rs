@@ -10,6 +10,7 @@ use super::reading::{ReadError, Reading, Sealing, invalid};
 use crate::crypto::envelope::{self, Place};
 use crate::crypto::object::{self, Header, MAX_HEADER_BYTES, ObjectOpener, STORED_SEGMENT_BYTES};
 use crate::crypto::{CallKeys, Context, KeyIds, UnwrapError};
+use crate::item::tenant;
 use crate::model::EncryptionFormat;
 
 /// What an object of one item and attribute is opened with.
@@ -51,14 +52,11 @@ impl Unsealing {
     pub(super) fn new(reading: Reading<'_>, sealing: Sealing<'_>) -> Result<Unsealing, ReadError> {
         let (model, key) = (reading.owner.model, reading.owner.key);
         let place = Place::new(&model.table, key.partition(), key.sort());
+        let encryption = tenant::encryption(model, sealing.encryption, key);
         Ok(Unsealing {
             keys: sealing.keys.clone(),
-            context: envelope::context(
-                EncryptionFormat::Sealed,
-                &sealing.encryption.context,
-                &model.table,
-            ),
-            key_ids: sealing.encryption.key_ids().cloned().collect(),
+            context: envelope::context(EncryptionFormat::Sealed, &encryption.context, &model.table),
+            key_ids: encryption.key_ids().cloned().collect(),
             may_cache: model.kms_cache,
             place: place.ok_or_else(|| invalid("the item has no valid key"))?,
             attribute: sealing.attribute.to_owned(),

@@ -9,8 +9,8 @@ use super::gateway::Gateway;
 use crate::call::Call;
 use crate::expression::{self, Expression};
 use crate::item::check::check_key_parts;
-use crate::model::{Item, Model, Template, Value};
-use crate::policy::{Access, Action, Denied, KeyParts};
+use crate::model::{Item, Model, Template, Tenancy, Value};
+use crate::policy::{Access, Action, Denied, KeyParts, Resource};
 
 /// Who asks, and as part of what.
 #[derive(Clone, Copy)]
@@ -51,7 +51,63 @@ impl<'a> Authorizing<'a> {
         if let Some(within) = self.within {
             self.gateway.access(self.call, within, model, consistent, &key)?;
         }
-        self.gateway.access(self.call, action, model, consistent, key)
+        let access = self.gateway.access(self.call, action, model, consistent, &key)?;
+        if model.tenancy.is_some() {
+            self.check_partition(action, model, key().partition_key.as_deref())?;
+        }
+        Ok(access)
+    }
+
+    /// The access to items of a model that a Query or Scan reads. Without the partition of the caller's tenant, it reads
+    /// those of all tenants, which needs an action for itself.
+    pub(super) fn access_pages(
+        &self,
+        action: Action,
+        model: &Arc<Model>,
+        consistent: bool,
+        key_condition: Option<&Expression>,
+        index: &str,
+    ) -> Result<Access, Error> {
+        let key = || match key_condition.filter(|_| index.is_empty()) {
+            Some(condition) => partition_parts(model, condition),
+            None => KeyParts::default(),
+        };
+        let access = self.gateway.access(self.call, action, model, consistent, key)?;
+        let Some(tenancy) = &model.tenancy else {
+            return Ok(access);
+        };
+        let partition = key_condition.and_then(|_| tenant_key(model, tenancy, index));
+        match (partition, key_condition) {
+            (Some(partition), Some(condition)) => {
+                let text = partition_text(model, partition, condition).unwrap_or_default();
+                self.check_partition(action, model, Some(&text))?;
+            }
+            _ => {
+                let model = Resource::Model(model);
+                self.gateway.authorize(self.call, Action::CrossTenant, &model)?;
+            }
+        }
+        Ok(access)
+    }
+
+    /// Rejects an item that does not belong to the caller's tenant. A key that is not valid is reported later.
+    fn check_partition(&self, action: Action, model: &Model, partition: Option<&str>) -> Result<(), Error> {
+        let Some(tenancy) = &model.tenancy else {
+            return Ok(());
+        };
+        let tenant = self.call.caller().and_then(|caller| caller.tenant.as_deref());
+        let is_own = match (tenant, partition) {
+            (Some(tenant), Some(partition)) => tenancy.tenant_of(partition) == Some(tenant),
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        match is_own {
+            true => Ok(()),
+            false => Err(Error::Denied {
+                path: String::new(),
+                denied: Resource::Model(model).denied(action),
+            }),
+        }
     }
 }
 
@@ -121,15 +177,39 @@ pub(super) fn key_parts(model: &Model, given: &Item) -> KeyParts {
     }
 }
 
-/// The partition that a key condition names: by its key, or by the parts of it.
-pub(super) fn partition_parts(model: &Model, condition: &Expression) -> KeyParts {
-    let given: Item = expression::equalities(condition).into_iter().collect();
-    let template = templates(model).find(|(name, _)| *name == model.partition_key);
-    let text = match (given.get(&model.partition_key), template) {
-        (Some(value), _) => text_of(value),
-        (None, Some((_, template))) => template.build(|part| given.get(part)).ok(),
-        (None, None) => None,
+/// The attribute whose values begin with the prefix of a tenant, if a Query of the table or of this index compares one.
+fn tenant_key<'m>(model: &'m Model, tenancy: &Tenancy, index: &str) -> Option<&'m str> {
+    let index = model.indexes.iter().find(|known| known.name == index);
+    let name = match index.filter(|index| !index.local) {
+        Some(index) => index.partition.first()?,
+        None => &model.partition_key,
     };
+    let template = model.attribute(name)?.template.as_ref();
+    let has_prefix = template.is_some_and(|template| template.as_str().starts_with(tenancy.prefix()));
+    (*name == model.partition_key || has_prefix).then_some(name)
+}
+
+/// The text of a partition key that a key condition names: by itself, or by the parts of it. None if it is named twice.
+fn partition_text(model: &Model, name: &str, condition: &Expression) -> Option<String> {
+    let equalities = expression::equalities(condition);
+    let count = equalities.len();
+    let given: Item = equalities.into_iter().collect();
+    if given.len() < count {
+        return None;
+    }
+    match given.get(name) {
+        Some(value) => text_of(value),
+        None => {
+            let template = model.attribute(name)?.template.as_ref()?;
+            template.build(|part| given.get(part)).ok()
+        }
+    }
+}
+
+/// The partition that a key condition names: by its key, or by the parts of it.
+fn partition_parts(model: &Model, condition: &Expression) -> KeyParts {
+    let template = templates(model).find(|(name, _)| *name == model.partition_key);
+    let text = partition_text(model, &model.partition_key, condition);
     let mut parts = Vec::new();
     if let (Some(text), Some((_, template))) = (&text, template) {
         add_parts(template, text, &mut parts);

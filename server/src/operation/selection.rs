@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::stream::{self, Stream, StreamExt as _};
 
 use super::added_filter::AddedFilter;
-use super::authorize::{Authorizing, partition_parts};
+use super::authorize::Authorizing;
 use super::error::Error;
 use super::fields::check_include_objects;
 use super::gateway::Gateway;
@@ -16,7 +16,7 @@ use crate::expression::{self, Expression, Placeholders, Projection, query_filter
 use crate::fault::{Fault, Faults, Path};
 use crate::item::check;
 use crate::model::{self, Model, Number};
-use crate::policy::{Action, KeyParts};
+use crate::policy::Action;
 use crate::read::{self, Extent, Page, PageRequest, RequestHasher, Source, View};
 
 /// What a Query or Scan selects.
@@ -73,11 +73,7 @@ impl Selection {
         validation: &mut Validation,
     ) -> Result<ReadFrom, Error> {
         let access = |model: &Arc<Model>| {
-            let key = || match key_condition.filter(|_| self.index.is_empty()) {
-                Some(condition) => partition_parts(model, condition),
-                None => KeyParts::default(),
-            };
-            asking.access(action, model, self.consistent_read, key)
+            asking.access_pages(action, model, self.consistent_read, key_condition, &self.index)
         };
         let first = access(&self.model)?;
         let names = Names {

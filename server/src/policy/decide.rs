@@ -10,6 +10,7 @@ use tracing::warn;
 use super::action::{Action, AppliesTo};
 use super::compile::Compiled;
 use super::context::Context;
+use super::denied::Denied;
 use super::entities::{self, Unbuilt};
 use crate::caller::Caller;
 use crate::model::Model;
@@ -78,6 +79,11 @@ impl Resource<'_> {
             AppliesTo::Session => "a session",
             AppliesTo::Totals => "a session, or the server: name no model or field",
         }
+    }
+
+    /// That this may not be done to it.
+    pub fn denied(&self, action: Action) -> Denied {
+        Denied::new(action, &self.uid())
     }
 
     pub(super) fn uid(&self) -> EntityUid {

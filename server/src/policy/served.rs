@@ -67,9 +67,7 @@ impl Current {
     pub fn authorize(&self, asked: Asked<'_>, resource: &Resource<'_>) -> Result<(), Denied> {
         match (&*self.0, asked.action) {
             (Some(compiled), _) => compiled.authorize(asked, resource),
-            (None, Action::CrossTenant) if asked.caller.is_some() => {
-                Err(Denied::new(asked.action, &resource.uid()))
-            }
+            (None, Action::CrossTenant) if asked.caller.is_some() => Err(resource.denied(asked.action)),
             (None, _) => Ok(()),
         }
     }

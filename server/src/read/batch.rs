@@ -20,6 +20,7 @@ use crate::call::Call;
 use crate::capacity::Reservation;
 use crate::figure::AwsOperation;
 use crate::item::load::Opened;
+use crate::item::tenant::{self, TenantError};
 use crate::model::limits::MAX_ITEM_BYTES;
 use crate::model::size::stored_bytes;
 
@@ -49,6 +50,8 @@ struct Batch {
     waiting: VecDeque<Chunk>,
     fetching: FuturesUnordered<BoxFuture<'static, Fetched>>,
     current: Option<Current>,
+    /// Why nothing may be read.
+    refused: Option<TenantError>,
     finished: bool,
 }
 
@@ -85,6 +88,10 @@ impl Reader {
 impl Batch {
     fn new(reader: &Reader, call: &Call, gets: Vec<Get>) -> Batch {
         let keys = reader.keyring.for_call(call);
+        let mut checks = gets
+            .iter()
+            .map(|get| tenant::check(&get.view.model, call, &get.key));
+        let refused = checks.find_map(Result::err);
         let (plan, views, chunks) = Plan::new(gets);
         let openers = views
             .into_iter()
@@ -98,11 +105,15 @@ impl Batch {
             waiting: chunks.into(),
             fetching: FuturesUnordered::new(),
             current: None,
+            refused,
             finished: false,
         }
     }
 
     async fn next(&mut self) -> Result<Option<BatchPart>, Error> {
+        if let Some(refused) = self.refused.take() {
+            return Err(refused.into());
+        }
         loop {
             if self.finished {
                 return Ok(None);

@@ -21,6 +21,7 @@ use crate::capacity::Reservation;
 use crate::crypto::CallKeys;
 use crate::item::Key;
 use crate::item::pointer::Pointer;
+use crate::item::tenant;
 use crate::model::{Object, Offload};
 use crate::object::download::{Download as Content, HeldBack, PIECE_BYTES};
 use crate::object::owner::Owner;
@@ -90,6 +91,7 @@ impl Reader {
         call: &Call,
         request: Download,
     ) -> Result<impl Stream<Item = Result<DownloadPart, Error>> + Send + use<>, Error> {
+        tenant::check(&request.view.model, call, &request.key)?;
         let downloader = Downloader {
             reader: self.clone(),
             call: call.clone(),

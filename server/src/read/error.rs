@@ -6,6 +6,7 @@ use crate::aws;
 use crate::capacity::OutOfMemory;
 use crate::item::load::LoadError;
 use crate::item::protect::VerifyError;
+use crate::item::tenant::TenantError;
 use crate::object::read::ReadError;
 
 /// Why a read failed.
@@ -81,6 +82,9 @@ pub enum Error {
         /// The keys that were tried.
         tried: Vec<String>,
     },
+    /// The caller may not read the item, or the items of several tenants.
+    #[error(transparent)]
+    Tenant(#[from] TenantError),
     /// A request to the store failed.
     #[error(transparent)]
     Store(#[from] aws::Error),
@@ -116,7 +120,7 @@ impl Error {
     pub(super) fn ends_the_call(&self) -> bool {
         match self {
             Error::Store(cause) => is_outage(&cause.kind),
-            Error::Internal(_) | Error::OutOfMemory(_) => true,
+            Error::Internal(_) | Error::OutOfMemory(_) | Error::Tenant(_) => true,
             Error::ItemNotFound { .. }
             | Error::ObjectNotFound { .. }
             | Error::EtagMismatch

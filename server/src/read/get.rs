@@ -11,6 +11,7 @@ use crate::aws::GetItem;
 use crate::call::Call;
 use crate::item::Key;
 use crate::item::load::Opened;
+use crate::item::tenant;
 
 /// One item to read.
 pub struct Get {
@@ -37,6 +38,7 @@ impl Reader {
             names,
             consistent_read,
         } = get;
+        tenant::check(&view.model, call, &key)?;
         let (projection, names) = view.projection_with(names);
         let request = GetItem {
             table: view.model.table.clone(),

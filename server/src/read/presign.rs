@@ -9,7 +9,7 @@ use super::stored_pointer::StoredPointer;
 use super::view::View;
 use crate::aws::SignedUrl;
 use crate::call::Call;
-use crate::item::Key;
+use crate::item::{Key, tenant};
 use crate::model::Offload;
 use crate::object::owner::Owner;
 use crate::object::presign::presign;
@@ -52,6 +52,7 @@ impl Reader {
             offload,
             life,
         } = request;
+        tenant::check(&view.model, call, &key)?;
         let stored = StoredPointer {
             key: &key,
             view: &view,

@@ -16,6 +16,7 @@ use crate::aws::GetItem;
 use crate::call::Call;
 use crate::item::load::Opened;
 use crate::item::pointer::Pointer;
+use crate::item::tenant;
 use crate::model::Item;
 use crate::model::size::stored_bytes;
 
@@ -43,6 +44,7 @@ impl Reader {
         let mut memory = reserve_page(call, MAX_BYTES * COPIES).await?;
         let (mut requests, mut openers) = (Vec::with_capacity(gets.len()), Vec::with_capacity(gets.len()));
         for get in gets {
+            tenant::check(&get.view.model, call, &get.key)?;
             let (projection, names) = get.view.projection_with(get.names);
             requests.push(GetItem {
                 table: get.view.model.table.clone(),

@@ -63,13 +63,10 @@ fn from_operation(call: &Call, failure: Error) -> Status {
         Error::Mode(faults) => {
             status::field_preconditions(Reason::EncryptionMode, "ENCRYPTION_MODE", &faults)
         }
-        Error::NoUrls => precondition(
-            Reason::ResourceMissing,
-            "SETTING",
-            "embedded.http",
-            "is not set",
-            text,
-        ),
+        Error::NoUrls => {
+            let (setting, description) = ("embedded.http", "is not set");
+            precondition(Reason::ResourceMissing, "SETTING", setting, description, text)
+        }
         Error::Checksum(faults) => status::invalid(Reason::ChecksumMismatch, faults),
         Error::Interrupted => status::status(Reason::UndecodableMessage, text),
         Error::ItemTooLarge { .. } => item_too_large(&text),
@@ -82,8 +79,9 @@ fn from_operation(call: &Call, failure: Error) -> Status {
 fn from_read(call: &Call, failure: ReadError) -> Status {
     let text = failure.to_string();
     match failure {
-        ReadError::ItemNotFound { model } => item_not_found(&model, text),
-        ReadError::ObjectNotFound { model, .. } => item_not_found(&model, text),
+        ReadError::ItemNotFound { model } | ReadError::ObjectNotFound { model, .. } => {
+            item_not_found(&model, text)
+        }
         ReadError::EtagMismatch => precondition(
             Reason::EtagMismatch,
             "ETAG",
@@ -128,6 +126,7 @@ fn from_read(call: &Call, failure: ReadError) -> Status {
             let description = "is encrypted under a key that is neither `key_id` nor in `accepts`";
             precondition(Reason::KeyNotAccepted, "KMS_KEY", &attribute, description, text)
         }
+        ReadError::Tenant(_) => status::status(Reason::PermissionDenied, text),
         ReadError::Store(cause) => from_store(call, &cause),
         ReadError::OutOfMemory(_) => status::out_of_memory(),
         ReadError::Internal(cause) => internal(call, cause),
@@ -188,6 +187,7 @@ fn from_write(call: &Call, failure: WriteError) -> Status {
             &error.problem,
             text,
         ),
+        WriteError::Tenant(_) => status::status(Reason::PermissionDenied, text),
         WriteError::Unverified(error) => from_read(call, error.into()),
         WriteError::Cancelled(refused) => cancelled(refused),
         WriteError::ConditionFailed { current } => condition_failed(text, current),

@@ -11,7 +11,7 @@ use crate::call::{Backoff, Call};
 use crate::figure::AwsOperation;
 use crate::item::protect::Sealer;
 use crate::item::store::seal;
-use crate::item::{ItemId, Key};
+use crate::item::{ItemId, Key, tenant};
 use crate::model::{ITEM_SEAL, Item, Model};
 
 use super::committer::Committer;
@@ -86,6 +86,7 @@ impl Committer {
     /// The write as it is sent: encrypted.
     async fn stored(&self, call: &Call, write: PlainWrite) -> Result<BatchWrite, Error> {
         let PlainWrite { model, key, item } = write;
+        tenant::check(&model, call, &key)?;
         let table = model.table.clone();
         let Some(item) = item else {
             let key = key.item();

@@ -12,6 +12,7 @@ use crate::crypto::Keyring;
 use crate::figure::AwsOperation;
 use crate::item::load::Opened;
 use crate::item::pointer::Pointer;
+use crate::item::{Key, tenant};
 use crate::model::{Item, Model, Number, ReturnValues, Value};
 use crate::object::owner::owns_objects;
 use crate::object::window::MAX_OPEN;
@@ -87,6 +88,9 @@ impl Committer {
     /// See [`Error`].
     pub async fn save(&self, request: SaveRequest) -> Result<Committed, Error> {
         let (call, model, return_old) = (request.call.clone(), request.model.clone(), request.return_old);
+        if let Some(key) = Key::from_request(&model, &request.item) {
+            tenant::check(&model, &call, &key)?;
+        }
         let version = request.version;
         let generated = request.generated.clone();
         match self.run_save(request).await {
@@ -112,6 +116,7 @@ impl Committer {
     /// See [`Error`].
     pub async fn update(&self, mut request: UpdateRequest) -> Result<CommittedUpdate, Error> {
         let (call, model, returned) = (request.call.clone(), request.item.model.clone(), request.returned);
+        tenant::check(&model, &call, &request.item.key)?;
         let (view, version) = (UpdateView::new(&request), request.item.version);
         let mut generated = std::mem::take(&mut request.generated);
         for name in request.item.index_keys.names() {
@@ -153,6 +158,7 @@ impl Committer {
     /// See [`Error`].
     pub async fn delete(&self, request: DeleteRequest) -> Result<Option<Opened>, Error> {
         let (call, model, return_old) = (request.call.clone(), request.model.clone(), request.return_old);
+        tenant::check(&model, &call, &request.key)?;
         let version = request.version;
         match self.run_delete(request).await {
             Ok(old) => Ok(self.open_old(&call, &model, old).await),
@@ -268,6 +274,7 @@ impl Committer {
             | Error::MarkerInvalid { .. }
             | Error::IndexKey(_)
             | Error::Unverified(_)
+            | Error::Tenant(_)
             | Error::Cancelled(_)
             | Error::Internal(_) => error,
         }

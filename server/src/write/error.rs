@@ -6,6 +6,7 @@ use crate::figure::AwsOperation;
 use crate::item::load::Opened;
 use crate::item::protect::VerifyError;
 use crate::item::store::StoreError;
+use crate::item::tenant::TenantError;
 use crate::model::limits::MAX_ITEM_BYTES;
 use crate::object::content::ContentError;
 
@@ -97,6 +98,9 @@ pub enum Error {
     /// Operations of a transaction were refused, so that none was applied.
     #[error("the transaction was cancelled: {} of its operations were refused", .0.len())]
     Cancelled(Vec<RefusedOperation>),
+    /// The caller may not write the item.
+    #[error(transparent)]
+    Tenant(#[from] TenantError),
     /// The item to update is not the one that was written.
     #[error(transparent)]
     Unverified(VerifyError),

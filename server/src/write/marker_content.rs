@@ -1,6 +1,7 @@
 //! What a marker keeps of an outcome: what the server set, sealed if a model seals attributes, or why operations were
 //! refused.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::aws::Misfit;
@@ -39,6 +40,14 @@ fn sealing(models: &[Arc<Model>]) -> Option<(usize, &Encryption)> {
     })
 }
 
+/// How a marker is encrypted: it belongs to its caller, and so to the caller's tenant if the items belong to tenants.
+fn of_caller<'a>(model: &Model, encryption: &'a Encryption, keys: &CallKeys) -> Cow<'a, Encryption> {
+    match keys.tenant().filter(|_| model.tenancy.is_some()) {
+        Some(tenant) => Cow::Owned(encryption.of_tenant(&tenant)),
+        None => Cow::Borrowed(encryption),
+    }
+}
+
 impl Marker {
     /// What the server set in each operation, as the marker keeps it; objects are pointers. Values of encrypted attributes
     /// are left out if this server could not open them. `keys` are those of the operations.
@@ -63,6 +72,7 @@ impl Marker {
         let (Some(model), Some(keys)) = (models.get(index), keys.get(index)) else {
             return Err(Error::Internal("an operation has no keys"));
         };
+        let encryption = of_caller(model, encryption, keys);
         let context = envelope::context(EncryptionFormat::Sealed, &encryption.context, &model.table);
         let key = keys
             .generate(&encryption.key_id, &context, model.kms_cache)
@@ -115,6 +125,7 @@ impl Marker {
         let (index, encryption) = sealing(models).ok_or_else(|| self.invalid())?;
         let model = models.get(index).ok_or_else(|| self.invalid())?;
         let envelope = Envelope::read(stored).map_err(|_| self.invalid())?;
+        let encryption = of_caller(model, encryption, keys);
         let context = envelope::context(EncryptionFormat::Sealed, &encryption.context, &model.table);
         let key_ids = encryption.key_ids().cloned().collect();
         let key = keys

@@ -52,7 +52,7 @@ impl NewObjects<'_> {
         attribute: &Attribute,
         encryption: &Encryption,
     ) -> Result<(), Error> {
-        let sealing = sealing_key(self.model, encryption, self.keys).await?;
+        let sealing = sealing_key(self.model, encryption, self.key, self.keys).await?;
         let place = Place::new(&self.model.table, self.key.partition(), self.key.sort());
         let place = place.ok_or(Error::Internal("a key is not S, N or B"))?;
         let sealer = ObjectSealer::new(&sealing.key, &sealing.wrapped, &place, &attribute.stored_name);

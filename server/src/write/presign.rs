@@ -11,7 +11,7 @@ use super::error::Error;
 use super::upload_token::{PresignedUpload, UploadPlace, UploadTokens};
 use crate::aws::{Location, SignedContent, SignedUrl};
 use crate::call::Call;
-use crate::item::Key;
+use crate::item::{Key, tenant};
 use crate::model::{Attribute, Model, Offload};
 use crate::object::key::{hex, upload_key};
 
@@ -52,6 +52,7 @@ impl Committer {
         tokens: &UploadTokens,
         new: NewUpload<'_>,
     ) -> Result<(SignedUrl, String), Error> {
+        tenant::check(new.model, call, new.key)?;
         let upload = PresignedUpload {
             bucket: new.offload.bucket.clone(),
             key: upload_key(&new.offload.prefix, Ulid::generate()),

@@ -10,6 +10,7 @@ use crate::call::Call;
 use crate::crypto::{CallKeys, Keyring};
 use crate::fault::Fault;
 use crate::figure::{AwsOperation, Rpc};
+use crate::item::tenant;
 use crate::model::size::{stored_bytes, value_bytes};
 use crate::model::{Attribute, Item, Value};
 use crate::object::owner::owns_objects;
@@ -58,6 +59,9 @@ impl Committer {
         operations: Vec<Operation>,
         recognition: Recognition,
     ) -> Result<TransactOutcome, Error> {
+        for operation in &operations {
+            tenant::check(&operation.model, call, &operation.key)?;
+        }
         check_bytes(
             operations
                 .iter()

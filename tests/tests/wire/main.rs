@@ -41,6 +41,7 @@ mod sealing;
 mod sessions;
 mod sweep;
 mod tamper;
+mod tenants;
 mod tls;
 mod tracker;
 mod transactions;

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use super::scope::Scope;
 use crate::crypto::envelope;
-use crate::model::{Encryption, EncryptionFormat, EncryptionMode, Models, Offload};
+use crate::model::{Encryption, EncryptionFormat, EncryptionMode, Models, Offload, TENANT_PLACEHOLDER};
 
 /// The version of the policy language with variables, which escape special characters.
 const VERSION: &str = "2012-10-17";
@@ -277,7 +277,10 @@ impl Key {
     fn new(key_id: &str, scope: &Scope) -> Key {
         let (home, resource) = match key_id.rsplit_once(':') {
             Some((home, resource)) => (format!("{home}:"), resource.to_owned()),
-            None if key_id.starts_with("alias/") => (scope.home("kms"), key_id.to_owned()),
+            // any tenant's
+            None if key_id.starts_with("alias/") => {
+                (scope.home("kms"), key_id.replace(TENANT_PLACEHOLDER, "*"))
+            }
             None => (scope.home("kms"), format!("key/{key_id}")),
         };
         let is_alias = resource.starts_with("alias/");
@@ -340,8 +343,12 @@ fn having_alias(aliases: BTreeSet<String>) -> Conditions {
     if aliases.is_empty() {
         return Conditions::new();
     }
+    let operator = match aliases.iter().any(|alias| alias.contains('*')) {
+        true => "ForAnyValue:StringLike",
+        false => "ForAnyValue:StringEquals",
+    };
     let condition = BTreeMap::from([("kms:ResourceAliases".to_owned(), aliases)]);
-    Conditions::from([("ForAnyValue:StringEquals", condition)])
+    Conditions::from([(operator, condition)])
 }
 
 /// The part of a context that conditions can ask for: names that may stand in a condition key, where case makes no

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use super::policy::{Actions, Policy, Statement, encryptions, looked_up_keys, tables};
 use super::scope::Scope;
-use crate::model::Models;
+use crate::model::{Models, is_per_tenant};
 
 const PROVISION_TABLES: Actions = &[
     "dynamodb:CreateTable",
@@ -46,7 +46,7 @@ pub(super) fn policy(models: &Models, scope: &Scope) -> Policy {
     let home = scope.home("kms");
     let mut aliases: BTreeSet<String> = encryptions(models)
         .map(|(_, encryption)| encryption.key_id.as_str())
-        .filter(|id| id.starts_with("alias/"))
+        .filter(|id| id.starts_with("alias/") && !is_per_tenant(id))
         .map(|alias| format!("{home}{alias}"))
         .collect();
     let mut new_keys = BTreeSet::new();

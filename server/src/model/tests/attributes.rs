@@ -395,7 +395,7 @@ fn reports_faults_of_keys() {
             "k.yaml:6: attributes.pk.type: the partition key must be string, number or binary, not boolean",
             "k.yaml:7: attributes.sk.encrypted: the sort key cannot be encrypted",
             "k.yaml:7: attributes.sk.default: the sort key must have 1 to 1024 bytes",
-            "k.yaml:8: tenant: is not supported by this version",
+            "k.yaml:8: tenant.prefix: is required",
         ]
     );
     let twice =

@@ -7,6 +7,7 @@ mod indexes;
 mod objects;
 mod protection;
 mod shared_tables;
+mod tenants;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,6 +21,7 @@ use super::model_options::DISCRIMINATOR;
 use super::offload::S3;
 use super::parse::MODEL;
 use super::protection::PROTECT;
+use super::tenancy::TENANT;
 
 use super::*;
 use crate::yaml::Keys;
@@ -227,16 +229,6 @@ fn reads_nested_attributes() {
 }
 
 #[test]
-fn what_is_not_supported_yet_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let source = model_with("  a: { type: string, tenant: b }") + "tenant: {}\n";
-    fs::write(folder.path().join("m.yaml"), source).unwrap();
-    let faults = Models::read(folder.path()).unwrap_err();
-    assert_eq!(faults.len(), 2, "{faults:?}");
-    assert_eq!(faults[1].text, "is not supported by this version");
-}
-
-#[test]
 fn patterns_match_whole_strings() {
     let model = one("  s: { type: string, pattern: \"a|ab\" }");
     let checks = &model.attribute("s").unwrap().checks;
@@ -301,6 +293,7 @@ fn the_json_schema_has_the_same_keys() {
     same("/properties/discriminator", &DISCRIMINATOR);
     same("/$defs/s3", &S3);
     same("/$defs/protect", &PROTECT);
+    same("/properties/tenant", &TENANT);
 }
 
 #[test]

@@ -22,6 +22,10 @@ pub(crate) fn model(model: &Model) -> v1::Model {
         compat: model.compat.as_str().to_owned(),
         idempotency: model.idempotency.as_ref().map(encode_idempotency),
         protect: model.protection.as_ref().map(encode_protection),
+        tenant_prefix: model
+            .tenancy
+            .as_ref()
+            .map_or_else(String::new, |tenancy| tenancy.prefix().to_owned()),
     }
 }
 
