@@ -424,10 +424,14 @@ fn config(setup: &Setup, account: Account) -> Config {
     if let Some(models) = &setup.models {
         settings.push(("TOLLGATE_MODELS".to_owned(), models.display().to_string()));
     }
-    // tests run in parallel: the metrics port is off unless a test sets it
-    let side_port = "TOLLGATE_METRICS__LISTEN";
-    if !setup.settings.iter().any(|(name, _)| *name == side_port) {
-        settings.push((side_port.to_owned(), "off".to_owned()));
+    // tests run in parallel, which takes ports and processors: unless a test sets them, both are off
+    for (name, value) in [
+        ("TOLLGATE_METRICS__LISTEN", "off"),
+        ("TOLLGATE_LIMITS__ADAPTIVE", "false"),
+    ] {
+        if !setup.settings.iter().any(|(set, _)| *set == name) {
+            settings.push((name.to_owned(), value.to_owned()));
+        }
     }
     settings.extend(
         setup

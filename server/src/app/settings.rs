@@ -121,6 +121,7 @@ pub(super) fn calls(config: &Config) -> layer::Settings {
     let has = |trailer| config.trailers.contains(&trailer);
     layer::Settings {
         in_flight: config.limits.in_flight,
+        adaptive: config.limits.adaptive,
         in_flight_per_connection: config.limits.in_flight_per_connection(),
         memory: config.limits.memory(),
         message_bytes: config.limits.message_bytes,

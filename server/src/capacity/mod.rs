@@ -6,10 +6,11 @@
 //! | bytes in total | `limits.memory` |
 //! | bytes of one connection | half of the total, unless a single call needs more; small calls may use another 1/32 |
 //! | the last quarter of the bytes | reserved for connections that hold at most 1/32 of `limits.memory` |
-//! | calls of a pool | the pool's permits, in total and per connection |
+//! | calls of a pool | the pool's permits, in total and per connection; fewer while the processors cannot keep up |
 
 mod hold;
 mod memory;
+mod overload;
 mod permits;
 mod pool;
 mod server;

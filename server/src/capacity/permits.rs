@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use super::overload::Overload;
 use super::pool::Pool;
 use super::share::Share;
 
@@ -26,6 +28,11 @@ pub enum LimitReached {
         /// How many the pool has.
         limit: usize,
     },
+    /// The processors cannot keep up, and as many calls as they can serve are in flight.
+    Overload {
+        /// How many they can serve.
+        limit: usize,
+    },
     /// The connection holds as many as one connection may.
     Connection {
         /// How many one connection may hold.
@@ -37,6 +44,8 @@ pub enum LimitReached {
 #[derive(Debug)]
 pub(super) struct Permits {
     pools: [Counter; Pool::COUNT],
+    /// A lower limit of [`Pool::Data`], if it adapts.
+    overload: Option<Overload>,
 }
 
 #[derive(Debug)]
@@ -47,7 +56,7 @@ struct Counter {
 }
 
 impl Permits {
-    pub(super) fn new(in_flight: usize, in_flight_per_connection: usize) -> Permits {
+    pub(super) fn new(in_flight: usize, in_flight_per_connection: usize, adaptive: bool) -> Permits {
         let control = (in_flight / DATA_PER_CONTROL).max(MIN_CONTROL);
         let control_per_connection =
             (control / CONTROL_PER_CONNECTION_DIVISOR).max(MIN_CONTROL_PER_CONNECTION);
@@ -59,6 +68,20 @@ impl Permits {
                 // bounded by the connections, which have a limit
                 Counter::new(usize::MAX, LONG_LIVED_PER_CONNECTION),
             ],
+            overload: adaptive.then(|| Overload::new(in_flight, Instant::now())),
+        }
+    }
+
+    /// How many calls of [`Pool::Data`] are admitted now.
+    pub(super) fn limit(&self) -> usize {
+        let limit = self.pools[Pool::Data as usize].limit;
+        self.overload.as_ref().map_or(limit, Overload::limit)
+    }
+
+    /// Notes how long the work of a call of [`Pool::Data`] waited to run.
+    pub(super) fn observe_delay(&self, delay: Duration) {
+        if let Some(overload) = &self.overload {
+            overload.observe(delay, self.taken(Pool::Data), Instant::now());
         }
     }
 
@@ -100,9 +123,17 @@ impl Permit {
                 false => LimitReached::Server { limit },
             });
         }
-        if !increment(&counter.taken, counter.limit) {
+        let overload = permits.overload.as_ref().filter(|_| pool == Pool::Data);
+        let limit = overload.map_or(counter.limit, Overload::limit);
+        if !increment(&counter.taken, limit) {
             of_connection.fetch_sub(1, Ordering::SeqCst);
-            return Err(LimitReached::Server { limit: counter.limit });
+            return Err(match overload.filter(|overload| overload.is_reduced()) {
+                Some(overload) => {
+                    overload.refuse();
+                    LimitReached::Overload { limit }
+                }
+                None => LimitReached::Server { limit },
+            });
         }
         Ok(Permit {
             permits: Arc::clone(permits),

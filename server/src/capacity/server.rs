@@ -1,6 +1,7 @@
 //! The capacity of one server, and its limits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::memory::Memory;
 use super::permits::Permits;
@@ -15,6 +16,8 @@ pub struct Limits {
     pub in_flight: usize,
     /// Calls of [`Pool::Data`] on one connection.
     pub in_flight_per_connection: usize,
+    /// Whether fewer calls of [`Pool::Data`] are admitted while the processors cannot keep up.
+    pub adaptive: bool,
 }
 
 /// The capacity of one server.
@@ -29,7 +32,11 @@ impl Capacity {
     pub fn new(limits: Limits) -> Arc<Capacity> {
         Arc::new(Capacity {
             memory: Memory::new(limits.memory),
-            permits: Arc::new(Permits::new(limits.in_flight, limits.in_flight_per_connection)),
+            permits: Arc::new(Permits::new(
+                limits.in_flight,
+                limits.in_flight_per_connection,
+                limits.adaptive,
+            )),
         })
     }
 
@@ -41,6 +48,16 @@ impl Capacity {
     /// The limit of [`reserved_bytes`](Capacity::reserved_bytes).
     pub fn memory_bytes(&self) -> usize {
         self.memory.total()
+    }
+
+    /// How many calls of [`Pool::Data`] are admitted at one time: the limit, or fewer while the processors cannot keep up.
+    pub fn admitted(&self) -> usize {
+        self.permits.limit()
+    }
+
+    /// Notes how long the work of a call of [`Pool::Data`] waited to run, from its arrival.
+    pub fn observe_delay(&self, delay: Duration) {
+        self.permits.observe_delay(delay);
     }
 
     /// Calls of a pool that hold a permit.

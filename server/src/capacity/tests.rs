@@ -13,6 +13,7 @@ fn capacity(memory: usize) -> Arc<Capacity> {
         memory,
         in_flight: 8,
         in_flight_per_connection: 2,
+        adaptive: false,
     })
 }
 

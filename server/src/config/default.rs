@@ -79,6 +79,7 @@ fn limits() -> Limits {
         message_bytes: 32 * 1024 * 1024,
         values: 100_000,
         in_flight: 1024,
+        adaptive: true,
         in_flight_per_connection: None,
         deadline: Duration::from_secs(30),
         deadline_max: Duration::from_secs(5 * 60),

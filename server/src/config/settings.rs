@@ -190,6 +190,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         |config, raw| set(&mut config.limits.in_flight, count(raw, &IN_FLIGHT)),
         |config| config.limits.in_flight.to_string(),
     ),
+    setting(
+        "limits.adaptive",
+        |config, raw| set(&mut config.limits.adaptive, boolean(raw)),
+        |config| config.limits.adaptive.to_string(),
+    ),
     optional(
         "limits.in_flight_per_connection",
         |config, raw| {

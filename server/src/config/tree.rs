@@ -134,6 +134,8 @@ pub struct Limits {
     pub values: usize,
     /// Maximum number of concurrent calls.
     pub in_flight: usize,
+    /// Whether fewer calls are admitted while the processors cannot keep up.
+    pub adaptive: bool,
     /// Maximum number of concurrent calls on one connection. `None`: a quarter of `in_flight`; set when the settings are
     /// loaded.
     pub in_flight_per_connection: Option<usize>,

@@ -47,6 +47,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("limits.message_bytes", "4 MiB", "4MiB"),
     ("limits.values", "7", "7"),
     ("limits.in_flight", "3", "3"),
+    ("limits.adaptive", "false", "false"),
     ("limits.in_flight_per_connection", "2", "2"),
     ("limits.deadline", "5m", "300s"),
     ("limits.deadline_max", "10m", "600s"),

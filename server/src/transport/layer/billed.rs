@@ -106,6 +106,7 @@ impl Admitted {
             streams,
             receipt,
         } = self;
+        open.observe_delay();
         let (receive, deadline) = (open.settings().receive, open.call().deadline());
         let handling = open.call().trace().scope(inner.call(request));
         let mut response = match receipt.within(receive, Some(deadline), handling).await {

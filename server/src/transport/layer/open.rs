@@ -103,6 +103,11 @@ impl OpenCall {
         &self.shared.settings
     }
 
+    /// Notes how long the call waited for a processor; its work runs from now on.
+    pub(super) fn observe_delay(&self) {
+        self.shared.capacity.observe_delay(self.call.started().elapsed());
+    }
+
     /// The refusal if the call timed out.
     pub(super) fn timed_out(&self, timeout: Timeout) -> Refusal {
         self.shared.timed_out(timeout, self.call.hold(), &self.end_at())

@@ -83,6 +83,7 @@ mod tests {
             memory: 1 << 30,
             in_flight: 1,
             in_flight_per_connection: 1,
+            adaptive: false,
         };
         let capacity = Capacity::new(limits);
         let hold = Hold::open(&capacity, &Arc::<Share>::default(), 0).unwrap();
@@ -107,6 +108,7 @@ mod tests {
             memory: 1 << 30,
             in_flight: 1,
             in_flight_per_connection: 1,
+            adaptive: false,
         };
         let capacity = Capacity::new(limits);
         let hold = Hold::open(&capacity, &Arc::<Share>::default(), 0).unwrap();

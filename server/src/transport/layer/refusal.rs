@@ -25,6 +25,12 @@ impl Refusal {
                 "limits.in_flight",
                 format!("too many calls: {limit} are in flight"),
             ),
+            LimitReached::Overload { limit } => (
+                "limits.in_flight",
+                format!(
+                    "the server is overloaded: {limit} calls are in flight, as many as it can serve in time"
+                ),
+            ),
             LimitReached::Connection { limit } => (
                 "limits.in_flight_per_connection",
                 format!("too many calls on this connection: {limit} are in flight"),

@@ -11,6 +11,8 @@ pub struct Settings {
     pub in_flight: usize,
     /// Concurrent calls of DataService on one connection.
     pub in_flight_per_connection: usize,
+    /// Whether fewer calls are admitted while the processors cannot keep up.
+    pub adaptive: bool,
     /// Bytes of requests, decoded requests and responses in memory.
     pub memory: usize,
     /// Bytes of one message.

@@ -55,6 +55,7 @@ impl Shared {
                 memory: settings.memory,
                 in_flight,
                 in_flight_per_connection: settings.in_flight_per_connection.max(1),
+                adaptive: settings.adaptive,
             }),
             calls: OpenCalls::default(),
             draining: AtomicBool::new(false),
@@ -90,9 +91,9 @@ impl Shared {
         self.capacity.in_flight(Pool::Data)
     }
 
-    /// Calls in flight divided by the limit.
+    /// Calls in flight divided by the calls that are admitted now.
     pub(super) fn utilization(&self) -> f64 {
-        self.in_flight() as f64 / self.settings.in_flight as f64
+        self.in_flight() as f64 / self.capacity.admitted().max(1) as f64
     }
 
     /// The refusal of a call that timed out.

@@ -16,6 +16,7 @@ mod many;
 mod naive;
 mod object_stores;
 mod objects;
+mod overload;
 mod pair;
 mod process;
 mod program;
@@ -33,14 +34,14 @@ use std::time::Duration;
 use process::Cores;
 
 const USAGE: &str = "cargo bench-gateway [--quick] [--callers N] [--tollgate FILE] [--bare FILE] [--collector URL] \
-[beside|batches|scan|objects|trailers|telemetry|keys|start|sweep ...]
+[beside|batches|scan|objects|trailers|telemetry|keys|start|sweep|overload ...]
 
   --quick           a fifth of the rounds: to see that it runs, not to compare
   --callers N       calls in flight, 64 where nothing is said
   --tollgate FILE   the program that is measured; without it `tollgate` is built, in this benchmark's own profile
   --bare FILE       the same program without telemetry; without it that is built too, where it is needed
   --collector URL   the OTLP collector that everything is exported to, over gRPC; without it one in this process
-  beside ...        only these parts; without any, all nine";
+  beside ...        only these parts; without any, all ten";
 
 /// How much is measured, and of what.
 #[derive(Clone)]
@@ -61,7 +62,7 @@ struct Plan {
     parts: Vec<String>,
 }
 
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
     "beside",
     "batches",
     "scan",
@@ -71,6 +72,7 @@ const PARTS: [&str; 9] = [
     "keys",
     "start",
     "sweep",
+    "overload",
 ];
 
 fn main() -> ExitCode {
@@ -177,6 +179,9 @@ async fn measure(plan: &Plan) {
     }
     if plan.has("sweep") {
         Box::pin(sweep::measure(plan)).await;
+    }
+    if plan.has("overload") {
+        overload::measure(plan).await;
     }
 }
 

@@ -48,6 +48,7 @@ impl Fixture {
         let settings = Settings {
             in_flight,
             in_flight_per_connection: in_flight,
+            adaptive: false,
             memory: 1 << 30,
             message_bytes: 1 << 20,
             deadline,

@@ -68,6 +68,7 @@ async fn wire() -> Wire {
     let settings = Settings {
         in_flight: 100,
         in_flight_per_connection: 100,
+        adaptive: false,
         memory: 1 << 30,
         message_bytes: 1 << 20,
         deadline,

@@ -1,0 +1,183 @@
+//! Overload: an open load, which does not wait for responses, at half of what saturates the gateway, at that, and at
+//! twice that. Latency counts from the moment a call was due, so that a late generator hides nothing.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use tokio::sync::mpsc;
+use tollgate_proto::v1::data_service_client::DataServiceClient;
+use tollgate_tests::gateway::connect;
+use tonic::Code;
+use tonic::transport::Channel;
+
+use super::Plan;
+use super::load::{CONNECTIONS, ITEMS, Load, Work, get};
+use super::process::{Cores, Gateway, Store};
+use super::table::{Table, at_least, at_most, median};
+
+/// The loads, as parts of the saturating one.
+const LOADS: [f64; 3] = [0.5, 1.0, 2.0];
+/// Goodput at twice the saturating load, over the peak.
+const GOODPUT: f64 = 0.9;
+/// The 99th percentile of admitted calls at twice the saturating load, over that at half of it.
+const LATENCY: f64 = 3.0;
+/// Before each load: the limit settles.
+const SETTLE: Duration = Duration::from_secs(1);
+/// How often due calls are started.
+const TICK: Duration = Duration::from_millis(1);
+
+/// What became of the calls of one load.
+#[derive(Default)]
+struct Outcome {
+    /// Latencies of calls that succeeded, in ms.
+    succeeded: Vec<f64>,
+    /// Latencies of refusals, in ms.
+    refused: Vec<f64>,
+    failed: u64,
+    seconds: f64,
+}
+
+/// One call that returned.
+struct Returned {
+    code: Code,
+    latency: Duration,
+}
+
+pub(crate) async fn measure(plan: &Plan) {
+    let gateway = Gateway::start(&plan.program, Cores::First, Store::Memory, &[]).await;
+    let load = Load::on(&gateway, plan.callers, None).await;
+    load.turn(Work::Get, SETTLE).await;
+    let mut rates = Vec::new();
+    for _ in 0..plan.rounds.div_ceil(2) {
+        rates.push(load.turn(Work::Get, plan.turn).await.calls / plan.turn.as_secs_f64());
+    }
+    let saturation = median(rates);
+    let channels = join_all((0..CONNECTIONS * 4).map(|_| connect(gateway.address))).await;
+    let clients: Vec<_> = channels.into_iter().map(DataServiceClient::new).collect();
+    let mut outcomes: [Vec<Outcome>; 3] = Default::default();
+    for _ in 0..plan.rounds.div_ceil(2) {
+        for (part, outcomes) in LOADS.into_iter().zip(&mut outcomes) {
+            offer(&clients, saturation * part, SETTLE).await;
+            outcomes.push(offer(&clients, saturation * part, plan.turn).await);
+        }
+    }
+    print(saturation, &outcomes);
+}
+
+/// Starts calls at this rate, per second, whatever becomes of them.
+async fn offer(clients: &[DataServiceClient<Channel>], rate: f64, time: Duration) -> Outcome {
+    let (returned, mut returns) = mpsc::unbounded_channel();
+    let begun = Instant::now();
+    let mut started = 0_u64;
+    let mut tick = tokio::time::interval(TICK);
+    while begun.elapsed() < time {
+        tick.tick().await;
+        let due = (begun.elapsed().as_secs_f64() * rate) as u64;
+        for number in started..due {
+            let client = clients[(number % clients.len() as u64) as usize].clone();
+            let due = begun + Duration::from_secs_f64(number as f64 / rate);
+            tokio::spawn(call(client, number % ITEMS, due, returned.clone()));
+        }
+        started = due;
+    }
+    drop(returned);
+    let mut outcome = Outcome {
+        seconds: time.as_secs_f64(),
+        ..Outcome::default()
+    };
+    while let Some(Returned { code, latency }) = returns.recv().await {
+        let latency = latency.as_secs_f64() * 1e3;
+        match code {
+            Code::Ok => outcome.succeeded.push(latency),
+            Code::ResourceExhausted => outcome.refused.push(latency),
+            _ => outcome.failed += 1,
+        }
+    }
+    outcome
+}
+
+async fn call(
+    mut client: DataServiceClient<Channel>,
+    number: u64,
+    due: Instant,
+    returned: mpsc::UnboundedSender<Returned>,
+) {
+    let code = match client.get(get(number)).await {
+        Ok(_) => Code::Ok,
+        Err(status) => status.code(),
+    };
+    let latency = due.elapsed();
+    let _ = returned.send(Returned { code, latency });
+}
+
+fn print(saturation: f64, outcomes: &[Vec<Outcome>; 3]) {
+    let mut table = Table::new(&[
+        "load",
+        "offered per s",
+        "goodput per s",
+        "refused per s",
+        "failed",
+        "p50 ms",
+        "p99 ms",
+        "p99 of refusals ms",
+    ]);
+    let middle = |outcomes: &Vec<Outcome>, figure: fn(&Outcome) -> f64| median(outcomes.iter().map(figure));
+    for (part, outcomes) in LOADS.into_iter().zip(outcomes) {
+        let goodput = middle(outcomes, Outcome::goodput);
+        let refused = middle(outcomes, |outcome| outcome.refused.len() as f64 / outcome.seconds);
+        table.row([
+            format!("{part} × saturation"),
+            format!("{:.0}", saturation * part),
+            format!("{goodput:.0}"),
+            format!("{refused:.0}"),
+            outcomes
+                .iter()
+                .map(|outcome| outcome.failed)
+                .sum::<u64>()
+                .to_string(),
+            format!(
+                "{:.2}",
+                middle(outcomes, |outcome| percentile(&outcome.succeeded, 0.5))
+            ),
+            format!("{:.2}", middle(outcomes, Outcome::p99)),
+            format!(
+                "{:.2}",
+                middle(outcomes, |outcome| percentile(&outcome.refused, 0.99))
+            ),
+        ]);
+    }
+    table.print("Get under an open load, the gateway on one core");
+    let goodput = outcomes
+        .each_ref()
+        .map(|outcomes| middle(outcomes, Outcome::goodput));
+    let peak = goodput.into_iter().fold(0.0, f64::max);
+    let latency = middle(&outcomes[2], Outcome::p99) / middle(&outcomes[0], Outcome::p99);
+    println!(
+        "\nGoodput at twice the saturating load over the peak: {:.2} ({}). p99 of admitted calls at twice the saturating \
+         load over that at half of it: {latency:.2} ({}).",
+        goodput[2] / peak,
+        at_least(GOODPUT, goodput[2] / peak),
+        at_most(LATENCY, latency),
+    );
+}
+
+impl Outcome {
+    fn goodput(&self) -> f64 {
+        self.succeeded.len() as f64 / self.seconds
+    }
+
+    fn p99(&self) -> f64 {
+        percentile(&self.succeeded, 0.99)
+    }
+}
+
+/// The figure below which this part of the figures is; 0 without figures.
+fn percentile(figures: &[f64], part: f64) -> f64 {
+    let mut figures = figures.to_vec();
+    figures.sort_by(f64::total_cmp);
+    let index = (figures.len() as f64 * part) as usize;
+    figures
+        .get(index.min(figures.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or(0.0)
+}
