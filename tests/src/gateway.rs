@@ -319,6 +319,9 @@ impl<T> CallResult<Vec<T>> {
     }
 }
 
+/// Trailers whose names are not the gateway's.
+const OTHER_TRAILERS: [&str; 2] = ["server-timing", "grpc-retry-pushback-ms"];
+
 impl Bill {
     /// The ASCII metadata of the contract.
     pub fn from_metadata(metadata: &MetadataMap) -> Bill {
@@ -330,7 +333,7 @@ impl Bill {
         });
         Bill(
             ascii
-                .filter(|(key, _)| key.starts_with("tollgate-") || key == "server-timing")
+                .filter(|(key, _)| key.starts_with("tollgate-") || OTHER_TRAILERS.contains(&key.as_str()))
                 .collect(),
         )
     }

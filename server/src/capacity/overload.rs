@@ -9,8 +9,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// The delay that is accepted.
-pub(super) const TARGET: Duration = Duration::from_millis(10);
+/// The delay that is accepted, as by CoDel (RFC 8289, 4.3).
+const TARGET: Duration = Duration::from_millis(5);
 /// How long delays are collected before the limit changes.
 const WINDOW: Duration = Duration::from_millis(20);
 /// How many are collected at least.
@@ -42,9 +42,13 @@ impl Overload {
     /// A limit that starts at `max`, its highest value.
     pub(super) fn new(max: usize, now: Instant) -> Overload {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Overload::within(processors.saturating_mul(MIN_PER_PROCESSOR), max, now)
+    }
+
+    fn within(min: usize, max: usize, now: Instant) -> Overload {
         Overload {
             limit: AtomicUsize::new(max),
-            bounds: ((processors * MIN_PER_PROCESSOR).min(max), max),
+            bounds: (min.min(max), max),
             start: now,
             ends_us: AtomicU64::new(micros(WINDOW)),
             delays: AtomicU64::new(0),
@@ -134,7 +138,7 @@ mod tests {
 
     #[test]
     fn the_limit_follows_the_delay() {
-        let overload = Overload::new(1024, Instant::now());
+        let overload = Overload::within(16, 1024, Instant::now());
         run(&overload, 9, TARGET, 1000, false);
         assert!(!overload.is_reduced());
         run(&overload, 1, TARGET * 2, 1000, true);
@@ -150,7 +154,7 @@ mod tests {
     #[test]
     fn it_never_leaves_its_bounds() {
         for max in [1, 20, 1024] {
-            let overload = Overload::new(max, Instant::now());
+            let overload = Overload::within(16, max, Instant::now());
             run(&overload, 40, TARGET * 9, max, true);
             assert!((1..=max).contains(&overload.limit()));
             assert_eq!(overload.limit(), overload.bounds.0);
@@ -161,7 +165,7 @@ mod tests {
 
     #[test]
     fn it_finds_the_load_that_keeps_the_delay_at_the_target() {
-        let overload = Overload::new(1024, Instant::now());
+        let overload = Overload::within(16, 1024, Instant::now());
         // each admitted call waits for those before it
         let service = Duration::from_micros(100);
         let mut limits = Vec::new();

@@ -79,9 +79,9 @@ impl Permits {
     }
 
     /// Notes how long the work of a call of [`Pool::Data`] waited to run.
-    pub(super) fn observe_delay(&self, delay: Duration) {
+    pub(super) fn observe_delay(&self, delay: Duration, now: Instant) {
         if let Some(overload) = &self.overload {
-            overload.observe(delay, self.taken(Pool::Data), Instant::now());
+            overload.observe(delay, self.taken(Pool::Data), now);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The capacity of one server, and its limits.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::memory::Memory;
 use super::permits::Permits;
@@ -55,9 +55,9 @@ impl Capacity {
         self.permits.limit()
     }
 
-    /// Notes how long the work of a call of [`Pool::Data`] waited to run, from its arrival.
-    pub fn observe_delay(&self, delay: Duration) {
-        self.permits.observe_delay(delay);
+    /// Notes how long the work of a call of [`Pool::Data`], which runs `now`, waited since its arrival.
+    pub fn observe_delay(&self, delay: Duration, now: Instant) {
+        self.permits.observe_delay(delay, now);
     }
 
     /// Calls of a pool that hold a permit.

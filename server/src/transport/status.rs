@@ -28,8 +28,12 @@ const MAX_TEXT_BYTES: usize = 256;
 const MAX_MESSAGE_DETAIL_BYTES: usize = 2048;
 /// Bytes of the refused operations of a transaction: enough for the reasons of 100.
 const MAX_FAILURES_BYTES: usize = 3 * 1024;
-/// When to retry after the store throttled or failed.
+/// When to retry after the store throttled or failed, or a limit was reached.
 const RETRY_DELAY: Duration = Duration::from_millis(200);
+/// The longest delay before a retry: a day.
+const MAX_RETRY_DELAY_MS: u32 = 24 * 60 * 60 * 1000;
+/// The trailer with the delay before a retry.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// A status with only `ErrorInfo`.
 pub fn status(reason: Reason, message: impl Into<String>) -> Status {
@@ -112,15 +116,32 @@ pub fn retry_later(reason: Reason, message: impl Into<String>) -> Status {
     with_details(reason, message, details)
 }
 
-/// A status of one of the server's limits: `QuotaFailure`, and `RetryInfo` if a retry helps.
+/// A status of one of the server's limits: `QuotaFailure`, and when to retry if a retry helps.
 pub fn over_limit(reason: Reason, setting: &str, description: impl Into<String>) -> Status {
+    over_limit_for(reason, setting, description, RETRY_DELAY)
+}
+
+/// Like [`over_limit`], of a limit that is reached for at least this long. Clients of gRPC that retry by themselves read
+/// the delay in the trailer (<https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback>), others in
+/// `RetryInfo`.
+pub fn over_limit_for(
+    reason: Reason,
+    setting: &str,
+    description: impl Into<String>,
+    delay: Duration,
+) -> Status {
     let description = description.into();
     let mut details = info(reason);
     details.add_quota_failure_violation(setting, &description);
-    if reason.retry_helps() {
-        details.set_retry_info(Some(RETRY_DELAY));
+    if !reason.retry_helps() {
+        return with_details(reason, description, details);
     }
-    with_details(reason, description, details)
+    let delay_ms = u32::try_from(delay.as_micros().div_ceil(1000)).unwrap_or(u32::MAX);
+    let delay_ms = delay_ms.min(MAX_RETRY_DELAY_MS);
+    details.set_retry_info(Some(Duration::from_millis(delay_ms.into())));
+    let mut status = with_details(reason, description, details);
+    status.metadata_mut().insert(PUSHBACK, delay_ms.into());
+    status
 }
 
 /// The status of a call that does not fit into `limits.memory`.

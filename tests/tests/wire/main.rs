@@ -25,6 +25,7 @@ mod leaving;
 mod load;
 mod memory;
 mod objects;
+mod overload;
 mod ownership;
 mod page_limits;
 mod pages;

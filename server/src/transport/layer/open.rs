@@ -2,7 +2,7 @@
 //! before it was closed is closed as cancelled.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Response};
 use tollgate_proto::Reason;
@@ -105,7 +105,9 @@ impl OpenCall {
 
     /// Notes how long the call waited for a processor; its work runs from now on.
     pub(super) fn observe_delay(&self) {
-        self.shared.capacity.observe_delay(self.call.started().elapsed());
+        let now = Instant::now();
+        let delay = now.saturating_duration_since(self.call.started());
+        self.shared.capacity.observe_delay(delay, now);
     }
 
     /// The refusal if the call timed out.
