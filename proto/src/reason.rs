@@ -117,6 +117,8 @@ reasons! {
     ShuttingDown = "SHUTTING_DOWN", Unavailable, true, true;
     /// The server already has `limits.in_flight` calls.
     TooManyCalls = "TOO_MANY_CALLS", ResourceExhausted, true, true;
+    /// The caller has reached one of its limits: calls in flight, calls, capacity units or cost.
+    LimitExceeded = "LIMIT_EXCEEDED", ResourceExhausted, true, true;
     /// The item or object kept changing during the call. Read the item again.
     ObjectChanged = "OBJECT_CHANGED", Aborted, true, true;
     /// The bytes of requests and responses have reached `limits.memory`.

@@ -381,6 +381,9 @@ fn any_value(setting: &str) -> &'static str {
 
 /// The variables that a setting requires, without its own.
 fn required_by(setting: &str) -> Vec<(&'static str, &'static str)> {
+    if setting.starts_with("limits.") && setting.ends_with("caller") || setting == "limits.callers" {
+        return vec![("TOLLGATE_AUTH__TOKENS", "a file")];
+    }
     let files = [
         ("tls.certificate", "TOLLGATE_TLS__CERTIFICATE"),
         ("tls.key", "TOLLGATE_TLS__KEY"),

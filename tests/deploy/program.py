@@ -45,7 +45,8 @@ def serve_settings(*arguments, environment=None, cwd=None):
 def leaves(tree, prefix=""):
     """The settings of a tree by their paths, such as `limits.in_flight`."""
     for name, value in tree.items():
-        if isinstance(value, dict):
+        # an empty map is the value of a setting
+        if isinstance(value, dict) and value:
             yield from leaves(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value

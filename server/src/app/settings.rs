@@ -3,6 +3,7 @@
 use super::error::Error;
 use crate::aws;
 use crate::billing::{Bounds, TrailerChoice};
+use crate::capacity::{CallerEntry, CallerLimits};
 use crate::config::{self, Backend, ClientCertificates, Config, Trailer};
 use crate::crypto::{CacheLimits, Keyring};
 use crate::listener;
@@ -117,11 +118,30 @@ fn claim_type(kind: config::ClaimType) -> ClaimType {
     }
 }
 
+/// The limits of each caller.
+fn callers(limits: &config::Limits) -> CallerLimits {
+    let entry = |limits: &config::CallerLimits| CallerEntry {
+        in_flight: limits.in_flight.map(f64::from),
+        calls_per_second: limits.calls_per_second,
+        rcu_per_second: limits.rcu_per_second,
+        wcu_per_second: limits.wcu_per_second,
+        cost_usd_per_hour: limits.cost_usd_per_hour,
+    };
+    let named = limits.callers.iter();
+    CallerLimits {
+        per_caller: entry(&limits.per_caller),
+        callers: named
+            .map(|(name, limits)| (name.clone(), entry(limits)))
+            .collect(),
+    }
+}
+
 pub(super) fn calls(config: &Config) -> layer::Settings {
     let has = |trailer| config.trailers.contains(&trailer);
     layer::Settings {
         in_flight: config.limits.in_flight,
         adaptive: config.limits.adaptive,
+        callers: callers(&config.limits),
         in_flight_per_connection: config.limits.in_flight_per_connection(),
         memory: config.limits.memory(),
         message_bytes: config.limits.message_bytes,

@@ -69,6 +69,7 @@ fn separate_call(prices: Prices) -> Call {
     let accounting = Arc::new(Accounting::new(crate::billing::Bounds::default(), prices));
     let opening = Opening {
         owner: Owner::EVERYONE,
+        account: None,
         rpc: Rpc::Unknown,
         request_id: None,
         session: None,

@@ -64,6 +64,7 @@ fn accounting() -> Arc<Accounting> {
 fn open(accounting: &Arc<Accounting>, rpc: Rpc, session: Option<&str>) -> Arc<Ledger> {
     let opening = Opening {
         owner: Owner::EVERYONE,
+        account: None,
         rpc,
         request_id: None,
         session,
@@ -415,6 +416,7 @@ fn the_first_name_stands() {
     );
     let given = Opening {
         owner: Owner::EVERYONE,
+        account: None,
         rpc: Rpc::Save,
         request_id: Some("given"),
         session: None,

@@ -4,6 +4,8 @@
 //! Locks are always taken in the order ledger, then accounting. That, and a ledger that records whether it is closed,
 //! makes the sums exact: a count is either part of the bill that closing posts, or is posted separately, never both and
 //! never neither, even if resets happen in between.
+//!
+//! What is counted is charged to the caller's account at once; its lock is taken last.
 
 use std::fmt;
 use std::mem;
@@ -18,6 +20,7 @@ use super::accounting::Accounting;
 use super::charge::{Charge, duration_us};
 use super::entry::Entry;
 use super::owner::{Owned, Owner};
+use crate::capacity::{Account, Consumption};
 use crate::figure::unit::{micros, milliunits};
 use crate::figure::{AwsOperation, Bill, Rpc};
 
@@ -25,6 +28,7 @@ use crate::figure::{AwsOperation, Bill, Rpc};
 pub struct Ledger {
     accounting: Arc<Accounting>,
     owner: Owner,
+    account: Option<Arc<Account>>,
     rpc: Rpc,
     serial: u64,
     generated_request_id: String,
@@ -61,6 +65,8 @@ struct BusyTime {
 pub struct Opening<'a> {
     /// Whose call it is.
     pub owner: Owner,
+    /// The account that its consumption is charged to; `None`: the caller has no limits.
+    pub account: Option<Arc<Account>>,
     /// The RPC.
     pub rpc: Rpc,
     /// The caller's id of this call; if missing, one is generated.
@@ -94,6 +100,7 @@ impl Ledger {
         Arc::new(Ledger {
             accounting: Arc::clone(accounting),
             owner: opening.owner,
+            account: opening.account.clone(),
             rpc: opening.rpc,
             serial: accounting.next_serial(),
             generated_request_id,
@@ -109,6 +116,11 @@ impl Ledger {
     /// The RPC.
     pub fn rpc(&self) -> Rpc {
         self.rpc
+    }
+
+    /// The account that the call is charged to; `None`: its caller has no limits.
+    pub fn account(&self) -> Option<&Arc<Account>> {
+        self.account.as_ref()
     }
 
     /// The id of the call.
@@ -262,6 +274,15 @@ impl Ledger {
     }
 
     fn count_in(&self, state: &mut State, change: impl FnOnce(&mut Bill)) {
+        let Some(account) = &self.account else {
+            return self.count_only(state, change);
+        };
+        let before = consumed(&state.bill);
+        self.count_only(state, change);
+        account.charge(difference(consumed(&state.bill), before), Instant::now());
+    }
+
+    fn count_only(&self, state: &mut State, change: impl FnOnce(&mut Bill)) {
         if !state.closed {
             return change(&mut state.bill);
         }
@@ -281,6 +302,26 @@ impl Ledger {
             model: self.model.get(),
             started_at: self.started_at,
         }
+    }
+}
+
+/// The figures that a caller's limits are about: units read and written, and the cost.
+fn consumed(bill: &Bill) -> [u64; 3] {
+    [
+        bill.read_milliunits,
+        bill.all_write_milliunits(),
+        bill.picodollars(),
+    ]
+}
+
+/// What was added; less than nothing where something was taken back.
+fn difference(after: [u64; 3], before: [u64; 3]) -> Consumption {
+    let [read_milliunits, write_milliunits, picodollars] =
+        std::array::from_fn(|index| after[index].wrapping_sub(before[index]).cast_signed());
+    Consumption {
+        read_milliunits,
+        write_milliunits,
+        picodollars,
     }
 }
 

@@ -9,9 +9,10 @@ use tollgate_proto::Reason;
 use tonic::Code;
 
 use super::attempt::Attempt;
+use super::clock::now;
 use crate::billing::{Closed, Ledger};
 use crate::caller::Caller;
-use crate::capacity::{Hold, OutOfMemory, Reservation};
+use crate::capacity::{Account, Hold, OutOfMemory, Reservation};
 use crate::figure::unit::micros;
 use crate::figure::{AwsOperation, Bill, Rpc};
 use crate::telemetry::{CallTrace, EndedCall};
@@ -97,6 +98,26 @@ impl Call {
         match &self.hold {
             Some(hold) => hold.reserve(bytes).await,
             None => Ok(Reservation::default()),
+        }
+    }
+
+    /// The account of the caller; `None` if it has no limits.
+    pub fn account(&self) -> Option<&Arc<Account>> {
+        self.ledger.account()
+    }
+
+    /// Whether the caller has used more than its limits allow, and time has not repaid it yet.
+    pub fn is_in_debt(&self) -> bool {
+        self.account()
+            .is_some_and(|account| account.debt(now()).is_some())
+    }
+
+    /// Waits until the caller is no longer in debt, and adds the time to the bill.
+    pub async fn wait_for_debt(&self) {
+        while let Some(wait) = self.account().and_then(|account| account.debt(now())) {
+            let since = now();
+            tokio::time::sleep(wait).await;
+            self.add_backoff(now() - since);
         }
     }
 
@@ -254,6 +275,7 @@ impl Call {
         let accounting = Arc::new(Accounting::new(Bounds::default(), Prices::shipped()));
         let opening = Opening {
             owner: Owner::EVERYONE,
+            account: None,
             rpc: Rpc::Save,
             request_id: None,
             session: None,

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
+use super::account::Place;
 use super::memory::{Demand, OutOfMemory, Waiter};
 use super::permits::{LimitReached, Permit};
 use super::pool::Pool;
 use super::server::Capacity;
 use super::share::Share;
 
-/// What a call holds: bytes, and a permit once it has taken one.
+/// What a call holds: bytes, a permit once it has taken one, and its place among the calls of its caller.
 #[derive(Debug)]
 pub struct Hold {
     capacity: Arc<Capacity>,
@@ -24,6 +25,7 @@ pub struct Hold {
     /// Demands that wait in the queue.
     waiting: AtomicUsize,
     permit: OnceLock<Permit>,
+    place: OnceLock<Place>,
 }
 
 /// Bytes that are released when this is dropped.
@@ -72,6 +74,7 @@ impl Hold {
             base: AtomicUsize::new(base),
             waiting: AtomicUsize::new(0),
             permit: OnceLock::new(),
+            place: OnceLock::new(),
         }))
     }
 
@@ -87,6 +90,11 @@ impl Hold {
         let permit = Permit::take(&self.capacity.permits, &self.share, pool)?;
         self.permit.get_or_init(|| permit);
         Ok(())
+    }
+
+    /// Keeps the place of the call among those of its caller.
+    pub fn keep_place(&self, place: Place) {
+        self.place.get_or_init(|| place);
     }
 
     /// Requests bytes.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::auth::Auth;
 use super::tree::{
-    Aws, Backend, Config, Embedded, Kms, Limits, Log, LogFormat, LogLevel, Metrics, S3, Sessions, Sweep,
-    Synchronous, Telemetry, Tls, Trailer,
+    Aws, Backend, CallerLimits, Config, Embedded, Kms, Limits, Log, LogFormat, LogLevel, Metrics, S3,
+    Sessions, Sweep, Synchronous, Telemetry, Tls, Trailer,
 };
 
 impl Default for Config {
@@ -81,6 +81,8 @@ fn limits() -> Limits {
         in_flight: 1024,
         adaptive: true,
         in_flight_per_connection: None,
+        per_caller: CallerLimits::default(),
+        callers: BTreeMap::new(),
         deadline: Duration::from_secs(30),
         deadline_max: Duration::from_secs(5 * 60),
         stream_deadline_max: Duration::from_secs(60 * 60),

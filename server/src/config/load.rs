@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::caller_limits;
 use super::environment;
 use super::fault::ConfigFault;
 use super::flags::Flags;
@@ -105,6 +106,9 @@ impl Config {
             if is_set && !has_required {
                 faults.push(self.fault(path, format!("requires {required}, which is not set")));
             }
+        }
+        for path in caller_limits::without_callers(self) {
+            faults.push(self.fault(path, "requires auth, which is not set".to_owned()));
         }
         faults.extend(
             self.auth

@@ -4,6 +4,7 @@
 mod auth;
 mod auth_faults;
 mod auth_settings;
+mod caller_limits;
 mod default;
 mod environment;
 mod fault;
@@ -29,6 +30,6 @@ pub use flags::Flags;
 pub use otel::OtelVariables;
 pub use token_key::TokenKey;
 pub use tree::{
-    Aws, Backend, ClientCertificates, Config, Embedded, Kms, KmsCache, Limits, Log, LogFormat, LogLevel,
-    Metrics, S3, Sessions, Synchronous, Telemetry, Tls, Trailer,
+    Aws, Backend, CallerLimits, ClientCertificates, Config, Embedded, Kms, KmsCache, Limits, Log, LogFormat,
+    LogLevel, Metrics, S3, Sessions, Synchronous, Telemetry, Tls, Trailer,
 };

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::auth_settings;
+use super::caller_limits;
 use super::kms_cache;
 use super::setting::{Setting, optional, setting};
 use super::tree::{Backend, ClientCertificates, Config, LogFormat, LogLevel, Synchronous, Trailer};
@@ -208,6 +209,8 @@ pub(super) const SETTINGS: &[Setting] = &[
                 .map(|count| count.to_string())
         },
     ),
+    caller_limits::PER_CALLER,
+    caller_limits::CALLERS,
     setting(
         "limits.deadline",
         |config, raw| set(&mut config.limits.deadline, duration(raw, &DEADLINE)),

@@ -1,6 +1,7 @@
 //! Loading settings from all layers, their faults, and printing them.
 
 mod auth;
+mod caller_limits;
 mod every;
 
 use std::collections::BTreeMap;

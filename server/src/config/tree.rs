@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::auth::Auth;
 use super::machine;
 use super::otel::OtelVariables;
@@ -126,7 +128,7 @@ pub struct Aws {
 }
 
 /// What calls and connections may use.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
     /// Maximum size of a message in either direction, in bytes.
     pub message_bytes: usize,
@@ -139,6 +141,10 @@ pub struct Limits {
     /// Maximum number of concurrent calls on one connection. `None`: a quarter of `in_flight`; set when the settings are
     /// loaded.
     pub in_flight_per_connection: Option<usize>,
+    /// What each caller may use.
+    pub per_caller: CallerLimits,
+    /// What the callers and groups with these names may use.
+    pub callers: BTreeMap<String, CallerLimits>,
     /// The deadline of calls that set none.
     pub deadline: Duration,
     /// Maximum deadline of a unary call.
@@ -164,6 +170,26 @@ pub struct Limits {
     /// Maximum bytes of requests, pages and responses together. `None`: a quarter of the memory that the process may use;
     /// set when the settings are loaded.
     pub memory: Option<usize>,
+}
+
+/// What a caller may use; `None`: not limited here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct CallerLimits {
+    /// Calls in flight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<u32>,
+    /// Calls per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls_per_second: Option<f64>,
+    /// Read capacity units per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rcu_per_second: Option<f64>,
+    /// Write capacity units per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wcu_per_second: Option<f64>,
+    /// US dollars per hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_usd_per_hour: Option<f64>,
 }
 
 impl Limits {

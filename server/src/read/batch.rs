@@ -130,14 +130,19 @@ impl Batch {
         }
     }
 
-    /// Fetches the waiting chunks, as far as there is room. Waits for the room of the first one.
+    /// Fetches the waiting chunks, as far as there is room. Waits for the room of the first one, and until the caller is no
+    /// longer in debt.
     async fn begin_fetching(&mut self) -> Result<(), Error> {
         while self.fetching.len() < CHUNKS_IN_FLIGHT
             && let Some(chunk) = self.waiting.front()
         {
             let bytes = memory_bytes(chunk);
             let memory = match self.fetching.is_empty() {
-                true => Some(reserve_page(&self.call, bytes).await?),
+                true => {
+                    self.call.wait_for_debt().await;
+                    Some(reserve_page(&self.call, bytes).await?)
+                }
+                false if self.call.is_in_debt() => None,
                 false => try_reserve_page(&self.call, bytes),
             };
             let (Some(memory), Some(chunk)) = (memory, self.waiting.pop_front()) else {

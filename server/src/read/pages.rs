@@ -165,7 +165,8 @@ impl Pages {
         }
     }
 
-    /// Fetches for the waiting segments, as far as there is room. Waits for the room of the first one.
+    /// Fetches for the waiting segments, as far as there is room. Waits for the room of the first one, and until the caller
+    /// is no longer in debt.
     async fn begin_fetching(&mut self) -> Result<(), Error> {
         let max_fetching = HELD_BYTES
             .checked_div(self.max_page_bytes())
@@ -175,7 +176,11 @@ impl Pages {
         {
             let (call, bytes) = (&self.opener.call, self.memory_bytes());
             let memory = match self.fetching.is_empty() {
-                true => Some(reserve_page(call, bytes).await?),
+                true => {
+                    call.wait_for_debt().await;
+                    Some(reserve_page(call, bytes).await?)
+                }
+                false if call.is_in_debt() => None,
                 false => try_reserve_page(call, bytes),
             };
             let Some(memory) = memory else { break };

@@ -104,5 +104,6 @@ async fn logged(mut setup: Setup) -> (Gateway, Lines, DefaultGuard) {
     let lines = Lines::default();
     let dispatch = tollgate::cli::log::dispatch(&config.log, &telemetry, lines.clone());
     let guard = tracing::dispatcher::set_default(&dispatch);
-    (Gateway::with_telemetry(setup, telemetry).await, lines, guard)
+    let gateway = Box::pin(Gateway::with_telemetry(setup, telemetry)).await;
+    (gateway, lines, guard)
 }

@@ -5,6 +5,7 @@ mod batch_get;
 mod batch_write;
 mod bill;
 mod bodies;
+mod caller_limits;
 mod capacity;
 mod client;
 mod collections;

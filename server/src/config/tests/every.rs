@@ -49,6 +49,16 @@ const CASES: &[(&str, &str, &str)] = &[
     ("limits.in_flight", "3", "3"),
     ("limits.adaptive", "false", "false"),
     ("limits.in_flight_per_connection", "2", "2"),
+    (
+        "limits.per_caller",
+        "{ in_flight: 4, calls_per_second: 2.5 }",
+        r#"{"in_flight": 4, "calls_per_second": 2.5}"#,
+    ),
+    (
+        "limits.callers",
+        "{ 'job:x': { wcu_per_second: 10 } }",
+        r#"{"job:x": {"wcu_per_second": 10}}"#,
+    ),
     ("limits.deadline", "5m", "300s"),
     ("limits.deadline_max", "10m", "600s"),
     ("limits.stream_deadline_max", "2h", "7200s"),
@@ -139,6 +149,7 @@ fn required_by(path: &str) -> Vec<(&'static str, &'static str)> {
             ("TOLLGATE_TLS__CLIENT_CA", "ca.pem"),
             ("TOLLGATE_AUTH__CERTIFICATES", "true"),
         ],
+        "limits.per_caller" | "limits.callers" => vec![("TOLLGATE_AUTH__TOKENS", "t.yaml")],
         "tls.client_certificates" => vec![certificate, key, ("TOLLGATE_TLS__CLIENT_CA", "ca.pem")],
         _ => Vec::new(),
     }

@@ -12,6 +12,7 @@ use super::super::{Connection, status};
 use super::encoding::Encoding;
 use super::inflated;
 use super::open::OpenCall;
+use super::pace::Pace;
 use super::receipt::Receipt;
 use super::refusal::{self, Refusal};
 use super::request::Head;
@@ -35,7 +36,8 @@ pub(super) struct Admitted {
 /// A call that was opened, but is refused.
 pub(super) type RefusedCall = Box<(OpenCall, Refusal)>;
 
-/// Opens a call. Refuses it if its metadata is invalid, memory is exhausted or the server is draining.
+/// Opens a call. Refuses it if its metadata is invalid, its caller has reached a limit, memory is exhausted or the server is
+/// draining.
 pub(super) fn admit(
     shared: &Arc<Shared>,
     rpc: Rpc,
@@ -54,16 +56,24 @@ pub(super) fn admit(
     if shared.draining.load(Ordering::SeqCst) {
         return Err(Box::new((open, refusal::shutting_down())));
     }
+    let place = match open.begin(route.streams) {
+        Ok(place) => place,
+        Err(exceeded) => return Err(Box::new((open, refusal::limit_exceeded(&exceeded)))),
+    };
     let Ok(hold) = shared.hold(&request) else {
         return Err(Box::new((open, refusal::out_of_memory())));
     };
+    if let Some(place) = place {
+        hold.keep_place(place);
+    }
     if let Some(connection) = request.extensions().get::<Connection>().filter(|_| route.streams) {
         connection.stream_began(open.call().deadline().into());
     }
     let receipt = Arc::new(Receipt::new(route.streams_contents));
     let open = open.admitted(Arc::clone(&hold));
+    let pace = Pace::new(open.call().account().filter(|_| route.streams_requests));
     let max_bytes = shared.settings.message_bytes;
-    if let Err(refusal) = inflated::receive(&mut request, route, &receipt, &hold, max_bytes) {
+    if let Err(refusal) = inflated::receive(&mut request, route, &receipt, &hold, pace, max_bytes) {
         return Err(Box::new((open, refusal)));
     }
     request.extensions_mut().insert(open.call().clone());
@@ -108,7 +118,14 @@ impl Admitted {
         } = self;
         open.observe_delay();
         let (receive, deadline) = (open.settings().receive, open.call().deadline());
-        let handling = open.call().trace().scope(inner.call(request));
+        let handling = open.call().trace().scope(async {
+            if streams && open.call().is_in_debt() {
+                receipt.our_turn();
+                open.call().wait_for_debt().await;
+                receipt.callers_turn();
+            }
+            inner.call(request).await
+        });
         let mut response = match receipt.within(receive, Some(deadline), handling).await {
             Ok(response) => response?,
             Err(timeout) => {

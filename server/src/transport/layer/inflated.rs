@@ -13,6 +13,7 @@ use tonic::body::Body;
 
 use super::encoding::{self, Encoding, Measured, Problem};
 use super::messages::{PREFIX_BYTES, in_memory, length};
+use super::pace::Pace;
 use super::receipt::Receipt;
 use super::refusal::{self, Refusal};
 use super::request_body::RequestBody;
@@ -60,12 +61,13 @@ pub(super) fn receive(
     route: Route,
     receipt: &Arc<Receipt>,
     hold: &Arc<Hold>,
+    pace: Pace,
     message_bytes: usize,
 ) -> Result<(), Refusal> {
     let encoding = Encoding::of_request(request.headers());
     let encoding = encoding.map_err(|_| refusal::unsupported_encoding())?;
     let body = std::mem::take(request.body_mut());
-    let body = RequestBody::wrap(body, route, receipt, hold, message_bytes)?;
+    let body = RequestBody::wrap(body, route, receipt, hold, pace, message_bytes)?;
     *request.body_mut() = match encoding {
         Some(encoding) => Body::new(Inflated {
             body,

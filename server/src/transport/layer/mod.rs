@@ -32,6 +32,7 @@ mod inflated;
 mod messages;
 mod open;
 mod outbound;
+mod pace;
 mod receipt;
 mod refusal;
 mod request;

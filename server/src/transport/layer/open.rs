@@ -19,9 +19,9 @@ use super::route::Route;
 use super::settings::Settings;
 use super::shared::Shared;
 use crate::billing::{Closed, Ledger, Opening, Owner, TrailerContent, write_trailers};
-use crate::call::Call;
+use crate::call::{self, Call};
 use crate::caller::Caller;
-use crate::capacity::Hold;
+use crate::capacity::{Exceeded, Hold, Place};
 use crate::figure::{Bill, Rpc};
 use crate::telemetry::CallTrace;
 
@@ -50,6 +50,7 @@ impl OpenCall {
             &shared.accounting,
             &Opening {
                 owner: Owner::of(caller.as_deref()),
+                account: shared.account(caller.as_deref()),
                 rpc,
                 request_id: head.request_id,
                 session: head.session,
@@ -75,6 +76,7 @@ impl OpenCall {
             &shared.accounting,
             &Opening {
                 owner: Owner::NOBODY,
+                account: None,
                 rpc,
                 request_id: head.request_id,
                 session: None,
@@ -101,6 +103,16 @@ impl OpenCall {
 
     pub(super) fn settings(&self) -> &Settings {
         &self.shared.settings
+    }
+
+    /// Begins the call on the account of its caller, if that has limits. One that streams may wait for a debt until its end.
+    pub(super) fn begin(&self, streams: bool) -> Result<Option<Place>, Exceeded> {
+        let Some(account) = self.call.account() else {
+            return Ok(None);
+        };
+        let now = call::now();
+        let patience = streams.then(|| self.call.deadline().saturating_duration_since(now));
+        account.begin(patience, now).map(Some)
     }
 
     /// Notes how long the call waited for a processor; its work runs from now on.

@@ -8,7 +8,7 @@ use tonic::metadata::MetadataValue;
 
 use super::super::status;
 use super::encoding::{ACCEPTED_ENCODINGS, SUPPORTED};
-use crate::capacity::LimitReached;
+use crate::capacity::{Exceeded, LimitReached};
 use crate::identity::Refused;
 
 /// Why a call is refused, as the caller sees it.
@@ -41,6 +41,22 @@ impl Refusal {
             status: status::over_limit(Reason::TooManyCalls, setting, text),
         }
     }
+}
+
+/// The caller has reached one of its limits.
+pub(super) fn limit_exceeded(exceeded: &Exceeded) -> Refusal {
+    let Exceeded {
+        setting,
+        value,
+        delay,
+    } = exceeded;
+    let reason = Reason::LimitExceeded;
+    let text = format!("the caller has reached its limit {setting}: {value}");
+    let status = match delay {
+        Some(delay) => status::over_limit_for(reason, setting, text, *delay),
+        None => status::over_limit(reason, setting, text),
+    };
+    Refusal { reason, status }
 }
 
 /// The call does not fit into the server's memory.

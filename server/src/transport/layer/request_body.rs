@@ -12,6 +12,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::messages::{Arrived, Messages};
+use super::pace::Pace;
 use super::receipt::Receipt;
 use super::refusal::{self, Refusal};
 use super::route::Route;
@@ -26,6 +27,8 @@ pub(super) struct RequestBody {
     route: Route,
     receipt: Arc<Receipt>,
     hold: Arc<Hold>,
+    /// Waits before messages of a caller in debt are read.
+    pace: Pace,
     messages: Messages,
     /// Messages that have started.
     started: usize,
@@ -44,12 +47,14 @@ impl RequestBody {
         route: Route,
         receipt: &Arc<Receipt>,
         hold: &Arc<Hold>,
+        pace: Pace,
         message_bytes: usize,
     ) -> Result<Body, Refusal> {
         let request_body = RequestBody {
             route,
             receipt: Arc::clone(receipt),
             hold: Arc::clone(hold),
+            pace,
             messages: Messages::new(message_bytes),
             started: 0,
             waiting: None,
@@ -151,6 +156,10 @@ impl http_body::Body for RequestBody {
                     Ok(frame) => Poll::Ready(Some(Ok(frame))),
                     Err(refusal) => self.refuse(refusal),
                 };
+            }
+            if self.pace.poll(context).is_pending() {
+                self.receipt.our_turn();
+                return Poll::Pending;
             }
             let polled = Pin::new(&mut self.body).poll_frame(context);
             match polled {

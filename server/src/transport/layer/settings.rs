@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::billing::TrailerChoice;
+use crate::capacity::CallerLimits;
 
 /// The limits of calls.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Concurrent calls of DataService; any more are refused.
     pub in_flight: usize,
@@ -13,6 +14,8 @@ pub struct Settings {
     pub in_flight_per_connection: usize,
     /// Whether fewer calls are admitted while the processors cannot keep up.
     pub adaptive: bool,
+    /// The limits of each caller.
+    pub callers: CallerLimits,
     /// Bytes of requests, decoded requests and responses in memory.
     pub memory: usize,
     /// Bytes of one message.

@@ -14,7 +14,9 @@ use super::request::{self, Deadlines};
 use super::route::Route;
 use super::settings::Settings;
 use crate::billing::Accounting;
-use crate::capacity::{Capacity, Hold, Limits, OutOfMemory, Pool};
+use crate::call;
+use crate::caller::Caller;
+use crate::capacity::{Account, Accounts, Capacity, Hold, Limits, OutOfMemory, Pool};
 use crate::figure::Rpc;
 use crate::identity::Authenticator;
 use crate::telemetry::Telemetry;
@@ -29,6 +31,8 @@ pub(super) struct Shared {
     pub(super) telemetry: Telemetry,
     pub(super) settings: Settings,
     pub(super) capacity: Arc<Capacity>,
+    /// `None`: callers have no limits.
+    accounts: Option<Accounts>,
     pub(super) calls: OpenCalls,
     pub(super) draining: AtomicBool,
     /// `None`: callers have no identity.
@@ -50,13 +54,14 @@ impl Shared {
         Arc::new(Shared {
             accounting,
             telemetry,
-            settings,
             capacity: Capacity::new(Limits {
                 memory: settings.memory,
                 in_flight,
                 in_flight_per_connection: settings.in_flight_per_connection.max(1),
                 adaptive: settings.adaptive,
             }),
+            accounts: Accounts::new(settings.callers.clone(), call::now()),
+            settings,
             calls: OpenCalls::default(),
             draining: AtomicBool::new(false),
             authenticator,
@@ -70,6 +75,12 @@ impl Shared {
             Some(connection) => Hold::open(&self.capacity, connection.share(), bytes),
             None => Hold::open(&self.capacity, &Arc::default(), bytes),
         }
+    }
+
+    /// The account of a caller; `None` if it has no limits.
+    pub(super) fn account(&self, caller: Option<&Caller>) -> Option<Arc<Account>> {
+        let (accounts, caller) = self.accounts.as_ref().zip(caller)?;
+        Some(accounts.open(caller.id(), &caller.name, &caller.groups, call::now()))
     }
 
     /// The bounds of a call's deadline.

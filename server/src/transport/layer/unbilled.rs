@@ -10,6 +10,7 @@ use tracing::warn;
 use super::encoding::Encoding;
 use super::end::End;
 use super::inflated;
+use super::pace::Pace;
 use super::receipt::Receipt;
 use super::refusal::{self, Refusal};
 use super::request;
@@ -57,7 +58,8 @@ impl Unbilled {
         }
         let receipt = Arc::new(Receipt::new(false));
         let max_bytes = shared.settings.message_bytes;
-        if let Err(refusal) = inflated::receive(&mut request, route, &receipt, &hold, max_bytes) {
+        let pace = Pace::default();
+        if let Err(refusal) = inflated::receive(&mut request, route, &receipt, &hold, pace, max_bytes) {
             return Err((request_id, refusal));
         }
         let call = Unbilled {

@@ -105,7 +105,7 @@ async fn the_settings_select_the_trailers() {
     };
     let settings = Settings {
         trailers,
-        ..fixture.layer.0.settings
+        ..fixture.layer.0.settings.clone()
     };
     let layer = CallLayer::new(Arc::clone(&fixture.accounting), settings);
     let fixture = Fixture { layer, ..fixture };

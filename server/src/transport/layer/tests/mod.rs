@@ -28,6 +28,7 @@ use tower::{Layer as _, Service as _, service_fn};
 use super::{CallLayer, Settings};
 use crate::billing::{Accounting, Bounds, FinishedCall, Owner, Prices, Scope, TrailerChoice};
 use crate::call::Call;
+use crate::capacity::CallerLimits;
 use crate::figure::{AwsOperation, Bill};
 
 type Frames = Vec<Result<Frame<Bytes>, Status>>;
@@ -49,6 +50,7 @@ impl Fixture {
             in_flight,
             in_flight_per_connection: in_flight,
             adaptive: false,
+            callers: CallerLimits::default(),
             memory: 1 << 30,
             message_bytes: 1 << 20,
             deadline,

@@ -24,6 +24,7 @@ use tower::util::BoxCloneService;
 
 use super::super::{CallLayer, Settings};
 use crate::billing::{Accounting, Bounds, Owner, Prices, TrailerChoice};
+use crate::capacity::CallerLimits;
 
 /// Stands in for DataService: `Get` returns an empty message, `Query` one message and no end, other RPCs nothing.
 #[derive(Clone)]
@@ -69,6 +70,7 @@ async fn wire() -> Wire {
         in_flight: 100,
         in_flight_per_connection: 100,
         adaptive: false,
+        callers: CallerLimits::default(),
         memory: 1 << 30,
         message_bytes: 1 << 20,
         deadline,
