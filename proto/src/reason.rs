@@ -115,6 +115,8 @@ reasons! {
     OutcomeUnknown = "OUTCOME_UNKNOWN", Unavailable, true, false;
     /// The server is shutting down.
     ShuttingDown = "SHUTTING_DOWN", Unavailable, true, true;
+    /// Calls cannot be audited, so none begins.
+    AuditUnavailable = "AUDIT_UNAVAILABLE", Unavailable, true, true;
     /// The server already has `limits.in_flight` calls.
     TooManyCalls = "TOO_MANY_CALLS", ResourceExhausted, true, true;
     /// The caller has reached one of its limits: calls in flight, calls, capacity units or cost.

@@ -1,5 +1,6 @@
 //! Builds the gateway from the settings; the only room that names all concrete parts. Never takes part in a call.
 
+mod auditing;
 mod backend;
 mod error;
 mod reload;
@@ -14,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use crate::audit::Audit;
 use crate::aws::{Connectors, Stores};
 use crate::billing::{Accounting, Prices};
 use crate::capacity::Capacity;
@@ -49,7 +51,6 @@ pub struct App {
     reloader: Arc<Reloader>,
     sweeper: Sweeper,
     sweep_every: Option<Duration>,
-    policies: Policies,
 }
 
 /// The facts that are shown at the start.
@@ -108,7 +109,7 @@ impl App {
         let accounting = Arc::new(Accounting::new(settings::accounting(config), prices));
         let writes = TaskTracker::new();
         let reader = reader(config, &stores, &token_key);
-        let keyring = reader.keyring.clone();
+        let audit = auditing::open(config, &policies, authenticator.as_deref(), tls.as_deref())?;
         let shared = (served.clone(), policies.clone(), writes.clone());
         let gateway = Arc::new(gateway(config, reader, shared, &token_key, has_lasting_key));
         let reloader = Reloader {
@@ -117,14 +118,15 @@ impl App {
             stores,
             served,
             tls: tls.clone(),
-            keyring,
+            keyring: gateway.reader.keyring.clone(),
             authenticator: authenticator.clone(),
             policies: policies.clone(),
+            audit: audit.clone(),
             max_models: reload::max_models(models.len()),
             has_lasting_key,
         };
         let summary = summary(config, &listener, &models, side_port.as_ref());
-        let layer = layer(config, &accounting, &telemetry, authenticator.as_ref());
+        let layer = layer(config, &accounting, &telemetry, (authenticator.clone(), audit));
         observe(&telemetry, &accounting, &layer, &sweeper, reloader.max_models);
         let services = Services {
             metrics: Metrics::new(accounting, Arc::clone(&gateway)),
@@ -150,7 +152,6 @@ impl App {
             reloader: Arc::new(reloader),
             sweeper,
             sweep_every: config.sweep.every,
-            policies,
         })
     }
 
@@ -189,7 +190,7 @@ impl App {
         if let Some(every) = self.sweep_every {
             background.spawn(sweeping::run_every(self.sweeper, every));
         }
-        background.spawn(self.policies.watch());
+        background.spawn(self.reloader.policies.clone().watch());
         Ok(self.listener.serve(self.services, shutdown, ready).await?)
     }
 }
@@ -259,10 +260,10 @@ fn layer(
     config: &Config,
     accounting: &Arc<Accounting>,
     telemetry: &Telemetry,
-    authenticator: Option<&Arc<Authenticator>>,
+    guards: (Option<Arc<Authenticator>>, Option<Audit>),
 ) -> CallLayer {
     let (accounting, settings) = (Arc::clone(accounting), settings::calls(config));
-    CallLayer::authenticated(accounting, settings, telemetry.clone(), authenticator.cloned())
+    CallLayer::guarded(accounting, settings, telemetry.clone(), guards)
 }
 
 fn summary(

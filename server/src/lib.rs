@@ -3,6 +3,7 @@
 #![doc = include_str!("../ARCHITECTURE.md")]
 
 pub mod app;
+pub mod audit;
 pub mod aws;
 pub mod billing;
 pub mod build;

@@ -4,12 +4,32 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 /// How often files are read to notice a change.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// Whoever is notified when other content of files is put in use.
+#[derive(Default)]
+pub struct OnChange(OnceLock<Box<dyn Fn() + Send + Sync>>);
+
+impl OnChange {
+    /// Sets who is notified, once.
+    pub fn set(&self, notify: impl Fn() + Send + Sync + 'static) {
+        // the first one stays
+        let _ = self.0.set(Box::new(notify));
+    }
+
+    /// Notifies.
+    pub fn notify(&self) {
+        if let Some(notify) = self.0.get() {
+            notify();
+        }
+    }
+}
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

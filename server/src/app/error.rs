@@ -1,5 +1,6 @@
 //! Why the gateway cannot start, or stopped.
 
+use crate::audit;
 use crate::aws;
 #[cfg(feature = "embedded")]
 use crate::embedded;
@@ -24,6 +25,12 @@ pub enum Error {
         "policies requires auth, which is not set: without it no caller has an identity that policies could permit anything"
     )]
     PoliciesWithoutAuth,
+    /// The audit log cannot be opened.
+    #[error("{0}")]
+    Audit(#[from] audit::Error),
+    /// Audit lines are not exported.
+    #[error("audit.otlp is not supported by this version; set audit.file")]
+    AuditOtlp,
     /// The price book is invalid.
     #[error("the price book has {} errors", .0.len())]
     Prices(Vec<Fault>),
@@ -83,6 +90,7 @@ impl Error {
                 | Error::NoTokenKey { .. }
                 | Error::NoAuth { .. }
                 | Error::PoliciesWithoutAuth
+                | Error::AuditOtlp
                 | Error::Sweep(_)
         )
     }

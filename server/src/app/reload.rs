@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
+use crate::audit::Audit;
 use crate::aws::{self, Stores};
 use crate::config::{Backend, Config};
 use crate::crypto::Keyring;
@@ -42,6 +43,8 @@ pub struct Reloader {
     pub(super) authenticator: Option<Arc<Authenticator>>,
     /// What callers may do.
     pub(super) policies: Policies,
+    /// The log of who did what.
+    pub(super) audit: Option<Audit>,
     /// The most models that can be served without a restart.
     pub(super) max_models: usize,
     /// Whether request ids can be remembered: all processes that serve the tables have the same key.
@@ -94,6 +97,13 @@ impl Reloader {
         let keys = self.keyring.flush();
         if keys > 0 {
             info!(keys, "data keys dropped");
+        }
+    }
+
+    /// Opens the audit log again, if its file was renamed.
+    pub fn reopen_audit(&self) {
+        if let Some(audit) = &self.audit {
+            audit.reopen();
         }
     }
 
@@ -180,6 +190,9 @@ impl Reloader {
         self.prepare(&changes.added).await?;
         self.policies.replace(policies);
         self.served.replace(read);
+        if let Some(audit) = self.audit.as_ref().filter(|_| !changes.safe.is_empty()) {
+            audit.changed("ReloadModels");
+        }
         Ok(changes.safe)
     }
 
@@ -299,6 +312,7 @@ mod tests {
             tls: None,
             authenticator: None,
             policies: Policies::default(),
+            audit: None,
             max_models: 2,
             has_lasting_key: false,
         }

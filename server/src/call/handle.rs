@@ -10,6 +10,7 @@ use tonic::Code;
 
 use super::attempt::Attempt;
 use super::clock::now;
+use crate::audit::Record;
 use crate::billing::{Closed, Ledger};
 use crate::caller::Caller;
 use crate::capacity::{Account, Hold, OutOfMemory, Reservation};
@@ -27,6 +28,7 @@ pub struct Call {
     caller: Option<Arc<Caller>>,
     /// Whether messages of the response must not be compressed.
     is_plain: Arc<AtomicBool>,
+    audit: Option<Arc<Record>>,
 }
 
 impl Call {
@@ -39,6 +41,7 @@ impl Call {
             hold: None,
             caller: None,
             is_plain: Arc::default(),
+            audit: None,
         }
     }
 
@@ -48,6 +51,16 @@ impl Call {
             caller: Some(caller),
             ..self
         }
+    }
+
+    /// The same call, whose line of the audit log has what is recorded; `None`: it is not audited.
+    pub fn with_audit(self, audit: Option<Arc<Record>>) -> Call {
+        Call { audit, ..self }
+    }
+
+    /// What the audit log records of the call; `None` if it is not audited.
+    pub fn audit(&self) -> Option<&Arc<Record>> {
+        self.audit.as_ref()
     }
 
     /// Who calls; `None` if callers are not authenticated.

@@ -1,5 +1,6 @@
 //! The command line: parses arguments and runs commands, one file each. Exit codes are in `exit`.
 
+mod audit;
 mod call;
 mod check;
 mod exit;
@@ -51,6 +52,8 @@ enum Command {
     Iam(iam::Args),
     /// Make the opaque tokens of callers
     Token(token::Args),
+    /// Verify an audit log
+    Audit(audit::Args),
     /// Check and test what callers may do
     Policy(policy::Args),
     /// Check a data folder of the embedded backend
@@ -87,6 +90,7 @@ fn run(command: Command) -> ExitCode {
         Command::Sweep(args) => sweep::run(&args),
         Command::Iam(args) => iam::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Policy(args) => policy::run(&args),
         #[cfg(feature = "embedded")]
         Command::Fsck(args) => fsck::run(&args),

@@ -36,6 +36,7 @@ impl Triggers {
             let trigger = tokio::select! {
                 () = self.hangups.next() => {
                     reloader.flush_keys();
+                    reloader.reopen_audit();
                     // the outcome is logged
                     let _ = reloader.reload_certificates().await;
                     reloader.reload_credentials().await;

@@ -135,6 +135,8 @@ fn exit_code(error: &app::Error, stderr: &mut LogWriter) -> ExitCode {
         | app::Error::NoTokenKey { .. }
         | app::Error::NoAuth { .. }
         | app::Error::PoliciesWithoutAuth
+        | app::Error::Audit(_)
+        | app::Error::AuditOtlp
         | app::Error::Sweep(_)
         | app::Error::Random => exit::failure_to(stderr, &error.to_string()),
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::audit::Audit;
 use super::auth::Auth;
 use super::tree::{
     Aws, Backend, CallerLimits, Config, Embedded, Kms, Limits, Log, LogFormat, LogLevel, Metrics, S3,
@@ -20,6 +21,7 @@ impl Default for Config {
             models: PathBuf::from("./models"),
             models_set: false,
             policies: None,
+            audit: Audit::default(),
             backend: Backend::Embedded,
             embedded: Embedded {
                 data: PathBuf::from("./tollgate-data"),

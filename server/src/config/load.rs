@@ -110,10 +110,10 @@ impl Config {
         for path in caller_limits::without_callers(self) {
             faults.push(self.fault(path, "requires auth, which is not set".to_owned()));
         }
+        let (auth, audit) = (self.auth.faults(), self.audit.faults());
         faults.extend(
-            self.auth
-                .faults()
-                .into_iter()
+            auth.into_iter()
+                .chain(audit)
                 .map(|(path, text)| self.fault(path, text)),
         );
     }

@@ -1,6 +1,7 @@
 //! All settings: defaults, then a file, then the environment, then flags. Read once; all faults are reported together,
 //! each with its origin. The only room that reads the environment. Never prints a secret.
 
+mod audit;
 mod auth;
 mod auth_faults;
 mod auth_settings;
@@ -23,6 +24,7 @@ mod token_key;
 mod tree;
 mod values;
 
+pub use audit::{Audit, OnAuditFailure, parse_key as parse_audit_key};
 pub use auth::{Auth, ClaimType, JwtAlgorithm, JwtIssuer, Membership, PublicService, TokenFile};
 pub use environment::{empty_variables, environment};
 pub use fault::ConfigFault;

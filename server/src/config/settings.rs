@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::audit;
 use super::auth_settings;
 use super::caller_limits;
 use super::kms_cache;
@@ -136,6 +137,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         |config, raw| set(&mut config.policies, path(raw).map(Some)),
         |config| config.policies.as_ref().map(|path| show_text(path.display())),
     ),
+    audit::FILE,
+    audit::OTLP,
+    audit::KEY,
+    audit::CHAIN,
+    audit::ON_FAILURE_SETTING,
     setting(
         "backend",
         |config, raw| set(&mut config.backend, choice(raw.text()?, BACKENDS)),

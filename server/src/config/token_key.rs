@@ -1,10 +1,10 @@
-//! The key that encrypts page tokens. Never printed.
+//! A key of the settings: that of page tokens, or of the audit log. Never printed.
 
 use std::fmt;
 
 use zeroize::ZeroizeOnDrop;
 
-/// A key of 32 bytes that encrypts page tokens. Never printed, and zeroed when dropped.
+/// A key of 32 bytes. Never printed, and zeroed when dropped.
 #[derive(Clone, PartialEq, Eq, ZeroizeOnDrop)]
 pub struct TokenKey([u8; 32]);
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::audit::Audit;
 use super::auth::Auth;
 use super::machine;
 use super::otel::OtelVariables;
@@ -28,6 +29,8 @@ pub struct Config {
     pub models_set: bool,
     /// The folder with the policies. `None`: callers may do everything.
     pub policies: Option<PathBuf>,
+    /// The log of who did what.
+    pub audit: Audit,
     /// Where the data is stored.
     pub backend: Backend,
     /// The embedded engines.

@@ -29,12 +29,6 @@ pub struct Keyring {
     cache: Option<Arc<KeyCache>>,
 }
 
-impl std::fmt::Debug for Keyring {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Keyring")
-    }
-}
-
 /// The data keys of one call. Clones share them; they are zeroised with the last clone.
 #[derive(Clone)]
 pub struct CallKeys {
@@ -114,6 +108,11 @@ impl CallKeys {
     /// The tenant of the caller.
     pub fn tenant(&self) -> Option<String> {
         self.shared.tenant()
+    }
+
+    /// The call.
+    pub fn call(&self) -> &Call {
+        &self.shared.call
     }
 
     /// The data key for encrypting under `key_id` in `context`: one `GenerateDataKey` per pair and call, or none if it may

@@ -21,7 +21,7 @@ use super::verified::{Verified, Verifier};
 use super::watched::WatchedFile;
 use crate::caller::Caller;
 use crate::config::{Auth, JwtIssuer, PublicService};
-use crate::trusted_file::{self, Readers};
+use crate::trusted_file::{self, OnChange, Readers};
 use crate::yaml;
 
 /// The most calls that wait for keys at one time; others are refused at once.
@@ -35,6 +35,7 @@ pub struct Authenticator {
     tokens: Option<TokenFile>,
     verified: Verified,
     waiting: Semaphore,
+    on_change: OnChange,
 }
 
 struct Issuer {
@@ -68,7 +69,13 @@ impl Authenticator {
             prefixes,
             verified: Verified::new(),
             waiting: Semaphore::new(MAX_WAITING),
+            on_change: OnChange::default(),
         }))
+    }
+
+    /// Who is notified when other tokens or keys are put in use.
+    pub fn on_change(&self) -> &OnChange {
+        &self.on_change
     }
 
     /// The services that need no identity.
@@ -115,7 +122,9 @@ impl Authenticator {
         let permit = self.waiting.try_acquire().map_err(|_| Refused::NoKeys)?;
         if let Some(token) = bearer::token(headers)? {
             let issuer = self.issuer_of(&Unverified::parse(token)?)?;
-            self.issuers[issuer].keys.refresh(Why::UnknownKey).await;
+            if self.issuers[issuer].keys.refresh(Why::UnknownKey).await {
+                self.on_change.notify();
+            }
         }
         drop(permit);
         self.authenticate(headers, certificate, SystemTime::now())
@@ -124,7 +133,10 @@ impl Authenticator {
     /// Keeps files and keys up to date, until it is dropped.
     pub async fn watch(self: Arc<Authenticator>) {
         loop {
-            join_all(self.issuers.iter().map(|issuer| issuer.keys.refresh(Why::Due))).await;
+            let refreshed = join_all(self.issuers.iter().map(|issuer| issuer.keys.refresh(Why::Due))).await;
+            if refreshed.contains(&true) {
+                self.on_change.notify();
+            }
             let authenticator = Arc::clone(&self);
             if !trusted_file::look_again(move || authenticator.reload()).await {
                 return;
@@ -134,11 +146,15 @@ impl Authenticator {
 
     /// Reads the files again. Blocks; logs what changed and new errors.
     pub fn reload(&self) {
+        let mut is_changed = false;
         for issuer in &self.issuers {
-            issuer.keys.reload_file();
+            is_changed |= issuer.keys.reload_file();
         }
         if let Some(tokens) = &self.tokens {
-            tokens.reload(&self.prefixes);
+            is_changed |= tokens.reload(&self.prefixes);
+        }
+        if is_changed {
+            self.on_change.notify();
         }
     }
 
@@ -216,14 +232,14 @@ impl TokenFile {
         })
     }
 
-    fn reload(&self, prefixes: &Prefixes) {
+    fn reload(&self, prefixes: &Prefixes) -> bool {
         let name = self.file.name();
         self.file.reload(|content| {
             let parsed = Tokens::parse(&name, content, &self.name_prefix, prefixes);
             self.tokens
                 .store(Arc::new(parsed.map_err(|error| error.to_string())?));
             Ok(())
-        });
+        })
     }
 }
 

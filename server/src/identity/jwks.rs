@@ -123,36 +123,43 @@ impl IssuerKeys {
         matches!(self.source, Source::Url(_)) && current.refreshed.elapsed() > KEEP_FOR
     }
 
-    /// Reads the file again. Blocks. Logs what changed and what is wrong.
-    pub(super) fn reload_file(&self) {
-        let Source::File(file) = &self.source else { return };
+    /// Reads the file again, and returns whether it changed. Blocks. Logs what changed and what is wrong.
+    pub(super) fn reload_file(&self) -> bool {
+        let Source::File(file) = &self.source else {
+            return false;
+        };
         file.reload(|content| {
             self.replace(Keys::parse(content)?, Bytes::new());
             Ok(())
-        });
+        })
     }
 
     /// Fetches the URL if that is due; for an unknown key at once, but at most every 30 s. Waits for a fetch that is in
-    /// progress.
-    pub(super) async fn refresh(&self, why: Why) {
+    /// progress. Returns whether this put other keys in use.
+    pub(super) async fn refresh(&self, why: Why) -> bool {
         let Source::Url(fetcher) = &self.source else {
-            return;
+            return false;
         };
         let asked = Instant::now();
         let _refreshing = self.refreshing.lock().await;
         if !self.is_due(why, asked) {
-            return;
+            return false;
         }
         let fetched = tokio::time::timeout(FETCH_TIME, fetcher.fetch()).await;
         let fetched = fetched.unwrap_or_else(|_| Err("did not respond in time".to_owned()));
         let parsed = fetched.and_then(|content| Keys::parse(&content).map(|keys| (keys, content)));
         match parsed {
             Ok((keys, content)) => {
-                if self.replace(keys, content) {
+                let is_new = self.replace(keys, content);
+                if is_new {
                     info!(url = %fetcher.url, "keys of a JWT issuer replaced");
                 }
+                is_new
             }
-            Err(error) => warn!(url = %fetcher.url, error, "keys of a JWT issuer not refreshed"),
+            Err(error) => {
+                warn!(url = %fetcher.url, error, "keys of a JWT issuer not refreshed");
+                false
+            }
         }
     }
 

@@ -66,9 +66,9 @@ impl WatchedFile {
         }
     }
 
-    /// Puts the content in use if it changed and is valid. Logs both outcomes. Blocks. `apply` runs under a lock, so that
+    /// Puts the content in use if it changed and is valid, and returns whether it did. Logs both outcomes. Blocks. `apply` runs under a lock, so that
     /// of two reloads the content that was read later stays in use.
-    pub(super) fn reload(&self, apply: impl FnOnce(&[u8]) -> Result<(), String>) {
+    pub(super) fn reload(&self, apply: impl FnOnce(&[u8]) -> Result<(), String>) -> bool {
         let mut seen = self.seen.lock();
         let read = trusted_file::read(&self.path, self.readers, self.max_bytes);
         let applied = match read {
@@ -76,7 +76,7 @@ impl WatchedFile {
                 let digest: [u8; 32] = Sha256::digest(&*content).into();
                 if digest == seen.digest {
                     seen.logged = None;
-                    return;
+                    return false;
                 }
                 apply(&content).map(|()| digest)
             }
@@ -87,6 +87,7 @@ impl WatchedFile {
                 seen.digest = digest;
                 seen.logged = None;
                 info!(file = %self.path.display(), setting = self.setting, "file reloaded");
+                true
             }
             Err(text) => {
                 if seen.logged.as_ref() != Some(&text) {
@@ -98,6 +99,7 @@ impl WatchedFile {
                     );
                     seen.logged = Some(text);
                 }
+                false
             }
         }
     }

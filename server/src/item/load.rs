@@ -26,6 +26,7 @@ use super::pointer::Pointer;
 use super::protect::{Extent, Verification, VerifyError, verification};
 use super::tenant;
 use crate::aws;
+use crate::call::Call;
 use crate::crypto::envelope::{self, Envelope, OpenError, Place};
 use crate::crypto::{CallKeys, KeyIds, UnwrapError};
 use crate::model::{Attribute, AttributeType, Encryption, ITEM_SEAL, Item, Model, Value};
@@ -89,6 +90,15 @@ pub enum LoadError {
     /// KMS did not decrypt the data key, for a reason other than an invalid ciphertext.
     #[error(transparent)]
     Kms(#[from] aws::Error),
+}
+
+impl Opened {
+    /// Records what is withheld for the audit log.
+    pub fn record(&self, call: &Call) {
+        if let Some(record) = call.audit() {
+            record.add_withheld(self.withheld.iter().map(String::as_str));
+        }
+    }
 }
 
 impl From<VerifyError> for LoadError {
@@ -167,6 +177,9 @@ async fn open_values(
     let offloaded = take_offloaded(model, &mut item);
     let sealed = read_envelopes(model, &item)?;
     if let (false, Some(key)) = (sealed.is_empty(), key) {
+        if let Some(record) = keys.call().audit() {
+            record.add_decrypted(sealed.iter().map(|sealed| sealed.attribute.name.as_str()));
+        }
         open_all(model, &sealed, &key?, keys, &mut item).await?;
     }
     let unreadable = decompress_all(model, &mut item).await;

@@ -9,6 +9,7 @@ use super::gateway::Gateway;
 use crate::call::Call;
 use crate::expression::{self, Expression};
 use crate::item::check::check_key_parts;
+use crate::item::{ItemId, Key};
 use crate::model::{Item, Model, Template, Tenancy, Value};
 use crate::policy::{Access, Action, Denied, KeyParts, Resource};
 
@@ -112,6 +113,14 @@ impl<'a> Authorizing<'a> {
 }
 
 impl Authorizing<'_> {
+    /// Records the item that a request names, as far as its key is valid.
+    pub(super) fn names_item(&self, model: &Model, given: &Item) {
+        let Some(record) = self.call.audit() else { return };
+        if let Some(key) = given_key(model, given) {
+            record.add_item(&ItemId::new(&model.table, &key).into_bytes());
+        }
+    }
+
     /// A further model that a request names.
     pub(super) fn model(&self, action: Action, name: &str) -> Result<Arc<Model>, Error> {
         self.gateway.model(self.call, &[action], name)
@@ -150,15 +159,7 @@ pub(super) fn check_version(access: &Access, version: u64) -> Result<(), Error> 
 
 /// The key that the attributes of a request name, as far as they are valid.
 pub(super) fn key_parts(model: &Model, given: &Item) -> KeyParts {
-    let is_part = |name: &str| {
-        let mut templates = templates(model);
-        templates.any(|(_, template)| template.has_part(name))
-    };
-    let given = given
-        .iter()
-        .filter(|(name, _)| model.is_key(name) || is_part(name));
-    let given = given.map(|(name, value)| (name.clone(), value.clone()));
-    let Ok((key, _)) = check_key_parts(model, given.collect(), "key") else {
+    let Some(key) = given_key(model, given) else {
         return KeyParts::default();
     };
     let mut parts = Vec::new();
@@ -218,6 +219,20 @@ fn partition_parts(model: &Model, condition: &Expression) -> KeyParts {
         partition_key: text,
         parts,
     }
+}
+
+/// The key that the attributes of a request name, if it is valid.
+fn given_key(model: &Model, given: &Item) -> Option<Key> {
+    let is_part = |name: &str| {
+        let mut templates = templates(model);
+        templates.any(|(_, template)| template.has_part(name))
+    };
+    let given = given
+        .iter()
+        .filter(|(name, _)| model.is_key(name) || is_part(name));
+    let given = given.map(|(name, value)| (name.clone(), value.clone()));
+    let checked = check_key_parts(model, given.collect(), "key");
+    checked.ok().map(|(key, _)| key)
 }
 
 fn templates(model: &Model) -> impl Iterator<Item = (&str, &Template)> {

@@ -95,6 +95,7 @@ fn identity(gateway: &Gateway, call: &Call, request: &mut Delete) -> Option<Iden
 impl Delete {
     /// Rejects what the caller may not do. From then on the model is as the caller sees it.
     pub(super) fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
+        asking.names_item(&self.model, &self.key);
         let key = || key_parts(&self.model, &self.key);
         let access = asking.access(Action::Delete, &self.model, false, key)?;
         check_named(&access, self.condition.as_ref(), "condition.text")?;

@@ -70,6 +70,7 @@ pub async fn download(
 impl Download {
     /// Rejects what the caller may not read. From then on the model is as the caller sees it.
     fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
+        asking.names_item(&self.model, &self.key);
         let key = || key_parts(&self.model, &self.key);
         let access = asking.access(Action::Download, &self.model, self.consistent_read, key)?;
         if self.model.attribute(&self.attribute).is_some() {

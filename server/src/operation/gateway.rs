@@ -77,8 +77,9 @@ impl Gateway {
     /// `Denied` if it may not.
     pub fn authorize(&self, call: &Call, action: Action, resource: &Resource<'_>) -> Result<(), Error> {
         let caller = call.caller().map(AsRef::as_ref);
-        self.decide(caller, call.session(), action, resource)
-            .map_err(denied)
+        let decided = self.decide(caller, call.session(), action, resource);
+        record(call, decided.as_ref().map(|policies| &policies[..]));
+        decided.map(|_| ()).map_err(denied)
     }
 
     /// Like [`Gateway::authorize`], for services whose calls are not billed.
@@ -92,7 +93,7 @@ impl Gateway {
         action: Action,
         resource: &Resource<'_>,
     ) -> Result<(), Denied> {
-        self.decide(caller, None, action, resource)
+        self.decide(caller, None, action, resource).map(|_| ())
     }
 
     fn decide(
@@ -101,7 +102,7 @@ impl Gateway {
         session: Option<&str>,
         action: Action,
         resource: &Resource<'_>,
-    ) -> Result<(), Denied> {
+    ) -> Result<Arc<[String]>, Denied> {
         let policies = self.policies.current();
         let context = self.context(&policies, session, (action, false), KeyParts::default);
         let asked = Asked {
@@ -133,7 +134,9 @@ impl Gateway {
             action,
             context: &context,
         };
-        policies.access(asked, model).map_err(denied)
+        let access = policies.access(asked, model);
+        record(call, access.as_ref().map(Access::policies));
+        access.map_err(denied)
     }
 
     fn context(
@@ -158,6 +161,15 @@ impl Gateway {
             tls: self.has_tls,
             time: time.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX)),
         }
+    }
+}
+
+/// Records a decision for the audit log.
+fn record(call: &Call, decided: Result<&[String], &Denied>) {
+    let Some(record) = call.audit() else { return };
+    match decided {
+        Ok(policies) => record.permitted(policies.iter().map(String::as_str)),
+        Err(denied) => record.denied(denied.policies.iter().map(String::as_str)),
     }
 }
 

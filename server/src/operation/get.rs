@@ -51,6 +51,7 @@ pub async fn get(gateway: &Gateway, call: &Call, mut request: Get) -> Result<Opt
 impl Get {
     /// Rejects what the caller may not read. From then on the model is as the caller sees it.
     pub(super) fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
+        asking.names_item(&self.model, &self.key);
         let key = || key_parts(&self.model, &self.key);
         let access = asking.access(Action::Get, &self.model, self.consistent_read, key)?;
         self.model = Arc::clone(access.model());

@@ -135,6 +135,7 @@ pub async fn presign(
 impl Presign {
     /// Rejects what the caller may not read or write. From then on the model is as the caller sees it.
     fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
+        asking.names_item(&self.model, &self.key);
         let key = || key_parts(&self.model, &self.key);
         let is_put = self.method == Some(PresignMethod::Put);
         let action = if is_put {

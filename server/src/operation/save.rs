@@ -71,6 +71,14 @@ impl Saved {
         self.withheld = model.withheld_names(|_| true);
         self
     }
+
+    /// Records what is withheld for the audit log.
+    pub(super) fn recorded(self, call: &Call) -> Self {
+        if let Some(record) = call.audit() {
+            record.add_withheld(self.withheld.iter().map(String::as_str));
+        }
+        self
+    }
 }
 
 /// Writes one item.
@@ -130,6 +138,7 @@ impl Save {
     /// Rejects what the caller may not write. From then on the model is as the caller sees it, and a caller who may not
     /// write every field only creates.
     pub(super) fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
+        asking.names_item(&self.model, &self.item);
         let key = || key_parts(&self.model, &self.item);
         let access = asking.access(Action::Save, &self.model, false, key)?;
         let denied = self.item.keys().filter(|name| !access.can_write(name));
@@ -263,7 +272,7 @@ pub(super) async fn commit(
             generated,
             ..Saved::default()
         };
-        return Ok(saved.seen_by(&model));
+        return Ok(saved.seen_by(&model).recorded(call));
     }
     let (references, kept) = (references(committed.objects), references(committed.kept));
     let item = written.map(|item| item.into_iter().chain(kept).chain(references.clone()).collect());
@@ -274,7 +283,7 @@ pub(super) async fn commit(
         item,
         withheld: Vec::new(),
     };
-    Ok(saved.seen_by(&model))
+    Ok(saved.seen_by(&model).recorded(call))
 }
 
 /// Rejects objects to keep that do not belong to the item.

@@ -143,7 +143,9 @@ pub async fn transact_write(
     let outcome = gateway.committer.transact(call, operations, recognition).await?;
     set_generated(&mut done, &models, outcome);
     let seen = done.into_iter().zip(models);
-    Ok(seen.map(|(done, model)| done.seen_by(&model)).collect())
+    Ok(seen
+        .map(|(done, model)| done.seen_by(&model).recorded(call))
+        .collect())
 }
 
 /// Rejects what the caller may not do. From then on the models are as the caller sees them.
@@ -185,6 +187,16 @@ impl Transacted {
         match self {
             Transacted::Saved(saved) => Transacted::Saved(saved.seen_by(model)),
             Transacted::Updated(updated) => Transacted::Updated(updated.seen_by(model)),
+            Transacted::Deleted => Transacted::Deleted,
+            Transacted::Checked => Transacted::Checked,
+        }
+    }
+
+    /// Records what is withheld for the audit log.
+    fn recorded(self, call: &Call) -> Transacted {
+        match self {
+            Transacted::Saved(saved) => Transacted::Saved(saved.recorded(call)),
+            Transacted::Updated(updated) => Transacted::Updated(updated.recorded(call)),
             Transacted::Deleted => Transacted::Deleted,
             Transacted::Checked => Transacted::Checked,
         }
@@ -261,6 +273,7 @@ impl TransactOperation {
 impl Check {
     /// A condition reads the item.
     fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
+        asking.names_item(&self.model, &self.key);
         let key = || key_parts(&self.model, &self.key);
         let access = asking.access(Action::Get, &self.model, true, key)?;
         check_named(&access, self.condition.as_ref(), "condition.text")?;

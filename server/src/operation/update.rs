@@ -82,6 +82,14 @@ impl Updated {
         self.withheld = model.withheld_names(|_| true);
         self
     }
+
+    /// Records what is withheld for the audit log.
+    pub(super) fn recorded(self, call: &Call) -> Self {
+        if let Some(record) = call.audit() {
+            record.add_withheld(self.withheld.iter().map(String::as_str));
+        }
+        self
+    }
 }
 
 /// Changes attributes of one item.
@@ -141,6 +149,7 @@ impl Update {
     /// Rejects what the caller may not write, and operands that it may not read. From then on the model is as the caller
     /// sees it.
     pub(super) fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
+        asking.names_item(&self.model, &self.key);
         let key = || key_parts(&self.model, &self.key);
         let access = asking.access(Action::Update, &self.model, false, key)?;
         let update = self.update.as_ref();
@@ -287,14 +296,18 @@ pub(super) async fn commit(
         None => gateway.committer.update(request).await?,
     };
     if let Some(first) = committed.first {
-        return Ok(updated(first, committed.item, return_values.is_old()).seen_by(&model));
+        return Ok(updated(first, committed.item, return_values.is_old())
+            .seen_by(&model)
+            .recorded(call));
     }
     generated.extend(references(committed.objects));
     generated.extend(readable(&model, committed.index_keys));
     if let (Some(attribute), Some(number)) = (model.version(), committed.version) {
         generated.insert(attribute.name.clone(), Value::N(Number::from(number)));
     }
-    Ok(updated(generated, committed.item, return_values.is_old()).seen_by(&model))
+    Ok(updated(generated, committed.item, return_values.is_old())
+        .seen_by(&model)
+        .recorded(call))
 }
 
 /// The result with the returned item in its place.

@@ -39,6 +39,7 @@ pub struct Access {
     model: Arc<Model>,
     /// `None`: everything.
     fields: Option<Arc<Fields>>,
+    policies: Arc<[String]>,
 }
 
 impl FieldSet {
@@ -78,7 +79,21 @@ impl FieldSet {
 impl Access {
     /// Everything.
     pub fn whole(model: Arc<Model>) -> Access {
-        Access { model, fields: None }
+        Access {
+            model,
+            fields: None,
+            policies: Arc::default(),
+        }
+    }
+
+    /// The same, permitted by these policies.
+    pub(super) fn by(self, policies: Arc<[String]>) -> Access {
+        Access { policies, ..self }
+    }
+
+    /// The names of the policies that permitted the action.
+    pub fn policies(&self) -> &[String] {
+        &self.policies
     }
 
     /// The model as the caller sees it: fields that it may not read are marked.
@@ -180,8 +195,8 @@ fn view(model: &Arc<Model>, readable: &FieldSet) -> Arc<Model> {
 pub(super) struct Kept {
     /// The model that it is about; a reload may have replaced it.
     pub(super) model: Arc<Model>,
-    /// `None`: denied.
-    pub(super) access: Option<Access>,
+    /// Denied, by these policies.
+    pub(super) access: Result<Access, Arc<[String]>>,
 }
 
 /// Fields of a model that were decided before.
@@ -227,6 +242,7 @@ impl Accesses {
         Access {
             model: seen,
             fields: Some(fields),
+            policies: Arc::default(),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::access::{Access, FieldSet, Fields, Kept, KeptFields};
 use super::action::Action;
 use super::cache::{CacheKey, KeyHasher};
 use super::compile::Compiled;
-use super::decide::{Asked, Decider, Resource};
+use super::decide::{Asked, Decided, Decider, Resource};
 use super::denied::Denied;
 use super::entities::UNDECLARED;
 use super::reads::{Attribute, Reads};
@@ -14,19 +14,25 @@ use crate::caller::{Caller, Claim};
 use crate::model::Model;
 
 impl Compiled {
-    /// Whether an action may be done to a resource.
+    /// Whether an action may be done to a resource, and the names of the policies that permit it.
     ///
     /// # Errors
     ///
     /// It may not.
-    pub fn authorize(&self, asked: Asked<'_>, resource: &Resource<'_>) -> Result<(), Denied> {
+    pub fn authorize(&self, asked: Asked<'_>, resource: &Resource<'_>) -> Result<Arc<[String]>, Denied> {
         let denied = || Denied::new(asked.action, &resource.uid());
         let caller = asked.caller.ok_or_else(denied)?;
         let decider = Decider::new(self, caller, asked.context, &[asked.action], resource);
-        let decided = decider.map(|decider| decider.decide(asked.action, resource));
-        match decided.is_ok_and(|decided| decided.is_allowed) {
-            true => Ok(()),
-            false => Err(denied()),
+        let decided = decider.map_or_else(
+            |_| Decided::default(),
+            |decider| decider.decide(asked.action, resource),
+        );
+        match decided.is_allowed {
+            true => Ok(decided.policies.into()),
+            false => {
+                let policies = decided.policies.into_iter().chain(decided.failed);
+                Err(denied().by(policies.collect()))
+            }
         }
     }
 
@@ -43,18 +49,21 @@ impl Compiled {
         if let Some(kept) = self.accesses.decisions.get(&key)
             && Arc::ptr_eq(&kept.model, model)
         {
-            return kept.access.ok_or_else(denied);
+            return kept.access.map_err(|policies| denied().by(policies));
         }
-        let access = self
-            .authorize(asked, &resource)
-            .is_ok()
-            .then(|| self.accesses.access(model, self.fields(asked, caller, model)));
+        let access = match self.authorize(asked, &resource) {
+            Ok(policies) => {
+                let access = self.accesses.access(model, self.fields(asked, caller, model));
+                Ok(access.by(policies))
+            }
+            Err(denied) => Err(denied.policies),
+        };
         let kept = Kept {
             model: Arc::clone(model),
             access: access.clone(),
         };
         self.accesses.decisions.put(key, kept);
-        access.ok_or_else(denied)
+        access.map_err(|policies| denied().by(policies))
     }
 
     /// Whether a decision about an action, or about fields for it, depends on the key of the item.

@@ -1,6 +1,7 @@
 //! An action that is not permitted, as callers see it: never the text of a policy.
 
 use std::fmt;
+use std::sync::Arc;
 
 use cedar_policy::EntityUid;
 
@@ -18,6 +19,8 @@ pub struct Denied {
     pub action: Action,
     /// The resource, as policies name it, without the namespace.
     pub resource: String,
+    /// The names of the policies that denied it, for the audit log; none: nothing permitted it.
+    pub policies: Arc<[String]>,
 }
 
 impl Denied {
@@ -30,7 +33,13 @@ impl Denied {
                 Some((end, _)) => format!("{}…", &shown[..end]),
                 None => shown.to_owned(),
             },
+            policies: Arc::default(),
         }
+    }
+
+    /// The same, by these policies.
+    pub(super) fn by(self, policies: Arc<[String]>) -> Denied {
+        Denied { policies, ..self }
     }
 }
 

@@ -16,7 +16,7 @@ use super::denied::Denied;
 use super::schema::Known;
 use super::source::{Fault, Sources};
 use crate::model::{Model, Models};
-use crate::trusted_file;
+use crate::trusted_file::{self, OnChange};
 
 /// Faults that one reload logs.
 const MAX_LOGGED: usize = 20;
@@ -37,6 +37,7 @@ struct Shared {
     current: ArcSwapOption<Compiled>,
     /// Held while policies are replaced. Has the last faults that were logged, so that they are logged once.
     logged: Mutex<Vec<Fault>>,
+    on_change: OnChange,
 }
 
 /// The result of a reload.
@@ -59,16 +60,16 @@ impl Current {
         self.0.is_some()
     }
 
-    /// Whether an action may be done to a resource. Without policies, callers may do everything but cross tenants.
+    /// Whether an action may be done to a resource, and the names of the policies that permit it. Without policies, callers may do everything but cross tenants.
     ///
     /// # Errors
     ///
     /// It may not.
-    pub fn authorize(&self, asked: Asked<'_>, resource: &Resource<'_>) -> Result<(), Denied> {
+    pub fn authorize(&self, asked: Asked<'_>, resource: &Resource<'_>) -> Result<Arc<[String]>, Denied> {
         match (&*self.0, asked.action) {
             (Some(compiled), _) => compiled.authorize(asked, resource),
             (None, Action::CrossTenant) if asked.caller.is_some() => Err(resource.denied(asked.action)),
-            (None, _) => Ok(()),
+            (None, _) => Ok(Arc::default()),
         }
     }
 
@@ -82,7 +83,7 @@ impl Current {
             Some(compiled) => compiled.access(asked, model),
             None => self
                 .authorize(asked, &Resource::Model(model))
-                .map(|()| Access::whole(Arc::clone(model))),
+                .map(|_| Access::whole(Arc::clone(model))),
         }
     }
 
@@ -118,6 +119,7 @@ impl Policies {
             known: Some(Box::new(known)),
             current: ArcSwapOption::from_pointee(compiled),
             logged: Mutex::default(),
+            on_change: OnChange::default(),
         })))
     }
 
@@ -130,11 +132,17 @@ impl Policies {
             known: Some(Box::new(move || known.clone())),
             current: ArcSwapOption::from_pointee(compiled),
             logged: Mutex::default(),
+            on_change: OnChange::default(),
         }))
     }
 
     fn known(&self) -> Known {
         self.0.known.as_ref().map(|known| known()).unwrap_or_default()
+    }
+
+    /// Who is notified when other policies are put in use.
+    pub fn on_change(&self) -> &OnChange {
+        &self.0.on_change
     }
 
     /// Whether there are policies.
@@ -178,6 +186,7 @@ impl Policies {
                     let replaced = self.0.current.compare_and_swap(&current, compiled.clone());
                     if replaced.as_ref().is_some_and(|old| Arc::ptr_eq(old, &current)) {
                         log_replaced(compiled.as_deref());
+                        self.0.on_change.notify();
                         Reloaded::Replaced
                     } else {
                         // the models were replaced meanwhile; the next look finds the change again

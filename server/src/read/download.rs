@@ -107,6 +107,17 @@ impl Reader {
 }
 
 impl Downloader {
+    /// Records what is decrypted for the audit log.
+    fn record(&self) {
+        let (model, attribute) = (&self.request.view.model, &self.request.attribute);
+        let is_encrypted = model
+            .attribute(attribute)
+            .is_some_and(|attribute| attribute.encrypted.is_some());
+        if let Some(record) = self.call.audit().filter(|_| is_encrypted) {
+            record.add_decrypted([attribute.as_str()]);
+        }
+    }
+
     async fn begin(self) -> Result<Begun, Error> {
         let mut pointer = self.find(self.request.consistent_read, false).await?;
         for _ in 0..MAX_ATTEMPTS {
@@ -115,6 +126,7 @@ impl Downloader {
             let memory = self.reserve(&range).await?;
             let error = match self.open(&pointer, range).await {
                 Ok((content, first)) => {
+                    self.record();
                     let object = DownloadPart::Object(Box::new(pointer.to_object()));
                     let first = first.map(DownloadPart::Content);
                     return Ok(Begun {

@@ -56,7 +56,10 @@ impl Reader {
             model: model.name.clone(),
         })?;
         match view.open_at_once(&model, stored) {
-            Ok(opened) => Ok(opened),
+            Ok(opened) => {
+                opened.record(call);
+                Ok(opened)
+            }
             Err(stored) => Opener::new(self, call, view).open(&model, stored, 0).await,
         }
     }

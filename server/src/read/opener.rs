@@ -69,7 +69,9 @@ impl Opener {
         match found {
             // neither an item of another model nor one that has expired is there
             Ok(Some(stored)) if matches!(self.view.match_of(&stored), Match::Of(_)) => {
-                self.view.open_at_once(&self.view.model, stored).map(Ok)
+                let opened = self.view.open_at_once(&self.view.model, stored)?;
+                opened.record(&self.call);
+                Ok(Ok(opened))
             }
             Ok(_) => Ok(Err(Error::ItemNotFound {
                 model: self.view.model.name.clone(),
@@ -101,7 +103,10 @@ impl Opener {
         mut reserved_bytes: u64,
     ) -> Result<Opened, Error> {
         stored = match self.view.open_at_once(model, stored) {
-            Ok(opened) => return Ok(opened),
+            Ok(opened) => {
+                opened.record(&self.call);
+                return Ok(opened);
+            }
             Err(stored) => stored,
         };
         let mut changed = String::new();
@@ -210,6 +215,7 @@ impl Opener {
         let (wanted, extent) = (self.view.attributes(), self.view.extent);
         let mut opened = load::open(model, stored, &self.keys, wanted, extent).await?;
         self.view.narrow(&mut opened);
+        opened.record(&self.call);
         if objects.is_empty() {
             return Ok(Ok(opened));
         }
@@ -254,11 +260,23 @@ impl Opener {
         let mut fetched = futures::stream::iter(fetching).buffer_unordered(limits.objects_in_flight);
         while let Some(outcome) = fetched.next().await {
             match outcome? {
-                Ok((object, content)) => object.put(item, content)?,
+                Ok((object, content)) => {
+                    self.record(object, owner.model);
+                    object.put(item, content)?;
+                }
                 Err(unreadable) => return Ok(Err(unreadable)),
             }
         }
         Ok(Ok(()))
+    }
+
+    /// Records an object whose content was decrypted for the audit log.
+    fn record(&self, object: &InlineObject<'_>, model: &Model) {
+        let declared = model.attribute(object.attribute);
+        let is_encrypted = declared.is_some_and(|attribute| attribute.encrypted.is_some());
+        if let Some(record) = self.call.audit().filter(|_| is_encrypted) {
+            record.add_decrypted([object.attribute]);
+        }
     }
 
     /// Waits for the memory of content beyond what is reserved. It is kept until the response is encoded or the call

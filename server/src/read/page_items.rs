@@ -6,6 +6,7 @@ use futures::stream::{self, StreamExt as _};
 
 use super::error::Error;
 use super::opener::Opener;
+use crate::item::ItemId;
 use crate::item::load::Opened;
 use crate::model::size::stored_bytes;
 use crate::model::{Item, Model};
@@ -52,6 +53,14 @@ pub(super) fn inline_bytes(items: &[SizedItem]) -> u64 {
         .fold(0, |sum: u64, item| sum.saturating_add(item.inline_bytes))
 }
 
+/// Records an item of a page for the audit log.
+fn record(opener: &Opener, sized: &SizedItem) {
+    let Some(record) = opener.call.audit() else { return };
+    if let Some(id) = ItemId::of_stored(&sized.model, &sized.item) {
+        record.add_item(&id.into_bytes());
+    }
+}
+
 /// Opens the items of a message and returns the results in their order. Those that have to be waited for are opened in
 /// parallel, with all that follow.
 pub(super) async fn open(opener: &Opener, items: Vec<SizedItem>) -> Result<Vec<PageItem>, Error> {
@@ -64,8 +73,12 @@ pub(super) async fn open(opener: &Opener, items: Vec<SizedItem>) -> Result<Vec<P
     let mut items = items.into_iter();
     let mut opening = Vec::new();
     for mut sized in items.by_ref() {
+        record(opener, &sized);
         match opener.view.open_at_once(&sized.model, sized.item) {
-            Ok(opened) => results.push(result(&sized.model, Ok(opened))),
+            Ok(opened) => {
+                opened.record(&opener.call);
+                results.push(result(&sized.model, Ok(opened)));
+            }
             Err(stored) => {
                 sized.item = stored;
                 opening.push(sized);
@@ -73,7 +86,7 @@ pub(super) async fn open(opener: &Opener, items: Vec<SizedItem>) -> Result<Vec<P
             }
         }
     }
-    opening.extend(items);
+    opening.extend(items.inspect(|sized| record(opener, sized)));
     let opening: Vec<_> = opening
         .into_iter()
         .map(|sized| async move {

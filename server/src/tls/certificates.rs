@@ -13,7 +13,7 @@ use tracing::{error, info};
 
 use super::files::{Digests, Error, Settings, Sources};
 use super::server_config::Configs;
-use crate::trusted_file;
+use crate::trusted_file::{self, OnChange};
 
 /// How often files that do not fit together are read again at once: they may be in the middle of being replaced.
 const ATTEMPTS: usize = 3;
@@ -26,6 +26,7 @@ pub struct Certificates {
     authorities: watch::Sender<()>,
     /// The last error that was logged, so that each is logged once.
     logged: Mutex<Option<String>>,
+    on_change: OnChange,
 }
 
 struct Current {
@@ -57,7 +58,13 @@ impl Certificates {
             current: ArcSwap::from_pointee(current),
             authorities: watch::Sender::new(()),
             logged: Mutex::default(),
+            on_change: OnChange::default(),
         })
+    }
+
+    /// Who is notified when other certificates are put in use.
+    pub fn on_change(&self) -> &OnChange {
+        &self.on_change
     }
 
     /// Whether every caller has a certificate of one of the authorities.
@@ -109,6 +116,7 @@ impl Certificates {
             Reloaded::Replaced => {
                 *logged = None;
                 info!("certificates reloaded");
+                self.on_change.notify();
             }
             Reloaded::Refused(error) => {
                 let text = error.to_string();

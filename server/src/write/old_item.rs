@@ -114,7 +114,10 @@ pub(super) async fn open(
     };
     offloaded.put(&mut item, wanted).await;
     match load::open(model, item, &keys, wanted, Extent::Verified).await {
-        Ok(opened) => Some(opened),
+        Ok(opened) => {
+            opened.record(call);
+            Some(opened)
+        }
         Err(error) => {
             warn!(
                 request_id = call.request_id(),

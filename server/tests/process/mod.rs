@@ -147,6 +147,28 @@ impl Process {
         Process::started(command, &[], log)
     }
 
+    /// Like [`Process::serve_logged`], but without a log, and with a soft limit on the size of files: so many blocks of 512
+    /// bytes.
+    pub(crate) fn serve_with_file_size(
+        folder: &Path,
+        blocks: usize,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Process {
+        let mut command = Command::new("sh");
+        let limited = format!("trap '' XFSZ; ulimit -S -f {blocks} && exec \"$0\" \"$@\"");
+        command
+            .args(["-c", &limited, env!("CARGO_BIN_EXE_tollgate")])
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin");
+        Process::started(command, variables, Stdio::null())
+    }
+
     /// `tollgate serve` without a umask.
     pub(crate) fn serve_without_umask(folder: &Path) -> Process {
         let mut shell = Command::new("sh");

@@ -33,6 +33,11 @@ const CASES: &[(&str, &str, &str)] = &[
     ("auth.public", "[health, reflection]", "health,reflection"),
     ("models", "m", "m"),
     ("policies", "p", "p"),
+    ("audit.file", "a.jsonl", "a.jsonl"),
+    ("audit.otlp", "true", "true"),
+    ("audit.key", TOKEN_KEY, TOKEN_KEY),
+    ("audit.chain", "true", "true"),
+    ("audit.on_failure", "continue", "continue"),
     ("backend", "aws", "aws"),
     ("embedded.data", "/d", "/d"),
     ("embedded.memory", "true", "true"),
@@ -123,7 +128,9 @@ fn every_setting_is_read_from_file_and_environment() {
         assert_eq!(values(&one), values(&other), "{path}");
         // loaded, because the default of limits.memory depends on the machine
         let without = match path {
-            "tls.certificate" | "tls.key" | "auth.certificates" => from_variables(&[]),
+            "tls.certificate" | "tls.key" | "auth.certificates" | "audit.file" | "audit.key" => {
+                from_variables(&[])
+            }
             _ => from_variables(&required),
         };
         assert_ne!(
@@ -132,6 +139,7 @@ fn every_setting_is_read_from_file_and_environment() {
             "{path} changes something"
         );
         assert_eq!(one.token_key, other.token_key);
+        assert_eq!(one.audit.key, other.audit.key);
     }
 }
 
@@ -150,6 +158,12 @@ fn required_by(path: &str) -> Vec<(&'static str, &'static str)> {
             ("TOLLGATE_AUTH__CERTIFICATES", "true"),
         ],
         "limits.per_caller" | "limits.callers" => vec![("TOLLGATE_AUTH__TOKENS", "t.yaml")],
+        "audit.file" | "audit.otlp" => vec![("TOLLGATE_AUDIT__KEY", TOKEN_KEY)],
+        "audit.key" => vec![("TOLLGATE_AUDIT__FILE", "a.jsonl")],
+        "audit.chain" => vec![
+            ("TOLLGATE_AUDIT__KEY", TOKEN_KEY),
+            ("TOLLGATE_AUDIT__FILE", "a.jsonl"),
+        ],
         "tls.client_certificates" => vec![certificate, key, ("TOLLGATE_TLS__CLIENT_CA", "ca.pem")],
         _ => Vec::new(),
     }

@@ -48,6 +48,7 @@ pub(super) fn admit(
     let head = Head::read(request.headers(), shared.deadlines(route));
     let trace = shared.telemetry.begin(rpc, request.headers());
     let open = OpenCall::new(Arc::clone(shared), (rpc, route), &head, trace, caller);
+    let open = open.audited()?;
     if !head.faults.is_empty() {
         let status = status::invalid(Reason::InvalidField, &head.faults);
         let reason = Reason::InvalidField;
@@ -97,7 +98,10 @@ pub(super) fn unidentified(
     let head = Head::read(request.headers(), shared.deadlines(route));
     let trace = shared.telemetry.begin(rpc, request.headers());
     let open = OpenCall::unidentified(Arc::clone(shared), rpc, &head, trace);
-    open.refuse(&refusal::unauthenticated(refused))
+    match open.audited() {
+        Ok(open) => open.refuse(&refusal::unauthenticated(refused)),
+        Err((open, refusal)) => open.refuse(&refusal),
+    }
 }
 
 impl Admitted {

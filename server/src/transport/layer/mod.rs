@@ -23,6 +23,7 @@
 //! A deadline drops only the future and the stream of the RPC. Work that was spawned to run to completion continues, and
 //! what it uses is added to the same bill.
 
+mod audit;
 mod billed;
 mod calls;
 mod encoding;

@@ -1,6 +1,7 @@
 //! A call of DataService while it is open: its ledger, what it holds, and the only way to close it. A call that is dropped
 //! before it was closed is closed as cancelled.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use tonic::Code;
 use tonic::body::Body;
 use tracing::{info, warn};
 
+use super::audit;
 use super::end::End;
 use super::receipt::Timeout;
 use super::refusal::Refusal;
@@ -32,8 +34,8 @@ pub(super) struct OpenCall {
     shared: Arc<Shared>,
     /// Whether the deadline is when the credential of the caller expires.
     expires: bool,
-    /// The entry among the open calls, once the call is admitted.
-    entry: Option<usize>,
+    /// The entry among the open calls, plus one, once the call is admitted.
+    entry: Option<NonZeroUsize>,
 }
 
 impl OpenCall {
@@ -90,10 +92,22 @@ impl OpenCall {
         }
     }
 
+    /// Begins its line of the audit log, if calls are audited. Refuses it if the line could not be written.
+    pub(super) fn audited(mut self) -> Result<OpenCall, (OpenCall, Refusal)> {
+        match audit::begin(self.shared.audit.as_ref()) {
+            Ok(record) => {
+                self.call = self.call.clone().with_audit(record);
+                Ok(self)
+            }
+            Err(refusal) => Err((self, refusal)),
+        }
+    }
+
     /// Admits the call, with the hold of its capacity.
     pub(super) fn admitted(mut self, hold: Arc<Hold>) -> OpenCall {
         self.call = self.call.clone().with_hold(hold);
-        self.entry = Some(self.shared.calls.enter(&self.call));
+        let entry = self.shared.calls.enter(&self.call);
+        self.entry = NonZeroUsize::new(entry + 1);
         self
     }
 
@@ -183,15 +197,16 @@ impl Drop for OpenCall {
     fn drop(&mut self) {
         close(&self.call, Code::Cancelled, self.shared.settings.slow);
         if let Some(entry) = self.entry.take() {
-            self.shared.calls.leave(entry);
+            self.shared.calls.leave(entry.get() - 1);
         }
     }
 }
 
-/// Closes a call: posts its bill, ends its span and logs it, as a warning if it took `slow` or longer. Returns `None` if
+/// Closes a call: posts its bill, ends its span, writes its line of the audit log and logs it, as a warning if it took `slow` or longer. Returns `None` if
 /// it was closed before.
 pub(super) fn close(call: &Call, code: Code, slow: Duration) -> Option<Closed> {
     let closed = call.close(code)?;
+    audit::end(call, code);
     log(call, code, &closed.bill, slow);
     Some(closed)
 }

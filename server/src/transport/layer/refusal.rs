@@ -8,6 +8,7 @@ use tonic::metadata::MetadataValue;
 
 use super::super::status;
 use super::encoding::{ACCEPTED_ENCODINGS, SUPPORTED};
+use crate::audit::Unavailable;
 use crate::capacity::{Exceeded, LimitReached};
 use crate::identity::Refused;
 
@@ -142,6 +143,14 @@ pub(super) fn shutting_down() -> Refusal {
     Refusal {
         reason: Reason::ShuttingDown,
         status: status::retry_later(Reason::ShuttingDown, "the server is shutting down"),
+    }
+}
+
+/// The line of the call could not be written.
+pub(super) fn not_audited(unavailable: Unavailable) -> Refusal {
+    Refusal {
+        reason: Reason::AuditUnavailable,
+        status: status::retry_later(Reason::AuditUnavailable, unavailable.to_string()),
     }
 }
 

@@ -19,6 +19,7 @@ use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::super::stream::{self, Outgoing};
+use super::audit::Audited;
 use super::encoding::{ENCODING, Encoding};
 use super::end::End;
 use super::open::OpenCall;
@@ -53,6 +54,7 @@ pub(super) enum Ending {
         request_id: String,
         hold: Arc<Hold>,
         end: End,
+        audited: Audited,
     },
 }
 
@@ -281,8 +283,17 @@ impl Ending {
     fn write(self, code: Code, trailers: Option<&mut HeaderMap>) {
         match (self, trailers) {
             (Ending::Billed(open), trailers) => open.end(code, trailers),
-            (Ending::Unbilled { request_id, .. }, Some(trailers)) => write_request_id(trailers, &request_id),
-            (Ending::Unbilled { .. }, None) => {}
+            (
+                Ending::Unbilled {
+                    request_id, audited, ..
+                },
+                trailers,
+            ) => {
+                audited.end(code);
+                if let Some(trailers) = trailers {
+                    write_request_id(trailers, &request_id);
+                }
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ use super::route::Route;
 use super::settings::Settings;
 use super::shared::Shared;
 use super::unbilled::{self, Unbilled};
+use crate::audit::Audit;
 use crate::billing::Accounting;
 use crate::caller::Caller;
 use crate::capacity::Capacity;
@@ -41,17 +42,18 @@ impl CallLayer {
 
     /// Like [`new`](CallLayer::new), but traces every call.
     pub fn traced(accounting: Arc<Accounting>, settings: Settings, telemetry: Telemetry) -> CallLayer {
-        CallLayer::authenticated(accounting, settings, telemetry, None)
+        CallLayer::guarded(accounting, settings, telemetry, (None, None))
     }
 
-    /// Like [`traced`](CallLayer::traced), but with the identity of every caller; `None`: callers have none.
-    pub fn authenticated(
+    /// Like [`traced`](CallLayer::traced), but with the identity of every caller and a line about every call; `None`:
+    /// callers have no identity, calls are not audited.
+    pub fn guarded(
         accounting: Arc<Accounting>,
         settings: Settings,
         telemetry: Telemetry,
-        authenticator: Option<Arc<Authenticator>>,
+        (authenticator, audit): (Option<Arc<Authenticator>>, Option<Audit>),
     ) -> CallLayer {
-        CallLayer(Shared::new(accounting, settings, telemetry, authenticator))
+        CallLayer(Shared::new(accounting, settings, telemetry, authenticator, audit))
     }
 
     /// The calls in flight.
@@ -170,6 +172,6 @@ where
             Ok((call, request)) => Box::pin(call.run(inner, request)),
             Err((request_id, refusal)) => refuse(unbilled::refuse(&request_id, &refusal)),
         },
-        (None, Err(refused)) => refuse(unbilled::unidentified(&request, refused)),
+        (None, Err(refused)) => refuse(unbilled::unidentified(shared, &request, refused)),
     }
 }

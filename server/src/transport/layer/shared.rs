@@ -13,6 +13,7 @@ use super::refusal::{self, Refusal};
 use super::request::{self, Deadlines};
 use super::route::Route;
 use super::settings::Settings;
+use crate::audit::Audit;
 use crate::billing::Accounting;
 use crate::call;
 use crate::caller::Caller;
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     pub(super) draining: AtomicBool,
     /// `None`: callers have no identity.
     pub(super) authenticator: Option<Arc<Authenticator>>,
+    /// `None`: calls are not audited.
+    pub(super) audit: Option<Audit>,
 }
 
 impl Shared {
@@ -45,6 +48,7 @@ impl Shared {
         settings: Settings,
         telemetry: Telemetry,
         authenticator: Option<Arc<Authenticator>>,
+        audit: Option<Audit>,
     ) -> Arc<Shared> {
         let in_flight = settings.in_flight.max(1);
         let settings = Settings {
@@ -65,6 +69,7 @@ impl Shared {
             calls: OpenCalls::default(),
             draining: AtomicBool::new(false),
             authenticator,
+            audit,
         })
     }
 

@@ -7,6 +7,7 @@ use http::{Request, Response};
 use tonic::body::Body;
 use tracing::warn;
 
+use super::audit::Audited;
 use super::encoding::Encoding;
 use super::end::End;
 use super::inflated;
@@ -32,6 +33,7 @@ pub(super) struct Unbilled {
     receipt: Arc<Receipt>,
     hold: Arc<Hold>,
     end: End,
+    audited: Audited,
 }
 
 impl Unbilled {
@@ -42,8 +44,15 @@ impl Unbilled {
         caller: Option<Arc<Caller>>,
     ) -> Result<(Unbilled, Request<Body>), (String, Refusal)> {
         let request_id = request::request_id(request.headers());
+        let audit = shared.audit.as_ref().filter(|_| route.public.is_none());
+        let audited = match Audited::begin(audit, request.uri().path(), caller.clone(), &request_id) {
+            Ok(audited) => audited,
+            Err(refusal) => return Err((request_id, refusal)),
+        };
         let Ok(hold) = shared.hold(&request) else {
-            return Err((request_id, refusal::out_of_memory()));
+            let refusal = refusal::out_of_memory();
+            audited.end(refusal.status.code());
+            return Err((request_id, refusal));
         };
         let deadlines = shared.deadlines(route);
         let deadline = match route.pool {
@@ -60,6 +69,7 @@ impl Unbilled {
         let max_bytes = shared.settings.message_bytes;
         let pace = Pace::default();
         if let Err(refusal) = inflated::receive(&mut request, route, &receipt, &hold, pace, max_bytes) {
+            audited.end(refusal.status.code());
             return Err((request_id, refusal));
         }
         let call = Unbilled {
@@ -69,6 +79,7 @@ impl Unbilled {
             receipt,
             hold,
             end,
+            audited,
         };
         Ok((call, request))
     }
@@ -88,6 +99,7 @@ impl Unbilled {
             receipt,
             hold,
             end,
+            audited,
         } = self;
         let receive = shared.settings.receive;
         let handling = receipt.within(receive, end.at, inner.call(request));
@@ -95,6 +107,7 @@ impl Unbilled {
             Ok(response) => response?,
             Err(timeout) => {
                 let refusal = shared.timed_out(timeout, Some(&hold), &end);
+                audited.end(refusal.status.code());
                 return Ok(refuse(&request_id, &refusal));
             }
         };
@@ -104,6 +117,7 @@ impl Unbilled {
         }
         if let Some(rewritten) = rewrite::rewrite(response.headers_mut()) {
             rewritten.log(&request_id);
+            audited.end(rewritten.code);
             write_request_id(response.headers_mut(), &request_id);
             return Ok(response);
         }
@@ -111,15 +125,20 @@ impl Unbilled {
             request_id,
             hold,
             end,
+            audited,
         };
         Ok(ResponseBody::wrap(response, accepted, ending))
     }
 }
 
 /// Refuses a call whose caller has no identity. Reads nothing but its head.
-pub(super) fn unidentified(request: &Request<Body>, refused: Refused) -> Response<Body> {
+pub(super) fn unidentified(shared: &Shared, request: &Request<Body>, refused: Refused) -> Response<Body> {
     let request_id = request::request_id(request.headers());
-    let refusal = refusal::unauthenticated(refused);
+    let mut refusal = refusal::unauthenticated(refused);
+    match Audited::begin(shared.audit.as_ref(), request.uri().path(), None, &request_id) {
+        Ok(audited) => audited.end(refusal.status.code()),
+        Err(unavailable) => refusal = unavailable,
+    }
     warn!(
         path = request.uri().path(),
         request_id,

@@ -1,5 +1,6 @@
 //! What callers may do: decisions of policies over the wire, by caller, action, field and tenant.
 
+mod audited;
 mod changes;
 mod leaks;
 mod matrix;
@@ -64,6 +65,11 @@ struct Guarded {
 
 impl Guarded {
     async fn start(policies: &str) -> Guarded {
+        Guarded::with(policies, Vec::new()).await
+    }
+
+    /// With further settings.
+    async fn with(policies: &str, mut settings: Vec<(&'static str, String)>) -> Guarded {
         let folder = tempfile::tempdir().expect("a folder");
         for name in ["models", "policies"] {
             fs::create_dir(folder.path().join(name)).expect("an empty folder");
@@ -77,12 +83,13 @@ impl Guarded {
         fs::set_permissions(folder.path().join("tokens.yaml"), secret).expect("it is there");
         let path = |name: &str| folder.path().join(name);
         let shown = |path: PathBuf| path.display().to_string();
+        settings.extend([
+            ("TOLLGATE_POLICIES", shown(path("policies"))),
+            ("TOLLGATE_AUTH__TOKENS", shown(path("tokens.yaml"))),
+        ]);
         let gateway = Gateway::with(Setup {
             models: Some(path("models")),
-            settings: vec![
-                ("TOLLGATE_POLICIES", shown(path("policies"))),
-                ("TOLLGATE_AUTH__TOKENS", shown(path("tokens.yaml"))),
-            ],
+            settings,
             ..Setup::default()
         })
         .await;

@@ -1,0 +1,95 @@
+//! The fields of a line, in their order.
+
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+/// Whether what was asked for was permitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// It was.
+    Allow,
+    /// It was not, or a part of it was not.
+    Deny,
+    /// The caller has no identity.
+    Unauthenticated,
+}
+
+/// A line without its number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Line {
+    pub(super) time: String,
+    pub(super) caller: Option<String>,
+    pub(super) tenant: Option<String>,
+    pub(super) rpc: String,
+    pub(super) model: Option<String>,
+    pub(super) key: Option<Keys>,
+    pub(super) decrypted: Vec<String>,
+    pub(super) withheld: Vec<String>,
+    pub(super) decision: Decision,
+    pub(super) policies: Vec<String>,
+    pub(super) code: &'static str,
+    pub(super) request_id: Option<String>,
+}
+
+/// The HMACs of the items of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(super) enum Keys {
+    /// That of the only item.
+    One(String),
+    /// Those of the first items, and how many items there were.
+    Several { first: Vec<String>, count: u64 },
+}
+
+#[derive(Serialize)]
+struct Numbered<'a> {
+    #[serde(flatten)]
+    line: &'a Line,
+    seq: u64,
+}
+
+impl Line {
+    /// A change of what decides about calls.
+    pub(super) fn of_change(what: &'static str) -> Line {
+        Line {
+            time: now(),
+            caller: None,
+            tenant: None,
+            rpc: what.to_owned(),
+            model: None,
+            key: None,
+            decrypted: Vec::new(),
+            withheld: Vec::new(),
+            decision: Decision::Allow,
+            policies: Vec::new(),
+            code: "OK",
+            request_id: None,
+        }
+    }
+
+    /// The line as JSON, without `prev` and without a line break.
+    pub(super) fn numbered(&self, seq: u64) -> String {
+        serde_json::to_string(&Numbered { line: self, seq }).expect("a line has only texts and numbers")
+    }
+
+    /// About how much memory it uses.
+    pub(super) fn bytes(&self) -> usize {
+        let texts = |texts: &[String]| texts.iter().map(|text| text.len() + size_of::<String>()).sum();
+        let lists: usize = [&self.decrypted, &self.withheld, &self.policies]
+            .map(|list| texts(list))
+            .iter()
+            .sum();
+        let keys = match &self.key {
+            Some(Keys::Several { first, .. }) => texts(first),
+            Some(Keys::One(_)) | None => 0,
+        };
+        size_of::<Line>() + lists + keys
+    }
+}
+
+/// The time, in RFC 3339 with milliseconds.
+pub(super) fn now() -> String {
+    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+}

@@ -1,0 +1,30 @@
+//! The audit log: one JSON line per call and per change of what decides about calls, in a file. Knows nothing of gRPC, and
+//! never writes an item value, a token or the bytes of a key: the key of an item is an HMAC.
+//!
+//! | part | what |
+//! |---|---|
+//! | [`Audit`] | opens the file, and decides whether calls may begin |
+//! | [`Record`] | what one call did, until its line is written |
+//! | [`verify`] | finds the first line of a chain that was changed, cut out or inserted |
+//!
+//! A line is written when its call ends, before the response does, under one lock: the order of the lines is that of their
+//! `seq`. If a line cannot be written, a file of zeros beside the log is emptied, so that calls in flight find space;
+//! no new call begins until there is space for both again.
+
+mod chain;
+mod file;
+mod key;
+mod line;
+mod log;
+mod record;
+mod state;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+pub use chain::{Head, NotAHead};
+pub use key::AuditKey;
+pub use line::Decision;
+pub use log::{Audit, Error, OnFailure, Settings, Unavailable};
+pub use record::{Ended, Record};
+pub use verify::{Finding, Verified, Verifier};

@@ -1,0 +1,160 @@
+//! What one call did, until its line is written: which items, which fields, and which policies decided. Bounded.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::key::hex;
+use super::line::{Decision, Keys, Line, now};
+use super::log::{Audit, Unavailable};
+use crate::caller::Caller;
+
+/// Items whose HMACs a line lists.
+const MAX_KEYS: usize = 100;
+/// Names of fields or policies in one list of a line.
+const MAX_NAMES: usize = 256;
+/// Takes the place of further names.
+const MORE: &str = "…";
+
+/// What one call did.
+pub struct Record {
+    audit: Audit,
+    facts: Mutex<Facts>,
+}
+
+#[derive(Default)]
+struct Facts {
+    keys: Vec<String>,
+    keys_count: u64,
+    decrypted: BTreeSet<String>,
+    withheld: BTreeSet<String>,
+    policies: BTreeSet<String>,
+    is_denied: bool,
+}
+
+/// How a call ended.
+pub struct Ended<'a> {
+    /// Who called.
+    pub caller: Option<&'a Arc<Caller>>,
+    /// The RPC.
+    pub rpc: &'a str,
+    /// The model.
+    pub model: Option<&'a str>,
+    /// The id of the call.
+    pub request_id: &'a str,
+    /// What was decided, unless a part of the call was denied.
+    pub decision: Decision,
+    /// The status code.
+    pub code: &'static str,
+}
+
+impl Audit {
+    /// Begins a call.
+    ///
+    /// # Errors
+    ///
+    /// Its line could not be written.
+    pub fn begin(&self) -> Result<Arc<Record>, Unavailable> {
+        if !self.admits() {
+            return Err(Unavailable);
+        }
+        Ok(Arc::new(Record {
+            audit: self.clone(),
+            facts: Mutex::default(),
+        }))
+    }
+}
+
+impl Record {
+    /// Adds an item by its identity.
+    pub fn add_item(&self, identity: &[u8]) {
+        let mut facts = self.facts.lock();
+        facts.keys_count += 1;
+        if facts.keys.len() < MAX_KEYS {
+            let key = hex(&self.audit.key().item(identity));
+            facts.keys.push(key);
+        }
+    }
+
+    /// Adds fields that were decrypted.
+    pub fn add_decrypted<'n>(&self, names: impl IntoIterator<Item = &'n str>) {
+        add(&mut self.facts.lock().decrypted, names);
+    }
+
+    /// Adds fields that the caller may not read.
+    pub fn add_withheld<'n>(&self, names: impl IntoIterator<Item = &'n str>) {
+        add(&mut self.facts.lock().withheld, names);
+    }
+
+    /// Adds policies that permitted something.
+    pub fn permitted<'n>(&self, policies: impl IntoIterator<Item = &'n str>) {
+        add(&mut self.facts.lock().policies, policies);
+    }
+
+    /// Adds policies that denied something; none: nothing permitted it.
+    pub fn denied<'n>(&self, policies: impl IntoIterator<Item = &'n str>) {
+        let mut facts = self.facts.lock();
+        facts.is_denied = true;
+        add(&mut facts.policies, policies);
+    }
+
+    /// Writes the line.
+    pub fn end(&self, ended: &Ended<'_>) {
+        let Facts {
+            keys,
+            keys_count,
+            decrypted,
+            withheld,
+            policies,
+            is_denied,
+        } = std::mem::take(&mut *self.facts.lock());
+        let decision = match ended.decision {
+            Decision::Allow if is_denied => Decision::Deny,
+            decision => decision,
+        };
+        self.audit.write(Line {
+            time: now(),
+            caller: ended.caller.map(|caller| caller.name.clone()),
+            tenant: ended.caller.and_then(|caller| caller.tenant.clone()),
+            rpc: ended.rpc.to_owned(),
+            model: ended.model.map(str::to_owned),
+            key: of_items(keys, keys_count),
+            decrypted: decrypted.into_iter().collect(),
+            withheld: withheld.into_iter().collect(),
+            decision,
+            policies: policies.into_iter().collect(),
+            code: ended.code,
+            request_id: Some(ended.request_id.to_owned()),
+        });
+    }
+}
+
+/// One item as a text, several as a list.
+fn of_items(mut keys: Vec<String>, count: u64) -> Option<Keys> {
+    match count {
+        0 => None,
+        1 => keys.pop().map(Keys::One),
+        count => Some(Keys::Several { first: keys, count }),
+    }
+}
+
+fn add<'n>(set: &mut BTreeSet<String>, names: impl IntoIterator<Item = &'n str>) {
+    for name in names {
+        if set.contains(name) {
+            continue;
+        }
+        if set.len() >= MAX_NAMES {
+            set.insert(MORE.to_owned());
+            return;
+        }
+        set.insert(name.to_owned());
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Record")
+    }
+}
