@@ -3,6 +3,7 @@
 mod auditing;
 mod backend;
 mod error;
+mod memory;
 mod reload;
 mod settings;
 mod sweeping;
@@ -36,6 +37,7 @@ use crate::write::{Committer, RequestIds, TransactionTokens, UploadTokens};
 
 pub use backend::connect;
 pub use error::Error;
+pub use memory::protect_memory;
 pub use reload::{Refused, Reloader};
 pub use settings::known_to_policies;
 pub use sweeping::sweep;

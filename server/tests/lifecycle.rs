@@ -294,6 +294,22 @@ async fn the_trace_level_logs_no_item_values() {
 }
 
 #[tokio::test]
+async fn the_start_reports_how_memory_is_protected() {
+    let folder = free_folder();
+    let log = folder.path().join("log");
+    let file = fs::File::create(&log).unwrap();
+    let process = Process::serve_logged(folder.path(), &["--memory"], &[], file);
+    assert_eq!(process.terminate().code, 0);
+    let log = fs::read_to_string(log).unwrap();
+    // the system may lock less memory than that, but a process can always leave itself out of dumps
+    let is_protected = log.contains("data keys are in locked memory, and core dumps are disabled");
+    assert!(
+        is_protected || log.contains("\"process_undumpable\":true"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
 async fn sigterm_waits_for_calls_in_flight() {
     const ITEMS: usize = 30;
     let folder = free_folder();

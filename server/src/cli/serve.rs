@@ -83,6 +83,7 @@ async fn serve(
         warn!("{fault}");
     }
     app::raise_descriptor_limit();
+    app::protect_memory();
     // before anything is opened, so that a signal during the start is handled too
     let shutdown = match shutdown_signal() {
         Ok(shutdown) => shutdown,

@@ -1,4 +1,4 @@
-//! One AES-256 data key in memory: zeroised when dropped, redacted in `Debug`. Passes its bytes, and those of the keys
+//! One AES-256 data key in locked memory: zeroised when dropped, redacted in `Debug`. Passes its bytes, and those of the keys
 //! derived from it, only to the cipher.
 
 use std::fmt;
@@ -12,9 +12,9 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::error::{OpenError, SealError};
+pub(super) use super::locked::KEY_BYTES;
+use super::locked::LockedKey;
 
-/// Bytes of an AES-256 key.
-pub(super) const KEY_BYTES: usize = 32;
 /// Bytes of a GCM nonce.
 pub(super) const NONCE_BYTES: usize = 12;
 /// Bytes of a GCM tag.
@@ -46,7 +46,7 @@ const MAX_SEALS: u64 = 1 << 32;
 
 /// A data key in plaintext.
 pub struct DataKey {
-    bytes: KeyBytes,
+    bytes: LockedKey,
     seals: AtomicU64,
     sealed_bytes: AtomicU64,
 }
@@ -54,8 +54,11 @@ pub struct DataKey {
 impl DataKey {
     /// A data key from its bytes.
     pub fn new(bytes: Zeroizing<[u8; KEY_BYTES]>) -> DataKey {
+        let locked = LockedKey::new(&bytes);
+        // the copy on the stack or heap is zeroised
+        drop(bytes);
         DataKey {
-            bytes,
+            bytes: locked,
             seals: AtomicU64::new(0),
             sealed_bytes: AtomicU64::new(0),
         }
@@ -63,8 +66,8 @@ impl DataKey {
 
     /// The bytes, for a test that searches the memory for them.
     #[cfg(all(test, feature = "embedded", target_os = "linux"))]
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.bytes.as_slice()
+    pub(super) fn with_bytes<T>(&self, uses: impl FnOnce(&[u8; KEY_BYTES]) -> T) -> T {
+        self.bytes.with(uses)
     }
 
     /// The commitment to this key: HKDF-SHA256 of it, without salt. AES-GCM alone does not commit to its key: a ciphertext
@@ -127,7 +130,8 @@ impl DataKey {
     ) -> Result<[u8; TAG_BYTES], SealError> {
         self.count_seal()?;
         self.count_bytes(buffer);
-        encrypt(&self.bytes, nonce, associated_data, buffer)
+        self.bytes
+            .with(|key| encrypt(key, nonce, associated_data, buffer))
     }
 
     /// Decrypts `buffer` in place, if the tag matches under the data key itself.
@@ -142,7 +146,8 @@ impl DataKey {
         buffer: &mut [u8],
         tag: &[u8; TAG_BYTES],
     ) -> Result<(), OpenError> {
-        decrypt(&self.bytes, nonce, associated_data, buffer, tag)
+        self.bytes
+            .with(|key| decrypt(key, nonce, associated_data, buffer, tag))
     }
 
     /// The commitment of objects to this key.
@@ -164,7 +169,7 @@ impl DataKey {
 
     /// The keys of an object with this salt.
     pub(super) fn object_keys(&self, salt: &[u8]) -> ObjectKeys {
-        let with_salt = Hkdf::<Sha256>::new(Some(salt), &*self.bytes);
+        let with_salt = self.bytes.with(|key| Hkdf::<Sha256>::new(Some(salt), key));
         let derive = |info: &[u8]| {
             let mut key = Zeroizing::new([0; KEY_BYTES]);
             with_salt
@@ -215,7 +220,8 @@ impl DataKey {
 
     /// HKDF-SHA256 without salt: <https://www.rfc-editor.org/rfc/rfc5869>.
     fn derive(&self, info: &[&[u8]], out: &mut [u8; KEY_BYTES]) {
-        Hkdf::<Sha256>::new(None, &*self.bytes)
+        self.bytes
+            .with(|key| Hkdf::<Sha256>::new(None, key))
             .expand_multi_info(info, out)
             .expect("32 bytes are one block of SHA-256");
     }
@@ -266,7 +272,7 @@ impl ObjectKeys {
 }
 
 fn encrypt(
-    key: &KeyBytes,
+    key: &[u8; KEY_BYTES],
     nonce: &[u8; NONCE_BYTES],
     associated_data: &[u8],
     buffer: &mut [u8],
@@ -276,7 +282,7 @@ fn encrypt(
 }
 
 fn decrypt(
-    key: &KeyBytes,
+    key: &[u8; KEY_BYTES],
     nonce: &[u8; NONCE_BYTES],
     associated_data: &[u8],
     buffer: &mut [u8],
@@ -287,8 +293,8 @@ fn decrypt(
     opened.map_err(|_| OpenError::Authentication)
 }
 
-fn cipher(key: &KeyBytes) -> Aes256Gcm {
-    Aes256Gcm::new((&**key).into())
+fn cipher(key: &[u8; KEY_BYTES]) -> Aes256Gcm {
+    Aes256Gcm::new(key.into())
 }
 
 impl fmt::Debug for DataKey {
@@ -361,6 +367,7 @@ mod tests {
     fn derives_a_key_for_each_place() {
         let key = DataKey::new(Zeroizing::new([1; KEY_BYTES]));
         assert_ne!(*key.attribute_key(b"a"), *key.attribute_key(b"b"));
-        assert_ne!(*key.attribute_key(b""), *key.bytes);
+        let derived = key.attribute_key(b"");
+        key.bytes.with(|bytes| assert_ne!(*derived, *bytes));
     }
 }

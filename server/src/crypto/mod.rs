@@ -8,6 +8,7 @@ mod gate;
 mod key_cache;
 mod keyring;
 mod keys;
+mod locked;
 pub mod object;
 #[cfg(all(test, feature = "embedded", target_os = "linux"))]
 mod residue;
@@ -20,6 +21,7 @@ pub use data_key::DataKey;
 pub use key_cache::CacheLimits;
 pub use keyring::{CallKeys, Keyring};
 pub use keys::{Context, KeyIds, SealingKey};
+pub use locked::{Protection, protection};
 pub use unwrap::UnwrapError;
 
 impl std::fmt::Debug for Keyring {

@@ -127,7 +127,7 @@ async fn no_base64_of_a_data_key_remains() {
 
 fn base64_of(key: &DataKey) -> Zeroizing<String> {
     use base64::Engine as _;
-    Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(key.as_bytes()))
+    Zeroizing::new(key.with_bytes(|bytes| base64::engine::general_purpose::STANDARD.encode(bytes)))
 }
 
 #[test]
