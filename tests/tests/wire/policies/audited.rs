@@ -69,7 +69,7 @@ async fn every_call_has_a_line_with_what_it_did() {
     assert_eq!(all[2]["decrypted"], serde_json::json!([]));
     assert_eq!(all[2]["withheld"], serde_json::json!(["ssn"]));
     assert_eq!(all[1]["tenant"], "acme");
-    assert_eq!(all[1]["policies"], serde_json::json!(["admins"]));
+    assert_eq!(all[1]["policies"], serde_json::json!(["a.cedar:2 (admins)"]));
     assert_eq!(all[3]["policies"], serde_json::json!([]), "nothing permitted it");
     assert!(
         all[..4]
