@@ -100,7 +100,10 @@ pub(super) fn unidentified(
     let open = OpenCall::unidentified(Arc::clone(shared), rpc, &head, trace);
     match open.audited() {
         Ok(open) => open.refuse(&refusal::unauthenticated(refused)),
-        Err((open, refusal)) => open.refuse(&refusal),
+        Err(refused) => {
+            let (open, refusal) = *refused;
+            open.refuse(&refusal)
+        }
     }
 }
 

@@ -93,13 +93,13 @@ impl OpenCall {
     }
 
     /// Begins its line of the audit log, if calls are audited. Refuses it if the line could not be written.
-    pub(super) fn audited(mut self) -> Result<OpenCall, (OpenCall, Refusal)> {
+    pub(super) fn audited(mut self) -> Result<OpenCall, Box<(OpenCall, Refusal)>> {
         match audit::begin(self.shared.audit.as_ref()) {
             Ok(record) => {
                 self.call = self.call.clone().with_audit(record);
                 Ok(self)
             }
-            Err(refusal) => Err((self, refusal)),
+            Err(refusal) => Err(Box::new((self, refusal))),
         }
     }
 
