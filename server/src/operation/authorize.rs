@@ -104,10 +104,15 @@ impl<'a> Authorizing<'a> {
         };
         match is_own {
             true => Ok(()),
-            false => Err(Error::Denied {
-                path: String::new(),
-                denied: Resource::Model(model).denied(action),
-            }),
+            false => {
+                if let Some(record) = self.call.audit() {
+                    record.denied([]);
+                }
+                Err(Error::Denied {
+                    path: String::new(),
+                    denied: Resource::Model(model).denied(action),
+                })
+            }
         }
     }
 }
