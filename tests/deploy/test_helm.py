@@ -29,7 +29,6 @@ OWNED = {
     "auth.certificates", "auth.certificate_callers", "auth.jwt", "auth.tokens", "auth.public", "policies",
     "audit.file", "audit.otlp", "audit.key", "audit.chain", "audit.on_failure",
     "tls.certificate", "tls.key", "tls.client_ca", "tls.client_certificates", "token_key", "prices", "shutdown_grace",
-    "kms.cache",
 }  # fmt: skip
 
 
