@@ -371,7 +371,7 @@ fn origin(config: &Config, setting: &str, from: &str) -> bool {
 fn any_value(setting: &str) -> &'static str {
     match setting {
         "aws.endpoint_url" | "s3.public_url" => "http://127.0.0.1:5000",
-        "token_key" => "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "token_key" | "audit.key" => KEY,
         "limits.in_flight_per_connection" => "7",
         "limits.memory" => "64MiB",
         "tls.client_certificates" => "require",
@@ -379,8 +379,16 @@ fn any_value(setting: &str) -> &'static str {
     }
 }
 
+/// A key of 32 bytes.
+const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
 /// The variables that a setting requires, without its own.
 fn required_by(setting: &str) -> Vec<(&'static str, &'static str)> {
+    match setting {
+        "audit.file" => return vec![("TOLLGATE_AUDIT__KEY", KEY)],
+        "audit.key" => return vec![("TOLLGATE_AUDIT__FILE", "a file")],
+        _ => {}
+    }
     if setting.starts_with("limits.") && setting.ends_with("caller") || setting == "limits.callers" {
         return vec![("TOLLGATE_AUTH__TOKENS", "a file")];
     }
