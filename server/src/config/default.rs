@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::audit::Audit;
+use super::audit_log::Audit;
 use super::auth::Auth;
 use super::tree::{
     Aws, Backend, CallerLimits, Config, Embedded, Kms, Limits, Log, LogFormat, LogLevel, Metrics, S3,

@@ -2,6 +2,7 @@
 //! each with its origin. The only room that reads the environment. Never prints a secret.
 
 mod audit;
+mod audit_log;
 mod auth;
 mod auth_faults;
 mod auth_settings;
@@ -24,7 +25,8 @@ mod token_key;
 mod tree;
 mod values;
 
-pub use audit::{Audit, OnAuditFailure, parse_key as parse_audit_key};
+pub use audit::parse_key as parse_audit_key;
+pub use audit_log::{Audit, OnAuditFailure};
 pub use auth::{Auth, ClaimType, JwtAlgorithm, JwtIssuer, Membership, PublicService, TokenFile};
 pub use environment::{empty_variables, environment};
 pub use fault::ConfigFault;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::audit::Audit;
+use super::audit_log::Audit;
 use super::auth::Auth;
 use super::machine;
 use super::otel::OtelVariables;
