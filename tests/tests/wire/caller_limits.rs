@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use tollgate_proto::v1;
+use tollgate_tests::differs_on;
 use tollgate_tests::gateway::{CallResult, Gateway, Setup};
 use tollgate_tests::polling::until;
 use tollgate_tests::refusal::Refusal;
@@ -168,6 +169,7 @@ async fn an_own_entry_is_before_that_of_a_group_and_that_before_the_one_of_all()
 
 #[tokio::test]
 async fn consumption_is_charged_and_a_debt_refuses_unary_calls() {
+    differs_on!(Moto, "capacity");
     let mut tokens = Setting::new();
     let limits = [
         ("reader", "rcu_per_second", 0.01, THING_RCU / 0.01),
@@ -230,6 +232,7 @@ fn pages(token: &str) -> Request<v1::ScanRequest> {
 
 #[tokio::test]
 async fn a_stream_in_debt_waits_before_it_reads_more() {
+    differs_on!(Moto, "capacity");
     let wiretap = Wiretap::counting();
     let (gateway, reader) = filled(&mut Setting::new(), "0.01", &wiretap).await;
     let mut request = pages(&reader);
@@ -247,6 +250,7 @@ async fn a_stream_in_debt_waits_before_it_reads_more() {
 
 #[tokio::test]
 async fn a_stream_goes_on_once_its_debt_is_repaid() {
+    differs_on!(Moto, "capacity");
     const RATE: f64 = 80.0;
     let wiretap = Wiretap::counting();
     let (gateway, reader) = filled(&mut Setting::new(), "80", &wiretap).await;

