@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`Audit`] | opens the file, and decides whether calls may begin |
 //! | [`Record`] | what one call did, until its line is written |
-//! | [`verify`] | finds the first line of a chain that was changed, cut out or inserted |
+//! | [`Verifier`] | finds the first line of a chain that was changed, cut out or inserted |
 //!
 //! A line is written when its call ends, before the response does, under one lock: the order of the lines is that of their
 //! `seq`. If a line cannot be written, a file of zeros beside the log is emptied, so that calls in flight find space;
