@@ -21,7 +21,7 @@ use crate::figure::AwsOperation;
 use crate::model::size::{stored_bytes, write_units};
 use crate::model::{Item, Value};
 
-use self::once::NotAppliedTwice;
+use self::once::{NotAppliedTwice, send_write};
 use super::convert::{NotStorable, from_sdk, some_names, to_i32, to_sdk};
 use super::error::{Error, Kind};
 use super::meter;
@@ -195,14 +195,7 @@ impl DynamoDb {
             .return_values(return_value(delete.return_old))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
-        let sent = match delete.once {
-            true => {
-                let sending = sending.customize().config_override(NotAppliedTwice::config());
-                meter::send(call, &request, Box::pin(sending.send())).await
-            }
-            false => meter::send(call, &request, Box::pin(sending.send())).await,
-        };
-        match sent {
+        match send_write!(call, &request, sending, once: delete.once) {
             Ok(output) => {
                 call.add_capacity(0.0, units(output.consumed_capacity.as_ref()));
                 Ok(output.attributes.map(from_sdk))

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::call::Call;
 use crate::figure::AwsOperation;
 
+use super::cause;
 use super::error::{Error, Kind};
 use super::key_names::{Aliases, KeyMatch};
 use super::meter;
@@ -38,6 +39,14 @@ pub struct GeneratedKey {
     pub wrapped: Vec<u8>,
     /// The key in plaintext.
     pub plaintext: Zeroizing<[u8; KEY_BYTES]>,
+}
+
+/// A key was not created.
+pub(super) struct NotCreated {
+    /// Why.
+    pub(super) cause: String,
+    /// Whether there is a key with its alias.
+    pub(super) alias_exists: bool,
 }
 
 impl Kms {
@@ -81,7 +90,7 @@ impl Kms {
         if let Err(error) = &sent
             && matches!(error.kind, Kind::Missing { .. })
             && self.creates_keys
-            && self.create_key(key_id).await
+            && self.ensure_key(key_id).await
         {
             sent = send().await.map_err(|failure| request.error(&failure));
         }
@@ -99,31 +108,42 @@ impl Kms {
     }
 
     /// Creates a key with this alias, or finds that another call just did. Returns whether there is one now.
-    fn create_key<'a>(&'a self, alias: &'a str) -> BoxFuture<'a, bool> {
+    fn ensure_key<'a>(&'a self, alias: &'a str) -> BoxFuture<'a, bool> {
         // boxed: the type of the requests would be too deep
         Box::pin(async move {
-            let created = self
-                .client
-                .create_key()
-                .description("made by tollgate")
-                .send()
-                .await;
-            let key = created.ok().and_then(|created| created.key_metadata);
-            let Some(key) = key.filter(|_| alias.starts_with("alias/")) else {
+            if !alias.starts_with("alias/") {
                 return false;
-            };
-            let naming = self
-                .client
-                .create_alias()
-                .alias_name(alias)
-                .target_key_id(key.key_id);
-            match naming.send().await {
-                Ok(_) => true,
-                Err(error) => error
-                    .as_service_error()
-                    .is_some_and(CreateAliasError::is_already_exists_exception),
+            }
+            match self.create_key(alias).await {
+                Ok(()) => true,
+                Err(failed) => failed.alias_exists,
             }
         })
+    }
+
+    /// Creates a key, and its alias.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be created, without the SDK's debug output.
+    pub(super) async fn create_key(&self, alias: &str) -> Result<(), NotCreated> {
+        let creating = self.client.create_key().description("made by tollgate");
+        let created = creating.send().await.map_err(|error| NotCreated {
+            cause: cause::text(&Request::new(AwsOperation::CreateKey, alias), &error),
+            alias_exists: false,
+        })?;
+        let metadata = created.key_metadata;
+        let arn = metadata.as_ref().and_then(|key| key.arn.clone());
+        let id = metadata.map(|key| key.key_id).unwrap_or_default();
+        let naming = self.client.create_alias().alias_name(alias).target_key_id(id);
+        naming.send().await.map_err(|error| NotCreated {
+            cause: cause::text(&Request::new(AwsOperation::CreateAlias, alias), &error),
+            alias_exists: error
+                .as_service_error()
+                .is_some_and(CreateAliasError::is_already_exists_exception),
+        })?;
+        self.aliases.remember(alias, &arn.unwrap_or_default());
+        Ok(())
     }
 
     /// Decrypts the data key `wrapped`, if it was wrapped under `key_id`.

@@ -162,7 +162,10 @@ async fn ensure(stores: &Stores, need: &Need<'_>) -> Result<Option<Warning>, Pro
                 .map(|_| ())
                 .map_err(|error| need.cause(AwsOperation::CreateBucket, &error))
         }
-        Need::Key(alias) if alias.starts_with("alias/") => create_key(stores, need, alias).await,
+        Need::Key(alias) if alias.starts_with("alias/") => {
+            let created = stores.kms.create_key(alias).await;
+            created.map_err(|failed| failed.cause)
+        }
         // a new key could not decrypt anything stored
         Need::AcceptedKey(_) => {
             return Ok(Some(Warning::new(format!("{} is missing", need.name()))));
@@ -346,31 +349,6 @@ async fn add_indexes(
             impossible.join(", ")
         ))
     }))
-}
-
-async fn create_key(stores: &Stores, need: &Need<'_>, alias: &str) -> Result<(), String> {
-    let created = stores
-        .kms
-        .client
-        .create_key()
-        .description("made by tollgate")
-        .send()
-        .await
-        .map_err(|error| need.cause(AwsOperation::CreateKey, &error))?;
-    let metadata = created.key_metadata;
-    let arn = metadata.as_ref().and_then(|key| key.arn.clone());
-    let id = metadata.map(|key| key.key_id).unwrap_or_default();
-    stores
-        .kms
-        .client
-        .create_alias()
-        .alias_name(alias)
-        .target_key_id(id)
-        .send()
-        .await
-        .map_err(|error| need.cause(AwsOperation::CreateAlias, &error))?;
-    stores.kms.aliases.remember(alias, &arn.unwrap_or_default());
-    Ok(())
 }
 
 impl Need<'_> {

@@ -28,3 +28,18 @@ impl ClassifyRetry for NotAppliedTwice {
         "tollgate::aws::NotAppliedTwice"
     }
 }
+
+/// Sends a request to DynamoDB: as it is, or so that it is not repeated after an attempt that may have been applied.
+macro_rules! send_write {
+    ($call:expr, $request:expr, $sending:expr, once: $once:expr) => {
+        match $once {
+            true => {
+                let sending = $sending.customize().config_override(NotAppliedTwice::config());
+                meter::send($call, $request, Box::pin(sending.send())).await
+            }
+            false => meter::send($call, $request, Box::pin($sending.send())).await,
+        }
+    };
+}
+
+pub(super) use send_write;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
 
-use super::once::NotAppliedTwice;
+use super::once::{NotAppliedTwice, send_write};
 use super::{
     ConditionFailure, DynamoDb, return_value, some_values, storable, units, write_error, write_request,
 };
@@ -55,14 +55,7 @@ impl DynamoDb {
             .return_values(return_value(put.return_old))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
-        let sent = match put.once {
-            true => {
-                let sending = sending.customize().config_override(NotAppliedTwice::config());
-                meter::send(call, &request, Box::pin(sending.send())).await
-            }
-            false => meter::send(call, &request, Box::pin(sending.send())).await,
-        };
-        match sent {
+        match send_write!(call, &request, sending, once: put.once) {
             Ok(output) => {
                 call.add_capacity(0.0, units(output.consumed_capacity.as_ref()));
                 Ok(output.attributes.map(from_sdk))

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure};
 
-use super::once::NotAppliedTwice;
+use super::once::{NotAppliedTwice, send_write};
 use super::{ConditionFailure, DynamoDb, some_values, storable, units, write_error, write_request};
 use crate::aws::convert::{from_sdk, some_names};
 use crate::aws::error::{Doubt, Error};
@@ -69,14 +69,7 @@ impl DynamoDb {
             .return_values(return_values(update.returned))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
-        let sent = match update.is_repeatable {
-            true => meter::send(call, &request, Box::pin(sending.send())).await,
-            false => {
-                let sending = sending.customize().config_override(NotAppliedTwice::config());
-                meter::send(call, &request, Box::pin(sending.send())).await
-            }
-        };
-        match sent {
+        match send_write!(call, &request, sending, once: !update.is_repeatable) {
             Ok(output) => {
                 call.add_capacity(0.0, units(output.consumed_capacity.as_ref()));
                 Ok(output.attributes.map(from_sdk))
