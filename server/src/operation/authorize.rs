@@ -1,6 +1,7 @@
 //! What the caller of a request may do. Asked before anything is checked, so that the faults of a request say nothing about
 //! a model that its caller may not use. What is permitted continues with the model as the caller sees it.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -41,8 +42,34 @@ impl<'a> Authorizing<'a> {
         }
     }
 
-    /// The access to a model for an action, and for that of the batch.
+    /// The access to the item of a model that a request names by these attributes, as far as its key is valid, which is
+    /// recorded for the audit log.
     pub(super) fn access(
+        &self,
+        action: Action,
+        model: &Arc<Model>,
+        consistent: bool,
+        given: &Item,
+    ) -> Result<Access, Error> {
+        // found once, and only if something depends on it
+        let found = OnceCell::new();
+        let key = || found.get_or_init(|| given_key(model, given)).as_ref();
+        if let Some(record) = self.call.audit()
+            && let Some(key) = key()
+        {
+            record.add_item(&ItemId::new(&model.table, key).into_bytes());
+        }
+        let parts = || key().map_or_else(KeyParts::default, |key| key_parts(model, key));
+        let access = self.decide(action, model, consistent, parts)?;
+        if model.tenancy.is_some() {
+            let partition = key().and_then(|key| text_of(key.partition()));
+            self.check_partition(action, model, partition.as_deref())?;
+        }
+        Ok(access)
+    }
+
+    /// The access to a model for an action, and for that of the batch.
+    fn decide(
         &self,
         action: Action,
         model: &Arc<Model>,
@@ -52,11 +79,7 @@ impl<'a> Authorizing<'a> {
         if let Some(within) = self.within {
             self.gateway.access(self.call, within, model, consistent, &key)?;
         }
-        let access = self.gateway.access(self.call, action, model, consistent, &key)?;
-        if model.tenancy.is_some() {
-            self.check_partition(action, model, key().partition_key.as_deref())?;
-        }
-        Ok(access)
+        self.gateway.access(self.call, action, model, consistent, key)
     }
 
     /// The access to items of a model that a Query or Scan reads. Without the partition of the caller's tenant, it reads
@@ -73,7 +96,7 @@ impl<'a> Authorizing<'a> {
             Some(condition) => partition_parts(model, condition),
             None => KeyParts::default(),
         };
-        let access = self.gateway.access(self.call, action, model, consistent, key)?;
+        let access = self.decide(action, model, consistent, key)?;
         let Some(tenancy) = &model.tenancy else {
             return Ok(access);
         };
@@ -118,14 +141,6 @@ impl<'a> Authorizing<'a> {
 }
 
 impl Authorizing<'_> {
-    /// Records the item that a request names, as far as its key is valid.
-    pub(super) fn names_item(&self, model: &Model, given: &Item) {
-        let Some(record) = self.call.audit() else { return };
-        if let Some(key) = given_key(model, given) {
-            record.add_item(&ItemId::new(&model.table, &key).into_bytes());
-        }
-    }
-
     /// A further model that a request names.
     pub(super) fn model(&self, action: Action, name: &str) -> Result<Arc<Model>, Error> {
         self.gateway.model(self.call, &[action], name)
@@ -162,11 +177,8 @@ pub(super) fn check_version(access: &Access, version: u64) -> Result<(), Error> 
     }
 }
 
-/// The key that the attributes of a request name, as far as they are valid.
-pub(super) fn key_parts(model: &Model, given: &Item) -> KeyParts {
-    let Some(key) = given_key(model, given) else {
-        return KeyParts::default();
-    };
+/// The parts of a key that policies read.
+fn key_parts(model: &Model, key: &Key) -> KeyParts {
     let mut parts = Vec::new();
     for (name, template) in templates(model) {
         let value = match name == model.partition_key {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::authorize::{self, Authorizing, check_named, key_parts};
+use super::authorize::{self, Authorizing, check_named};
 use super::condition::{check_condition, check_pinned, check_version, versioned};
 use super::error::Error;
 use super::gateway::Gateway;
@@ -95,9 +95,7 @@ fn identity(gateway: &Gateway, call: &Call, request: &mut Delete) -> Option<Iden
 impl Delete {
     /// Rejects what the caller may not do. From then on the model is as the caller sees it.
     pub(super) fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
-        asking.names_item(&self.model, &self.key);
-        let key = || key_parts(&self.model, &self.key);
-        let access = asking.access(Action::Delete, &self.model, false, key)?;
+        let access = asking.access(Action::Delete, &self.model, false, &self.key)?;
         check_named(&access, self.condition.as_ref(), "condition.text")?;
         authorize::check_version(&access, self.version)?;
         self.model = Arc::clone(access.model());

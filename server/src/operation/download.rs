@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::stream::{Stream, StreamExt as _};
 
-use super::authorize::{Authorizing, at, key_parts};
+use super::authorize::{Authorizing, at};
 use super::error::Error;
 use super::fields::check_fields;
 use super::gateway::Gateway;
@@ -70,9 +70,7 @@ pub async fn download(
 impl Download {
     /// Rejects what the caller may not read. From then on the model is as the caller sees it.
     fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
-        asking.names_item(&self.model, &self.key);
-        let key = || key_parts(&self.model, &self.key);
-        let access = asking.access(Action::Download, &self.model, self.consistent_read, key)?;
+        let access = asking.access(Action::Download, &self.model, self.consistent_read, &self.key)?;
         if self.model.attribute(&self.attribute).is_some() {
             let checked = access.check_read(&self.attribute);
             checked.map_err(|denied| at("attribute", denied))?;

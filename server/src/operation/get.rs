@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::authorize::{Authorizing, key_parts};
+use super::authorize::Authorizing;
 use super::error::Error;
 use super::fields::{check_fields, check_include_objects};
 use super::gateway::Gateway;
@@ -51,9 +51,7 @@ pub async fn get(gateway: &Gateway, call: &Call, mut request: Get) -> Result<Opt
 impl Get {
     /// Rejects what the caller may not read. From then on the model is as the caller sees it.
     pub(super) fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
-        asking.names_item(&self.model, &self.key);
-        let key = || key_parts(&self.model, &self.key);
-        let access = asking.access(Action::Get, &self.model, self.consistent_read, key)?;
+        let access = asking.access(Action::Get, &self.model, self.consistent_read, &self.key)?;
         self.model = Arc::clone(access.model());
         Ok(())
     }

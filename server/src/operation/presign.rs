@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::authorize::{Authorizing, at, key_parts};
+use super::authorize::{Authorizing, at};
 use super::error::Error;
 use super::fields::check_fields;
 use super::gateway::Gateway;
@@ -135,15 +135,13 @@ pub async fn presign(
 impl Presign {
     /// Rejects what the caller may not read or write. From then on the model is as the caller sees it.
     fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
-        asking.names_item(&self.model, &self.key);
-        let key = || key_parts(&self.model, &self.key);
         let is_put = self.method == Some(PresignMethod::Put);
         let action = if is_put {
             Action::PresignPut
         } else {
             Action::PresignGet
         };
-        let access = asking.access(action, &self.model, false, key)?;
+        let access = asking.access(action, &self.model, false, &self.key)?;
         if self.model.attribute(&self.attribute).is_some() {
             let checked = match is_put {
                 true => access.check_write(&self.attribute),

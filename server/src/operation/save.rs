@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::authorize::{Authorizing, at, check_named, key_parts};
+use super::authorize::{Authorizing, at, check_named};
 use super::condition::{check_condition, check_length, check_pinned, versioned};
 use super::contents;
 use super::error::Error;
@@ -138,9 +138,7 @@ impl Save {
     /// Rejects what the caller may not write. From then on the model is as the caller sees it, and a caller who may not
     /// write every field only creates.
     pub(super) fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
-        asking.names_item(&self.model, &self.item);
-        let key = || key_parts(&self.model, &self.item);
-        let access = asking.access(Action::Save, &self.model, false, key)?;
+        let access = asking.access(Action::Save, &self.model, false, &self.item)?;
         let denied = self.item.keys().filter(|name| !access.can_write(name));
         if let Some(name) = denied.min() {
             let checked = access.check_write(name);

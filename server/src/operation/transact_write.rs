@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::authorize::{Authorizing, check_named, key_parts};
+use super::authorize::{Authorizing, check_named};
 use super::condition::{check_condition, check_pinned};
 use super::delete::{CheckedDelete, Delete, check_delete};
 use super::error::Error;
@@ -273,9 +273,7 @@ impl TransactOperation {
 impl Check {
     /// A condition reads the item.
     fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
-        asking.names_item(&self.model, &self.key);
-        let key = || key_parts(&self.model, &self.key);
-        let access = asking.access(Action::Get, &self.model, true, key)?;
+        let access = asking.access(Action::Get, &self.model, true, &self.key)?;
         check_named(&access, self.condition.as_ref(), "condition.text")?;
         self.model = Arc::clone(access.model());
         Ok(())

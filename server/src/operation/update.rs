@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::authorize::{self, Authorizing, at, check_named, key_parts};
+use super::authorize::{self, Authorizing, at, check_named};
 use super::changes::{
     build_index_keys, check_expression, check_length, check_modes, check_size, defaults, generate,
     lacks_required, remove_nulls, set_version, whole_condition,
@@ -149,9 +149,7 @@ impl Update {
     /// Rejects what the caller may not write, and operands that it may not read. From then on the model is as the caller
     /// sees it.
     pub(super) fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
-        asking.names_item(&self.model, &self.key);
-        let key = || key_parts(&self.model, &self.key);
-        let access = asking.access(Action::Update, &self.model, false, key)?;
+        let access = asking.access(Action::Update, &self.model, false, &self.key)?;
         let update = self.update.as_ref();
         let Named { written, read, added } = update.map(expression::named).unwrap_or_default();
         // whether a sum is within bounds says what is stored
