@@ -7,7 +7,7 @@ use super::Key;
 use crate::call::Call;
 use crate::model::{Encryption, Model, Value};
 
-/// Why a caller may not use an item or an index.
+/// Why a caller may not use an item.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TenantError {
     /// It has no tenant.
@@ -30,22 +30,13 @@ pub enum TenantError {
 ///
 /// `NoTenant` and `Foreign`.
 pub fn check(model: &Model, call: &Call, key: &Key) -> Result<(), TenantError> {
-    check_value(model, call, key.partition())
-}
-
-/// Like [`check`], of the value of a partition key.
-///
-/// # Errors
-///
-/// `NoTenant` and `Foreign`.
-pub fn check_value(model: &Model, call: &Call, partition_key: &Value) -> Result<(), TenantError> {
     let Some(tenancy) = &model.tenancy else {
         return Ok(());
     };
     let name = || model.name.clone();
     let tenant = call.caller().and_then(|caller| caller.tenant.as_deref());
     let tenant = tenant.ok_or_else(|| TenantError::NoTenant { model: name() })?;
-    match partition_key {
+    match key.partition() {
         Value::S(key) if tenancy.tenant_of(key) == Some(tenant) => Ok(()),
         _ => Err(TenantError::Foreign { model: name() }),
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::attribute::Attribute;
 use super::attribute_type::AttributeType;
-use super::declared::Parsed;
+use super::declared::{Lines, Parsed};
 use super::index::{Index, Projection};
 use super::limits::{MAX_GLOBAL_INDEXES, MAX_LOCAL_INDEXES, MAX_PROJECTED_ATTRIBUTES};
 use super::model_options::Idempotency;
@@ -324,42 +324,45 @@ fn check_templates(members: &[Member<'_>], reports: &mut [Report]) {
     }
 }
 
-/// All models of a table say in the same way whose items they are: otherwise one could reach the items of another's tenants.
+/// All models of a table say in the same way whose items they are: otherwise one could reach the items of another's
+/// tenants.
 fn check_tenancy(members: &[Member<'_>], reports: &mut [Report]) {
-    let Some((first, others)) = members.split_first() else {
-        return;
-    };
-    for other in others
-        .iter()
-        .filter(|other| other.model.tenancy != first.model.tenancy)
-    {
-        let text = format!(
-            "must be the same as in {}, which uses the same table",
-            first.place(first.parsed.lines.tenant)
-        );
-        other.add(other.parsed.lines.tenant, "tenant", text, reports);
-    }
+    let is_same = |one: &Model, other: &Model| one.tenancy == other.tenancy;
+    check_agreement(members, ("tenant", |lines| lines.tenant), "", is_same, reports);
 }
 
 /// A seal that one model writes is verified by all.
 fn check_protection(members: &[Member<'_>], reports: &mut [Report]) {
+    let is_same = |one: &Model, other: &Model| match (&one.protection, &other.protection) {
+        (Some(one), Some(other)) => one.is_like(other),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    let hint = "; name the `mode` and `key_id` in both";
+    check_agreement(
+        members,
+        ("protect", |lines| lines.protect),
+        hint,
+        is_same,
+        reports,
+    );
+}
+
+/// Reports an option that is not the same as in the first model.
+fn check_agreement(
+    members: &[Member<'_>],
+    (option, line): (&str, fn(&Lines) -> usize),
+    hint: &str,
+    is_same: impl Fn(&Model, &Model) -> bool,
+    reports: &mut [Report],
+) {
     let Some((first, others)) = members.split_first() else {
         return;
     };
-    for other in others {
-        let protections = (&first.model.protection, &other.model.protection);
-        let is_same = match protections {
-            (Some(one), Some(other)) => one.is_like(other),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        if !is_same {
-            let text = format!(
-                "must be the same as in {}, which uses the same table; name the `mode` and `key_id` in both",
-                first.place(first.parsed.lines.protect)
-            );
-            other.add(other.parsed.lines.protect, "protect", text, reports);
-        }
+    for other in others.iter().filter(|other| !is_same(first.model, other.model)) {
+        let place = first.place(line(&first.parsed.lines));
+        let text = format!("must be the same as in {place}, which uses the same table{hint}");
+        other.add(line(&other.parsed.lines), option, text, reports);
     }
 }
 
