@@ -58,8 +58,8 @@ struct State {
     /// The limits by the caller's latest credential.
     allowance: Allowance,
     in_flight: usize,
-    /// What was used and not repaid at the time `at`, by [`RATES`]: calls, units, units, dollars.
-    used: [f64; RATES.len()],
+    /// What was used and not repaid at the time `at`, by limit: calls, units, units, dollars.
+    used: [f64; CallerLimit::ALL.len()],
     at: Instant,
 }
 
@@ -72,7 +72,7 @@ impl Account {
         Account(Mutex::new(State {
             allowance: Allowance::default(),
             in_flight: 0,
-            used: [0.0; RATES.len()],
+            used: [0.0; CallerLimit::ALL.len()],
             at: now,
         }))
     }
@@ -98,15 +98,14 @@ impl Account {
         }
         let longest = RATES
             .into_iter()
-            .enumerate()
-            .filter_map(|(index, limit)| {
+            .filter_map(|limit| {
                 let (next, patience) = match limit {
                     CallerLimit::Calls => (1.0, None),
                     CallerLimit::InFlight | CallerLimit::Reads | CallerLimit::Writes | CallerLimit::Cost => {
                         (0.0, patience)
                     }
                 };
-                let (bound, delay) = state.delay(index, limit, next)?;
+                let (bound, delay) = state.delay(limit, next)?;
                 patience
                     .is_none_or(|patience| delay > patience)
                     .then_some((limit, bound, delay))
@@ -116,7 +115,7 @@ impl Account {
             return Err(exceeded(limit, bound, Some(delay)));
         }
         state.in_flight += 1;
-        state.add(0, CallerLimit::Calls, 1.0);
+        state.add(CallerLimit::Calls, 1.0);
         Ok(Place(Arc::clone(self)))
     }
 
@@ -127,22 +126,18 @@ impl Account {
         }
         let mut state = self.0.lock();
         state.repay(now);
-        state.add(1, CallerLimit::Reads, consumption.read_milliunits as f64 * MILLI);
-        state.add(
-            2,
-            CallerLimit::Writes,
-            consumption.write_milliunits as f64 * MILLI,
-        );
-        state.add(3, CallerLimit::Cost, consumption.picodollars as f64 * PICO);
+        state.add(CallerLimit::Reads, consumption.read_milliunits as f64 * MILLI);
+        state.add(CallerLimit::Writes, consumption.write_milliunits as f64 * MILLI);
+        state.add(CallerLimit::Cost, consumption.picodollars as f64 * PICO);
     }
 
     /// How long until all debts are repaid; `None` without debts.
     pub fn debt(&self, now: Instant) -> Option<Duration> {
         let mut state = self.0.lock();
         state.repay(now);
-        let rates = RATES.into_iter().enumerate();
+        let rates = RATES.into_iter();
         rates
-            .filter_map(|(index, limit)| state.delay(index, limit, 0.0))
+            .filter_map(|limit| state.delay(limit, 0.0))
             .map(|(_, delay)| delay)
             .max()
     }
@@ -153,24 +148,26 @@ impl State {
     fn repay(&mut self, now: Instant) {
         let seconds = now.saturating_duration_since(self.at).as_secs_f64();
         self.at = self.at.max(now);
-        for (index, limit) in RATES.into_iter().enumerate() {
-            self.used[index] = match self.allowance.get(limit) {
-                Some(bound) => (self.used[index] - rate(limit, bound) * seconds).max(0.0),
+        for limit in RATES {
+            let used = &mut self.used[limit as usize];
+            *used = match self.allowance.get(limit) {
+                Some(bound) => (*used - rate(limit, bound) * seconds).max(0.0),
                 None => 0.0,
             };
         }
     }
 
-    fn add(&mut self, index: usize, limit: CallerLimit, amount: f64) {
+    fn add(&mut self, limit: CallerLimit, amount: f64) {
         if self.allowance.get(limit).is_some() {
-            self.used[index] = (self.used[index] + amount).max(0.0);
+            let used = &mut self.used[limit as usize];
+            *used = (*used + amount).max(0.0);
         }
     }
 
     /// How long until the bucket of a limit has `next`; `None` if it has.
-    fn delay(&self, index: usize, limit: CallerLimit, next: f64) -> Option<(Bound, Duration)> {
+    fn delay(&self, limit: CallerLimit, next: f64) -> Option<(Bound, Duration)> {
         let bound = self.allowance.get(limit)?;
-        let missing = self.used[index] + next - burst(limit, bound);
+        let missing = self.used[limit as usize] + next - burst(limit, bound);
         (missing > TOLERANCE * burst(limit, bound)).then(|| {
             let seconds = (missing / rate(limit, bound)).min(MAX_DELAY_SECONDS);
             (bound, Duration::from_secs_f64(seconds))
