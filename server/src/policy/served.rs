@@ -60,7 +60,8 @@ impl Current {
         self.0.is_some()
     }
 
-    /// Whether an action may be done to a resource, and the names of the policies that permit it. Without policies, callers may do everything but cross tenants.
+    /// Whether an action may be done to a resource, and the names of the policies that permit it. Without policies, callers
+    /// may do everything but cross tenants.
     ///
     /// # Errors
     ///

@@ -52,8 +52,8 @@
 //!
 //! An attempt that may have been applied is repeated only if the update sets no objects and its condition requires a
 //! version; in a model without object attributes also if the item remembers the request, or if the update is idempotent and
-//! returns no old values. What follows from each outcome is as for a save, except that only a new object or a ciphertext shows that
-//! an update was applied: without one, the outcome of an attempt that got no response is unknown.
+//! returns no old values. What follows from each outcome is as for a save, except that only a new object or a ciphertext
+//! shows that an update was applied: without one, the outcome of an attempt that got no response is unknown.
 //!
 //! # Transaction
 //!

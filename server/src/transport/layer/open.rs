@@ -95,6 +95,7 @@ impl OpenCall {
     /// Begins its line of the audit log, if calls are audited. Refuses it if the line could not be written.
     pub(super) fn audited(mut self) -> Result<OpenCall, Box<(OpenCall, Refusal)>> {
         match audit::begin(self.shared.audit.as_ref()) {
+            Ok(None) => Ok(self),
             Ok(record) => {
                 self.call = self.call.clone().with_audit(record);
                 Ok(self)
@@ -202,8 +203,8 @@ impl Drop for OpenCall {
     }
 }
 
-/// Closes a call: posts its bill, ends its span, writes its line of the audit log and logs it, as a warning if it took `slow` or longer. Returns `None` if
-/// it was closed before.
+/// Closes a call: posts its bill, ends its span, writes its line of the audit log and logs it, as a warning if it took
+/// `slow` or longer. Returns `None` if it was closed before.
 pub(super) fn close(call: &Call, code: Code, slow: Duration) -> Option<Closed> {
     let closed = call.close(code)?;
     audit::end(call, code);
