@@ -71,12 +71,6 @@ fn note(sort: &str, text: &str) -> Item {
     note
 }
 
-fn with_token<T>(mut request: Request<T>, token: &str) -> Request<T> {
-    let value = format!("Bearer {token}").parse().expect("ASCII");
-    request.metadata_mut().insert("authorization", value);
-    request
-}
-
 #[tokio::test]
 async fn two_callers_use_one_session_name_without_meeting() {
     let two = Two::start().await;

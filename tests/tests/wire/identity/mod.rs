@@ -88,7 +88,11 @@ fn issuer(keys: &str, more: &Value) -> (&'static str, String) {
 
 /// A message with a bearer token.
 pub(crate) fn bearing<T>(message: T, token: &str) -> Request<T> {
-    let mut request = Request::new(message);
+    with_token(Request::new(message), token)
+}
+
+/// A request with a bearer token.
+fn with_token<T>(mut request: Request<T>, token: &str) -> Request<T> {
     let value = format!("Bearer {token}").parse().expect("ASCII");
     request.metadata_mut().insert("authorization", value);
     request

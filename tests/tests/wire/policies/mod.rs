@@ -18,6 +18,8 @@ use tollgate_tests::refusal::Refusal;
 use tollgate_tests::values::{Item, item, n, s, save};
 use tonic::{Code, Request, Status};
 
+use crate::identity::bearing;
+
 const MODELS: &str = "
 name: User
 table: users
@@ -139,12 +141,7 @@ fn token(group: &str, tenant: &str) -> String {
 }
 
 fn as_caller<T>(group: &str, tenant: &str, message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    let bearer = format!("Bearer {}", token(group, tenant));
-    request
-        .metadata_mut()
-        .insert("authorization", bearer.parse().expect("ASCII"));
-    request
+    bearing(message, &token(group, tenant))
 }
 
 fn user_key(tenant: &str, name: &str) -> Item {

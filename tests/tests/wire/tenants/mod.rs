@@ -15,7 +15,7 @@ use tollgate_tests::wiretap::Wiretap;
 use tonic::{Code, Request, Status};
 
 use self::asked::{ALL, Asked};
-use crate::identity::Setting;
+use crate::identity::{Setting, bearing};
 
 const MODELS: &str = r#"
 name: Invoice
@@ -95,11 +95,7 @@ impl Tenants {
     }
 
     fn by<T>(&self, caller: &str, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        let bearer = format!("Bearer {}", self.tokens[caller]);
-        let bearer = bearer.parse().expect("ASCII");
-        request.metadata_mut().insert("authorization", bearer);
-        request
+        bearing(message, &self.tokens[caller])
     }
 
     async fn add(&self, tenant: &str) {
