@@ -2,11 +2,14 @@
 //! under it.
 
 pub mod aged;
+pub mod authority;
+pub mod callers;
 pub mod collector;
 pub mod counted;
 pub mod external;
 pub mod figures;
 pub mod gateway;
+pub mod issuer;
 pub mod operation;
 pub mod polling;
 pub mod random;

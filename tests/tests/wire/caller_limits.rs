@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use tollgate_proto::v1;
+use tollgate_tests::callers::{Setting, bearing};
 use tollgate_tests::differs_on;
 use tollgate_tests::gateway::{CallResult, Gateway, Setup};
 use tollgate_tests::polling::until;
@@ -13,8 +14,6 @@ use tollgate_tests::wiretap::{Fate, Wiretap};
 use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
-
-use crate::identity::{Setting, bearing};
 
 const MODELS: &str = "
 name: Thing
@@ -70,7 +69,7 @@ async fn refused(gateway: &Gateway, token: &str) -> Refusal {
 
 #[tokio::test]
 async fn calls_over_the_rate_are_refused_before_they_are_decoded_and_others_are_served() {
-    let mut tokens = Setting::new();
+    let mut tokens = Setting::default();
     let (fast, other) = (tokens.token("fast", ""), tokens.token("other", ""));
     let wiretap = Wiretap::counting();
     let limits = [(PER_CALLER, r#"{"calls_per_second": 0.001}"#)];
@@ -107,7 +106,7 @@ async fn calls_over_the_rate_are_refused_before_they_are_decoded_and_others_are_
 
 #[tokio::test]
 async fn an_own_entry_is_before_that_of_a_group_and_that_before_the_one_of_all() {
-    let mut tokens = Setting::new();
+    let mut tokens = Setting::default();
     let callers = [
         ("own", ", groups: [large, small]", 4, "limits.callers.in_flight"),
         (
@@ -170,7 +169,7 @@ async fn an_own_entry_is_before_that_of_a_group_and_that_before_the_one_of_all()
 #[tokio::test]
 async fn consumption_is_charged_and_a_debt_refuses_unary_calls() {
     differs_on!(Moto, "capacity");
-    let mut tokens = Setting::new();
+    let mut tokens = Setting::default();
     let limits = [
         ("reader", "rcu_per_second", 0.01, THING_RCU / 0.01),
         ("writer", "wcu_per_second", 0.1, 97.0 / 0.1),
@@ -234,7 +233,7 @@ fn pages(token: &str) -> Request<v1::ScanRequest> {
 async fn a_stream_in_debt_waits_before_it_reads_more() {
     differs_on!(Moto, "capacity");
     let wiretap = Wiretap::counting();
-    let (gateway, reader) = filled(&mut Setting::new(), "0.01", &wiretap).await;
+    let (gateway, reader) = filled(&mut Setting::default(), "0.01", &wiretap).await;
     let mut request = pages(&reader);
     request.set_timeout(Duration::from_secs(1));
     let mut stream = gateway.data().scan(request).await.unwrap().into_inner();
@@ -253,7 +252,7 @@ async fn a_stream_goes_on_once_its_debt_is_repaid() {
     differs_on!(Moto, "capacity");
     const RATE: f64 = 80.0;
     let wiretap = Wiretap::counting();
-    let (gateway, reader) = filled(&mut Setting::new(), "80", &wiretap).await;
+    let (gateway, reader) = filled(&mut Setting::default(), "80", &wiretap).await;
     let started = Instant::now();
     for _ in 0..2 {
         // the second one begins while the first one's debt is not repaid

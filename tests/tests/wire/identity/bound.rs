@@ -38,7 +38,7 @@ struct Two {
 
 impl Two {
     async fn start() -> Two {
-        let mut setting = Setting::new();
+        let mut setting = Setting::default();
         let (alice, bob) = (setting.token("alice", ""), setting.token("bob", ""));
         let mut settings = setting.settings();
         settings.push(("TOLLGATE_EMBEDDED__HTTP", "127.0.0.1:0".to_owned()));
@@ -51,7 +51,7 @@ impl Two {
 
     /// With models that remember requests.
     async fn remembering() -> Two {
-        let mut setting = Setting::new();
+        let mut setting = Setting::default();
         let (alice, bob) = (setting.token("alice", ""), setting.token("bob", ""));
         let setup = Setup {
             settings: setting.settings(),

@@ -1,11 +1,11 @@
 //! Client certificates: the caller's name, and credentials beside each other.
 
 use rcgen::{CertificateParams, DnType, SanType};
+use tollgate_tests::authority::{Authority, Files, Pair};
 use tollgate_tests::gateway::connect_securely;
 use tonic::transport::{Channel, ClientTlsConfig};
 
 use super::*;
-use crate::tls::authority::{Authority, Files, Pair};
 
 /// A gateway that accepts certificates and tokens.
 struct Certified {
@@ -16,7 +16,7 @@ struct Certified {
 
 impl Certified {
     async fn start() -> Certified {
-        let (authority, mut setting) = (Authority::new("root"), Setting::new());
+        let (authority, mut setting) = (Authority::new("root"), Setting::default());
         let token = setting.token("alice", "");
         let files = Files::new(&authority.server());
         files.write("callers.pem", &authority.pem());

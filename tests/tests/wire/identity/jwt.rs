@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use tollgate_tests::authority::Authority;
+use tollgate_tests::issuer::{encode, seconds_from_now};
 use tollgate_tests::polling::eventually;
 
-use super::issuer::{encode, seconds_from_now};
 use super::*;
-use crate::tls::authority::Authority;
 
 #[tokio::test]
 async fn every_algorithm_is_verified_and_fits_only_its_key() {
-    let setting = Setting::new();
+    let setting = Setting::default();
     let signers = [
         Signer::rsa("rsa"),
         Signer::p256("p256"),
@@ -61,7 +61,7 @@ async fn every_algorithm_is_verified_and_fits_only_its_key() {
 
 #[tokio::test]
 async fn audience_issuer_and_times_are_checked() {
-    let setting = Setting::new();
+    let setting = Setting::default();
     let signer = Signer::ed25519("k");
     let keys = setting.write("keys.json", &jwks(&[&signer]));
     let gateway = start(vec![issuer(&keys, &json!({}))]).await;
@@ -100,7 +100,7 @@ async fn audience_issuer_and_times_are_checked() {
 
 #[tokio::test]
 async fn keys_that_rotate_are_fetched_once_an_unknown_one_is_named() {
-    let setting = Setting::new();
+    let setting = Setting::default();
     let authority = Authority::new("root");
     let (first, second, third) = (Signer::ed25519("1"), Signer::p256("2"), Signer::ed25519("3"));
     let server = KeyServer::start(&authority.server(), jwks(&[&first])).await;
@@ -132,7 +132,7 @@ async fn keys_that_rotate_are_fetched_once_an_unknown_one_is_named() {
 
 #[tokio::test]
 async fn keys_are_fetched_from_trusted_servers_alone_and_without_redirects() {
-    let setting = Setting::new();
+    let setting = Setting::default();
     let (authority, stranger) = (Authority::new("root"), Authority::new("stranger"));
     let signer = Signer::ed25519("1");
     let token = signer.sign("EdDSA", &claims("alice", &json!({})));
@@ -153,7 +153,7 @@ async fn keys_are_fetched_from_trusted_servers_alone_and_without_redirects() {
 
 #[tokio::test]
 async fn a_stream_ends_when_its_credential_expires() {
-    let setting = Setting::new();
+    let setting = Setting::default();
     let signer = Signer::ed25519("k");
     let keys = setting.write("keys.json", &jwks(&[&signer]));
     let gateway = start(vec![issuer(&keys, &json!({ "leeway": "0s" }))]).await;

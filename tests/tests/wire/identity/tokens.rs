@@ -8,7 +8,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_token_identifies_its_caller_and_nothing_else_is_served() {
-    let mut setting = Setting::new();
+    let mut setting = Setting::default();
     let (alice, old) = (
         setting.token("alice", ""),
         setting.token("old", ", expires: 2020-01-01"),
@@ -39,7 +39,7 @@ async fn a_token_identifies_its_caller_and_nothing_else_is_served() {
 
 #[tokio::test]
 async fn every_service_but_the_public_ones_needs_an_identity() {
-    let mut setting = Setting::new();
+    let mut setting = Setting::default();
     let alice = setting.token("alice", "");
     let gateway = setting.start().await;
     refused(&gateway.metrics().get_total_metrics(totals("")).await.unwrap_err());
@@ -78,7 +78,7 @@ async fn every_service_but_the_public_ones_needs_an_identity() {
 
 #[tokio::test]
 async fn two_authorization_headers_are_refused_and_other_schemes() {
-    let mut setting = Setting::new();
+    let mut setting = Setting::default();
     let alice = setting.token("alice", "");
     let gateway = setting.start().await;
     let mut two = bearing(get("User", key("a", "b")), &alice);
@@ -103,7 +103,7 @@ async fn two_authorization_headers_are_refused_and_other_schemes() {
 
 #[tokio::test]
 async fn a_refusal_comes_before_the_message_and_leaves_nothing_behind() {
-    let mut setting = Setting::new();
+    let mut setting = Setting::default();
     let alice = setting.token("alice", "");
     let gateway = setting.start().await;
     let mut request = Request::new(get("Nobody", key("a", "b")));
@@ -126,7 +126,7 @@ async fn a_refusal_comes_before_the_message_and_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn tokens_are_reloaded_while_the_gateway_serves() {
-    let mut setting = Setting::new();
+    let mut setting = Setting::default();
     let alice = setting.token("alice", "");
     let gateway = setting.start().await;
     let bob = setting.token("bob", "");

@@ -13,12 +13,11 @@ use std::path::PathBuf;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tollgate_proto::v1;
+use tollgate_tests::callers::bearing;
 use tollgate_tests::gateway::{Gateway, Setup};
 use tollgate_tests::refusal::Refusal;
 use tollgate_tests::values::{Item, item, n, s, save};
 use tonic::{Code, Request, Status};
-
-use crate::identity::bearing;
 
 const MODELS: &str = "
 name: User

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use tollgate_proto::v1;
 use tollgate_proto::v1::attribute_value::Kind;
+use tollgate_tests::callers::{Setting, bearing};
 use tollgate_tests::external::{self, Store};
 use tollgate_tests::gateway::{Gateway, Setup};
 use tollgate_tests::refusal::Refusal;
@@ -15,7 +16,6 @@ use tollgate_tests::wiretap::Wiretap;
 use tonic::{Code, Request, Status};
 
 use self::asked::{ALL, Asked};
-use crate::identity::{Setting, bearing};
 
 const MODELS: &str = r#"
 name: Invoice
@@ -62,7 +62,7 @@ struct Tenants {
 impl Tenants {
     /// A gateway with callers `acme` and `globex` of the tenants of their names, `nobody` and `auditor` without one.
     async fn start(wiretap: &Wiretap, policies: Option<&str>) -> Tenants {
-        let mut setting = Setting::new();
+        let mut setting = Setting::default();
         let tokens = BTreeMap::from([
             ("acme", setting.token("acme", ", tenant: acme")),
             ("globex", setting.token("globex", ", tenant: globex")),

@@ -1,7 +1,5 @@
 //! TLS of the listeners: versions, client certificates, and certificates that are replaced while calls are made.
 
-pub(crate) mod authority;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -16,14 +14,13 @@ use tollgate::app::{self, App};
 use tollgate::config::{Config, Flags};
 use tollgate::telemetry::Telemetry;
 use tollgate::tls::Reloaded;
+use tollgate_tests::authority::{Authority, Files, set_mode};
 use tollgate_tests::gateway::{Gateway, Setup, connect_securely};
 use tollgate_tests::polling::eventually;
 use tollgate_tests::values::{get, key, save};
 use tonic::transport::ClientTlsConfig;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
-
-use self::authority::{Authority, Files, set_mode};
 
 /// A gateway with certificates, and a caller's configuration.
 async fn start(files: &Files, caller: ClientTlsConfig) -> Gateway {

@@ -25,13 +25,13 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::tls::authority::Pair;
+use crate::authority::Pair;
 
 /// Made for these tests alone.
 const RSA_KEY: &[u8] = include_bytes!("rsa_test_key.der");
 
 /// A signing key with its id.
-pub(crate) struct Signer {
+pub struct Signer {
     id: String,
     key: Key,
 }
@@ -44,7 +44,8 @@ enum Key {
 }
 
 impl Signer {
-    pub(crate) fn ed25519(id: &str) -> Signer {
+    /// A new Ed25519 key.
+    pub fn ed25519(id: &str) -> Signer {
         let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("a key");
         let key = Ed25519KeyPair::from_pkcs8(document.as_ref()).expect("a key");
         Signer {
@@ -53,21 +54,24 @@ impl Signer {
         }
     }
 
-    pub(crate) fn rsa(id: &str) -> Signer {
+    /// The RSA key of these tests.
+    pub fn rsa(id: &str) -> Signer {
         Signer {
             id: id.to_owned(),
             key: Key::Rsa(RsaKeyPair::from_pkcs8(RSA_KEY).expect("a key")),
         }
     }
 
-    pub(crate) fn p256(id: &str) -> Signer {
+    /// A new P-256 key.
+    pub fn p256(id: &str) -> Signer {
         Signer {
             id: id.to_owned(),
             key: Key::P256(ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING)),
         }
     }
 
-    pub(crate) fn p384(id: &str) -> Signer {
+    /// A new P-384 key.
+    pub fn p384(id: &str) -> Signer {
         Signer {
             id: id.to_owned(),
             key: Key::P384(ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING)),
@@ -75,7 +79,7 @@ impl Signer {
     }
 
     /// The public key as JWK.
-    pub(crate) fn jwk(&self) -> Value {
+    pub fn jwk(&self) -> Value {
         let mut jwk = match &self.key {
             Key::Rsa(key) => {
                 let public = signature::RsaPublicKeyComponents::<Vec<u8>>::from(key.public());
@@ -92,7 +96,7 @@ impl Signer {
     }
 
     /// Signs these claims with an algorithm of the key.
-    pub(crate) fn sign(&self, algorithm: &str, claims: &Value) -> String {
+    pub fn sign(&self, algorithm: &str, claims: &Value) -> String {
         let header = json!({ "alg": algorithm, "kid": self.id, "typ": "JWT" });
         let message = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
         let signature = self.signature(algorithm, message.as_bytes());
@@ -129,24 +133,25 @@ fn point(curve: &str, point: &[u8]) -> Value {
     json!({ "kty": "EC", "crv": curve, "x": encode(x), "y": encode(y) })
 }
 
-pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
+/// Base64url without padding.
+pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// A set of keys.
-pub(crate) fn jwks(signers: &[&Signer]) -> String {
+pub fn jwks(signers: &[&Signer]) -> String {
     let keys: Vec<Value> = signers.iter().map(|signer| signer.jwk()).collect();
     json!({ "keys": keys }).to_string()
 }
 
 /// Seconds since 1970, this many from now.
-pub(crate) fn seconds_from_now(seconds: i64) -> i64 {
+pub fn seconds_from_now(seconds: i64) -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     i64::try_from(now.as_secs()).expect("fits") + seconds
 }
 
 /// Valid claims of a subject, with some replaced; `null` removes one.
-pub(crate) fn claims(subject: &str, changed: &Value) -> Value {
+pub fn claims(subject: &str, changed: &Value) -> Value {
     let mut claims = json!({
         "iss": "https://id.example", "aud": "tollgate", "sub": subject, "exp": seconds_from_now(300),
     });
@@ -161,14 +166,15 @@ pub(crate) fn claims(subject: &str, changed: &Value) -> Value {
 
 /// Serves keys over https, and counts the requests.
 #[derive(Clone)]
-pub(crate) struct KeyServer {
+pub struct KeyServer {
     port: u16,
     response: Arc<Mutex<(u16, String)>>,
     requests: Arc<AtomicUsize>,
 }
 
 impl KeyServer {
-    pub(crate) async fn start(pair: &Pair, keys: String) -> KeyServer {
+    /// Serves these keys with this certificate.
+    pub async fn start(pair: &Pair, keys: String) -> KeyServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let server = KeyServer {
             port: listener.local_addr().expect("an address").port(),
@@ -180,16 +186,18 @@ impl KeyServer {
         server
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// Where the keys are.
+    pub fn url(&self) -> String {
         format!("https://localhost:{}/keys", self.port)
     }
 
     /// Responds with this from now on.
-    pub(crate) fn set(&self, status: u16, body: String) {
+    pub fn set(&self, status: u16, body: String) {
         *self.response.lock() = (status, body);
     }
 
-    pub(crate) fn requests(&self) -> usize {
+    /// How often they were read.
+    pub fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 

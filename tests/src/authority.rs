@@ -7,22 +7,25 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 /// An authority that signs certificates.
-pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its private key, both PEM.
 #[derive(Clone)]
-pub(crate) struct Pair {
-    pub(crate) certificate: String,
-    pub(crate) key: String,
+pub struct Pair {
+    /// The certificate.
+    pub certificate: String,
+    /// Its private key.
+    pub key: String,
 }
 
 /// The files of a server's TLS.
-pub(crate) struct Files {
+pub struct Files {
     folder: tempfile::TempDir,
 }
 
 impl Authority {
-    pub(crate) fn new(name: &str) -> Authority {
+    /// An authority with this common name, and a new key.
+    pub fn new(name: &str) -> Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
@@ -30,19 +33,21 @@ impl Authority {
         Authority(CertifiedIssuer::self_signed(params, key).expect("an authority"))
     }
 
-    pub(crate) fn pem(&self) -> String {
+    /// Its certificate.
+    pub fn pem(&self) -> String {
         self.0.pem()
     }
 
     /// A certificate with these subject alternative names.
-    pub(crate) fn sign(&self, common_name: &str, names: Vec<SanType>) -> Pair {
+    pub fn sign(&self, common_name: &str, names: Vec<SanType>) -> Pair {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, common_name);
         params.subject_alt_names = names;
         self.sign_params(&params)
     }
 
-    pub(crate) fn sign_params(&self, params: &CertificateParams) -> Pair {
+    /// A certificate with these parameters, and a new key.
+    pub fn sign_params(&self, params: &CertificateParams) -> Pair {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         Pair {
@@ -52,26 +57,27 @@ impl Authority {
     }
 
     /// A certificate for `localhost`.
-    pub(crate) fn server(&self) -> Pair {
+    pub fn server(&self) -> Pair {
         let name = "localhost".try_into().expect("a name");
         self.sign("server", vec![SanType::DnsName(name)])
     }
 
     /// A caller that trusts this authority.
-    pub(crate) fn caller(&self) -> ClientTlsConfig {
+    pub fn caller(&self) -> ClientTlsConfig {
         ClientTlsConfig::new().ca_certificate(Certificate::from_pem(self.pem()))
     }
 }
 
 impl Pair {
     /// As the identity of a caller.
-    pub(crate) fn identity(&self) -> Identity {
+    pub fn identity(&self) -> Identity {
         Identity::from_pem(&self.certificate, &self.key)
     }
 }
 
 impl Files {
-    pub(crate) fn new(server: &Pair) -> Files {
+    /// A folder with the certificate of a server.
+    pub fn new(server: &Pair) -> Files {
         let files = Files {
             folder: tempfile::tempdir().expect("a folder"),
         };
@@ -79,24 +85,26 @@ impl Files {
         files
     }
 
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    /// The path of a file of this name.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub(crate) fn write_server(&self, pair: &Pair) {
+    /// Replaces the certificate of the server.
+    pub fn write_server(&self, pair: &Pair) {
         self.write("server.pem", &pair.certificate);
         self.write("server.key", &pair.key);
     }
 
     /// Writes a private file.
-    pub(crate) fn write(&self, name: &str, content: &str) {
+    pub fn write(&self, name: &str, content: &str) {
         let path = self.path(name);
         fs::write(&path, content).expect("written");
         set_mode(&path, 0o600);
     }
 
     /// The settings that name the files, with authorities of callers if there are any.
-    pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
         let mut settings = vec![
             ("TOLLGATE_TLS__CERTIFICATE", self.text("server.pem")),
             ("TOLLGATE_TLS__KEY", self.text("server.key")),
@@ -112,7 +120,8 @@ impl Files {
     }
 }
 
-pub(crate) fn set_mode(path: &Path, mode: u32) {
+/// Sets the permissions of a file.
+pub fn set_mode(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("permissions");
 }
