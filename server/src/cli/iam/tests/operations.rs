@@ -83,11 +83,15 @@ fn called_operations() -> BTreeSet<String> {
                 .map(|captures| captures.get(1).unwrap().as_str())
                 .filter(|method| !["clone", "config"].contains(method))
                 .collect();
+            // `send_write!` sends for those who call it
+            let sent = match source.contains("macro_rules! send_write") {
+                true => 0,
+                false => source.matches(".send()").count() + source.matches("send_write!(").count(),
+            };
             // a request that is customized may be one of those that are sent as they are too
-            let sent = source.matches(".send()").count();
             let customized = source.matches(".customize()").count();
             assert!(
-                (sent - customized..=sent).contains(&called.len()),
+                called.len() <= sent && sent <= called.len() + customized,
                 "{}: a call that is not seen",
                 path.display()
             );
