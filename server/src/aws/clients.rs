@@ -154,9 +154,7 @@ impl Stores {
         );
         let signer = urls.map(|urls| embedded_signer(settings, urls));
         Stores {
-            dynamodb: DynamoDb {
-                client: client!(aws_sdk_dynamodb, connectors.dynamodb),
-            },
+            dynamodb: DynamoDb::new(client!(aws_sdk_dynamodb, connectors.dynamodb)),
             kms: Kms::new(client!(aws_sdk_kms, connectors.kms)),
             s3: S3::new(s3, settings.s3_in_flight, signer),
         }
@@ -212,9 +210,7 @@ impl Stores {
             kms.push_auth_scheme(Signing::default()),
         );
         Stores {
-            dynamodb: DynamoDb {
-                client: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
-            },
+            dynamodb: DynamoDb::new(aws_sdk_dynamodb::Client::from_conf(dynamodb.build())),
             kms: Kms::new(aws_sdk_kms::Client::from_conf(kms.build())),
             s3: S3::new(
                 aws_sdk_s3::Client::from_conf(s3.build()),

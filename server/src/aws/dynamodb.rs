@@ -2,15 +2,19 @@
 //! every write the item that failed its condition. Knows nothing of models: items are as stored.
 
 mod batch;
-mod once;
+mod operations;
 mod put;
 mod transact;
 mod update;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemInput};
+use aws_sdk_dynamodb::operation::get_item::GetItemInput;
+use aws_sdk_dynamodb::operation::query::QueryInput;
+use aws_sdk_dynamodb::operation::scan::ScanInput;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConsumedCapacity, ReturnConsumedCapacity, ReturnValue,
     ReturnValuesOnConditionCheckFailure,
@@ -21,7 +25,7 @@ use crate::figure::AwsOperation;
 use crate::model::size::{stored_bytes, write_units};
 use crate::model::{Item, Value};
 
-use self::once::{NotAppliedTwice, send_write};
+use self::operations::Operations;
 use super::convert::{NotStorable, from_sdk, some_names, to_i32, to_sdk};
 use super::error::{Error, Kind};
 use super::meter;
@@ -38,6 +42,7 @@ pub use update::{UpdateError, UpdateItem};
 #[derive(Clone, Debug)]
 pub struct DynamoDb {
     pub(super) client: aws_sdk_dynamodb::Client,
+    operations: Arc<Operations>,
 }
 
 /// Reads one item by its key.
@@ -146,6 +151,14 @@ pub struct Page {
 }
 
 impl DynamoDb {
+    /// DynamoDB by this client.
+    pub(super) fn new(client: aws_sdk_dynamodb::Client) -> DynamoDb {
+        DynamoDb {
+            client,
+            operations: Arc::default(),
+        }
+    }
+
     /// The region of the tables.
     pub fn region(&self) -> &str {
         self.client.config().region().map_or("", |region| region.as_ref())
@@ -158,17 +171,15 @@ impl DynamoDb {
     /// `Missing` if the table does not exist, and the errors of any request.
     pub async fn get_item(&self, call: &Call, get: GetItem) -> Result<Option<Item>, Error> {
         let request = Request::new(AwsOperation::GetItem, &get.table);
-        let sent = Box::pin(
-            self.client
-                .get_item()
-                .table_name(&get.table)
-                .set_key(Some(storable(&request, get.key)?))
-                .set_projection_expression(get.projection)
-                .set_expression_attribute_names(some_names(get.names))
-                .consistent_read(get.consistent_read)
-                .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-                .send(),
-        );
+        let input = GetItemInput::builder()
+            .table_name(&get.table)
+            .set_key(Some(storable(&request, get.key)?))
+            .set_projection_expression(get.projection)
+            .set_expression_attribute_names(some_names(get.names))
+            .consistent_read(get.consistent_read)
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .build();
+        let sent = Box::pin(self.operations.get_item.send(&self.client, input, false));
         let output = send(call, &request, sent).await?;
         call.add_capacity(units(output.consumed_capacity.as_ref()), 0.0);
         if output.item.is_some() && !get.uncounted {
@@ -184,9 +195,7 @@ impl DynamoDb {
     /// As [`DynamoDb::put_item`].
     pub async fn delete_item(&self, call: &Call, delete: DeleteItem) -> Result<Option<Item>, Error> {
         let request = write_request(AwsOperation::DeleteItem, &delete.table);
-        let sending = self
-            .client
-            .delete_item()
+        let input = DeleteItemInput::builder()
             .table_name(&delete.table)
             .set_key(Some(storable(&request, delete.key)?))
             .set_condition_expression(delete.condition)
@@ -194,8 +203,10 @@ impl DynamoDb {
             .set_expression_attribute_values(some_values(&request, delete.values)?)
             .return_values(return_value(delete.return_old))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
-        match send_write!(call, &request, sending, once: delete.once) {
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .build();
+        let sent = Box::pin(self.operations.delete_item.send(&self.client, input, delete.once));
+        match meter::send(call, &request, sent).await {
             Ok(output) => {
                 call.add_capacity(0.0, units(output.consumed_capacity.as_ref()));
                 Ok(output.attributes.map(from_sdk))
@@ -214,24 +225,22 @@ impl DynamoDb {
     /// As [`DynamoDb::get_item`].
     pub async fn query(&self, call: &Call, query: Query) -> Result<Page, Error> {
         let request = Request::new(AwsOperation::Query, &query.table);
-        let sent = Box::pin(
-            self.client
-                .query()
-                .table_name(&query.table)
-                .set_index_name(query.index)
-                .key_condition_expression(query.key_condition)
-                .set_filter_expression(query.filter)
-                .set_projection_expression(query.projection)
-                .set_expression_attribute_names(some_names(query.names))
-                .set_expression_attribute_values(some_values(&request, query.values)?)
-                .set_limit(query.limit.map(to_i32))
-                .set_exclusive_start_key(start_key(&request, query.start_key)?)
-                .scan_index_forward(!query.descending)
-                .consistent_read(query.consistent_read)
-                .set_select(query.select.to_sdk())
-                .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-                .send(),
-        );
+        let input = QueryInput::builder()
+            .table_name(&query.table)
+            .set_index_name(query.index)
+            .key_condition_expression(query.key_condition)
+            .set_filter_expression(query.filter)
+            .set_projection_expression(query.projection)
+            .set_expression_attribute_names(some_names(query.names))
+            .set_expression_attribute_values(some_values(&request, query.values)?)
+            .set_limit(query.limit.map(to_i32))
+            .set_exclusive_start_key(start_key(&request, query.start_key)?)
+            .scan_index_forward(!query.descending)
+            .consistent_read(query.consistent_read)
+            .set_select(query.select.to_sdk())
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .build();
+        let sent = Box::pin(self.operations.query.send(&self.client, input, false));
         let output = send(call, &request, sent).await?;
         let counts = (output.count, output.scanned_count);
         Ok(page(
@@ -250,24 +259,22 @@ impl DynamoDb {
     /// As [`DynamoDb::get_item`].
     pub async fn scan(&self, call: &Call, scan: Scan) -> Result<Page, Error> {
         let request = Request::new(AwsOperation::Scan, &scan.table);
-        let sent = Box::pin(
-            self.client
-                .scan()
-                .table_name(&scan.table)
-                .set_index_name(scan.index)
-                .set_filter_expression(scan.filter)
-                .set_projection_expression(scan.projection)
-                .set_expression_attribute_names(some_names(scan.names))
-                .set_expression_attribute_values(some_values(&request, scan.values)?)
-                .set_limit(scan.limit.map(to_i32))
-                .set_exclusive_start_key(start_key(&request, scan.start_key)?)
-                .consistent_read(scan.consistent_read)
-                .set_select(scan.select.to_sdk())
-                .set_segment(scan.segment.map(|(segment, _total)| to_i32(segment)))
-                .set_total_segments(scan.segment.map(|(_segment, total)| to_i32(total)))
-                .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-                .send(),
-        );
+        let input = ScanInput::builder()
+            .table_name(&scan.table)
+            .set_index_name(scan.index)
+            .set_filter_expression(scan.filter)
+            .set_projection_expression(scan.projection)
+            .set_expression_attribute_names(some_names(scan.names))
+            .set_expression_attribute_values(some_values(&request, scan.values)?)
+            .set_limit(scan.limit.map(to_i32))
+            .set_exclusive_start_key(start_key(&request, scan.start_key)?)
+            .consistent_read(scan.consistent_read)
+            .set_select(scan.select.to_sdk())
+            .set_segment(scan.segment.map(|(segment, _total)| to_i32(segment)))
+            .set_total_segments(scan.segment.map(|(_segment, total)| to_i32(total)))
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .build();
+        let sent = Box::pin(self.operations.scan.send(&self.client, input, false));
         let output = send(call, &request, sent).await?;
         let counts = (output.count, output.scanned_count);
         Ok(page(

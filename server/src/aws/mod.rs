@@ -2,6 +2,7 @@
 //! bill, and errors as kinds. Leaves retries to the SDK, except for response bodies that fail. Uses models only to
 //! provision resources.
 
+mod assembled;
 mod cause;
 mod clients;
 mod connection;
@@ -14,6 +15,7 @@ mod key_names;
 mod kms;
 mod meter;
 mod misfit;
+mod once;
 mod provision;
 pub mod reconcile;
 mod request;

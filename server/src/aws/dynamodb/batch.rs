@@ -3,6 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemInput;
+use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemInput;
 use aws_sdk_dynamodb::types::{
     ConsumedCapacity, DeleteRequest, KeysAndAttributes, PutRequest, ReturnConsumedCapacity, WriteRequest,
 };
@@ -96,13 +98,11 @@ impl DynamoDb {
                 .build();
             keys.insert(table.table, attributes.map_err(|_| incomplete(&request))?);
         }
-        let sent = Box::pin(
-            self.client
-                .batch_get_item()
-                .set_request_items(Some(keys))
-                .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-                .send(),
-        );
+        let input = BatchGetItemInput::builder()
+            .set_request_items(Some(keys))
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .build();
+        let sent = Box::pin(self.operations.batch_get_item.send(&self.client, input, false));
         let output = super::send(call, &request, sent).await?;
         call.add_capacity(sum(output.consumed_capacity()), 0.0);
         let mut got = BatchGot::default();
@@ -138,13 +138,11 @@ impl DynamoDb {
             let (table, write) = write.into_sdk(&request)?;
             by_table.entry(table).or_default().push(write);
         }
-        let sent = Box::pin(
-            self.client
-                .batch_write_item()
-                .set_request_items(Some(by_table))
-                .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-                .send(),
-        );
+        let input = BatchWriteItemInput::builder()
+            .set_request_items(Some(by_table))
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .build();
+        let sent = Box::pin(self.operations.batch_write_item.send(&self.client, input, false));
         let output = meter::send(call, &request, sent)
             .await
             .map_err(|failure| request.error(&failure))?;

@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemInput};
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
 
-use super::once::{NotAppliedTwice, send_write};
 use super::{
     ConditionFailure, DynamoDb, return_value, some_values, storable, units, write_error, write_request,
 };
@@ -44,9 +43,7 @@ impl DynamoDb {
     /// `ConditionFailed` with the current item, `OutcomeUnknown` and `Deadline`; see [`Kind`](crate::aws::Kind).
     pub async fn put_item(&self, call: &Call, put: PutItem) -> Result<Option<Item>, Error> {
         let request = write_request(AwsOperation::PutItem, &put.table);
-        let sending = self
-            .client
-            .put_item()
+        let input = PutItemInput::builder()
             .table_name(&put.table)
             .set_item(Some(storable(&request, put.item)?))
             .set_condition_expression(put.condition)
@@ -54,8 +51,10 @@ impl DynamoDb {
             .set_expression_attribute_values(some_values(&request, put.values)?)
             .return_values(return_value(put.return_old))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
-        match send_write!(call, &request, sending, once: put.once) {
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .build();
+        let sent = Box::pin(self.operations.put_item.send(&self.client, input, put.once));
+        match meter::send(call, &request, sent).await {
             Ok(output) => {
                 call.add_capacity(0.0, units(output.consumed_capacity.as_ref()));
                 Ok(output.attributes.map(from_sdk))

@@ -3,10 +3,9 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemInput};
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure};
 
-use super::once::{NotAppliedTwice, send_write};
 use super::{ConditionFailure, DynamoDb, some_values, storable, units, write_error, write_request};
 use crate::aws::convert::{from_sdk, some_names};
 use crate::aws::error::{Doubt, Error};
@@ -57,9 +56,7 @@ impl DynamoDb {
     /// As [`DynamoDb::put_item`], and [`Misfit`].
     pub async fn update_item(&self, call: &Call, update: UpdateItem) -> Result<Option<Item>, UpdateError> {
         let request = write_request(AwsOperation::UpdateItem, &update.table);
-        let sending = self
-            .client
-            .update_item()
+        let input = UpdateItemInput::builder()
             .table_name(&update.table)
             .set_key(Some(storable(&request, update.key)?))
             .set_update_expression(update.update)
@@ -68,8 +65,14 @@ impl DynamoDb {
             .set_expression_attribute_values(some_values(&request, update.values)?)
             .return_values(return_values(update.returned))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
-        match send_write!(call, &request, sending, once: !update.is_repeatable) {
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .build();
+        let sent = Box::pin(
+            self.operations
+                .update_item
+                .send(&self.client, input, !update.is_repeatable),
+        );
+        match meter::send(call, &request, sent).await {
             Ok(output) => {
                 call.add_capacity(0.0, units(output.consumed_capacity.as_ref()));
                 Ok(output.attributes.map(from_sdk))
