@@ -12,8 +12,10 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 
 /// How tonic's messages about malformed requests start; their code is INTERNAL.
-const MALFORMED_REQUESTS: [&str; 4] = [
+const MALFORMED_REQUESTS: [&str; 5] = [
     "protocol error: ",
+    // of services that do not decode with this program's codec: health, reflection
+    "failed to decode Protobuf message",
     "Unexpected EOF",
     "Missing request message",
     "Error decompressing",
@@ -187,6 +189,11 @@ mod tests {
             (
                 Code::Internal,
                 "Missing request message.",
+                Reason::UndecodableMessage,
+            ),
+            (
+                Code::Internal,
+                "failed to decode Protobuf message: buffer underflow",
                 Reason::UndecodableMessage,
             ),
             (Code::Internal, "something else", Reason::Internal),
