@@ -28,9 +28,9 @@ pub enum Error {
     /// The audit log cannot be opened.
     #[error("{0}")]
     Audit(#[from] audit::Error),
-    /// Audit lines are not exported.
-    #[error("audit.otlp is not supported by this version; set audit.file")]
-    AuditOtlp,
+    /// Audit lines cannot be exported.
+    #[error("audit.otlp: {0}")]
+    AuditOtlp(&'static str),
     /// The price book is invalid.
     #[error("the price book has {} errors", .0.len())]
     Prices(Vec<Fault>),
@@ -90,7 +90,7 @@ impl Error {
                 | Error::NoTokenKey { .. }
                 | Error::NoAuth { .. }
                 | Error::PoliciesWithoutAuth
-                | Error::AuditOtlp
+                | Error::AuditOtlp(_)
                 | Error::Sweep(_)
         )
     }

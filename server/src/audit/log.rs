@@ -1,16 +1,18 @@
-//! The log: appends lines in their order, and decides whether calls may begin.
+//! The log: writes lines in their order, and decides whether calls may begin.
 //!
 //! | state | a call begins | a line |
 //! |---|---|---|
 //! | all lines are written, the space is reserved | yes | is appended |
 //! | a write failed | `refuse`: no; `continue`: yes | is appended if the freed space suffices, else kept in memory, within bounds |
+//! | the outlet has no room | `refuse`: no; `continue`: yes | is appended; the outlet may lose it |
 //!
-//! While it fails, one call a second tries to write what is kept and to reserve the space again.
+//! While it fails, one call a second tries to write what is kept and to reserve the space again. A line goes to the outlet
+//! once it is in the file.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -18,11 +20,11 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tracing::{error, info, warn};
 
-use super::chain::{Head, Link, number};
-use super::file::{LogFile, Reserve};
+use super::chain::Head;
+use super::disk::Disk;
+use super::error::Error;
 use super::key::AuditKey;
 use super::line::Line;
-use super::state::{State, StateError};
 
 /// How often to look for a file that was renamed, and to try again after a failure.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -31,14 +33,25 @@ const MAX_KEPT_BYTES: usize = 8 << 20;
 
 /// The settings of an audit log.
 pub struct Settings {
-    /// The file; two more are beside it.
-    pub file: PathBuf,
+    /// The file; two more are beside it. `None`: lines go to the outlet alone.
+    pub file: Option<PathBuf>,
+    /// Where lines go besides the file.
+    pub outlet: Option<Box<dyn Outlet>>,
     /// The key of its HMACs.
     pub key: AuditKey,
     /// Whether lines are chained.
     pub chain: bool,
     /// What happens to calls if a line cannot be written.
     pub on_failure: OnFailure,
+}
+
+/// Where lines go besides the file, or in place of it. Never blocks, and logs what it loses.
+pub trait Outlet: Send + Sync {
+    /// Whether the lines of further calls have room.
+    fn has_room(&self) -> bool;
+
+    /// Takes a line; lines come in the order of their numbers.
+    fn put(&self, seq: u64, line: String);
 }
 
 /// What happens to calls if a line cannot be written.
@@ -48,33 +61,6 @@ pub enum OnFailure {
     Refuse,
     /// They go on, and the log of the process says so.
     Continue,
-}
-
-/// Why the log cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A file cannot be opened or read.
-    #[error("audit.file: {}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// Another process writes to it.
-    #[error("audit.file: {} is in use by another process; give each process a file", .0.display())]
-    InUse(PathBuf),
-    /// The last line is not one that could be continued.
-    #[error(
-        "audit.file: {} cannot be continued: {text}; check it with `tollgate audit verify` and move it away",
-        path.display()
-    )]
-    Unusable {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with its last line.
-        text: &'static str,
-    },
 }
 
 /// The lines of calls cannot be written.
@@ -89,16 +75,14 @@ pub struct Audit(Arc<Shared>);
 struct Shared {
     key: AuditKey,
     on_failure: OnFailure,
+    outlet: Option<Box<dyn Outlet>>,
     is_failing: AtomicBool,
     log: Mutex<Log>,
 }
 
 struct Log {
-    file: LogFile,
-    reserve: Reserve,
-    state: State,
+    disk: Option<Disk>,
     is_chained: bool,
-    path: PathBuf,
     /// The last line.
     head: Head,
     /// When to look for a renamed file, or to try again.
@@ -109,6 +93,13 @@ struct Log {
     dropped: u64,
 }
 
+/// What the lines are written with.
+#[derive(Clone, Copy)]
+struct With<'a> {
+    key: &'a AuditKey,
+    outlet: Option<&'a dyn Outlet>,
+}
+
 impl Audit {
     /// Opens the log, and continues its chain.
     ///
@@ -117,53 +108,40 @@ impl Audit {
     /// See [`Error`].
     pub fn open(settings: Settings) -> Result<Audit, Error> {
         let Settings {
-            file: path,
+            file,
+            outlet,
             key,
             chain,
             on_failure,
         } = settings;
-        let io = |path: &Path| {
-            let path = path.to_owned();
-            move |source| Error::Io { path, source }
-        };
-        let (state_path, reserve_path) = (beside(&path, "state"), beside(&path, "reserve"));
-        let (state, kept) = State::open(&state_path).map_err(|error| match error {
-            StateError::InUse => Error::InUse(path.clone()),
-            StateError::Io(source) => io(&state_path)(source),
-        })?;
-        let (file, tail) = LogFile::open(&path).map_err(io(&path))?;
-        let head = match &tail.last {
-            Some(last) => continued(last, &key, chain).map_err(|text| Error::Unusable {
-                path: path.clone(),
-                text,
-            })?,
-            None => kept,
-        };
-        let reserve = Reserve::open(&reserve_path).map_err(io(&reserve_path))?;
+        let opened = file.map(|path| Disk::open(path, &key, chain)).transpose()?;
+        let (disk, found) = opened.unzip();
         let mut log = Log {
-            file,
-            reserve,
-            state,
+            disk,
             is_chained: chain,
-            path,
-            head,
+            head: found.as_ref().map_or(Head::START, |found| found.head),
             look_at: Instant::now(),
             kept: VecDeque::new(),
             kept_bytes: 0,
             dropped: 0,
         };
         log.keep_head();
-        if tail.cut > 0 {
+        if let Some(bytes) = found.map(|found| found.cut).filter(|bytes| *bytes > 0) {
             warn!(
-                bytes = tail.cut,
+                bytes,
                 "audit: the last line was not written to its end and was cut off"
             );
             log.keep(Line::of_change("AuditRepaired"));
         }
-        let is_failing = log.recover(&key).is_err();
+        let with = With {
+            key: &key,
+            outlet: outlet.as_deref(),
+        };
+        let is_failing = log.recover(with).is_err();
         Ok(Audit(Arc::new(Shared {
             key,
             on_failure,
+            outlet,
             is_failing: AtomicBool::new(is_failing),
             log: Mutex::new(log),
         })))
@@ -176,9 +154,9 @@ impl Audit {
     /// Whether calls may begin.
     pub(super) fn admits(&self) -> bool {
         let shared = &self.0;
-        !shared.is_failing.load(Ordering::Acquire)
-            || self.try_again()
-            || shared.on_failure == OnFailure::Continue
+        let is_written = !shared.is_failing.load(Ordering::Acquire) || self.try_again();
+        let has_room = shared.outlet.as_ref().is_none_or(|outlet| outlet.has_room());
+        (is_written && has_room) || shared.on_failure == OnFailure::Continue
     }
 
     /// Writes a line about a change of what decides about calls.
@@ -188,10 +166,8 @@ impl Audit {
 
     /// Opens the file again, if it was renamed.
     pub fn reopen(&self) {
-        let mut log = self.0.log.lock();
-        if log.file.is_gone() {
-            self.noted(log.rotate());
-        }
+        let outcome = self.0.log.lock().rotate_if_gone();
+        self.noted(outcome);
     }
 
     pub(super) fn write(&self, line: Line) {
@@ -200,15 +176,14 @@ impl Audit {
         if log.kept.is_empty() && log.look_at <= Instant::now() && !shared.is_failing.load(Ordering::Acquire)
         {
             log.look_at = Instant::now() + LOOK_EVERY;
-            if log.file.is_gone() {
-                self.noted(log.rotate());
-            }
+            let outcome = log.rotate_if_gone();
+            self.noted(outcome);
         }
         log.keep(line);
-        if let Err(failure) = log.write_kept(&shared.key) {
+        if let Err(failure) = log.write_kept(shared.with()) {
             self.noted(Err(failure));
             // the space is for this; what cannot be written now either is kept
-            let _ = log.reserve.release().and_then(|()| log.write_kept(&shared.key));
+            let _ = log.release().and_then(|()| log.write_kept(shared.with()));
         }
     }
 
@@ -223,7 +198,7 @@ impl Audit {
             return false;
         }
         log.look_at = Instant::now() + LOOK_EVERY;
-        let recovered = log.recover(&shared.key);
+        let recovered = log.recover(shared.with());
         if recovered.is_ok() {
             let dropped = std::mem::take(&mut log.dropped);
             info!(lines_dropped = dropped, "audit: lines are written again");
@@ -238,6 +213,15 @@ impl Audit {
         if !self.0.is_failing.swap(true, Ordering::AcqRel) {
             let refused = self.0.on_failure == OnFailure::Refuse;
             error!(error = %failure, calls_refused = refused, "audit: lines cannot be written");
+        }
+    }
+}
+
+impl Shared {
+    fn with(&self) -> With<'_> {
+        With {
+            key: &self.key,
+            outlet: self.outlet.as_deref(),
         }
     }
 }
@@ -257,51 +241,53 @@ impl Log {
         self.kept.push_back(line);
     }
 
-    /// Appends the kept lines.
-    fn write_kept(&mut self, key: &AuditKey) -> io::Result<()> {
+    /// Writes the kept lines.
+    fn write_kept(&mut self, with: With<'_>) -> io::Result<()> {
         while let Some(line) = self.kept.front() {
             let mut text = line.numbered(self.head.seq.saturating_add(1));
             let next = match self.is_chained {
-                true => self.head.link(key, &mut text),
+                true => self.head.link(with.key, &mut text),
                 false => Head {
                     seq: self.head.seq.saturating_add(1),
                     ..Head::START
                 },
             };
-            text.push('\n');
-            self.file.append(text.as_bytes())?;
+            if let Some(disk) = &mut self.disk {
+                disk.append(&text)?;
+            }
             self.head = next;
             if let Some(written) = self.kept.pop_front() {
                 self.kept_bytes = self.kept_bytes.saturating_sub(written.bytes());
+            }
+            if let Some(outlet) = with.outlet {
+                outlet.put(next.seq, text);
             }
         }
         Ok(())
     }
 
     /// Writes what is kept, and reserves the space.
-    fn recover(&mut self, key: &AuditKey) -> io::Result<()> {
-        if self.file.is_gone() {
-            self.rotate()?;
-        }
-        self.write_kept(key)?;
-        self.reserve.fill()
+    fn recover(&mut self, with: With<'_>) -> io::Result<()> {
+        self.rotate_if_gone()?;
+        self.write_kept(with)?;
+        self.disk.as_mut().map_or(Ok(()), Disk::reserve)
     }
 
-    /// Continues in a new file.
-    fn rotate(&mut self) -> io::Result<()> {
-        self.keep_head();
-        let (file, tail) = LogFile::open(&self.path)?;
-        if tail.last.is_some() {
-            warn!("audit: the file was replaced with one that has lines; the chain goes on after them");
+    /// Continues in a new file, if the file was renamed.
+    fn rotate_if_gone(&mut self) -> io::Result<()> {
+        match &mut self.disk {
+            Some(disk) if disk.is_gone() => disk.rotate(&self.head),
+            Some(_) | None => Ok(()),
         }
-        self.file = file;
-        info!(file = %self.path.display(), seq = self.head.seq, "audit: file opened again");
-        Ok(())
+    }
+
+    fn release(&mut self) -> io::Result<()> {
+        self.disk.as_mut().map_or(Ok(()), Disk::release)
     }
 
     fn keep_head(&mut self) {
-        if let Err(failure) = self.state.keep(&self.head) {
-            warn!(error = %failure, "audit: the last number is not kept for the next start");
+        if let Some(disk) = &mut self.disk {
+            disk.keep_head(&self.head);
         }
     }
 }
@@ -312,32 +298,10 @@ impl Drop for Log {
             error!(lines = self.kept.len(), "audit: lines are lost");
         }
         self.keep_head();
-        if let Err(failure) = self.file.sync() {
-            warn!(error = %failure, "audit: the last lines may not be on the disk");
+        if let Some(disk) = &self.disk {
+            disk.sync();
         }
     }
-}
-
-/// The last line of a file that is continued.
-fn continued(last: &str, key: &AuditKey, is_chained: bool) -> Result<Head, &'static str> {
-    match (Link::parse(last), is_chained) {
-        (Some(link), true) if link.is_authentic(key) => Ok(link.head),
-        (Some(_), true) => Err("its last line was changed, or was written with another audit.key"),
-        (None, true) => Err("its last line is not chained"),
-        (Some(_), false) => Err("its lines are chained, but audit.chain is false"),
-        (None, false) => match number(last) {
-            Some(seq) => Ok(Head { seq, ..Head::START }),
-            None => Err("its last line has no `seq`"),
-        },
-    }
-}
-
-/// A file beside another one.
-fn beside(path: &Path, what: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(what);
-    PathBuf::from(name)
 }
 
 impl fmt::Debug for Audit {

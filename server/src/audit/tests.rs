@@ -14,7 +14,8 @@ const KEY: [u8; 32] = [7; 32];
 
 fn settings(file: &Path) -> Settings {
     Settings {
-        file: file.to_owned(),
+        file: Some(file.to_owned()),
+        outlet: None,
         key: AuditKey::new(&KEY),
         chain: true,
         on_failure: OnFailure::Refuse,

@@ -137,7 +137,7 @@ fn exit_code(error: &app::Error, stderr: &mut LogWriter) -> ExitCode {
         | app::Error::NoAuth { .. }
         | app::Error::PoliciesWithoutAuth
         | app::Error::Audit(_)
-        | app::Error::AuditOtlp
+        | app::Error::AuditOtlp(_)
         | app::Error::Sweep(_)
         | app::Error::Random => exit::failure_to(stderr, &error.to_string()),
     }

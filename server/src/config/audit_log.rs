@@ -7,7 +7,7 @@ use super::token_key::TokenKey;
 /// The audit log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Audit {
-    /// The file of the log. `None`: calls are not audited.
+    /// The file of the log. `None`: there is none; without `otlp` calls are not audited.
     pub file: Option<PathBuf>,
     /// Whether lines are exported over OTLP.
     pub otlp: bool,
@@ -29,6 +29,9 @@ pub enum OnAuditFailure {
     Continue,
 }
 
+/// What makes an audit log.
+const LOG: &str = "audit.file or audit.otlp";
+
 impl Audit {
     /// The settings that contradict each other.
     pub(super) fn faults(&self) -> Vec<(&'static str, String)> {
@@ -39,8 +42,8 @@ impl Audit {
         [
             requires("audit.file", has_file, "audit.key", self.key.is_some()),
             requires("audit.otlp", self.otlp, "audit.key", self.key.is_some()),
-            requires("audit.key", self.key.is_some(), "audit.file", has_log),
-            requires("audit.chain", self.chain, "audit.file", has_file),
+            requires("audit.key", self.key.is_some(), LOG, has_log),
+            requires("audit.chain", self.chain, LOG, has_log),
         ]
         .into_iter()
         .flatten()

@@ -55,9 +55,12 @@ mod variables;
 mod off;
 
 #[cfg(not(feature = "telemetry"))]
-pub use off::{CallTrace, Entered, RequestSpan, SidePort, Telemetry, TraceIds, current_trace_ids};
+pub use off::{
+    AuditLines, CallTrace, Entered, RequestSpan, SidePort, Telemetry, TraceIds, current_trace_ids,
+};
 #[cfg(feature = "telemetry")]
 pub use {
+    export::AuditLines,
     log::{TraceIds, current_trace_ids},
     on::Telemetry,
     request_span::RequestSpan,

@@ -3,6 +3,8 @@
 
 use crate::figure::Rpc;
 
+/// The scope of the lines of the audit log.
+pub const AUDIT_SCOPE: &str = "tollgate.audit";
 /// The name of this program.
 pub const SERVICE: &str = "tollgate";
 
@@ -63,7 +65,7 @@ pub mod label {
     pub const VERSION: &str = "version";
     /// The commit that it was built from, or `unknown`.
     pub const COMMIT: &str = "commit";
-    /// `traces`, `metrics` or `logs`.
+    /// `traces`, `metrics`, `logs` or `audit`.
     pub const SIGNAL: &str = "signal";
     /// `succeeded` or `failed`.
     pub const OUTCOME: &str = "outcome";
@@ -119,6 +121,8 @@ pub mod attribute {
     pub const REASON: &str = "tollgate.reason";
     /// The number of an attempt of one request.
     pub const ATTEMPT: &str = "tollgate.attempt";
+    /// The number of a line of the audit log.
+    pub const AUDIT_SEQ: &str = "tollgate.audit.seq";
     /// How long an attempt waited before it was sent.
     pub const BACKOFF: &str = "tollgate.backoff";
 }

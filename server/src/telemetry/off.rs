@@ -35,6 +35,10 @@ pub struct RequestSpan;
 #[derive(Debug)]
 pub struct SidePort(std::convert::Infallible);
 
+/// Lines of the audit log are not exported.
+#[derive(Clone, Debug)]
+pub struct AuditLines(std::convert::Infallible);
+
 /// The ids of a trace.
 #[derive(Clone, Debug)]
 pub struct TraceIds {
@@ -70,7 +74,21 @@ impl Telemetry {
         Identity::new()
     }
 
+    pub fn audit_lines(&self) -> Option<AuditLines> {
+        None
+    }
+
     pub async fn shutdown(&self) {}
+}
+
+impl AuditLines {
+    pub fn has_room(&self) -> bool {
+        match self.0 {}
+    }
+
+    pub fn put(&self, _: u64, _: String) {
+        match self.0 {}
+    }
 }
 
 impl CallTrace {

@@ -13,7 +13,7 @@ use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::export::{self, Dropped, LogQueue, PushReader, SpanQueue, Tasks};
+use super::export::{self, AuditLines, Dropped, LogQueue, PushReader, SpanQueue, Tasks};
 use super::instruments::Instruments;
 use super::parts::Parts;
 use super::scrape::Scrape;
@@ -45,6 +45,7 @@ impl Telemetry {
         let tracer = opening.tracer(&variables);
         let (instruments, scrape) = opening.instruments(&variables, config.metrics.listen.is_some());
         let log = opening.log(&variables);
+        let audit = opening.audit(&variables, config);
         variables.faults.append(&mut opening.faults);
         let parts = Parts {
             tracer,
@@ -52,6 +53,7 @@ impl Telemetry {
             propagators: variables.propagators,
             object_keys: config.telemetry.object_keys,
             log,
+            audit,
             scrape,
             dropped: opening.dropped,
             log_drops: OnceLock::new(),
@@ -90,6 +92,11 @@ impl Telemetry {
         self.0.log.as_ref().map(log::bridge)
     }
 
+    /// The queue of the lines of the audit log; `None`: the settings do not export them, or have no endpoint of log records.
+    pub fn audit_lines(&self) -> Option<AuditLines> {
+        self.0.audit.clone()
+    }
+
     /// The Prometheus exposition.
     pub(super) fn scrape(&self) -> Vec<u8> {
         self.0.scrape.as_ref().map(Scrape::text).unwrap_or_default()
@@ -100,6 +107,9 @@ impl Telemetry {
         let tasks = self.0.tasks.lock().take();
         let Some(tasks) = tasks else { return };
         tasks.finish(FLUSH_TIME).await;
+        if let Some(lines) = &self.0.audit {
+            lines.give_up();
+        }
         if let Some(tracer) = &self.0.tracer {
             tracer.shut_down();
         }
@@ -163,6 +173,16 @@ impl Opening {
         let queue = LogQueue::new(variables.log_bounds, Arc::clone(&self.dropped));
         self.tasks.export_logs(&queue, exporter);
         Some(queue)
+    }
+
+    fn audit(&mut self, variables: &Variables, config: &Config) -> Option<AuditLines> {
+        let export = variables.logs.as_ref().filter(|_| config.audit.otlp)?;
+        let exporter = export::log_exporter(export, &variables.resource);
+        let exporter = self.built(export, exporter)?;
+        let dropped = Arc::clone(&self.dropped);
+        let lines = AuditLines::new(variables.log_bounds, config.limits.in_flight, dropped);
+        self.tasks.export_audit(&lines, exporter);
+        Some(lines)
     }
 
     fn built<E>(&mut self, export: &Export, exporter: Result<E, String>) -> Option<E> {

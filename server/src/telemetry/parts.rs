@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
-use super::export::{Dropped, LogQueue, Tasks};
+use super::export::{AuditLines, Dropped, LogQueue, Tasks};
 use super::instruments::Instruments;
 use super::scrape::Scrape;
 use super::tracer::CallTracer;
@@ -20,6 +20,8 @@ pub(super) struct Parts {
     /// Spans may have the keys of objects.
     pub(super) object_keys: bool,
     pub(super) log: Option<LogQueue>,
+    /// The lines of the audit log.
+    pub(super) audit: Option<AuditLines>,
     pub(super) scrape: Option<Scrape>,
     pub(super) dropped: Arc<Dropped>,
     /// Lines that the log dropped, counted by its writer.

@@ -219,7 +219,13 @@ impl Collector {
             for of_resource in request.resource_logs {
                 received.resources.extend(of_resource.resource);
                 let logs = of_resource.scope_logs.into_iter();
-                received.logs.extend(logs.flat_map(|scope| scope.log_records));
+                for of_scope in logs {
+                    let is_audit = of_scope.scope.is_some_and(|scope| scope.name == "tollgate.audit");
+                    match is_audit {
+                        true => received.audit.extend(of_scope.log_records),
+                        false => received.logs.extend(of_scope.log_records),
+                    }
+                }
             }
         };
         self.take(headers, take).await

@@ -17,8 +17,10 @@ use serde_json::{Value, json};
 pub struct Received {
     /// All spans.
     pub spans: Vec<Span>,
-    /// All log records.
+    /// All log records but those of the audit log.
     pub logs: Vec<LogRecord>,
+    /// The lines of the audit log: the records of its scope.
+    pub audit: Vec<LogRecord>,
     /// The metrics of the last export: sums are cumulative.
     pub metrics: Vec<Metric>,
     /// The resources of the sender.

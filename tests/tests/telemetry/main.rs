@@ -2,6 +2,7 @@
 //! port as Prometheus and probes see it, and what must never be in any of it.
 
 mod attempts;
+mod audit;
 mod endings;
 mod export;
 mod logs;

@@ -1,4 +1,4 @@
-//! The tasks that export, one per signal.
+//! The tasks that export, one per signal, and one for the audit log.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::audit::{self, AuditLines};
 use super::exporter::Exporter;
 use super::health::CollectorHealth;
 use super::log_processor::LogQueue;
@@ -45,6 +46,15 @@ impl Tasks {
         transport: Transport<impl Exporter<SdkLogRecord>>,
     ) {
         self.export(queue.queue(), transport);
+    }
+
+    pub(in super::super) fn export_audit(
+        &mut self,
+        lines: &AuditLines,
+        transport: Transport<impl Exporter<SdkLogRecord>>,
+    ) {
+        let work = audit::run(lines.clone(), transport, self.stop.clone());
+        self.running.spawn(work);
     }
 
     pub(in super::super) fn export_metrics(
