@@ -14,7 +14,7 @@ const GRPC_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bi
 /// How tonic's messages about malformed requests start; their code is INTERNAL.
 const MALFORMED_REQUESTS: [&str; 5] = [
     "protocol error: ",
-    // of services that do not decode with this program's codec: health, reflection
+    // of the health service, which does not decode with this program's codec
     "failed to decode Protobuf message",
     "Unexpected EOF",
     "Missing request message",
