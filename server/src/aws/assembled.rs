@@ -18,13 +18,14 @@ use aws_smithy_runtime_api::client::endpoint::{
 };
 use aws_smithy_runtime_api::client::identity::Identity;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeSerializationInterceptorContextRef, BeforeTransmitInterceptorContextRef, Input,
+    BeforeSerializationInterceptorContextRef, BeforeTransmitInterceptorContextRef, Error, Input, Output,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, SharedInterceptor, dyn_dispatch_hint};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorError};
 use aws_smithy_runtime_api::client::result::{CreateUnhandledError, SdkError};
 use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
 use aws_smithy_runtime_api::client::runtime_plugin::{RuntimePlugin, RuntimePlugins, StaticRuntimePlugin};
+use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponseDeserializer};
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_types::config_bag::{ConfigBag, FrozenLayer, Layer};
 use aws_smithy_types::endpoint::Endpoint;
@@ -51,21 +52,28 @@ const KEPT: [&str; 4] = [
 ];
 
 /// An operation as the SDK generates it.
-pub(super) trait Operation: RuntimePlugin + Default {
+pub(super) trait Operation: RuntimePlugin + Default + 'static {
     /// The SDK's name of the service.
     const SERVICE: &'static str;
     /// The SDK's name of the operation.
     const NAME: &'static str;
     /// The request.
     type Input: Debug + Send + Sync + 'static;
+    /// The response as the SDK reads it.
+    type SdkOutput: Debug + Send + Sync + 'static;
     /// The response.
-    type Output: Debug + Send + Sync + 'static;
+    type Output: From<Self::SdkOutput> + Debug + Send + Sync + 'static;
     /// The errors that the service models.
     type Error: SdkFailure + CreateUnhandledError;
     /// The parameters of the service's endpoints.
     type Endpoint: Clone + Debug + Send + Sync + 'static;
     /// The client of the service.
     type Client: Sync;
+
+    /// Reads the body of a successful response. `None`: the SDK reads it.
+    fn read(_body: &[u8]) -> Option<Self::Output> {
+        None
+    }
 
     /// Sends any request with this interceptor, which ends it.
     fn rehearse(client: &Self::Client, rehearsal: Rehearsal<Self>) -> impl Future<Output = ()> + Send;
@@ -140,7 +148,9 @@ impl<O: Operation> Assembled<O> {
                     Err(other) => O::Error::create_unhandled_error(Box::new(other), None),
                 })
             })?;
-        let output = output.downcast::<O::Output>();
+        let output = output
+            .downcast::<O::Output>()
+            .or_else(|output| output.downcast::<O::SdkOutput>().map(O::Output::from));
         output.map_err(|_other| SdkError::construction_failure(NotAssembled(O::NAME)))
     }
 }
@@ -175,6 +185,12 @@ impl<O: Operation> Intercept for Rehearsal<O> {
 
 fn plugins<O: Operation>(components: &RuntimeComponents, config: &ConfigBag) -> Option<Plugins> {
     let operation = O::default().config()?;
+    let mut reading = Layer::new(NAME);
+    reading.store_put(SharedResponseDeserializer::new(Reader::<O> {
+        sdk: operation.clone(),
+        operation: PhantomData,
+    }));
+    let reading = reading.freeze();
     let params = config.load::<EndpointResolverParams>()?.get::<O::Endpoint>()?;
     let endpoints = Endpoints {
         resolver: components.endpoint_resolver(),
@@ -189,13 +205,14 @@ fn plugins<O: Operation>(components: &RuntimeComponents, config: &ConfigBag) -> 
     components.set_interceptors(interceptors);
     let once = components.clone().with_retry_classifier(NotAppliedTwice);
     let plugins = |components: RuntimeComponentsBuilder| {
-        let operation = StaticRuntimePlugin::new().with_config(operation.clone());
+        let of = |layer: &FrozenLayer| StaticRuntimePlugin::new().with_config(layer.clone());
         let client = StaticRuntimePlugin::new()
             .with_config(carried(config))
             .with_runtime_components(components);
         RuntimePlugins::new()
             .with_client_plugin(client)
-            .with_client_plugin(operation)
+            .with_client_plugin(of(&operation))
+            .with_client_plugin(of(&reading))
     };
     Some(Plugins {
         usual: plugins(components),
@@ -226,6 +243,31 @@ fn carried(config: &ConfigBag) -> FrozenLayer {
         TokenBucket,
     );
     layer.freeze()
+}
+
+/// Reads responses as the operation does, and leaves the rest to the SDK.
+#[derive(Debug)]
+struct Reader<O> {
+    /// The configuration of the operation, with the SDK's reader.
+    sdk: FrozenLayer,
+    operation: PhantomData<fn() -> O>,
+}
+
+impl<O: Operation> DeserializeResponse for Reader<O> {
+    fn deserialize_nonstreaming_with_config(
+        &self,
+        response: &HttpResponse,
+        config: &ConfigBag,
+    ) -> Result<Output, OrchestratorError<Error>> {
+        let body = response.body().bytes().filter(|_| response.status().is_success());
+        match body.and_then(O::read) {
+            Some(output) => Ok(Output::erase(output)),
+            None => match self.sdk.load::<SharedResponseDeserializer>() {
+                Some(sdk) => sdk.deserialize_nonstreaming_with_config(response, config),
+                None => Err(OrchestratorError::other(NotAssembled(O::NAME))),
+            },
+        }
+    }
 }
 
 /// The endpoint of a client's requests, which differs between accounts alone: the SDK resolves it again when the account of

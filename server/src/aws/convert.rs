@@ -86,7 +86,7 @@ fn blob(bytes: Bytes) -> Blob {
 }
 
 /// A compatible store may hold numbers that DynamoDB would reject: they become strings rather than being lost.
-fn number(text: String) -> Value {
+pub(super) fn number(text: String) -> Value {
     match Number::from_canonical(text) {
         Ok(number) => Value::N(number),
         Err(text) => match text.parse::<Number>() {
@@ -96,7 +96,8 @@ fn number(text: String) -> Value {
     }
 }
 
-fn numbers(texts: Vec<String>) -> Value {
+/// A set of numbers, or of strings, if one of them is no number.
+pub(super) fn numbers(texts: Vec<String>) -> Value {
     match texts.iter().map(|text| text.parse::<Number>()).collect() {
         Ok(numbers) => Value::NS(numbers),
         Err(_invalid) => Value::SS(texts.into_iter().collect()),

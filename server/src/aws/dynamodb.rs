@@ -4,6 +4,8 @@
 mod batch;
 mod operations;
 mod put;
+mod reads;
+mod stored;
 mod transact;
 mod update;
 
@@ -26,6 +28,7 @@ use crate::model::size::{stored_bytes, write_units};
 use crate::model::{Item, Value};
 
 use self::operations::Operations;
+use self::reads::ReadPage;
 use super::convert::{NotStorable, from_sdk, some_names, to_i32, to_sdk};
 use super::error::{Error, Kind};
 use super::meter;
@@ -181,11 +184,12 @@ impl DynamoDb {
             .build();
         let sent = Box::pin(self.operations.get_item.send(&self.client, input, false));
         let output = send(call, &request, sent).await?;
-        call.add_capacity(units(output.consumed_capacity.as_ref()), 0.0);
-        if output.item.is_some() && !get.uncounted {
+        call.add_capacity(output.units(), 0.0);
+        let item = output.into_item();
+        if item.is_some() && !get.uncounted {
             call.add_items(1, 0);
         }
-        Ok(output.item.map(from_sdk))
+        Ok(item)
     }
 
     /// Deletes an item, if it exists. Returns it, if requested.
@@ -241,15 +245,7 @@ impl DynamoDb {
             .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
             .build();
         let sent = Box::pin(self.operations.query.send(&self.client, input, false));
-        let output = send(call, &request, sent).await?;
-        let counts = (output.count, output.scanned_count);
-        Ok(page(
-            call,
-            output.items,
-            counts,
-            output.last_evaluated_key,
-            output.consumed_capacity.as_ref(),
-        ))
+        Ok(page(call, send(call, &request, sent).await?))
     }
 
     /// Returns one page of a table or index.
@@ -275,15 +271,7 @@ impl DynamoDb {
             .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
             .build();
         let sent = Box::pin(self.operations.scan.send(&self.client, input, false));
-        let output = send(call, &request, sent).await?;
-        let counts = (output.count, output.scanned_count);
-        Ok(page(
-            call,
-            output.items,
-            counts,
-            output.last_evaluated_key,
-            output.consumed_capacity.as_ref(),
-        ))
+        Ok(page(call, send(call, &request, sent).await?))
     }
 }
 
@@ -343,22 +331,17 @@ where
     error
 }
 
-fn page(
-    call: &Call,
-    items: Option<Vec<HashMap<String, AttributeValue>>>,
-    (count, scanned_count): (i32, i32),
-    last_key: Option<HashMap<String, AttributeValue>>,
-    capacity: Option<&ConsumedCapacity>,
-) -> Page {
-    call.add_capacity(units(capacity), 0.0);
-    let page = Page {
-        items: items.unwrap_or_default().into_iter().map(from_sdk).collect(),
-        count: count.unsigned_abs(),
-        scanned_count: scanned_count.unsigned_abs(),
-        last_key: last_key.filter(|key| !key.is_empty()).map(from_sdk),
-    };
-    call.add_items(page.count.into(), page.scanned_count.into());
-    page
+fn page(call: &Call, read: ReadPage) -> Page {
+    call.add_capacity(read.units(), 0.0);
+    let (count, scanned_count) = (read.count.unsigned_abs(), read.scanned_count.unsigned_abs());
+    call.add_items(count.into(), scanned_count.into());
+    let (items, last_key) = read.into_parts();
+    Page {
+        items,
+        count,
+        scanned_count,
+        last_key: last_key.filter(|key| !key.is_empty()),
+    }
 }
 
 fn units(capacity: Option<&ConsumedCapacity>) -> f64 {

@@ -1,8 +1,8 @@
 //! The span attributes of the SDK's responses. Reads counts and capacity; never items, keys or contents.
 
 use aws_sdk_dynamodb::operation::{
-    batch_get_item, batch_write_item, delete_item, describe_table, get_item, put_item, query, scan,
-    transact_get_items, transact_write_items, update_item,
+    batch_write_item, delete_item, describe_table, put_item, transact_get_items, transact_write_items,
+    update_item,
 };
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 use aws_sdk_kms::operation::{decrypt, describe_key, generate_data_key};
@@ -22,12 +22,6 @@ pub(super) trait Response {
     }
 }
 
-impl Response for get_item::GetItemOutput {
-    fn facts(&self) -> ResponseFacts {
-        response_facts(self.consumed_capacity(), None)
-    }
-}
-
 impl Response for put_item::PutItemOutput {
     fn facts(&self) -> ResponseFacts {
         response_facts(self.consumed_capacity(), None)
@@ -43,24 +37,6 @@ impl Response for delete_item::DeleteItemOutput {
 impl Response for update_item::UpdateItemOutput {
     fn facts(&self) -> ResponseFacts {
         response_facts(self.consumed_capacity(), None)
-    }
-}
-
-impl Response for query::QueryOutput {
-    fn facts(&self) -> ResponseFacts {
-        response_facts(self.consumed_capacity(), Some((self.count, self.scanned_count)))
-    }
-}
-
-impl Response for scan::ScanOutput {
-    fn facts(&self) -> ResponseFacts {
-        response_facts(self.consumed_capacity(), Some((self.count, self.scanned_count)))
-    }
-}
-
-impl Response for batch_get_item::BatchGetItemOutput {
-    fn facts(&self) -> ResponseFacts {
-        tables_facts(self.consumed_capacity())
     }
 }
 

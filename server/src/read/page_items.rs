@@ -44,6 +44,11 @@ impl SizedItem {
             item,
         }
     }
+
+    /// The stored item.
+    pub(super) fn stored(&self) -> &Item {
+        &self.item
+    }
 }
 
 /// The content that comes with these items.

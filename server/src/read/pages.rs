@@ -288,21 +288,30 @@ impl Pages {
     fn take(&self, stored_items: Vec<Item>, segment: usize) -> Taken {
         let view = &self.opener.view;
         let mut taken = Taken::default();
-        let mut last = None;
+        let mut last_counted = None;
         let mut items = stored_items.into_iter();
         while let Some(stored) = items.as_slice().first() {
             if self.remaining == Some(taken.count) {
-                let before = || self.positions[segment].clone();
-                taken.position = Some(last.map_or_else(before, SegmentPosition::After));
+                let last = taken
+                    .items
+                    .last()
+                    .map(SizedItem::stored)
+                    .or(last_counted.as_ref());
+                taken.position = Some(match last {
+                    Some(stored) => SegmentPosition::After(view.position_of(stored)),
+                    None => self.positions[segment].clone(),
+                });
                 break;
             }
             match view.match_of(stored) {
                 Match::Of(model) => {
                     taken.count += 1;
-                    last = self.remaining.map(|_| view.position_of(stored));
-                    let returned = items.next().filter(|_| !self.count_only);
-                    let sized = returned.map(|item| SizedItem::new(&self.opener, model, item));
-                    taken.items.extend(sized);
+                    match items.next() {
+                        Some(item) if !self.count_only => {
+                            taken.items.push(SizedItem::new(&self.opener, model, item));
+                        }
+                        counted => last_counted = counted,
+                    }
                     continue;
                 }
                 Match::Expired => {}

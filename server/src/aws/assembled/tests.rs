@@ -18,6 +18,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 
 use super::*;
+use crate::aws::convert::from_sdk;
 use crate::aws::sdk_interceptors::LeanSdk;
 
 /// The SDK's interceptors that assembled requests do without.
@@ -96,7 +97,7 @@ async fn both(provider: impl Fn() -> SharedCredentialsProvider, endpoint: Option
         let sent = get.send().await.unwrap();
         let input = GetItemInput::builder().table_name("users").key("pk", pk);
         let got = requests.send(&client, input.build(), false).await.unwrap();
-        assert_eq!(got.item, sent.item);
+        assert_eq!(got.into_item(), sent.item.map(from_sdk));
     }
     [by_sdk, assembled].map(|recording| std::mem::take(&mut *recording.0.lock()))
 }

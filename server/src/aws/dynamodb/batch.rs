@@ -104,17 +104,14 @@ impl DynamoDb {
             .build();
         let sent = Box::pin(self.operations.batch_get_item.send(&self.client, input, false));
         let output = super::send(call, &request, sent).await?;
-        call.add_capacity(sum(output.consumed_capacity()), 0.0);
-        let mut got = BatchGot::default();
-        let mut found = 0;
-        for (table, items) in output.responses.unwrap_or_default() {
-            found += items.len();
-            got.items.push((table, items.into_iter().map(from_sdk).collect()));
-        }
-        for (table, left) in output.unprocessed_keys.unwrap_or_default() {
-            let keys = left.keys.into_iter().map(|key| (table.clone(), from_sdk(key)));
-            got.unprocessed.extend(keys);
-        }
+        call.add_capacity(output.units(), 0.0);
+        let (items, unprocessed) = output.into_parts();
+        let found: usize = items.iter().map(|(_, items)| items.len()).sum();
+        let left = |(table, keys): (String, Vec<Item>)| keys.into_iter().map(move |key| (table.clone(), key));
+        let got = BatchGot {
+            items,
+            unprocessed: unprocessed.into_iter().flat_map(left).collect(),
+        };
         if !get.uncounted {
             call.add_items(found as u64, 0);
         }

@@ -19,13 +19,15 @@ use aws_sdk_dynamodb::operation::update_item::{
     UpdateItem, UpdateItemError, UpdateItemInput, UpdateItemOutput,
 };
 
+use super::reads::{GotItem, GotItems, ReadPage};
 use crate::aws::assembled::{Assembled, Operation, Rehearsal};
 
 /// The table of a request that is not sent.
 const ANY: &str = "table";
 
 macro_rules! operations {
-    ($($field:ident: $operation:ident($input:ident, $output:ident, $error:ident), $request:expr;)*) => {
+    ($($field:ident: $operation:ident($input:ident, $sdk_output:ident, $error:ident)
+        $(-> $output:ident)?, $request:expr;)*) => {
         /// The requests of one client.
         #[derive(Debug, Default)]
         pub(in crate::aws) struct Operations {
@@ -36,7 +38,8 @@ macro_rules! operations {
             const SERVICE: &'static str = "DynamoDB";
             const NAME: &'static str = stringify!($operation);
             type Input = $input;
-            type Output = $output;
+            type SdkOutput = $sdk_output;
+            operations!(@read $sdk_output $($output)?);
             type Error = $error;
             type Endpoint = Params;
             type Client = Client;
@@ -48,22 +51,32 @@ macro_rules! operations {
             }
         })*
     };
+    (@read $sdk_output:ident) => {
+        type Output = $sdk_output;
+    };
+    (@read $sdk_output:ident $output:ident) => {
+        type Output = $output;
+
+        fn read(body: &[u8]) -> Option<$output> {
+            serde_json::from_slice(body).ok()
+        }
+    };
 }
 
 operations! {
-    batch_get_item: BatchGetItem(BatchGetItemInput, BatchGetItemOutput, BatchGetItemError),
+    batch_get_item: BatchGetItem(BatchGetItemInput, BatchGetItemOutput, BatchGetItemError) -> GotItems,
         |client: &Client| client.batch_get_item();
     batch_write_item: BatchWriteItem(BatchWriteItemInput, BatchWriteItemOutput, BatchWriteItemError),
         |client: &Client| client.batch_write_item();
     delete_item: DeleteItem(DeleteItemInput, DeleteItemOutput, DeleteItemError),
         |client: &Client| client.delete_item().table_name(ANY);
-    get_item: GetItem(GetItemInput, GetItemOutput, GetItemError),
+    get_item: GetItem(GetItemInput, GetItemOutput, GetItemError) -> GotItem,
         |client: &Client| client.get_item().table_name(ANY);
     put_item: PutItem(PutItemInput, PutItemOutput, PutItemError),
         |client: &Client| client.put_item().table_name(ANY);
-    query: Query(QueryInput, QueryOutput, QueryError),
+    query: Query(QueryInput, QueryOutput, QueryError) -> ReadPage,
         |client: &Client| client.query().table_name(ANY);
-    scan: Scan(ScanInput, ScanOutput, ScanError),
+    scan: Scan(ScanInput, ScanOutput, ScanError) -> ReadPage,
         |client: &Client| client.scan().table_name(ANY);
     update_item: UpdateItem(UpdateItemInput, UpdateItemOutput, UpdateItemError),
         |client: &Client| client.update_item().table_name(ANY);
