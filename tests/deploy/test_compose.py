@@ -103,6 +103,16 @@ def test_the_program_accepts_its_arguments_and_variables(compose, name):
         assert settings["embedded.data"] == image()["volume"] and mounts(service)[image()["volume"]] == "data"
 
 
+@pytest.mark.parametrize("name", GATEWAYS)
+def test_calls_are_audited_over_otlp(compose, name):
+    service = compose["services"][name]
+    environment = {key: str(value) for key, value in service["environment"].items()}
+    settings = serve_settings(environment=environment, cwd=image()["settings"])
+    assert settings["audit.otlp"] is True and settings["audit.key"] == "[redacted]"
+    assert settings["audit.on_failure"] == "refuse"
+    assert environment["OTEL_EXPORTER_OTLP_ENDPOINT"]
+
+
 def from_here(words, folder):
     """The words of a command, with the caller's files from this folder."""
     return [word.replace("/etc/tollgate/caller", str(folder / "caller")) for word in words]

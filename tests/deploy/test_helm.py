@@ -268,6 +268,9 @@ def test_every_value_is_documented_and_typed():
         "auth.public={metrics}",
         r"policies.user\.yaml=x",
         "config.insecure=true",
+        "config.audit.otlp=true",
+        "audit.onFailure=ignore",
+        "audit.unheard=1",
         "service.port=70000",
         "telemetry.endpoint=collector:4317",
         "telemetry.protocol=http/json",
@@ -297,6 +300,9 @@ def test_the_schema_rejects_invalid_values(wrong):
         ("tls.clientCertificates=none", "auth.certificates needs"),
         (r"auth.certificates=false,policies.a\.cedar=x", "policies need auth"),
         (r"policies.a\.cedar=x,existingPolicies=y", "policies and existingPolicies"),
+        ("audit.enabled=true", "audit.existingSecret: set"),
+        ("audit.enabled=true,audit.existingSecret=x,audit.otlp=false", "neither exported nor in a file"),
+        ("audit.enabled=true,audit.existingSecret=x", "audit.otlp needs telemetry.endpoint"),
         ("tls.existingSecret=x", "tls.clientCa.secret: set the authorities"),
         ("tls.issuer.name=x", "tls.clientCa.secret: set the authorities"),
         ("tls.issuer.name=x,tls.existingSecret=y,tls.clientCa.secret=z", "set only one of them"),
@@ -384,6 +390,46 @@ def test_every_setting_of_auth_is_passed_on():
     mount = next(entry for entry in container_of(documents)["volumeMounts"] if entry["name"] == "auth")
     assert given["jwt"][0]["jwks_ca"].startswith(mount["mountPath"] + "/")
     assert given["tokens"]["file"].startswith(mount["mountPath"] + "/")
+
+
+def test_every_setting_of_the_audit_log_is_passed_on():
+    assert "audit" not in settings_of(render())
+    assert "TOLLGATE_AUDIT__KEY" not in {entry["name"] for entry in container_of(render())["env"]}
+    exported, written = render(*values_of("production")), render(*values_of("embedded"))
+    assert settings_of(exported)["audit"] == {"otlp": True, "chain": True, "on_failure": "refuse"}
+    assert settings_of(written)["audit"] == {
+        "file": "/var/log/tollgate/audit.jsonl", "otlp": False, "chain": False, "on_failure": "continue"
+    }  # fmt: skip
+    paths = {path for path in serve_settings() if path.startswith("audit.")}
+    passed_on = {f"audit.{name}" for documents in (exported, written) for name in settings_of(documents)["audit"]}
+    assert paths == passed_on | {"audit.key"}
+    for documents, key in ((exported, "key"), (written, "audit-key")):
+        env = {entry["name"]: entry for entry in container_of(documents)["env"]}
+        named = env["TOLLGATE_AUDIT__KEY"]["valueFrom"]["secretKeyRef"]
+        assert named == {"name": "tollgate-audit", "key": key}
+
+
+def test_the_audit_files_of_pods_are_in_folders_of_their_names():
+    documents = render(*values_of("embedded"))
+    volumes = {volume["name"]: volume for volume in pod_of(documents)["volumes"]}
+    assert volumes["audit"]["emptyDir"] == {"sizeLimit": "1Gi"}
+    (mount,) = (entry for entry in container_of(documents)["volumeMounts"] if entry["name"] == "audit")
+    assert mount["subPathExpr"] == "$(POD_NAME)" and not mount.get("readOnly")
+    file = pathlib.PurePath(settings_of(documents)["audit"]["file"])
+    assert str(file.parent) == mount["mountPath"]
+    assert "POD_NAME" in {entry["name"] for entry in container_of(documents)["env"]}
+    assert "audit" not in {volume["name"] for volume in pod_of(render(*values_of("production")))["volumes"]}
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case not in ("bare", "tracing")])
+def test_policies_pass_the_check_of_the_program(case, tmp_path):
+    documents = render(*values_of(case))
+    folders = mounted(documents, tmp_path)
+    models = folders.get("/etc/tollgate/models", str(ROOT / "models"))
+    policies = folders[settings_of(documents)["policies"]]
+    checked(BINARY, "policy", "check", policies, "--models", models, env=clean_environment())
+    (pathlib.Path(policies) / "wrong.cedar").write_text("permit (principal, action == Tollgate::Action::\"Gett\", resource);")
+    assert run(BINARY, "policy", "check", policies, "--models", models, env=clean_environment()).returncode != 0
 
 
 def test_policies_are_mounted_from_a_map():

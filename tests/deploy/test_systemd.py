@@ -1,5 +1,6 @@
 """deploy/systemd/tollgate.service: accepted by systemd, hardened by systemd's own rating, and valid for the program."""
 
+import base64
 import pathlib
 import re
 import shlex
@@ -55,6 +56,15 @@ def test_the_program_accepts_its_command_and_variables(service, tmp_path):
     assert pathlib.PurePath(settings["models"]).parent == pathlib.PurePath("/etc") / service["ConfigurationDirectory"][0]
     grace_s = int(re.fullmatch(r"(\d+)s", settings["shutdown_grace"]).group(1))
     assert int(service["TimeoutStopSec"][0]) > grace_s
+
+
+def test_the_audit_log_of_the_example_is_in_the_folder_of_logs(service, tmp_path):
+    text = UNIT.with_name("tollgate.yaml").read_text()
+    (tmp_path / "tollgate.yaml").write_text(re.sub("^#(audit:|  file:|  chain:)", r"\1", text, flags=re.MULTILINE))
+    key = base64.b64encode(bytes(32)).decode()
+    settings = serve_settings(cwd=tmp_path, environment={"TOLLGATE_AUDIT__KEY": key})
+    assert pathlib.PurePath(settings["audit.file"]).parent == pathlib.PurePath("/var/log") / service["LogsDirectory"][0]
+    assert settings["audit.chain"] is True and service["LogsDirectoryMode"] == ["0700"]
 
 
 def test_systemd_passes_the_certificate_and_its_key(service, tmp_path):

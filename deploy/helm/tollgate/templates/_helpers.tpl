@@ -91,6 +91,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- default (printf "%s-policies" (include "tollgate.fullname" .)) .Values.existingPolicies -}}
 {{- end -}}
 
+{{- define "tollgate.hasAuditFile" -}}
+{{- if and .Values.audit.enabled .Values.audit.volume -}}yes{{- end -}}
+{{- end -}}
+
 {{/* The settings auth.*, with the groups and tenants of tls.callers. */}}
 {{- define "tollgate.auth" -}}
 {{- $auth := deepCopy .Values.auth -}}
@@ -140,6 +144,17 @@ tls:
 auth:
   {{- include "tollgate.auth" . | nindent 2 }}
 policies: /etc/tollgate/policies
+{{- end }}
+{{- with .Values.audit }}
+{{- if .enabled }}
+audit:
+  {{- if .volume }}
+  file: /var/log/tollgate/audit.jsonl
+  {{- end }}
+  otlp: {{ .otlp }}
+  chain: {{ .chain }}
+  on_failure: {{ .onFailure }}
+{{- end }}
 {{- end }}
 metrics:
   listen: {{ include "tollgate.address" (list .Values.listenHost .Values.metrics.port) | quote }}
@@ -201,6 +216,19 @@ prices: /etc/tollgate/settings/prices.yaml
 {{- if and (or .Values.policies .Values.existingPolicies) (not (include "tollgate.hasAuth" .)) -}}
 {{- fail "policies need auth: without identities there is nobody to decide about" -}}
 {{- end -}}
+{{- with .Values.audit -}}
+{{- if .enabled -}}
+{{- if not .existingSecret -}}
+{{- fail "audit.existingSecret: set the Secret with the key of the audit log: 32 bytes as base64" -}}
+{{- end -}}
+{{- if not (or .otlp .volume) -}}
+{{- fail "audit: lines are neither exported nor in a file; set otlp to true, or volume" -}}
+{{- end -}}
+{{- if and .otlp (not $.Values.telemetry.endpoint) -}}
+{{- fail "audit.otlp needs telemetry.endpoint; set audit.otlp to false, and audit.volume, to have files only" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.models .Values.existingModels -}}
 {{- fail "models and existingModels: set only one of them" -}}
 {{- end -}}
@@ -229,10 +257,19 @@ prices: /etc/tollgate/settings/prices.yaml
     secretKeyRef:
       name: {{ include "tollgate.tokenSecret" . }}
       key: {{ .Values.tokenKey.secretKey }}
-{{- with .Values.telemetry }}
-{{- if .endpoint }}
+{{- if .Values.audit.enabled }}
+- name: TOLLGATE_AUDIT__KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.audit.existingSecret }}
+      key: {{ .Values.audit.secretKey }}
+{{- end }}
+{{- if or .Values.telemetry.endpoint (include "tollgate.hasAuditFile" .) }}
 - name: POD_NAME
   valueFrom: { fieldRef: { fieldPath: metadata.name } }
+{{- end }}
+{{- with .Values.telemetry }}
+{{- if .endpoint }}
 - name: POD_NAMESPACE
   valueFrom: { fieldRef: { fieldPath: metadata.namespace } }
 - name: OTEL_SERVICE_NAME
@@ -382,6 +419,10 @@ spec:
         {{- if include "tollgate.modelsMap" . }}
         - { name: models, mountPath: /etc/tollgate/models, readOnly: true }
         {{- end }}
+        {{- if include "tollgate.hasAuditFile" . }}
+        # a folder of each pod, since each process has a file
+        - { name: audit, mountPath: /var/log/tollgate, subPathExpr: $(POD_NAME) }
+        {{- end }}
         {{- if $embedded }}
         - { name: data, mountPath: /var/lib/tollgate }
         - { name: scratch, mountPath: /tmp }
@@ -416,6 +457,10 @@ spec:
     {{- with include "tollgate.modelsMap" . }}
     - name: models
       configMap: { name: {{ . }} }
+    {{- end }}
+    {{- if include "tollgate.hasAuditFile" . }}
+    - name: audit
+      {{- toYaml .Values.audit.volume | nindent 6 }}
     {{- end }}
     {{- if $embedded }}
     # for temporary files of SQLite
