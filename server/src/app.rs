@@ -318,6 +318,7 @@ fn observe(
 ) {
     let sweeper = sweeper.clone();
     let (accounting, in_flight, capacity) = (Arc::clone(accounting), layer.in_flight(), layer.capacity());
+    let admitting = Arc::clone(&capacity);
     telemetry.observe(InstrumentSources {
         limit: in_flight.limit() as u64,
         memory_limit: capacity.memory_bytes() as u64,
@@ -325,6 +326,7 @@ fn observe(
         bills: Box::new(move || accounting.since_start()),
         sweeps: Box::new(move || sweeping::figures(&sweeper)),
         in_flight: Box::new(move || in_flight.count() as u64),
+        admitted: Box::new(move || admitting.admitted() as u64),
         memory_reserved: Box::new(move || capacity.reserved_bytes() as u64),
     });
 }

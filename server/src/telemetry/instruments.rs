@@ -102,6 +102,17 @@ impl Instruments {
             .with_description("Calls that may be in flight (limits.in_flight)")
             .with_callback(move |observer| observer.observe(limit, &[]))
             .build();
+        let read = Arc::clone(sources);
+        self.meter
+            .i64_observable_up_down_counter(instrument::ADMITTED)
+            .with_unit("{call}")
+            .with_description(
+                "Calls that are admitted now: fewer than the limit under overload (limits.adaptive)",
+            )
+            .with_callback(move |observer| {
+                observer.observe(i64::try_from((read.admitted)()).unwrap_or(i64::MAX), &[]);
+            })
+            .build();
         self.observe_memory(sources);
         self.observe_build();
     }

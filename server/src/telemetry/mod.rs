@@ -107,6 +107,8 @@ pub struct InstrumentSources {
     pub in_flight: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Calls that may be in flight.
     pub limit: u64,
+    /// Calls that are admitted now: fewer while the processors cannot keep up.
+    pub admitted: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Bytes of requests, pages and responses that are held.
     pub memory_reserved: Box<dyn Fn() -> u64 + Send + Sync>,
     /// Bytes that may be held.

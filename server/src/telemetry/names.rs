@@ -32,6 +32,8 @@ pub mod instrument {
     pub const IN_FLIGHT: &str = "tollgate.calls.in_flight";
     /// The maximum number of calls in flight.
     pub const LIMIT: &str = "tollgate.calls.limit";
+    /// The number of calls that are admitted now.
+    pub const ADMITTED: &str = "tollgate.calls.admitted";
     /// Bytes of requests, pages and responses that are held.
     pub const MEMORY_RESERVED: &str = "tollgate.memory.reserved";
     /// The maximum number of such bytes.

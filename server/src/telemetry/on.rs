@@ -261,6 +261,7 @@ mod tests {
             sweeps: Box::new(SweepFigures::default),
             in_flight: Box::new(|| 0),
             limit: 1,
+            admitted: Box::new(|| 1),
             models: models.len(),
         });
         let headers = HeaderMap::new();

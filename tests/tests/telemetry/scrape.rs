@@ -108,6 +108,7 @@ async fn dashboards_and_alerts_use_exposed_metrics() {
     );
     assert_eq!(value(&text, "tollgate_calls_in_flight"), Some(0.0));
     assert_eq!(value(&text, "tollgate_calls_limit"), Some(1024.0));
+    assert_eq!(value(&text, "tollgate_calls_admitted"), Some(1024.0));
     let build = format!(
         "tollgate_build_info{{commit=\"{}\",version=\"{}\"}}",
         tollgate::build::COMMIT,

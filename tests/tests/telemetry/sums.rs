@@ -256,9 +256,10 @@ const FOUND: [(&str, &str); 2] = [
     ("tollgate.sweep.size", "By"),
 ];
 
-const GAUGES: [&str; 4] = [
+const GAUGES: [&str; 5] = [
     "tollgate.calls.in_flight",
     "tollgate.calls.limit",
+    "tollgate.calls.admitted",
     "tollgate.memory.reserved",
     "tollgate.memory.limit",
 ];
