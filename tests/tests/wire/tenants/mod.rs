@@ -1,6 +1,7 @@
 //! Models whose items belong to tenants: who reaches which items, and under which keys they are encrypted.
 
 mod asked;
+mod matrix;
 
 use std::collections::BTreeMap;
 
@@ -51,6 +52,7 @@ idempotency: { table: remembered }
 const POLICIES: &str = r#"
 permit(principal, action, resource) unless { action == Tollgate::Action::"CrossTenant" };
 permit(principal == Tollgate::Caller::"auditor", action == Tollgate::Action::"CrossTenant", resource);
+permit(principal == Tollgate::Caller::"inspector", action == Tollgate::Action::"CrossTenant", resource);
 "#;
 
 struct Tenants {
@@ -60,12 +62,14 @@ struct Tenants {
 }
 
 impl Tenants {
-    /// A gateway with callers `acme` and `globex` of the tenants of their names, `nobody` and `auditor` without one.
+    /// A gateway with callers `acme` and `globex` of the tenants of their names, `inspector` of `acme`, `nobody` and
+    /// `auditor` without one.
     async fn start(wiretap: &Wiretap, policies: Option<&str>) -> Tenants {
         let mut setting = Setting::default();
         let tokens = BTreeMap::from([
             ("acme", setting.token("acme", ", tenant: acme")),
             ("globex", setting.token("globex", ", tenant: globex")),
+            ("inspector", setting.token("inspector", ", tenant: acme")),
             ("nobody", setting.token("nobody", "")),
             ("auditor", setting.token("auditor", "")),
         ]);
@@ -200,12 +204,6 @@ async fn each_tenant_has_a_key_and_a_context() {
 async fn reads_of_all_tenants_need_an_action_that_nothing_implies() {
     let without_policies = Tenants::start(&Wiretap::counting(), None).await;
     let scan_all = || scan("Invoice");
-    let by_day = || v1::QueryRequest {
-        model: "Invoice".to_owned(),
-        index: "by_day".to_owned(),
-        key_condition: expression("day = :d", [(":d", s("2027-01-01"))]),
-        ..v1::QueryRequest::default()
-    };
     for caller in ["acme", "auditor"] {
         let scanned = without_policies
             .gateway
@@ -223,14 +221,22 @@ async fn reads_of_all_tenants_need_an_action_that_nothing_implies() {
             .await
             .status();
         assert_eq!(action_of(&scanned), "CrossTenant");
-        let queried = tenants.gateway.query(tenants.by(caller, by_day())).await.status();
+        let queried = tenants
+            .gateway
+            .query(tenants.by(caller, query_of_all()))
+            .await
+            .status();
         assert_eq!(action_of(&queried), "CrossTenant");
     }
     let scanned = tenants.gateway.scan(tenants.by("auditor", scan_all())).await.ok();
     let mut found: Vec<String> = texts_of(scanned.iter().flat_map(|page| &page.results));
     found.sort_unstable();
     assert_eq!(found, ["IBAN of acme", "IBAN of globex"]);
-    let queried = tenants.gateway.query(tenants.by("auditor", by_day())).await.ok();
+    let queried = tenants
+        .gateway
+        .query(tenants.by("auditor", query_of_all()))
+        .await
+        .ok();
     assert_eq!(texts_of(queried.iter().flat_map(|page| &page.results)).len(), 2);
     // it is for reads of many partitions: an item of a tenant is its callers' alone
     let status = tenants.status("auditor", &Asked::Get, "acme").await.unwrap_err();
@@ -281,6 +287,16 @@ async fn page_tokens_and_request_ids_of_another_tenant_are_worth_nothing() {
         .await
         .status();
     assert_eq!(status.code(), Code::PermissionDenied);
+}
+
+/// A Query of an index whose key has no tenant.
+fn query_of_all() -> v1::QueryRequest {
+    v1::QueryRequest {
+        model: "Invoice".to_owned(),
+        index: "by_day".to_owned(),
+        key_condition: expression("day = :d", [(":d", s("2027-01-01"))]),
+        ..v1::QueryRequest::default()
+    }
 }
 
 fn action_of(status: &Status) -> String {
