@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use tollgate_proto::v1;
 use tollgate_proto::v1::data_service_client::DataServiceClient;
-use tollgate_tests::gateway::{connect, in_session};
+use tollgate_tests::gateway::{connect, connect_securely, in_session};
 use tollgate_tests::values::{self, Item, n, s};
 use tonic::Request;
-use tonic::transport::Channel;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel, ClientTlsConfig};
 
 use super::{many, process};
 
@@ -44,12 +45,23 @@ pub(crate) struct Turn {
     pub(crate) cpu_us: f64,
 }
 
+/// How callers connect, and what their calls carry.
+#[derive(Clone, Default)]
+pub(crate) struct Caller {
+    /// The session that calls name.
+    pub(crate) session: Option<&'static str>,
+    /// TLS, with the caller's certificate if it has one.
+    pub(crate) tls: Option<ClientTlsConfig>,
+    /// The `authorization` of calls.
+    pub(crate) authorization: Option<MetadataValue<Ascii>>,
+}
+
 /// Callers of one gateway.
 pub(crate) struct Load {
     process: u32,
     clients: Vec<DataServiceClient<Channel>>,
     callers: usize,
-    session: Option<&'static str>,
+    caller: Caller,
     next: Arc<AtomicU64>,
 }
 
@@ -92,26 +104,37 @@ impl Work {
 }
 
 impl Load {
-    /// Connects to a gateway and saves the items.
+    /// Connects to a gateway without identity and saves the items.
     pub(crate) async fn on(
         gateway: &process::Gateway,
         callers: usize,
         session: Option<&'static str>,
     ) -> Load {
-        let channels = join_all((0..CONNECTIONS).map(|_| connect(gateway.address))).await;
+        let caller = Caller {
+            session,
+            ..Caller::default()
+        };
+        Load::by(&caller, gateway, callers).await
+    }
+
+    /// Connects to a gateway as this caller and saves the items.
+    pub(crate) async fn by(caller: &Caller, gateway: &process::Gateway, callers: usize) -> Load {
+        let channels = join_all((0..CONNECTIONS).map(|_| caller.connect(gateway))).await;
         let clients = channels.into_iter().map(DataServiceClient::new).collect();
         let load = Load {
             process: gateway.id(),
             clients,
             callers,
-            session,
+            caller: caller.clone(),
             next: Arc::default(),
         };
         let mut client = load.clients[0].clone();
         for number in 0..ITEMS {
-            client.save(save(number)).await.expect("an item is saved");
             let listed = values::save("User", user(LIST, &sort_of_list(number)));
-            client.save(listed).await.expect("an item is saved");
+            for message in [save(number), listed] {
+                let request = caller.request(message);
+                client.save(request).await.expect("an item is saved");
+            }
         }
         load
     }
@@ -130,7 +153,13 @@ impl Load {
         let until = Instant::now() + time;
         let callers = (0..self.callers).map(|caller| {
             let client = self.clients[caller % CONNECTIONS].clone();
-            tokio::spawn(call_until(until, work, client, self.session, self.next.clone()))
+            tokio::spawn(call_until(
+                until,
+                work,
+                client,
+                self.caller.clone(),
+                self.next.clone(),
+            ))
         });
         let calls = join_all(callers).await;
         calls
@@ -155,7 +184,7 @@ async fn call_until(
     until: Instant,
     work: Work,
     mut client: DataServiceClient<Channel>,
-    session: Option<&'static str>,
+    caller: Caller,
     next: Arc<AtomicU64>,
 ) -> u64 {
     let mut calls = 0;
@@ -164,14 +193,14 @@ async fn call_until(
         match work {
             Work::Get => {
                 let found = client
-                    .get(billed(get(number), session))
+                    .get(caller.request(get(number)))
                     .await
                     .expect("a Get succeeds");
                 assert_eq!(found.into_inner().item.len(), 5);
             }
             Work::Save => {
                 client
-                    .save(billed(save(number), session))
+                    .save(caller.request(save(number)))
                     .await
                     .expect("a Save succeeds");
             }
@@ -179,7 +208,7 @@ async fn call_until(
             Work::BatchWrite => many::batch_write(&mut client, numbers(number)).await,
             Work::Update => {
                 client
-                    .update(billed(update(number), session))
+                    .update(caller.request(update(number)))
                     .await
                     .expect("an Update succeeds");
             }
@@ -191,10 +220,26 @@ async fn call_until(
     calls
 }
 
-fn billed<T>(message: T, session: Option<&str>) -> Request<T> {
-    match session {
-        Some(session) => in_session(message, session),
-        None => Request::new(message),
+impl Caller {
+    async fn connect(&self, gateway: &process::Gateway) -> Channel {
+        match &self.tls {
+            Some(tls) => connect_securely(gateway.address, tls.clone())
+                .await
+                .expect("the certificates are trusted"),
+            None => connect(gateway.address).await,
+        }
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = match self.session {
+            Some(session) => in_session(message, session),
+            None => Request::new(message),
+        };
+        if let Some(authorization) = &self.authorization {
+            let metadata = request.metadata_mut();
+            metadata.insert("authorization", authorization.clone());
+        }
+        request
     }
 }
 

@@ -11,6 +11,7 @@ mod canned;
 mod direct;
 mod direct_many;
 mod direct_objects;
+mod identity;
 mod load;
 mod many;
 mod naive;
@@ -34,14 +35,14 @@ use std::time::Duration;
 use process::Cores;
 
 const USAGE: &str = "cargo bench-gateway [--quick] [--callers N] [--tollgate FILE] [--bare FILE] [--collector URL] \
-[beside|batches|scan|objects|trailers|telemetry|keys|start|sweep|overload ...]
+[beside|batches|scan|objects|trailers|telemetry|keys|start|sweep|overload|identity ...]
 
   --quick           a fifth of the rounds: to see that it runs, not to compare
   --callers N       calls in flight, 64 where nothing is said
   --tollgate FILE   the program that is measured; without it `tollgate` is built, in this benchmark's own profile
   --bare FILE       the same program without telemetry; without it that is built too, where it is needed
   --collector URL   the OTLP collector that everything is exported to, over gRPC; without it one in this process
-  beside ...        only these parts; without any, all ten";
+  beside ...        only these parts; without any, all eleven";
 
 /// How much is measured, and of what.
 #[derive(Clone)]
@@ -62,7 +63,7 @@ struct Plan {
     parts: Vec<String>,
 }
 
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 11] = [
     "beside",
     "batches",
     "scan",
@@ -73,6 +74,7 @@ const PARTS: [&str; 10] = [
     "start",
     "sweep",
     "overload",
+    "identity",
 ];
 
 fn main() -> ExitCode {
@@ -182,6 +184,9 @@ async fn measure(plan: &Plan) {
     }
     if plan.has("overload") {
         overload::measure(plan).await;
+    }
+    if plan.has("identity") {
+        Box::pin(identity::measure(plan)).await;
     }
 }
 

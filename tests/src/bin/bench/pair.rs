@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Plan;
-use super::load::{Load, Work};
+use super::load::{Caller, Load, Work};
 use super::process::{Cores, Gateway, Store};
 use super::table::{Table, at_most, median};
 
@@ -21,8 +21,17 @@ const SETTLE: Duration = Duration::from_millis(1500);
 pub(crate) struct Side<'a> {
     pub(crate) program: &'a Path,
     pub(crate) settings: &'a [(&'a str, &'a str)],
-    /// The session that its calls name.
-    pub(crate) session: Option<&'static str>,
+    /// Who calls it.
+    pub(crate) caller: Caller,
+}
+
+/// What both sides came to in calls of one kind.
+pub(crate) struct Compared {
+    pub(crate) work: Work,
+    /// CPU per call of each.
+    pub(crate) cpu_us: [f64; 2],
+    /// Of the first over the second, the median of the pairs.
+    pub(crate) ratio: f64,
 }
 
 /// What both came to, by kind of call, pair by pair.
@@ -54,21 +63,28 @@ impl Beside {
         }
     }
 
+    /// Both sides compared, by kind of call.
+    pub(crate) fn compared(&self) -> impl Iterator<Item = Compared> {
+        Work::ALL.into_iter().zip(&self.0).map(|(work, totals)| Compared {
+            work,
+            cpu_us: [0, 1].map(|side: usize| median(totals.iter().map(|pair| pair[side].cpu_us()))),
+            ratio: median(
+                totals
+                    .iter()
+                    .map(|[with, without]| with.cpu_us() / without.cpu_us()),
+            ),
+        })
+    }
+
     /// Prints CPU per call of both, and their ratio beside its goal.
     pub(crate) fn print(&self, title: &str, names: [&str; 2], goal: f64) {
         let [with, without] = names;
         let mut table = Table::new(&["call", &format!("µs of CPU: {with}"), without, "ratio", "goal"]);
-        for (work, totals) in Work::ALL.iter().zip(&self.0) {
-            let cpu_us = |side: usize| median(totals.iter().map(|pair| pair[side].cpu_us()));
-            let ratio = median(
-                totals
-                    .iter()
-                    .map(|[with, without]| with.cpu_us() / without.cpu_us()),
-            );
+        for Compared { work, cpu_us, ratio } in self.compared() {
             table.row([
                 work.name().to_owned(),
-                format!("{:.1}", cpu_us(0)),
-                format!("{:.1}", cpu_us(1)),
+                format!("{:.1}", cpu_us[0]),
+                format!("{:.1}", cpu_us[1]),
                 format!("{ratio:.3}"),
                 at_most(goal, ratio),
             ]);
@@ -116,6 +132,6 @@ impl Total {
 impl Side<'_> {
     async fn start(&self, plan: &Plan) -> (Load, Gateway) {
         let gateway = Gateway::start(self.program, Cores::First, Store::Memory, self.settings).await;
-        (Load::on(&gateway, plan.callers, self.session).await, gateway)
+        (Load::by(&self.caller, &gateway, plan.callers).await, gateway)
     }
 }

@@ -4,6 +4,7 @@
 use tollgate_tests::collector::{Behavior, Collector, Counted};
 
 use super::Plan;
+use super::load::Caller;
 use super::pair::{Side, beside};
 
 /// CPU per call with everything exported, of that with everything off.
@@ -33,12 +34,12 @@ async fn exported(plan: &Plan) {
             ("OTEL_METRIC_EXPORT_INTERVAL", "1000"),
             ("TOLLGATE_METRICS__LISTEN", "127.0.0.1:0"),
         ],
-        session: None,
+        caller: Caller::default(),
     };
     let off = Side {
         program: &plan.program,
         settings: &[("TOLLGATE_METRICS__LISTEN", "off")],
-        session: None,
+        caller: Caller::default(),
     };
     let measured = beside(plan, &on, &off).await;
     measured.print(
@@ -70,12 +71,12 @@ async fn unset(plan: &Plan) {
     let with = Side {
         program: &plan.program,
         settings: &[],
-        session: None,
+        caller: Caller::default(),
     };
     let without = Side {
         program: &plan.bare_program,
         settings: &[],
-        session: None,
+        caller: Caller::default(),
     };
     beside(plan, &with, &without).await.print(
         "Nothing set, beside a build without telemetry (in memory)",

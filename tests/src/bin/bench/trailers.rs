@@ -2,6 +2,7 @@
 //! on both sides; nothing turns that off.
 
 use super::Plan;
+use super::load::Caller;
 use super::pair::{Side, beside};
 
 /// CPU per call with, of that without.
@@ -11,12 +12,15 @@ pub(crate) async fn measure(plan: &Plan) {
     let on = Side {
         program: &plan.program,
         settings: &[],
-        session: Some("bench"),
+        caller: Caller {
+            session: Some("bench"),
+            ..Caller::default()
+        },
     };
     let off = Side {
         program: &plan.program,
         settings: &[("TOLLGATE_TRAILERS", "none")],
-        session: None,
+        caller: Caller::default(),
     };
     beside(plan, &on, &off).await.print(
         "All trailers and a session, on beside off (in memory)",
