@@ -1,5 +1,7 @@
 //! Compares the documentation with the program: settings, RPCs, trailers, reasons, models. Never starts a server.
 
+#[path = "docs/commands.rs"]
+mod commands;
 #[path = "docs/contributing.rs"]
 mod contributing;
 #[path = "docs/figures.rs"]

@@ -1,5 +1,7 @@
-//! A serving process reloads its models on SIGHUP, and on changes with `--watch`.
+//! A serving process reloads its models on SIGHUP, and on changes with `--watch`; and what decides about callers on SIGHUP.
 
+#[path = "reload/credentials.rs"]
+mod credentials;
 mod process;
 
 use std::fs;
