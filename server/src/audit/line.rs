@@ -23,12 +23,14 @@ pub(super) struct Line {
     pub(super) caller: Option<String>,
     pub(super) tenant: Option<String>,
     pub(super) rpc: String,
-    pub(super) model: Option<String>,
+    pub(super) model: Option<Models>,
     pub(super) key: Option<Keys>,
     pub(super) decrypted: Vec<String>,
     pub(super) withheld: Vec<String>,
     pub(super) decision: Decision,
     pub(super) policies: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) denied: Option<DeniedParts>,
     pub(super) code: &'static str,
     pub(super) request_id: Option<String>,
 }
@@ -41,6 +43,31 @@ pub(super) enum Keys {
     One(String),
     /// Those of the first items, and how many items there were.
     Several { first: Vec<String>, count: u64 },
+}
+
+/// The models of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(super) enum Models {
+    /// The only one.
+    One(String),
+    /// Those of a batch or transaction.
+    Several(Vec<String>),
+}
+
+/// The parts of a batch or transaction that were not permitted: the first ones, and how many there were.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct DeniedParts {
+    pub(super) first: Vec<DeniedPart>,
+    pub(super) count: u64,
+}
+
+/// A part that was not permitted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct DeniedPart {
+    pub(super) model: String,
+    /// The HMAC of its item; `None`: its key is not valid.
+    pub(super) key: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -64,6 +91,7 @@ impl Line {
             withheld: Vec::new(),
             decision: Decision::Allow,
             policies: Vec::new(),
+            denied: None,
             code: "OK",
             request_id: None,
         }
@@ -85,7 +113,16 @@ impl Line {
             Some(Keys::Several { first, .. }) => texts(first),
             Some(Keys::One(_)) | None => 0,
         };
-        size_of::<Line>() + lists + keys
+        let models = match &self.model {
+            Some(Models::Several(names)) => texts(names),
+            Some(Models::One(name)) => name.len(),
+            None => 0,
+        };
+        let denied = self.denied.iter().flat_map(|denied| &denied.first);
+        let denied: usize = denied
+            .map(|part| size_of::<DeniedPart>() + part.model.len() + part.key.as_ref().map_or(0, String::len))
+            .sum();
+        size_of::<Line>() + lists + keys + models + denied
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::key::hex;
-use super::line::{Decision, Keys, Line, now};
+use super::line::{Decision, DeniedPart, DeniedParts, Keys, Line, Models, now};
 use super::log::{Audit, Unavailable};
 use crate::caller::Caller;
 
@@ -31,6 +31,9 @@ struct Facts {
     decrypted: BTreeSet<String>,
     withheld: BTreeSet<String>,
     policies: BTreeSet<String>,
+    models: BTreeSet<String>,
+    denied: Vec<DeniedPart>,
+    denied_count: u64,
     is_denied: bool,
 }
 
@@ -78,6 +81,29 @@ impl Record {
         }
     }
 
+    /// Adds the model of a part of a batch or transaction.
+    pub fn add_model(&self, model: &str) {
+        add(&mut self.facts.lock().models, [model]);
+    }
+
+    /// Adds a part of a batch or transaction that was not permitted, with the identity of its item, and the policies that
+    /// denied it; none: nothing permitted it.
+    pub fn denied_part<'n>(
+        &self,
+        model: &str,
+        identity: Option<&[u8]>,
+        policies: impl IntoIterator<Item = &'n str>,
+    ) {
+        self.denied(policies);
+        let mut facts = self.facts.lock();
+        facts.denied_count += 1;
+        if facts.denied.len() < MAX_KEYS {
+            let key = identity.map(|identity| hex(&self.audit.key().item(identity)));
+            let model = model.to_owned();
+            facts.denied.push(DeniedPart { model, key });
+        }
+    }
+
     /// Adds fields that were decrypted.
     pub fn add_decrypted<'n>(&self, names: impl IntoIterator<Item = &'n str>) {
         add(&mut self.facts.lock().decrypted, names);
@@ -108,6 +134,9 @@ impl Record {
             decrypted,
             withheld,
             policies,
+            models,
+            denied,
+            denied_count,
             is_denied,
         } = std::mem::take(&mut *self.facts.lock());
         let decision = match ended.decision {
@@ -119,12 +148,16 @@ impl Record {
             caller: ended.caller.map(|caller| caller.name.clone()),
             tenant: ended.caller.and_then(|caller| caller.tenant.clone()),
             rpc: ended.rpc.to_owned(),
-            model: ended.model.map(str::to_owned),
+            model: of_models(ended.model, models),
             key: of_items(keys, keys_count),
             decrypted: decrypted.into_iter().collect(),
             withheld: withheld.into_iter().collect(),
             decision,
             policies: policies.into_iter().collect(),
+            denied: (denied_count > 0).then_some(DeniedParts {
+                first: denied,
+                count: denied_count,
+            }),
             code: ended.code,
             request_id: Some(ended.request_id.to_owned()),
         });
@@ -137,6 +170,16 @@ fn of_items(mut keys: Vec<String>, count: u64) -> Option<Keys> {
         0 => None,
         1 => keys.pop().map(Keys::One),
         count => Some(Keys::Several { first: keys, count }),
+    }
+}
+
+/// The model of the call, or those of its parts.
+fn of_models(of_call: Option<&str>, of_parts: BTreeSet<String>) -> Option<Models> {
+    let mut of_parts: Vec<String> = of_parts.into_iter().collect();
+    match of_parts.len() {
+        0 => of_call.map(|name| Models::One(name.to_owned())),
+        1 => of_parts.pop().map(Models::One),
+        _ => Some(Models::Several(of_parts)),
     }
 }
 

@@ -124,6 +124,37 @@ fn several_items_are_listed_within_bounds_and_counted() {
 }
 
 #[test]
+fn denied_parts_are_listed_within_bounds_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("audit.jsonl");
+    let audit = open(&file);
+    let record = audit.begin().unwrap();
+    for number in 0..150_u32 {
+        record.add_model(if number % 2 == 0 { "Order" } else { "User" });
+        record.denied_part("User", Some(&number.to_be_bytes()), ["a.cedar:1"]);
+    }
+    record.denied_part("User", None, []);
+    record.end(&Ended {
+        caller: None,
+        rpc: "BatchWrite",
+        model: None,
+        request_id: "r",
+        decision: Decision::Allow,
+        code: "OK",
+    });
+    let parsed: serde_json::Value = serde_json::from_str(&lines(&file)[0]).unwrap();
+    assert_eq!(parsed["model"], serde_json::json!(["Order", "User"]));
+    assert_eq!(
+        (&parsed["denied"]["count"], &parsed["decision"]),
+        (&151.into(), &"deny".into())
+    );
+    let first = parsed["denied"]["first"].as_array().unwrap();
+    assert_eq!((first.len(), &first[0]["model"]), (100, &"User".into()));
+    assert_eq!(first[0]["key"].as_str().unwrap().len(), 64);
+    assert_eq!(parsed["policies"], serde_json::json!(["a.cedar:1"]));
+}
+
+#[test]
 fn the_chain_goes_on_after_restarts_rotation_and_a_line_that_was_cut() {
     let folder = tempfile::tempdir().unwrap();
     let (file, old) = (folder.path().join("audit.jsonl"), folder.path().join("old"));

@@ -68,6 +68,21 @@ impl<'a> Authorizing<'a> {
         Ok(access)
     }
 
+    /// The outcome of a part of a batch or transaction. If it is not permitted, that is recorded for the audit log.
+    pub(super) fn part(&self, outcome: Result<(), Error>, model: &Model, given: &Item) -> Result<(), Error> {
+        let Some(record) = self.call.audit() else {
+            return outcome;
+        };
+        record.add_model(&model.name);
+        if let Err(Error::Denied { denied, .. }) = &outcome {
+            let key = given_key(model, given);
+            let identity = key.map(|key| ItemId::new(&model.table, &key).into_bytes());
+            let policies = denied.policies.iter().map(String::as_str);
+            record.denied_part(&model.name, identity.as_deref(), policies);
+        }
+        outcome
+    }
+
     /// The access to a model for an action, and for that of the batch.
     fn decide(
         &self,

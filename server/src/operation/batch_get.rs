@@ -52,7 +52,8 @@ pub(super) fn check_gets(
     let mut faults = PartFaults::default();
     for (index, get) in gets.iter_mut().take(max).enumerate() {
         if let Ok(get) = get {
-            faults.take(Place(index), get.authorize(asking))?;
+            let outcome = get.authorize(asking);
+            faults.take(Place(index), asking.part(outcome, &get.model, &get.key))?;
         }
     }
     if gets.is_empty() || gets.len() > max {

@@ -253,10 +253,14 @@ impl TransactOperation {
 
     fn authorize(&mut self, asking: Authorizing<'_>) -> Result<(), Error> {
         match self {
-            TransactOperation::Save(save) => save.authorize(asking),
-            TransactOperation::Update(update) => update.authorize(asking),
-            TransactOperation::Delete(delete) => delete.authorize(asking),
-            TransactOperation::Check(check) => check.authorize(asking),
+            TransactOperation::Save(save) => asking.part(save.authorize(asking), &save.model, &save.item),
+            TransactOperation::Update(update) => {
+                asking.part(update.authorize(asking), &update.model, &update.key)
+            }
+            TransactOperation::Delete(delete) => {
+                asking.part(delete.authorize(asking), &delete.model, &delete.key)
+            }
+            TransactOperation::Check(check) => asking.part(check.authorize(asking), &check.model, &check.key),
         }
     }
 

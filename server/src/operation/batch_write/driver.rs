@@ -210,7 +210,7 @@ impl Driver {
         self.spawn(async move {
             let (mut writes, mut saved) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
             for pending in batch {
-                let (write, written) = pending.work.into_plain();
+                let (write, written) = pending.work.into_plain(&call);
                 writes.extend(write);
                 saved.push((pending.index, pending.item, written, pending.memory));
             }
@@ -280,7 +280,8 @@ async fn check_write(gateway: &Gateway, call: &Call, write: BatchWrite) -> Resul
     let asking = Authorizing::within(gateway, call, Action::BatchWrite);
     match write {
         BatchWrite::Save(mut save) => {
-            save.authorize(asking)?;
+            let outcome = save.authorize(asking);
+            asking.part(outcome, &save.model, &save.item)?;
             reject_validate_only(save.validate_only, "save")?;
             let return_values = save.return_values;
             let (checked, identity) = check_single_save(gateway, call, save).await?;
@@ -289,14 +290,16 @@ async fn check_write(gateway: &Gateway, call: &Call, write: BatchWrite) -> Resul
             Ok((item, Work::Save(checked, identity, return_values)))
         }
         BatchWrite::Update(mut update) => {
-            update.authorize(asking)?;
+            let outcome = update.authorize(asking);
+            asking.part(outcome, &update.model, &update.key)?;
             reject_validate_only(update.validate_only, "update")?;
             let key = check::check_key(&update.model, update.key.clone(), "key").map_err(Error::Invalid)?;
             let item = ItemId::new(&update.model.table, &key);
             Ok((item, Work::Update(Box::new(update))))
         }
         BatchWrite::Delete(mut delete) => {
-            delete.authorize(asking)?;
+            let outcome = delete.authorize(asking);
+            asking.part(outcome, &delete.model, &delete.key)?;
             reject_validate_only(delete.validate_only, "delete")?;
             let return_old = delete.return_old;
             let (checked, identity) = check_single_delete(gateway, call, delete)?;
@@ -351,7 +354,7 @@ impl Work {
     }
 
     /// The plain write, and what it will have done.
-    fn into_plain(self) -> (Option<PlainWrite>, Written) {
+    fn into_plain(self, call: &Call) -> (Option<PlainWrite>, Written) {
         match self {
             Work::Save(checked, _, return_values) => {
                 let item = (return_values == ReturnValues::AllNew)
@@ -367,7 +370,7 @@ impl Work {
                     item,
                     ..Saved::default()
                 };
-                (write, Written::Saved(saved.seen_by(&model)))
+                (write, Written::Saved(saved.seen_by(&model).recorded(call)))
             }
             // it is not plain
             Work::Update(_) => (None, Written::Updated(Updated::default())),

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use serde_json::Value;
-use tollgate_tests::values::scan;
+use tollgate_proto::v1::batch_write_request::Write;
+use tollgate_tests::gateway::CallResult;
+use tollgate_tests::values::{scan, update};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
@@ -132,4 +134,101 @@ async fn a_renamed_file_is_left_at_once() {
     guarded.add("acme", "bob").await;
     assert_eq!((lines(&old).len(), lines(&log).len()), (1, 1));
     assert_eq!(lines(&log)[0]["seq"], 2);
+}
+
+/// The results of a stream of writes by index, as codes.
+async fn batch_write(guarded: &Guarded, group: &str, writes: Vec<Write>) -> Vec<i32> {
+    let writes = writes
+        .into_iter()
+        .map(|write| v1::BatchWriteRequest { write: Some(write) });
+    let request = as_caller(group, "acme", futures::stream::iter(writes.collect::<Vec<_>>()));
+    let stream = guarded.gateway.data().batch_write(request).await;
+    let mut results = CallResult::read_stream(stream).await.ok();
+    results.sort_by_key(|result| result.index);
+    let code = |result: v1::BatchWriteResponse| match result.result {
+        Some(v1::batch_write_response::Result::Error(status)) => status.code,
+        _ => 0,
+    };
+    results.into_iter().map(code).collect()
+}
+
+#[tokio::test]
+async fn a_batch_has_one_line_with_what_was_denied_and_withheld() {
+    let (guarded, log) = audited(POLICIES, true).await;
+    guarded.add("acme", "ann").await;
+    guarded.add("globex", "bob").await;
+    let denied = Code::PermissionDenied as i32;
+    let email = |tenant: &str| {
+        let set = update(
+            "User",
+            user_key(tenant, "ann"),
+            "SET email = :v",
+            [(":v", s("MARK"))],
+        );
+        Write::Update(set)
+    };
+    let age = Write::Update(update(
+        "User",
+        user_key("acme", "ann"),
+        "SET age = :v",
+        [(":v", n(1))],
+    ));
+    let allowed = POLICIES.replace(
+        r#"action == Tollgate::Action::"Update", resource is"#,
+        r#"action in [Tollgate::Action::"Update", Tollgate::Action::"BatchWrite"], resource is"#,
+    );
+    guarded.replace(&allowed).await;
+    let codes = batch_write(&guarded, "clerks", vec![email("acme"), email("globex"), age]).await;
+    assert_eq!(codes, [0, denied, denied]);
+    let saved = vec![Write::Save(save("User", user("acme", "cid")))];
+    assert_eq!(batch_write(&guarded, "admins", saved).await, [0]);
+    let reads = |keys: &[(&str, &str)]| v1::BatchGetRequest {
+        requests: keys.iter().map(|(tenant, name)| get_user(tenant, name)).collect(),
+        ..v1::BatchGetRequest::default()
+    };
+    let read = async |request| {
+        let stream = guarded
+            .gateway
+            .data()
+            .batch_get(as_caller("readers", "acme", request))
+            .await;
+        CallResult::read_stream(stream).await
+    };
+    read(reads(&[("acme", "ann"), ("acme", "cid")])).await.ok();
+    read(reads(&[("acme", "ann"), ("globex", "bob")])).await.status();
+    let all = lines(&log);
+    let (ann, bob) = (&all[0]["key"], &all[1]["key"]);
+    let [.., clerk, admin, reader, refused] = &all[..] else {
+        panic!("{all:?}")
+    };
+    assert_eq!(
+        (&clerk["rpc"], &clerk["model"]),
+        (&"BatchWrite".into(), &"User".into())
+    );
+    assert_eq!(
+        (&clerk["decision"], &clerk["code"]),
+        (&"deny".into(), &"OK".into())
+    );
+    assert_eq!(clerk["denied"]["count"], 2);
+    let keys: Vec<&Value> = clerk["denied"]["first"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|part| &part["key"])
+        .collect();
+    assert!(keys[0] != ann && keys[0] != bob && keys[1] == ann, "{clerk}");
+    assert_eq!(clerk["denied"]["first"][0]["model"], "User");
+    assert_eq!(clerk["withheld"], serde_json::json!(["age", "ssn"]));
+    assert_eq!((&admin["decision"], admin.get("denied")), (&"allow".into(), None));
+    assert_eq!(reader["withheld"], serde_json::json!(["ssn"]));
+    assert_eq!(reader["key"]["count"], 2);
+    assert_eq!(
+        (&refused["code"], &refused["decision"]),
+        (&"PERMISSION_DENIED".into(), &"deny".into())
+    );
+    assert_eq!(
+        refused["denied"],
+        serde_json::json!({ "first": [{ "model": "User", "key": bob }], "count": 1 })
+    );
+    assert!(!text(&log).contains("MARK"));
 }
