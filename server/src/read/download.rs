@@ -75,6 +75,8 @@ struct Begun {
     content: Content,
     /// Parts that were read and not returned yet, the last one first.
     ready: Vec<DownloadPart>,
+    /// Bytes that were not read yet.
+    remaining_bytes: u64,
     ended: bool,
     _memory: Reservation,
 }
@@ -124,16 +126,19 @@ impl Downloader {
             self.check_etag(&pointer)?;
             let range = self.range(&pointer)?;
             let memory = self.reserve(&range).await?;
+            let range_bytes = range.end - range.start;
             let error = match self.open(&pointer, range).await {
                 Ok((content, first)) => {
                     self.record();
                     let object = DownloadPart::Object(Box::new(pointer.to_object()));
+                    let remaining_bytes = range_bytes.saturating_sub(first.as_ref().map_or(0, size_of));
                     let first = first.map(DownloadPart::Content);
                     return Ok(Begun {
                         downloader: self,
                         pointer,
                         content,
                         ready: first.into_iter().chain([object]).collect(),
+                        remaining_bytes,
                         ended: false,
                         _memory: memory,
                     });
@@ -242,6 +247,10 @@ impl Downloader {
     }
 }
 
+fn size_of(piece: &Bytes) -> u64 {
+    piece.len() as u64
+}
+
 impl Begun {
     async fn next(&mut self) -> Result<Option<DownloadPart>, Error> {
         if self.ended {
@@ -250,8 +259,15 @@ impl Begun {
         if let Some(part) = self.ready.pop() {
             return Ok(Some(part));
         }
+        // the end follows the last bytes at once
+        if self.remaining_bytes > 0 {
+            self.downloader.call.wait_for_debt().await;
+        }
         match self.content.next().await {
-            Ok(Some(piece)) => Ok(Some(DownloadPart::Content(piece))),
+            Ok(Some(piece)) => {
+                self.remaining_bytes = self.remaining_bytes.saturating_sub(size_of(&piece));
+                Ok(Some(DownloadPart::Content(piece)))
+            }
             Ok(None) => {
                 self.ended = true;
                 Ok(None)

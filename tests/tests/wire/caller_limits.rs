@@ -9,7 +9,7 @@ use tollgate_tests::differs_on;
 use tollgate_tests::gateway::{CallResult, Gateway, Setup};
 use tollgate_tests::polling::until;
 use tollgate_tests::refusal::Refusal;
-use tollgate_tests::values::{get, item, s, save, scan};
+use tollgate_tests::values::{document, get, item, key, s, save, scan};
 use tollgate_tests::wiretap::{Fate, Wiretap};
 use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
@@ -22,6 +22,16 @@ partition_key: pk
 attributes:
   pk: { type: string }
   text: { type: string }
+---
+name: Document
+table: documents
+partition_key: pk
+sort_key: sk
+attributes:
+  pk: { type: string }
+  sk: { type: string }
+  name: { type: string }
+  content: { type: object, s3: { bucket: my-bucket, prefix: docs/ } }
 ";
 const PER_CALLER: &str = "TOLLGATE_LIMITS__PER_CALLER";
 const CALLERS: &str = "TOLLGATE_LIMITS__CALLERS";
@@ -264,5 +274,51 @@ async fn a_stream_goes_on_once_its_debt_is_repaid() {
     let paid = 16.0 * THING_RCU - RATE - THING_RCU;
     let least = Duration::from_secs_f64(paid / RATE);
     assert!(started.elapsed() >= least, "{:?} < {least:?}", started.elapsed());
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_download_in_debt_waits_between_its_pieces_and_ends_with_the_last_one() {
+    differs_on!(Moto, "capacity");
+    const LARGE_BYTES: usize = 5 << 20;
+    let mut tokens = Setting::default();
+    let (large, small, free) = (
+        tokens.token("large", ""),
+        tokens.token("small", ""),
+        tokens.token("free", ""),
+    );
+    // the item costs half a unit, which takes most of a minute to repay
+    let entries = r#"{"large": {"rcu_per_second": 0.01}, "small": {"rcu_per_second": 0.01}}"#;
+    let wiretap = Wiretap::counting();
+    let gateway = gateway(&tokens, &[(CALLERS, entries)], &wiretap).await;
+    for (partition, bytes) in [("large", LARGE_BYTES), ("small", 10)] {
+        let document = save("Document", document(partition, vec![7; bytes]));
+        gateway.save(bearing(document, &free)).await.ok();
+    }
+    let received = async |partition: &str, token: &str| {
+        let mut request = bearing(
+            v1::DownloadRequest {
+                model: "Document".to_owned(),
+                key: key(partition, "V1"),
+                attribute: "content".to_owned(),
+                ..v1::DownloadRequest::default()
+            },
+            token,
+        );
+        request.set_timeout(Duration::from_secs(3));
+        let mut stream = gateway.data().download(request).await.unwrap().into_inner();
+        let mut bytes = 0;
+        loop {
+            match stream.message().await {
+                Ok(Some(message)) => bytes += message.data.len(),
+                Ok(None) => return (bytes, Code::Ok),
+                Err(status) => return (bytes, status.code()),
+            }
+        }
+    };
+    let (bytes, code) = received("large", &large).await;
+    assert_eq!(code, Code::DeadlineExceeded);
+    assert!((1..LARGE_BYTES).contains(&bytes), "{bytes}");
+    assert_eq!(received("small", &small).await, (10, Code::Ok));
     gateway.stop().await;
 }
