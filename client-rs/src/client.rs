@@ -150,9 +150,15 @@ impl Client {
     }
 
     pub(crate) fn data(&self) -> DataServiceClient<Channel> {
-        DataServiceClient::new(self.channel.clone())
+        let service = DataServiceClient::new(self.channel.clone())
             .max_decoding_message_size(self.options.message_bytes)
-            .max_encoding_message_size(self.options.message_bytes)
+            .max_encoding_message_size(self.options.message_bytes);
+        match self.options.compress {
+            Some(compression) => service
+                .send_compressed(compression.encoding())
+                .accept_compressed(compression.encoding()),
+            None => service,
+        }
     }
 
     pub(crate) fn totals_service(&self) -> MetricsServiceClient<Channel> {

@@ -254,11 +254,12 @@ impl Repeat {
 
 /// The item of a response.
 pub(crate) fn found(model: &str, response: v1::GetResponse, is_cut: bool) -> Result<Partial<Item>, Error> {
-    Partial::from_wire(
+    let found = Partial::from_wire(
         model,
         response.item,
         response.withheld,
         response.unreadable,
         is_cut,
-    )
+    );
+    found.map(|found| found.with_unverified(response.unverified))
 }

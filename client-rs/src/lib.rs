@@ -175,7 +175,7 @@ pub use listing::{Query, Scan};
 pub use metrics::{CallMetrics, SessionMetrics};
 #[cfg(feature = "tls")]
 pub use options::ClientIdentity;
-pub use options::Options;
+pub use options::{Compression, Options};
 pub use partial::{ByModel, Partial, Readable, Unreadable};
 pub use presign::{Presign, PresignedContent, PresignedUrl};
 pub use progress::Progress;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use tonic::codec::CompressionEncoding;
 use tonic::transport::Endpoint;
 
 use crate::{Error, Retry};
@@ -38,6 +39,9 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// The retry policy.
     pub retry: Retry,
+    /// How messages to the server are compressed; responses may be compressed in the same way. `None`: they are not. The
+    /// server compresses no response that has a value which is encrypted in the store.
+    pub compress: Option<Compression>,
     /// Maximum size of a message in either direction, in bytes.
     pub message_bytes: usize,
     /// The timeout for connecting.
@@ -48,6 +52,25 @@ pub struct Options {
     /// The certificate by which this client identifies itself, with its private key.
     #[cfg(feature = "tls")]
     pub identity: Option<ClientIdentity>,
+}
+
+/// How messages are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compression {
+    /// gzip.
+    Gzip,
+    /// Zstandard.
+    Zstd,
+}
+
+impl Compression {
+    pub(crate) fn encoding(self) -> CompressionEncoding {
+        match self {
+            Compression::Gzip => CompressionEncoding::Gzip,
+            Compression::Zstd => CompressionEncoding::Zstd,
+        }
+    }
 }
 
 /// The certificate of a client, and its private key.
@@ -76,6 +99,7 @@ impl Default for Options {
             metadata: Vec::new(),
             timeout: None,
             retry: Retry::default(),
+            compress: None,
             message_bytes: MESSAGE_BYTES,
             connect_timeout: CONNECT_TIMEOUT,
             #[cfg(feature = "tls")]
@@ -97,12 +121,22 @@ impl fmt::Debug for Options {
             .field("metadata", &names)
             .field("timeout", &self.timeout)
             .field("retry", &self.retry)
+            .field("compress", &self.compress)
             .field("message_bytes", &self.message_bytes)
             .finish_non_exhaustive()
     }
 }
 
 impl Options {
+    /// These options, with messages that are compressed.
+    #[must_use]
+    pub fn compress(self, compression: Compression) -> Options {
+        Options {
+            compress: Some(compression),
+            ..self
+        }
+    }
+
     /// The endpoint of `http://host:port` or, with the feature `tls`, `https://host:port`.
     pub(crate) fn endpoint(&self, address: &str) -> Result<Endpoint, Error> {
         let endpoint = Endpoint::from_shared(address.to_owned()).map_err(Error::invalid_address)?;

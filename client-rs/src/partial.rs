@@ -33,6 +33,7 @@ pub struct Partial<T> {
     withheld: Vec<String>,
     unreadable: Vec<Unreadable>,
     is_cut: bool,
+    is_unverified: bool,
 }
 
 /// An attribute that is left out because its stored value cannot be read.
@@ -125,6 +126,7 @@ impl<T: Readable> Readable for Partial<T> {
             withheld: found.withheld,
             unreadable: found.unreadable,
             is_cut: found.is_cut,
+            is_unverified: found.is_unverified,
         })
     }
 }
@@ -148,6 +150,7 @@ impl<T> Partial<T> {
             withheld,
             unreadable: Vec::new(),
             is_cut: false,
+            is_unverified: false,
         }
     }
 
@@ -164,6 +167,19 @@ impl<T> Partial<T> {
     /// Attributes that are left out because their stored values cannot be read.
     pub fn unreadable(&self) -> &[Unreadable] {
         &self.unreadable
+    }
+
+    /// Whether the model protects items as a whole, but the server could not verify this one: the index does not contain all
+    /// of it, or it has no seal and the model allows that.
+    pub fn is_unverified(&self) -> bool {
+        self.is_unverified
+    }
+
+    pub(crate) fn with_unverified(self, is_unverified: bool) -> Partial<T> {
+        Partial {
+            is_unverified,
+            ..self
+        }
     }
 
     /// Whether no attribute is left out.
@@ -219,6 +235,7 @@ impl Partial<Item> {
             withheld,
             unreadable: unreadable.into_iter().map(Unreadable::from).collect(),
             is_cut,
+            is_unverified: false,
         })
     }
 }
@@ -248,6 +265,7 @@ impl<T: fmt::Debug> fmt::Debug for Partial<T> {
             .field("is_complete", &self.is_complete())
             .field("withheld", &self.withheld)
             .field("unreadable", &self.unreadable)
+            .field("is_unverified", &self.is_unverified)
             .finish_non_exhaustive()
     }
 }
@@ -322,6 +340,15 @@ mod tests {
         let (code, message) = (found.unreadable()[0].code, &found.unreadable()[0].message);
         assert_eq!((code, message.as_str()), (Code::DataLoss, "does not decompress"));
         assert!(found.read::<Item>().unwrap_err().message().contains("notes"));
+    }
+
+    #[test]
+    fn an_unverified_item_may_be_complete() {
+        let found = found().with_unverified(true);
+        assert!(found.is_complete() && found.is_unverified());
+        let partial = found.read::<Partial<User>>().unwrap();
+        assert!(partial.is_unverified());
+        assert_eq!(partial.complete().unwrap(), ada());
     }
 
     #[test]

@@ -206,7 +206,7 @@ impl WirePage {
                 };
                 let is_cut = result.partial;
                 Partial::from_wire(model, result.item, result.withheld, result.unreadable, is_cut)
-                    .and_then(T::read)
+                    .and_then(|found| T::read(found.with_unverified(result.unverified)))
                     .map_err(Error::of_item)
             }
         };

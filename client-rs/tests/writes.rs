@@ -2,9 +2,9 @@
 
 mod canned;
 
-use tollgate_client::{Item, Key, Reason, SaveOptions, Transaction};
+use tollgate_client::{Compression, Item, Key, Options, Reason, SaveOptions, Transaction};
 
-use canned::{Canned, serve};
+use canned::{Canned, serve, serve_to};
 
 fn request_id() -> SaveOptions {
     SaveOptions {
@@ -108,4 +108,34 @@ async fn an_invalid_operation_is_reported_with_its_index() {
         (Some(1), "key.pk")
     );
     assert!(canned.calls().is_empty());
+}
+
+#[tokio::test]
+async fn messages_are_compressed_in_both_directions_if_the_options_say_so() {
+    for (compression, name) in [
+        (None, None),
+        (Some(Compression::Gzip), Some("gzip")),
+        (Some(Compression::Zstd), Some("zstd")),
+    ] {
+        let canned = Canned::failing([]);
+        let options = Options {
+            compress: compression,
+            ..Options::default()
+        };
+        let client = serve_to(&canned, options).await;
+        client.save("User", &Item::new()).await.unwrap();
+        let encodings = canned.encodings.lock().unwrap().clone();
+        let [[sent, accepted]] = &encodings[..] else {
+            panic!("{encodings:?}")
+        };
+        assert_eq!(sent.as_deref(), name);
+        let accepted = accepted.as_deref().unwrap_or_default();
+        assert_eq!(
+            accepted.split(',').next().filter(|name| !name.is_empty()),
+            name,
+            "{accepted}"
+        );
+    }
+    let chosen = Options::default().compress(Compression::Zstd);
+    assert_eq!(chosen.compress, Some(Compression::Zstd));
 }

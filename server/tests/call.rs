@@ -15,6 +15,8 @@ mod saving;
 mod secured;
 #[path = "call/uploading.rs"]
 mod uploading;
+#[path = "call/verified.rs"]
+mod verified;
 
 use std::fs;
 use std::net::TcpListener;

@@ -16,6 +16,7 @@ use tollgate_proto::v1::attribute_value::Kind;
 use tollgate_proto::v1::data_service_server::{DataService, DataServiceServer};
 use tollgate_proto::v1::schema_service_server::{SchemaService, SchemaServiceServer};
 use tollgate_proto::{reason::DOMAIN, v1};
+use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status, Streaming};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -27,6 +28,8 @@ pub(crate) struct Canned {
     calls: Mutex<Vec<&'static str>>,
     /// The indexes of the keys of each BatchGet.
     pub(crate) read: Mutex<Vec<Vec<String>>>,
+    /// How the messages of Saves were compressed, and in which ways their responses may be.
+    pub(crate) encodings: Mutex<Vec<[Option<String>; 2]>>,
 }
 
 type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -74,7 +77,13 @@ fn text(item: &std::collections::HashMap<String, v1::AttributeValue>) -> String 
 
 #[tonic::async_trait]
 impl DataService for Canned {
-    async fn save(&self, _: Request<v1::SaveRequest>) -> Result<Response<v1::SaveResponse>, Status> {
+    async fn save(&self, request: Request<v1::SaveRequest>) -> Result<Response<v1::SaveResponse>, Status> {
+        let header = |name: &str| {
+            let value = request.metadata().get(name)?.to_str().ok()?;
+            Some(value.to_owned())
+        };
+        let encodings = ["grpc-encoding", "grpc-accept-encoding"].map(header);
+        lock(&self.encodings).push(encodings);
         self.call("Save")
             .map(|()| Response::new(v1::SaveResponse::default()))
     }
@@ -231,10 +240,20 @@ impl SchemaService for Canned {
 }
 
 pub(crate) async fn serve(canned: &Arc<Canned>) -> Client {
+    serve_to(canned, Options::default()).await
+}
+
+/// Like [`serve`], with these options.
+pub(crate) async fn serve_to(canned: &Arc<Canned>, options: Options) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address: SocketAddr = listener.local_addr().expect("a bound address");
+    let data = DataServiceServer::from_arc(Arc::clone(canned))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Zstd)
+        .send_compressed(CompressionEncoding::Gzip)
+        .send_compressed(CompressionEncoding::Zstd);
     let server = tonic::transport::Server::builder()
-        .add_service(DataServiceServer::from_arc(Arc::clone(canned)))
+        .add_service(data)
         .add_service(SchemaServiceServer::from_arc(Arc::clone(canned)));
     tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
     let retry = Retry {
@@ -242,10 +261,7 @@ pub(crate) async fn serve(canned: &Arc<Canned>) -> Client {
         initial_backoff: Duration::from_millis(1),
         ..Retry::default()
     };
-    let options = Options {
-        retry,
-        ..Options::default()
-    };
+    let options = Options { retry, ..options };
     let connected = Client::connect_with(format!("http://{address}"), options).await;
     connected.expect("the server listens")
 }

@@ -109,7 +109,7 @@ fn print(
 ) -> Result<(), Failure> {
     match result {
         Ok(Some(item)) => {
-            listed.withhold(item.withheld());
+            listed.add_remarks(&item);
             output.listed(model, item.into_incomplete(), listed)?;
         }
         Ok(None) => output.missing(place, listed)?,

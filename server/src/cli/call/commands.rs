@@ -75,15 +75,18 @@ impl Get {
             return Ok(Outcome::Done);
         }
         let withheld = result.value.withheld().to_vec();
+        let is_unverified = result.value.is_unverified();
         let mut item = result.value.into_incomplete();
         if let Some(path) = &self.object_file {
             write_content(&mut item, &self.include_object[0], path).await?;
         }
         output.withheld(withheld.iter().map(String::as_str))?;
+        output.unverified(u64::from(is_unverified))?;
         let withheld: Vec<Value> = withheld.into_iter().map(Value::String).collect();
         let response = Item::from([
             ("item".to_owned(), typed::write_item(&model, item.clone())),
             ("withheld".to_owned(), withheld.into()),
+            ("unverified".to_owned(), is_unverified.into()),
         ]);
         output.item(&model, item, response, &result.metrics)?;
         Ok(Outcome::Done)

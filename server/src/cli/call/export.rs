@@ -58,6 +58,7 @@ impl Export {
             items: 0,
             failed: 0,
             withheld: BTreeSet::new(),
+            unverified: 0,
             unreadable: BTreeSet::new(),
             progress: Progress::without_end(is_quiet),
         };
@@ -98,6 +99,8 @@ struct Exporter<'a> {
     items: u64,
     failed: u64,
     withheld: BTreeSet<String>,
+    /// Items that the server could not verify.
+    unverified: u64,
     /// Attributes whose stored values could not be read.
     unreadable: BTreeSet<String>,
     progress: Progress,
@@ -109,6 +112,7 @@ impl Exporter<'_> {
             match result {
                 Ok(found) => {
                     self.withheld.extend(found.withheld().iter().cloned());
+                    self.unverified += u64::from(found.is_unverified());
                     let unreadable = found.unreadable().iter();
                     self.unreadable
                         .extend(unreadable.map(|one| one.attribute.clone()));
@@ -163,6 +167,7 @@ impl Exporter<'_> {
         self.progress.end();
         self.checkpoint.end()?;
         output.withheld(self.withheld.iter().map(String::as_str))?;
+        output.unverified(self.unverified)?;
         if !self.unreadable.is_empty() {
             let names: Vec<&str> = self.unreadable.iter().map(String::as_str).collect();
             output.remark(&format!(

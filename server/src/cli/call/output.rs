@@ -49,6 +49,8 @@ pub(super) struct Listed {
     scanned: u64,
     next_page_token: String,
     withheld: BTreeSet<String>,
+    /// Items that the server could not verify.
+    unverified: u64,
     errors: Vec<Value>,
     rows: Vec<Item>,
 }
@@ -127,7 +129,7 @@ impl<'a> Output<'a> {
         for result in page.items {
             match result {
                 Ok(found) => {
-                    listed.withheld.extend(found.withheld().iter().cloned());
+                    listed.add_remarks(&found);
                     self.listed_item(model, found.into_incomplete(), listed)?;
                 }
                 Err(error) => self.bad_item(&error, listed)?,
@@ -174,6 +176,7 @@ impl<'a> Output<'a> {
             }
         }
         self.withheld(listed.withheld.iter().map(String::as_str))?;
+        self.unverified(listed.unverified)?;
         if !listed.next_page_token.is_empty() {
             self.note(&format!(
                 "more: --page-token {}\n",
@@ -218,6 +221,14 @@ impl<'a> Output<'a> {
         match names.is_empty() || self.form == Form::Envelope {
             true => Ok(()),
             false => self.remark(&format!("withheld: {}", names.join(", "))),
+        }
+    }
+
+    /// Says how many items could not be verified as a whole.
+    pub(super) fn unverified(&mut self, items: u64) -> io::Result<()> {
+        match items == 0 || self.form == Form::Envelope {
+            true => Ok(()),
+            false => self.remark(&format!("unverified: {items}")),
         }
     }
 
@@ -290,9 +301,10 @@ impl<'a> Output<'a> {
 }
 
 impl Listed {
-    /// Adds the names of attributes that were withheld from an item.
-    pub(super) fn withhold(&mut self, names: &[String]) {
-        self.withheld.extend(names.iter().cloned());
+    /// Adds what is said of an item at the end: the attributes that were withheld from it, and whether it is unverified.
+    pub(super) fn add_remarks(&mut self, found: &Partial<Item>) {
+        self.withheld.extend(found.withheld().iter().cloned());
+        self.unverified += u64::from(found.is_unverified());
     }
 
     /// The fields that follow the items in the JSON object.
@@ -303,6 +315,7 @@ impl Listed {
             ("scanned_count", self.scanned.into()),
             ("next_page_token", self.next_page_token.into()),
             ("withheld", withheld.into()),
+            ("unverified_count", self.unverified.into()),
             ("errors", self.errors.into()),
             ("failed_count", self.failed.into()),
         ];

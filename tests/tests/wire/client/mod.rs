@@ -2,6 +2,7 @@
 
 mod batches;
 mod builders;
+mod compressed;
 mod partial;
 mod transactions;
 mod versions;

@@ -1,6 +1,8 @@
 //! What reads verify, and what that costs.
 
 use super::*;
+use futures::StreamExt as _;
+use tollgate_client::{Client, Key, Options, Partial, Scan};
 use tollgate_proto::v1;
 use tollgate_tests::values::{expression, scan};
 
@@ -118,6 +120,15 @@ async fn a_table_that_is_being_adopted_has_items_without_a_seal() {
     assert!(got.unverified && got.item["ssn"] == s("1"));
     let page = gateway.scan(scan("Old")).await.ok().remove(0).results;
     assert!(page[0].unverified && page[0].error.is_none());
+    let client = Client::from_channel(gateway.channel(), Options::default());
+    let old = Key::new("pk", "A").and("sk", "1");
+    let got = client
+        .get::<Partial<tollgate_client::Item>>("Old", old.clone())
+        .await
+        .unwrap();
+    assert!(got.value.is_unverified() && got.value.is_complete());
+    let mut scanned = client.scan::<Partial<tollgate_client::Item>>(Scan::new("Old"));
+    assert!(scanned.next().await.unwrap().unwrap().is_unverified());
     change(&gateway, "Old", "SET name = :v", [(":v", s("Eve"))])
         .await
         .ok();
