@@ -47,6 +47,11 @@ async fn ask(address: SocketAddr, method: &str, path: &str) -> (u16, String, Str
     )
 }
 
+/// What a scraper reads.
+pub(super) async fn text(address: SocketAddr) -> String {
+    ask(address, "GET", "/metrics").await.2
+}
+
 /// Scrapes until it is so.
 pub(super) async fn until(address: SocketAddr, what: &str, is_so: impl Fn(&str) -> bool) {
     let mut text = String::new();

@@ -5,20 +5,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tollgate_proto::v1;
+use tollgate_tests::callers::{Setting, bearing, issuer};
 use tollgate_tests::collector::Collector;
 use tollgate_tests::gateway::{Gateway, Setup, in_session};
+use tollgate_tests::issuer::{Signer, claims, jwks};
 use tollgate_tests::stores::RawStores;
 use tollgate_tests::values::{
-    Item, b, expression, get, get_content, item, key, l, m, n, object, query, s, save, scan, secure_user,
-    user,
+    Item, b, delete, expression, get, get_content, item, key, l, m, n, object, query, s, save, scan,
+    secure_user, user,
 };
 use tollgate_tests::wiretap::{Fate, Wiretap};
 use tonic::Request;
 
-use super::{exporting_to, hex, logged};
+use super::{exporting_to, hex, logged, scrape};
 
 /// What no log, span, metric or error may contain, in any form in which it might be written.
 struct Secrets(BTreeMap<&'static str, Vec<u8>>);
@@ -255,4 +257,99 @@ async fn no_credential_leaves_the_gateway() {
             "{source} has a credential"
         );
     }
+}
+
+/// Calls that show who the caller is and what it stores, by every credential; returns all that came back but the items.
+async fn call_by(gateway: &Gateway, secrets: &Secrets, credentials: &[String]) -> String {
+    let items = Items::new(secrets);
+    let mut received = String::new();
+    for credential in credentials {
+        for (model, item) in [("SecureUser", &items.secure), ("User", &items.invalid)] {
+            let saved = gateway.save(bearing(save(model, item.clone()), credential)).await;
+            received.push_str(&format!("{:?} {:?}", saved.outcome.err(), saved.bill));
+        }
+        let read = get("SecureUser", key("p1", "s1"));
+        let read = gateway.get(bearing(read, credential)).await;
+        received.push_str(&format!("{:?} {:?}", read.outcome.err(), read.bill));
+        let condition = expression("phone = :p", [(":p", s(secrets.text("filter")))]);
+        let refused = v1::DeleteRequest {
+            condition,
+            ..delete("SecureUser", key("p1", "s1"))
+        };
+        let refused = gateway.delete(bearing(refused, credential)).await;
+        received.push_str(&format!("{:?} {:?}", refused.outcome.err(), refused.bill));
+    }
+    received
+}
+
+#[tokio::test]
+async fn no_value_or_credential_is_in_the_audit_log_or_a_scrape() {
+    let collector = Collector::grpc().await;
+    let mut secrets = Secrets::new();
+    let (mut setting, signer) = (Setting::default(), Signer::ed25519("k1"));
+    let token = setting.token("alice", "");
+    let jwt = signer.sign(
+        "EdDSA",
+        &claims("bob", &json!({ "email": secrets.text("email") })),
+    );
+    let keys = setting.write("keys.json", &jwks(&[&signer]));
+    let audit = setting.path("audit.jsonl");
+    let audit_key = STANDARD.encode([0xb3; 32]);
+    let (tokens, (_, issuers)) = (
+        json!({ "file": setting.path("tokens.yaml"), "name_prefix": "token-" }).to_string(),
+        issuer(&keys, &json!({ "name_prefix": "jwt-" })),
+    );
+    let settings = [
+        ("TOLLGATE_AUTH__TOKENS", tokens.as_str()),
+        ("TOLLGATE_AUTH__JWT", issuers.as_str()),
+        ("TOLLGATE_AUDIT__FILE", audit.as_str()),
+        ("TOLLGATE_AUDIT__KEY", audit_key.as_str()),
+        ("TOLLGATE_AUDIT__CHAIN", "true"),
+        ("TOLLGATE_METRICS__LISTEN", "127.0.0.1:0"),
+        ("TOLLGATE_LOG__LEVEL", "trace"),
+    ];
+    let wiretap = Wiretap::counting();
+    let setup = Setup {
+        wiretap: Some(wiretap.clone()),
+        ..exporting_to(&collector, &settings)
+    };
+    let (gateway, lines, _guard) = logged(setup).await;
+    let unknown = ["MARK-unknown-5ecr3t".to_owned(), format!("{jwt}AAAA")];
+    let credentials = [&[token.clone(), jwt.clone()][..], &unknown].concat();
+    let received = call_by(&gateway, &secrets, &credentials).await;
+    let scraped = scrape::text(gateway.side_port().unwrap()).await;
+    secrets.add_stored(wiretap.stores()).await;
+    gateway.stop().await;
+
+    let parts: Vec<&str> = jwt.split('.').collect();
+    for (name, secret) in [
+        ("opaque token", token.as_str()),
+        ("unknown token", unknown[0].as_str()),
+        ("claims of the JWT", parts[1]),
+        ("signature of the JWT", parts[2]),
+    ] {
+        secrets.0.insert(name, secret.as_bytes().to_vec());
+    }
+    secrets.0.insert("audit key", vec![0xb3; 32]);
+    let exported = collector.received();
+    let audited = std::fs::read_to_string(&audit).unwrap();
+    assert!(
+        audited.contains("token-alice") && audited.contains("jwt-bob"),
+        "{audited}"
+    );
+    assert!(scraped.contains("tollgate"), "{scraped}");
+    let outputs = [
+        ("the log", lines.text()),
+        ("spans", format!("{:?}", exported.spans)),
+        ("metrics", format!("{:?}", exported.metrics)),
+        ("log records", format!("{:?}", exported.logs)),
+        ("a scrape", scraped),
+        ("responses", received),
+        ("the audit log", audited),
+    ];
+    let leaks: Vec<String> = outputs
+        .iter()
+        .flat_map(|(source, text)| secrets.leaks(source, text))
+        .collect();
+    assert!(leaks.is_empty(), "{leaks:#?}");
 }
