@@ -16,6 +16,7 @@ pub mod random;
 pub mod raw;
 pub mod refusal;
 pub mod scripted;
+pub mod sdk;
 mod signing;
 pub mod stores;
 pub mod streams;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::direct::Direct;
 use super::load::{Load, Turn, Work};
 use super::naive::ALONE;
-use super::process::{Cores, Gateway};
+use super::process::{Cores, Gateway, aws_settings};
 use super::table::{Table, at_least, median};
 use super::{Plan, canned};
 
@@ -33,13 +33,7 @@ struct Turns {
 
 pub(crate) async fn measure(plan: &Plan) {
     let endpoint = format!("http://{}", canned::serve().await);
-    let settings = [
-        ("TOLLGATE_AWS__ENDPOINT_URL", endpoint.as_str()),
-        ("AWS_ACCESS_KEY_ID", "bench"),
-        ("AWS_SECRET_ACCESS_KEY", "bench"),
-        ("AWS_REGION", "us-east-1"),
-    ];
-    let gateway = Gateway::start_on_aws(&plan.program, Cores::First, &settings).await;
+    let gateway = Gateway::start_on_aws(&plan.program, Cores::First, &aws_settings(&endpoint)).await;
     let service = Gateway::start_naive(&endpoint).await;
     let hop = Gateway::start_naive(ALONE).await;
     let mut sides = Sides {

@@ -1,4 +1,4 @@
-//! The memory of a gateway during a Scan of a gigabyte. The store is a canned endpoint in this process, so that only what
+//! The memory and the CPU of a gateway during a Scan of a gigabyte, in one pass and with segments in parallel. The store is a canned endpoint in this process, so that only what
 //! the gateway itself holds is measured.
 
 use std::convert::Infallible;
@@ -14,16 +14,21 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tollgate_proto::v1::ScanRequest;
 use tollgate_proto::v1::data_service_client::DataServiceClient;
 use tollgate_tests::gateway::connect;
 use tollgate_tests::values::scan;
 
 use super::Plan;
-use super::process::{Cores, Gateway, peak_mib, resident_mib};
+use super::direct::Direct;
+use super::process::{Cores, Gateway, aws_settings, cpu_seconds, peak_mib, resident_mib};
 use super::table::{Table, at_most};
 
 /// Above the memory when idle.
 const GOAL_MIB: f64 = 64.0;
+/// CPU per MB, of that of the SDK.
+const GOAL_RATIO: f64 = 1.3;
+const PARALLELISM: [u32; 3] = [1, 4, 16];
 /// Pages of the table, of a megabyte each.
 const PAGES: u64 = 1100;
 const ITEMS_PER_PAGE: usize = 1000;
@@ -35,18 +40,69 @@ const SETTLE: Duration = Duration::from_secs(1);
 
 pub(crate) async fn measure(plan: &Plan) {
     let endpoint = format!("http://{}", serve().await);
-    let settings = [
-        ("TOLLGATE_AWS__ENDPOINT_URL", endpoint.as_str()),
-        ("AWS_ACCESS_KEY_ID", "bench"),
-        ("AWS_SECRET_ACCESS_KEY", "bench"),
-        ("AWS_REGION", "us-east-1"),
-    ];
-    let gateway = Gateway::start_on_aws(&plan.program, Cores::First, &settings).await;
+    let mut direct = Direct::on_network(&endpoint, 1).await;
+    let mut table = Table::new(&[
+        "segments in parallel",
+        "MB",
+        "seconds",
+        "idle MiB",
+        "peak MiB",
+        "above idle",
+        "goal",
+        "ms of CPU per MB",
+        "SDK",
+        "ratio",
+        "goal",
+    ]);
+    for parallelism in PARALLELISM {
+        let scanned = scan_with(plan, &endpoint, parallelism).await;
+        let turn = direct.scan().await;
+        assert_eq!(turn.calls, (PAGES * ITEMS_PER_PAGE as u64) as f64);
+        let direct_ms = turn.cpu_us * turn.calls / 1000.0 / scanned.mb;
+        let above = scanned.peak_mib - scanned.idle_mib;
+        let ratio = scanned.cpu_ms / scanned.mb / direct_ms;
+        table.row([
+            parallelism.to_string(),
+            format!("{:.0}", scanned.mb),
+            format!("{:.1}", scanned.seconds),
+            format!("{:.1}", scanned.idle_mib),
+            format!("{:.1}", scanned.peak_mib),
+            format!("{above:.1}"),
+            // segments in parallel are held in parallel
+            if parallelism == 1 {
+                at_most(GOAL_MIB, above)
+            } else {
+                "-".to_owned()
+            },
+            format!("{:.2}", scanned.cpu_ms / scanned.mb),
+            format!("{direct_ms:.2}"),
+            format!("{ratio:.2}"),
+            at_most(GOAL_RATIO, ratio),
+        ]);
+    }
+    table
+        .print("A Scan of a gigabyte, from a store in another process, beside a Scan by the SDK in one pass");
+}
+
+/// What a Scan came to.
+struct Scanned {
+    mb: f64,
+    seconds: f64,
+    cpu_ms: f64,
+    idle_mib: f64,
+    peak_mib: f64,
+}
+
+async fn scan_with(plan: &Plan, endpoint: &str, parallelism: u32) -> Scanned {
+    let gateway = Gateway::start_on_aws(&plan.program, Cores::First, &aws_settings(endpoint)).await;
     tokio::time::sleep(SETTLE).await;
-    let idle = resident_mib(gateway.id());
+    let idle_mib = resident_mib(gateway.id());
     let mut client = DataServiceClient::new(connect(gateway.address).await);
-    let begun = Instant::now();
-    let mut request = tonic::Request::new(scan("User"));
+    let (begun, cpu) = (Instant::now(), cpu_seconds(gateway.id()));
+    let mut request = tonic::Request::new(ScanRequest {
+        parallelism,
+        ..scan("User")
+    });
     request.set_timeout(TIMEOUT);
     let mut stream = client.scan(request).await.expect("a Scan begins").into_inner();
     let (mut items, mut bytes) = (0_usize, 0_usize);
@@ -55,27 +111,15 @@ pub(crate) async fn measure(plan: &Plan) {
         bytes += prost::Message::encoded_len(&message);
     }
     assert_eq!(items as u64, PAGES * ITEMS_PER_PAGE as u64);
-    let (seconds, peak) = (begun.elapsed().as_secs_f64(), peak_mib(gateway.id()));
-    let mut table = Table::new(&[
-        "items",
-        "MB",
-        "seconds",
-        "idle MiB",
-        "peak MiB",
-        "above idle",
-        "goal",
-    ]);
-    table.row([
-        items.to_string(),
-        (bytes / 1_000_000).to_string(),
-        format!("{seconds:.1}"),
-        format!("{idle:.1}"),
-        format!("{peak:.1}"),
-        format!("{:.1}", peak - idle),
-        at_most(GOAL_MIB, peak - idle),
-    ]);
-    table.print("Memory of a Scan of a gigabyte, from a store in another process");
+    let scanned = Scanned {
+        mb: bytes as f64 / 1e6,
+        seconds: begun.elapsed().as_secs_f64(),
+        cpu_ms: (cpu_seconds(gateway.id()) - cpu) * 1000.0,
+        idle_mib,
+        peak_mib: peak_mib(gateway.id()),
+    };
     gateway.kill().await;
+    scanned
 }
 
 /// Starts the store: a table `users` of [`PAGES`] equal pages.
@@ -116,9 +160,14 @@ fn page() -> Bytes {
 
 async fn respond(page: Bytes, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let target = request.headers().get("x-amz-target").cloned();
-    let is_scan = target.is_some_and(|target| target.as_bytes().ends_with(b".Scan"));
+    let is_scan = target
+        .as_ref()
+        .is_some_and(|target| target.as_bytes().ends_with(b".Scan"));
     let body = request.into_body().collect().await.map(|body| body.to_bytes());
     let body: Value = serde_json::from_slice(&body.unwrap_or_default()).unwrap_or_default();
+    if target.is_some_and(|target| target.as_bytes().ends_with(b".PutItem")) {
+        return Ok(Response::new(Full::from("{}")));
+    }
     if !is_scan {
         let missing = json!({ "__type": "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException" });
         let response = Response::builder().status(400);
@@ -129,7 +178,11 @@ async fn respond(page: Bytes, request: Request<Incoming>) -> Result<Response<Ful
     let last = body.pointer("/ExclusiveStartKey/pk/S").and_then(Value::as_str);
     let next = 1 + last.map_or(0, |last| last.parse::<u64>().expect("a key of this store"));
     let mut whole = BytesMut::from(page.as_ref());
-    if next < PAGES {
+    // segments share the pages, equally but for one
+    let number = |name: &str, missing| body.get(name).and_then(Value::as_u64).unwrap_or(missing);
+    let (segment, segments) = (number("Segment", 0), number("TotalSegments", 1));
+    let pages = PAGES * (segment + 1) / segments - PAGES * segment / segments;
+    if next < pages {
         let key = json!({ "pk": { "S": next.to_string() }, "sk": { "S": "PAGE" } });
         whole.extend_from_slice(format!(",\"LastEvaluatedKey\":{key}").as_bytes());
     }

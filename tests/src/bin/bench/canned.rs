@@ -20,7 +20,7 @@ use super::load::{AGE, BATCH, EMAIL, ITEMS, LIST, NAME, PAGE, SORT, partition, s
 
 /// A response with its checksum, which DynamoDB sends and the SDK checks.
 #[derive(Clone)]
-struct Canned {
+pub(crate) struct Canned {
     status: u16,
     body: Bytes,
     checksum: String,
@@ -61,22 +61,19 @@ async fn respond(
     responses: Arc<Responses>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let target = request.headers().get("x-amz-target").cloned();
-    let target = target.as_ref().and_then(|target| target.to_str().ok());
-    let operation = target.and_then(|target| target.rsplit('.').next()).unwrap_or("");
+    let operation = operation(&request);
     let body = request.into_body().collect().await.map(|body| body.to_bytes());
     let body = body.unwrap_or_default();
-    let canned = responses.of(operation, std::str::from_utf8(&body).unwrap_or(""));
-    let response = Response::builder()
-        .status(canned.status)
-        .header("content-type", "application/x-amz-json-1.0")
-        .header(
-            "x-amzn-requestid",
-            "BENCH0123456789BENCH0123456789BENCH0123456789BENCH01",
-        )
-        .header("x-amz-crc32", &canned.checksum)
-        .body(Full::new(canned.body.clone()));
-    Ok(response.expect("a response"))
+    let canned = responses.of(&operation, std::str::from_utf8(&body).unwrap_or(""));
+    Ok(canned.clone().into_response())
+}
+
+/// The operation that a request names.
+pub(crate) fn operation(request: &Request<Incoming>) -> String {
+    let target = request.headers().get("x-amz-target");
+    let target = target.and_then(|target| target.to_str().ok());
+    let name = target.and_then(|target| target.rsplit('.').next());
+    name.unwrap_or("").to_owned()
 }
 
 impl Responses {
@@ -135,7 +132,22 @@ impl Pair {
 }
 
 impl Canned {
-    fn new(status: u16, response: &Value) -> Canned {
+    /// As HTTP sends it.
+    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
+        let response = Response::builder()
+            .status(self.status)
+            .header("content-type", "application/x-amz-json-1.0")
+            .header(
+                "x-amzn-requestid",
+                "BENCH0123456789BENCH0123456789BENCH0123456789BENCH01",
+            )
+            .header("x-amz-crc32", &self.checksum)
+            .body(Full::new(self.body));
+        response.expect("a response")
+    }
+
+    /// A response with this body.
+    pub(crate) fn new(status: u16, response: &Value) -> Canned {
         let body = Bytes::from(response.to_string());
         Canned {
             status,

@@ -13,7 +13,6 @@ use aws_sdk_dynamodb::config::{
     BehaviorVersion, Builder, Credentials, Region, StalledStreamProtectionConfig,
 };
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_smithy_http_client::{Builder as HttpClientBuilder, tls};
 use aws_smithy_runtime_api::client::auth::AuthSchemeId;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::future::join_all;
@@ -22,6 +21,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 use tollgate::aws::{Connectors, Settings, Stores, provision};
 use tollgate::embedded::{Engines, Place, Synchronous};
 use tollgate::model::Models;
+use tollgate_tests::sdk::default_client;
 
 use super::direct_many;
 use super::load::{
@@ -33,6 +33,8 @@ use super::process::{self, Cores, Store};
 pub(crate) const ROLE: &str = "direct";
 /// The argument in the place of a folder.
 const MEMORY: &str = "memory";
+/// The command that reads the whole table.
+const SCAN: &str = "Scan\n";
 /// The table of all items.
 pub(crate) const TABLE: &str = "users";
 
@@ -107,6 +109,17 @@ impl Direct {
         .await
     }
 
+    /// Reads the whole table, and counts its items.
+    pub(crate) async fn scan(&mut self) -> Turn {
+        let id = process::id(&self.process);
+        measure(id, async {
+            let sent = self.orders.write_all(SCAN.as_bytes()).await;
+            sent.expect("the process listens");
+            self.response().await.parse().expect("a number of items")
+        })
+        .await
+    }
+
     async fn response(&mut self) -> String {
         self.responses
             .next_line()
@@ -134,6 +147,10 @@ pub(crate) async fn run(arguments: &[String]) {
     // blocks this thread alone, which has nothing else to do
     for order in std::io::stdin().lines() {
         let order = order.expect("orders are text");
+        if order == SCAN.trim_end() {
+            println!("{}", direct_many::scan(&client).await);
+            continue;
+        }
         let [work, millis, callers] = order.split(' ').collect::<Vec<_>>()[..] else {
             panic!("not an order: {order}")
         };
@@ -176,18 +193,6 @@ fn client(engine: SharedHttpClient, minimal: bool) -> Client {
             .auth_scheme_preference([AuthSchemeId::from("noAuth")]),
         false => config.credentials_provider(Credentials::new("id", "secret", None, None, "bench")),
     };
-    Client::from_conf(config.build())
-}
-
-/// A client of an endpoint, with the SDK's defaults.
-pub(crate) fn default_client(endpoint: &str) -> Client {
-    let https = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
-    let config = Builder::new()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::from_static("us-east-1"))
-        .endpoint_url(endpoint)
-        .http_client(HttpClientBuilder::new().tls_provider(https).build_https())
-        .credentials_provider(Credentials::new("id", "secret", None, None, "bench"));
     Client::from_conf(config.build())
 }
 

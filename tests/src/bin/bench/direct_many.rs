@@ -63,3 +63,17 @@ async fn found(client: &Client, limit: Option<i32>, expected: u64) {
     assert_eq!(found.items().len() as u64, expected);
     assert!(found.last_evaluated_key.is_none(), "one page");
 }
+
+/// Reads the whole table, and counts its items.
+pub(crate) async fn scan(client: &Client) -> u64 {
+    let (mut items, mut last) = (0, None);
+    loop {
+        let page = client.scan().table_name(TABLE).set_exclusive_start_key(last);
+        let page = page.send().await.expect("Scan succeeds");
+        items += page.items().len() as u64;
+        last = page.last_evaluated_key;
+        if last.is_none() {
+            return items;
+        }
+    }
+}

@@ -4,16 +4,24 @@
 
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
+mod allocations;
 mod batches;
 mod beside;
 mod big_scan;
+mod cache;
 mod canned;
 mod direct;
 mod direct_many;
 mod direct_objects;
+mod growth;
+mod growth_objects;
 mod identity;
+mod latency;
 mod load;
+mod loops;
 mod many;
+mod memory;
+mod model_folder;
 mod naive;
 mod object_stores;
 mod objects;
@@ -21,6 +29,7 @@ mod overload;
 mod pair;
 mod process;
 mod program;
+mod sized;
 mod slow_keys;
 mod start;
 mod sweep;
@@ -34,15 +43,16 @@ use std::time::Duration;
 
 use process::Cores;
 
-const USAGE: &str = "cargo bench-gateway [--quick] [--callers N] [--tollgate FILE] [--bare FILE] [--collector URL] \
-[beside|batches|scan|objects|trailers|telemetry|keys|start|sweep|overload|identity ...]
+const USAGE: &str = "cargo bench-gateway [--quick] [--callers N] [--tollgate FILE] [--bare FILE] [--counting FILE] [--collector URL] \
+[beside|batches|scan|objects|trailers|telemetry|keys|cache|latency|memory|growth|allocations|start|sweep|overload|identity ...]
 
   --quick           a fifth of the rounds: to see that it runs, not to compare
   --callers N       calls in flight, 64 where nothing is said
   --tollgate FILE   the program that is measured; without it `tollgate` is built, in this benchmark's own profile
   --bare FILE       the same program without telemetry; without it that is built too, where it is needed
+  --counting FILE   the program `allocations`, which counts them; without it that is built, where it is needed
   --collector URL   the OTLP collector that everything is exported to, over gRPC; without it one in this process
-  beside ...        only these parts; without any, all eleven";
+  beside ...        only these parts; without any, all of them";
 
 /// How much is measured, and of what.
 #[derive(Clone)]
@@ -51,6 +61,8 @@ struct Plan {
     program: PathBuf,
     /// The same, built without telemetry; empty where no part needs it.
     bare_program: PathBuf,
+    /// The program that counts its allocations; empty where no part needs it.
+    counting_program: PathBuf,
     /// Where to export to; none: to this process.
     collector: Option<String>,
     /// Calls in flight.
@@ -63,7 +75,7 @@ struct Plan {
     parts: Vec<String>,
 }
 
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 16] = [
     "beside",
     "batches",
     "scan",
@@ -71,6 +83,11 @@ const PARTS: [&str; 11] = [
     "trailers",
     "telemetry",
     "keys",
+    "cache",
+    "latency",
+    "memory",
+    "growth",
+    "allocations",
     "start",
     "sweep",
     "overload",
@@ -97,10 +114,11 @@ fn main() -> ExitCode {
 }
 
 fn plan(arguments: Vec<String>) -> Option<Plan> {
-    let (mut program, mut bare_program) = (None, None);
+    let (mut program, mut bare_program, mut counting_program) = (None, None, None);
     let mut plan = Plan {
         program: PathBuf::new(),
         bare_program: PathBuf::new(),
+        counting_program: PathBuf::new(),
         collector: None,
         callers: 64,
         rounds: 10,
@@ -114,6 +132,7 @@ fn plan(arguments: Vec<String>) -> Option<Plan> {
             "--callers" => plan.callers = arguments.next()?.parse().ok()?,
             "--tollgate" => program = Some(path(&arguments.next()?)),
             "--bare" => bare_program = Some(path(&arguments.next()?)),
+            "--counting" => counting_program = Some(path(&arguments.next()?)),
             "--collector" => plan.collector = Some(arguments.next()?),
             part if PARTS.contains(&part) => plan.parts.push(argument),
             _ => return None,
@@ -121,6 +140,9 @@ fn plan(arguments: Vec<String>) -> Option<Plan> {
     }
     if plan.has("telemetry") {
         plan.bare_program = bare_program.unwrap_or_else(program::build_bare);
+    }
+    if plan.has("allocations") {
+        plan.counting_program = counting_program.unwrap_or_else(program::build_counting);
     }
     plan.program = program.unwrap_or_else(program::build);
     Some(plan)
@@ -175,6 +197,21 @@ async fn measure(plan: &Plan) {
     }
     if plan.has("keys") {
         slow_keys::measure(plan).await;
+    }
+    if plan.has("cache") {
+        cache::measure(plan).await;
+    }
+    if plan.has("latency") {
+        latency::measure(plan).await;
+    }
+    if plan.has("memory") {
+        memory::measure(plan).await;
+    }
+    if plan.has("growth") {
+        growth::measure(plan).await;
+    }
+    if plan.has("allocations") {
+        allocations::measure(plan).await;
     }
     if plan.has("start") {
         start::measure(plan).await;

@@ -12,13 +12,14 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tollgate_proto::codec::ContractCodec;
 use tollgate_proto::v1;
 use tollgate_proto::v1::attribute_value::Kind;
+use tollgate_tests::sdk::default_client;
 use tollgate_tests::values::{Item, s};
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service};
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Request, Response, Status};
 
-use super::direct::{TABLE, default_client};
+use super::direct::TABLE;
 use super::load::{AGE, EMAIL, NAME};
 
 /// The first argument of a process in this role.

@@ -116,7 +116,7 @@ async fn rounds(plan: &Plan, gateway: &Gateway, direct: &DirectS3) -> Measured {
     let mut client = DataServiceClient::new(connect(gateway.address).await);
     let mut measured = Measured::default();
     for _ in 0..plan.rounds.div_ceil(4) {
-        measured.gateway[0].push(rate(upload(&mut client)).await);
+        measured.gateway[0].push(rate(upload(&mut client, OBJECT_BYTES)).await);
         measured.peak[0] = measured.peak[0].max(peak_since_reset(gateway) - idle);
         measured.direct[0].push(rate(direct.upload(OBJECT_BYTES)).await);
         measured.gateway[1].push(rate(download(&mut client)).await);
@@ -142,10 +142,11 @@ fn peak_since_reset(gateway: &Gateway) -> f64 {
     peak
 }
 
-async fn upload(client: &mut DataServiceClient<Channel>) -> u64 {
+/// Uploads an object of so many bytes.
+pub(crate) async fn upload(client: &mut DataServiceClient<Channel>, bytes: u64) -> u64 {
     let announced = v1::Object {
         name: "gigabyte".to_owned(),
-        size: OBJECT_BYTES,
+        size: bytes,
         ..v1::Object::default()
     };
     let announced = AttributeValue {
@@ -156,22 +157,24 @@ async fn upload(client: &mut DataServiceClient<Channel>) -> u64 {
     let first = v1::UploadRequest {
         message: Some(Message::Save(save("Document", document))),
     };
-    let data = Bytes::from(vec![7; usize::try_from(CHUNK_BYTES).expect("a size")]);
-    let chunks = (1..=OBJECT_BYTES / CHUNK_BYTES).map(move |number| v1::UploadRequest {
+    let data = Bytes::from(vec![7; usize::try_from(CHUNK_BYTES.min(bytes)).expect("a size")]);
+    let chunks = bytes.div_ceil(CHUNK_BYTES);
+    let chunks = (1..=chunks).map(move |number| v1::UploadRequest {
         message: Some(Message::Chunk(v1::ObjectChunk {
             attribute: "content".to_owned(),
             data: data.clone(),
-            end: number == OBJECT_BYTES / CHUNK_BYTES,
+            end: number == chunks,
             ..v1::ObjectChunk::default()
         })),
     });
     let mut request = Request::new(stream::iter(std::iter::once(first).chain(chunks)));
     request.set_timeout(TIMEOUT);
     client.upload(request).await.expect("an Upload succeeds");
-    OBJECT_BYTES
+    bytes
 }
 
-async fn download(client: &mut DataServiceClient<Channel>) -> u64 {
+/// Downloads it, and counts its bytes.
+pub(crate) async fn download(client: &mut DataServiceClient<Channel>) -> u64 {
     let mut request = Request::new(v1::DownloadRequest {
         model: "Document".to_owned(),
         key: key("BENCH", "V1"),

@@ -15,6 +15,16 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use super::naive;
 
+/// The settings of a gateway on an endpoint that is in the place of AWS.
+pub(crate) fn aws_settings(endpoint: &str) -> [(&str, &str); 4] {
+    [
+        ("TOLLGATE_AWS__ENDPOINT_URL", endpoint),
+        ("AWS_ACCESS_KEY_ID", "bench"),
+        ("AWS_SECRET_ACCESS_KEY", "bench"),
+        ("AWS_REGION", "us-east-1"),
+    ]
+}
+
 /// `tollgate serve` on a free port.
 pub(crate) struct Gateway {
     process: Child,
