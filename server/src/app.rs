@@ -111,11 +111,8 @@ impl App {
         let accounting = Arc::new(Accounting::new(settings::accounting(config), prices));
         let writes = TaskTracker::new();
         let reader = reader(config, &stores, &token_key);
-        let audit = auditing::open(
-            config,
-            &telemetry,
-            (&policies, authenticator.as_deref(), tls.as_deref()),
-        )?;
+        let changing = (&policies, authenticator.as_deref(), tls.as_deref());
+        let audit = auditing::open(config, &telemetry, changing)?;
         let shared = (served.clone(), policies.clone(), writes.clone());
         let gateway = Arc::new(gateway(config, reader, shared, &token_key, has_lasting_key));
         let reloader = Reloader {

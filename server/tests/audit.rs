@@ -194,7 +194,7 @@ fn settings_of_the_log_are_checked_at_the_start() {
     );
     let exported = serve(&[KEY, ("TOLLGATE_AUDIT__OTLP", "true")]);
     assert!(
-        exported.code == 2 && exported.stderr.contains("is not supported by this version"),
+        exported.code == 2 && exported.stderr.contains("requires an OTLP endpoint"),
         "{exported:?}"
     );
     let printed = ended(folder.path(), &["serve", "--print-config"], &[KEY, LOG]);

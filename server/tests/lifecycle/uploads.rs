@@ -200,8 +200,11 @@ async fn life(folder: &Path, number: usize, last: Option<usize>) -> (Option<usiz
     let messages = upload(number);
     let mut caller = data.clone();
     let uploading = tokio::spawn(async move { caller.upload(stream::iter(messages)).await });
-    // a little more of each upload arrives, and of some all of it
-    let enough = before + (CONTENT_BYTES * 11 / 10 * number / LIVES) as u64;
+    // a little more of each upload arrives, and of the last one all of it
+    let enough = match number + 1 == LIVES {
+        true => u64::MAX,
+        false => before + (CONTENT_BYTES * 11 / 10 * number / LIVES) as u64,
+    };
     while bytes_in(&data_folder) < enough && !uploading.is_finished() {
         tokio::task::yield_now().await;
     }

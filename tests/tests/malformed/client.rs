@@ -122,7 +122,7 @@ pub(crate) async fn secure(
     TlsConnector::from(Arc::clone(config)).connect(name, stream).await
 }
 
-/// Makes one call on a connection of its own, and reads all of the response.
+/// Makes one call on a new connection, and reads all of the response.
 pub(crate) async fn call(address: SocketAddr, config: &Arc<ClientConfig>, sent: Sent) -> Ending {
     let Ok(stream) = secure(address, config).await else {
         return Ending::Closed;
