@@ -153,7 +153,12 @@ pub(crate) fn token_files(input: &mut Input) -> Outcome {
     let variables = [("TOLLGATE_AUTH__TOKENS", path.display().to_string())];
     let opened = open(variables.into_iter());
     if let Err(error) = &opened {
-        assert!(!error.contains(&HASH[10..40]), "a hash in an error: {error}");
+        // errors name keys that are not known, whatever they are
+        let is_value = !error.contains("unknown key");
+        assert!(
+            !is_value || !error.contains(&HASH[10..40]),
+            "a hash in an error: {error}"
+        );
     }
     outcome(opened.map(drop))
 }
