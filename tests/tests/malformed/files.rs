@@ -1,7 +1,10 @@
 //! Policies, tokens and keys that are malformed when the program reads them again: those before stay in force, and an error
 //! is logged.
 
+use std::path::Path;
+
 use serde_json::json;
+use tollgate_tests::authority::set_mode;
 use tollgate_tests::issuer::{Signer, claims, encode, jwks};
 
 use super::ending::Expected;
@@ -24,7 +27,7 @@ pub(crate) async fn policies(world: &World, input: &mut Input) -> Result<(), Str
     let content = malformed(input, POLICY, NO_POLICY);
     let _alone = world.files.lock().await;
     let path = world.setting.path("policies/z.cedar");
-    replaced(world, || drop(std::fs::write(&path, &content))).await?;
+    replaced(world, || write(&path, &content)).await?;
     let probed = world.probe(Proof::Opaque).await;
     restored(world, || drop(std::fs::remove_file(&path))).await?;
     probed
@@ -36,9 +39,9 @@ pub(crate) async fn token_file(world: &World, input: &mut Input) -> Result<(), S
     let path = world.setting.path("tokens.yaml");
     let valid = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
     let content = malformed(input, &valid, NO_TOKENS);
-    replaced(world, || drop(std::fs::write(&path, &content))).await?;
+    replaced(world, || write(&path, &content)).await?;
     let probed = world.probe(Proof::Opaque).await;
-    restored(world, || drop(std::fs::write(&path, &valid))).await?;
+    restored(world, || write(&path, valid.as_bytes())).await?;
     probed
 }
 
@@ -66,6 +69,14 @@ pub(crate) async fn keys(world: &World, input: &mut Input) -> Result<(), String>
     world.keys.set(200, valid);
     refused.check(Expected::Unauthenticated)?;
     probed
+}
+
+/// Replaces a file at once: the program may read it at any time, and half a file may be a valid one.
+fn write(path: &str, content: &[u8]) {
+    let new = format!("{path}.new");
+    std::fs::write(&new, content).expect("written");
+    set_mode(Path::new(&new), 0o600);
+    std::fs::rename(&new, path).expect("renamed");
 }
 
 /// A mutation of the valid content that is certainly not valid.
