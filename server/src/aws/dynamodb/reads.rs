@@ -158,29 +158,23 @@ impl From<GetItemOutput> for GotItem {
     }
 }
 
-impl From<QueryOutput> for ReadPage {
-    fn from(output: QueryOutput) -> ReadPage {
-        ReadPage {
-            items: output.items.map(all_from_sdk),
-            count: output.count,
-            scanned_count: output.scanned_count,
-            last_evaluated_key: output.last_evaluated_key.map(from_sdk).map(StoredItem),
-            consumed_capacity: output.consumed_capacity.map(Capacity::from),
-        }
-    }
+macro_rules! page_from {
+    ($($output:ident),*) => {
+        $(impl From<$output> for ReadPage {
+            fn from(output: $output) -> ReadPage {
+                ReadPage {
+                    items: output.items.map(all_from_sdk),
+                    count: output.count,
+                    scanned_count: output.scanned_count,
+                    last_evaluated_key: output.last_evaluated_key.map(from_sdk).map(StoredItem),
+                    consumed_capacity: output.consumed_capacity.map(Capacity::from),
+                }
+            }
+        })*
+    };
 }
 
-impl From<ScanOutput> for ReadPage {
-    fn from(output: ScanOutput) -> ReadPage {
-        ReadPage {
-            items: output.items.map(all_from_sdk),
-            count: output.count,
-            scanned_count: output.scanned_count,
-            last_evaluated_key: output.last_evaluated_key.map(from_sdk).map(StoredItem),
-            consumed_capacity: output.consumed_capacity.map(Capacity::from),
-        }
-    }
-}
+page_from!(QueryOutput, ScanOutput);
 
 impl From<BatchGetItemOutput> for GotItems {
     fn from(output: BatchGetItemOutput) -> GotItems {
