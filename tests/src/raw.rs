@@ -137,7 +137,8 @@ const END_HEADERS: u8 = 4;
 /// The first of a client.
 const STREAM: u32 = 1;
 
-fn frame(kind: u8, flags: u8, stream: u32, content: &[u8]) -> Vec<u8> {
+/// A frame of HTTP/2.
+pub fn frame(kind: u8, flags: u8, stream: u32, content: &[u8]) -> Vec<u8> {
     let length = u32::try_from(content.len()).expect("a small frame");
     let mut bytes = length.to_be_bytes()[1..].to_vec();
     bytes.extend([kind, flags]);
@@ -147,7 +148,7 @@ fn frame(kind: u8, flags: u8, stream: u32, content: &[u8]) -> Vec<u8> {
 }
 
 /// A header without compression (RFC 7541, 6.2.2); names and values of up to 126 bytes.
-fn literal(name: &str, value: &str) -> Vec<u8> {
+pub fn literal(name: &str, value: &str) -> Vec<u8> {
     let mut bytes = vec![0];
     for text in [name, value] {
         bytes.push(u8::try_from(text.len()).expect("a short one"));

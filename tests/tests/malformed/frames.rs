@@ -1,5 +1,7 @@
 //! Frames of HTTP/2 that no client would send, or not so many of them (RFC 9113).
 
+use tollgate_tests::raw::{frame, literal};
+
 use super::client::{secure, throw};
 use super::ending::blames_the_peer;
 use super::input::Input;
@@ -251,25 +253,6 @@ fn head(world: &World) -> Vec<u8> {
         .iter()
         .flat_map(|(name, value)| literal(name, value))
         .collect()
-}
-
-fn frame(kind: u8, flags: u8, stream: u32, content: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(content.len()).expect("a small frame");
-    let mut bytes = length.to_be_bytes()[1..].to_vec();
-    bytes.extend([kind, flags]);
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend_from_slice(content);
-    bytes
-}
-
-/// A header without compression; names and values of up to 126 bytes.
-fn literal(name: &str, value: &str) -> Vec<u8> {
-    let mut bytes = vec![0];
-    for text in [name, value] {
-        bytes.push(u8::try_from(text.len()).expect("a short one"));
-        bytes.extend_from_slice(text.as_bytes());
-    }
-    bytes
 }
 
 /// What was received is frames, and no error in them is one of the server.
