@@ -29,7 +29,7 @@ impl Setup {
             signer: Signer::new(),
         };
         setup.write("keys.json", &setup.signer.jwks("k"));
-        setup.write("tokens.yaml", "");
+        setup.write("tokens.yaml", "[]");
         setup
     }
 

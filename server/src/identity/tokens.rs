@@ -43,8 +43,12 @@ impl Tokens {
         let mut report = Report::new(file);
         let mut callers = HashMap::new();
         let documents = yaml::documents(source, &mut report);
-        let lists = documents.iter().map(Cursor::document);
-        for list in lists.filter(|list| !list.is_nothing()) {
+        let lists: Vec<Cursor<'_>> = documents.iter().map(Cursor::document).collect();
+        if lists.iter().all(Cursor::is_nothing) {
+            // also what a file looks like while it is being written
+            report.add_at(0, "", "is empty; write [] for no tokens");
+        }
+        for list in lists.iter().filter(|list| !list.is_nothing()) {
             for entry in list.items(&mut report).unwrap_or_default() {
                 let Some((hash, caller)) = parse_entry(&entry, name_prefix, prefixes, &mut report) else {
                     continue;
@@ -61,8 +65,14 @@ impl Tokens {
             None => Ok(Tokens(callers)),
             Some(fault) => Err(SetupError::Content {
                 setting: SETTING,
-                place: format!("{}:{}", fault.file, fault.line),
-                text: format!("{}: {}", fault.path, fault.text),
+                place: match fault.line {
+                    0 => fault.file,
+                    line => format!("{}:{line}", fault.file),
+                },
+                text: match fault.path.is_empty() {
+                    true => fault.text,
+                    false => format!("{}: {}", fault.path, fault.text),
+                },
             }),
         }
     }
@@ -228,14 +238,18 @@ mod tests {
         let expired = tokens.caller(&sha256("two"), now).unwrap();
         assert_eq!(expired.err(), Some(Refused::ExpiredToken));
         assert!(tokens.caller(&sha256("three"), now).is_none());
-        let empty = file("").unwrap();
-        assert!(empty.caller(&sha256("one"), now).is_none());
+        let none = file("[]").unwrap();
+        assert!(none.caller(&sha256("one"), now).is_none());
     }
 
     #[test]
     fn errors_name_the_line_and_what_would_be_right() {
         let hash = hash_of("one");
         for (source, expected) in [
+            (
+                "# later\n".to_owned(),
+                "auth.tokens: tokens.yaml is empty; write [] for no tokens",
+            ),
             (
                 "- { name: a }".to_owned(),
                 "auth.tokens: tokens.yaml:1 [0].sha256: is required",

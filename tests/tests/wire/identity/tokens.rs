@@ -133,7 +133,11 @@ async fn tokens_are_reloaded_while_the_gateway_serves() {
     assert!(!is_known(&gateway, &bob).await);
     gateway.reloader().reload_credentials().await;
     assert!(is_known(&gateway, &bob).await && is_known(&gateway, &alice).await);
+    // as another program finds it that has only opened it for writing
     setting.write("tokens.yaml", "");
+    gateway.reloader().reload_credentials().await;
+    assert!(is_known(&gateway, &alice).await, "an empty file is refused");
+    setting.write("tokens.yaml", "[]\n");
     gateway.reloader().reload_credentials().await;
     assert!(!is_known(&gateway, &bob).await && !is_known(&gateway, &alice).await);
 }
