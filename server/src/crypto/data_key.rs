@@ -2,6 +2,7 @@
 //! derived from it, only to the cipher.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aes_gcm::aead::{AeadInOut, KeyInit};
@@ -47,6 +48,10 @@ const MAX_SEALS: u64 = 1 << 32;
 /// A data key in plaintext.
 pub struct DataKey {
     bytes: LockedKey,
+    /// What HKDF extracts from it, from which every other key is derived; computed once, for a key that is used often.
+    extracted: OnceLock<LockedKey>,
+    /// What ciphertexts have of it.
+    commitment: OnceLock<[u8; COMMITMENT_BYTES]>,
     seals: AtomicU64,
     sealed_bytes: AtomicU64,
 }
@@ -59,6 +64,8 @@ impl DataKey {
         drop(bytes);
         DataKey {
             bytes: locked,
+            extracted: OnceLock::new(),
+            commitment: OnceLock::new(),
             seals: AtomicU64::new(0),
             sealed_bytes: AtomicU64::new(0),
         }
@@ -73,9 +80,11 @@ impl DataKey {
     /// The commitment to this key: HKDF-SHA256 of it, without salt. AES-GCM alone does not commit to its key: a ciphertext
     /// can be crafted that is authentic under two keys.
     pub(super) fn commitment(&self) -> [u8; COMMITMENT_BYTES] {
-        let mut commitment = [0; COMMITMENT_BYTES];
-        self.derive(&[COMMIT_INFO], &mut commitment);
-        commitment
+        *self.commitment.get_or_init(|| {
+            let mut commitment = [0; COMMITMENT_BYTES];
+            self.derive(&[COMMIT_INFO], &mut commitment);
+            commitment
+        })
     }
 
     /// Encrypts `buffer` in place under the attribute's key, and returns the tag. That key is derived from the associated
@@ -220,10 +229,18 @@ impl DataKey {
 
     /// HKDF-SHA256 without salt: <https://www.rfc-editor.org/rfc/rfc5869>.
     fn derive(&self, info: &[&[u8]], out: &mut [u8; KEY_BYTES]) {
-        self.bytes
-            .with(|key| Hkdf::<Sha256>::new(None, key))
+        self.extracted()
+            .with(|extracted| Hkdf::<Sha256>::from_prk(extracted))
+            .expect("32 bytes are one block of SHA-256")
             .expand_multi_info(info, out)
             .expect("32 bytes are one block of SHA-256");
+    }
+
+    fn extracted(&self) -> &LockedKey {
+        self.extracted.get_or_init(|| {
+            let extracted = self.bytes.with(|key| Hkdf::<Sha256>::extract(None, key).0);
+            LockedKey::new(&Zeroizing::new(extracted.into()))
+        })
     }
 }
 
