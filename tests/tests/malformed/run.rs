@@ -25,9 +25,13 @@ const LEAST_WARM_UP: u64 = 100;
 /// Failures after which no further case begins.
 const MOST_FAILURES: usize = 10;
 
-/// What memory may grow by in any case: what an allocator keeps of a burst for each of its threads. It matters in short
-/// runs only, whose first cases do not meet every burst.
+/// Of the memory before, what it may grow by: a twentieth.
+const GROWTH: u64 = 20;
+/// What it may grow by in short runs, whose first cases do not meet every burst: what an allocator keeps of one for each of
+/// its threads.
 const SLACK_BYTES: u64 = 16 << 20;
+/// The cases of a run that is not short.
+const LONG_RUN: u64 = 50_000;
 /// Descriptors of connections that are just being closed, and of threads that wait for work.
 const SLACK_DESCRIPTORS: usize = 8;
 /// How long memory and descriptors may take to be released.
@@ -48,9 +52,10 @@ impl Held {
         }
     }
 
-    /// Whether it is about as much as before.
-    fn is_like(self, before: Held) -> bool {
-        let most = before.bytes + (before.bytes / 20).max(SLACK_BYTES);
+    /// Whether it is about as much as before, after so many cases.
+    fn is_like(self, before: Held, cases: u64) -> bool {
+        let slack = if cases < LONG_RUN { SLACK_BYTES } else { 0 };
+        let most = before.bytes + (before.bytes / GROWTH).max(slack);
         let descriptors = self.descriptors.zip(before.descriptors);
         self.bytes <= most && descriptors.is_none_or(|(now, before)| now <= before + SLACK_DESCRIPTORS)
     }
@@ -69,7 +74,7 @@ pub(crate) async fn run(choice: Choice) -> Result<(), String> {
     let before = Held::of(&world);
     cases(&world, choice, warm, last).await.and(warmed)?;
     let after = match warm < last {
-        true => settle(&world, before).await?,
+        true => settle(&world, before, choice.cases).await?,
         false => before,
     };
     let faults = world.process.log.faults();
@@ -186,11 +191,11 @@ async fn one(world: &World, seed: u64, case: u64) -> Result<(), String> {
 }
 
 /// Waits until the process holds about as much as before, by valid calls: they let its allocator return memory.
-async fn settle(world: &World, before: Held) -> Result<Held, String> {
+async fn settle(world: &World, before: Held, cases: u64) -> Result<Held, String> {
     let begun = Instant::now();
     loop {
         let held = Held::of(world);
-        if held.is_like(before) {
+        if held.is_like(before, cases) {
             return Ok(held);
         }
         if begun.elapsed() > SETTLE {
