@@ -1,6 +1,7 @@
 //! Serves one connection, from its first byte to its last.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -118,14 +119,19 @@ async fn serve_calls(
         connection: connection.clone(),
     };
     let streams = StreamExecutor(Arc::clone(&activity));
-    let mut serving = pin!(http2(&limits, streams).serve_connection(TokioIo::new(socket), service));
+    let io = TokioIo::new(socket.clone());
+    let mut serving = pin!(http2(&limits, streams).serve_connection(io, service));
     let mut lifetime = Lifetime::new(&limits, activity.opened(), jitter());
     let mut timer = pin!(tokio::time::sleep_until(activity.opened() + limits.handshake));
     let mut is_stopping = false;
     loop {
         tokio::select! {
             // an error concerns only the caller of this connection
-            _ = &mut serving => return,
+            _ = poll_fn(|context| {
+                let served = serving.as_mut().poll(context);
+                socket.poll_send(context);
+                served
+            }) => return,
             () = &mut timer => match lifetime.due(&activity, connection.streams_until(), Instant::now()) {
                 Due::Wait(next) => timer.as_mut().reset(next),
                 Due::GoAway => {
