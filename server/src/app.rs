@@ -37,7 +37,7 @@ use crate::write::{Committer, RequestIds, TransactionTokens, UploadTokens};
 
 pub use backend::connect;
 pub use error::Error;
-pub use memory::protect_memory;
+pub use memory::{protect_memory, use_small_pages};
 pub use reload::{Refused, Reloader};
 pub use settings::known_to_policies;
 pub use sweeping::sweep;

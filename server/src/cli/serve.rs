@@ -45,6 +45,7 @@ impl Output {
 
 /// Runs the service.
 pub(super) fn run(flags: &Flags) -> ExitCode {
+    app::use_small_pages();
     let config = match Config::load(flags, environment()) {
         Ok(config) => config,
         Err(faults) => return exit::faults("settings", &faults),
