@@ -70,13 +70,6 @@ pub(super) struct DeniedPart {
     pub(super) key: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Numbered<'a> {
-    #[serde(flatten)]
-    line: &'a Line,
-    seq: u64,
-}
-
 impl Line {
     /// A change of what decides about calls.
     pub(super) fn of_change(what: &'static str) -> Line {
@@ -99,7 +92,13 @@ impl Line {
 
     /// The line as JSON, without `prev` and without a line break.
     pub(super) fn numbered(&self, seq: u64) -> String {
-        serde_json::to_string(&Numbered { line: self, seq }).expect("a line has only texts and numbers")
+        let mut text = serde_json::to_string(self).expect("a line has only texts and numbers");
+        // appended, since serde builds a map of fields to flatten a struct into another
+        text.pop();
+        text.push_str(",\"seq\":");
+        text.push_str(&seq.to_string());
+        text.push('}');
+        text
     }
 
     /// About how much memory it uses.
