@@ -58,7 +58,8 @@ macro_rules! operations {
         type Output = $output;
 
         fn read(body: &[u8]) -> Option<$output> {
-            serde_json::from_slice(body).ok()
+            // UTF-8 is checked once for the whole body, not for each text in it
+            serde_json::from_str(std::str::from_utf8(body).ok()?).ok()
         }
     };
 }
