@@ -14,7 +14,7 @@ const MAX_BYTES: usize = 2 * 1024 * 1024;
 /// The most lines that wait to be written.
 const MAX_LINES: usize = 16 * 1024;
 /// How long the first line of a batch waits for others: one write for all costs less than one for each.
-const LINGER: Duration = Duration::from_millis(2);
+const LINGER: Duration = Duration::from_millis(20);
 /// The capacity that an empty buffer keeps.
 const KEPT_BYTES: usize = 64 * 1024;
 
