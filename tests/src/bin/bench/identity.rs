@@ -59,7 +59,7 @@ struct Credentials {
 pub(crate) async fn measure(plan: &Plan) {
     let credentials = Credentials::new();
     credentials.compare(plan, &EVERYTHING).await.print(
-        &format!("mTLS, a JWT, {POLICIES} policies and a chained audit file, on beside off (in memory)"),
+        &format!("mTLS, a JWT, {POLICIES} policies and a chained audit file, on beside off"),
         ["on", "off"],
         GOAL,
     );

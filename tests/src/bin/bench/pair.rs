@@ -1,12 +1,13 @@
-//! Two gateways whose calls alternate: what one setting or build costs compared with another.
+//! Two gateways whose calls alternate: what one setting or build costs compared with another. Both call a DynamoDB with
+//! canned responses over TCP, as every gateway on AWS does.
 
 use std::path::Path;
 use std::time::Duration;
 
-use super::Plan;
 use super::load::{Caller, Load, Work};
-use super::process::{Cores, Gateway, Store};
+use super::process::{Cores, Gateway, aws_settings};
 use super::table::{Table, at_most, median};
+use super::{Plan, canned};
 
 /// Two processes of one program differ by a per cent or two, from where the system lays them in memory: several pairs
 /// are started, so that the median is not that of one layout.
@@ -45,18 +46,19 @@ struct Total {
     cpu_seconds: f64,
 }
 
-/// Measures one side beside the other, in memory.
+/// Measures one side beside the other.
 pub(crate) async fn beside(plan: &Plan, with: &Side<'_>, without: &Side<'_>) -> Beside {
+    let endpoint = format!("http://{}", canned::serve().await);
     let mut measured = Beside::default();
     for _ in 0..PAIRS.min(plan.rounds) {
-        measured.add_pair(plan, [with, without]).await;
+        measured.add_pair(plan, &endpoint, [with, without]).await;
     }
     measured
 }
 
 impl Beside {
-    async fn add_pair(&mut self, plan: &Plan, sides: [&Side<'_>; 2]) {
-        let [with, without] = sides.map(|side| side.start(plan));
+    async fn add_pair(&mut self, plan: &Plan, endpoint: &str, sides: [&Side<'_>; 2]) {
+        let [with, without] = sides.map(|side| side.start(plan, endpoint));
         let ((with, _gateway), (without, _other)) = (with.await, without.await);
         for (work, totals) in Work::ALL.into_iter().zip(&mut self.0) {
             totals.push(turns(plan, work, [&with, &without]).await);
@@ -130,8 +132,9 @@ impl Total {
 }
 
 impl Side<'_> {
-    async fn start(&self, plan: &Plan) -> (Load, Gateway) {
-        let gateway = Gateway::start(self.program, Cores::First, Store::Memory, self.settings).await;
+    async fn start(&self, plan: &Plan, endpoint: &str) -> (Load, Gateway) {
+        let settings = [&aws_settings(endpoint)[..], self.settings].concat();
+        let gateway = Gateway::start_on_aws(self.program, Cores::First, &settings).await;
         (Load::by(&self.caller, &gateway, plan.callers).await, gateway)
     }
 }
