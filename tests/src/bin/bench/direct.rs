@@ -27,6 +27,7 @@ use super::direct_many;
 use super::load::{
     AGE, EMAIL, ITEMS, LIST, NAME, SORT, Turn, UPDATE, Work, measure, numbers, partition, sort_of_list,
 };
+use super::loops::{in_turn, paced, percentiles_ms};
 use super::process::{self, Cores, Store};
 
 /// The first argument of a process in this role.
@@ -35,6 +36,8 @@ pub(crate) const ROLE: &str = "direct";
 const MEMORY: &str = "memory";
 /// The command that reads the whole table.
 const SCAN: &str = "Scan\n";
+/// The command that times Gets, with a rate per second or none.
+const TIMES: &str = "Times";
 /// The table of all items.
 pub(crate) const TABLE: &str = "users";
 
@@ -109,6 +112,25 @@ impl Direct {
         .await
     }
 
+    /// Times Gets one after the other, or so many per second: CPU per call, and the percentiles of their times in ms.
+    pub(crate) async fn times(&mut self, per_second: Option<f64>, time: Duration) -> (f64, [f64; 2]) {
+        let id = process::id(&self.process);
+        let mut percentiles = [0.0; 2];
+        let turn = measure(id, async {
+            let order = format!("{TIMES} {} {}\n", time.as_millis(), per_second.unwrap_or(0.0));
+            let sent = self.orders.write_all(order.as_bytes()).await;
+            sent.expect("the process listens");
+            let response = self.response().await;
+            let mut figures = response.split(' ').map(|figure| figure.parse().expect("a figure"));
+            let mut next = || figures.next().expect("a figure");
+            let calls: f64 = next();
+            percentiles = [next(), next()];
+            calls as u64
+        });
+        let cpu_us = turn.await.cpu_us;
+        (cpu_us, percentiles)
+    }
+
     /// Reads the whole table, and counts its items.
     pub(crate) async fn scan(&mut self) -> Turn {
         let id = process::id(&self.process);
@@ -149,6 +171,10 @@ pub(crate) async fn run(arguments: &[String]) {
         let order = order.expect("orders are text");
         if order == SCAN.trim_end() {
             println!("{}", direct_many::scan(&client).await);
+            continue;
+        }
+        if let Some(order) = order.strip_prefix(TIMES) {
+            println!("{}", run_times(&client, order).await);
             continue;
         }
         let [work, millis, callers] = order.split(' ').collect::<Vec<_>>()[..] else {
@@ -205,6 +231,27 @@ async fn run_turn(client: &Client, callers: usize, work: Work, time: Duration) -
         .into_iter()
         .map(|calls| calls.expect("no caller panics"))
         .sum()
+}
+
+/// How many calls there were, and their percentiles.
+async fn run_times(client: &Client, order: &str) -> String {
+    let [millis, per_second] = order.trim().split(' ').collect::<Vec<_>>()[..] else {
+        panic!("not an order: {order}")
+    };
+    let time = Duration::from_millis(millis.parse().expect("a number"));
+    let per_second: f64 = per_second.parse().expect("a number");
+    let client = client.clone();
+    let call = move |number: u64| {
+        let client = client.clone();
+        async move { get(&client, number % ITEMS).await }
+    };
+    let times = match per_second > 0.0 {
+        true => paced(per_second, time, call).await,
+        false => tokio::spawn(in_turn(time, call)).await.expect("no call panics"),
+    };
+    let calls = times.len();
+    let [middle, high] = percentiles_ms(times);
+    format!("{calls} {middle} {high}")
 }
 
 async fn call_until(until: Instant, work: Work, client: Client, next: Arc<AtomicU64>) -> u64 {

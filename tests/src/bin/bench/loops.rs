@@ -121,6 +121,23 @@ where
         .collect()
 }
 
+/// How long calls take that start one after the other.
+pub(crate) async fn in_turn<F: Future<Output = ()>>(time: Duration, call: impl Fn(u64) -> F) -> Vec<Duration> {
+    let until = Instant::now() + time;
+    let mut times = Vec::new();
+    while Instant::now() < until {
+        let begun = Instant::now();
+        call(times.len() as u64).await;
+        times.push(begun.elapsed());
+    }
+    times
+}
+
+/// The 50th and the 99th percentile, in milliseconds.
+pub(crate) fn percentiles_ms(mut times: Vec<Duration>) -> [f64; 2] {
+    [0.5, 0.99].map(|part| percentile_ms(&mut times, part))
+}
+
 /// The time that so large a part of the calls stays below, in milliseconds.
 pub(crate) fn percentile_ms(times: &mut [Duration], part: f64) -> f64 {
     times.sort_unstable();
