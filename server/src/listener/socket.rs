@@ -115,7 +115,9 @@ impl Buffered {
             let waiting = self.waiting.len() - self.sent;
             if waiting + bytes <= MAX_WAITING_BYTES {
                 self.waiting.drain(..std::mem::take(&mut self.sent));
-                slices.iter().for_each(|slice| self.waiting.extend_from_slice(slice));
+                slices
+                    .iter()
+                    .for_each(|slice| self.waiting.extend_from_slice(slice));
                 return Poll::Ready(Ok(bytes));
             }
             let sent = ready!(self.poll_stream(context, slices))?;
@@ -204,11 +206,7 @@ impl AsyncRead for Socket {
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.0.lock().poll_take(context, &[IoSlice::new(bytes)])
     }
 
@@ -349,6 +347,9 @@ mod tests {
             }
         })
         .await;
-        assert!(matches!(failed, io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe), "{failed}");
+        assert!(
+            matches!(failed, io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe),
+            "{failed}"
+        );
     }
 }

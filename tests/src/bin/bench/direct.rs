@@ -121,7 +121,9 @@ impl Direct {
             let sent = self.orders.write_all(order.as_bytes()).await;
             sent.expect("the process listens");
             let response = self.response().await;
-            let mut figures = response.split(' ').map(|figure| figure.parse().expect("a figure"));
+            let mut figures = response
+                .split(' ')
+                .map(|figure| figure.parse().expect("a figure"));
             let mut next = || figures.next().expect("a figure");
             let calls: f64 = next();
             percentiles = [next(), next()];

@@ -41,7 +41,8 @@ pub(crate) async fn measure(plan: &Plan) {
         ("half load", &loaded, 0, "p50", Some(GOAL_HALF_P50_MS)),
         ("half load", &loaded, 1, "p99", Some(GOAL_HALF_P99_MS)),
     ] {
-        let [through, direct] = [0, 1].map(|side: usize| median(sides[side].percentiles[index].iter().copied()));
+        let [through, direct] =
+            [0, 1].map(|side: usize| median(sides[side].percentiles[index].iter().copied()));
         table.row([
             load.to_owned(),
             name.to_owned(),

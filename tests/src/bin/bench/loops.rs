@@ -122,7 +122,10 @@ where
 }
 
 /// How long calls take that start one after the other.
-pub(crate) async fn in_turn<F: Future<Output = ()>>(time: Duration, call: impl Fn(u64) -> F) -> Vec<Duration> {
+pub(crate) async fn in_turn<F: Future<Output = ()>>(
+    time: Duration,
+    call: impl Fn(u64) -> F,
+) -> Vec<Duration> {
     let until = Instant::now() + time;
     let mut times = Vec::new();
     while Instant::now() < until {

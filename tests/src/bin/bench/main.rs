@@ -17,6 +17,7 @@ mod growth;
 mod growth_objects;
 mod identity;
 mod latency;
+mod link;
 mod load;
 mod loops;
 mod many;

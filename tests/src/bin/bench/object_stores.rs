@@ -26,7 +26,7 @@ const TRIES: usize = 600;
 
 /// A MinIO on a free port.
 pub(crate) struct Minio {
-    url: String,
+    address: String,
     _process: Child,
 }
 
@@ -52,13 +52,13 @@ impl Minio {
             tokio::time::sleep(PAUSE).await;
         }
         Minio {
-            url: format!("http://{address}"),
+            address,
             _process: process,
         }
     }
 
-    pub(crate) fn url(&self) -> &str {
-        &self.url
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Its access key and secret.

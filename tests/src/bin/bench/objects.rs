@@ -1,5 +1,6 @@
 //! A gigabyte up and down: the memory of a gateway above idle, and its throughput beside direct calls of the SDK to the
-//! same S3. On MinIO, if the variable `MINIO` names its program, and on the embedded engine.
+//! same S3. On MinIO, if the variable `MINIO` names its program, with and without a network between, and on the embedded
+//! engine.
 
 use std::time::{Duration, Instant};
 
@@ -14,11 +15,11 @@ use tollgate_tests::values::{AttributeValue, item, key, save};
 use tonic::Request;
 use tonic::transport::Channel;
 
-use super::Plan;
 use super::direct_objects::DirectS3;
 use super::object_stores::{BUCKET, Minio, Tables};
 use super::process::{Cores, Gateway, Store, peak_mib, resident_mib};
 use super::table::{Table, at_least, at_most, median};
+use super::{Plan, link};
 
 /// Bytes of the object.
 pub(crate) const OBJECT_BYTES: u64 = 1 << 30;
@@ -42,13 +43,15 @@ struct Measured {
 }
 
 const DIRECTIONS: [&str; 2] = ["up", "down"];
+const EMBEDDED: &str = "embedded";
 
 pub(crate) async fn measure(plan: &Plan) {
     let mut memory = Table::new(&["S3", "direction", "MiB above idle", "goal"]);
     let mut speed = Table::new(&["S3", "direction", "MiB/s: gateway", "SDK", "ratio", "goal"]);
     for (name, measured) in [
-        ("MinIO", on_minio(plan).await),
-        ("embedded", Some(on_embedded(plan).await)),
+        ("MinIO", on_minio(plan, false).await),
+        ("MinIO over 1 Gbit/s", on_minio(plan, true).await),
+        (EMBEDDED, Some(on_embedded(plan).await)),
     ] {
         let Some(measured) = measured else {
             println!("\nMINIO is not set: not measured there");
@@ -61,8 +64,8 @@ pub(crate) async fn measure(plan: &Plan) {
             let gateway = median(measured.gateway[index].iter().copied());
             let direct = median(measured.direct[index].iter().copied());
             let goal = match name {
-                "MinIO" => at_least(GOAL_RATIO, gateway / direct),
-                _ => "-".to_owned(),
+                EMBEDDED => "-".to_owned(),
+                _ => at_least(GOAL_RATIO, gateway / direct),
             };
             let figures = [
                 format!("{gateway:.0}"),
@@ -76,21 +79,26 @@ pub(crate) async fn measure(plan: &Plan) {
     speed.print("Throughput of 1 GiB, beside direct calls of the SDK: multipart of 5 MiB with 8 parts in flight, GetObject");
 }
 
-/// Objects in MinIO, the item in this process.
-async fn on_minio(plan: &Plan) -> Option<Measured> {
+/// Objects in MinIO, which is there at once or over a link, the item in this process.
+async fn on_minio(plan: &Plan, over_link: bool) -> Option<Measured> {
     let program = std::env::var("MINIO").ok()?;
     let folder = tempfile::tempdir().expect("a folder");
     let minio = Minio::start(program.as_ref(), folder.path()).await;
     let tables = Tables::serve().await;
     let [access_key, secret] = minio.secrets();
+    let address = match over_link {
+        true => link::to(minio.address()).await,
+        false => minio.address().to_owned(),
+    };
+    let url = format!("http://{address}");
     let settings = [
         ("AWS_ENDPOINT_URL", tables.url()),
-        ("AWS_ENDPOINT_URL_S3", minio.url()),
+        ("AWS_ENDPOINT_URL_S3", &url),
         ("AWS_ACCESS_KEY_ID", access_key),
         ("AWS_SECRET_ACCESS_KEY", secret),
         ("AWS_REGION", "us-east-1"),
     ];
-    let direct = DirectS3::over_http(minio.url(), access_key, secret).await;
+    let direct = DirectS3::over_http(&url, access_key, secret).await;
     direct.create_bucket(BUCKET).await;
     let gateway = Gateway::start_on_aws(&plan.program, Cores::All, &settings).await;
     let measured = Box::pin(rounds(plan, &gateway, &direct)).await;

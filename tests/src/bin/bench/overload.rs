@@ -26,7 +26,7 @@ const GOODPUT: f64 = 0.9;
 /// The 99th percentile of admitted calls at twice the saturating load, over that at half of it.
 const LATENCY: f64 = 3.0;
 /// Items that a call reads.
-const READ: u64 = 50;
+const READ: u64 = 500;
 /// Calls in flight that saturate a processor, and that are few enough for none to be refused.
 const SATURATING: usize = 8;
 /// Before each load: the limit settles.
@@ -211,7 +211,9 @@ fn print(saturation: f64, outcomes: &[Vec<Outcome>; 3]) {
             ),
         ]);
     }
-    table.print("Query of 50 items whose filter keeps none, under an open load, the gateway on one core");
+    table.print(&format!(
+        "Query of {READ} items whose filter keeps none, under an open load, the gateway on one core"
+    ));
     let goodput = outcomes
         .each_ref()
         .map(|outcomes| middle(outcomes, Outcome::goodput));

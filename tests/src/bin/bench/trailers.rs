@@ -22,9 +22,7 @@ pub(crate) async fn measure(plan: &Plan) {
         settings: &[("TOLLGATE_TRAILERS", "none")],
         caller: Caller::default(),
     };
-    beside(plan, &on, &off).await.print(
-        "All trailers and a session, on beside off",
-        ["on", "off"],
-        GOAL,
-    );
+    beside(plan, &on, &off)
+        .await
+        .print("All trailers and a session, on beside off", ["on", "off"], GOAL);
 }
