@@ -51,10 +51,12 @@ impl fmt::Debug for AuditKey {
 /// Lower-case hexadecimal.
 pub(super) fn hex(mac: &Mac) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = mac.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits
-        .map(|digit| char::from(DIGITS[usize::from(digit)]))
-        .collect()
+    let mut text = String::with_capacity(2 * MAC_BYTES);
+    for byte in mac {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
 }
 
 /// Parses lower-case hexadecimal.

@@ -16,6 +16,9 @@ pub enum Decision {
     Unauthenticated,
 }
 
+/// What follows the fields at most: the number and, in a chain, two HMACs in hexadecimal.
+const MORE_BYTES: usize = 192;
+
 /// A line without its number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Line {
@@ -90,38 +93,31 @@ impl Line {
         }
     }
 
+    /// Its JSON, for its number to follow.
+    pub(super) fn unnumbered(&self) -> Unnumbered {
+        let mut text = serde_json::to_string(self).expect("a line has only texts and numbers");
+        text.pop();
+        Unnumbered(text)
+    }
+}
+
+/// The JSON of a line up to its number, which it gets when it is written.
+pub(super) struct Unnumbered(String);
+
+impl Unnumbered {
     /// The line as JSON, without `prev` and without a line break.
     pub(super) fn numbered(&self, seq: u64) -> String {
-        let mut text = serde_json::to_string(self).expect("a line has only texts and numbers");
-        // appended, since serde builds a map of fields to flatten a struct into another
-        text.pop();
+        let mut text = String::with_capacity(self.0.len() + MORE_BYTES);
+        text.push_str(&self.0);
         text.push_str(",\"seq\":");
         text.push_str(&seq.to_string());
         text.push('}');
         text
     }
 
-    /// About how much memory it uses.
+    /// The memory that it uses.
     pub(super) fn bytes(&self) -> usize {
-        let texts = |texts: &[String]| texts.iter().map(|text| text.len() + size_of::<String>()).sum();
-        let lists: usize = [&self.decrypted, &self.withheld, &self.policies]
-            .map(|list| texts(list))
-            .iter()
-            .sum();
-        let keys = match &self.key {
-            Some(Keys::Several { first, .. }) => texts(first),
-            Some(Keys::One(_)) | None => 0,
-        };
-        let models = match &self.model {
-            Some(Models::Several(names)) => texts(names),
-            Some(Models::One(name)) => name.len(),
-            None => 0,
-        };
-        let denied = self.denied.iter().flat_map(|denied| &denied.first);
-        let denied: usize = denied
-            .map(|part| size_of::<DeniedPart>() + part.model.len() + part.key.as_ref().map_or(0, String::len))
-            .sum();
-        size_of::<Line>() + lists + keys + models + denied
+        size_of::<Unnumbered>() + self.0.len()
     }
 }
 

@@ -24,7 +24,7 @@ use super::chain::Head;
 use super::disk::Disk;
 use super::error::Error;
 use super::key::AuditKey;
-use super::line::Line;
+use super::line::{Line, Unnumbered};
 
 /// How often to look for a file that was renamed, and to try again after a failure.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -87,7 +87,7 @@ struct Log {
     head: Head,
     /// When to look for a renamed file, or to try again.
     look_at: Instant,
-    kept: VecDeque<Line>,
+    kept: VecDeque<Unnumbered>,
     kept_bytes: usize,
     /// Lines that were dropped since the last failure.
     dropped: u64,
@@ -131,7 +131,7 @@ impl Audit {
                 bytes,
                 "audit: the last line was not written to its end and was cut off"
             );
-            log.keep(Line::of_change("AuditRepaired"));
+            log.keep(Line::of_change("AuditRepaired").unnumbered());
         }
         let with = With {
             key: &key,
@@ -161,7 +161,7 @@ impl Audit {
 
     /// Writes a line about a change of what decides about calls.
     pub fn changed(&self, what: &'static str) {
-        self.write(Line::of_change(what));
+        self.write(&Line::of_change(what));
     }
 
     /// Opens the file again, if it was renamed.
@@ -170,8 +170,10 @@ impl Audit {
         self.noted(outcome);
     }
 
-    pub(super) fn write(&self, line: Line) {
+    pub(super) fn write(&self, line: &Line) {
         let shared = &self.0;
+        // all but its number, before other lines have to wait for it
+        let line = line.unnumbered();
         let mut log = shared.log.lock();
         if log.kept.is_empty() && log.look_at <= Instant::now() && !shared.is_failing.load(Ordering::Acquire)
         {
@@ -228,7 +230,7 @@ impl Shared {
 
 impl Log {
     /// Keeps a line in memory until it is written.
-    fn keep(&mut self, line: Line) {
+    fn keep(&mut self, line: Unnumbered) {
         let bytes = line.bytes();
         if self.kept_bytes.saturating_add(bytes) > MAX_KEPT_BYTES {
             self.dropped += 1;

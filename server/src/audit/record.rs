@@ -143,7 +143,7 @@ impl Record {
             Decision::Allow if is_denied => Decision::Deny,
             decision => decision,
         };
-        self.audit.write(Line {
+        self.audit.write(&Line {
             time: now(),
             caller: ended.caller.map(|caller| caller.name.clone()),
             tenant: ended.caller.and_then(|caller| caller.tenant.clone()),
