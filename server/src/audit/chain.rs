@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-use super::key::{AuditKey, MAC_BYTES, Mac, from_hex, hex};
+use super::key::{AuditKey, MAC_BYTES, Mac, from_hex, push_hex};
 
 /// What precedes the HMACs of a line.
 const PREFIX: &str = ",\"prev\":\"";
@@ -48,9 +48,11 @@ impl Head {
         mac: [0; MAC_BYTES],
     };
 
-    /// The value of `prev`.
-    pub(super) fn prev(&self) -> String {
-        format!("{}.{}", hex(&self.before), hex(&self.mac))
+    /// Appends the value of `prev`.
+    fn push_prev(&self, text: &mut String) {
+        push_hex(text, &self.before);
+        text.push('.');
+        push_hex(text, &self.mac);
     }
 
     /// Appends `prev` to the next line, and returns its head.
@@ -62,7 +64,7 @@ impl Head {
         };
         line.pop();
         line.push_str(PREFIX);
-        line.push_str(&next.prev());
+        next.push_prev(line);
         line.push_str(SUFFIX);
         next
     }
@@ -70,7 +72,9 @@ impl Head {
 
 impl fmt::Display for Head {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:{}", self.seq, self.prev())
+        let mut prev = String::with_capacity(PAIR_BYTES);
+        self.push_prev(&mut prev);
+        write!(formatter, "{}:{prev}", self.seq)
     }
 }
 

@@ -57,12 +57,9 @@ impl Disk {
         Ok((disk, Found { head, cut: tail.cut }))
     }
 
-    /// Appends a line without its line break.
+    /// Appends a line with its line break.
     pub(super) fn append(&mut self, line: &str) -> io::Result<()> {
-        let mut text = String::with_capacity(line.len() + 1);
-        text.push_str(line);
-        text.push('\n');
-        self.file.append(text.as_bytes())
+        self.file.append(line.as_bytes())
     }
 
     /// Whether the file was renamed or removed.

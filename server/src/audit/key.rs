@@ -50,13 +50,18 @@ impl fmt::Debug for AuditKey {
 
 /// Lower-case hexadecimal.
 pub(super) fn hex(mac: &Mac) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(2 * MAC_BYTES);
+    push_hex(&mut text, mac);
+    text
+}
+
+/// Appends lower-case hexadecimal.
+pub(super) fn push_hex(text: &mut String, mac: &Mac) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in mac {
         text.push(char::from(DIGITS[usize::from(byte >> 4)]));
         text.push(char::from(DIGITS[usize::from(byte & 15)]));
     }
-    text
 }
 
 /// Parses lower-case hexadecimal.

@@ -1,8 +1,9 @@
 //! The fields of a line, in their order.
 
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// Whether what was asked for was permitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -16,86 +17,93 @@ pub enum Decision {
     Unauthenticated,
 }
 
-/// What follows the fields at most: the number and, in a chain, two HMACs in hexadecimal.
+/// Most lines are shorter, with what follows their fields.
+const USUAL_BYTES: usize = 768;
+/// What follows the fields at most: the number and, in a chain, two HMACs in hexadecimal, with a line break.
 const MORE_BYTES: usize = 192;
 
 /// A line without its number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Line {
-    pub(super) time: String,
-    pub(super) caller: Option<String>,
-    pub(super) tenant: Option<String>,
-    pub(super) rpc: String,
-    pub(super) model: Option<Models>,
-    pub(super) key: Option<Keys>,
-    pub(super) decrypted: Vec<String>,
-    pub(super) withheld: Vec<String>,
+#[derive(Debug, Serialize)]
+pub(super) struct Line<'a> {
+    #[serde(serialize_with = "as_rfc3339")]
+    pub(super) time: SystemTime,
+    pub(super) caller: Option<&'a str>,
+    pub(super) tenant: Option<&'a str>,
+    pub(super) rpc: &'a str,
+    pub(super) model: Option<Models<'a>>,
+    pub(super) key: Option<Keys<'a>>,
+    pub(super) decrypted: &'a BTreeSet<String>,
+    pub(super) withheld: &'a BTreeSet<String>,
     pub(super) decision: Decision,
-    pub(super) policies: Vec<String>,
+    pub(super) policies: &'a BTreeSet<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) denied: Option<DeniedParts>,
+    pub(super) denied: Option<DeniedParts<'a>>,
     pub(super) code: &'static str,
-    pub(super) request_id: Option<String>,
+    pub(super) request_id: Option<&'a str>,
 }
 
 /// The HMACs of the items of a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum Keys {
+pub(super) enum Keys<'a> {
     /// That of the only item.
-    One(String),
+    One(&'a str),
     /// Those of the first items, and how many items there were.
-    Several { first: Vec<String>, count: u64 },
+    Several { first: &'a [String], count: u64 },
 }
 
 /// The models of a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum Models {
+pub(super) enum Models<'a> {
     /// The only one.
-    One(String),
+    One(&'a str),
     /// Those of a batch or transaction.
-    Several(Vec<String>),
+    Several(&'a BTreeSet<String>),
 }
 
 /// The parts of a batch or transaction that were not permitted: the first ones, and how many there were.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct DeniedParts {
-    pub(super) first: Vec<DeniedPart>,
+#[derive(Debug, Serialize)]
+pub(super) struct DeniedParts<'a> {
+    pub(super) first: &'a [DeniedPart],
     pub(super) count: u64,
 }
 
 /// A part that was not permitted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Serialize)]
 pub(super) struct DeniedPart {
     pub(super) model: String,
     /// The HMAC of its item; `None`: its key is not valid.
     pub(super) key: Option<String>,
 }
 
-impl Line {
+impl Line<'_> {
     /// A change of what decides about calls.
-    pub(super) fn of_change(what: &'static str) -> Line {
-        Line {
-            time: now(),
+    pub(super) fn of_change(what: &str) -> Unnumbered {
+        let none = BTreeSet::new();
+        let line = Line {
+            time: SystemTime::now(),
             caller: None,
             tenant: None,
-            rpc: what.to_owned(),
+            rpc: what,
             model: None,
             key: None,
-            decrypted: Vec::new(),
-            withheld: Vec::new(),
+            decrypted: &none,
+            withheld: &none,
             decision: Decision::Allow,
-            policies: Vec::new(),
+            policies: &none,
             denied: None,
             code: "OK",
             request_id: None,
-        }
+        };
+        line.unnumbered()
     }
 
     /// Its JSON, for its number to follow.
     pub(super) fn unnumbered(&self) -> Unnumbered {
-        let mut text = serde_json::to_string(self).expect("a line has only texts and numbers");
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        serde_json::to_writer(&mut bytes, self).expect("a line has only texts and numbers");
+        let mut text = String::from_utf8(bytes).expect("JSON is UTF-8");
         text.pop();
         Unnumbered(text)
     }
@@ -122,6 +130,6 @@ impl Unnumbered {
 }
 
 /// The time, in RFC 3339 with milliseconds.
-pub(super) fn now() -> String {
-    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+fn as_rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&humantime::format_rfc3339_millis(*time))
 }

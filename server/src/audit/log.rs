@@ -131,7 +131,7 @@ impl Audit {
                 bytes,
                 "audit: the last line was not written to its end and was cut off"
             );
-            log.keep(Line::of_change("AuditRepaired").unnumbered());
+            log.keep(Line::of_change("AuditRepaired"));
         }
         let with = With {
             key: &key,
@@ -161,7 +161,7 @@ impl Audit {
 
     /// Writes a line about a change of what decides about calls.
     pub fn changed(&self, what: &'static str) {
-        self.write(&Line::of_change(what));
+        self.write(Line::of_change(what));
     }
 
     /// Opens the file again, if it was renamed.
@@ -170,10 +170,8 @@ impl Audit {
         self.noted(outcome);
     }
 
-    pub(super) fn write(&self, line: &Line) {
+    pub(super) fn write(&self, line: Unnumbered) {
         let shared = &self.0;
-        // all but its number, before other lines have to wait for it
-        let line = line.unnumbered();
         let mut log = shared.log.lock();
         if log.kept.is_empty() && log.look_at <= Instant::now() && !shared.is_failing.load(Ordering::Acquire)
         {
@@ -255,7 +253,9 @@ impl Log {
                 },
             };
             if let Some(disk) = &mut self.disk {
+                text.push('\n');
                 disk.append(&text)?;
+                text.pop();
             }
             self.head = next;
             if let Some(written) = self.kept.pop_front() {

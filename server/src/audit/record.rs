@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use parking_lot::Mutex;
 
 use super::key::hex;
-use super::line::{Decision, DeniedPart, DeniedParts, Keys, Line, Models, now};
+use super::line::{Decision, DeniedPart, DeniedParts, Keys, Line, Models};
 use super::log::{Audit, Unavailable};
 use crate::caller::Caller;
 
@@ -143,43 +144,41 @@ impl Record {
             Decision::Allow if is_denied => Decision::Deny,
             decision => decision,
         };
-        self.audit.write(&Line {
-            time: now(),
-            caller: ended.caller.map(|caller| caller.name.clone()),
-            tenant: ended.caller.and_then(|caller| caller.tenant.clone()),
-            rpc: ended.rpc.to_owned(),
-            model: of_models(ended.model, models),
-            key: of_items(keys, keys_count),
-            decrypted: decrypted.into_iter().collect(),
-            withheld: withheld.into_iter().collect(),
+        let line = Line {
+            time: SystemTime::now(),
+            caller: ended.caller.map(|caller| caller.name.as_str()),
+            tenant: ended.caller.and_then(|caller| caller.tenant.as_deref()),
+            rpc: ended.rpc,
+            model: of_models(ended.model, &models),
+            key: of_items(&keys, keys_count),
+            decrypted: &decrypted,
+            withheld: &withheld,
             decision,
-            policies: policies.into_iter().collect(),
+            policies: &policies,
             denied: (denied_count > 0).then_some(DeniedParts {
-                first: denied,
+                first: &denied,
                 count: denied_count,
             }),
             code: ended.code,
-            request_id: Some(ended.request_id.to_owned()),
-        });
+            request_id: Some(ended.request_id),
+        };
+        self.audit.write(line.unnumbered());
     }
 }
 
-/// One item as a text, several as a list.
-fn of_items(mut keys: Vec<String>, count: u64) -> Option<Keys> {
-    match count {
-        0 => None,
-        1 => keys.pop().map(Keys::One),
-        count => Some(Keys::Several { first: keys, count }),
+fn of_items(keys: &[String], count: u64) -> Option<Keys<'_>> {
+    match (count, keys) {
+        (0, _) => None,
+        (1, [key]) => Some(Keys::One(key)),
+        (count, first) => Some(Keys::Several { first, count }),
     }
 }
 
-/// The model of the call, or those of its parts.
-fn of_models(of_call: Option<&str>, of_parts: BTreeSet<String>) -> Option<Models> {
-    let mut of_parts: Vec<String> = of_parts.into_iter().collect();
-    match of_parts.len() {
-        0 => of_call.map(|name| Models::One(name.to_owned())),
-        1 => of_parts.pop().map(Models::One),
-        _ => Some(Models::Several(of_parts)),
+fn of_models<'a>(of_call: Option<&'a str>, of_parts: &'a BTreeSet<String>) -> Option<Models<'a>> {
+    match of_parts.first() {
+        None => of_call.map(Models::One),
+        Some(only) if of_parts.len() == 1 => Some(Models::One(only)),
+        Some(_) => Some(Models::Several(of_parts)),
     }
 }
 

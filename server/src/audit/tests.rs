@@ -296,7 +296,7 @@ proptest! {
     #[test]
     fn no_edit_of_a_line_is_verified(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let key = AuditKey::new(&KEY);
-        let mut line = Line::of_change("ReloadPolicies").unnumbered().numbered(1);
+        let mut line = Line::of_change("ReloadPolicies").numbered(1);
         Head::START.link(&key, &mut line);
         line.push('\n');
         let mut edited = line.clone().into_bytes();
