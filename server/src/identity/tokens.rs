@@ -44,7 +44,7 @@ impl Tokens {
         let mut callers = HashMap::new();
         let documents = yaml::documents(source, &mut report);
         let lists: Vec<Cursor<'_>> = documents.iter().map(Cursor::document).collect();
-        if lists.iter().all(Cursor::is_nothing) {
+        if report.count() == 0 && lists.iter().all(Cursor::is_nothing) {
             // also what a file looks like while it is being written
             report.add_at(0, "", "is empty; write [] for no tokens");
         }
@@ -272,6 +272,10 @@ mod tests {
             ),
         ] {
             assert_eq!(file(&source).err().as_deref(), Some(expected));
+        }
+        for damaged in ["- {", "- name: [, "] {
+            let error = file(damaged).err().expect("it is not YAML");
+            assert!(error.starts_with("auth.tokens: tokens.yaml:1 "), "{error}");
         }
     }
 
