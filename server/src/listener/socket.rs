@@ -76,6 +76,7 @@ impl Socket {
         if let Poll::Ready(Err(failure)) = socket.poll_send(context) {
             socket.failure = Some(failure.kind());
             socket.discard();
+            socket.is_unflushed = false;
             context.waker().wake_by_ref();
         }
     }
