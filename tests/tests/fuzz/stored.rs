@@ -18,7 +18,7 @@ use super::Outcome;
 use super::input::Input;
 use super::{mutation, values};
 
-const KEY: [u8; 32] = [7; 32];
+pub(super) const KEY: [u8; 32] = [7; 32];
 const NONCE_BYTES: usize = 12;
 /// Decompressed bytes that an item may have in this target.
 const BUDGET: usize = 1 << 20;
@@ -159,10 +159,7 @@ pub(crate) fn tokens(input: &mut Input) -> Outcome {
     input.note(|| format!("{token}: {positions:?}"));
     let segments = input.pick(&[3, 3, 3, 2, 1, 0]);
     let result = TOKENS.positions(&token, hash, segments);
-    let edited = match input.once_in(2) {
-        true => mutation::text(input, token.clone(), &["=", "A", "_", "-", "+", "\u{e9}"]),
-        false => values::text(input),
-    };
+    let edited = edited_token(input, &token);
     if edited != token && !edited.is_empty() {
         assert!(
             TOKENS.positions(&edited, hash, segments).is_err(),
@@ -179,15 +176,28 @@ pub(crate) fn tokens(input: &mut Input) -> Outcome {
 }
 
 fn sealed(positions: &[u8], hash: RequestHash) -> String {
+    token(&CIPHER, 2, positions, hash.as_bytes())
+}
+
+/// A token as the gateway makes it: the format, a nonce and the sealed text.
+pub(super) fn token(cipher: &Aes256Gcm, format: u8, text: &[u8], bound_to: &[u8]) -> String {
     let nonce = [3; NONCE_BYTES];
     let payload = Payload {
-        msg: positions,
-        aad: hash.as_bytes(),
+        msg: text,
+        aad: bound_to,
     };
-    let sealed = CIPHER
+    let sealed = cipher
         .encrypt(&Nonce::<Aes256Gcm>::from(nonce), payload)
         .expect("a short text");
-    URL_SAFE_NO_PAD.encode([&[2], nonce.as_slice(), &sealed].concat())
+    URL_SAFE_NO_PAD.encode([&[format], nonce.as_slice(), &sealed].concat())
+}
+
+/// Another text in the place of a token, in rare cases the same.
+pub(super) fn edited_token(input: &mut Input, token: &str) -> String {
+    match input.once_in(2) {
+        true => mutation::text(input, token.to_owned(), &["=", "A", "_", "-", "+", "\u{e9}"]),
+        false => values::text(input),
+    }
 }
 
 /// The positions of the golden file: after a key, at the end, at the start.

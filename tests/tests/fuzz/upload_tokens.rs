@@ -2,10 +2,7 @@
 
 use std::sync::LazyLock;
 
-use aes_gcm::aead::{Aead as _, Nonce, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit as _};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
 use sha2::Sha256;
 use tollgate::item::{ItemId, Key};
@@ -14,10 +11,9 @@ use tollgate::write::{UploadPlace, UploadTokens};
 
 use super::Outcome;
 use super::input::Input;
+use super::stored::{KEY, edited_token, token};
 use super::{mutation, values};
 
-const KEY: [u8; 32] = [7; 32];
-const NONCE_BYTES: usize = 12;
 const MODEL: &str = "
 name: File
 table: files
@@ -56,10 +52,7 @@ pub(crate) fn upload_tokens(input: &mut Input) -> Outcome {
     };
     let token = sealed(&upload);
     input.note(|| format!("{token}: {upload}"));
-    let edited = match input.once_in(2) {
-        true => mutation::text(input, token.clone(), &["=", "A", "_", "-", "+", "\u{e9}"]),
-        false => values::text(input),
-    };
+    let edited = edited_token(input, &token);
     if edited != token {
         assert!(
             TOKENS.open(&edited, place()).is_none(),
@@ -98,13 +91,5 @@ fn sealed(upload: &str) -> String {
     let mut bound_to = ItemId::new(&model.table, key).into_bytes();
     bound_to.extend(4_u64.to_be_bytes());
     bound_to.extend(b"file");
-    let nonce = [3; NONCE_BYTES];
-    let payload = Payload {
-        msg: upload.as_bytes(),
-        aad: &bound_to,
-    };
-    let sealed = CIPHER
-        .encrypt(&Nonce::<Aes256Gcm>::from(nonce), payload)
-        .expect("a short text");
-    URL_SAFE_NO_PAD.encode([&[1], nonce.as_slice(), &sealed].concat())
+    token(&CIPHER, 1, upload.as_bytes(), &bound_to)
 }
