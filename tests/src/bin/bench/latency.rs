@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::direct::Direct;
 use super::load::{self, ITEMS};
 use super::loops::{Callers, in_turn, paced, percentiles_ms};
-use super::process::{self, Cores, Gateway, aws_settings};
+use super::process::{Cores, Gateway, aws_settings};
 use super::table::{Table, at_most, median};
 use super::{Plan, canned};
 
@@ -71,12 +71,14 @@ async fn one_caller(plan: &Plan, gateway: &Gateway, callers: &Callers, direct: &
     let client = callers.client(0);
     for round in 0..=plan.rounds {
         let time = if round == 0 { WARM_UP } else { plan.turn };
-        let cpu = process::cpu_seconds(gateway.id());
         let client = client.clone();
         let calling = in_turn(time, move |number| through_gateway(client.clone(), number));
-        let times = tokio::spawn(calling).await.expect("no call panics");
-        let used = process::cpu_seconds(gateway.id()) - cpu;
-        let through = (used * 1e6 / times.len() as f64, percentiles_ms(times));
+        let mut times = Vec::new();
+        let turn = load::measure(gateway.id(), async {
+            times = tokio::spawn(calling).await.expect("no call panics");
+            times.len() as u64
+        });
+        let through = (turn.await.cpu_us, percentiles_ms(times));
         let direct = direct.times(None, time).await;
         if round > 0 {
             for (side, (cpu_us, percentiles)) in sides.iter_mut().zip([through, direct]) {

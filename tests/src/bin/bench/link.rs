@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until};
 
 /// What one connection carries: 1 Gbit/s, more than the 85 to 90 MB/s of S3.
-pub(crate) const BYTES_PER_SECOND: f64 = 125e6;
+const BYTES_PER_SECOND: f64 = 125e6;
 /// Bytes that are carried at once: what passes in two milliseconds.
 const PIECE_BYTES: usize = 256 * 1024;
 /// Time that was not used is lost, except what a timer is late.

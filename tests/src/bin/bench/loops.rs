@@ -142,7 +142,7 @@ pub(crate) fn percentiles_ms(mut times: Vec<Duration>) -> [f64; 2] {
 }
 
 /// The time that so large a part of the calls stays below, in milliseconds.
-pub(crate) fn percentile_ms(times: &mut [Duration], part: f64) -> f64 {
+fn percentile_ms(times: &mut [Duration], part: f64) -> f64 {
     times.sort_unstable();
     let index = ((times.len() as f64 * part) as usize).min(times.len() - 1);
     times[index].as_secs_f64() * 1000.0
